@@ -1,0 +1,55 @@
+# `make run` sets up, makes a sample and runs everything on it. `make test` sets up and tests. `make dev` opens the UI.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV := 0.13.9
+
+export DAGSTER_HOME := $(CURDIR)/.dagster
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev test check lock clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/.run .dagster/dagster.yaml ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
+	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
+	@$(BIN)/event-platform run
+	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
+
+dev: .venv/.run .dagster/dagster.yaml ## Open the Dagster UI on http://127.0.0.1:3000
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 -w workspace.yaml
+
+test: .venv/.dev ## Set up and run the tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: .venv/.dev ## Lint, types and import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: .venv/.dev ## Write the lock files anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove the sample, the lake and Dagster's records
+	rm -rf data .dagster
+
+.venv/bin/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q uv==$(UV)
+
+# uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it.
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock || $(BIN)/pip install -q -r requirements.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e . 2>/dev/null || $(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.run
+	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
+	@touch $@
+
+.dagster/dagster.yaml: dagster.yaml
+	@mkdir -p .dagster && cp dagster.yaml $@

@@ -1,0 +1,50 @@
+"""What assets tell Dagster: figures for each partition, and progress in the log."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from event_platform.steps.running import Progress
+
+_SECONDS_BETWEEN_LINES = 5.0
+_LISTENER: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+#: Dagster's own name for the rows of a partition: the UI plots it.
+ROWS = "dagster/partition_row_count"
+
+
+def report(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, figures: Mapping[date, Mapping[str, Any]]
+) -> dg.MaterializeResult[Any]:
+    """Attach each partition's figures to its own materialization, and return the result to yield."""
+    for day, metadata in figures.items():
+        context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
+    return dg.MaterializeResult(asset_key=key)
+
+
+@contextmanager
+def listening(listener: Progress) -> Iterator[None]:
+    """Have the progress of the runs in this process told to `listener`: a command line draws it."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def progress_of(context: dg.AssetExecutionContext) -> Progress:
+    """Return whom a step tells how far it is: a listener, or the run's log, every few seconds at most."""
+    last = time.monotonic()
+
+    def log(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            context.log.info("%s: %s of %s tasks done", what, done, total)
+
+    return _LISTENER.get() or log

@@ -1,0 +1,192 @@
+"""The asset checks of the platform, each partitioned like the asset it is about."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
+from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
+from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
+from event_platform.checks import conformance, conservation, rates, uniqueness
+from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.balance import arrival_balances, creation_balances
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import each_at_once
+from event_platform.partitions import dates_of
+from event_platform.resources import LakeResource, RulesResource
+
+Evaluations = Iterator[dg.AssetCheckEvaluation]
+
+
+def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Return every check, one operation for each asset that has some."""
+    spec = _spec_factory(partitions)
+    return [
+        _raw_checks(spec),
+        _deduplicated_checks(catalog, spec),
+        _unregistered_checks(catalog, spec),
+        _typed_checks(catalog, spec),
+    ]
+
+
+SpecFactory = Callable[..., dg.AssetCheckSpec]
+
+
+def _spec_factory(partitions: dg.DailyPartitionsDefinition) -> SpecFactory:
+    def spec(
+        name: str, asset: dg.AssetKey, description: str | None, also: Sequence[dg.AssetKey] = ()
+    ) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(
+            name,
+            asset=asset,
+            description=description,
+            blocking=name in BLOCKING,
+            partitions_def=partitions,
+            additional_deps=also,
+        )
+
+    return spec
+
+
+def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
+    specs = [
+        spec(conservation.NAME, RAW_EVENTS, conservation.of_arrivals.__doc__, [CORRUPT_EVENTS]),
+        spec(rates.CORRUPTION, RAW_EVENTS, rates.of_corruption.__doc__, [CORRUPT_EVENTS]),
+    ]
+
+    @dg.multi_asset_check(name="raw_events_checks", specs=specs, can_subset=True)
+    def raw_events_checks(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
+    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        dates, tables = dates_of(context), lake.open()
+        balances = arrival_balances(tables, dates)
+        reasons = _counts(tables.corrupt_events.snapshot().scan(dates), "arrival_date", "corruption_reason")
+        corruption = [
+            (
+                each.arrival_date,
+                rates.of_corruption(
+                    each.landed,
+                    reasons.get(each.arrival_date, {}),
+                    rules.corruption_warn_above,
+                    rules.corruption_error_above,
+                ),
+            )
+            for each in balances
+        ]
+        conserved = [(each.arrival_date, conservation.of_arrivals(each)) for each in balances]
+        yield from evaluations(context, RAW_EVENTS, {conservation.NAME: conserved, rates.CORRUPTION: corruption})
+        yield from done(context, specs)
+
+    return raw_events_checks
+
+
+def _deduplicated_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefinition:
+    specs = [
+        spec(conservation.NAME, DEDUPLICATED_EVENTS, conservation.of_deduplication.__doc__, [DUPLICATE_EVENTS]),
+        spec(uniqueness.NAME, DEDUPLICATED_EVENTS, uniqueness.verdict.__doc__),
+        spec(rates.DUPLICATION, DEDUPLICATED_EVENTS, rates.of_duplication.__doc__, [DUPLICATE_EVENTS]),
+    ]
+
+    @dg.multi_asset_check(name="deduplicated_events_checks", specs=specs, can_subset=True)
+    def deduplicated_events_checks(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
+    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        dates, tables = dates_of(context), lake.open()
+        balances = creation_balances(tables, catalog, dates)
+        figures = tables.deduplicated_events.snapshot().scan(dates).group_by("created_date").agg(**uniqueness.FIGURES)
+        yield from evaluations(
+            context,
+            DEDUPLICATED_EVENTS,
+            {
+                conservation.NAME: [(each.created_date, conservation.of_deduplication(each)) for each in balances],
+                uniqueness.NAME: [(day, _uniqueness(row)) for day, row in _by_date(figures.collect(), dates)],
+                rates.DUPLICATION: [
+                    (each.created_date, rates.of_duplication(each, rules.duplicates_warn_above)) for each in balances
+                ],
+            },
+        )
+        yield from done(context, specs)
+
+    return deduplicated_events_checks
+
+
+def _unregistered_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefinition:
+    specs = [
+        spec(conservation.NAME, UNREGISTERED_EVENTS, conservation.of_typing.__doc__),
+        spec(rates.UNREGISTERED, UNREGISTERED_EVENTS, rates.of_unregistered.__doc__),
+    ]
+
+    @dg.multi_asset_check(name="unregistered_events_checks", specs=specs, can_subset=True)
+    def unregistered_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
+        dates, tables = dates_of(context), lake.open()
+        names = _counts(tables.unregistered_events.snapshot().scan(dates), "created_date", "event_name")
+        balances = creation_balances(tables, catalog, dates)
+        yield from evaluations(
+            context,
+            UNREGISTERED_EVENTS,
+            {
+                conservation.NAME: [(each.created_date, conservation.of_typing(each)) for each in balances],
+                rates.UNREGISTERED: [(day, rates.of_unregistered(names.get(day, {}))) for day in dates],
+            },
+        )
+
+    return unregistered_events_checks
+
+
+def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefinition:
+    specs = [
+        check
+        for event_type in catalog.event_types
+        for check in (
+            spec(uniqueness.NAME, event_key(event_type), uniqueness.verdict.__doc__),
+            spec(conformance.NAME, event_key(event_type), conformance.__doc__),
+        )
+    ]
+
+    @dg.multi_asset_check(name="typed_events_checks", specs=specs, can_subset=True)
+    def typed_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
+        dates, tables = dates_of(context), lake.open()
+        assets = {key.asset_key for key in context.selected_asset_check_keys}
+        selected = [each for each in catalog.event_types if event_key(each) in assets]
+        frames = each_at_once(lambda each: _typed_figures(tables, each, dates), selected)
+        for event_type, figures in zip(selected, pl.collect_all(frames), strict=True):
+            rows = _by_date(figures, dates)
+            yield from evaluations(
+                context,
+                event_key(event_type),
+                {
+                    uniqueness.NAME: [(day, _uniqueness(row)) for day, row in rows],
+                    conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in rows],
+                },
+            )
+
+    return typed_events_checks
+
+
+def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> pl.LazyFrame:
+    events = lake.event_table(event_type).snapshot().scan(dates)
+    return events.group_by("created_date").agg(**uniqueness.FIGURES, **conformance.figures(event_type))
+
+
+def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[str, Any]]]:
+    """Return the figures of each date; of one without rows, those of no rows."""
+    found = {row["created_date"]: row for row in figures.to_dicts()}
+    nothing: dict[str, Any] = {name: [] if isinstance(dtype, pl.List) else 0 for name, dtype in figures.schema.items()}
+    return [(day, found.get(day, nothing)) for day in dates]
+
+
+def _uniqueness(row: Mapping[str, Any]) -> Verdict:
+    return uniqueness.verdict(row["rows"], row["distinct"], row["missing"])
+
+
+def _counts(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:
+    counted = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
+    result: dict[date, Counter[str]] = {}
+    for each, what, count in counted.iter_rows():
+        result.setdefault(each, Counter())[what] = count
+    return {each: dict(counts) for each, counts in result.items()}

@@ -1,0 +1,76 @@
+"""How well the events of a type keep to their schema: rescued values, unknown fields, broken rules."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import msgspec
+import polars as pl
+
+from event_platform.checks.verdict import Verdict
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import Column, Kind, walk
+from event_platform.events.event import RESCUED_COLUMN
+
+NAME = "schema_conformance"
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SEPARATOR = ": "
+
+
+def figures(event_type: EventType) -> dict[str, pl.Expr]:
+    """Return the rows that break each rule (`<rule>: <column>`) and the `_rescued` texts, to be aggregated by date."""
+    rules = {name: rule.sum() for name, rule in _broken_rules(event_type)}
+    return {**rules, RESCUED_COLUMN: pl.col(RESCUED_COLUMN).drop_nulls().implode()}
+
+
+def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
+    """Judge one row of `figures`, as a dict."""
+    broken = {name: count for name, count in row.items() if _SEPARATOR in name and count}
+    known = {column.field for column in event_type.columns}
+    fields = Counter(field for text in row[RESCUED_COLUMN] for field in _FIELDS.decode(text))
+    rescued = {field: count for field, count in sorted(fields.items()) if field in known}
+    unknown = {field: count for field, count in sorted(fields.items()) if field not in known}
+    found = [
+        *(f"{count:,} x {name}" for name, count in broken.items()),
+        *(f"{count:,} x rescued: {field}" for field, count in rescued.items()),
+        *(f"{count:,} x unknown field: {field}" for field, count in unknown.items()),
+    ]
+    return Verdict(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(found[:10]) or "every value has its place",
+        metadata={"broken_rules": broken, "rescued_values": rescued, "unknown_fields": unknown},
+    )
+
+
+def _broken_rules(event_type: EventType) -> list[tuple[str, pl.Expr]]:
+    return [
+        (f"{rule}{_SEPARATOR}{'.'.join(path)}", broken)
+        for path, column in walk(event_type.columns)
+        for rule, broken in _rules_of(_value(path), column)
+    ]
+
+
+def _value(path: tuple[str, ...]) -> pl.Expr:
+    value = pl.col(path[0])
+    for name in path[1:]:
+        value = value.struct.field(name)
+    return value
+
+
+def _rules_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
+    rules = column.rules
+    found: list[tuple[str, pl.Expr]] = []
+    if rules.required:
+        found.append(("required", value.is_null()))
+    if rules.enum is not None and column.kind in {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN}:
+        allowed = pl.Series([each for each in rules.enum if each is not None], dtype=column.dtype)
+        found.append(("enum", ~value.is_in(allowed.implode())))
+    if column.kind in {Kind.INTEGER, Kind.NUMBER}:
+        found.extend([("minimum", value < rules.minimum)] if rules.minimum is not None else [])
+        found.extend([("maximum", value > rules.maximum)] if rules.maximum is not None else [])
+    if rules.pattern is not None and column.kind is Kind.STRING:
+        found.append(("pattern", ~value.str.contains(rules.pattern)))
+    return found

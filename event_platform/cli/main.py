@@ -1,0 +1,176 @@
+"""`event-platform`: every command, with a help that teaches. The work behind them is imported when it is asked for."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from event_platform.environment import Environment, load_environment
+from event_platform.events.errors import EventPlatformError
+
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+class _Commands(click.Group):
+    """Shows an error that the user can mend as one, without a traceback. Exit code 2, as for wrong options."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EventPlatformError as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="event-platform")
+def main() -> None:
+    r"""Turn landed JSON events into deduplicated, typed Delta tables, and prove that nothing was lost.
+
+    \b
+    A first round:
+      event-platform generate                  write a sample landing zone, and the truth about it
+      event-platform run                       load, deduplicate and type whatever is new
+      event-platform status                    show that the books balance
+      event-platform query "select event_subtype, count(*) n from events.lesson_started group by 1"
+
+    \b
+    Settings come from the environment:
+      EVENT_PLATFORM_ENV         local (default), dev, staging or prod
+      EVENT_PLATFORM_LANDING     folder or s3://bucket/prefix that objects land in    (local: ./data/landing)
+      EVENT_PLATFORM_LAKE        folder or s3://bucket/prefix of the tables           (local: ./data/lake)
+      EVENT_PLATFORM_CATALOG     folder of JSON Schemas and envelope.yaml             (local: the sample catalog)
+      EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
+      DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
+    S3 credentials, region and endpoint come from the standard AWS variables and profiles.
+
+    Exit codes: 0 all is well, 1 a run failed or the books do not balance, 2 wrong use or settings.
+    """
+
+
+@main.command()
+@click.option("--events", default=200_000, show_default=True, help="Distinct sound events to make.")
+@click.option("--days", default=3, show_default=True, help="Days over which they arrive.")
+@click.option("--from", "first_day", type=_DAY, default="2025-06-01", show_default=True, help="First day of arrival.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
+def generate(events: int, days: int, first_day: datetime, seed: int) -> None:
+    r"""Write a landing zone of a language-learning product: 100 event types, and everything that goes wrong.
+
+    There are redeliveries, conflicts, late events, corrupt records of every reason, events of a newer app than the
+    catalog knows, and names that it lacks. The truth about them goes to ground_truth.json beside the landing folder,
+    in the form of `status --json`.
+
+    \b
+    Example:
+      EVENT_PLATFORM_LANDING=/tmp/try/landing event-platform generate --events 1000000
+    """
+    from event_platform.cli.sample import generate_sample  # noqa: PLC0415
+
+    generate_sample(load_environment(), events, days, first_day.date(), seed)
+
+
+@main.command()
+@click.option("--from", "first", type=_DAY, help="Leave out days before this one.")
+@click.option("--to", "last", type=_DAY, help="Leave out days after this one.")
+def run(first: datetime | None, last: datetime | None) -> None:
+    r"""Materialize whatever landing calls for, through Dagster, and show the ledger.
+
+    First the arrival dates with new or changed objects, then the created dates that these touched, and those that an
+    earlier run was stopped before. What is up to date is not touched; run it again, and nothing happens.
+
+    \b
+    Examples:
+      event-platform run
+      event-platform run --from 2025-06-01 --to 2025-06-07
+    """
+    from event_platform.cli.run import run_due  # noqa: PLC0415
+
+    days = (first.date() if first else None, last.date() if last else None)
+    raise SystemExit(run_due(load_environment(), *days))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    """Show the ledger of the lake: what landed, and what became of it.
+
+    landed = sound + corrupt for every arrival date; sound = deduplicated + duplicates and
+    deduplicated = typed + unregistered for every created date. Exit code 1 where they do not come out even.
+    """
+    from event_platform.cli.status import show_status  # noqa: PLC0415
+    from event_platform.events.catalog import load_catalog  # noqa: PLC0415
+
+    environment = load_environment()
+    raise SystemExit(show_status(environment, load_catalog(environment.catalog), as_json=as_json))
+
+
+@main.group()
+def catalog() -> None:
+    """Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml."""
+
+
+@catalog.command("draft")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option(
+    "--envelope",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="envelope.yaml to read the stream with; by default the one in FOLDER.",
+)
+@click.option("--force", is_flag=True, help="Replace schemas that are there already.")
+def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # noqa: FBT001 - as click passes it
+    r"""Read landing and write a schema for every event name in it to FOLDER (or EVENT_PLATFORM_CATALOG).
+
+    Every property gets the widest type that loses nothing of what was seen. Values of mixed types are left to the
+    column _rescued; so is whatever comes later and does not fit. Look the draft over before you build on it.
+
+    \b
+    Example, for a stream with its own field names:
+      mkdir catalog && cat > catalog/envelope.yaml <<EOF
+      event_uuid: id
+      event_name: [type, payload.action]
+      created_at: {field: created_at, unit: iso8601}
+      EOF
+      event-platform catalog draft catalog
+    """
+    from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+
+    environment = load_environment()
+    raise SystemExit(draft_catalog(environment, _writable(folder), envelope, force=force))
+
+
+@catalog.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+def check(folder: Path | None) -> None:
+    """Validate a catalog (FOLDER, or EVENT_PLATFORM_CATALOG): one line for each fault, exit code 1 if there is any."""
+    from event_platform.cli.catalog import check_catalog  # noqa: PLC0415
+
+    raise SystemExit(check_catalog(folder or load_environment().catalog))
+
+
+@main.command()
+@click.argument("sql")
+@click.option("--json", "form", flag_value="json", help="Print a JSON array of rows.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")
+def query(sql: str, form: str | None) -> None:
+    r"""Run SQL (polars' dialect) over the tables of the lake.
+
+    Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events and
+    events.<key>, such as events.lesson_started.
+
+    \b
+    Examples:
+      event-platform query "select created_date, count(*) n from events.lesson_started group by created_date"
+      event-platform query --csv "select corruption_reason, count(*) n from corrupt_events group by 1"
+    """
+    from event_platform.cli.query import run_query  # noqa: PLC0415
+
+    run_query(load_environment(), sql, form)
+
+
+def _writable(folder: Path | None) -> Path:
+    environment: Environment = load_environment()
+    from event_platform.environment import SAMPLE_CATALOG  # noqa: PLC0415
+
+    chosen = folder or environment.catalog
+    if chosen == SAMPLE_CATALOG:
+        raise click.UsageError("give a FOLDER to write to, or set EVENT_PLATFORM_CATALOG")
+    return chosen

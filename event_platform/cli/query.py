@@ -1,0 +1,44 @@
+"""`event-platform query`: SQL over every table of the lake."""
+
+import polars as pl
+from rich.table import Table as RichTable
+
+from event_platform.cli.output import OUT
+from event_platform.environment import Environment
+from event_platform.events.catalog import load_catalog
+from event_platform.events.errors import TableError
+from event_platform.lake.tables import Table
+from event_platform.resources import LakeResource
+
+
+def run_query(environment: Environment, sql: str, form: str | None) -> None:
+    """Print the rows of `sql` as a table, or as `json` or `csv`."""
+    context = pl.SQLContext(
+        {name: table.snapshot().scan() for name, table in _tables(environment).items() if name in sql}
+    )
+    try:
+        rows = context.execute(sql).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise TableError(f"the query failed: {error}") from error
+    if form == "json":
+        print(rows.write_json())  # noqa: T201 - rich would wrap it
+    elif form == "csv":
+        print(rows.write_csv(), end="")  # noqa: T201
+    else:
+        table = RichTable(*rows.columns)
+        for row in rows.iter_rows():
+            table.add_row(*("" if value is None else str(value) for value in row))
+        OUT.print(table, markup=False)
+
+
+def _tables(environment: Environment) -> dict[str, Table]:
+    lake = LakeResource(uri=environment.lake).open()
+    shared = [
+        lake.raw_events,
+        lake.corrupt_events,
+        lake.deduplicated_events,
+        lake.duplicate_events,
+        lake.unregistered_events,
+    ]
+    typed = [lake.event_table(event_type) for event_type in load_catalog(environment.catalog).event_types]
+    return {table.name.replace("/", "."): table for table in [*shared, *typed]}

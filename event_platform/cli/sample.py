@@ -1,0 +1,30 @@
+"""`event-platform generate`."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+from event_platform.cli.output import ERR, OUT, progress_bars
+from event_platform.environment import Environment
+from event_platform.events.errors import SettingError
+from event_platform.sample.generate import Sample, generate, write_truth
+
+
+def generate_sample(environment: Environment, events: int, days: int, first_date: date, seed: int) -> None:
+    """Write the sample to the environment's landing folder, which has to be empty, and the truth beside it."""
+    landing = Path(environment.landing)
+    if environment.landing.startswith("s3://"):
+        raise SettingError(f"EVENT_PLATFORM_LANDING: {environment.landing} is no folder; generate into one and copy it")
+    if landing.is_dir() and any(landing.iterdir()):
+        raise SettingError(
+            f"{landing}: holds objects already; remove the folder or set EVENT_PLATFORM_LANDING to another"
+        )
+    started = time.monotonic()
+    with progress_bars("hours") as listen:
+        truth = generate(Sample(landing, events, first_date, days, seed), lambda *done: listen("generate", *done))
+    seconds = time.monotonic() - started
+    write_truth(landing.parent / "ground_truth.json", truth)
+    ERR.print(f"{events / seconds:,.0f} events a second")
+    OUT.print(
+        f"{truth['landed']:,} records in {landing}; the truth about them is in {landing.parent / 'ground_truth.json'}"
+    )

@@ -1,0 +1,71 @@
+"""`event-platform status`: the ledger, as tables or as JSON."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from event_platform.cli.output import OUT
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog
+from event_platform.lake.balance import ledger
+from event_platform.resources import LakeResource
+
+
+def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
+    """Print the ledger; return the exit code."""
+    books = ledger(LakeResource(uri=environment.lake).open(), catalog)
+    if as_json:
+        print(json.dumps(books))  # noqa: T201 - rich would wrap it
+    else:
+        print_ledger(books, _truth_beside(environment.landing))
+    return 0 if books["balanced"] else 1
+
+
+def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> None:
+    """Print totals (beside the truth, where a sample's is known) and the days."""
+    totals = Table("", "ledger", *(["truth"] if truth else []), title="Ledger")
+    for name, figure in _totals(books).items():
+        known = dict(_totals(truth)) if truth else {}
+        wrong = truth is not None and known.get(name) != figure
+        totals.add_row(
+            name,
+            f"{figure:,}",
+            *([f"{known.get(name, 0):,}" + (" ✗" if wrong else " ✓")] if truth else []),
+            style="red" if wrong else None,
+        )
+    OUT.print(totals)
+    OUT.print(_days(books["by_arrival_date"], "By arrival date"))
+    OUT.print(_days(books["by_created_date"], "By created date"))
+    OUT.print("balanced: nothing is lost, nothing is counted twice" if books["balanced"] else "[red]NOT balanced")
+
+
+def _totals(books: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "landed": books["landed"],
+        "  sound": books["sound"],
+        "  corrupt": books["corrupt"],
+        **{f"    {reason}": count for reason, count in sorted(books["corrupt_by_reason"].items())},
+        "deduplicated": books["deduplicated"],
+        **{f"duplicates: {kind}": count for kind, count in books["duplicates"].items()},
+        "typed": books["typed"],
+        "unregistered": books["unregistered"],
+        "event tables": books["event_tables"],
+    }
+
+
+def _days(days: list[dict[str, Any]], title: str) -> Table:
+    table = Table(*(days[0] if days else ["nothing yet"]), title=title)
+    for day in days:
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in day.values()))
+    return table
+
+
+def _truth_beside(landing: str) -> dict[str, Any] | None:
+    path = Path(landing).parent / "ground_truth.json"
+    if landing.startswith("s3://") or not path.exists():
+        return None
+    truth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return truth

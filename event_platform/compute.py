@@ -1,0 +1,58 @@
+"""Where tasks run: a pool of processes on this machine."""
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+
+#: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
+#: polars query must not be forked.
+_PRELOAD = ["event_platform.tasks.raw", "event_platform.tasks.deduplicated", "event_platform.tasks.typed"]
+
+
+@contextmanager
+def local_pool(workers: int | None = None) -> Iterator[Executor]:
+    """Open a pool with a worker for each core. Workers start with the first task and end with the pool."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    with _one_polars_thread():
+        forkserver.ensure_running()
+    count = workers or os.cpu_count() or 1
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_polars_thread() -> Iterator[None]:
+    """Have the processes started here use one polars thread each: there is a process for each core already."""
+    before = os.environ.get("POLARS_MAX_THREADS")
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["POLARS_MAX_THREADS"]
+        else:
+            os.environ["POLARS_MAX_THREADS"] = before
+
+
+def _start_worker() -> None:
+    # Tasks make millions of objects and no cycles of them: looking for some takes a tenth of a task's time.
+    gc.set_threshold(1_000_000)
+    # A worker waits for work on a pipe that it holds open itself: it would outlive a driver that was killed.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,35 @@
+"""The code location: everything Dagster knows of this project."""
+
+import dagster as dg
+
+from event_platform.assets.deduplicated_events import build_deduplicated_events
+from event_platform.assets.raw_events import build_raw_events
+from event_platform.assets.typed_events import build_typed_events
+from event_platform.checks.build import build_checks
+from event_platform.environment import Environment, load_environment
+from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.partitions import daily_partitions
+from event_platform.resources import build_resources
+
+
+def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
+    """Return the assets, checks and resources of an environment."""
+    partitions = daily_partitions(environment.start_date)
+    return dg.Definitions(
+        assets=[
+            build_raw_events(catalog.envelope, partitions),
+            build_deduplicated_events(partitions),
+            build_typed_events(catalog, partitions),
+        ],
+        asset_checks=build_checks(catalog, partitions),
+        resources=build_resources(environment).by_name(),
+        # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load what `workspace.yaml` points at. Raises CatalogError, one line for each fault."""
+    environment = load_environment()
+    return build_definitions(environment, load_catalog(environment.catalog))

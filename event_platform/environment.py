@@ -1,0 +1,83 @@
+"""Which environment this is, and what it sets: read from `EVENT_PLATFORM_*` and validated once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from event_platform.events.errors import SettingError
+
+SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
+
+
+class EnvironmentName(StrEnum):
+    """The environments there are."""
+
+    LOCAL = "local"
+    DEV = "dev"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Everything that differs between environments. Credentials are no part of it."""
+
+    name: EnvironmentName
+    landing: str
+    lake: str
+    catalog: Path
+    start_date: date
+
+
+_LOCAL_DEFAULTS = {
+    "EVENT_PLATFORM_LANDING": "./data/landing",
+    "EVENT_PLATFORM_LAKE": "./data/lake",
+    "EVENT_PLATFORM_CATALOG": str(SAMPLE_CATALOG),
+    # Never a moving date: the first partition must not disappear overnight.
+    "EVENT_PLATFORM_START_DATE": "2025-01-01",
+}
+
+
+def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read the environment variables. Raises SettingError naming the variable, what it expects and what it got."""
+    variables = os.environ if variables is None else variables
+    name = _name(variables.get("EVENT_PLATFORM_ENV") or "local")
+    return Environment(
+        name=name,
+        landing=_place(_setting(variables, "EVENT_PLATFORM_LANDING", name)),
+        lake=_place(_setting(variables, "EVENT_PLATFORM_LAKE", name)),
+        catalog=Path(_setting(variables, "EVENT_PLATFORM_CATALOG", name)).absolute(),
+        start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
+    )
+
+
+def _name(value: str) -> EnvironmentName:
+    try:
+        return EnvironmentName(value)
+    except ValueError as error:
+        expected = ", ".join(EnvironmentName)
+        raise SettingError(f"EVENT_PLATFORM_ENV: {value!r} is none of {expected}") from error
+
+
+def _setting(variables: Mapping[str, str], variable: str, name: EnvironmentName) -> str:
+    value = variables.get(variable) or (_LOCAL_DEFAULTS[variable] if name is EnvironmentName.LOCAL else None)
+    if value is None:
+        raise SettingError(f"{variable}: not set, and only the local environment has a default; {name} needs it")
+    return value
+
+
+def _place(value: str) -> str:
+    """Make a folder absolute, so that every process of Dagster means the same one."""
+    if "://" in value and not value.startswith("s3://"):
+        raise SettingError(f"{value}: expected a folder or s3://<bucket>/<prefix>")
+    return value.rstrip("/") if value.startswith("s3://") else str(Path(value).absolute())
+
+
+def _date(value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise SettingError(f"EVENT_PLATFORM_START_DATE: {value!r} is no date such as 2025-01-01") from error

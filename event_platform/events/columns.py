@@ -1,0 +1,163 @@
+"""A JSON Schema's properties → the typed columns of a table, and what their names may be."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from event_platform.events.event import RESERVED_COLUMNS, UTC_DATETIME
+
+
+class Kind(StrEnum):
+    """What a column holds. An UNTYPED property is known, has no column, and lives in `_rescued`."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE_TIME = "date-time"
+    DATE = "date"
+    ARRAY = "array"
+    OBJECT = "object"
+    UNTYPED = "untyped"
+
+
+_SCALARS: dict[Kind, pl.DataType] = {
+    Kind.STRING: pl.String(),
+    Kind.INTEGER: pl.Int64(),
+    Kind.NUMBER: pl.Float64(),
+    Kind.BOOLEAN: pl.Boolean(),
+    Kind.DATE_TIME: UTC_DATETIME,
+    Kind.DATE: pl.Date(),
+}
+_FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
+_COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNSUPPORTED = ("$ref", "$dynamicRef")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a schema says of a value beyond its type: figures for the conformance check, never a reason to reject."""
+
+    required: bool = False
+    enum: tuple[Any, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One property of a schema: its key in the JSON (`field`), its column's `name`, and what it holds."""
+
+    field: str
+    name: str
+    kind: Kind
+    description: str = ""
+    rules: Rules = Rules()
+    fields: tuple["Column", ...] = ()  # of an object
+    item: "Column | None" = None  # of an array
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The polars type of the column."""
+        if self.kind is Kind.OBJECT:
+            return pl.Struct({column.name: column.dtype for column in typed(self.fields)})
+        if self.item is not None:
+            return pl.List(self.item.dtype)
+        return _SCALARS[self.kind]
+
+
+def typed(columns: tuple[Column, ...]) -> list[Column]:
+    """Return those of `columns` that become columns of a table."""
+    return [column for column in columns if column.kind is not Kind.UNTYPED]
+
+
+def parse_columns(
+    schema: Mapping[str, Any], where: str, faults: list[str], taken: frozenset[str] = RESERVED_COLUMNS
+) -> tuple[Column, ...]:
+    """Turn a schema's `properties` into columns; what is wrong is added to `faults`, one line each.
+
+    A property's column has the property's name, unless the schema gives it one with `x-column`. It has to, where
+    the name is no plain identifier (`@timestamp`, `id.orig_h`), is `taken`, or differs from another only in case.
+    """
+    required = schema.get("required", [])
+    columns: list[Column] = []
+    names = set(taken)
+    for field, definition in schema.get("properties", {}).items():
+        column = _parse(field, definition, f"{where}.{field}", faults, required=field in required)
+        if column.kind is not Kind.UNTYPED:
+            fault = _name_fault(column.name, names)
+            if fault:
+                faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
+            names.add(column.name.lower())
+        columns.append(column)
+    return tuple(columns)
+
+
+def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
+    """Yield every typed column with the path of its name, objects before their fields."""
+    for column in typed(columns):
+        yield (*path, column.name), column
+        yield from walk(column.fields, (*path, column.name))
+
+
+def _name_fault(name: str, taken: set[str]) -> str | None:
+    if not _COLUMN_NAME.fullmatch(name):
+        return f"{name!r} is no column name (letters, digits and _)"
+    if name.lower() in taken:
+        return f"the column name {name!r} is taken (case is ignored)"
+    return None
+
+
+def _parse(field: str, definition: Any, where: str, faults: list[str], *, required: bool) -> Column:
+    definition = definition if isinstance(definition, Mapping) else {}
+    faults.extend(f"{where}: {key} is not supported; write the type here" for key in _UNSUPPORTED if key in definition)
+    kind = _kind(definition)
+    fields = parse_columns(definition, f"{where}.properties", faults, frozenset()) if kind is Kind.OBJECT else ()
+    item = None
+    if kind is Kind.ARRAY:
+        item = _parse("item", definition["items"], f"{where}.items", faults, required=False)
+        kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
+    if kind is Kind.OBJECT and not typed(fields):
+        kind = Kind.UNTYPED
+    return Column(
+        field=field,
+        name=definition.get("x-column", field),
+        kind=kind,
+        description=definition.get("description", ""),
+        rules=_rules(definition, required=required),
+        fields=fields,
+        item=item if kind is Kind.ARRAY else None,
+    )
+
+
+def _kind(definition: Mapping[str, Any]) -> Kind:
+    declared = definition.get("type", [])
+    types = {declared} if isinstance(declared, str) else set(declared)
+    types -= {"null"}
+    if types == {"integer", "number"}:
+        return Kind.NUMBER
+    if len(types) != 1:
+        return Kind.UNTYPED
+    (name,) = types
+    if name == "string":
+        return _FORMATS.get(definition.get("format", ""), Kind.STRING)
+    if (name == "array" and not isinstance(definition.get("items"), Mapping)) or name == "null":
+        return Kind.UNTYPED
+    return Kind(name)
+
+
+def _rules(definition: Mapping[str, Any], *, required: bool) -> Rules:
+    declared = definition.get("type", [])
+    return Rules(
+        # A null cannot be told from an absence in a column, so a nullable property is never missed.
+        required=required and "null" not in declared,
+        enum=tuple(definition["enum"]) if "enum" in definition else None,
+        minimum=definition.get("minimum"),
+        maximum=definition.get("maximum"),
+        pattern=definition.get("pattern"),
+    )

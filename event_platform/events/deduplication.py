@@ -1,0 +1,70 @@
+"""The rule: of the records with one event_uuid, the one that arrived first survives.
+
+The order of arrival is (arrival_date, source_object, source_offset). A record is compared with those that arrived up to
+a window of days before it, whatever their created_date, and with all of its own created_date. So a verdict depends
+only on what arrived earlier, and partitions can be judged in any order, side by side.
+"""
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
+
+_ORDER = list(SOURCE_COLUMNS)
+
+
+def find_duplicates(candidates: pl.DataFrame, created_date: date, window_days: int) -> pl.DataFrame:
+    """Return the duplicates of one created_date, each with its kind and the record that it duplicates.
+
+    `candidates` holds every record that shares its uuid with another one of interest: arrival_date, source_object,
+    source_offset, event_uuid, created_date, body_hash. The result has the source columns, kind and survivor_*.
+    """
+    ordered = candidates.sort(_ORDER).with_row_index("rank")
+    judged = ordered.filter(pl.col("created_date") == created_date)
+    same_day = judged.group_by("event_uuid").agg(pl.col("rank").min().alias("first_of_day"))
+    first_of_window = _first_arrived_since(ordered, judged, timedelta(days=window_days))
+    survivor = ordered.select(
+        pl.col("rank").alias("survivor"),
+        pl.col("body_hash").alias("survivor_hash"),
+        *(pl.col(name).alias(f"survivor_{name}") for name in _ORDER),
+    )
+    same_body = pl.col("body_hash") == pl.col("survivor_hash")
+    return (
+        judged.join(same_day, on="event_uuid")
+        .join(first_of_window, on="rank")
+        .with_columns(survivor=pl.min_horizontal("first_of_day", "first_of_window"))
+        .filter(pl.col("survivor") < pl.col("rank"))
+        .join(survivor, on="survivor")
+        .select(
+            *_ORDER,
+            pl.when(same_body)
+            .then(pl.lit(DuplicateKind.REDELIVERY.value))
+            .otherwise(pl.lit(DuplicateKind.CONFLICT.value))
+            .alias("kind"),
+            *(f"survivor_{name}" for name in _ORDER),
+        )
+    )
+
+
+def _first_arrived_since(ordered: pl.DataFrame, judged: pl.DataFrame, window: timedelta) -> pl.DataFrame:
+    """For each judged record, the first one of its uuid that arrived within the window before it, or itself."""
+    # One row for each uuid and day keeps this linear, however often one record was delivered.
+    firsts = (
+        ordered.group_by("event_uuid", "arrival_date")
+        .agg(pl.col("rank").min().alias("first_of_window"))
+        .sort("arrival_date")
+    )
+    return (
+        judged.select("rank", "event_uuid", since=pl.col("arrival_date") - window)
+        .sort("since")
+        .join_asof(
+            firsts,
+            left_on="since",
+            right_on="arrival_date",
+            by="event_uuid",
+            strategy="forward",
+            check_sortedness=False,
+        )
+        .select("rank", "first_of_window")
+    )

@@ -1,0 +1,85 @@
+"""Where the three common fields are in a stream's records: `envelope.yaml`.
+
+The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from event_platform.events.errors import CatalogError
+
+FieldPath = tuple[str, ...]
+
+
+class TimeUnit(StrEnum):
+    """How a stream writes the time of creation."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    ISO8601 = "iso8601"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Paths of the common fields; a dot in `envelope.yaml` goes into an object."""
+
+    event_uuid: FieldPath = ("event_uuid",)
+    event_name: tuple[FieldPath, ...] = (("event_name",),)
+    created_at: FieldPath = ("created_at",)
+    unit: TimeUnit = TimeUnit.SECONDS
+
+    @property
+    def consumed(self) -> frozenset[str]:
+        """Top-level fields that the event columns already hold whole, so that no payload column has to."""
+        paths = [self.event_uuid, self.created_at]
+        if len(self.event_name) == 1:
+            paths.extend(self.event_name)
+        return frozenset(path[0] for path in paths if len(path) == 1)
+
+
+def load_envelope(path: Path) -> Envelope:
+    """Read `envelope.yaml`; a missing file means the default envelope. Raises CatalogError naming file and key."""
+    if not path.exists():
+        return Envelope()
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, Mapping):
+        raise CatalogError(f"{path}: expected the keys event_uuid, event_name and created_at")
+    unknown = sorted(set(document) - {"event_uuid", "event_name", "created_at"})
+    if unknown:
+        raise CatalogError(f"{path}: {unknown[0]}: unknown key; expected event_uuid, event_name, created_at")
+    created_at, unit = _created_at(path, document.get("created_at", "created_at"))
+    names = document.get("event_name", "event_name")
+    return Envelope(
+        event_uuid=_field(path, "event_uuid", document.get("event_uuid", "event_uuid")),
+        event_name=tuple(_field(path, "event_name", name) for name in (names if isinstance(names, list) else [names])),
+        created_at=created_at,
+        unit=unit,
+    )
+
+
+def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
+    if isinstance(value, str):
+        return _field(path, "created_at", value), TimeUnit.SECONDS
+    if not isinstance(value, Mapping) or set(value) - {"field", "unit"} or "field" not in value:
+        raise CatalogError(f"{path}: created_at: expected {{field: …, unit: s | ms | us | iso8601}}")
+    try:
+        unit = TimeUnit(value.get("unit", "s"))
+    except ValueError as error:
+        raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of s, ms, us, iso8601") from error
+    return _field(path, "created_at.field", value["field"]), unit
+
+
+def _field(path: Path, key: str, value: Any) -> FieldPath:
+    parts = tuple(value.split(".")) if isinstance(value, str) else ()
+    if not parts or not all(parts):
+        raise CatalogError(f"{path}: {key}: expected a field such as event_uuid or header.id, got {value!r}")
+    return parts

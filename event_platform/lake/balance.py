@@ -1,0 +1,181 @@
+"""The promise, as figures: for every day, what came in and where it is now."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from event_platform.events.catalog import Catalog
+from event_platform.events.event import DuplicateKind
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.tables import Table, each_at_once
+
+
+@dataclass(frozen=True)
+class ArrivalBalance:
+    """What landed on one arrival date."""
+
+    arrival_date: date
+    landed: int  # records in raw_events
+    sound: int  # of these, without a corruption_reason
+    corrupt: int  # rows of corrupt_events
+    broken_objects: int  # objects whose record numbers do not run from 0 without a gap
+
+    @property
+    def balanced(self) -> bool:
+        """Landed = sound + corrupt, and no object has lost or repeated a record."""
+        return self.landed == self.sound + self.corrupt and not self.broken_objects
+
+
+@dataclass(frozen=True)
+class CreationBalance:
+    """What became of the sound records of one created_date."""
+
+    created_date: date
+    sound: int  # in raw_events
+    deduplicated: int
+    redelivery: int
+    conflict: int
+    unregistered: int
+    typed: int  # over all event tables
+
+    @property
+    def deduplication_balanced(self) -> bool:
+        """Sound = deduplicated + duplicates."""
+        return self.sound == self.deduplicated + self.redelivery + self.conflict
+
+    @property
+    def typing_balanced(self) -> bool:
+        """Deduplicated = Σ events/… + unregistered."""
+        return self.deduplicated == self.typed + self.unregistered
+
+
+def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[ArrivalBalance]:
+    """Count the arrival dates given; without them, those that hold anything."""
+    raw = lake.raw_events.snapshot().files(dates)
+    objects = (
+        _scan_raw(lake, raw)
+        .group_by("arrival_date", "source_object")
+        .agg(
+            landed=pl.len(),
+            sound=pl.col("corruption_reason").is_null().sum(),
+            last=pl.col("source_offset").max(),
+            numbers=pl.col("source_offset").sum(),
+        )
+        .with_columns(
+            # Numbers 0 … n-1 have the maximum n-1 and this sum; a loss or a repetition changes one of them.
+            broken=(pl.col("last") != pl.col("landed") - 1)
+            | (pl.col("numbers") != pl.col("landed").cast(pl.Int64) * (pl.col("landed").cast(pl.Int64) - 1) // 2)
+        )
+    )
+    days = (
+        objects.group_by("arrival_date")
+        .agg(pl.col("landed", "sound", "broken").sum())
+        .collect(engine="streaming")
+        .rows_by_key("arrival_date", unique=True)
+    )
+    corrupt = _rows(lake.corrupt_events, dates)
+    return [
+        ArrivalBalance(day, landed, sound, corrupt.get(day, 0), broken)
+        for day in sorted({*days, *corrupt, *(dates or ())})
+        for landed, sound, broken in [days.get(day, (0, 0, 0))]
+    ]
+
+
+def creation_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[CreationBalance]:
+    """Count the created dates given; without them, those that hold anything."""
+    sound = _sound_by_created_date(lake, dates)
+    deduplicated = _rows(lake.deduplicated_events, dates)
+    counted = (
+        lake.duplicate_events.snapshot()
+        .scan(dates)
+        .group_by("created_date", "kind")
+        .agg(pl.len())
+        .collect(engine="streaming")
+    )
+    kinds = {(day, kind): rows for day, kind, rows in counted.iter_rows()}
+    unregistered = _rows(lake.unregistered_events, dates)
+    typed: Counter[date] = Counter()
+    for rows in _rows_of_event_tables(lake, catalog, dates):
+        typed.update(rows)
+    days = {*sound, *deduplicated, *(day for day, _ in kinds), *unregistered, *typed, *(dates or ())}
+    return [
+        CreationBalance(
+            created_date=day,
+            sound=sound.get(day, 0),
+            deduplicated=deduplicated.get(day, 0),
+            redelivery=kinds.get((day, DuplicateKind.REDELIVERY.value), 0),
+            conflict=kinds.get((day, DuplicateKind.CONFLICT.value), 0),
+            unregistered=unregistered.get(day, 0),
+            typed=typed[day],
+        )
+        for day in sorted(days)
+    ]
+
+
+def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
+    """Return everything that is in the lake as one JSON-ready object, days included."""
+    arrivals, creations = arrival_balances(lake), creation_balances(lake, catalog)
+    reasons = (
+        lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
+    )
+    landed, sound = sum(day.landed for day in arrivals), sum(day.sound for day in arrivals)
+    return {
+        "landed": landed,
+        "sound": sound,
+        "corrupt": sum(day.corrupt for day in arrivals),
+        "corrupt_by_reason": dict(reasons.collect().iter_rows()),
+        "deduplicated": sum(day.deduplicated for day in creations),
+        "duplicates": {
+            "redelivery": sum(day.redelivery for day in creations),
+            "conflict": sum(day.conflict for day in creations),
+        },
+        "unregistered": sum(day.unregistered for day in creations),
+        "typed": sum(day.typed for day in creations),
+        "event_tables": sum(map(bool, _rows_of_event_tables(lake, catalog, None))),
+        "balanced": sound == sum(day.sound for day in creations)
+        and all(day.balanced for day in arrivals)
+        and all(day.deduplication_balanced and day.typing_balanced for day in creations),
+        "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
+        "by_created_date": [_as_json(asdict(day)) for day in creations],
+    }
+
+
+def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[date, int]:
+    files = lake.raw_events.snapshot().files()
+    if dates is not None:
+        first, last = min(dates), max(dates)
+        files = [file for file in files if _overlaps(file, first, last)]
+    counts = (
+        _scan_raw(lake, files)
+        .filter(pl.col("corruption_reason").is_null())
+        .group_by("created_date")
+        .agg(pl.len())
+        .collect(engine="streaming")
+    )
+    return {day: rows for day, rows in counts.iter_rows() if dates is None or day in dates}
+
+
+def _overlaps(file: DataFile, first: date, last: date) -> bool:
+    low, high = file.minimum.get("created_date"), file.maximum.get("created_date")
+    return low is not None and high is not None and low <= last and first <= high
+
+
+def _scan_raw(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
+    return scan_files(files, RAW_SCHEMA, "arrival_date", lake.storage)
+
+
+def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
+    return {day: rows for day, rows in table.snapshot().rows_by_date().items() if dates is None or day in dates}
+
+
+def _rows_of_event_tables(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> list[dict[date, int]]:
+    return each_at_once(lambda event_type: _rows(lake.event_table(event_type), dates), catalog.event_types)
+
+
+def _as_json(day: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.isoformat() if isinstance(value, date) else value for key, value in day.items()}

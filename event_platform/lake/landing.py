@@ -1,0 +1,181 @@
+"""Landing: the objects that Firehose delivered. They are listed and read, never written, moved or deleted."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.events.errors import LandingError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_DATE_IN_PATH = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/\d{2})?/[^/]+$")
+_YEAR = re.compile(r"\d{4}")
+
+
+@dataclass(frozen=True)
+class LandedObject:
+    """One object as the listing shows it. `name` is its path below the root of landing."""
+
+    name: str
+    size: int  # bytes
+    etag: str  # changes whenever the content does
+    arrival_date: date
+    dated: bool = True  # the path says when it arrived; otherwise the store's last-modified day does
+
+
+class Landing(ABC):
+    """A place that objects land in."""
+
+    @abstractmethod
+    def list_objects(self, arrival_dates: Iterable[date] | None = None) -> Iterator[LandedObject]:
+        """Yield the objects that arrived on the given dates (all without them), in no particular order.
+
+        Hidden names (`.` or `_` first) and empty objects are left out, as Hive and Spark do.
+        """
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Return the content of an object. Raises LandingError naming it where that fails."""
+
+
+@dataclass(frozen=True)
+class FolderLanding(Landing):
+    """Landing in a folder of this machine."""
+
+    root: Path
+
+    def list_objects(self, arrival_dates: Iterable[date] | None = None) -> Iterator[LandedObject]:
+        """See Landing."""
+        wanted = None if arrival_dates is None else set(arrival_dates)
+        for path in self._paths(wanted):
+            name = path.relative_to(self.root).as_posix()
+            if not _is_hidden(name) and path.is_file():
+                status = path.stat()
+                modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield from _wanted(name, status.st_size, f"{status.st_mtime_ns:x}", modified, wanted)
+
+    def read(self, name: str) -> bytes:
+        """See Landing."""
+        try:
+            return (self.root / name).read_bytes()
+        except OSError as error:
+            raise _unreadable(f"{self.root / name}", error.strerror or str(error)) from error
+
+    def _paths(self, wanted: set[date] | None) -> Iterator[Path]:
+        """Yield the files to look at: of the dated folders only those of the wanted days."""
+        if wanted is None:
+            yield from self.root.rglob("*")
+        elif self.root.is_dir():
+            for path in self.root.iterdir():
+                if not _YEAR.fullmatch(path.name):
+                    yield from [path] if path.is_file() else path.rglob("*")
+            for day in sorted(wanted):
+                yield from (self.root / f"{day:%Y/%m/%d}").rglob("*")
+
+
+@dataclass(frozen=True)
+class S3Landing(Landing):
+    """Landing in an S3 bucket, below a prefix, which is empty or ends with a slash.
+
+    A client does not travel to other processes; `settings` (what boto3's client takes) do, and each makes its own.
+    """
+
+    bucket: str
+    prefix: str
+    settings: Mapping[str, Any] = field(repr=False)
+    client: "S3Client | None" = field(default=None, repr=False)
+
+    def __reduce__(self) -> tuple[type["S3Landing"], tuple[str, str, Mapping[str, Any]]]:
+        """Pickle all but the client."""
+        return S3Landing, (self.bucket, self.prefix, self.settings)
+
+    def list_objects(self, arrival_dates: Iterable[date] | None = None) -> Iterator[LandedObject]:
+        """See Landing."""
+        wanted = None if arrival_dates is None else set(arrival_dates)
+        try:
+            for prefix in self._prefixes(wanted):
+                yield from self._list(prefix, wanted)
+        except (BotoCoreError, ClientError) as error:
+            raise _unreadable(f"s3://{self.bucket}/{self.prefix}", _cause(error)) from error
+
+    def read(self, name: str) -> bytes:
+        """See Landing."""
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise _unreadable(f"s3://{self.bucket}/{self.prefix}{name}", _cause(error)) from error
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        if self.client is not None:
+            return self.client
+        settings = dict(self.settings)
+        retries = Config(retries={"max_attempts": settings.pop("max_attempts"), "mode": "standard"})
+        return boto3.Session(profile_name=settings.pop("profile_name")).client("s3", config=retries, **settings)
+
+    def _prefixes(self, wanted: set[date] | None) -> list[str]:
+        if wanted is None:
+            return [self.prefix]
+        pages = list(
+            self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            )
+        )
+        found = [
+            *(common["Prefix"] for page in pages for common in page.get("CommonPrefixes", [])),
+            *(entry["Key"] for page in pages for entry in page.get("Contents", [])),
+        ]
+        others = [path for path in found if not _YEAR.fullmatch(path[len(self.prefix) :].rstrip("/"))]
+        return [*(f"{self.prefix}{day:%Y/%m/%d}/" for day in sorted(wanted)), *others]
+
+    def _list(self, prefix: str, wanted: set[date] | None) -> Iterator[LandedObject]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        for entry in (entry for page in pages for entry in page.get("Contents", [])):
+            name = entry["Key"].removeprefix(self.prefix)
+            if not _is_hidden(name):
+                yield from _wanted(name, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"], wanted)
+
+
+def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[date] | None) -> Iterator[LandedObject]:
+    in_path = _date_in(name)
+    landed = LandedObject(name, size, etag, in_path or modified.astimezone(UTC).date(), in_path is not None)
+    # An object without a date may be in the ledger under an earlier day than its last change: always look at it.
+    if size and (wanted is None or not landed.dated or landed.arrival_date in wanted):
+        yield landed
+
+
+def _date_in(name: str) -> date | None:
+    match = _DATE_IN_PATH.search(name)
+    if match is None:
+        return None
+    try:
+        return date(*map(int, match.groups()))
+    except ValueError:
+        return None
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split("/")) or name.endswith("/")
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "unknown error")
+    return str(error)
+
+
+def _unreadable(where: str, cause: str) -> LandingError:
+    return LandingError(
+        f"{where}: {cause}. Expected to read what the listing shows: check that it was not deleted and that access "
+        "is granted, then run again; nothing was written."
+    )

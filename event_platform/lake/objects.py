@@ -1,0 +1,86 @@
+"""The content of a landed object → the bytes of its records, whatever its format; and what is wrong where it breaks.
+
+A format that the name states is taken at its word (`.gz`, `.zst`, `.parquet`); without one the first bytes decide.
+"""
+
+import io
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import zstandard
+from isal import igzip, isal_zlib
+
+_BITE = 1 << 16  # bytes
+_CORRUPT: type[Exception] = isal_zlib.error
+
+
+@dataclass(frozen=True)
+class Content:
+    """The records of an object as NDJSON, and the fault that ended the reading early, if one did."""
+
+    data: bytes
+    fault: str | None = None
+
+
+def decode(name: str, raw: bytes) -> Content:
+    """Return the records in `raw`; those before a break are kept."""
+    if name.endswith(".gz") or (not name.endswith((".zst", ".parquet")) and raw.startswith(b"\x1f\x8b")):
+        return _gunzip(raw)
+    if name.endswith(".zst") or raw.startswith(b"\x28\xb5\x2f\xfd"):
+        return _unzstd(raw)
+    if name.endswith(".parquet") or raw.startswith(b"PAR1"):
+        return _from_parquet(raw)
+    return Content(raw)
+
+
+def _gunzip(raw: bytes) -> Content:
+    try:
+        return Content(igzip.decompress(raw))
+    except (OSError, EOFError, _CORRUPT):
+        return _until_break(raw, "gzip", lambda: zlib.decompressobj(wbits=31))
+
+
+def _unzstd(raw: bytes) -> Content:
+    return _until_break(raw, "zstd", lambda: zstandard.ZstdDecompressor().decompressobj())
+
+
+def _until_break(raw: bytes, form: str, open_member: Callable[[], Any]) -> Content:
+    """Unpack member after member, in small bites, and keep what comes before a break."""
+    pieces: list[bytes] = []
+    member, position, fault = open_member(), 0, None
+    try:
+        while position < len(raw):
+            if member.eof:
+                member = open_member()
+            bite = raw[position : position + _BITE]
+            pieces.append(member.decompress(bite))
+            position += len(bite) - len(member.unused_data)
+        if not member.eof:
+            fault = f"{form}: the object ends in the middle of its data"
+    except (zlib.error, zstandard.ZstdError) as error:
+        fault = f"{form}: {error}"
+    data = b"".join(pieces)
+    return Content(data if fault is None else _whole_records(data), fault)
+
+
+def _whole_records(data: bytes) -> bytes:
+    """Drop the last record, which the break may have cut: it is part of what is lost."""
+    return data[: max(data.rfind(b"}\n"), data.rfind(b"}\r\n"), data.rfind(b"}{")) + 1]
+
+
+def _from_parquet(raw: bytes) -> Content:
+    try:
+        frame = pl.read_parquet(io.BytesIO(raw))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        return Content(b"", f"parquet: {' '.join(str(error).split())[:200]}")
+    binary = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
+    frame = frame.with_columns(pl.col(binary).bin.encode("base64"))
+    rows = (
+        frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        if frame.width
+        else pl.Series([], dtype=pl.String)
+    )
+    return Content("\n".join(rows.to_list()).encode())

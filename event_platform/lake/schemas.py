@@ -1,0 +1,71 @@
+"""Polars schemas ↔ Delta schemas, and how a table's schema grows when the catalog does."""
+
+from collections.abc import Mapping
+
+import polars as pl
+from deltalake import Schema
+from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructType, VariantType
+from polars._typing import PolarsDataType
+
+from event_platform.events.errors import TableError
+
+DeltaType = PrimitiveType | ArrayType | StructType | MapType | VariantType
+
+_PRIMITIVES = {
+    pl.String: "string",
+    pl.Int64: "long",
+    pl.Float64: "double",
+    pl.Boolean: "boolean",
+    pl.Date: "date",
+    pl.Datetime: "timestamp",
+}
+
+
+def to_delta(schema: pl.Schema, comments: Mapping[str, str]) -> Schema:
+    """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta."""
+    return Schema(
+        [
+            Field(name, _delta_type(dtype), metadata={"comment": comments[name]} if comments.get(name) else None)
+            for name, dtype in schema.items()
+        ]
+    )
+
+
+def merged(table: str, old: Schema, new: Schema) -> Schema:
+    """Return the old schema with the new columns behind it. Raises TableError where a column changed its type."""
+    return Schema(_merged_fields(table, old.fields, new.fields))
+
+
+def _merged_fields(where: str, old: list[Field], new: list[Field]) -> list[Field]:
+    by_name = {field.name: field for field in new}
+    kept = [_merged_field(f"{where}.{field.name}", field, by_name.pop(field.name, field)) for field in old]
+    return [*kept, *by_name.values()]
+
+
+def _merged_field(where: str, old: Field, new: Field) -> Field:
+    return Field(new.name, _merged_type(where, old.type, new.type), metadata=new.metadata)
+
+
+def _merged_type(where: str, old: DeltaType, new: DeltaType) -> DeltaType:
+    if isinstance(old, StructType) and isinstance(new, StructType):
+        return StructType(_merged_fields(where, old.fields, new.fields))
+    if isinstance(old, ArrayType) and isinstance(new, ArrayType):
+        return ArrayType(_merged_type(where, old.element_type, new.element_type))
+    if old != new:
+        raise TableError(
+            f"{where}: the table has {_shown(old)}, the catalog says {_shown(new)}. A column keeps its type: give the "
+            "property a new column with x-column, or delete the table and materialize it again."
+        )
+    return old
+
+
+def _shown(dtype: DeltaType) -> str:
+    return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
+
+
+def _delta_type(dtype: PolarsDataType) -> DeltaType:
+    if isinstance(dtype, pl.Struct):
+        return StructType([Field(field.name, _delta_type(field.dtype)) for field in dtype.fields])
+    if isinstance(dtype, pl.List):
+        return ArrayType(_delta_type(dtype.inner))
+    return PrimitiveType(next(name for kind, name in _PRIMITIVES.items() if dtype == kind))

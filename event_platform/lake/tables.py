@@ -1,0 +1,234 @@
+"""Delta tables: pinned snapshots, pruned scans, and commits that replace whole partitions or nothing.
+
+Tasks write files; here they become part of a table, all in one commit. Every commit names the partitions it touches
+as app transactions, because Delta sees no conflict between two writers that fill the same empty partition: with them,
+the second writer is refused and starts over from what the first one left.
+"""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any, TypeVar
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from event_platform.events.errors import TableError
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.schemas import merged, to_delta
+from event_platform.lake.storage import Storage
+
+#: Other partitions' writers may get in between this often; each try costs one round to the store.
+_COMMIT_RETRIES = 100
+
+
+_TABLES_AT_ONCE = 16
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each_at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Call `function` for many tables side by side: opening and committing them is mostly waiting for the store."""
+    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
+        return list(threads.map(function, items))
+
+
+class ConflictError(TableError):
+    """Somebody else wrote the same partitions in the meantime: read again and start over."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's place and shape: partitioned by one date column."""
+
+    name: str  # below the root of the lake, such as events/lesson_started
+    schema: pl.Schema
+    partition_column: str
+    storage: Storage
+    comments: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The address of the table."""
+        return self.storage.uri(self.name)
+
+    def snapshot(self) -> "Snapshot":
+        """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
+        try:
+            return Snapshot(self, DeltaTable(self.uri, storage_options=dict(self.storage.options) or None))
+        except TableNotFoundError:
+            return Snapshot(self, None)
+
+    def snapshot_to_write(self) -> "Snapshot":
+        """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first."""
+        snapshot = self.snapshot()
+        return snapshot if snapshot.delta is not None else Snapshot(self, self._create())
+
+    def _create(self) -> DeltaTable:
+        try:
+            return DeltaTable.create(
+                self.uri,
+                to_delta(self.schema, self.comments),
+                partition_by=[self.partition_column],
+                name=self.name.replace("/", "."),
+                description=self.description or None,
+                storage_options=dict(self.storage.options) or None,
+            )
+        except DeltaError:  # somebody else was first
+            return DeltaTable(self.uri, storage_options=dict(self.storage.options) or None)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table. Everything read from it, and every commit on top of it, refers to that version."""
+
+    table: Table
+    delta: DeltaTable | None
+
+    @property
+    def version(self) -> int:
+        """The version in the table's log; -1 where there is no table."""
+        return -1 if self.delta is None else self.delta.version()
+
+    def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
+        """Return the files of the given partitions (all without them), in the order of partition and path."""
+        log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
+        if log.is_empty():
+            return []
+        column = self.table.partition_column
+        log = log.with_columns(pl.col("partition").struct.field(column).alias("date"))
+        if dates is not None:
+            log = log.filter(pl.col("date").is_in(list(dates)))
+        return [
+            DataFile(
+                uri=self.table.storage.uri(self.table.name, row["path"]),
+                path=row["path"],
+                partition=row["date"],
+                rows=row["num_records"],
+                size=row["size_bytes"],
+                minimum=row.get("min") or {},
+                maximum=row.get("max") or {},
+            )
+            for row in log.sort("date", "path").to_dicts()
+        ]
+
+    def rows_by_date(self) -> dict[date, int]:
+        """Return the number of rows of each partition that has any, as the log counts them."""
+        counts: dict[date, int] = {}
+        for file in self.files():
+            counts[file.partition] = counts.get(file.partition, 0) + file.rows
+        return counts
+
+    def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
+        """Scan the given partitions (all without them)."""
+        return scan_files(self.files(dates), self.schema, self.table.partition_column, self.table.storage)
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """The columns of the table's shape, and after them those that only older files have."""
+        if self.delta is None:
+            return self.table.schema
+        stored = pl.scan_delta(self.delta).collect_schema()
+        older = {name: dtype for name, dtype in stored.items() if name not in self.table.schema}
+        return pl.Schema({**self.table.schema, **older})
+
+    def built_from(self, partition: date) -> int | None:
+        """Return the mark that the last commit left on a partition; None where there was none."""
+        return None if self.delta is None else self.delta.transaction_version(_app_id(self, partition))
+
+    def transaction(self, app_id: str) -> int | None:
+        """Return the version of an app transaction of the table; None where there is none."""
+        return None if self.delta is None else self.delta.transaction_version(app_id)
+
+    def commits_since(self, version: int) -> list[dict[str, Any]]:
+        """Return the commit infos after `version`, oldest first."""
+        if self.delta is None or version >= self.version:
+            return []
+        return [info for info in reversed(self.delta.history(self.version - version)) if info["version"] > version]
+
+    def replace(self, dates: Sequence[date], adds: Sequence[AddAction], built_from: Mapping[date, int]) -> None:
+        """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
+
+        Raises ConflictError if any of the partitions changed since the snapshot.
+        """
+        days = [day.isoformat() for day in dates]
+        marks = [Transaction(_app_id(self, day), built_from[day]) for day in dates]
+        filters = [(self.table.partition_column, "in", days)]
+        self._commit(list(adds), "overwrite", marks, {}, filters)
+
+    def append(
+        self,
+        dates: Sequence[date],
+        actions: Sequence[AddAction | RemoveAction],
+        metadata: Mapping[str, Any],
+        transactions: Sequence[str] = (),
+    ) -> None:
+        """Commit files to add and to remove in the partitions `dates`; `metadata` rides in the commit.
+
+        `transactions` are further app ids to leave in the log. Raises ConflictError as `replace` does.
+        """
+        marks = [Transaction(_app_id(self, day), self.version + 1) for day in dates]
+        marks += [Transaction(app_id, 1) for app_id in transactions]
+        self._commit(list(actions), "append", marks, metadata, None)
+
+    def _commit(
+        self,
+        actions: list[AddAction | RemoveAction],
+        mode: str,
+        marks: list[Transaction],
+        metadata: Mapping[str, Any],
+        filters: list[tuple[str, str, Any]] | None,
+    ) -> None:
+        if self.delta is None:
+            raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
+        try:
+            schema = merged(self.table.name, self.delta.schema(), to_delta(self.table.schema, self.table.comments))
+            self.delta.create_write_transaction(
+                actions,
+                mode,
+                schema,
+                partition_by=[self.table.partition_column],
+                partition_filters=filters,
+                commit_properties=CommitProperties(
+                    custom_metadata=dict(metadata), max_commit_retries=_COMMIT_RETRIES, app_transactions=marks
+                ),
+            )
+        except CommitFailedError as error:
+            raise ConflictError(f"{self.table.uri}: {error}") from error
+
+
+def added_file(table: Table, add: AddAction) -> DataFile:
+    """Return a file that is written but not yet committed as the log will show it."""
+    statistics = json.loads(add.stats)
+    return DataFile(
+        uri=table.storage.uri(table.name, add.path),
+        path=add.path,
+        partition=date.fromisoformat(str(add.partition_values[table.partition_column])),
+        rows=statistics["numRecords"],
+        size=add.size,
+        minimum=statistics["minValues"],
+        maximum=statistics["maxValues"],
+    )
+
+
+def remove_action(file: DataFile, column: str) -> RemoveAction:
+    """Return the action that takes a file out of its table."""
+    return RemoveAction(
+        path=file.path,
+        data_change=True,
+        deletion_timestamp=time.time_ns() // 1_000_000,
+        size=file.size,
+        partition_values={column: file.partition.isoformat()},
+    )
+
+
+def _app_id(snapshot: Snapshot, partition: date) -> str:
+    return f"{snapshot.table.partition_column}={partition.isoformat()}"

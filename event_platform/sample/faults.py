@@ -1,0 +1,55 @@
+"""Everything that goes wrong in a stream, made on purpose: one corrupt record for each reason, and odd events."""
+
+import random
+from collections.abc import Callable
+
+from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+
+
+def _record(uuid: str, name: str, created_at: str) -> str:
+    return f'{{"event_uuid":"{uuid}","event_name":{name},"created_at":{created_at}}}'
+
+
+#: How a corrupt record of each reason looks, given a uuid and a time; several looks for some.
+_LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
+    CorruptionReason.NOT_UTF8: [
+        lambda uuid, at: _record(uuid, '"lesson:started"', str(at)).encode()[:-1] + b',"text":"caf\xe9"}',
+    ],
+    CorruptionReason.NOT_JSON: [
+        lambda uuid, at: _record(uuid, '"lesson:completed"', str(at)).encode()[:-9],
+        lambda uuid, at: _record(uuid, '"lesson:completed"', str(at)).encode()[:-1] + b',"score":NaN}',
+    ],
+    CorruptionReason.NOT_AN_OBJECT: [lambda uuid, at: f'["{uuid}",{at}]'.encode(), lambda _uuid, _at: b"null"],
+    CorruptionReason.MISSING_EVENT_UUID: [
+        lambda _uuid, at: f'{{"event_name":"app:started","created_at":{at}}}'.encode(),
+        lambda _uuid, at: _record("", '"app:started"', str(at)).encode(),
+    ],
+    CorruptionReason.MISSING_EVENT_NAME: [lambda uuid, at: _record(uuid, "null", str(at)).encode()],
+    CorruptionReason.INVALID_EVENT_NAME: [
+        lambda uuid, at: _record(uuid, '"lesson::started"', str(at)).encode(),
+        lambda uuid, at: _record(uuid, '"../../etc/passwd"', str(at)).encode(),
+    ],
+    CorruptionReason.MISSING_CREATED_AT: [lambda uuid, _at: _record(uuid, '"goal:set"', "null").encode()],
+    CorruptionReason.INVALID_CREATED_AT: [lambda uuid, at: _record(uuid, '"goal:set"', f'"{at}"').encode()],
+    CorruptionReason.CREATED_AT_OUT_OF_RANGE: [
+        lambda uuid, at: _record(uuid, '"goal:set"', f"{at}000").encode(),
+        lambda uuid, _at: _record(uuid, '"goal:set"', "0").encode(),
+    ],
+}
+
+REASONS = list(_LOOKS)
+
+
+def corrupt_record(reason: CorruptionReason, uuid: str, created_at: int, rng: random.Random) -> bytes:
+    """Return a record that gets this reason."""
+    return rng.choice(_LOOKS[reason])(uuid, created_at)
+
+
+def oversized_record(uuid: str, created_at: int) -> bytes:
+    """Return a sound record but for its size."""
+    return _record(uuid, '"app:started"', str(created_at)).encode()[:-1] + b',"log":"' + b"x" * MAX_RECORD_BYTES + b'"}'
+
+
+def drifted(inside: str) -> str:
+    """Return the insides of a payload from a newer app: one field more, and a number that became a text."""
+    return f'{inside},"app_build":"2025.11","hearts_left":"five"'

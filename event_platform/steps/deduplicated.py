@@ -1,0 +1,62 @@
+"""raw_events → deduplicated_events and duplicate_events, partition by partition of created_date."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from event_platform.lake.files import in_batches
+from event_platform.lake.lake import Lake
+from event_platform.steps.running import Progress, run_tasks, until_no_conflict
+from event_platform.tasks.deduplicated import (
+    ROWS_PER_TASK,
+    duplicates_of,
+    history_of,
+    holding,
+    split_files,
+)
+
+
+@dataclass
+class DeduplicationReport:
+    """What became of the sound records of one created_date."""
+
+    unique: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def deduplicate(
+    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+) -> dict[date, DeduplicationReport]:
+    """Rebuild the created_dates given from raw_events as it is now. Returns a report for each."""
+    return until_no_conflict(lambda: _deduplicate(lake, dates, window_days, executor, progress))
+
+
+def _deduplicate(
+    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+) -> dict[date, DeduplicationReport]:
+    # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
+    unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
+    raw = lake.raw_events.snapshot()
+    files = raw.files()
+    own = {day: files_of_day for day in dates if (files_of_day := holding(files, day))}
+    searches = [(lake.storage, day, own[day], history_of(files, own[day], window_days), window_days) for day in own]
+    found = run_tasks(executor, duplicates_of, searches, progress, "duplicates")
+    losers = pl.concat(found) if found else pl.DataFrame()
+    needed = [file for file in files if any(file in files_of_day for files_of_day in own.values())]
+    tasks = [(lake.storage, batch, list(own), losers) for batch in in_batches(needed, ROWS_PER_TASK)]
+    reports = {day: DeduplicationReport() for day in dates}
+    splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
+    for split in splits:
+        for day, rows in split.unique_rows.items():
+            reports[day].unique += rows
+        for (day, kind), rows in split.kinds.items():
+            reports[day].kinds[kind] += rows
+    marks = dict.fromkeys(dates, raw.version)
+    # deduplicated_events last: its mark says that the partition is done.
+    duplicates.replace(dates, [add for split in splits for adds in split.duplicates.values() for add in adds], marks)
+    unique.replace(dates, [add for split in splits for adds in split.unique.values() for add in adds], marks)
+    return reports

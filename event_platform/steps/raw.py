@@ -1,0 +1,142 @@
+"""Landing → raw_events: what is new or changed, each object once, all in one commit."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import chain
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.landing import LandedObject
+from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
+from event_platform.lake.tables import Snapshot, added_file, remove_action
+from event_platform.steps.running import Progress, run_tasks, until_no_conflict
+from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects
+
+
+@dataclass
+class RawReport:
+    """What loading did for one arrival date."""
+
+    objects: int = 0  # read now
+    known_objects: int = 0  # in the ledger already
+    replaced_objects: int = 0  # read now because they changed
+    bytes_read: int = 0
+    records: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
+
+
+def load(
+    lake: Lake, loading: Loading, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+) -> dict[date, RawReport]:
+    """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each."""
+    return until_no_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress))
+
+
+def _load(
+    lake: Lake, loading: Loading, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+) -> dict[date, RawReport]:
+    snapshot = lake.raw_events.snapshot_to_write()
+    delivery = deliveries(snapshot, loading.landing, dates)
+    reports = {day: _report(day, delivery) for day in dates}
+    if not delivery.due:
+        return reports
+    tasks = [(loading, batch) for day in dates for batch in batches(o for o in delivery.due if o.arrival_date == day)]
+    loaded = run_tasks(executor, load_objects, tasks, progress, "raw_events")
+    for result in loaded:
+        _add(reports[result.arrival_date], result)
+    stale, kept = _without_changed(lake, snapshot, delivery.changed, executor, progress)
+    adds = [add for result in loaded for add in result.adds]
+    touched = _touched(lake, snapshot, stale, adds, window_days)
+    for created_date, arrival_date in touched:
+        reports[arrival_date].created_dates.add(created_date)
+    snapshot.append(
+        sorted({landed.arrival_date for landed in delivery.due}),
+        [*adds, *kept, *(remove_action(file, "arrival_date") for file in stale)],
+        {
+            "arrival_dates": sorted({landed.arrival_date.isoformat() for landed in delivery.due}),
+            "created_dates": sorted({day.isoformat() for report in reports.values() for day in report.created_dates}),
+        },
+        [empty_object_id(landed) for result in loaded for landed in result.empty_objects],
+    )
+    return reports
+
+
+def _report(day: date, delivery: Delivery) -> RawReport:
+    return RawReport(
+        known_objects=sum(landed.arrival_date == day for landed in delivery.known),
+        replaced_objects=sum(landed.arrival_date == day for landed in delivery.changed),
+        objects=sum(landed.arrival_date == day for landed in delivery.due),
+    )
+
+
+def _add(report: RawReport, result: Loaded) -> None:
+    report.bytes_read += result.bytes_read
+    report.records += result.records
+    report.reasons.update(result.reasons)
+    report.created_dates.update(result.created_dates)
+
+
+def _without_changed(
+    lake: Lake, snapshot: Snapshot, changed: list[LandedObject], executor: Executor, progress: Progress
+) -> tuple[list[DataFile], list[AddAction]]:
+    """Return the files that hold records of changed objects, and what takes their place without them."""
+    if not changed:
+        return [], []
+    names = [landed.name for landed in changed]
+    files = snapshot.files({landed.arrival_date for landed in changed})
+    stale = [
+        file
+        for file in files
+        if not _scan(lake, [file])
+        .filter(pl.col("source_object").is_in(names))
+        .select("source_object")
+        .head(1)
+        .collect()
+        .is_empty()
+    ]
+    tasks = [(lake.storage, file, names) for file in stale]
+    return stale, list(chain(*run_tasks(executor, drop_objects, tasks, progress, "replaced objects")))
+
+
+def _touched(
+    lake: Lake, snapshot: Snapshot, stale: list[DataFile], adds: list[AddAction], window_days: int
+) -> set[tuple[date, date]]:
+    """Return the (created_date, arrival_date) whose verdicts the commit may change, beyond those of the new records.
+
+    A record that arrives, or goes, decides about those of its uuid that arrived after it: on a later day within the
+    window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
+    """
+    came = [added_file(lake.raw_events, add) for add in adds]
+    sound = pl.col("corruption_reason").is_null()
+    gone = _scan(lake, stale).filter(sound)
+    touched = set(gone.select("created_date", "arrival_date").unique().collect().iter_rows())
+    for arrival_date in {file.partition for file in [*came, *stale]}:
+        window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
+        later = [file for file in snapshot.files(window) if file not in stale and _may_follow(file, arrival_date, came)]
+        decisive = [file for file in [*came, *stale] if file.partition == arrival_date]
+        followers = (
+            _scan(lake, later)
+            .filter(sound)
+            .join(_scan(lake, decisive).filter(sound), on="event_uuid", how="semi")
+            .select(pl.col("created_date").unique())
+        )
+        days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
+        touched.update((day, arrival_date) for day in days)
+    return touched
+
+
+def _scan(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
+    return scan_files(files, RAW_SCHEMA, "arrival_date", lake.storage)
+
+
+def _may_follow(file: DataFile, arrival_date: date, came: list[DataFile]) -> bool:
+    """Whether records of `file` may come after those of `arrival_date`: new objects mostly sort behind old ones."""
+    first = min((new.minimum["source_object"] for new in came if new.partition == arrival_date), default="")
+    return file.partition > arrival_date or file.maximum["source_object"] >= first

@@ -1,0 +1,113 @@
+"""deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date
+
+from event_platform.events.catalog import Catalog
+from event_platform.events.errors import EventPlatformError
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
+from event_platform.steps.running import Progress, run_tasks, until_no_conflict
+from event_platform.tasks.typed import Typed, count_names, plan, type_events
+
+#: The key under which the results of unregistered_events are reported; no event type can have it.
+UNREGISTERED = ""
+
+
+@dataclass
+class TypedReport:
+    """What became of one event type (or of the unregistered names): rows by created_date, or an error."""
+
+    rows: dict[date, int]
+    rescued: dict[date, int]
+    error: str | None = None
+    conflict: bool = False
+    results: list[Typed] = field(default_factory=list)
+
+
+def type_all(
+    lake: Lake,
+    catalog: Catalog,
+    keys: Collection[str],
+    dates: Sequence[date],
+    executor: Executor,
+    progress: Progress,
+) -> dict[str, TypedReport]:
+    """Rebuild the created_dates given of some event tables (by key; UNREGISTERED for the rest of the names).
+
+    One type's failure is in its report and leaves its table as it was; the others go on.
+    """
+    reports: dict[str, TypedReport] = {}
+
+    def attempt() -> None:
+        left = [key for key in keys if key not in reports or reports[key].conflict]
+        reports.update(_type_some(lake, catalog, left, dates, executor, progress))
+        lost = [key for key, report in reports.items() if report.conflict]
+        if lost:
+            raise ConflictError(f"{', '.join(lost)}: written by another run at the same time")
+
+    until_no_conflict(attempt)
+    return reports
+
+
+def _type_some(
+    lake: Lake,
+    catalog: Catalog,
+    keys: Collection[str],
+    dates: Sequence[date],
+    executor: Executor,
+    progress: Progress,
+) -> dict[str, TypedReport]:
+    reports = {key: TypedReport(dict.fromkeys(dates, 0), dict.fromkeys(dates, 0)) for key in keys}
+    tables = {
+        key: lake.unregistered_events if key == UNREGISTERED else lake.event_table(catalog.by_key[key]) for key in keys
+    }
+    # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
+    targets = dict(zip(keys, each_at_once(Table.snapshot_to_write, tables.values()), strict=True))
+    source = lake.deduplicated_events.snapshot()
+    for result in _run(lake, catalog, keys, source, dates, executor, progress):
+        _add(reports[UNREGISTERED if result.key is None else result.key], result)
+    marks = {day: -1 if (mark := source.built_from(day)) is None else mark for day in dates}
+    sound = [key for key in keys if reports[key].error is None]
+    each_at_once(lambda key: _commit(targets[key], reports[key], dates, marks), sound)
+    return reports
+
+
+def _run(
+    lake: Lake,
+    catalog: Catalog,
+    keys: Collection[str],
+    source: Snapshot,
+    dates: Sequence[date],
+    executor: Executor,
+    progress: Progress,
+) -> list[Typed]:
+    files = source.files(dates)
+    counts = count_names(lake.storage, files)
+    wanted = {catalog.by_key[key].name for key in keys if key != UNREGISTERED}
+    if UNREGISTERED in keys:
+        wanted |= set(counts["event_name"]) - catalog.names
+    by_name = {event_type.name: event_type for event_type in catalog.event_types}
+    tasks = [
+        (lake.storage, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
+        for unit in plan(files, counts, wanted)
+    ]
+    return [typed for result in run_tasks(executor, type_events, tasks, progress, "event tables") for typed in result]
+
+
+def _add(report: TypedReport, result: Typed) -> None:
+    report.results.append(result)
+    report.rows[result.created_date] += result.rows
+    report.rescued[result.created_date] += result.rescued
+    report.error = report.error or result.error
+
+
+def _commit(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
+    try:
+        target.replace(dates, [add for result in report.results for add in result.adds], marks)
+    except ConflictError:
+        report.conflict = True
+    except EventPlatformError as error:
+        report.error = str(error)
