@@ -96,8 +96,8 @@ def _warn_of_unreachable(environment: Environment, arrivals: Iterable[date]) -> 
     beyond = sorted(day for day in arrivals if not reachable[0] <= day <= reachable[1])
     if beyond:
         ERR.print(
-            f"[yellow]landing holds objects of {len(beyond)} days outside the partitions "
-            f"({reachable[0]} to {reachable[1]}), such as {beyond[0]}: they are not loaded. Set EVENT_PLATFORM_START_DATE to an earlier day.",
+            f"[yellow]landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; "
+            f"they go from {reachable[0]} (EVENT_PLATFORM_START_DATE) to {reachable[1]}. These objects are not loaded.",
             soft_wrap=True,
         )
 

@@ -14,7 +14,6 @@ import zstandard
 from isal import igzip, isal_zlib
 
 _BITE = 1 << 16  # bytes
-_CORRUPT: type[Exception] = isal_zlib.error
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def decode(name: str, raw: bytes) -> Content:
 def _gunzip(raw: bytes) -> Content:
     try:
         return Content(igzip.decompress(raw))
-    except (OSError, EOFError, _CORRUPT):
+    except (OSError, EOFError, isal_zlib.error):  # type: ignore[misc] # its stub calls the class an instance
         return _until_break(raw, "gzip", lambda: zlib.decompressobj(wbits=31))
 
 

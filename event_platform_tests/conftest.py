@@ -1,0 +1,26 @@
+"""What every test has: no settings of the machine it runs on, and a world of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from event_platform_tests.world import World
+
+_SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Strip what the machine sets, so that no test reaches a real account or somebody's lake."""
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A landing folder, a lake and a small catalog."""
+    return World(tmp_path)
