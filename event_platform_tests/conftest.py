@@ -1,10 +1,12 @@
 """What every test has: no settings of the machine it runs on, and a world of its own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from event_platform_tests.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.world import World
 
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
@@ -24,3 +26,17 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def world(tmp_path: Path) -> World:
     """A landing folder, a lake and a small catalog."""
     return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server; one for each process that runs tests."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket, with the AWS variables set to reach it."""
+    use_s3(monkeypatch, s3_endpoint)
+    return new_bucket()

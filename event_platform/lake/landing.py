@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from enum import Enum, auto
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,19 @@ from event_platform.events.errors import LandingError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
 
-_DATE_IN_PATH = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/\d{2})?/[^/]+$")
-_YEAR = re.compile(r"\d{4}")
+_DATE_IN_PATH = re.compile(r"(?:^|(?<=/))([0-9]{4})/([0-9]{2})/([0-9]{2})/")
+#: A year, a month and a day, as folders from the root of landing.
+_TO_A_DAY = [re.compile(path) for path in ("[0-9]{4}", "[0-9]{4}/[0-9]{2}", "[0-9]{4}/[0-9]{2}/[0-9]{2}")]
+
+
+class _Step(Enum):
+    """What a folder is on the way from the root of landing to a day's objects."""
+
+    TOWARDS = auto()  # a year or a month
+    DAY = auto()
+    OUTSIDE = auto()
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,15 @@ class FolderLanding(Landing):
     def list_objects(self, arrival_dates: Iterable[date] | None = None) -> Iterator[LandedObject]:
         """See Landing."""
         wanted = None if arrival_dates is None else set(arrival_dates)
-        for path in self._paths(wanted):
-            name = path.relative_to(self.root).as_posix()
-            if not _is_hidden(name) and path.is_file():
-                status = path.stat()
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                yield from _wanted(name, status.st_size, f"{status.st_mtime_ns:x}", modified, wanted)
+        try:
+            for path in self._paths(wanted):
+                name = path.relative_to(self.root).as_posix()
+                if not _is_hidden(name) and path.is_file():
+                    status = path.stat()
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                    yield from _wanted(name, status.st_size, f"{status.st_mtime_ns:x}", modified, wanted)
+        except OSError as error:
+            raise _unreadable(str(error.filename or self.root), error.strerror or str(error)) from error
 
     def read(self, name: str) -> bytes:
         """See Landing."""
@@ -72,15 +86,23 @@ class FolderLanding(Landing):
             raise _unreadable(f"{self.root / name}", error.strerror or str(error)) from error
 
     def _paths(self, wanted: set[date] | None) -> Iterator[Path]:
-        """Yield the files to look at: of the dated folders only those of the wanted days."""
+        """Yield the files to look at: of the folders of days only those of the wanted ones."""
         if wanted is None:
             yield from self.root.rglob("*")
-        elif self.root.is_dir():
-            for path in self.root.iterdir():
-                if not _YEAR.fullmatch(path.name):
-                    yield from [path] if path.is_file() else path.rglob("*")
-            for day in sorted(wanted):
-                yield from (self.root / f"{day:%Y/%m/%d}").rglob("*")
+            return
+        yield from self._outside_days(self.root, 0)
+        for day in sorted(wanted):
+            yield from (self.root / f"{day:%Y/%m/%d}").rglob("*")
+
+    def _outside_days(self, folder: Path, depth: int) -> Iterator[Path]:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            step = _step(path.relative_to(self.root).as_posix(), depth)
+            if path.is_file():
+                yield path
+            elif step is _Step.OUTSIDE:
+                yield from path.rglob("*")
+            elif step is _Step.TOWARDS:
+                yield from self._outside_days(path, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -103,8 +125,10 @@ class S3Landing(Landing):
         """See Landing."""
         wanted = None if arrival_dates is None else set(arrival_dates)
         try:
-            for prefix in self._prefixes(wanted):
-                yield from self._list(prefix, wanted)
+            for entry in self._entries(wanted):
+                name = entry["Key"][len(self.prefix) :]
+                if not _is_hidden(name):
+                    yield from _wanted(name, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"], wanted)
         except (BotoCoreError, ClientError) as error:
             raise _unreadable(f"s3://{self.bucket}/{self.prefix}", _cause(error)) from error
 
@@ -123,27 +147,31 @@ class S3Landing(Landing):
         retries = Config(retries={"max_attempts": settings.pop("max_attempts"), "mode": "standard"})
         return boto3.Session(profile_name=settings.pop("profile_name")).client("s3", config=retries, **settings)
 
-    def _prefixes(self, wanted: set[date] | None) -> list[str]:
+    def _entries(self, wanted: set[date] | None) -> Iterator["ObjectTypeDef"]:
+        """Yield the entries to look at: of the prefixes of days only those of the wanted ones."""
         if wanted is None:
-            return [self.prefix]
-        pages = list(
-            self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
-            )
-        )
-        found = [
-            *(common["Prefix"] for page in pages for common in page.get("CommonPrefixes", [])),
-            *(entry["Key"] for page in pages for entry in page.get("Contents", [])),
-        ]
-        others = [path for path in found if not _YEAR.fullmatch(path[len(self.prefix) :].rstrip("/"))]
-        return [*(f"{self.prefix}{day:%Y/%m/%d}/" for day in sorted(wanted)), *others]
+            yield from self._below(self.prefix)
+            return
+        yield from self._outside_days(self.prefix, 0)
+        for day in sorted(wanted):
+            yield from self._below(f"{self.prefix}{day:%Y/%m/%d}/")
 
-    def _list(self, prefix: str, wanted: set[date] | None) -> Iterator[LandedObject]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        for entry in (entry for page in pages for entry in page.get("Contents", [])):
-            name = entry["Key"].removeprefix(self.prefix)
-            if not _is_hidden(name):
-                yield from _wanted(name, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"], wanted)
+    def _outside_days(self, prefix: str, depth: int) -> Iterator["ObjectTypeDef"]:
+        for page in self._pages(prefix, "/"):
+            yield from page.get("Contents", [])
+            for below in (common["Prefix"] for common in page.get("CommonPrefixes", [])):
+                step = _step(below[len(self.prefix) :].rstrip("/"), depth)
+                if step is _Step.OUTSIDE:
+                    yield from self._below(below)
+                elif step is _Step.TOWARDS:
+                    yield from self._outside_days(below, depth + 1)
+
+    def _below(self, prefix: str) -> Iterator["ObjectTypeDef"]:
+        return (entry for page in self._pages(prefix, "") for entry in page.get("Contents", []))
+
+    def _pages(self, prefix: str, delimiter: str) -> Iterable["ListObjectsV2OutputTypeDef"]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        return paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter)
 
 
 def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[date] | None) -> Iterator[LandedObject]:
@@ -154,14 +182,23 @@ def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[dat
         yield landed
 
 
+def _step(path: str, depth: int) -> _Step:
+    """Tell what a folder is, `depth` folders below the root."""
+    if not _TO_A_DAY[depth].fullmatch(path):
+        return _Step.OUTSIDE
+    if depth + 1 < len(_TO_A_DAY):
+        return _Step.TOWARDS
+    return _Step.OUTSIDE if _date_in(f"{path}/") is None else _Step.DAY
+
+
 def _date_in(name: str) -> date | None:
-    match = _DATE_IN_PATH.search(name)
-    if match is None:
-        return None
-    try:
-        return date(*map(int, match.groups()))
-    except ValueError:
-        return None
+    """Return the first date in a path: of the folders of days at the root, it is theirs."""
+    for match in _DATE_IN_PATH.finditer(name):
+        try:
+            return date(*map(int, match.groups()))
+        except ValueError:  # no such day
+            continue
+    return None
 
 
 def _is_hidden(name: str) -> bool:

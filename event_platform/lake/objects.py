@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import polars as pl
 import zstandard
 from isal import igzip, isal_zlib
+from polars._typing import PolarsDataType
+
+from event_platform.events.records import split_concatenated
 
 _BITE = 1 << 16  # bytes
 
@@ -66,20 +70,44 @@ def _until_break(raw: bytes, form: str, open_member: Callable[[], Any]) -> Conte
 
 
 def _whole_records(data: bytes) -> bytes:
-    """Drop the last record, which the break may have cut: it is part of what is lost."""
-    return data[: max(data.rfind(b"}\n"), data.rfind(b"}\r\n"), data.rfind(b"}{")) + 1]
+    """Drop what the break has left of a record: it is part of what is lost."""
+    start = data.rfind(b"\n") + 1
+    records = list(split_concatenated(data[start:].decode("utf-8", "surrogateescape")))
+    while records and not _is_json(records[-1]):
+        records.pop()
+    return data[:start] + "\n".join(records).encode("utf-8", "surrogateescape")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _from_parquet(raw: bytes) -> Content:
     try:
         frame = pl.read_parquet(io.BytesIO(raw))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         return Content(b"", f"parquet: {' '.join(str(error).split())[:200]}")
-    binary = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
-    frame = frame.with_columns(pl.col(binary).bin.encode("base64"))
+    columns = [_for_json(pl.col(name), dtype) for name, dtype in frame.schema.items()]
     rows = (
-        frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-        if frame.width
-        else pl.Series([], dtype=pl.String)
+        frame.select(pl.struct(columns).struct.json_encode()).to_series() if columns else pl.Series([], dtype=pl.String)
     )
     return Content("\n".join(rows.to_list()).encode())
+
+
+def _for_json(values: pl.Expr, dtype: PolarsDataType) -> pl.Expr:
+    """Give what JSON lacks its usual form, however deep it is: bytes base64, timestamps without a zone UTC."""
+    if dtype == pl.Binary:
+        return values.bin.encode("base64")
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is None:
+        return values.dt.replace_time_zone("UTC")
+    if isinstance(dtype, pl.List):
+        return values.list.eval(_for_json(pl.element(), dtype.inner))
+    if isinstance(dtype, pl.Array):
+        return _for_json(values.arr.to_list(), pl.List(dtype.inner))
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return values.struct.with_fields([_for_json(pl.field(field.name), field.dtype) for field in dtype.fields])
+    return values

@@ -6,6 +6,7 @@ the second writer is refused and starts over from what the first one left.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,9 +64,11 @@ class Table:
     def snapshot(self) -> "Snapshot":
         """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
         try:
-            return Snapshot(self, DeltaTable(self.uri, storage_options=dict(self.storage.options) or None))
+            return Snapshot(self, self._open())
         except TableNotFoundError:
             return Snapshot(self, None)
+        except (DeltaError, OSError) as error:
+            raise TableError(f"{self.uri}: the table cannot be opened: {_told(error)}") from error
 
     def snapshot_to_write(self) -> "Snapshot":
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first."""
@@ -82,8 +85,14 @@ class Table:
                 description=self.description or None,
                 storage_options=dict(self.storage.options) or None,
             )
-        except DeltaError:  # somebody else was first
-            return DeltaTable(self.uri, storage_options=dict(self.storage.options) or None)
+        except (DeltaError, OSError) as error:
+            try:
+                return self._open()  # somebody else was first
+            except (DeltaError, OSError):
+                raise TableError(f"{self.uri}: the table cannot be created: {_told(error)}") from error
+
+    def _open(self) -> DeltaTable:
+        return DeltaTable(self.uri, storage_options=dict(self.storage.options) or None)
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,9 @@ class Snapshot:
                 ),
             )
         except CommitFailedError as error:
-            raise ConflictError(f"{self.table.uri}: {error}") from error
+            raise ConflictError(f"{self.table.uri}: {_told(error)}") from error
+        except (DeltaError, OSError) as error:
+            raise TableError(f"{self.table.uri}: the commit failed: {_told(error)}") from error
 
 
 def added_file(table: Table, add: AddAction) -> DataFile:
@@ -228,6 +239,11 @@ def remove_action(file: DataFile, column: str) -> RemoveAction:
         size=file.size,
         partition_values={column: file.partition.isoformat()},
     )
+
+
+def _told(error: Exception) -> str:
+    """Return an error of delta-rs in one line, without the arrows and colours that it draws."""
+    return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
 
 
 def _app_id(snapshot: Snapshot, partition: date) -> str:

@@ -53,7 +53,7 @@ def _load(
         _add(reports[result.arrival_date], result)
     stale, kept = _without_changed(lake, snapshot, delivery.changed, executor, progress)
     adds = [add for result in loaded for add in result.adds]
-    touched = _touched(lake, snapshot, stale, adds, window_days)
+    touched = _touched(lake, snapshot, delivery.changed, stale, adds, window_days)
     for created_date, arrival_date in touched:
         reports[arrival_date].created_dates.add(created_date)
     snapshot.append(
@@ -106,25 +106,38 @@ def _without_changed(
 
 
 def _touched(
-    lake: Lake, snapshot: Snapshot, stale: list[DataFile], adds: list[AddAction], window_days: int
+    lake: Lake,
+    snapshot: Snapshot,
+    changed: list[LandedObject],
+    stale: list[DataFile],
+    adds: list[AddAction],
+    window_days: int,
 ) -> set[tuple[date, date]]:
     """Return the (created_date, arrival_date) whose verdicts the commit may change, beyond those of the new records.
 
-    A record that arrives, or goes, decides about those of its uuid that arrived after it: on a later day within the
-    window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
+    A record that arrives, or goes with the former content of a `changed` object, decides about those of its uuid
+    that arrived after it: on a later day within the window, or on the same day in an object whose name sorts behind.
+    Their created_dates are due as well.
     """
+    names = [landed.name for landed in changed]
     came = [added_file(lake.raw_events, add) for add in adds]
-    sound = pl.col("corruption_reason").is_null()
-    gone = _scan(lake, stale).filter(sound)
+    gone = _sound(lake, stale).filter(pl.col("source_object").is_in(names))
     touched = set(gone.select("created_date", "arrival_date").unique().collect().iter_rows())
     for arrival_date in {file.partition for file in [*came, *stale]}:
+        own = [file for file in came if file.partition == arrival_date]
+        first = min([file.minimum["source_object"] for file in own] + names)
         window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
-        later = [file for file in snapshot.files(window) if file not in stale and _may_follow(file, arrival_date, came)]
-        decisive = [file for file in [*came, *stale] if file.partition == arrival_date]
+        later = [
+            file
+            for file in snapshot.files(window)
+            # Of the same day only what may sort behind: new objects mostly come after old ones.
+            if file.partition > arrival_date or file.maximum["source_object"] >= first
+        ]
+        decisive = pl.concat([_sound(lake, own), gone.filter(pl.col("arrival_date") == arrival_date)])
         followers = (
-            _scan(lake, later)
-            .filter(sound)
-            .join(_scan(lake, decisive).filter(sound), on="event_uuid", how="semi")
+            _sound(lake, later)
+            .filter(~pl.col("source_object").is_in(names))
+            .join(decisive, on="event_uuid", how="semi")
             .select(pl.col("created_date").unique())
         )
         days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
@@ -132,11 +145,9 @@ def _touched(
     return touched
 
 
+def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
+    return _scan(lake, files).filter(pl.col("corruption_reason").is_null())
+
+
 def _scan(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
     return scan_files(files, RAW_SCHEMA, "arrival_date", lake.storage)
-
-
-def _may_follow(file: DataFile, arrival_date: date, came: list[DataFile]) -> bool:
-    """Whether records of `file` may come after those of `arrival_date`: new objects mostly sort behind old ones."""
-    first = min((new.minimum["source_object"] for new in came if new.partition == arrival_date), default="")
-    return file.partition > arrival_date or file.maximum["source_object"] >= first

@@ -1,0 +1,24 @@
+"""Everything a lake holds, so that two lakes can be laid side by side."""
+
+import polars as pl
+
+from event_platform.events.catalog import Catalog
+from event_platform.lake.lake import Lake
+
+
+def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    """Return the rows of every table, as sorted JSON; columns `without` which two lakes may differ are left out."""
+    tables = [
+        lake.raw_events,
+        lake.corrupt_events,
+        lake.deduplicated_events,
+        lake.duplicate_events,
+        lake.unregistered_events,
+        *map(lake.event_table, catalog.event_types),
+    ]
+    return {table.name: _rows(table.snapshot().scan().collect(), without) for table in tables}
+
+
+def _rows(frame: pl.DataFrame, without: tuple[str, ...]) -> list[str]:
+    columns = sorted(name for name in frame.columns if name not in without)
+    return sorted(frame.select(pl.struct(columns).struct.json_encode()).to_series())

@@ -1,0 +1,133 @@
+"""The books: that they balance when all is well, and that no loss and no repetition goes unseen."""
+
+from collections.abc import Callable
+
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from event_platform.lake.balance import ArrivalBalance, CreationBalance, arrival_balances, creation_balances, ledger
+from event_platform.lake.tables import Table
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Two days of sound, corrupt, repeated, conflicting and unregistered records, in their tables."""
+    world.deliver(MONDAY, "a", event("u1"), event("u2", name="lesson:started"), "{broken", event("u3", name="beta:new"))
+    world.deliver(MONDAY, "b", event("u4"), event("u1"))
+    world.deliver(TUESDAY, "a", event("u2", plan="pro"), event("u5", TUESDAY), "[]", "null")
+    world.build(MONDAY, TUESDAY)
+    return world
+
+
+def balanced(world: World) -> bool:
+    """Say whether the books balance."""
+    verdict: bool = ledger(world.lake, world.catalog)["balanced"]
+    return verdict
+
+
+def test_an_empty_lake_balances(world: World) -> None:
+    """Nothing came in, and nothing is missing."""
+    books = ledger(world.lake, world.catalog)
+    assert books["balanced"]
+    assert (books["landed"], books["by_arrival_date"], books["event_tables"]) == (0, [], 0)
+
+
+def test_the_ledger_counts_every_record_once(built: World) -> None:
+    """In total, by reason and by kind, as `status --json` prints it."""
+    books = ledger(built.lake, built.catalog)
+    days = books.pop("by_arrival_date"), books.pop("by_created_date")
+    assert books == {
+        "landed": 10,
+        "sound": 7,
+        "corrupt": 3,
+        "corrupt_by_reason": {"not_an_object": 2, "not_json": 1},
+        "deduplicated": 5,
+        "duplicates": {"redelivery": 1, "conflict": 1},
+        "unregistered": 1,
+        "typed": 4,
+        "event_tables": 2,
+        "balanced": True,
+    }
+    assert [[day["arrival_date"] for day in days[0]], [day["created_date"] for day in days[1]]] == [
+        ["2025-06-02", "2025-06-03"]
+    ] * 2
+
+
+def test_each_day_has_its_own_balance(built: World) -> None:
+    """Days that hold nothing are zeros where they are asked for, and left out where they are not."""
+    assert arrival_balances(built.lake) == [ArrivalBalance(MONDAY, 6, 5, 1, 0), ArrivalBalance(TUESDAY, 4, 2, 2, 0)]
+    assert arrival_balances(built.lake, [WEDNESDAY]) == [ArrivalBalance(WEDNESDAY, 0, 0, 0, 0)]
+    monday = CreationBalance(MONDAY, sound=6, deduplicated=4, redelivery=1, conflict=1, unregistered=1, typed=3)
+    tuesday = CreationBalance(TUESDAY, sound=1, deduplicated=1, redelivery=0, conflict=0, unregistered=0, typed=1)
+    assert creation_balances(built.lake, built.catalog) == [monday, tuesday]
+    assert creation_balances(built.lake, built.catalog, [TUESDAY]) == [tuesday]
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (lambda world: world.lake.raw_events, "source_object like '%/b' and source_offset = 0"),
+        (lambda world: world.lake.raw_events, "source_object like '%/b' and source_offset = 1"),
+        (lambda world: world.lake.raw_events, "source_object like '%/b'"),
+        (lambda world: world.lake.raw_events, "event_uuid = 'u1' or corruption_reason is not null"),
+        (lambda world: world.lake.corrupt_events, "corruption_reason = 'not_json'"),
+        (lambda world: world.lake.deduplicated_events, "event_uuid = 'u5'"),
+        (lambda world: world.lake.duplicate_events, "kind = 'conflict'"),
+        (lambda world: world.lake.unregistered_events, "event_uuid = 'u3'"),
+        (lambda world: world.event_table("account_created"), "event_uuid = 'u4'"),
+        (lambda world: world.event_table("lesson_started"), "event_uuid = 'u2'"),
+    ],
+)
+def test_a_row_that_is_gone_from_any_table_is_seen(built: World, table: Callable[[World], Table], rows: str) -> None:
+    """Whoever deleted it, and however."""
+    assert balanced(built)
+    deleted = DeltaTable(table(built).uri).delete(rows)["num_deleted_rows"]
+    assert deleted > 0
+    assert not balanced(built)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda world: world.lake.raw_events,
+        lambda world: world.lake.corrupt_events,
+        lambda world: world.lake.deduplicated_events,
+        lambda world: world.lake.duplicate_events,
+        lambda world: world.lake.unregistered_events,
+        lambda world: world.event_table("account_created"),
+    ],
+)
+def test_rows_that_are_there_twice_are_seen_in_any_table(built: World, table: Callable[[World], Table]) -> None:
+    """Nothing is counted twice."""
+    delta = DeltaTable(table(built).uri)
+    write_deltalake(delta, delta.to_pyarrow_table(), mode="append")
+    assert not balanced(built)
+
+
+def test_a_lost_record_in_the_middle_of_an_object_breaks_its_numbers(built: World) -> None:
+    """Landed equals sound plus corrupt all the same: the numbers tell."""
+    DeltaTable(built.lake.raw_events.uri).delete("event_uuid = 'u4'")
+    (monday,) = arrival_balances(built.lake, [MONDAY])
+    assert (monday.landed, monday.sound, monday.corrupt, monday.broken_objects) == (5, 4, 1, 1)
+    assert not monday.balanced
+
+
+def test_a_loss_is_seen_on_its_day_and_on_no_other(built: World) -> None:
+    """So that one knows which partition to materialize again; doing so mends it."""
+    DeltaTable(built.lake.deduplicated_events.uri).delete("event_uuid = 'u5'")
+    monday, tuesday = creation_balances(built.lake, built.catalog)
+    assert (monday.deduplication_balanced, monday.typing_balanced) == (True, True)
+    assert (tuesday.deduplication_balanced, tuesday.typing_balanced) == (False, False)
+    built.deduplicate(TUESDAY)
+    built.type(TUESDAY)
+    assert balanced(built)
+
+
+def test_objects_lost_from_the_ledger_are_loaded_again(built: World) -> None:
+    """The ledger that forgot them is the one that says what is new."""
+    DeltaTable(built.lake.raw_events.uri).delete("source_object like '%/b'")
+    assert not balanced(built)
+    built.build(MONDAY)
+    assert balanced(built)
+    assert ledger(built.lake, built.catalog)["landed"] == 10

@@ -1,0 +1,89 @@
+"""Other readers of Delta see the tables as the platform does: they are the product."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from event_platform.lake.tables import Table
+from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+
+READERS: list[Callable[[str], pl.DataFrame]] = [
+    lambda uri: pl.scan_delta(uri).collect(),
+    lambda uri: pl.DataFrame(pl.from_arrow(DeltaTable(uri).to_pyarrow_table())),
+]
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Two days, between which the catalog gained a column and a field of an object."""
+    full = event(
+        "u1",
+        name="lesson:started",
+        user="usr_1",
+        level=3,
+        score=0.5,
+        hard=True,
+        due="2025-06-09T08:30:00+02:00",
+        birthday="2000-02-29",
+        device={"os": "ios", "version": 3},
+        skills=["verbs", None],
+        answers=[{"id": 1, "right": True}, {"id": 2}],
+        unknown={"kept": [1]},
+    )
+    world.deliver(MONDAY, "a", full, event("u2", name="lesson:started"), event("u1"), event("u3", name="x"), "{broken")
+    world.build(MONDAY)
+    properties = SCHEMAS["lesson_started"]["properties"]
+    device = {"type": "object", "properties": {**properties["device"]["properties"], "model": {"type": "string"}}}
+    grown = {**properties, "device": device, "streak": {"type": "integer"}}
+    write_catalog(world.root / "catalog", {"lesson_started": {**SCHEMAS["lesson_started"], "properties": grown}})
+    late = event("u4", TUESDAY, name="lesson:started", device={"os": "web", "model": "x"}, streak=7)
+    world.deliver(TUESDAY, "a", late)
+    world.build(TUESDAY)
+    return world
+
+
+def tables(world: World) -> Iterator[Table]:
+    """Yield every table of the lake that holds anything."""
+    lake = world.lake
+    yield from (lake.raw_events, lake.corrupt_events, lake.deduplicated_events, lake.duplicate_events)
+    yield from (lake.unregistered_events, world.event_table("lesson_started"))
+
+
+@pytest.mark.parametrize("read", READERS, ids=["polars", "pyarrow"])
+def test_every_reader_sees_the_rows_that_the_platform_sees(built: World, read: Callable[[str], pl.DataFrame]) -> None:
+    """Row for row and value for value, in every table."""
+    for table in tables(built):
+        own = table.snapshot().scan().collect()
+        assert own.height > 0
+        other = read(table.uri).select(own.columns)
+        key = [name for name in ("event_uuid", "source_object", "source_offset") if name in own.columns]
+        assert other.sort(key).to_dicts() == own.sort(key).to_dicts(), table.name
+
+
+def test_tables_have_the_types_that_the_catalog_says(built: World) -> None:
+    """As the log has them, not only as one reader takes them."""
+    schema = json.loads(DeltaTable(built.event_table("lesson_started").uri).schema().to_json())
+    types = {field["name"]: field["type"] for field in schema["fields"]}
+    device, skills = types.pop("device"), types["skills"]
+    assert [(field["name"], field["type"]) for field in device["fields"]] == [
+        ("os", "string"),
+        ("version", "long"),
+        ("model", "string"),
+    ]
+    assert skills == {"type": "array", "elementType": "string", "containsNull": True}
+    expected = {"level": "long", "score": "double", "hard": "boolean", "due": "timestamp", "birthday": "date"}
+    assert {name: types[name] for name in expected} == expected
+
+
+def test_the_grown_column_is_null_where_it_was_not_known(built: World) -> None:
+    """And the other fields of an object that grew are untouched."""
+    read = pl.scan_delta(built.event_table("lesson_started").uri).sort("event_uuid").collect()
+    assert read["streak"].to_list() == [None, None, 7]
+    assert read["device"].to_list() == [
+        {"os": "ios", "version": 3, "model": None},
+        None,
+        {"os": "web", "version": None, "model": "x"},
+    ]

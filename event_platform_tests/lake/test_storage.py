@@ -1,0 +1,51 @@
+"""Where a lake is, and that nothing shows what it takes to open it."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from event_platform.lake.storage import Storage
+from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, client
+
+
+@pytest.mark.parametrize(
+    ("root", "uri", "local"),
+    [
+        ("/data/lake", "/data/lake/events/a/x.parquet", True),
+        ("/data/lake/", "/data/lake/events/a/x.parquet", True),
+        ("s3://bucket", "s3://bucket/events/a/x.parquet", False),
+        ("s3://bucket/lake/", "s3://bucket/lake/events/a/x.parquet", False),
+    ],
+)
+def test_an_address_is_below_the_root(root: str, uri: str, *, local: bool) -> None:
+    """With one slash in between, however the root was written."""
+    storage = Storage(root)
+    assert storage.uri("events/a", "x.parquet") == uri
+    assert storage.is_local is local
+
+
+def test_a_file_is_written_whole_and_its_folders_with_it(tmp_path: Path) -> None:
+    """A new partition has no folder yet."""
+    storage = Storage(str(tmp_path))
+    storage.write(storage.uri("events/a", "x"), b"content")
+    assert (tmp_path / "events" / "a" / "x").read_bytes() == b"content"
+
+
+def test_on_s3_a_file_is_an_object(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written with the options alone: a worker elsewhere may have no variables."""
+    options = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "region": REGION, "endpoint": s3_endpoint}
+    storage = Storage(f"s3://{bucket}/lake", options)
+    with monkeypatch.context() as bare:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+            bare.delenv(name)
+        storage.write(storage.uri("a", "x"), b"content")
+    assert client().get_object(Bucket=bucket, Key="lake/a/x")["Body"].read() == b"content"
+
+
+def test_options_are_never_shown() -> None:
+    """Not by the storage, nor by what holds it, nor after a journey to another process."""
+    storage = Storage("s3://bucket/lake", {"secret_access_key": SECRET_KEY})
+    arrived = pickle.loads(pickle.dumps(storage))  # noqa: S301 - our own
+    assert arrived == storage
+    assert SECRET_KEY not in f"{storage!r} {storage} {[arrived]}"

@@ -1,0 +1,147 @@
+"""Landing → raw_events: every object once, whole, in one commit."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from event_platform.events.errors import LandingError
+from event_platform.lake.landing import LandedObject
+from event_platform.tasks.raw import batches
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+MIB = 1024 * 1024
+
+
+def version(world: World) -> int:
+    """Return the version of raw_events: it counts the commits."""
+    return world.lake.raw_events.snapshot().version
+
+
+def test_a_load_is_one_commit_whatever_the_days_and_objects(world: World) -> None:
+    """A batch is in the table as a whole, or not at all."""
+    for day in (MONDAY, TUESDAY):
+        for name in ("a", "b.gz", "c"):
+            world.deliver(day, name, event(f"{day}-{name}"))
+    world.load(MONDAY, TUESDAY)
+    assert world.raw().height == 6
+    assert version(world) == 1  # 0 created the table
+
+
+def test_a_load_tells_what_it_did_for_each_day(world: World) -> None:
+    """These are the figures of the materialization."""
+    path = world.deliver(MONDAY, "a", event("u1", TUESDAY), event("u2"), "{broken", "[]")
+    world.deliver(TUESDAY, "a", event("u3", TUESDAY))
+    reports = world.load(MONDAY, TUESDAY)
+    monday = reports[MONDAY]
+    assert (monday.objects, monday.records, monday.bytes_read) == (1, 4, path.stat().st_size)
+    assert dict(monday.reasons) == {"not_json": 1, "not_an_object": 1}
+    assert monday.created_dates == {MONDAY, TUESDAY}
+    world.deliver(MONDAY, "a", event("u4"))
+    world.deliver(MONDAY, "b", event("u5"))
+    reports = world.load(MONDAY, TUESDAY)
+    assert (reports[MONDAY].objects, reports[MONDAY].replaced_objects, reports[MONDAY].known_objects) == (2, 1, 0)
+    assert (reports[TUESDAY].objects, reports[TUESDAY].known_objects) == (0, 1)
+
+
+def test_an_object_in_the_ledger_is_not_read_again(world: World) -> None:
+    """A second load makes no commit; it would not even see a content that neither size nor time gives away."""
+    path = world.deliver(MONDAY, "a", event("u1"))
+    modified = path.stat().st_mtime_ns
+    world.load(MONDAY)
+    world.deliver(MONDAY, "a", event("u2"))
+    os.utime(path, ns=(modified, modified))
+    report = world.load(MONDAY)[MONDAY]
+    assert (report.objects, report.known_objects, report.bytes_read) == (0, 1, 0)
+    assert (world.raw()["event_uuid"].to_list(), version(world)) == (["u1"], 1)
+
+
+def test_a_changed_object_replaces_its_rows_in_one_commit(world: World) -> None:
+    """And leaves those of its neighbours, which are in the same file of the table."""
+    world.deliver(MONDAY, "a", event("u1"), event("u2"))
+    world.deliver(MONDAY, "b", event("u3"))
+    world.load(MONDAY)
+    world.deliver(MONDAY, "a", event("u2"), event("u4"), event("u5"))
+    world.load(MONDAY)
+    raw = world.raw()
+    assert [name[-1] for name in raw["source_object"]] == ["a", "a", "a", "b"]
+    assert raw["event_uuid"].to_list() == ["u2", "u4", "u5", "u3"]
+    assert raw["source_offset"].to_list() == [0, 1, 2, 0]
+    assert version(world) == 2
+
+
+def test_the_files_of_a_table_hold_what_the_log_says(world: World) -> None:
+    """A replacement leaves no trace of what was replaced in the files that are in use."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.deliver(MONDAY, "b", event("u2"))
+    world.load(MONDAY)
+    for number in range(3):
+        world.deliver(MONDAY, "a", event(f"v{number}"))
+        world.load(MONDAY)
+    snapshot = world.lake.raw_events.snapshot()
+    assert sum(file.rows for file in snapshot.files()) == snapshot.scan().collect().height == 2
+
+
+def test_only_the_days_asked_for_are_loaded(world: World) -> None:
+    """A partition is an arrival date."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.deliver(TUESDAY, "a", event("u2"))
+    world.load(TUESDAY)
+    assert world.raw()["event_uuid"].to_list() == ["u2"]
+
+
+def test_a_day_without_objects_is_loaded_too(world: World) -> None:
+    """There is nothing to commit, and nothing wrong."""
+    report = world.load(MONDAY)[MONDAY]
+    assert (report.objects, report.records, report.created_dates) == (0, 0, set())
+    assert world.raw().is_empty()
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda path: (path.unlink(), path.mkdir())])
+def test_an_object_that_cannot_be_read_leaves_the_partition_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], object]
+) -> None:
+    """It is named, and nothing of the batch is committed: neither the new nor the replaced objects."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.load(MONDAY)
+    world.deliver(MONDAY, "a", event("u2"))
+    gone = world.deliver(MONDAY, "b", event("u3"))
+    listed = list(world.landing.list_objects())
+    monkeypatch.setattr("event_platform.lake.landing.FolderLanding.list_objects", lambda *_: iter(listed))
+    fault(gone)
+    with pytest.raises(LandingError, match=str(gone)):
+        world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == ["u1"]
+    assert version(world) == 1
+
+
+def test_records_that_are_late_have_files_of_their_own(world: World) -> None:
+    """So that a created_date is in few files, by their statistics, and the others are not read for it."""
+    world.deliver(
+        TUESDAY, "a", *(event(f"u{number}", TUESDAY) for number in range(5)), event("late", MONDAY.replace(day=1))
+    )
+    world.load(TUESDAY)
+    bounds = {
+        (file.minimum["created_date"], file.maximum["created_date"])
+        for file in world.lake.raw_events.snapshot().files()
+    }
+    assert bounds == {(TUESDAY, TUESDAY), (MONDAY.replace(day=1), MONDAY.replace(day=1))}
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "name", "expected"),
+    [
+        (4_500, 10, "a.gz", 3),
+        (30, 5 * MIB, "a.gz", 15),
+        (30, 5 * MIB, "a", 4),
+        (3, 100 * MIB, "a.gz", 3),
+        (0, 0, "", 0),
+    ],
+)
+def test_memory_is_bounded_by_tasks(number: int, size: int, name: str, expected: int) -> None:
+    """By the objects and the bytes that one takes, in the order of names; an object is never cut."""
+    objects = [LandedObject(f"{index:05d}/{name}", size, "etag", MONDAY) for index in range(number)]
+    tasks = batches(reversed(objects))
+    assert [landed for task in tasks for landed in task] == objects
+    assert len(tasks) == expected
