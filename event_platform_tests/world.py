@@ -2,9 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -83,6 +82,11 @@ def ndjson(*records: dict[str, Any] | str | bytes) -> bytes:
     return b"".join(_line(record) + b"\n" for record in records)
 
 
+def gzipped(data: bytes) -> bytes:
+    """Return one member, without the time in it: a case's bytes are the same in every process that collects it."""
+    return gzip.compress(data, mtime=0)
+
+
 def _line(record: dict[str, Any] | str | bytes) -> bytes:
     if isinstance(record, bytes):
         return record
@@ -142,7 +146,7 @@ class World:
     def deliver(self, day: date, name: str, *records: dict[str, Any] | str | bytes, hour: int = 12) -> Path:
         """Land an object with one record a line; gzipped if the name ends with .gz."""
         data = ndjson(*records)
-        return self.deliver_bytes(day, name, gzip.compress(data) if name.endswith(".gz") else data, hour=hour)
+        return self.deliver_bytes(day, name, gzipped(data) if name.endswith(".gz") else data, hour=hour)
 
     def deliver_bytes(self, day: date, name: str, data: bytes, hour: int = 12) -> Path:
         """Land an object with exactly these bytes."""
@@ -153,7 +157,7 @@ class World:
 
     def load(self, *days: date) -> dict[date, RawReport]:
         """Landing → raw_events and corrupt_events."""
-        with _executor() as executor:
+        with ThreadPoolExecutor(2) as executor:
             loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage)
             reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore)
         set_aside(self.lake, days)
@@ -161,13 +165,13 @@ class World:
 
     def deduplicate(self, *days: date) -> dict[date, DeduplicationReport]:
         """raw_events → deduplicated_events and duplicate_events."""
-        with _executor() as executor:
+        with ThreadPoolExecutor(2) as executor:
             return deduplicate(self.lake, days, WINDOW_DAYS, executor, _ignore)
 
     def type(self, *days: date, keys: Sequence[str] | None = None) -> dict[str, TypedReport]:
         """deduplicated_events → the event tables (those of `keys`, else all) and unregistered_events."""
         catalog = self.catalog
-        with _executor() as executor:
+        with ThreadPoolExecutor(2) as executor:
             chosen = [*catalog.by_key, UNREGISTERED] if keys is None else keys
             return type_all(self.lake, catalog, chosen, days, executor, _ignore)
 
@@ -221,12 +225,6 @@ class World:
 def rows(table: Table, *order: str) -> pl.DataFrame:
     """Return the rows of a table as it is now, sorted."""
     return table.snapshot().scan().collect().sort(order)
-
-
-@contextmanager
-def _executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 def _ignore(_what: str, _done: int, _total: int) -> None:

@@ -1,6 +1,5 @@
 """Every form that records land in, from the bytes of an object to the rows of raw_events."""
 
-import gzip
 import io
 import json
 from datetime import UTC, date, datetime
@@ -10,7 +9,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from event_platform_tests.world import MONDAY, World, event, noon
+from event_platform_tests.world import MONDAY, World, event, gzipped, noon
 
 ONE, TWO, THREE = (json.dumps(event(f"u{number}", text="é }{ \\n")).encode() for number in (1, 2, 3))
 LINES = ONE + b"\n" + TWO + b"\n" + THREE + b"\n"
@@ -20,20 +19,20 @@ LINES = ONE + b"\n" + TWO + b"\n" + THREE + b"\n"
     ("name", "data"),
     [
         ("lines", LINES),
-        ("lines.gz", gzip.compress(LINES)),
-        ("members.gz", gzip.compress(ONE + b"\n") + gzip.compress(TWO + b"\n" + THREE)),
-        ("split-record.gz", gzip.compress(LINES[:20]) + gzip.compress(LINES[20:])),
+        ("lines.gz", gzipped(LINES)),
+        ("members.gz", gzipped(ONE + b"\n") + gzipped(TWO + b"\n" + THREE)),
+        ("split-record.gz", gzipped(LINES[:20]) + gzipped(LINES[20:])),
         ("lines.zst", zstandard.compress(LINES)),
         ("frames.zst", zstandard.compress(ONE + b"\n") + zstandard.compress(TWO + b"\n" + THREE)),
-        ("no-extension", gzip.compress(LINES)),
+        ("no-extension", gzipped(LINES)),
         ("no-last-newline", LINES.rstrip()),
         ("crlf", LINES.replace(b"\n", b"\r\n")),
         ("byte-order-mark", b"\xef\xbb\xbf" + LINES),
         ("byte-order-mark-and-crlf", b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n")),
         ("empty-lines", b"\n\r\n" + LINES.replace(b"\n", b"\n \n\t\n")),
         ("no-delimiter", ONE + TWO + THREE),
-        ("no-delimiter.gz", gzip.compress(ONE + TWO + THREE)),
-        ("no-delimiter-members.gz", gzip.compress(ONE) + gzip.compress(TWO) + gzip.compress(THREE)),
+        ("no-delimiter.gz", gzipped(ONE + TWO + THREE)),
+        ("no-delimiter-members.gz", gzipped(ONE) + gzipped(TWO) + gzipped(THREE)),
         ("no-delimiter-but-blanks", ONE + b" " + TWO + b"\t" + THREE),
         ("some-delimiters", ONE + TWO + b"\n" + THREE),
     ],
@@ -51,8 +50,8 @@ def test_the_records_are_the_same_in_every_form(world: World, name: str, data: b
 
 def test_a_broken_gzip_keeps_what_is_before_the_break_and_gets_a_row(world: World) -> None:
     """The row tells how many records there were at least, and why no more."""
-    whole = gzip.compress(ONE + b"\n") + gzip.compress(TWO + b"\n")
-    world.deliver_bytes(MONDAY, "cut.gz", whole + gzip.compress(THREE)[:-25])
+    whole = gzipped(ONE + b"\n") + gzipped(TWO + b"\n")
+    world.deliver_bytes(MONDAY, "cut.gz", whole + gzipped(THREE)[:-25])
     world.load(MONDAY)
     raw = world.raw()
     assert raw["corruption_reason"].to_list() == [None, None, "unreadable_object"]

@@ -1,6 +1,5 @@
 """The content of landed objects, in every format they come in, whole and broken."""
 
-import gzip
 import io
 import json
 import zlib
@@ -13,6 +12,7 @@ import pytest
 import zstandard
 
 from event_platform.lake.objects import decode
+from event_platform_tests.world import gzipped
 
 RECORDS = b'{"n":1}\n{"n":2}\n{"n":3}\n'
 LONG = b"".join(b'{"number":%d,"text":"%s"}\n' % (number, b"\xc3\xa9" * (number % 40)) for number in range(2_000))
@@ -28,15 +28,15 @@ def zst(data: bytes) -> bytes:
     [
         ("a", RECORDS),
         ("a.json", RECORDS),
-        ("a.gz", gzip.compress(RECORDS)),
-        ("a.gz", gzip.compress(RECORDS[:8]) + gzip.compress(RECORDS[8:])),
-        ("a.gz", gzip.compress(b"") + gzip.compress(RECORDS)),
-        ("a.gz", gzip.compress(RECORDS) + bytes(512)),
+        ("a.gz", gzipped(RECORDS)),
+        ("a.gz", gzipped(RECORDS[:8]) + gzipped(RECORDS[8:])),
+        ("a.gz", gzipped(b"") + gzipped(RECORDS)),
+        ("a.gz", gzipped(RECORDS) + bytes(512)),
         ("a.zst", zst(RECORDS)),
         ("a.zst", zst(RECORDS[:8]) + zst(RECORDS[8:])),
-        ("no-extension", gzip.compress(RECORDS)),
+        ("no-extension", gzipped(RECORDS)),
         ("no-extension", zst(RECORDS)),
-        ("2025.06.02", gzip.compress(RECORDS[:8]) + gzip.compress(RECORDS[8:])),
+        ("2025.06.02", gzipped(RECORDS[:8]) + gzipped(RECORDS[8:])),
     ],
 )
 def test_whole_objects_give_their_records(name: str, raw: bytes) -> None:
@@ -45,7 +45,7 @@ def test_whole_objects_give_their_records(name: str, raw: bytes) -> None:
     assert (content.data, content.fault) == (RECORDS, None)
 
 
-@pytest.mark.parametrize(("name", "raw"), [("a.gz", gzip.compress(LONG)), ("a.zst", zst(LONG))])
+@pytest.mark.parametrize(("name", "raw"), [("a.gz", gzipped(LONG)), ("a.zst", zst(LONG))])
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.5, 0.9, 0.999])
 def test_an_object_cut_short_keeps_the_whole_records_before_the_cut(name: str, raw: bytes, share: float) -> None:
     """And says what is wrong with it; the record that the cut may have hit is not kept."""
@@ -67,7 +67,7 @@ def test_what_a_cut_leaves_of_a_record_is_dropped_and_no_more() -> None:
 
 def test_every_record_before_a_cut_is_kept() -> None:
     """With members small enough to know what is before it."""
-    raw = b"".join(gzip.compress(line) for line in RECORDS.splitlines(keepends=True))
+    raw = b"".join(gzipped(line) for line in RECORDS.splitlines(keepends=True))
     content = decode("a.gz", raw[:-12])
     assert content.data.split() == [b'{"n":1}', b'{"n":2}']
     assert content.fault == "gzip: the object ends in the middle of its data"
@@ -78,8 +78,8 @@ def test_every_record_before_a_cut_is_kept() -> None:
     [
         ("a.gz", RECORDS, "gzip: "),
         ("a.gz", b"\x1f\x8b", "gzip: the object ends in the middle of its data"),
-        ("a.gz", gzip.compress(RECORDS) + b"not gzip", "gzip: "),
-        ("a.gz", gzip.compress(RECORDS)[:-8] + bytes(8), "gzip: "),
+        ("a.gz", gzipped(RECORDS) + b"not gzip", "gzip: "),
+        ("a.gz", gzipped(RECORDS)[:-8] + bytes(8), "gzip: "),
         ("a.zst", RECORDS, "zstd: "),
         ("a.parquet", RECORDS, "parquet: "),
         ("a.parquet", b"PAR1", "parquet: "),
@@ -94,7 +94,7 @@ def test_what_is_not_what_its_name_says_is_told(name: str, raw: bytes, fault: st
 
 def test_records_before_garbage_are_kept() -> None:
     """A whole member counts, whatever comes behind it."""
-    assert decode("a.gz", gzip.compress(RECORDS) + b"not gzip").data.split() == RECORDS.split()
+    assert decode("a.gz", gzipped(RECORDS) + b"not gzip").data.split() == RECORDS.split()
 
 
 def parquet(**columns: Any) -> bytes:
