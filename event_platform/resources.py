@@ -1,5 +1,6 @@
 """Dagster resources: landing, the lake, the pool, and the figures that rules and checks go by."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import boto3
 import dagster as dg
 from dagster_aws.s3 import S3Resource
-from dagster_deltalake import DeltaTableResource, LocalConfig, S3Config
+from dagster_deltalake import LocalConfig, S3Config
 from dagster_deltalake.config import ClientConfig
 from pydantic import Field, PrivateAttr
 
@@ -32,7 +33,7 @@ class LandingResource(dg.ConfigurableResource["LandingResource"]):
         """Return the landing zone, ready to be listed and read, here and in other processes."""
         if not self.uri.startswith("s3://"):
             return FolderLanding(Path(self.uri))
-        bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
+        bucket, _, prefix = self.uri.removeprefix("s3://").rstrip("/").partition("/")
         settings = {
             "region_name": self.s3.region_name,
             "endpoint_url": self.s3.endpoint_url,
@@ -60,12 +61,6 @@ class LakeResource(dg.ConfigurableResource["LakeResource"]):
         """Return the lake's tables."""
         return Lake(Storage(self.uri, self._options()))
 
-    def delta_table(self, name: str) -> DeltaTableResource:
-        """Return dagster-deltalake's resource for one table, such as `events/lesson_started`."""
-        return DeltaTableResource(
-            url=f"{self.uri}/{name}", storage_options=self._config(), client_options=self._client_options()
-        )
-
     def _options(self) -> dict[str, str]:
         client = self._client_options()
         return {**self._config().str_dict(), **(client.str_dict() if client else {})}
@@ -84,7 +79,7 @@ class LakeResource(dg.ConfigurableResource["LakeResource"]):
             access_key_id=frozen.access_key,
             secret_access_key=frozen.secret_key,
             token=frozen.token,
-            region=session.region_name or "us-east-1",
+            region=_region(session),
             endpoint=_endpoint(session),
         )
 
@@ -150,6 +145,11 @@ def build_resources(environment: Environment) -> Resources:
 
 def _endpoint(session: boto3.Session) -> str | None:
     """Return the endpoint that AWS_ENDPOINT_URL or the profile sets; None for AWS itself."""
-    client = session.client("s3", region_name=session.region_name or "us-east-1")
+    client = session.client("s3", region_name=_region(session))
     url = client.meta.endpoint_url
     return None if url.endswith(".amazonaws.com") else url
+
+
+def _region(session: boto3.Session) -> str:
+    """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
+    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"

@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -28,7 +27,8 @@ Evaluations = Iterator[dg.AssetCheckEvaluation]
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """Return every check, one operation for each asset that has some."""
     spec = _spec_factory(partitions)
-    with _preview_accepted():
+    # Partitioned checks are new in Dagster: its minor version is pinned, and tests depend on them.
+    with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
         return [
             _raw_checks(spec),
             _deduplicated_checks(catalog, spec),
@@ -38,14 +38,6 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
 
 
 SpecFactory = Callable[..., dg.AssetCheckSpec]
-
-
-@contextmanager
-def _preview_accepted() -> Iterator[None]:
-    """Say nothing of partitioned checks being new in Dagster: its minor version is pinned, and tests depend on them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        yield
 
 
 def _spec_factory(partitions: dg.DailyPartitionsDefinition) -> SpecFactory:

@@ -90,19 +90,19 @@ class FolderLanding(Landing):
         if wanted is None:
             yield from self.root.rglob("*")
             return
-        yield from self._outside_days(self.root, 0)
+        yield from self._outside_days(self.root)
         for day in sorted(wanted):
             yield from (self.root / f"{day:%Y/%m/%d}").rglob("*")
 
-    def _outside_days(self, folder: Path, depth: int) -> Iterator[Path]:
+    def _outside_days(self, folder: Path) -> Iterator[Path]:
         for path in folder.iterdir() if folder.is_dir() else ():
-            step = _step(path.relative_to(self.root).as_posix(), depth)
+            step = _step(path.relative_to(self.root).as_posix())
             if path.is_file():
                 yield path
             elif step is _Step.OUTSIDE:
                 yield from path.rglob("*")
             elif step is _Step.TOWARDS:
-                yield from self._outside_days(path, depth + 1)
+                yield from self._outside_days(path)
 
 
 @dataclass(frozen=True)
@@ -152,19 +152,19 @@ class S3Landing(Landing):
         if wanted is None:
             yield from self._below(self.prefix)
             return
-        yield from self._outside_days(self.prefix, 0)
+        yield from self._outside_days(self.prefix)
         for day in sorted(wanted):
             yield from self._below(f"{self.prefix}{day:%Y/%m/%d}/")
 
-    def _outside_days(self, prefix: str, depth: int) -> Iterator["ObjectTypeDef"]:
+    def _outside_days(self, prefix: str) -> Iterator["ObjectTypeDef"]:
         for page in self._pages(prefix, "/"):
             yield from page.get("Contents", [])
             for below in (common["Prefix"] for common in page.get("CommonPrefixes", [])):
-                step = _step(below[len(self.prefix) :].rstrip("/"), depth)
+                step = _step(below[len(self.prefix) :].rstrip("/"))
                 if step is _Step.OUTSIDE:
                     yield from self._below(below)
                 elif step is _Step.TOWARDS:
-                    yield from self._outside_days(below, depth + 1)
+                    yield from self._outside_days(below)
 
     def _below(self, prefix: str) -> Iterator["ObjectTypeDef"]:
         return (entry for page in self._pages(prefix, "") for entry in page.get("Contents", []))
@@ -182,8 +182,9 @@ def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[dat
         yield landed
 
 
-def _step(path: str, depth: int) -> _Step:
-    """Tell what a folder is, `depth` folders below the root."""
+def _step(path: str) -> _Step:
+    """Tell what a folder is by its path below the root."""
+    depth = path.count("/")
     if not _TO_A_DAY[depth].fullmatch(path):
         return _Step.OUTSIDE
     if depth + 1 < len(_TO_A_DAY):
