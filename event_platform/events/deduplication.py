@@ -5,6 +5,7 @@ a window of days before it, whatever their created_date, and with all of its own
 only on what arrived earlier, and partitions can be judged in any order, side by side.
 """
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 import polars as pl
@@ -14,15 +15,15 @@ from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
 _ORDER = list(SOURCE_COLUMNS)
 
 
-def find_duplicates(candidates: pl.DataFrame, created_date: date, window_days: int) -> pl.DataFrame:
-    """Return the duplicates of one created_date, each with its kind and the record that it duplicates.
+def find_duplicates(candidates: pl.DataFrame, created_dates: Collection[date], window_days: int) -> pl.DataFrame:
+    """Return the duplicates of some created_dates, each with its kind and the record that it duplicates.
 
     `candidates` holds every record that shares its uuid with another one of interest: arrival_date, source_object,
     source_offset, event_uuid, created_date, body_hash. The result has the source columns, kind and survivor_*.
     """
     ordered = candidates.sort(_ORDER).with_row_index("rank")
-    judged = ordered.filter(pl.col("created_date") == created_date)
-    same_day = judged.group_by("event_uuid").agg(pl.col("rank").min().alias("first_of_day"))
+    judged = ordered.filter(pl.col("created_date").is_in(list(created_dates)))
+    same_day = judged.group_by("event_uuid", "created_date").agg(pl.col("rank").min().alias("first_of_day"))
     first_of_window = _first_arrived_since(ordered, judged, timedelta(days=window_days))
     survivor = ordered.select(
         pl.col("rank").alias("survivor"),
@@ -31,7 +32,7 @@ def find_duplicates(candidates: pl.DataFrame, created_date: date, window_days: i
     )
     same_body = pl.col("body_hash") == pl.col("survivor_hash")
     return (
-        judged.join(same_day, on="event_uuid")
+        judged.join(same_day, on=["event_uuid", "created_date"])
         .join(first_of_window, on="rank")
         .with_columns(survivor=pl.min_horizontal("first_of_day", "first_of_window"))
         .filter(pl.col("survivor") < pl.col("rank"))

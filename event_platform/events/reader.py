@@ -1,7 +1,7 @@
 """The bytes of one object → its records, with the envelope fields of each and the fault of those that have one.
 
 Whole objects at a time: one scan for the fields, one split for the bodies. Only where that fails does the reader
-look closer, halving it until the damaged lines stand alone, so that a damaged record costs its neighbours nothing.
+look closer, at fewer and fewer lines until the damaged ones stand alone: a damaged record costs its neighbours nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +18,13 @@ from event_platform.events.records import lines_of, split_concatenated, without_
 #: Stands for a name that is there but is no text; no valid name holds it.
 NAME_OF_WRONG_TYPE = "\0"
 
+#: Few enough that a damaged line sends little the longer way, many enough that the call itself costs nothing.
+_LINES_AT_ONCE = 128
+
+#: Bytes in which a stream without a delimiter shows that it has none.
+_BEGINNING = 1 << 20
+
+_OPENS, _CLOSES = b"{}"
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -41,8 +48,9 @@ class EnvelopeReader:
         """
         data = without_byte_order_mark(data)
         whole = self._read_sound(data)
-        if whole is None and b"}{" in data:
-            # A newline inside a text is not JSON, so a cut at the wrong "}{" cannot pass for sound.
+        if whole is None and b"}{" in data[:_BEGINNING]:
+            # A stream without a delimiter. A newline inside a text is not JSON, so that a cut at the wrong "}{"
+            # cannot pass for sound.
             whole = self._read_sound(data.replace(b"}{", b"}\n{"))
         return whole if whole is not None else self._read_closely(lines_of(data))
 
@@ -59,16 +67,11 @@ class EnvelopeReader:
         return self._frame(bodies, [_values_at(heads, path) for path in self._paths], None)
 
     def _read_closely(self, lines: list[bytes]) -> pl.DataFrame:
-        """Read line by line where that is needed: only lines that no decoder takes in bulk are looked at singly."""
+        """Read a few lines at once, and only where that fails look at each by itself."""
         heads: dict[int, Any] = {}
-        self._decode(lines, 0, len(lines), heads)
-        try:
-            bodies = pl.Series([lines[number] for number in heads], dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.ComputeError:  # somewhere, bytes that are no UTF-8 in a field that was skipped
-            heads = {number: head for number, head in heads.items() if _is_utf8(lines[number])}
-            bodies = pl.Series([lines[number] for number in heads], dtype=pl.Binary).cast(pl.String)
-        if not _one_object_a_line(bodies):
-            heads, bodies = {}, bodies.clear()
+        for start in range(0, len(lines), _LINES_AT_ONCE):
+            self._decode(lines, start, min(start + _LINES_AT_ONCE, len(lines)), heads)
+        bodies = pl.Series([lines[number] for number in heads], dtype=pl.Binary).cast(pl.String)
         sound = self._frame(bodies, [_values_at(list(heads.values()), path) for path in self._paths], None)
         odd = [
             (number, *record)
@@ -87,18 +90,27 @@ class EnvelopeReader:
 
     def _decode(self, lines: list[bytes], start: int, end: int, heads: dict[int, Any]) -> None:
         """Decode lines in bulk into `heads` by their number; halve what fails until the damaged lines stand alone."""
-        if start == end:
-            return
-        try:
-            found = self._decoder.decode_lines(b"\n".join(lines[start:end]))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            found = []
-        if len(found) == end - start:
+        found = self._decode_bulk(lines[start:end])
+        if found is not None:
             heads.update(zip(range(start, end), found, strict=True))
         elif end - start > 1:
             middle = (start + end) // 2
             self._decode(lines, start, middle, heads)
             self._decode(lines, middle, end, heads)
+
+    def _decode_bulk(self, lines: list[bytes]) -> list[Any] | None:
+        """Return the head of each line; None where one is damaged, too long, or no object from end to end."""
+        if not all(line[0] == _OPENS and line[-1] == _CLOSES for line in lines):
+            return None
+        data = b"\n".join(lines)
+        if len(data) > MAX_RECORD_BYTES and max(map(len, lines)) > MAX_RECORD_BYTES:
+            return None
+        try:
+            data.decode()  # the decoder does not look at the bytes of fields that it skips
+            heads = self._decoder.decode_lines(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return heads if len(heads) == len(lines) else None
 
     def _records(self, line: bytes) -> Iterator[tuple[Any, ...]]:
         """Yield the text, the fault and the values of the one record of a line, or of those written on it in a row."""
@@ -193,14 +205,6 @@ def _one_object_a_line(bodies: pl.Series) -> bool:
     return bool(
         (sizes <= MAX_RECORD_BYTES).all() and bodies.str.starts_with("{").all() and bodies.str.ends_with("}").all()
     )
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _fault_of_no_object(record: bytes) -> CorruptionReason:

@@ -1,5 +1,6 @@
 """raw_events → deduplicated_events and duplicate_events, partition by partition of created_date."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -12,10 +13,11 @@ from event_platform.lake.files import in_batches
 from event_platform.lake.lake import Lake
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import (
+    ROWS_PER_SEARCH,
     ROWS_PER_TASK,
     duplicates_of,
     history_of,
-    holding,
+    may_hold,
     split_files,
 )
 
@@ -42,12 +44,13 @@ def _deduplicate(
     unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
     files = raw.files()
-    own = {day: files_of_day for day in dates if (files_of_day := holding(files, day))}
-    searches = [(lake.storage, day, own[day], history_of(files, own[day], window_days), window_days) for day in own]
+    own = [file for file in files if any(may_hold(file, day) for day in dates)]
+    history = history_of(files, own, window_days)
+    buckets = math.ceil(sum(file.rows for file in history) / ROWS_PER_SEARCH)
+    searches = [(lake.storage, list(dates), history, window_days, bucket, buckets) for bucket in range(buckets)]
     found = run_tasks(executor, duplicates_of, searches, progress, "duplicates")
     losers = pl.concat(found) if found else pl.DataFrame()
-    needed = [file for file in files if any(file in files_of_day for files_of_day in own.values())]
-    tasks = [(lake.storage, batch, list(own), losers) for batch in in_batches(needed, ROWS_PER_TASK)]
+    tasks = [(lake.storage, batch, list(dates), losers) for batch in in_batches(own, ROWS_PER_TASK)]
     reports = {day: DeduplicationReport() for day in dates}
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     for split in splits:

@@ -15,8 +15,12 @@ from event_platform.lake.storage import Storage
 
 ROWS_PER_TASK = 250_000
 
+#: Uuids whose hashes one task holds at a time, with their counts: about 50 bytes for each.
+ROWS_PER_SEARCH = 8_000_000
+
 _KEYS = [*SOURCE_COLUMNS, "event_uuid", "created_date"]
 _PARTITION = "created_date"
+_NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _KEYS}, "body_hash": pl.UInt64})
 
 
 @dataclass(frozen=True)
@@ -29,54 +33,43 @@ class Split:
     kinds: Counter[tuple[date, str]]
 
 
-def holding(files: list[DataFile], created_date: date) -> list[DataFile]:
-    """Return the files of raw_events that may hold sound records of a created_date, by their statistics."""
-    return [
-        file
-        for file in files
-        if file.minimum.get(_PARTITION) is not None
-        and file.minimum[_PARTITION] <= created_date <= file.maximum[_PARTITION]
-    ]
+def may_hold(file: DataFile, created_date: date) -> bool:
+    """Say whether a file of raw_events may hold sound records of a created_date, by its statistics."""
+    first, last = file.minimum.get(_PARTITION), file.maximum.get(_PARTITION)
+    return first is not None and last is not None and first <= created_date <= last
 
 
 def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> list[DataFile]:
     """Return the files that arrived within the window before any of the `own` ones, these included."""
     arrivals = {file.partition for file in own}
-    return [
-        file for file in files if any(day - timedelta(days=window_days) <= file.partition <= day for day in arrivals)
-    ]
+    days = {day - timedelta(days=back) for day in arrivals for back in range(window_days + 1)}
+    return [file for file in files if file.partition in days]
 
 
 def duplicates_of(
-    storage: Storage, created_date: date, own: list[DataFile], history: list[DataFile], window_days: int
+    storage: Storage, dates: list[date], history: list[DataFile], window_days: int, bucket: int, buckets: int
 ) -> pl.DataFrame:
-    """Judge the records of one created_date, which are in `own` files, by themselves and by `history`.
+    """Judge the records of some created_dates by the `history` that they are part of.
 
-    Works on 64-bit hashes of the uuids; only records whose hash occurs twice are then compared in full.
+    Works on 64-bit hashes of the uuids, of which each bucket takes its share: equal uuids are in the same one. Only
+    records whose hash occurs twice are then compared in full.
     """
-    key = pl.col("event_uuid").hash().alias("key")
-    records = scan_files(own, RAW_SCHEMA, "arrival_date", storage).filter(_sound_of([created_date]))
-    keys = records.select(key).collect(engine="streaming").to_series()
-    elsewhere = (
-        scan_files(history, RAW_SCHEMA, "arrival_date", storage)
-        .filter(pl.col("corruption_reason").is_null() & (pl.col(_PARTITION) != created_date))
-        .select(key)
+    key = pl.col("event_uuid").hash()
+    records = scan_files(history, RAW_SCHEMA, "arrival_date", storage).filter(
+        pl.col("corruption_reason").is_null() & (key % buckets == bucket if buckets > 1 else True)
     )
-    shared = pl.concat(
-        [
-            keys.filter(keys.is_duplicated()),
-            elsewhere.join(keys.to_frame().lazy(), on="key", how="semi").collect(engine="streaming").to_series(),
-        ]
-    ).unique()
+    shared = (
+        records.group_by(key.alias("key"))
+        .agg(pl.len(), judged=pl.col(_PARTITION).is_in(dates).any())
+        .filter((pl.col("len") > 1) & pl.col("judged"))
+        .select("key")
+        .collect(engine="streaming")
+        .to_series()
+    )
     if shared.is_empty():
-        return find_duplicates(_no_candidates(), created_date, window_days)
-    candidates = (
-        scan_files([*own, *(file for file in history if file not in own)], RAW_SCHEMA, "arrival_date", storage)
-        .filter(pl.col("corruption_reason").is_null())
-        .filter(pl.col("event_uuid").hash().is_in(shared.implode()))
-        .select(*_KEYS, body_hash=pl.col("body").hash())
-    )
-    return find_duplicates(candidates.collect(engine="streaming"), created_date, window_days)
+        return find_duplicates(_NO_CANDIDATES, dates, window_days)
+    candidates = records.filter(key.is_in(shared.implode())).select(*_KEYS, body_hash=pl.col("body").hash())
+    return find_duplicates(candidates.collect(engine="streaming"), dates, window_days)
 
 
 def split_files(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
@@ -104,7 +97,3 @@ def split_files(storage: Storage, files: list[DataFile], dates: list[date], dupl
 
 def _sound_of(dates: list[date]) -> pl.Expr:
     return pl.col("corruption_reason").is_null() & pl.col(_PARTITION).is_in(dates)
-
-
-def _no_candidates() -> pl.DataFrame:
-    return pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _KEYS}, "body_hash": pl.UInt64})
