@@ -43,12 +43,12 @@ clean: ## Remove the sample, the lake and Dagster's records
 
 # uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it.
 .venv/.run: requirements.lock pyproject.toml | .venv/bin/uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock || $(BIN)/pip install -q -r requirements.lock
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements.lock || $(BIN)/pip install -q -r requirements.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e . 2>/dev/null || $(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
 .venv/.dev: requirements-dev.lock .venv/.run
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
 	@touch $@
 
 .dagster/dagster.yaml: dagster.yaml

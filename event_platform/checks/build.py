@@ -156,8 +156,9 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
         dates, tables = dates_of(context), lake.open()
         assets = {key.asset_key for key in context.selected_asset_check_keys}
         selected = [each for each in catalog.event_types if event_key(each) in assets]
+        # Not pl.collect_all, which takes three times as long for a hundred small scans.
         frames = each_at_once(lambda each: _typed_figures(tables, each, dates), selected)
-        for event_type, figures in zip(selected, pl.collect_all(frames), strict=True):
+        for event_type, figures in zip(selected, frames, strict=True):
             rows = _by_date(figures, dates)
             yield from evaluations(
                 context,
@@ -171,9 +172,9 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
     return typed_events_checks
 
 
-def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> pl.LazyFrame:
+def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> pl.DataFrame:
     events = lake.event_table(event_type).snapshot().scan(dates)
-    return events.group_by("created_date").agg(**uniqueness.FIGURES, **conformance.figures(event_type))
+    return events.group_by("created_date").agg(**uniqueness.FIGURES, **conformance.figures(event_type)).collect()
 
 
 def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[str, Any]]]:

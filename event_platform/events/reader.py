@@ -13,7 +13,7 @@ import polars as pl
 
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
-from event_platform.events.records import lines_of, split_concatenated, without_byte_order_mark
+from event_platform.events.records import decode_around_damage, lines_of, split_concatenated, without_byte_order_mark
 
 #: Stands for a name that is there but is no text; no valid name holds it.
 NAME_OF_WRONG_TYPE = "\0"
@@ -70,7 +70,8 @@ class EnvelopeReader:
         """Read a few lines at once, and only where that fails look at each by itself."""
         heads: dict[int, Any] = {}
         for start in range(0, len(lines), _LINES_AT_ONCE):
-            self._decode(lines, start, min(start + _LINES_AT_ONCE, len(lines)), heads)
+            found = decode_around_damage(self._decode, lines[start : start + _LINES_AT_ONCE])
+            heads.update({start + number: head for number, head in found.items()})
         bodies = pl.Series([lines[number] for number in heads], dtype=pl.Binary).cast(pl.String)
         sound = self._frame(bodies, [_values_at(list(heads.values()), path) for path in self._paths], None)
         odd = [
@@ -88,18 +89,8 @@ class EnvelopeReader:
             .drop("line")
         )
 
-    def _decode(self, lines: list[bytes], start: int, end: int, heads: dict[int, Any]) -> None:
-        """Decode lines in bulk into `heads` by their number; halve what fails until the damaged lines stand alone."""
-        found = self._decode_bulk(lines[start:end])
-        if found is not None:
-            heads.update(zip(range(start, end), found, strict=True))
-        elif end - start > 1:
-            middle = (start + end) // 2
-            self._decode(lines, start, middle, heads)
-            self._decode(lines, middle, end, heads)
-
-    def _decode_bulk(self, lines: list[bytes]) -> list[Any] | None:
-        """Return the head of each line; None where one is damaged, too long, or no object from end to end."""
+    def _decode(self, lines: list[bytes]) -> list[Any] | None:
+        """Return the heads of lines; None where one is damaged, too long, or no object from end to end."""
         if not all(line[0] == _OPENS and line[-1] == _CLOSES for line in lines):
             return None
         data = b"\n".join(lines)
@@ -107,10 +98,9 @@ class EnvelopeReader:
             return None
         try:
             data.decode()  # the decoder does not look at the bytes of fields that it skips
-            heads = self._decoder.decode_lines(data)
+            return self._decoder.decode_lines(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        return heads if len(heads) == len(lines) else None
 
     def _records(self, line: bytes) -> Iterator[tuple[Any, ...]]:
         """Yield the text, the fault and the values of the one record of a line, or of those written on it in a row."""

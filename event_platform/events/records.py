@@ -4,11 +4,15 @@ Firehose writes records with a newline between them, or with nothing at all; bot
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SCANNER = json.JSONDecoder()
 _WHITESPACE = " \t\r\n"
+
+Line = TypeVar("Line", str, bytes)
+T = TypeVar("T")
 
 
 def without_byte_order_mark(data: bytes) -> bytes:
@@ -44,3 +48,18 @@ def _end_of_value(text: str, start: int) -> int:
     except (ValueError, RecursionError):
         boundary = text.find("}{", start)
         return len(text) if boundary < 0 else boundary + 1
+
+
+def decode_around_damage(decode: Callable[[list[Line]], list[T] | None], lines: list[Line]) -> dict[int, T]:
+    """Decode lines in bulk; return what was found in each, by its position. Damaged lines are left out.
+
+    `decode` returns None where it cannot take its lines as they are: they are halved until the damaged stand alone.
+    """
+    found = decode(lines)
+    if found is not None and len(found) == len(lines):
+        return dict(enumerate(found))
+    if len(lines) <= 1:
+        return {}
+    middle = len(lines) // 2
+    before, behind = decode_around_damage(decode, lines[:middle]), decode_around_damage(decode, lines[middle:])
+    return before | {middle + number: head for number, head in behind.items()}
