@@ -2,15 +2,20 @@
 
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.rescue import EXACT_INTEGERS, INT64, RFC3339
 
-#: A column, and the positions of the values that do not fit it.
-Built = tuple[pl.Series, set[int]]
+
+class Built(NamedTuple):
+    """A column; the rows whose value does not fit it; and how many keys each row's value was written with."""
+
+    series: pl.Series
+    misfits: set[int]
+    keys: pl.Series
 
 
 class Gathered(Protocol):
@@ -39,6 +44,10 @@ class _Scalars:
         self.extend = self._values.extend
 
     def build(self) -> Built:
+        series, misfits = self._fitted()
+        return Built(series, misfits, series.is_not_null().cast(pl.UInt32))
+
+    def _fitted(self) -> tuple[pl.Series, set[int]]:
         match self._column.kind:
             case Kind.INTEGER:
                 return _integers(self._values)
@@ -71,16 +80,17 @@ class _Objects:
             below.extend(list(map(getter, values)))
 
     def build(self) -> Built:
-        fields, misfits = [], set()
-        for name, _, below in self._fields:
-            series, unfit = below.build()
-            fields.append(series.alias(name))
-            misfits |= unfit
-        struct = pl.DataFrame(fields).to_struct()
-        if all(self._present):
-            return struct, misfits
         present = pl.Series(self._present, dtype=pl.Boolean)
-        return pl.select(pl.when(present).then(struct)).to_series(), misfits
+        fields, misfits, keys = [], set(), present.cast(pl.UInt32)
+        for name, _, below in self._fields:
+            built = below.build()
+            fields.append(built.series.alias(name))
+            misfits |= built.misfits
+            keys += built.keys
+        struct = pl.DataFrame(fields).to_struct()
+        if not present.all():
+            struct = pl.select(pl.when(present).then(struct)).to_series()
+        return Built(struct, misfits, keys)
 
 
 class _Arrays:
@@ -96,12 +106,17 @@ class _Arrays:
 
     def build(self) -> Built:
         # From flat values and lengths: polars takes 13 µs a row to make the same column from nested lists.
-        flat, unfit = self._items.build()
+        items = self._items.build()
         lengths = pl.Series(self._lengths, dtype=pl.UInt32)
         rows = pl.int_range(len(lengths), dtype=pl.UInt32, eager=True)
         owner = pl.select(rows.repeat_by(lengths.fill_null(0)).explode()).to_series()
         owner = owner.drop_nulls()  # an empty list explodes to a null
-        lists = pl.DataFrame({"row": owner, "items": flat}).group_by("row", maintain_order=True).agg("items")
+        inside = items.keys - items.series.is_not_null()  # items themselves have no key
+        lists = (
+            pl.DataFrame({"row": owner, "items": items.series, "keys": inside})
+            .group_by("row", maintain_order=True)
+            .agg("items", pl.col("keys").sum())
+        )
         column = (
             pl.DataFrame({"row": rows, "length": lengths})
             .join(lists, on="row", how="left", maintain_order="left")
@@ -109,13 +124,14 @@ class _Arrays:
                 pl.when(pl.col("length") > 0)
                 .then("items")
                 .when(pl.col("length") == 0)
-                .then(pl.lit([], pl.List(flat.dtype)))
+                .then(pl.lit([], pl.List(items.series.dtype))),
+                keys=pl.col("length").is_not_null().cast(pl.UInt32) + pl.col("keys").fill_null(0),
             )
         )
-        return column.to_series(), {owner[position] for position in unfit}
+        return Built(column["items"], {owner[position] for position in items.misfits}, column["keys"])
 
 
-def _integers(values: list[int | None]) -> Built:
+def _integers(values: list[int | None]) -> tuple[pl.Series, set[int]]:
     try:
         return pl.Series(values, dtype=pl.Int64), set()
     except (TypeError, OverflowError):
@@ -123,14 +139,14 @@ def _integers(values: list[int | None]) -> Built:
         return pl.Series([None if i in misfits else v for i, v in enumerate(values)], dtype=pl.Int64), misfits
 
 
-def _numbers(values: list[float | None]) -> Built:
+def _numbers(values: list[float | None]) -> tuple[pl.Series, set[int]]:
     numbers = pl.Series(values, dtype=pl.Float64, strict=False)
     if numbers.null_count() == values.count(None) and not (numbers.abs() >= EXACT_INTEGERS.stop).any():
         return numbers, set()
     return numbers, {i for i, value in enumerate(values) if type(value) is int and value not in EXACT_INTEGERS}
 
 
-def _moments(texts: pl.Series, kind: Kind) -> Built:
+def _moments(texts: pl.Series, kind: Kind) -> tuple[pl.Series, set[int]]:
     if kind is Kind.DATE:
         moments = texts.str.to_date("%Y-%m-%d", strict=False).set(texts.str.len_bytes() != len("2025-01-01"), None)
     else:

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from polars._typing import PolarsDataType
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
@@ -53,14 +52,12 @@ class PayloadReader:
         """Return one row for each body, in order: the payload's columns and `_rescued`."""
         texts = bodies.to_list()
         gathered, unfit = self._gather(texts)
-        series = []
-        for column, values in zip(self._typed, gathered, strict=True):
-            built, misfits = values.build()
-            series.append(built.alias(column.name))
-            unfit |= misfits
-        frame = pl.DataFrame(series, height=len(texts))
-        unfit.update(self._rows_with_more(bodies, frame))
-        frame = frame.with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN))
+        built = [values.build() for values in gathered]
+        unfit.update(*(column.misfits for column in built))
+        unfit.update(_rows_with_more(bodies, [column.keys for column in built], len(self._consumed)))
+        frame = pl.DataFrame(
+            [column.series.alias(name) for name, column in zip(self._schema, built, strict=True)], height=len(texts)
+        ).with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN))
         return self._with_rescued(frame, texts, sorted(unfit)) if unfit else frame
 
     def _gather(self, texts: list[str]) -> tuple[list[Gathered], set[int]]:
@@ -85,20 +82,21 @@ class PayloadReader:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
-    def _rows_with_more(self, bodies: pl.Series, frame: pl.DataFrame) -> list[int]:
-        """Return the rows in which more keys are written than values were found."""
-        found = frame.select(_values_found(self._schema) + len(self._consumed)).to_series()
-        rows = (bodies.str.count_matches(_KEY, literal=True) != found).arg_true()
-        # Most of these only have a null somewhere: nothing that could be left over.
-        more = bodies.gather(rows).str.count_matches(_KEY_WITH_VALUE) != found.gather(rows)
-        return rows.filter(more).to_list()
-
     def _with_rescued(self, frame: pl.DataFrame, texts: list[str], unfit: list[int]) -> pl.DataFrame:
         rescued = [rescue(texts[index], self._columns, self._consumed) for index in unfit]
         replaced = pl.DataFrame(rescued, schema=frame.schema, orient="row")
         index = pl.Series("index", unfit, dtype=pl.UInt32)
         kept = frame.with_row_index("index").filter(~pl.col("index").is_in(index.implode()))
         return pl.concat([kept, replaced.insert_column(0, index)]).sort("index").drop("index")
+
+
+def _rows_with_more(bodies: pl.Series, found: list[pl.Series], consumed: int) -> list[int]:
+    """Return the rows in which more keys are written than were found."""
+    keys = sum(found, start=pl.zeros(len(bodies), pl.UInt32, eager=True)) + consumed
+    rows = (bodies.str.count_matches(_KEY, literal=True) != keys).arg_true()
+    # Most of these only have a null somewhere: nothing that could be left over.
+    more = bodies.gather(rows).str.count_matches(_KEY_WITH_VALUE) != keys.gather(rows)
+    return rows.filter(more).to_list()
 
 
 def _struct_of(columns: tuple[Column, ...]) -> type[msgspec.Struct]:
@@ -113,22 +111,3 @@ def _wire_type(column: Column) -> Any:
     if column.item is not None:
         return list[_wire_type(column.item) | None]  # type: ignore[misc]
     return _WIRE_TYPES[column.kind]
-
-
-def _values_found(schema: pl.Schema) -> pl.Expr:
-    return pl.sum_horizontal([pl.lit(0, pl.UInt32), *(_keys(pl.col(name), dtype) for name, dtype in schema.items())])
-
-
-def _keys(value: pl.Expr, dtype: PolarsDataType) -> pl.Expr:
-    """Count the keys that a column's value was written with, its own included."""
-    own = value.is_not_null().cast(pl.UInt32)
-    if isinstance(dtype, pl.Struct):
-        return pl.sum_horizontal(own, *(_keys(value.struct.field(field.name), field.dtype) for field in dtype.fields))
-    if isinstance(dtype, pl.List) and _holds_objects(dtype.inner):
-        below = value.list.eval(_keys(pl.element(), dtype.inner) - pl.element().is_not_null().cast(pl.UInt32))
-        return pl.sum_horizontal(own, below.list.sum())
-    return own
-
-
-def _holds_objects(dtype: PolarsDataType) -> bool:
-    return isinstance(dtype, pl.Struct) or (isinstance(dtype, pl.List) and _holds_objects(dtype.inner))
