@@ -28,7 +28,10 @@ EVENTS = st.builds(
 )
 RECORDS = st.one_of(*[EVENTS] * 6, st.just("{broken"), st.just("{}"))
 LANDED = st.dictionaries(
-    st.tuples(st.sampled_from(DAYS), st.sampled_from(["a", "b.gz", "c"])), st.lists(RECORDS, min_size=1, max_size=4), min_size=2, max_size=7
+    st.tuples(st.sampled_from(DAYS), st.sampled_from(["a", "b.gz", "c"])),
+    st.lists(RECORDS, min_size=1, max_size=4),
+    min_size=2,
+    max_size=7,
 )
 
 
