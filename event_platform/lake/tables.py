@@ -242,8 +242,10 @@ def remove_action(file: DataFile, column: str) -> RemoveAction:
 
 
 def _told(error: Exception) -> str:
-    """Return an error of delta-rs in one line, without the arrows and colours that it draws."""
-    return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
+    """Return an error of delta-rs in one line, without the arrows and colours that it draws, or the XML of S3."""
+    text = " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
+    answer = re.search(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", text)
+    return f"{text[: text.index('<')].rstrip(' -')}: {answer[1]}: {answer[2]}" if answer else text
 
 
 def _app_id(snapshot: Snapshot, partition: date) -> str:
