@@ -99,7 +99,9 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
     document = _load_document(path, faults)
     if document is None:
         return None
-    found = [*_schema_faults(document), *_title_faults(document)]
+    found = _schema_faults(document)
+    told = {fault.partition(":")[0] for fault in found}
+    found += [fault for fault in _title_faults(document) if fault.partition(":")[0] not in told]
     columns: tuple[Column, ...] = ()
     if not found:
         columns = parse_columns(_without_envelope(document, envelope), "properties", found)
