@@ -35,6 +35,9 @@ _SCALARS: dict[Kind, pl.DataType] = {
 }
 _FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: Keys with these are never written as they are, and are not looked for among the fields of a record.
+ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _UNSUPPORTED = ("$ref", "$dynamicRef")
 
 
@@ -83,6 +86,7 @@ def parse_columns(
 
     A property's column has the property's name, unless the schema gives it one with `x-column`. It has to, where
     the name is no plain identifier (`@timestamp`, `id.orig_h`), is `taken`, or differs from another only in case.
+    Only a key that JSON has to escape (quotes, control characters) can have none: its values live in `_rescued`.
     """
     required = schema.get("required", [])
     columns: list[Column] = []
@@ -93,6 +97,8 @@ def parse_columns(
             fault = _name_fault(column.name, names)
             if fault:
                 faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
+            elif ESCAPED.search(field):
+                faults.append(f"{where}.{field!r}: a key that JSON has to escape has no column; leave out its type")
             names.add(column.name.lower())
         columns.append(column)
     return tuple(columns)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.rescue import EXACT_INTEGERS, INT64, RFC3339
@@ -106,7 +107,7 @@ def _properties(fields: Mapping[str, Shape], parents: int, reserved: frozenset[s
     properties: dict[str, Any] = {}
     # The most frequent of two names that differ only in case keeps its own.
     for key, shape in sorted(fields.items(), key=lambda pair: -pair[1].seen):
-        definition = _definition(shape)
+        definition = {} if ESCAPED.search(key) else _definition(shape)
         if "type" in definition:
             name = _column_name(key, taken)
             taken.add(name.lower())

@@ -55,9 +55,9 @@ class PayloadReader:
         built = [values.build() for values in gathered]
         unfit.update(*(column.misfits for column in built))
         unfit.update(_rows_with_more(bodies, [column.keys for column in built], len(self._consumed)))
-        frame = pl.DataFrame(
-            [column.series.alias(name) for name, column in zip(self._schema, built, strict=True)], height=len(texts)
-        ).with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN))
+        series = [column.series.alias(name) for name, column in zip(self._schema, built, strict=True)]
+        nothing_rescued = pl.Series(RESCUED_COLUMN, [None] * len(texts), dtype=pl.String)
+        frame = pl.DataFrame([*series, nothing_rescued])
         return self._with_rescued(frame, texts, sorted(unfit)) if unfit else frame
 
     def _gather(self, texts: list[str]) -> tuple[list[Gathered], set[int]]:

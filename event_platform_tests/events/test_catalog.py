@@ -121,6 +121,11 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
             id="a dot",
         ),
         pytest.param(
+            {"a": schema(**{"a\0b": {"type": "string", "x-column": "ab"}})},
+            r"a.yaml: properties.'a\x00b': a key that JSON has to escape has no column; leave out its type",
+            id="a NUL",
+        ),
+        pytest.param(
             {"a": schema(Tag={"type": "string"}, tag={"type": "string"})},
             "a.yaml: properties.tag: the column name 'tag' is taken (case is ignored); give it",
             id="case",

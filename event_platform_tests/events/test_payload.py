@@ -151,6 +151,13 @@ def test_a_record_with_a_key_written_twice_is_rescued_whole(twice: str) -> None:
     assert json.loads(row["_rescued"])["$record"] == f"{{{HEAD}, {twice}}}"
 
 
+def test_a_type_without_a_payload_has_rows_all_the_same() -> None:
+    """Whatever comes beside the envelope is rescued."""
+    reader = PayloadReader(EventType("ping", "ping", ()), Envelope())
+    rows = reader.read(pl.Series([f"{{{HEAD}}}", f'{{{HEAD}, "new": 1}}']))
+    assert rows.rows() == [(None,), ('{"new":1}',)]
+
+
 def test_many_rows_are_read_as_each_by_itself() -> None:
     """Across the slices that rows are decoded in, with damage at their edges."""
     payloads = [f'"count": {number}, "numbers": [{number}]' for number in range(2_500)]
