@@ -49,7 +49,7 @@ def _broken_rules(event_type: EventType) -> list[tuple[str, pl.Expr]]:
     return [
         (f"{rule}{_SEPARATOR}{'.'.join(path)}", broken)
         for path, column in walk(event_type.columns)
-        for rule, broken in _rules_of(_value(path), column)
+        for rule, broken in [*_required(path, column), *_rules_of(_value(path), column)]
     ]
 
 
@@ -60,11 +60,17 @@ def _value(path: tuple[str, ...]) -> pl.Expr:
     return value
 
 
+def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]]:
+    if not column.rules.required:
+        return []
+    missing = _value(path).is_null()
+    # A field is required of the objects that are there.
+    return [("required", missing & _value(path[:-1]).is_not_null() if path[1:] else missing)]
+
+
 def _rules_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
     rules = column.rules
     found: list[tuple[str, pl.Expr]] = []
-    if rules.required:
-        found.append(("required", value.is_null()))
     if rules.enum is not None and column.kind in {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN}:
         allowed = pl.Series([each for each in rules.enum if each is not None], dtype=column.dtype)
         found.append(("enum", ~value.is_in(allowed.implode())))

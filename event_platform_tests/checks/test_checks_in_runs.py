@@ -1,0 +1,111 @@
+"""Checks in Dagster: a result for each partition, and a blocking one stops what is downstream."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+import polars as pl
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
+from event_platform.assets.raw_events import RAW_EVENTS
+from event_platform.assets.typed_events import UNREGISTERED_EVENTS
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+LESSON = dg.AssetKey(["events", "lesson_started"])
+MAIN = [RAW_EVENTS, DEDUPLICATED_EVENTS, UNREGISTERED_EVENTS]
+_ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
+
+def found(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> dict[tuple[str, str | None], bool]:
+    """Return what the checks of an asset found, by check and partition."""
+    return {
+        (each.check_name, each.partition): each.passed
+        for each in result.get_asset_check_evaluations()
+        if each.asset_key == asset
+    }
+
+
+def evaluation(result: dg.ExecuteInProcessResult, asset: dg.AssetKey, check: str) -> dg.AssetCheckEvaluation:
+    """Return Monday's evaluation of a check."""
+    (only,) = [
+        each
+        for each in result.get_asset_check_evaluations()
+        if (each.asset_key, each.check_name, each.partition) == (asset, check, MONDAY.isoformat())
+    ]
+    return only
+
+
+@pytest.fixture
+def good(world: World) -> World:
+    """Two days of nothing but good events."""
+    for day in (MONDAY, TUESDAY):
+        world.deliver(day, "a", *(event(f"{day}-{number}", day, "lesson:started", user="usr_1") for number in range(3)))
+    return world
+
+
+def test_every_check_has_a_result_for_each_partition_of_a_range(good: World) -> None:
+    """All of them passed."""
+    result = good.materialize(MONDAY, TUESDAY)
+    days = [MONDAY.isoformat(), TUESDAY.isoformat()]
+    expected: dict[dg.AssetKey, Iterable[str]] = {
+        RAW_EVENTS: ["conservation", "corruption_rate"],
+        DEDUPLICATED_EVENTS: ["conservation", "unique_event_uuid", "duplicate_rate"],
+        UNREGISTERED_EVENTS: ["conservation", "unregistered_names"],
+        LESSON: ["unique_event_uuid", "schema_conformance"],
+    }
+    for asset, checks in expected.items():
+        assert found(result, asset) == {(check, day): True for check in checks for day in days}
+
+
+def test_what_is_odd_warns_in_its_own_partition_and_stops_nothing(good: World) -> None:
+    """Redeliveries, conflicts, corrupt records, broken rules and unregistered names."""
+    odd = [event("m", plan="a"), event("m", plan="b"), event("x", name="beta:new"), "{broken"]
+    good.deliver(MONDAY, "b", *odd, event("w", name="lesson:started", user="7", level="high", new=1))
+    result = good.materialize(MONDAY, TUESDAY)
+    assert result.success
+    checks = {asset: found(result, asset) for asset in (*MAIN, LESSON)}
+    failed = {(asset, *check) for asset, results in checks.items() for check, passed in results.items() if not passed}
+    day = MONDAY.isoformat()
+    assert failed == {
+        (RAW_EVENTS, "corruption_rate", day),
+        (DEDUPLICATED_EVENTS, "duplicate_rate", day),
+        (UNREGISTERED_EVENTS, "unregistered_names", day),
+        (LESSON, "schema_conformance", day),
+    }
+    assert evaluation(result, RAW_EVENTS, "corruption_rate").severity == _ERROR  # one of eight
+    assert evaluation(result, UNREGISTERED_EVENTS, "unregistered_names").metadata["names"].value == {"beta:new": 1}
+    conformance = evaluation(result, LESSON, "schema_conformance")
+    assert conformance.severity == _WARN
+    assert conformance.metadata["unknown_fields"].value == {"new": 1}
+    assert conformance.metadata["rescued_values"].value == {"level": 1}
+    assert conformance.metadata["broken_rules"].value == {"pattern: user": 1}
+
+
+def test_a_lost_record_fails_the_run_and_stops_what_is_downstream(good: World) -> None:
+    """On the partition that it is lost from; nothing is built on a ledger that does not balance."""
+    good.materialize(MONDAY, TUESDAY)
+    DeltaTable(good.lake.raw_events.uri).delete("source_offset = 1 and arrival_date = '2025-06-02'")
+    result = good.materialize(MONDAY, TUESDAY, raise_on_error=False)
+    assert not result.success
+    checks = found(result, RAW_EVENTS)
+    conserved = {day: checks["conservation", day.isoformat()] for day in (MONDAY, TUESDAY)}
+    assert conserved == {MONDAY: False, TUESDAY: True}
+    assert evaluation(result, RAW_EVENTS, "conservation").severity == _ERROR
+    assert not result.get_asset_materialization_events()[2 * 2 :]  # raw_events and corrupt_events, two days each
+
+
+def test_a_repeated_event_fails_its_checks(good: World) -> None:
+    """In deduplicated_events and in an event table, each by itself."""
+    good.materialize(MONDAY, TUESDAY)
+    for table in (good.lake.deduplicated_events, good.event_table("lesson_started")):
+        write_deltalake(table.uri, pl.read_delta(table.uri).filter(created_date=MONDAY).head(1), mode="append")
+    for asset in (DEDUPLICATED_EVENTS, LESSON):
+        unique = dg.AssetCheckKey(asset, "unique_event_uuid")
+        selection = dg.AssetSelection.checks(unique)
+        result = good.materialize(MONDAY, TUESDAY, selection=selection, raise_on_error=False)
+        assert not result.success
+        assert found(result, asset) == {
+            ("unique_event_uuid", MONDAY.isoformat()): False,
+            ("unique_event_uuid", TUESDAY.isoformat()): True,
+        }
