@@ -5,6 +5,7 @@ import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,12 @@ def landed(world: World) -> World:
         for hour in (1, 2):
             sound = [event(f"{day}-{hour}-{each}", day, plan="free") for each in range(40)]
             lessons = [event(f"l{day}{hour}{each}", day, "lesson:started", user=f"usr_{each}") for each in range(40)]
-            faults = ["{broken", "[]", event(f"x{day}{hour}", day, "beta:clicked"), event(f"s{hour}", plan=f"{number}")]
+            faults: list[Any] = [
+                "{broken",
+                "[]",
+                event(f"x{day}{hour}", day, "beta:clicked"),
+                event(f"s{hour}", plan=f"{number}"),
+            ]
             world.deliver(day, "a.gz", *sound, *sound[:5], hour=hour)
             world.deliver(day, "b", *lessons, *faults, hour=hour)
     return world

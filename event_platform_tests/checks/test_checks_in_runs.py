@@ -1,6 +1,7 @@
 """Checks in Dagster: a result for each partition, and a blocking one stops what is downstream."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -60,7 +61,7 @@ def test_every_check_has_a_result_for_each_partition_of_a_range(good: World) -> 
 
 def test_what_is_odd_warns_in_its_own_partition_and_stops_nothing(good: World) -> None:
     """Redeliveries, conflicts, corrupt records, broken rules and unregistered names."""
-    odd = [event("m", plan="a"), event("m", plan="b"), event("x", name="beta:new"), "{broken"]
+    odd: list[Any] = [event("m", plan="a"), event("m", plan="b"), event("x", name="beta:new"), "{broken"]
     good.deliver(MONDAY, "b", *odd, event("w", name="lesson:started", user="7", level="high", new=1))
     result = good.materialize(MONDAY, TUESDAY)
     assert result.success

@@ -105,7 +105,11 @@ TYPE = EventType("a", "a", parse_columns(SCHEMA, "properties", []))
 
 def conform(*rows: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata of the verdict on these rows, without what is empty."""
-    schema = {**{column.name: column.dtype for column in TYPE.columns}, "_rescued": pl.String, "created_date": pl.Date}
+    schema: dict[str, Any] = {
+        **{column.name: column.dtype for column in TYPE.columns},
+        "_rescued": pl.String,
+        "created_date": pl.Date,
+    }
     whole = [{"user": "usr_1", **row, "created_date": MONDAY} for row in rows]
     series = [pl.Series(name, [row.get(name) for row in whole], dtype=dtype) for name, dtype in schema.items()]
     frame = pl.DataFrame(series)

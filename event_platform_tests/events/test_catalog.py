@@ -14,7 +14,7 @@ from event_platform.events.errors import CatalogError
 from event_platform_tests.world import SCHEMAS, write_catalog
 
 
-def schema(title: str = "lesson:started", **properties: Any) -> dict[str, Any]:
+def schema(title: str = "lesson:started", /, **properties: Any) -> dict[str, Any]:
     """Return a schema with these properties."""
     return {"title": title, "type": "object", "properties": properties}
 
@@ -111,17 +111,17 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
             id="reference",
         ),
         pytest.param(
-            {"a": schema(**{"@timestamp": {"type": "string"}})},
+            {"a": schema("a", **{"@timestamp": {"type": "string"}})},
             "a.yaml: properties.@timestamp: '@timestamp' is no column name (letters, digits and _); give it ",
             id="no identifier",
         ),
         pytest.param(
-            {"a": schema(**{"id.orig_h": {"type": "string"}})},
+            {"a": schema("a", **{"id.orig_h": {"type": "string"}})},
             "a.yaml: properties.id.orig_h: 'id.orig_h' is no column name",
             id="a dot",
         ),
         pytest.param(
-            {"a": schema(**{"a\0b": {"type": "string", "x-column": "ab"}})},
+            {"a": schema("a", **{"a\0b": {"type": "string", "x-column": "ab"}})},
             r"a.yaml: properties.'a\x00b': a key that JSON has to escape has no column; leave out its type",
             id="a NUL",
         ),
@@ -209,7 +209,7 @@ def test_x_column_gives_an_odd_key_a_column(tmp_path: Path) -> None:
     """A reserved name, an odd one and one that differs only in case."""
     given = {"@timestamp": "timestamp", "body": "body_text", "Tag": "tag_upper", "tag": "tag"}
     definitions = {field: {"type": "string", "x-column": name} for field, name in given.items()}
-    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema(**definitions)})).event_types
+    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema("a", **definitions)})).event_types
     assert {column.field: column.name for column in event_type.columns} == given
 
 
@@ -217,7 +217,7 @@ def test_fields_of_the_envelope_are_no_payload_unless_they_ask_for_a_column(tmp_
     """The event columns hold them already."""
     properties = {"id": {"type": "string"}, "at": {"type": "string", "x-column": "at_text"}, "name": {"type": "string"}}
     envelope = {"event_uuid": "id", "event_name": "name", "created_at": {"field": "at", "unit": "iso8601"}}
-    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema(**properties)}, envelope)).event_types
+    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema("a", **properties)}, envelope)).event_types
     assert [column.name for column in event_type.columns] == ["at_text"]
 
 

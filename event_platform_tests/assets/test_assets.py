@@ -1,0 +1,140 @@
+"""Assets in Dagster: any subset, one failure by itself, and a range that is its days."""
+
+import shutil
+from typing import Any
+
+import dagster as dg
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from event_platform_tests.comparison import contents
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+DAYS = [MONDAY, TUESDAY, WEDNESDAY]
+ACCOUNT, LESSON, PAYMENT = (
+    dg.AssetKey(["events", key]) for key in ("account_created", "lesson_started", "payment_order_completed")
+)
+
+
+def deliver_all(world: World) -> None:
+    """Land three days of everything, with late records between them."""
+    for number, day in enumerate(DAYS):
+        world.deliver(day, "a.gz", *(event(f"{day}-{each}", day, plan="free") for each in range(5 + number)), "{broken")
+        world.deliver(day, "b", event(f"l{day}", day, "lesson:started", user="u", level="7"), event("again", plan="x"))
+        world.deliver(
+            day, "c", event(f"late{day}", name="payment:order:completed", amount=1), event(f"n{day}", day, "ping")
+        )
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[dg.AssetKey]:
+    """Return the assets that a run materialized."""
+    return {each.asset_key for each in result.get_asset_materialization_events() if each.asset_key}
+
+
+def recorded(instance: dg.DagsterInstance) -> dict[Any, Any]:
+    """Return the last metadata and check results of every asset and partition."""
+    found: dict[Any, Any] = {}
+    for key in instance.get_asset_keys():
+        records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key), limit=1000, ascending=True)
+        for record in records.records:
+            event = record.asset_materialization
+            assert event is not None
+            found[key, record.partition_key] = {name: each.value for name, each in event.metadata.items()}
+    checks = (dg.DagsterEventType.ASSET_CHECK_EVALUATION,)
+    for run in reversed(instance.get_runs()):  # the newest come first
+        for record in instance.get_records_for_run(run.run_id, of_type=set(checks), ascending=True).records:
+            each = record.event_log_entry.get_dagster_event().asset_check_evaluation_data
+            found[each.asset_key, each.check_name, each.partition] = (each.passed, each.severity, each.metadata)
+    return found
+
+
+def test_a_range_in_one_run_is_one_run_a_day(world: World) -> None:
+    """The same tables, the same metadata and the same check results, partition by partition."""
+    deliver_all(world)
+    days = World(world.root / "days")
+    shutil.copytree(world.root / "landing", days.root / "landing", dirs_exist_ok=True, copy_function=shutil.copy2)
+    with dg.DagsterInstance.ephemeral() as in_one, dg.DagsterInstance.ephemeral() as day_by_day:
+        assert world.materialize(MONDAY, WEDNESDAY, instance=in_one).success
+        for day in DAYS:
+            assert days.materialize(day, instance=day_by_day).success
+        # What the later days had for the earlier ones: these partitions are due again.
+        downstream = dg.AssetSelection.assets("deduplicated_events").downstream()
+        assert days.materialize(
+            MONDAY, selection=downstream | dg.AssetSelection.assets("duplicate_events"), instance=day_by_day
+        ).success
+        assert contents(days.lake, days.catalog) == contents(world.lake, world.catalog)
+        one, each = recorded(in_one), recorded(day_by_day)
+        assert one.keys() == each.keys()
+        assert {key: (one[key], each[key]) for key in one if one[key] != each[key]} == {}
+        assert len(one) == 3 * (5 + 3) + 3 * (2 + 3 + 2 + 3 * 2)
+
+
+def test_any_subset_of_event_types_can_be_materialized(world: World) -> None:
+    """Just these, and nothing else is touched."""
+    deliver_all(world)
+    world.load(*DAYS)
+    world.deduplicate(*DAYS)
+    result = world.materialize(MONDAY, WEDNESDAY, selection=dg.AssetSelection.assets(LESSON, PAYMENT))
+    assert materialized(result) == {LESSON, PAYMENT}
+    assert world.events("lesson_started").height == 3
+    assert world.events("payment_order_completed").height == 3
+    assert world.event_table("account_created").snapshot().version == -1
+
+
+def test_one_type_that_fails_does_not_stop_the_others_and_is_named(world: World) -> None:
+    """A table whose column has another type than the schema: nobody casts, and its rows stay as they were."""
+    deliver_all(world)
+    world.build(*DAYS)
+    before = world.events("account_created")
+    table = world.event_table("lesson_started")
+    shutil.rmtree(table.uri)
+    rows = world.events("payment_order_completed").select("event_uuid", "created_date").with_columns(level=1.5).head(1)
+    write_deltalake(table.uri, rows, partition_by=["created_date"])
+    world.deliver(MONDAY, "z", event("new", plan="pro"), event("new lesson", name="lesson:started", user="usr_1"))
+    result = world.materialize(MONDAY, WEDNESDAY, raise_on_error=False)
+    assert not result.success
+    assert {ACCOUNT, PAYMENT} < materialized(result)
+    assert LESSON not in materialized(result)
+    (failure,) = result.filter_events(lambda each: each.is_step_failure)
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert told.description is not None
+    assert told.description.startswith("1 of 4 assets failed: events/lesson_started.")
+    reason = str(told.metadata["events/lesson_started"].value)
+    assert reason.startswith("events/lesson_started.level: the table has double, the catalog says long.")
+    assert DeltaTable(table.uri).version() == 0
+    assert world.events("account_created").height == before.height + 1
+
+
+def test_materializations_tell_what_happened(world: World) -> None:
+    """Rows, objects, bytes, reasons and touched days, for each partition."""
+    deliver_all(world)
+    with dg.DagsterInstance.ephemeral() as instance:
+        world.materialize(MONDAY, WEDNESDAY, instance=instance)
+        found = recorded(instance)
+    raw = found[dg.AssetKey("raw_events"), "2025-06-03"]
+    assert raw["created_dates_touched"] == ["2025-06-02", "2025-06-03"]
+    assert (raw["dagster/partition_row_count"], raw["objects_read"], raw["records_read"]) == (11, 3, 11)
+    assert found[dg.AssetKey("corrupt_events"), "2025-06-03"]["reasons"] == {"not_json": 1}
+    assert found[dg.AssetKey("duplicate_events"), "2025-06-02"]["redelivery"] == 2
+    assert found[LESSON, "2025-06-02"]["rows_with_rescued_values"] == 1
+
+
+def test_all_assets_share_the_partitions_and_one_backfill_policy(world: World) -> None:
+    """Daily, in UTC, today included; a range is one run."""
+    definitions = world.definitions()
+    graph = definitions.resolve_asset_graph()
+    keys = graph.get_all_asset_keys()
+    assert len(keys) == 5 + 3
+    assert len({graph.get(key).partitions_def for key in keys}) == 1
+    assert {graph.get(key).backfill_policy for key in keys} == {dg.BackfillPolicy.single_run()}
+
+
+@pytest.mark.parametrize("asset", ["raw_events", "deduplicated_events"])
+def test_a_partition_without_anything_is_materialized_all_the_same(world: World, asset: str) -> None:
+    """It has no rows, and that is known."""
+    result = world.materialize(MONDAY)
+    assert result.success
+    (only,) = [each for each in result.get_asset_materialization_events() if each.asset_key == dg.AssetKey(asset)]
+    assert only.partition == MONDAY.isoformat()
+    assert only.materialization.metadata["dagster/partition_row_count"].value == 0
