@@ -1,0 +1,213 @@
+"""The command line: what each command prints, what it leaves alone, and what its exit code means."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from event_platform.cli.main import main
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+COMMANDS = [[], ["generate"], ["run"], ["status"], ["catalog"], ["catalog", "draft"], ["catalog", "check"], ["query"]]
+
+
+@pytest.fixture
+def home(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world that the environment variables name."""
+    settings = world.environment
+    monkeypatch.setenv("EVENT_PLATFORM_LANDING", settings.landing)
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", settings.lake)
+    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(settings.catalog))
+    return world
+
+
+@pytest.fixture
+def landed(home: World) -> World:
+    """Two days of everything."""
+    home.deliver(
+        MONDAY, "a", event("u1", plan="free"), event("u1", plan="free"), event("x", name="beta:new"), "{broken"
+    )
+    home.deliver(TUESDAY, "a.gz", event("u1", plan="pro"), event("l1", TUESDAY, "lesson:started", user="usr_1"))
+    return home
+
+
+def call(*arguments: str, code: int = 0) -> Result:
+    """Call the command line; it must end with `code`."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def status() -> dict[str, Any]:
+    """Return what `status --json` prints."""
+    books: dict[str, Any] = json.loads(call("status", "--json").stdout)
+    return books
+
+
+def versions(world: World) -> dict[str, int]:
+    """Return how many commits each table has."""
+    logs = (world.root / "lake").rglob("_delta_log")
+    return {str(log.parent): len(list(log.glob("*.json"))) for log in logs}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
+    """What it does, its options, and where it takes something, an example."""
+    told = call(*command, "--help").output
+    assert told.startswith("Usage: ")
+    assert len(told.splitlines()) > 7
+
+
+def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
+    """And status tells the same, as one JSON object."""
+    shown = call("run").output
+    assert "balanced: nothing is lost, nothing is counted twice" in shown
+    books = status()
+    days = books.pop("by_arrival_date"), books.pop("by_created_date")
+    assert books == {
+        "landed": 6,
+        "sound": 5,
+        "corrupt": 1,
+        "corrupt_by_reason": {"not_json": 1},
+        "deduplicated": 3,
+        "duplicates": {"redelivery": 1, "conflict": 1},
+        "unregistered": 1,
+        "typed": 2,
+        "event_tables": 2,
+        "balanced": True,
+    }
+    assert [day["arrival_date"] for day in days[0]] == ["2025-06-02", "2025-06-03"]
+    assert [day["typed"] for day in days[1]] == [1, 1]
+
+
+def test_run_again_does_nothing(landed: World) -> None:
+    """No table gets another version."""
+    call("run")
+    before = versions(landed)
+    call("run")
+    assert versions(landed) == before
+
+
+def test_run_builds_just_what_a_late_record_touches(landed: World) -> None:
+    """Its arrival date, and the created date that it belongs to."""
+    call("run")
+    account = landed.event_table("account_created").snapshot()
+    landed.deliver(WEDNESDAY, "late", event("late", MONDAY))
+    call("run")
+    touched = landed.event_table("account_created").snapshot()
+    assert touched.built_from(MONDAY) != account.built_from(MONDAY)
+    assert touched.built_from(TUESDAY) == account.built_from(TUESDAY)
+    assert status()["landed"] == 7
+
+
+def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
+    """What is left out is due the next time."""
+    call("run", "--from", "2025-06-03", "--to", "2025-06-03")
+    assert [day["arrival_date"] for day in status()["by_arrival_date"]] == ["2025-06-03"]
+    call("run")
+    books = status()
+    assert (books["landed"], books["balanced"]) == (6, True)
+
+
+def test_a_run_that_fails_says_what_and_ends_with_1(landed: World) -> None:
+    """The other tables are built."""
+    (landed.root / "lake" / "events").mkdir(parents=True)
+    (landed.root / "lake" / "events" / "lesson_started").write_text("no folder", encoding="utf-8")
+    shown = call("run", code=1).output
+    assert "failed:" in shown
+    assert "events/lesson_started" in shown
+    assert landed.events("account_created").height == 1
+
+
+def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:
+    """From before the first day of the stream."""
+    home.deliver(MONDAY.replace(year=2024), "a", event("u1", MONDAY.replace(year=2024)))
+    assert "1 days outside the partitions, such as 2024-06-02" in " ".join(call("run").output.split())
+    assert status()["landed"] == 0
+
+
+def test_an_empty_lake_has_books_that_balance(home: World) -> None:
+    """Before anything ran."""
+    assert status()["balanced"] is True
+    assert "balanced" in call("status").output
+
+
+def test_query_prints_tables_json_and_csv(landed: World) -> None:
+    """Over shared tables and event tables, with their names as in the help."""
+    call("run")
+    sql = "select event_name, count(*) n from raw_events where event_name is not null group by 1 order by 1"
+    expected = [["account:created", 3], ["beta:new", 1], ["lesson:started", 1]]
+    rows = json.loads(call("query", "--json", sql).stdout)
+    assert [list(row.values()) for row in rows] == expected
+    (header, *lines) = csv.reader(call("query", "--csv", sql).stdout.splitlines())
+    assert (header, lines) == (["event_name", "n"], [[name, str(count)] for name, count in expected])
+    assert "usr_1" in call("query", 'select "user" from events.lesson_started').stdout
+
+
+@pytest.mark.parametrize("sql", ["select nothing from raw_events", "select * from nowhere", "selec"])
+def test_a_query_that_fails_says_why(landed: World, sql: str) -> None:
+    """In one line, with exit code 2."""
+    call("run")
+    assert "the query failed" in call("query", sql, code=2).output
+
+
+def test_wrong_settings_end_with_2_and_one_line(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming the variable and what it expects."""
+    monkeypatch.setenv("EVENT_PLATFORM_ENV", "production")
+    assert "none of local, dev, staging, prod" in call("run", code=2).output
+    monkeypatch.setenv("EVENT_PLATFORM_ENV", "local")
+    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(home.root / "nowhere"))
+    assert "no such folder" in " ".join(call("status", code=2).output.split())
+
+
+def test_a_catalog_is_drafted_from_landing_and_passes_its_check(landed: World) -> None:
+    """A schema that is there already is kept."""
+    folder = landed.root / "drafted"
+    call("catalog", "draft", str(folder))
+    assert {path.stem for path in folder.iterdir()} == {"account_created", "beta_new", "lesson_started"}
+    assert "3 event types" in call("catalog", "check", str(folder)).output
+    (folder / "beta_new.yaml").write_text("{title: 'beta:new', properties: {mine: {type: string}}}", encoding="utf-8")
+    call("catalog", "draft", str(folder))
+    assert "mine" in (folder / "beta_new.yaml").read_text(encoding="utf-8")
+    call("catalog", "draft", "--force", str(folder))
+    assert "mine" not in (folder / "beta_new.yaml").read_text(encoding="utf-8")
+
+
+def test_a_faulty_catalog_fails_its_check_with_a_line_each(home: World) -> None:
+    """Exit code 1."""
+    (home.root / "catalog" / "x.yaml").write_text("{title: '::', properties: {}}", encoding="utf-8")
+    (home.root / "catalog" / "y.yaml").write_text("{title: y, properties: {a: {type: int}}}", encoding="utf-8")
+    output = call("catalog", "check", code=1).output
+    assert [line.split("catalog/")[1].split(":")[0] for line in output.splitlines()] == ["x.yaml", "y.yaml"]
+
+
+def test_a_stream_with_other_fields_than_the_envelope_says_is_told(home: World) -> None:
+    """Rather than an empty catalog."""
+    home.deliver(MONDAY, "a", json.dumps({"id": "1", "type": "x", "at": 1}))
+    told = " ".join(call("catalog", "draft", str(home.root / "drafted"), code=2).output.split())
+    assert "no record has an event_uuid, event_name and created_at" in told
+
+
+def test_generate_writes_a_landing_zone_once(home: World) -> None:
+    """With the truth beside it; it does not add to what is there."""
+    call("generate", "--events", "500", "--days", "2", "--from", "2025-06-02")
+    truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
+    assert truth["deduplicated"] == 500
+    assert sorted(os.listdir(home.root / "landing" / "2025" / "06")) == ["02", "03"]  # noqa: PTH208 - names are enough
+    assert "holds objects already" in " ".join(call("generate", code=2).output.split())
+
+
+def test_run_shows_the_truth_beside_the_ledger(home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where a sample has one; a figure that differs is marked."""
+    call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
+    monkeypatch.delenv("EVENT_PLATFORM_CATALOG")
+    shown = call("run").output
+    assert "✓" in shown
+    assert "✗" not in shown
+    truth = home.root / "ground_truth.json"
+    truth.write_text(truth.read_text(encoding="utf-8").replace('"landed": 3', '"landed": 9'), encoding="utf-8")
+    assert "✗" in call("status").output

@@ -1,0 +1,80 @@
+"""The code location loads in a fresh interpreter, in every environment, and says what is wrong where it does not."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from event_platform_tests.world import World, write_catalog
+
+LOAD = """
+import socket
+from event_platform import definitions
+def refuse(*_): raise RuntimeError("nothing is opened while code loads")
+socket.socket.connect = refuse
+graph = definitions.defs().resolve_asset_graph()
+print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
+"""
+KEYS = (
+    "corrupt_events deduplicated_events duplicate_events events/account_created events/lesson_started "
+    "events/payment_order_completed raw_events unregistered_events"
+)
+
+
+def load(world: World, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Load the code location in a new interpreter."""
+    variables = {"EVENT_PLATFORM_CATALOG": str(world.root / "catalog"), **settings}
+    return subprocess.run(
+        [sys.executable, "-c", LOAD],
+        env={**os.environ, **variables},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_the_same_assets_load_in_every_environment(world: World, name: str) -> None:
+    """Without credentials, without a connection, without a table."""
+    settings = {
+        "EVENT_PLATFORM_LANDING": "s3://bucket/landing",
+        "EVENT_PLATFORM_LAKE": "s3://bucket/lake",
+        "EVENT_PLATFORM_START_DATE": "2025-06-01",
+    }
+    loaded = load(world, EVENT_PLATFORM_ENV=name, **(settings if name != "local" else {}))
+    assert loaded.stdout.split() == KEYS.split(), loaded.stderr
+    assert not (world.root / "lake").exists()
+
+
+def test_a_broken_catalog_stops_the_load_with_one_clear_line_each(world: World) -> None:
+    """Naming file and key."""
+    write_catalog(
+        world.root / "catalog",
+        {
+            "broken": {"title": "a", "properties": {"x": {"minimum": "1"}}},
+            "twin": {"title": "lesson_started", "properties": {}},
+            "unknown": {"title": "b", "properties": {"x": {"type": "int"}}},
+        },
+    )
+    loaded = load(world)
+    assert loaded.returncode == 1
+    lines = [line for line in loaded.stderr.splitlines() if str(world.root / "catalog") in line]
+    assert len(lines) == 3
+    assert "broken.yaml: properties.x.minimum: " in lines[0]
+    assert "twin.yaml: title: 'lesson_started' has the same table as 'lesson:started'" in lines[1]
+    assert "unknown.yaml: properties.x.type: " in lines[2]
+
+
+def test_the_partitions_go_from_the_start_date_to_today(world: World) -> None:
+    """Today is still being filled, and is there all the same."""
+    graph = world.definitions().resolve_asset_graph()
+    (partitions,) = {graph.get(key).partitions_def for key in graph.get_all_asset_keys()}
+    assert partitions is not None
+    days = partitions.get_partition_keys()
+    assert days[0] == "2025-01-01"
+    assert days[-1] in {str(date.today()), str(datetime.now(UTC).date())}  # noqa: DTZ011 - midnight may fall in between

@@ -1,0 +1,57 @@
+"""The environment is read once, validated, and says what is wrong with it."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from event_platform.environment import SAMPLE_CATALOG, Environment, EnvironmentName, load_environment
+from event_platform.events.errors import SettingError
+
+ELSEWHERE = {
+    "EVENT_PLATFORM_LANDING": "s3://bucket/landing/",
+    "EVENT_PLATFORM_LAKE": "s3://bucket/lake",
+    "EVENT_PLATFORM_CATALOG": "/catalog",
+    "EVENT_PLATFORM_START_DATE": "2025-06-01",
+}
+
+
+def test_nothing_set_is_the_local_environment() -> None:
+    """Folders below the working one, the sample's catalog, and a first day that never moves."""
+    here = Path.cwd()
+    assert load_environment({}) == Environment(
+        EnvironmentName.LOCAL, f"{here}/data/landing", f"{here}/data/lake", SAMPLE_CATALOG, date(2025, 1, 1)
+    )
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_elsewhere_every_setting_is_required(name: str) -> None:
+    """A wrong default would be somebody else's data."""
+    whole = {"EVENT_PLATFORM_ENV": name, **ELSEWHERE}
+    assert load_environment(whole) == Environment(
+        EnvironmentName(name), "s3://bucket/landing", "s3://bucket/lake", Path("/catalog"), date(2025, 6, 1)
+    )
+    for variable in ELSEWHERE:
+        with pytest.raises(SettingError, match=rf"{variable}: not set, .* {name} needs it"):
+            load_environment({key: value for key, value in whole.items() if key != variable})
+
+
+def test_settings_can_be_overridden_one_by_one() -> None:
+    """The others keep their defaults."""
+    environment = load_environment({"EVENT_PLATFORM_LAKE": "s3://bucket/lake/"})
+    assert (environment.lake, environment.catalog) == ("s3://bucket/lake", SAMPLE_CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("EVENT_PLATFORM_ENV", "production", "'production' is none of local, dev, staging, prod"),
+        ("EVENT_PLATFORM_START_DATE", "yesterday", "EVENT_PLATFORM_START_DATE: 'yesterday' is no date"),
+        ("EVENT_PLATFORM_LAKE", "gs://bucket/lake", "gs://bucket/lake: expected a folder or s3://<bucket>/<prefix>"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_was_expected(variable: str, value: str, message: str) -> None:
+    """In one line."""
+    with pytest.raises(SettingError) as failure:
+        load_environment({variable: value})
+    assert message in str(failure.value)
