@@ -15,7 +15,7 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.checks import conformance, conservation, rates, uniqueness
 from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.lake.balance import arrival_balances, creation_balances
+from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import each_at_once
 from event_platform.partitions import dates_of
@@ -31,7 +31,7 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
     with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
         return [
             _raw_checks(spec),
-            _deduplicated_checks(catalog, spec),
+            _deduplicated_checks(spec),
             _unregistered_checks(catalog, spec),
             _typed_checks(catalog, spec),
         ]
@@ -88,7 +88,7 @@ def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     return raw_events_checks
 
 
-def _deduplicated_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefinition:
+def _deduplicated_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     specs = [
         spec(conservation.NAME, DEDUPLICATED_EVENTS, conservation.of_deduplication.__doc__, [DUPLICATE_EVENTS]),
         spec(uniqueness.NAME, DEDUPLICATED_EVENTS, uniqueness.verdict.__doc__),
@@ -100,7 +100,7 @@ def _deduplicated_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksD
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         dates, tables = dates_of(context), lake.open()
-        balances = creation_balances(tables, catalog, dates)
+        balances = deduplication_balances(tables, dates)
         figures = tables.deduplicated_events.snapshot().scan(dates).group_by("created_date").agg(**uniqueness.FIGURES)
         yield from evaluations(
             context,
@@ -128,7 +128,7 @@ def _unregistered_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksD
     def unregistered_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         names = _counts(tables.unregistered_events.snapshot().scan(dates), "created_date", "event_name")
-        balances = creation_balances(tables, catalog, dates)
+        balances = typing_balances(tables, catalog, dates)
         yield from evaluations(
             context,
             UNREGISTERED_EVENTS,

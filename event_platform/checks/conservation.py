@@ -1,7 +1,7 @@
 """Nothing is lost and nothing is counted twice: the sums that have to come out even."""
 
 from event_platform.checks.verdict import Verdict
-from event_platform.lake.balance import ArrivalBalance, CreationBalance
+from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 
 NAME = "conservation"
 
@@ -21,20 +21,20 @@ def of_arrivals(balance: ArrivalBalance) -> Verdict:
     )
 
 
-def of_deduplication(balance: CreationBalance) -> Verdict:
+def of_deduplication(balance: DeduplicationBalance) -> Verdict:
     """Sound = deduplicated + duplicates."""
     duplicates = balance.redelivery + balance.conflict
     return Verdict(
-        passed=balance.deduplication_balanced,
+        passed=balance.balanced,
         description=f"{balance.sound:,} sound = {balance.deduplicated:,} deduplicated + {duplicates:,} duplicates",
         metadata={"sound": balance.sound, "deduplicated": balance.deduplicated, "duplicates": duplicates},
     )
 
 
-def of_typing(balance: CreationBalance) -> Verdict:
+def of_typing(balance: TypingBalance) -> Verdict:
     """Deduplicated = Σ events/… + unregistered."""
     return Verdict(
-        passed=balance.typing_balanced,
+        passed=balance.balanced,
         description=f"{balance.deduplicated:,} deduplicated = {balance.typed:,} in event tables + "
         f"{balance.unregistered:,} unregistered",
         metadata={

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from event_platform.checks.verdict import Verdict
-from event_platform.lake.balance import CreationBalance
+from event_platform.lake.balance import DeduplicationBalance
 
 CORRUPTION = "corruption_rate"
 DUPLICATION = "duplicate_rate"
@@ -25,7 +25,7 @@ def of_corruption(landed: int, reasons: Mapping[str, int], warn_above: float, er
     )
 
 
-def of_duplication(balance: CreationBalance, warn_above: float) -> Verdict:
+def of_duplication(balance: DeduplicationBalance, warn_above: float) -> Verdict:
     """Redeliveries stay below a share, and no two events have the same uuid and different content."""
     share = balance.redelivery / balance.sound if balance.sound else 0.0
     return Verdict(

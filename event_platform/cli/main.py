@@ -140,7 +140,14 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
 @catalog.command("check")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 def check(folder: Path | None) -> None:
-    """Validate a catalog (FOLDER, or EVENT_PLATFORM_CATALOG): one line for each fault, exit code 1 if there is any."""
+    r"""Validate a catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
+
+    Prints a line for each fault, naming file and key, and ends with exit code 1 if there is any.
+
+    \b
+    Example, before a schema is merged:
+      event-platform catalog check ./catalog
+    """
     from event_platform.cli.catalog import check_catalog  # noqa: PLC0415
 
     raise SystemExit(check_catalog(folder or load_environment().catalog))

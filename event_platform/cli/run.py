@@ -38,9 +38,12 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
         created = _within(due_created_dates(lake, catalog), window)
         failed += _materialize(definitions, instance, _DOWNSTREAM, created)
     for problem in failed:
-        ERR.print(f"[red]failed:[/red] {problem}", soft_wrap=True, highlight=False)
+        ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
     unbalanced = show_status(environment, catalog, as_json=False)
-    return 1 if failed else unbalanced
+    left = [] if failed else due_created_dates(lake, catalog)
+    if left:
+        ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
+    return 1 if failed or (unbalanced and not left) else 0
 
 
 def _materialize(

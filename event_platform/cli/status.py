@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from event_platform.cli.output import OUT
@@ -26,7 +27,7 @@ def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) ->
 
 def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> None:
     """Print totals (beside the truth, where a sample's is known) and the days."""
-    totals = Table("", "ledger", *(["truth"] if truth else []), title="Ledger")
+    totals = _table("", "ledger", *(["truth"] if truth else []), title="Ledger")
     for name, figure in _totals(books).items():
         known = dict(_totals(truth)) if truth else {}
         wrong = truth is not None and known.get(name) != figure
@@ -57,9 +58,17 @@ def _totals(books: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _days(days: list[dict[str, Any]], title: str) -> Table:
-    table = Table(*(days[0] if days else ["nothing yet"]), title=title)
+    table = _table(*(days[0] if days else ["nothing yet"]), title=title)
     for day in days:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in day.values()))
+    return table
+
+
+def _table(first: str, *figures: str, title: str) -> Table:
+    """Return a table that fits a terminal of 80 columns."""
+    table = Table(first, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in figures:
+        table.add_column(name, justify="right")
     return table
 
 

@@ -32,7 +32,7 @@ class ArrivalBalance:
 
 
 @dataclass(frozen=True)
-class CreationBalance:
+class DeduplicationBalance:
     """What became of the sound records of one created_date."""
 
     created_date: date
@@ -40,16 +40,24 @@ class CreationBalance:
     deduplicated: int
     redelivery: int
     conflict: int
+
+    @property
+    def balanced(self) -> bool:
+        """Sound = deduplicated + duplicates."""
+        return self.sound == self.deduplicated + self.redelivery + self.conflict
+
+
+@dataclass(frozen=True)
+class TypingBalance:
+    """Where the deduplicated events of one created_date are."""
+
+    created_date: date
+    deduplicated: int
     unregistered: int
     typed: int  # over all event tables
 
     @property
-    def deduplication_balanced(self) -> bool:
-        """Sound = deduplicated + duplicates."""
-        return self.sound == self.deduplicated + self.redelivery + self.conflict
-
-    @property
-    def typing_balanced(self) -> bool:
+    def balanced(self) -> bool:
         """Deduplicated = Σ events/… + unregistered."""
         return self.deduplicated == self.typed + self.unregistered
 
@@ -86,7 +94,7 @@ def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[
     ]
 
 
-def creation_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[CreationBalance]:
+def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) -> list[DeduplicationBalance]:
     """Count the created dates given; without them, those that hold anything."""
     sound = _sound_by_created_date(lake, dates)
     deduplicated = _rows(lake.deduplicated_events, dates)
@@ -98,51 +106,67 @@ def creation_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | No
         .collect(engine="streaming")
     )
     kinds = {(day, kind): rows for day, kind, rows in counted.iter_rows()}
-    unregistered = _rows(lake.unregistered_events, dates)
-    typed: Counter[date] = Counter()
-    for rows in _rows_of_event_tables(lake, catalog, dates):
-        typed.update(rows)
-    days = {*sound, *deduplicated, *(day for day, _ in kinds), *unregistered, *typed, *(dates or ())}
     return [
-        CreationBalance(
+        DeduplicationBalance(
             created_date=day,
             sound=sound.get(day, 0),
             deduplicated=deduplicated.get(day, 0),
             redelivery=kinds.get((day, DuplicateKind.REDELIVERY.value), 0),
             conflict=kinds.get((day, DuplicateKind.CONFLICT.value), 0),
-            unregistered=unregistered.get(day, 0),
-            typed=typed[day],
         )
-        for day in sorted(days)
+        for day in sorted({*sound, *deduplicated, *(day for day, _ in kinds), *(dates or ())})
+    ]
+
+
+def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:
+    """Count the created dates given; without them, those that hold anything."""
+    deduplicated = _rows(lake.deduplicated_events, dates)
+    unregistered = _rows(lake.unregistered_events, dates)
+    typed: Counter[date] = Counter()
+    for rows in _rows_of_event_tables(lake, catalog, dates):
+        typed.update(rows)
+    return [
+        TypingBalance(day, deduplicated.get(day, 0), unregistered.get(day, 0), typed[day])
+        for day in sorted({*deduplicated, *unregistered, *typed, *(dates or ())})
     ]
 
 
 def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
     """Return everything that is in the lake as one JSON-ready object, days included."""
-    arrivals, creations = arrival_balances(lake), creation_balances(lake, catalog)
+    arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
+    typings = typing_balances(lake, catalog)
     reasons = (
         lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
     )
-    landed, sound = sum(day.landed for day in arrivals), sum(day.sound for day in arrivals)
+    sound = sum(day.sound for day in arrivals)
     return {
-        "landed": landed,
+        "landed": sum(day.landed for day in arrivals),
         "sound": sound,
         "corrupt": sum(day.corrupt for day in arrivals),
         "corrupt_by_reason": dict(reasons.collect().iter_rows()),
-        "deduplicated": sum(day.deduplicated for day in creations),
+        "deduplicated": sum(day.deduplicated for day in deduplications),
         "duplicates": {
-            "redelivery": sum(day.redelivery for day in creations),
-            "conflict": sum(day.conflict for day in creations),
+            "redelivery": sum(day.redelivery for day in deduplications),
+            "conflict": sum(day.conflict for day in deduplications),
         },
-        "unregistered": sum(day.unregistered for day in creations),
-        "typed": sum(day.typed for day in creations),
+        "unregistered": sum(day.unregistered for day in typings),
+        "typed": sum(day.typed for day in typings),
         "event_tables": sum(map(bool, _rows_of_event_tables(lake, catalog, None))),
-        "balanced": sound == sum(day.sound for day in creations)
+        "balanced": sound == sum(day.sound for day in deduplications)
         and all(day.balanced for day in arrivals)
-        and all(day.deduplication_balanced and day.typing_balanced for day in creations),
+        and all(day.balanced for day in deduplications)
+        and all(day.balanced for day in typings),
         "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
-        "by_created_date": [_as_json(asdict(day)) for day in creations],
+        "by_created_date": _by_created_date(deduplications, typings),
     }
+
+
+def _by_created_date(deduplications: list[DeduplicationBalance], typings: list[TypingBalance]) -> list[dict[str, Any]]:
+    columns = ["sound", "deduplicated", "redelivery", "conflict", "unregistered", "typed"]
+    days: dict[date, dict[str, Any]] = {}
+    for counts in (*map(asdict, deduplications), *map(asdict, typings)):
+        days.setdefault(counts["created_date"], dict.fromkeys(columns, 0)).update(counts)
+    return [_as_json({"created_date": day, **days[day]}) for day in sorted(days)]
 
 
 def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[date, int]:

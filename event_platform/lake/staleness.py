@@ -7,6 +7,7 @@ of raw_events that it was built from. A run that was killed in between leaves ex
 from datetime import date
 
 from event_platform.events.catalog import Catalog
+from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot, Table, each_at_once
 
@@ -18,9 +19,17 @@ def due_created_dates(lake: Lake, catalog: Catalog) -> list[date]:
     built = {day: deduplicated.built_from(day) for day in changed}
     due = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
     downstream = [lake.unregistered_events, *map(lake.event_table, catalog.event_types)]
-    for snapshot in each_at_once(Table.snapshot, downstream):
-        due.update(day for day in changed if day not in due and snapshot.built_from(day) != built[day])
+    for snapshot in each_at_once(_snapshot, downstream):
+        due.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
     return sorted(due)
+
+
+def _snapshot(table: Table) -> Snapshot | None:
+    """Return None for a table that cannot be opened: the run that is due then says why."""
+    try:
+        return table.snapshot()
+    except TableError:
+        return None
 
 
 def due_arrival_dates(lake: Lake) -> list[date]:

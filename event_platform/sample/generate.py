@@ -53,6 +53,7 @@ class Truth:
         self.kinds: Counter[str] = Counter()
         self.by_date: Counter[str] = Counter()  # deduplicated events by created_date
         self.unregistered = 0
+        self.registered: set[str] = set()  # names
 
     def add(self, other: "Truth") -> None:
         """Add the truth about another part."""
@@ -60,8 +61,9 @@ class Truth:
         self.kinds.update(other.kinds)
         self.by_date.update(other.by_date)
         self.unregistered += other.unregistered
+        self.registered |= other.registered
 
-    def as_json(self, event_tables: int) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it in the form of the ledger, so that the two can be laid side by side."""
         unique, corrupt = self.by_date.total(), self.reasons.total()
         return {
@@ -73,7 +75,7 @@ class Truth:
             "duplicates": {kind.value: self.kinds[kind] for kind in DuplicateKind},
             "unregistered": self.unregistered,
             "typed": unique - self.unregistered,
-            "event_tables": event_tables,
+            "event_tables": len(self.registered),
             "deduplicated_by_created_date": dict(sorted(self.by_date.items())),
         }
 
@@ -92,7 +94,7 @@ def generate(sample: Sample, progress: Callable[[int, int], None]) -> dict[str, 
         for done, future in enumerate(as_completed(futures), start=1):
             truth.add(future.result())
             progress(done, len(futures))
-    return truth.as_json(len(_pools(sample.seed)))
+    return truth.as_json()
 
 
 def write_hour(sample: Sample, index: int, events: int) -> Truth:
@@ -164,7 +166,9 @@ class _HourMaker:
         if luck < _UNREGISTERED:
             name = _UNREGISTERED_NAMES[number % len(_UNREGISTERED_NAMES)]
             self.truth.unregistered += 1
-        elif self._drifting and name == _DRIFTING and luck < _UNREGISTERED + _DRIFTED * len(self._pools):
+        else:
+            self.truth.registered.add(name)
+        if self._drifting and name == _DRIFTING and luck < _UNREGISTERED + _DRIFTED * len(self._pools):
             inside = drifted(inside)
         dates[created_at // 86400] += 1
         return (

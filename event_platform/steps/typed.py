@@ -65,14 +65,23 @@ def _type_some(
         key: lake.unregistered_events if key == UNREGISTERED else lake.event_table(catalog.by_key[key]) for key in keys
     }
     # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
-    targets = dict(zip(keys, each_at_once(Table.snapshot_to_write, tables.values()), strict=True))
+    opened = each_at_once(lambda key: _open(tables[key], reports[key]), keys)
+    targets = {key: target for key, target in zip(keys, opened, strict=True) if target is not None}
     source = lake.deduplicated_events.snapshot()
-    for result in _run(lake, catalog, keys, source, dates, executor, progress):
+    for result in _run(lake, catalog, targets, source, dates, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     marks = {day: -1 if (mark := source.built_from(day)) is None else mark for day in dates}
-    sound = [key for key in keys if reports[key].error is None]
+    sound = [key for key in targets if reports[key].error is None]
     each_at_once(lambda key: _commit(targets[key], reports[key], dates, marks), sound)
     return reports
+
+
+def _open(table: Table, report: TypedReport) -> Snapshot | None:
+    try:
+        return table.snapshot_to_write()
+    except EventPlatformError as error:
+        report.error = str(error)
+        return None
 
 
 def _run(

@@ -9,7 +9,7 @@ import pytest
 from event_platform.checks import conformance, conservation, rates, uniqueness
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
-from event_platform.lake.balance import ArrivalBalance, CreationBalance
+from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 from event_platform_tests.world import MONDAY
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
@@ -25,23 +25,24 @@ def test_what_landed_is_sound_or_corrupt(landed: int, sound: int, corrupt: int, 
     assert (verdict.passed, verdict.severity) == (passed, ERROR)
 
 
-def creation(**counts: int) -> CreationBalance:
+def deduplication(**counts: int) -> DeduplicationBalance:
     """Return a day's books: nothing, but for `counts`."""
-    nothing = {"sound": 0, "deduplicated": 0, "redelivery": 0, "conflict": 0, "unregistered": 0, "typed": 0}
-    return CreationBalance(created_date=MONDAY, **{**nothing, **counts})
+    return DeduplicationBalance(
+        MONDAY, **{**dict.fromkeys(("sound", "deduplicated", "redelivery", "conflict"), 0), **counts}
+    )
 
 
 @pytest.mark.parametrize(("deduplicated", "passed"), [(6, True), (5, False), (7, False)])
 def test_what_is_sound_is_unique_or_a_duplicate(deduplicated: int, passed: bool) -> None:
     """One more or one less is an error."""
-    balance = creation(sound=10, deduplicated=deduplicated, redelivery=3, conflict=1)
+    balance = deduplication(sound=10, deduplicated=deduplicated, redelivery=3, conflict=1)
     assert conservation.of_deduplication(balance).passed is passed
 
 
 @pytest.mark.parametrize(("typed", "passed"), [(8, True), (7, False), (9, False)])
 def test_what_is_unique_is_typed_or_unregistered(typed: int, passed: bool) -> None:
     """One more or one less is an error, told in figures."""
-    verdict = conservation.of_typing(creation(deduplicated=10, typed=typed, unregistered=2))
+    verdict = conservation.of_typing(TypingBalance(MONDAY, deduplicated=10, unregistered=2, typed=typed))
     assert verdict.passed is passed
     assert verdict.description == f"10 deduplicated = {typed} in event tables + 2 unregistered"
 
@@ -68,7 +69,7 @@ def test_corruption_warns_and_then_fails(corrupt: int, passed: bool, severity: d
 def test_a_day_without_records_has_no_corruption() -> None:
     """Nothing is divided by nothing."""
     assert rates.of_corruption(0, {}, 0.001, 0.05).passed
-    assert rates.of_duplication(creation(), 0.05).passed
+    assert rates.of_duplication(deduplication(), 0.05).passed
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,9 @@ def test_a_day_without_records_has_no_corruption() -> None:
 )
 def test_many_redeliveries_and_any_conflict_warn(redelivery: int, conflict: int, passed: bool) -> None:
     """Above 5 % of the sound records."""
-    balance = creation(sound=100, deduplicated=100 - redelivery - conflict, redelivery=redelivery, conflict=conflict)
+    balance = deduplication(
+        sound=100, deduplicated=100 - redelivery - conflict, redelivery=redelivery, conflict=conflict
+    )
     verdict = rates.of_duplication(balance, 0.05)
     assert (verdict.passed, verdict.severity) == (passed, WARN)
 

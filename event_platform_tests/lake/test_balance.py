@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from event_platform.lake.balance import ArrivalBalance, CreationBalance, arrival_balances, creation_balances, ledger
+from event_platform.lake.balance import (
+    ArrivalBalance,
+    DeduplicationBalance,
+    TypingBalance,
+    arrival_balances,
+    deduplication_balances,
+    ledger,
+    typing_balances,
+)
 from event_platform.lake.tables import Table
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -58,10 +66,13 @@ def test_each_day_has_its_own_balance(built: World) -> None:
     """Days that hold nothing are zeros where they are asked for, and left out where they are not."""
     assert arrival_balances(built.lake) == [ArrivalBalance(MONDAY, 6, 5, 1, 0), ArrivalBalance(TUESDAY, 4, 2, 2, 0)]
     assert arrival_balances(built.lake, [WEDNESDAY]) == [ArrivalBalance(WEDNESDAY, 0, 0, 0, 0)]
-    monday = CreationBalance(MONDAY, sound=6, deduplicated=4, redelivery=1, conflict=1, unregistered=1, typed=3)
-    tuesday = CreationBalance(TUESDAY, sound=1, deduplicated=1, redelivery=0, conflict=0, unregistered=0, typed=1)
-    assert creation_balances(built.lake, built.catalog) == [monday, tuesday]
-    assert creation_balances(built.lake, built.catalog, [TUESDAY]) == [tuesday]
+    monday = DeduplicationBalance(MONDAY, sound=6, deduplicated=4, redelivery=1, conflict=1)
+    tuesday = DeduplicationBalance(TUESDAY, sound=1, deduplicated=1, redelivery=0, conflict=0)
+    assert deduplication_balances(built.lake) == [monday, tuesday]
+    assert deduplication_balances(built.lake, [TUESDAY]) == [tuesday]
+    typed = [TypingBalance(MONDAY, 4, 1, 3), TypingBalance(TUESDAY, 1, 0, 1)]
+    assert typing_balances(built.lake, built.catalog) == typed
+    assert typing_balances(built.lake, built.catalog, [TUESDAY]) == typed[1:]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +127,8 @@ def test_a_lost_record_in_the_middle_of_an_object_breaks_its_numbers(built: Worl
 def test_a_loss_is_seen_on_its_day_and_on_no_other(built: World) -> None:
     """So that one knows which partition to materialize again; doing so mends it."""
     DeltaTable(built.lake.deduplicated_events.uri).delete("event_uuid = 'u5'")
-    monday, tuesday = creation_balances(built.lake, built.catalog)
-    assert (monday.deduplication_balanced, monday.typing_balanced) == (True, True)
-    assert (tuesday.deduplication_balanced, tuesday.typing_balanced) == (False, False)
+    assert [day.balanced for day in deduplication_balances(built.lake)] == [True, False]
+    assert [day.balanced for day in typing_balances(built.lake, built.catalog)] == [True, False]
     built.deduplicate(TUESDAY)
     built.type(TUESDAY)
     assert balanced(built)
