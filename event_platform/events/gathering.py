@@ -28,6 +28,11 @@ class Gathered(Protocol):
         """Return the column of all that was added."""
 
 
+def slot(number: int) -> str:
+    """Return the attribute that holds a column's value in a decoded row: never a name from a schema, as `__init__`."""
+    return f"f{number}"
+
+
 def gather(column: Column) -> Gathered:
     """Begin to gather a column."""
     if column.kind is Kind.OBJECT:
@@ -64,7 +69,9 @@ class _Objects:
 
     def __init__(self, column: Column) -> None:
         self._present: list[bool] = []
-        self._fields = [(field.name, attrgetter(field.name), gather(field)) for field in typed(column.fields)]
+        self._fields = [
+            (field.name, attrgetter(slot(number)), gather(field)) for number, field in enumerate(typed(column.fields))
+        ]
 
     def extend(self, values: list[Any]) -> None:
         present = [value is not None for value in values]

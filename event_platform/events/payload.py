@@ -15,7 +15,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.gathering import Gathered, gather
+from event_platform.events.gathering import Gathered, gather, slot
 from event_platform.events.records import decode_around_damage
 from event_platform.events.rescue import rescue
 
@@ -63,7 +63,7 @@ class PayloadReader:
     def _gather(self, texts: list[str]) -> tuple[list[Gathered], set[int]]:
         """Decode a few rows at a time, and take their values apart while the processor's cache holds them."""
         gathered = [gather(column) for column in self._typed]
-        getters = [attrgetter(column.name) for column in self._typed]
+        getters = [attrgetter(slot(number)) for number in range(len(self._typed))]
         unfit: set[int] = set()
         for start in range(0, len(texts), _ROWS_AT_ONCE):
             piece = texts[start : start + _ROWS_AT_ONCE]
@@ -100,8 +100,8 @@ def _rows_with_more(bodies: pl.Series, found: list[pl.Series], consumed: int) ->
 
 
 def _struct_of(columns: tuple[Column, ...]) -> type[msgspec.Struct]:
-    fields = [(column.name, _wire_type(column) | None, None) for column in typed(columns)]
-    rename = {column.name: column.field for column in typed(columns)}
+    fields = [(slot(number), _wire_type(column) | None, None) for number, column in enumerate(typed(columns))]
+    rename = {slot(number): column.field for number, column in enumerate(typed(columns))}
     return msgspec.defstruct("Payload", fields, rename=rename, gc=False)
 
 

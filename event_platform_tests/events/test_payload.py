@@ -158,6 +158,16 @@ def test_a_type_without_a_payload_has_rows_all_the_same() -> None:
     assert rows.rows() == [(None,), ('{"new":1}',)]
 
 
+@pytest.mark.parametrize("name", ["__init__", "__dict__", "__hash__", "__class__", "class", "None", "f1", "mro"])
+def test_any_column_name_will_do(name: str) -> None:
+    """Also one that means something in Python; at the top and below."""
+    inside = {"type": "object", "properties": {name: {"type": "integer"}, "x": {"type": "integer"}}}
+    columns = parse_columns({"properties": {"x": {"type": "integer"}, name: {"type": "integer"}, "o": inside}}, "", [])
+    reader = PayloadReader(EventType("a", "a", columns), Envelope())
+    rows = reader.read(pl.Series([f'{{{HEAD}, "{name}": 7, "o": {{"{name}": 8}}}}']))
+    assert rows.rows() == [(None, 7, {name: 8, "x": None}, None)]
+
+
 def test_many_rows_are_read_as_each_by_itself() -> None:
     """Across the slices that rows are decoded in, with damage at their edges."""
     payloads = [f'"count": {number}, "numbers": [{number}]' for number in range(2_500)]
