@@ -18,16 +18,21 @@ _PRELOAD = ["event_platform.tasks.raw", "event_platform.tasks.deduplicated", "ev
 @contextmanager
 def local_pool(workers: int | None = None) -> Iterator[Executor]:
     """Open a pool with a worker for each core. Workers start with the first task and end with the pool."""
+    prepare()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    with _one_polars_thread():
-        forkserver.ensure_running()
     count = workers or os.cpu_count() or 1
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def prepare() -> None:
+    """Start the server that workers come from, if there is none yet: it imports on one core what tasks need."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+    with _one_polars_thread():
+        forkserver.ensure_running()
 
 
 @contextmanager

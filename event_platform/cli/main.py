@@ -82,6 +82,9 @@ def run(first: datetime | None, last: datetime | None) -> None:
       event-platform run
       event-platform run --from 2025-06-01 --to 2025-06-07
     """
+    from event_platform.compute import prepare  # noqa: PLC0415
+
+    prepare()  # meanwhile this process imports Dagster
     from event_platform.cli.run import run_due  # noqa: PLC0415
 
     days = (first.date() if first else None, last.date() if last else None)

@@ -5,7 +5,7 @@ A schema's `title` is its event's name. Only a catalogued name becomes an asset 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import yaml
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.classification import VALID_NAME
-from event_platform.events.columns import Column, parse_columns, typed
+from event_platform.events.columns import UNSUPPORTED, Column, parse_columns, typed
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED_COLUMN
@@ -72,8 +72,8 @@ def load_catalog(folder: Path) -> Catalog:
     """Read and validate every schema in `folder`. Raises CatalogError, one line for each fault."""
     if not folder.is_dir():
         raise CatalogError(f"{folder}: no such folder; set EVENT_PLATFORM_CATALOG to a folder of JSON Schemas")
-    envelope = load_envelope(folder / ENVELOPE_FILE)
     faults: list[str] = []
+    envelope = _load_envelope(folder, faults)
     event_types: list[EventType] = []
     for path in sorted(folder.iterdir()):
         if path.suffix in _SUFFIXES and path.name != ENVELOPE_FILE:
@@ -84,6 +84,14 @@ def load_catalog(folder: Path) -> Catalog:
     if faults:
         raise CatalogError("\n".join(faults))
     return Catalog(envelope, tuple(event_types))
+
+
+def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
+    try:
+        return load_envelope(folder / ENVELOPE_FILE)
+    except CatalogError as error:
+        faults.append(str(error))
+        return Envelope()  # so that the faults of the schemas are found as well
 
 
 def _clash(path: Path, new: EventType, known: list[EventType]) -> list[str]:
@@ -101,11 +109,12 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         return None
     found = _schema_faults(document)
     told = {fault.partition(":")[0] for fault in found}
-    found += [fault for fault in _title_faults(document) if fault.partition(":")[0] not in told]
+    found += [fault for fault in _event_faults(document) if fault.partition(":")[0] not in told]
     columns: tuple[Column, ...] = ()
     if not found:
         columns = parse_columns(_without_envelope(document, envelope), "properties", found)
-    faults.extend(f"{path}: {fault}" for fault in found)
+    # A line each, even where a key holds a newline.
+    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
     if found:
         return None
     name = document["title"]
@@ -116,13 +125,31 @@ def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - both are safe loaders
-    except (yaml.YAMLError, ValueError) as error:
+        unquoted = list(_unquoted(document))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         faults.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
+        return None
+    if unquoted:
+        faults.extend(f"{path}: {fault}" for fault in unquoted)
         return None
     if not isinstance(document, Mapping):
         faults.append(f"{path}: expected a JSON Schema: an object with title, type and properties")
         return None
     return document
+
+
+def _unquoted(value: Any, where: str = "") -> Iterator[str]:
+    """Yield what YAML takes for something that JSON does not have: a key such as `on` or `1`, a date."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                yield f"{where}{key}: YAML does not take this key for a text; put it in quotes"
+            yield from _unquoted(below, f"{where}{key}.")
+    elif isinstance(value, list):
+        for number, below in enumerate(value):
+            yield from _unquoted(below, f"{where}{number}.")
+    elif not isinstance(value, str | int | float | None):
+        yield f"{where.rstrip('.')}: YAML does not take {str(value)!r} for a text; put it in quotes"
 
 
 def _schema_faults(document: Mapping[str, Any]) -> list[str]:
@@ -131,13 +158,13 @@ def _schema_faults(document: Mapping[str, Any]) -> list[str]:
     return [f"{key or 'schema'}: {message[:200]}" for key, message in sorted(faults.items())]
 
 
-def _title_faults(document: Mapping[str, Any]) -> list[str]:
+def _event_faults(document: Mapping[str, Any]) -> list[str]:
     title = document.get("title")
     if not isinstance(title, str) or len(title) > MAX_NAME_LENGTH or not VALID_NAME.fullmatch(title):
         return [f"title: expected the event's name, such as lesson:started, got {title!r}"]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]
-    return []
+    return [f"{key}: not supported; write the properties here" for key in UNSUPPORTED if key in document]
 
 
 def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:

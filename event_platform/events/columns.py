@@ -38,7 +38,14 @@ _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Keys with these are never written as they are, and are not looked for among the fields of a record.
 ESCAPED = re.compile(r'["\\\x00-\x1f]')
-_UNSUPPORTED = ("$ref", "$dynamicRef")
+_JSON_TYPES: dict[Kind, tuple[type, ...]] = {
+    Kind.STRING: (str,),
+    Kind.INTEGER: (int,),
+    Kind.NUMBER: (int, float),
+    Kind.BOOLEAN: (bool,),
+}
+#: What refers to another schema; a column's type has to stand where the column is.
+UNSUPPORTED = ("$ref", "$dynamicRef")
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def parse_columns(
                 faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
             elif ESCAPED.search(field):
                 faults.append(f"{where}.{field!r}: a key that JSON has to escape has no column; leave out its type")
-            names.add(column.name.lower())
+            names.add(str(column.name).lower())
         columns.append(column)
     return tuple(columns)
 
@@ -111,8 +118,8 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
         yield from walk(column.fields, (*path, column.name))
 
 
-def _name_fault(name: str, taken: set[str]) -> str | None:
-    if not _COLUMN_NAME.fullmatch(name):
+def _name_fault(name: Any, taken: set[str]) -> str | None:
+    if not isinstance(name, str) or not _COLUMN_NAME.fullmatch(name):
         return f"{name!r} is no column name (letters, digits and _)"
     if name.lower() in taken:
         return f"the column name {name!r} is taken (case is ignored)"
@@ -121,7 +128,7 @@ def _name_fault(name: str, taken: set[str]) -> str | None:
 
 def _parse(field: str, definition: Any, where: str, faults: list[str], *, required: bool) -> Column:
     definition = definition if isinstance(definition, Mapping) else {}
-    faults.extend(f"{where}: {key} is not supported; write the type here" for key in _UNSUPPORTED if key in definition)
+    faults.extend(f"{where}: {key} is not supported; write the type here" for key in UNSUPPORTED if key in definition)
     kind = _kind(definition)
     fields = parse_columns(definition, f"{where}.properties", faults, frozenset()) if kind is Kind.OBJECT else ()
     item = None
@@ -130,12 +137,14 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
     if kind is Kind.OBJECT and not typed(fields):
         kind = Kind.UNTYPED
+    rules = _rules(definition, required=required)
+    faults.extend(f"{where}.{fault}" for fault in _rule_faults(kind, rules))
     return Column(
         field=field,
         name=definition.get("x-column", field),
         kind=kind,
         description=definition.get("description", ""),
-        rules=_rules(definition, required=required),
+        rules=rules,
         fields=fields,
         item=item if kind is Kind.ARRAY else None,
     )
@@ -167,3 +176,15 @@ def _rules(definition: Mapping[str, Any], *, required: bool) -> Rules:
         maximum=definition.get("maximum"),
         pattern=definition.get("pattern"),
     )
+
+
+def _rule_faults(kind: Kind, rules: Rules) -> Iterator[str]:
+    """Yield what the conformance check could not compare a column with."""
+    for value in rules.enum or ():
+        if kind in _JSON_TYPES and value is not None and type(value) not in _JSON_TYPES[kind]:
+            yield f"enum: {value!r} does not have the type {kind.value}"
+    if kind is Kind.STRING and rules.pattern is not None:
+        try:
+            pl.Series([""]).str.contains(rules.pattern)
+        except pl.exceptions.ComputeError:
+            yield f"pattern: {rules.pattern!r} cannot be checked (a regular expression without look-around is expected)"

@@ -6,6 +6,7 @@ The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix sec
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,25 @@ def load_envelope(path: Path) -> Envelope:
         return Envelope()
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CatalogError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, Mapping):
         raise CatalogError(f"{path}: expected the keys event_uuid, event_name and created_at")
-    unknown = sorted(set(document) - {"event_uuid", "event_name", "created_at"})
+    unknown = sorted(map(str, set(document) - {"event_uuid", "event_name", "created_at"}))
     if unknown:
         raise CatalogError(f"{path}: {unknown[0]}: unknown key; expected event_uuid, event_name, created_at")
     created_at, unit = _created_at(path, document.get("created_at", "created_at"))
     names = document.get("event_name", "event_name")
-    return Envelope(
+    if names == []:
+        raise CatalogError(f"{path}: event_name: expected one or more fields, got none")
+    envelope = Envelope(
         event_uuid=_field(path, "event_uuid", document.get("event_uuid", "event_uuid")),
         event_name=tuple(_field(path, "event_name", name) for name in (names if isinstance(names, list) else [names])),
         created_at=created_at,
         unit=unit,
     )
+    _expect_apart(path, envelope)
+    return envelope
 
 
 def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
@@ -76,6 +81,18 @@ def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
     except ValueError as error:
         raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of s, ms, us, iso8601") from error
     return _field(path, "created_at.field", value["field"]), unit
+
+
+def _expect_apart(path: Path, envelope: Envelope) -> None:
+    # A value cannot be an identifier and a time, or a text and an object with fields of its own.
+    names = [("event_name", name) for name in envelope.event_name]
+    fields = [("event_uuid", envelope.event_uuid), *names, ("created_at", envelope.created_at)]
+    for (key, field), (other_key, other) in combinations(fields, 2):
+        if field[: len(other)] == other[: len(field)]:
+            raise CatalogError(
+                f"{path}: {other_key}: {'.'.join(other)} overlaps with {key}: {'.'.join(field)};"
+                " each needs a field of its own"
+            )
 
 
 def _field(path: Path, key: str, value: Any) -> FieldPath:

@@ -120,10 +120,16 @@ def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) ->
 
 def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:
     """Count the created dates given; without them, those that hold anything."""
+    return _typing_balances(lake, _rows_of_event_tables(lake, catalog, dates), dates)
+
+
+def _typing_balances(
+    lake: Lake, event_tables: list[dict[date, int]], dates: Collection[date] | None = None
+) -> list[TypingBalance]:
     deduplicated = _rows(lake.deduplicated_events, dates)
     unregistered = _rows(lake.unregistered_events, dates)
     typed: Counter[date] = Counter()
-    for rows in _rows_of_event_tables(lake, catalog, dates):
+    for rows in event_tables:
         typed.update(rows)
     return [
         TypingBalance(day, deduplicated.get(day, 0), unregistered.get(day, 0), typed[day])
@@ -134,7 +140,8 @@ def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None
 def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
     """Return everything that is in the lake as one JSON-ready object, days included."""
     arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
-    typings = typing_balances(lake, catalog)
+    event_tables = _rows_of_event_tables(lake, catalog, None)
+    typings = _typing_balances(lake, event_tables)
     reasons = (
         lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
     )
@@ -151,7 +158,7 @@ def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
         },
         "unregistered": sum(day.unregistered for day in typings),
         "typed": sum(day.typed for day in typings),
-        "event_tables": sum(map(bool, _rows_of_event_tables(lake, catalog, None))),
+        "event_tables": sum(map(bool, event_tables)),
         "balanced": sound == sum(day.sound for day in deduplications)
         and all(day.balanced for day in arrivals)
         and all(day.balanced for day in deduplications)
