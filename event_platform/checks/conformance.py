@@ -12,11 +12,13 @@ from event_platform.checks.verdict import Verdict
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, walk
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.rescue import WHOLE_RECORD
 
 NAME = "schema_conformance"
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SEPARATOR = ": "
+_REQUIRED = "required"
 
 
 def figures(event_type: EventType) -> dict[str, pl.Expr]:
@@ -27,21 +29,33 @@ def figures(event_type: EventType) -> dict[str, pl.Expr]:
 
 def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
     """Judge one row of `figures`, as a dict."""
-    broken = {name: count for name, count in row.items() if _SEPARATOR in name and count}
-    known = {column.field for column in event_type.columns}
+    known = {column.field: column.name for column in event_type.columns}
     fields = Counter(field for text in row[RESCUED_COLUMN] for field in _FIELDS.decode(text))
+    twice = fields.pop(WHOLE_RECORD, 0)
     rescued = {field: count for field, count in sorted(fields.items()) if field in known}
     unknown = {field: count for field, count in sorted(fields.items()) if field not in known}
+    # A value that was rescued is not missing, although its column is null.
+    present = {f"{_REQUIRED}{_SEPARATOR}{known[field]}": count for field, count in rescued.items()}
+    counts = {name: count - present.get(name, 0) for name, count in row.items() if _SEPARATOR in name}
+    broken = {name: count for name, count in counts.items() if count > 0}
     found = [
         *(f"{count:,} x {name}" for name, count in broken.items()),
         *(f"{count:,} x rescued: {field}" for field, count in rescued.items()),
         *(f"{count:,} x unknown field: {field}" for field, count in unknown.items()),
+        *([f"{twice:,} x a key written twice"] if twice else []),
     ]
+    details = {"broken_rules": broken, "rescued_fields": rescued, "unknown_fields": unknown}
     return Verdict(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(found[:10]) or "every value has its place",
-        metadata={"broken_rules": broken, "rescued_values": rescued, "unknown_fields": unknown},
+        metadata={
+            "rules_broken": sum(broken.values()),
+            "values_rescued": sum(rescued.values()),
+            "values_unknown": sum(unknown.values()),
+            "keys_written_twice": twice,
+            **{name: counted for name, counted in details.items() if counted},
+        },
     )
 
 
@@ -65,7 +79,7 @@ def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]
         return []
     missing = _value(path).is_null()
     # A field is required of the objects that are there.
-    return [("required", missing & _value(path[:-1]).is_not_null() if path[1:] else missing)]
+    return [(_REQUIRED, missing & _value(path[:-1]).is_not_null() if path[1:] else missing)]
 
 
 def _rules_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:

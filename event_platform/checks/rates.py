@@ -43,5 +43,5 @@ def of_unregistered(names: Mapping[str, int]) -> Verdict:
         passed=not names,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{sum(names.values()):,} events of {len(names)} names that the catalog lacks",
-        metadata={"names": dict(names)},
+        metadata={"events": sum(names.values()), "names": dict(names)},
     )

@@ -33,7 +33,8 @@ def classify(records: pl.DataFrame, unit: TimeUnit, arrival_date: date, first_da
     """
     moments = _microseconds(records["created_at"], unit)
     frame = records.with_columns(
-        created_at=moments.cast(pl.Float64) / 1e6 if moments.dtype == pl.Int64 else moments / 1e6,
+        # Seconds stay as they were written: to multiply and divide would change the last digit of some.
+        created_at=records["created_at"] if unit is TimeUnit.SECONDS else moments.cast(pl.Float64) / 1e6,
         created_datetime=_datetimes(moments),
         written=records["created_at"].is_not_null(),
         named=records["event_name"].is_in(_valid_names(records["event_name"]).implode()),

@@ -20,6 +20,9 @@ from event_platform.events.rescue import EXACT_INTEGERS, INT64, RFC3339
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 _MISFIT = "misfit"
 
+#: Objects and arrays within each other that get columns; what is deeper gets no type, and lives in `_rescued`.
+_DEEPEST = 32
+
 
 @dataclass
 class Shape:
@@ -30,17 +33,19 @@ class Shape:
     fields: dict[str, "Shape"] = field(default_factory=dict)
     item: "Shape | None" = None
 
-    def add(self, value: Any) -> None:
+    def add(self, value: Any, depth: int = 0) -> None:
         """Widen the shape by one value, as `msgspec.json.decode` gives it."""
         self.seen += 1
         self.types[_type_of(value)] += 1
+        if depth > _DEEPEST:
+            return
         if isinstance(value, dict):
             for key, below in value.items():
-                self.fields.setdefault(key, Shape()).add(below)
+                self.fields.setdefault(key, Shape()).add(below, depth + 1)
         elif isinstance(value, list):
             self.item = self.item or Shape()
             for below in value:
-                self.item.add(below)
+                self.item.add(below, depth + 1)
 
 
 @dataclass
@@ -72,7 +77,8 @@ class Draft:
 def _decode(body: str) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.MsgspecError:  # a number beyond what a double can hold: decode the fields one by one
+    # A number beyond what a double can hold, or a value too deep to decode: decode the fields one by one.
+    except (msgspec.MsgspecError, RecursionError):
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         return {key: _decode_or_misfit(raw) for key, raw in fields.items()}
 
@@ -80,7 +86,7 @@ def _decode(body: str) -> Any:
 def _decode_or_misfit(raw: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return 2**64  # no column holds it
 
 

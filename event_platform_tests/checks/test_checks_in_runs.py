@@ -79,7 +79,7 @@ def test_what_is_odd_warns_in_its_own_partition_and_stops_nothing(good: World) -
     conformance = evaluation(result, LESSON, "schema_conformance")
     assert conformance.severity == _WARN
     assert conformance.metadata["unknown_fields"].value == {"new": 1}
-    assert conformance.metadata["rescued_values"].value == {"level": 1}
+    assert conformance.metadata["rescued_fields"].value == {"level": 1}
     assert conformance.metadata["broken_rules"].value == {"pattern: user": 1}
 
 

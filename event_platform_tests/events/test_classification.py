@@ -126,3 +126,116 @@ def test_the_time_is_read_in_the_unit_of_the_stream(unit: TimeUnit, written: Any
 def test_a_text_that_is_no_moment_is_invalid(written: str) -> None:
     """Where a stream writes ISO 8601."""
     assert classified(TimeUnit.ISO8601, created_at=written)["corruption_reason"] == "invalid_created_at"
+
+
+def test_reasons_have_an_order_of_precedence() -> None:
+    """A record with every fault gets the first; mended one by one, it shows them all and is sound at last."""
+    mended: list[tuple[str, Any]] = [
+        ("fault", None),
+        ("event_uuid", "u1"),
+        ("event_name", "a::b"),
+        ("event_name", "a:b"),
+        ("created_at", float("nan")),
+        ("created_at", -1.0),
+        ("created_at", float(noon(MONDAY))),
+    ]
+    fields: dict[str, Any] = {"fault": "not_json", "event_uuid": None, "event_name": None, "created_at": None}
+    reasons = [classified(**fields)["corruption_reason"]]
+    for field, value in mended:
+        fields[field] = value
+        reasons.append(classified(**fields)["corruption_reason"])
+    assert reasons == [
+        "not_json",
+        "missing_event_uuid",
+        "missing_event_name",
+        "invalid_event_name",
+        "missing_created_at",
+        "invalid_created_at",
+        "created_at_out_of_range",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("fault", ["record_too_large", "not_utf8", "not_json", "not_an_object", "unreadable_object"])
+def test_a_fault_of_form_is_the_reason(fault: str) -> None:
+    """Whatever else is known of the record."""
+    assert classified(fault=fault)["corruption_reason"] == fault
+
+
+def test_a_corrupt_record_costs_its_neighbours_nothing() -> None:
+    """Row for row, in order."""
+    records = pl.DataFrame(
+        {
+            "body": ["1", "2", "3"],
+            "event_uuid": ["u1", None, "u3"],
+            "event_name": ["a:b", "a:b", "c"],
+            "created_at": [float(noon(MONDAY))] * 3,
+            "fault": pl.Series([None] * 3, dtype=pl.String),
+        }
+    )
+    frame = classify(records, TimeUnit.SECONDS, MONDAY, FIRST_DATE)
+    columns = ("body", "event_type", "event_subtype", "created_date", "corruption_reason")
+    assert frame.select(columns).rows() == [
+        ("1", "a", "b", MONDAY, None),
+        ("2", None, None, None, "missing_event_uuid"),
+        ("3", "c", None, MONDAY, None),
+    ]
+
+
+@pytest.mark.parametrize("unit", list(TimeUnit))
+def test_no_records_have_all_columns_all_the_same(unit: TimeUnit) -> None:
+    """An object may hold none."""
+    created_at = pl.String() if unit is TimeUnit.ISO8601 else pl.Float64()
+    fields = dict.fromkeys(["body", "event_uuid", "event_name", "fault"], pl.String())
+    frame = classify(pl.DataFrame(schema={**fields, "created_at": created_at}), unit, MONDAY, FIRST_DATE)
+    assert frame.height == 0
+    assert frame.schema["created_at"] == pl.Float64
+    assert frame.schema["created_datetime"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("unit", "written"),
+    [
+        (TimeUnit.MILLISECONDS, float(noon(MONDAY))),
+        (TimeUnit.SECONDS, noon(MONDAY) * 1e3),
+        (TimeUnit.SECONDS, noon(MONDAY) * 1e6),
+        (TimeUnit.SECONDS, 253_402_300_799.0),
+        (TimeUnit.SECONDS, -62_135_596_800.0),
+        (TimeUnit.MICROSECONDS, -1e300),
+        (TimeUnit.ISO8601, "9999-12-31T23:59:59Z"),
+        (TimeUnit.ISO8601, "0001-01-01T00:00:00Z"),
+        (TimeUnit.ISO8601, "2025-06-03T23:30:00-01:00"),
+        (TimeUnit.ISO8601, "2025-01-01T00:30:00+01:00"),
+    ],
+)
+def test_a_moment_outside_the_range_is_told_from_no_moment(unit: TimeUnit, written: Any) -> None:
+    """A wrong unit, the first and the last year, or a date that is another in UTC."""
+    assert classified(unit, created_at=written)["corruption_reason"] == "created_at_out_of_range"
+
+
+@pytest.mark.parametrize("written", ["2025-06-02T00:30:00+02:00", "2025-06-01T21:30:00-01:00", "2025-06-01T22:30:00"])
+def test_the_created_date_is_that_in_utc(written: str) -> None:
+    """Whatever the offset in which the moment is written."""
+    assert classified(TimeUnit.ISO8601, created_at=written)["created_date"] == date(2025, 6, 1)
+
+
+def test_moments_with_and_without_an_offset_may_be_mixed() -> None:
+    """One that is written otherwise changes no other."""
+    written = ["2025-06-02T12:00:00+02:00", "2025-06-02T12:00:00", None, "noon", "2025-06-02T12:00:00.5Z"]
+    schema = {name: pl.String() for name in ("body", "event_uuid", "event_name", "created_at", "fault")}
+    records = pl.DataFrame([("{}", "u", "a", moment, None) for moment in written], schema=schema, orient="row")
+    frame = classify(records, TimeUnit.ISO8601, MONDAY, FIRST_DATE)
+    assert frame["created_datetime"].dt.to_string("%H:%M:%S%.3f").to_list() == [
+        "10:00:00.000",
+        "12:00:00.000",
+        None,
+        None,
+        "12:00:00.500",
+    ]
+    assert frame["corruption_reason"].to_list() == [None, None, "missing_created_at", "invalid_created_at", None]
+
+
+@pytest.mark.parametrize("written", [1748865600.999, 1748865599.999, 1748865600.111])
+def test_seconds_are_kept_as_they_are_written(written: float) -> None:
+    """The event columns hold created_at whole, so that no payload column has to."""
+    assert classified(created_at=written)["created_at"] == written

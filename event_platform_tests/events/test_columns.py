@@ -1,0 +1,231 @@
+"""Properties become columns: of which type, under which name, with which rules, and what is refused."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from event_platform.events.columns import Column, Kind, Rules, parse_columns, typed, walk
+
+TEXT = {"type": "string"}
+
+
+def parsed(schema: dict[str, Any]) -> tuple[Column, ...]:
+    """Return the columns of a schema that has no fault."""
+    faults: list[str] = []
+    columns = parse_columns(schema, "properties", faults)
+    assert faults == []
+    return columns
+
+
+def column(definition: Any) -> Column:
+    """Return the column of one property."""
+    (only,) = parsed({"properties": {"field": definition}})
+    return only
+
+
+def faults(**properties: Any) -> list[str]:
+    """Return what is wrong with properties."""
+    found: list[str] = []
+    parse_columns({"properties": properties}, "properties", found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("definition", "dtype"),
+    [
+        ({"type": "string"}, pl.String()),
+        ({"type": "string", "format": "uuid"}, pl.String()),
+        ({"type": "string", "format": "date-time"}, pl.Datetime("us", "UTC")),
+        ({"type": "string", "format": "date"}, pl.Date()),
+        ({"type": "integer"}, pl.Int64()),
+        ({"type": "integer", "format": "date"}, pl.Int64()),
+        ({"type": "number"}, pl.Float64()),
+        ({"type": ["number", "integer"]}, pl.Float64()),
+        ({"type": "boolean"}, pl.Boolean()),
+        ({"type": ["null", "string"]}, pl.String()),
+        ({"type": ["string", "null"], "format": "date"}, pl.Date()),
+        ({"type": ["integer", "number", "null"]}, pl.Float64()),
+        ({"type": "array", "items": TEXT}, pl.List(pl.String())),
+        ({"type": ["array", "null"], "items": {"type": ["integer", "null"]}}, pl.List(pl.Int64())),
+        ({"type": "array", "items": {"type": "array", "items": {"type": "number"}}}, pl.List(pl.List(pl.Float64()))),
+        ({"type": "object", "properties": {"a": TEXT}}, pl.Struct({"a": pl.String()})),
+        (
+            {"type": "array", "items": {"type": ["object", "null"], "properties": {"a": {"type": "boolean"}}}},
+            pl.List(pl.Struct({"a": pl.Boolean()})),
+        ),
+        (
+            {"type": "object", "properties": {"b": {"type": "object", "properties": {"c": {"type": "integer"}}}}},
+            pl.Struct({"b": pl.Struct({"c": pl.Int64()})}),
+        ),
+    ],
+)
+def test_a_definition_has_one_type_of_column(definition: dict[str, Any], dtype: pl.DataType) -> None:
+    """Every column is nullable, whether the schema says so or not."""
+    assert column(definition).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        True,
+        {},
+        {"description": "anything"},
+        {"type": []},
+        {"type": "null"},
+        {"type": ["string", "boolean"]},
+        {"type": ["integer", "string", "null"]},
+        {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        {"enum": ["a", 1]},
+        {"type": "object"},
+        {"type": "object", "properties": {}},
+        {"type": "object", "properties": {"a": {}}},
+        {"type": "array"},
+        {"type": "array", "items": True},
+        {"type": "array", "items": {"type": "object"}},
+        {"type": "array", "items": {"type": "array", "items": {}}},
+    ],
+)
+def test_what_no_one_type_can_hold_has_no_column(definition: Any) -> None:
+    """It is known all the same: its values live in `_rescued`."""
+    columns = parsed({"properties": {"field": definition}})
+    assert [(each.field, each.kind) for each in columns] == [("field", Kind.UNTYPED)]
+    assert typed(columns) == []
+
+
+def test_an_object_is_a_struct_of_its_typed_fields() -> None:
+    """In the order of the schema."""
+    device = {"type": "object", "properties": {"os": TEXT, "extra": {}, "id.raw": {**TEXT, "x-column": "id"}}}
+    assert column(device).dtype == pl.Struct({"os": pl.String(), "id": pl.String()})
+
+
+def test_columns_keep_the_order_of_the_schema() -> None:
+    """What analysts see first is what its author wrote first."""
+    assert [each.name for each in parsed({"properties": {"z": TEXT, "a": TEXT, "m": TEXT}})] == ["z", "a", "m"]
+
+
+def test_a_schema_without_properties_has_no_columns() -> None:
+    """Nothing is known of the payload, and nothing is wrong."""
+    assert parsed({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "fault"),
+    [
+        ("@timestamp", "'@timestamp' is no column name (letters, digits and _)"),
+        ("id.orig_h", "'id.orig_h' is no column name (letters, digits and _)"),
+        ("1st", "'1st' is no column name (letters, digits and _)"),
+        ("größe", "'größe' is no column name (letters, digits and _)"),
+        ("", "'' is no column name (letters, digits and _)"),
+        ("a\n", "'a\\n' is no column name (letters, digits and _)"),
+        ("body", "the column name 'body' is taken (case is ignored)"),
+        ("Source_Object", "the column name 'Source_Object' is taken (case is ignored)"),
+        ("created_at", "the column name 'created_at' is taken (case is ignored)"),
+        ("_rescued", "the column name '_rescued' is taken (case is ignored)"),
+        ("USER", "the column name 'USER' is taken (case is ignored)"),
+    ],
+)
+def test_a_name_that_no_column_can_have_needs_another(field: str, fault: str) -> None:
+    """Odd, reserved, or different from its neighbour only in case: x-column gives the column a name."""
+    expected = [f"properties.{field}: {fault}; give it another with x-column: <name>"]
+    assert faults(user=TEXT, **{field: TEXT}) == expected
+
+
+@pytest.mark.parametrize("field", ["@timestamp", "id.orig_h", "body", "USER", "größe"])
+def test_x_column_or_no_type_lets_any_name_be(field: str) -> None:
+    """The second is known, and has no column to name."""
+    assert faults(user=TEXT, **{field: {**TEXT, "x-column": "other"}}) == []
+    assert faults(user=TEXT, **{field: {}}) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "user", "User", "body", "", "a.b", None, 7, ["a"]])
+def test_x_column_has_to_be_a_free_name_itself(name: Any) -> None:
+    """Whatever its author wrote there."""
+    (fault,) = faults(user=TEXT, field={**TEXT, "x-column": name})
+    assert fault.startswith("properties.field: ")
+    assert fault.endswith("; give it another with x-column: <name>")
+
+
+def test_each_object_has_names_of_its_own() -> None:
+    """Reserved are only those beside the event columns; case counts nowhere."""
+    device = {"type": "object", "properties": {"body": TEXT, "user": TEXT, "Tag": TEXT, "tag": TEXT}}
+    (fault,) = faults(user=TEXT, device=device)
+    assert fault.startswith("properties.device.properties.tag: the column name 'tag' is taken")
+
+
+@pytest.mark.parametrize("key", ["$ref", "$dynamicRef"])
+@pytest.mark.parametrize(
+    ("around", "where"),
+    [
+        (lambda inner: inner, "properties.field"),
+        (lambda inner: {"type": "array", "items": inner}, "properties.field.items"),
+        (lambda inner: {"type": "object", "properties": {"a": inner}}, "properties.field.properties.a"),
+    ],
+)
+def test_a_reference_is_refused_wherever_it_is(around: Any, where: str, key: str) -> None:
+    """Rather than left out in silence."""
+    assert faults(field=around({key: "#/$defs/a"})) == [f"{where}: {key} is not supported; write the type here"]
+
+
+def test_all_faults_are_found_at_once() -> None:
+    """At every level, in the order of the schema."""
+    found = faults(body=TEXT, field={"type": "array", "items": {"$ref": "#/a"}}, **{"a b": TEXT, "c.d": TEXT})
+    assert [fault.split(":")[0] for fault in found] == [
+        "properties.body",
+        "properties.field.items",
+        "properties.a b",
+        "properties.c.d",
+    ]
+
+
+def test_rules_are_kept_beside_the_type() -> None:
+    """For the conformance check, which counts what breaks them."""
+    definition = {"type": "number", "description": "How far", "minimum": 0, "maximum": 9.5, "enum": [1, 2.5, None]}
+    found = column(definition)
+    assert (found.description, found.rules) == ("How far", Rules(enum=(1, 2.5, None), minimum=0, maximum=9.5))
+    assert column({**TEXT, "pattern": "^usr_"}).rules == Rules(pattern="^usr_")
+    assert column(TEXT).rules == Rules()
+
+
+@pytest.mark.parametrize(
+    ("definition", "required"),
+    [(TEXT, True), ({}, True), ({"type": ["string", "null"]}, False)],
+)
+def test_what_may_be_null_is_never_missed(definition: dict[str, Any], *, required: bool) -> None:
+    """In a column a null cannot be told from an absence."""
+    (found,) = parsed({"required": ["field", "other"], "properties": {"field": definition}})
+    assert found.rules.required is required
+
+
+@pytest.mark.parametrize(
+    ("definition", "fault"),
+    [
+        ({**TEXT, "pattern": "("}, "pattern: '(' cannot be checked"),
+        ({**TEXT, "pattern": "(?=a)"}, "pattern: '(?=a)' cannot be checked"),
+        ({**TEXT, "enum": ["a", 1]}, "enum: 1 does not have the type string"),
+        ({"type": "integer", "enum": [1, "2"]}, "enum: '2' does not have the type integer"),
+        ({"type": "integer", "enum": [True]}, "enum: True does not have the type integer"),
+        ({"type": "boolean", "enum": [1]}, "enum: 1 does not have the type boolean"),
+        ({"type": "number", "enum": ["1"]}, "enum: '1' does not have the type number"),
+    ],
+)
+def test_a_rule_that_no_check_can_apply_is_refused(definition: dict[str, Any], fault: str) -> None:
+    """When the code loads, not each day when the check runs."""
+    (found,) = faults(field=definition)
+    assert found.startswith(f"properties.field.{fault}")
+
+
+def test_walking_yields_objects_before_their_fields_and_leaves_arrays_whole() -> None:
+    """By the names of the columns."""
+    inner = {"type": "object", "properties": {"c@": {**TEXT, "x-column": "c"}, "d": {}}}
+    columns = parsed(
+        {
+            "properties": {
+                "a": {"type": "object", "properties": {"b": inner}},
+                "e": {},
+                "f": TEXT,
+                "g": {"type": "array", "items": inner},
+            }
+        }
+    )
+    assert [path for path, _ in walk(columns)] == [("a",), ("a", "b"), ("a", "b", "c"), ("f",), ("g",)]

@@ -1,0 +1,113 @@
+"""`envelope.yaml`: where the three common fields of a stream are, and one clear line for what it gets wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from event_platform.events.envelope import Envelope, TimeUnit, load_envelope
+from event_platform.events.errors import CatalogError
+
+
+def envelope(folder: Path, text: str | bytes) -> Envelope:
+    """Write an envelope and load it."""
+    path = folder / "envelope.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_envelope(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("{}", Envelope(), id="nothing is said"),
+        pytest.param("event_uuid: id", Envelope(event_uuid=("id",)), id="one field"),
+        pytest.param("event_uuid: header.ids.own", Envelope(event_uuid=("header", "ids", "own")), id="in an object"),
+        pytest.param("event_name: type", Envelope(event_name=(("type",),)), id="one name"),
+        pytest.param("event_name: [type, p.a]", Envelope(event_name=(("type",), ("p", "a"))), id="two names"),
+        pytest.param("created_at: at", Envelope(created_at=("at",)), id="a time in seconds"),
+        pytest.param("created_at: {field: at}", Envelope(created_at=("at",)), id="a time without a unit"),
+        pytest.param("created_at: {field: at, unit: ms}", Envelope(created_at=("at",), unit=TimeUnit.MILLISECONDS)),
+        pytest.param("created_at: {field: at, unit: us}", Envelope(created_at=("at",), unit=TimeUnit.MICROSECONDS)),
+        pytest.param(
+            "created_at: {field: h.at, unit: iso8601}", Envelope(created_at=("h", "at"), unit=TimeUnit.ISO8601)
+        ),
+        pytest.param("event_uuid: größe.猫", Envelope(event_uuid=("größe", "猫")), id="any letters"),
+    ],
+)
+def test_each_field_may_be_anywhere(tmp_path: Path, text: str, expected: Envelope) -> None:
+    """What is left out is as in the default envelope."""
+    assert envelope(tmp_path, text) == expected
+
+
+def test_without_a_file_the_default_envelope_holds(tmp_path: Path) -> None:
+    """`event_uuid`, `event_name` and `created_at` in Unix seconds, at the top of the record."""
+    expected = Envelope(("event_uuid",), (("event_name",),), ("created_at",), TimeUnit.SECONDS)
+    assert load_envelope(tmp_path / "envelope.yaml") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("event_uuid: [", "not YAML: "),
+        (b'event_uuid: "\xff"', "not YAML: "),
+        ("", "expected the keys event_uuid, event_name and created_at"),
+        ("[event_uuid]", "expected the keys event_uuid, event_name and created_at"),
+        ("uuid: id", "uuid: unknown key; expected event_uuid, event_name, created_at"),
+        ("{1: id, uuid: id}", "1: unknown key; expected event_uuid, event_name, created_at"),
+        ("event_uuid:", "event_uuid: expected a field such as event_uuid or header.id, got None"),
+        ("event_uuid: 7", "event_uuid: expected a field such as event_uuid or header.id, got 7"),
+        ("event_uuid: [id]", "event_uuid: expected a field such as event_uuid or header.id, got ['id']"),
+        ("event_uuid: a..b", "event_uuid: expected a field such as event_uuid or header.id, got 'a..b'"),
+        ("event_uuid: a.", "event_uuid: expected a field such as event_uuid or header.id, got 'a.'"),
+        ("event_name: []", "event_name: expected one or more fields, got none"),
+        ("event_name: [type, 7]", "event_name: expected a field such as event_uuid or header.id, got 7"),
+        ("created_at: 7", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
+        ("created_at: {unit: s}", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
+        ("created_at: {field: at, units: s}", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
+        ("created_at: {field: '', unit: s}", "created_at.field: expected a field such as event_uuid or header.id"),
+        ("created_at: {field: at, unit: h}", "created_at.unit: 'h' is not one of s, ms, us, iso8601"),
+        ("created_at: {field: at, unit: }", "created_at.unit: None is not one of s, ms, us, iso8601"),
+        ("created_at: {field: at, unit: [s]}", "created_at.unit: ['s'] is not one of s, ms, us, iso8601"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_file_and_key(tmp_path: Path, text: str | bytes, fault: str) -> None:
+    """And says what was expected."""
+    with pytest.raises(CatalogError) as failure:
+        envelope(tmp_path, text)
+    (line,) = str(failure.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'envelope.yaml'}: {fault}")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{event_uuid: id, created_at: id}", "created_at: id overlaps with event_uuid: id"),
+        ("{event_uuid: id, created_at: id.at}", "created_at: id.at overlaps with event_uuid: id"),
+        ("{event_uuid: head.id, event_name: head}", "event_name: head overlaps with event_uuid: head.id"),
+        ("event_name: [type, action, type]", "event_name: type overlaps with event_name: type"),
+        ("event_name: created_at", "created_at: created_at overlaps with event_name: created_at"),
+    ],
+)
+def test_two_fields_cannot_be_in_one_place(tmp_path: Path, text: str, fault: str) -> None:
+    """No value is an identifier and a time, or a text that has fields of its own."""
+    with pytest.raises(CatalogError, match=f": {fault}; each needs a field of its own$"):
+        envelope(tmp_path, text)
+
+
+def test_fields_of_one_object_are_apart(tmp_path: Path) -> None:
+    """Also where one's name is the beginning of another's."""
+    found = envelope(tmp_path, "{event_uuid: head.id, event_name: [head.id_type, header], created_at: head.at}")
+    assert found.event_name == (("head", "id_type"), ("header",))
+
+
+@pytest.mark.parametrize(
+    ("text", "consumed"),
+    [
+        ("{}", {"event_uuid", "event_name", "created_at"}),
+        ("{event_uuid: id, event_name: [type], created_at: at}", {"id", "type", "at"}),
+        ("{event_uuid: head.id, event_name: head.type, created_at: at}", {"at"}),
+        ("{event_uuid: id, event_name: [type, action]}", {"id", "created_at"}),
+    ],
+)
+def test_what_the_event_columns_hold_whole_is_no_payload(tmp_path: Path, text: str, consumed: set[str]) -> None:
+    """Parts of a joined name cannot be told from it again, and an object may hold more than the field."""
+    assert envelope(tmp_path, text).consumed == consumed
