@@ -13,12 +13,12 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: .venv/.run .dagster/dagster.yaml ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
+run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
 	@$(BIN)/event-platform run
 	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
 
-dev: .venv/.run .dagster/dagster.yaml ## Open the Dagster UI on http://127.0.0.1:3000
+dev: .venv/.run ## Open the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 -w workspace.yaml
 
 test: .venv/.dev ## Set up and run the tests
@@ -35,7 +35,8 @@ lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the sample, the lake and Dagster's records
-	rm -rf data .dagster
+	rm -rf data
+	find .dagster -mindepth 1 ! -name dagster.yaml -delete
 
 .venv/bin/uv:
 	$(PYTHON) -m venv .venv
@@ -50,6 +51,3 @@ clean: ## Remove the sample, the lake and Dagster's records
 .venv/.dev: requirements-dev.lock .venv/.run
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
 	@touch $@
-
-.dagster/dagster.yaml: dagster.yaml
-	@mkdir -p .dagster && cp dagster.yaml $@

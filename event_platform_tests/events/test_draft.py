@@ -1,6 +1,7 @@
 """Records seen become a schema that holds them: the widest type that loses nothing, or none."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -84,6 +85,78 @@ def test_odd_keys_get_a_column_name() -> None:
         "body": "body_2",
         "7": "_7",
     }
+
+
+def test_keys_below_are_named_as_those_above() -> None:
+    """But only a table's own columns are reserved."""
+    below = drafted({"o": [{"body": 1, "id.x": 2, "ID_X": 3}]})["properties"]["o"]["items"]["properties"]
+    assert {key: definition.get("x-column", key) for key, definition in below.items()} == {
+        "body": "body",
+        "id.x": "id_x",
+        "ID_X": "ID_X_2",
+    }
+
+
+@pytest.mark.parametrize("key", ["a\0b", 'a"b', "a\\b", "a\nb"])
+def test_a_key_that_json_escapes_is_known_without_a_type(key: str) -> None:
+    """At the top and below: its values live in `_rescued`."""
+    assert drafted({key: 1, "o": {"x": 1, key: 2}})["properties"] == {
+        key: {},
+        "o": {"type": "object", "properties": {"x": {"type": "integer"}, key: {}}, "required": ["x", key]},
+    }
+
+
+def test_a_number_that_no_double_holds_leaves_the_other_fields_their_types() -> None:
+    """It has none, also where others of its field do."""
+    draft = Draft(Envelope())
+    draft.add(["a"] * 2, ['{"big": 1e400, "n": 1, "o": {"x": 1e400}}', '{"big": 1, "n": 2, "o": {"x": 1}}'])
+    assert draft.schemas()["a"]["properties"] == {"big": {}, "n": {"type": "integer"}, "o": {}}
+
+
+@pytest.mark.parametrize("levels", [10, 200, 900])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a": ', "}")])
+def test_a_record_however_deep_can_be_drafted(tmp_path: Path, levels: int, opens: str, closes: str) -> None:
+    """What is deeper than any table should be has no type; what is beside it has."""
+    deep = opens * levels + "1" + closes * levels
+    body = f'{{"event_uuid": "u", "event_name": "a", "created_at": 1, "n": 1, "deep": {deep}}}'
+    draft = Draft(Envelope())
+    draft.add(["a"], [body])
+    (event_type,) = load_catalog(write_catalog(tmp_path / "catalog", draft.schemas())).event_types
+    (row,) = PayloadReader(event_type, Envelope()).read(pl.Series([body])).to_dicts()
+    assert row["n"] == 1
+    assert ("deep" in row) == (levels == 10)
+    assert row["_rescued"] == (None if levels == 10 else f'{{"deep":{deep}}}')
+
+
+def test_types_are_drafted_apart() -> None:
+    """By name, in alphabetical order, whatever the order of the records."""
+    draft = Draft(Envelope())
+    draft.add(["b", "a", "b"], ['{"x": 1}', '{"y": "t"}', '{"x": 1.5}'])
+    schemas = draft.schemas()
+    assert list(schemas) == ["a", "b"]
+    assert schemas["b"] == {
+        "title": "b",
+        "description": "Drafted from 2 events.",
+        "type": "object",
+        "properties": {"x": {"type": "number"}},
+        "required": ["x"],
+    }
+    assert schemas["a"]["properties"] == {"y": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("envelope", "properties"),
+    [
+        (Envelope(), ["header"]),
+        (Envelope(event_uuid=("id",)), ["event_uuid", "header"]),
+        (Envelope(created_at=("header", "at")), ["created_at", "header"]),
+    ],
+)
+def test_what_the_envelope_holds_whole_is_no_payload(envelope: Envelope, properties: list[str]) -> None:
+    """What it finds inside an object stays in that object."""
+    draft = Draft(envelope)
+    draft.add(["a"], [json.dumps(event("u", header={"at": 1}))])
+    assert list(draft.schemas()["a"]["properties"]) == properties
 
 
 KEYS = st.sampled_from(["a", "A", "b", "@a", "a.b", "body", "EVENT_TYPE", "_rescued"]) | st.text(max_size=3)

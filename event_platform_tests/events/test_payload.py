@@ -49,6 +49,9 @@ READER = PayloadReader(TYPE, Envelope())
 HEAD = '"event_uuid": "u", "event_name": "lesson:started", "created_at": 1'
 NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 
+CAST = pytest.mark.xfail(strict=True, reason="polars reads more moments than RFC 3339 writes and Python holds")
+BLANKS = pytest.mark.xfail(strict=True, reason="keys with a blank before their colon are not counted")
+
 
 def read(*payloads: str) -> list[dict[str, Any]]:
     """Return the rows of events with these insides; columns without a value are left out."""
@@ -112,6 +115,16 @@ def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
         pytest.param('"at": 1748865600', {}, {"at": 1748865600}, id="timestamp as a number"),
         pytest.param('"on": "2025-02-29"', {}, {"on": "2025-02-29"}, id="no such day"),
         pytest.param('"on": "2025-6-2"', {}, {"on": "2025-6-2"}, id="date of another form"),
+        pytest.param('"on": "2025- 6- 2"', {}, {"on": "2025- 6- 2"}, id="date with blanks", marks=CAST),
+        pytest.param('"on": "+20250-1-1"', {}, {"on": "+20250-1-1"}, id="year of five digits", marks=CAST),
+        pytest.param('"on": "0000-01-01"', {}, {"on": "0000-01-01"}, id="year 0", marks=CAST),
+        pytest.param(
+            '"at": "0001-01-01T00:00:00+01:00"', {}, {"at": "0001-01-01T00:00:00+01:00"}, id="before it all", marks=CAST
+        ),
+        pytest.param(
+            '"at": "9999-12-31T23:30:00-01:00"', {}, {"at": "9999-12-31T23:30:00-01:00"}, id="after it all", marks=CAST
+        ),
+        pytest.param('"at": "2016-12-31T23:59:60Z"', {}, {"at": "2016-12-31T23:59:60Z"}, id="leap second", marks=CAST),
         pytest.param('"any": {"a": [1]}', {}, {"any": {"a": [1]}}, id="known without a type"),
         pytest.param('"new": 1, "text": "t"', {"text": "t"}, {"new": 1}, id="unknown field"),
         pytest.param('"Text": "t"', {}, {"Text": "t"}, id="key that differs in case"),
@@ -149,6 +162,23 @@ def test_a_record_with_a_key_written_twice_is_rescued_whole(twice: str) -> None:
     """A JSON object cannot hold both, so that its text is kept."""
     (row,) = read(twice)
     assert json.loads(row["_rescued"])["$record"] == f"{{{HEAD}, {twice}}}"
+
+
+@BLANKS
+@pytest.mark.parametrize("payload", ['"new" : 1', '"text" : "t", "new": 1', '"new"\t: 1', '"device": {"new" : 1}'])
+def test_blanks_between_key_and_colon_hide_nothing(payload: str) -> None:
+    """JSON allows them, in one place of a record as in another."""
+    (row,) = read(payload)
+    assert lost(json.loads(f"{{{payload}}}"), {"text": None, "device": None, **row}, COLUMNS) == []
+
+
+@pytest.mark.parametrize("opens", ["[", '{"a": '])
+def test_a_field_nested_a_hundred_thousand_deep_is_kept(opens: str) -> None:
+    """As text, in the record that holds it; the rows beside it are as they would be without it."""
+    payload = f'"text": "t", "new": {opens * 100_000}1{(chr(ord(opens[0]) + 2)) * 100_000}'
+    before, deep, behind = read('"count": 1', payload, '"count": 3')
+    assert (before, behind) == ({"count": 1}, {"count": 3})
+    assert json.loads(deep["_rescued"]) == {"$record": f"{{{HEAD}, {payload}}}"}
 
 
 def test_a_type_without_a_payload_has_rows_all_the_same() -> None:
