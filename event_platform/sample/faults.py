@@ -1,6 +1,7 @@
 """Everything that goes wrong in a stream, made on purpose: one corrupt record for each reason, and odd events."""
 
 import random
+import re
 from collections.abc import Callable
 
 from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
@@ -39,6 +40,8 @@ _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
 
 REASONS = list(_LOOKS)
 
+_HEARTS = re.compile(r'"hearts_left":\d+')
+
 
 def corrupt_record(reason: CorruptionReason, uuid: str, created_at: int, rng: random.Random) -> bytes:
     """Return a record that gets this reason."""
@@ -52,4 +55,4 @@ def oversized_record(uuid: str, created_at: int) -> bytes:
 
 def drifted(inside: str) -> str:
     """Return the insides of a payload from a newer app: one field more, and a number that became a text."""
-    return f'{inside},"app_build":"2025.11","hearts_left":"five"'
+    return _HEARTS.sub('"hearts_left":"five"', inside) + ',"app_build":"2025.11"'
