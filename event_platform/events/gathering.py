@@ -1,5 +1,6 @@
 """Decoded values, gathered column by column → the columns of a frame, and which rows hold a value that does not fit."""
 
+from datetime import UTC, date, datetime
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
@@ -7,7 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from event_platform.events.columns import Column, Kind, typed
-from event_platform.events.rescue import EXACT_INTEGERS, INT64, RFC3339
+from event_platform.events.rescue import DATE, EXACT_INTEGERS, INT64, RFC3339
+
+#: What a timestamp can be shown as, once it is in UTC.
+_YEARS_1_TO_9999 = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Built(NamedTuple):
@@ -155,8 +159,11 @@ def _numbers(values: list[float | None]) -> tuple[pl.Series, set[int]]:
 
 def _moments(texts: pl.Series, kind: Kind) -> tuple[pl.Series, set[int]]:
     if kind is Kind.DATE:
-        moments = texts.str.to_date("%Y-%m-%d", strict=False).set(texts.str.len_bytes() != len("2025-01-01"), None)
+        shaped = texts.set(~texts.str.contains(DATE.pattern), None)
+        moments = shaped.str.to_date("%Y-%m-%d", strict=False)
+        moments = moments.set(moments < date.min, None)
     else:
         shaped = texts.set(~texts.str.contains(RFC3339.pattern), None)
         moments = shaped.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+        moments = moments.set(~moments.is_between(*_YEARS_1_TO_9999), None)
     return moments, set((moments.is_null() & texts.is_not_null()).arg_true())

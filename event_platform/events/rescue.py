@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -14,9 +14,9 @@ INT64 = range(-(2**63), 2**63)
 #: Integers that a Float64 column holds without loss.
 EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 
-#: A moment with its offset and no more than microseconds, which is what a timestamp column holds.
-RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$")
-_DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
+#: A moment with its offset and no more than microseconds, which is what a timestamp column holds. No leap second.
+RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)$")
+DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 
 #: Where a record is kept whole, as text: it has a key twice, and a JSON object cannot hold both.
 WHOLE_RECORD = "$record"
@@ -82,7 +82,7 @@ def _fit(raw: msgspec.Raw, column: Column) -> tuple[Any, Rescued]:
         if column.item is not None:
             return [_fit_item(item, column.item) for item in _ITEMS.decode(raw)], {}
         return _fit_scalar(_DECODERS[column.kind].decode(raw), column.kind), {}
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, OverflowError) as error:
         raise _MisfitError from error
 
 
@@ -98,9 +98,9 @@ def _fit_item(raw: msgspec.Raw, column: Column) -> Any:
 
 def _fit_scalar(value: Any, kind: Kind) -> Any:
     if kind is Kind.DATE_TIME:
-        return datetime.fromisoformat(_shaped(value, RFC3339))
+        return datetime.fromisoformat(_shaped(value, RFC3339)).astimezone(UTC)  # years 1 to 9999 there
     if kind is Kind.DATE:
-        return date.fromisoformat(_shaped(value, _DATE))
+        return date.fromisoformat(_shaped(value, DATE))
     if type(value) is int and value not in (INT64 if kind is Kind.INTEGER else EXACT_INTEGERS):
         raise _MisfitError
     return float(value) if kind is Kind.NUMBER else value

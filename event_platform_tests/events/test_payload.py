@@ -49,9 +49,6 @@ READER = PayloadReader(TYPE, Envelope())
 HEAD = '"event_uuid": "u", "event_name": "lesson:started", "created_at": 1'
 NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 
-CAST = pytest.mark.xfail(strict=True, reason="polars reads more moments than RFC 3339 writes and Python holds")
-BLANKS = pytest.mark.xfail(strict=True, reason="keys with a blank before their colon are not counted")
-
 
 def read(*payloads: str) -> list[dict[str, Any]]:
     """Return the rows of events with these insides; columns without a value are left out."""
@@ -115,16 +112,12 @@ def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
         pytest.param('"at": 1748865600', {}, {"at": 1748865600}, id="timestamp as a number"),
         pytest.param('"on": "2025-02-29"', {}, {"on": "2025-02-29"}, id="no such day"),
         pytest.param('"on": "2025-6-2"', {}, {"on": "2025-6-2"}, id="date of another form"),
-        pytest.param('"on": "2025- 6- 2"', {}, {"on": "2025- 6- 2"}, id="date with blanks", marks=CAST),
-        pytest.param('"on": "+20250-1-1"', {}, {"on": "+20250-1-1"}, id="year of five digits", marks=CAST),
-        pytest.param('"on": "0000-01-01"', {}, {"on": "0000-01-01"}, id="year 0", marks=CAST),
-        pytest.param(
-            '"at": "0001-01-01T00:00:00+01:00"', {}, {"at": "0001-01-01T00:00:00+01:00"}, id="before it all", marks=CAST
-        ),
-        pytest.param(
-            '"at": "9999-12-31T23:30:00-01:00"', {}, {"at": "9999-12-31T23:30:00-01:00"}, id="after it all", marks=CAST
-        ),
-        pytest.param('"at": "2016-12-31T23:59:60Z"', {}, {"at": "2016-12-31T23:59:60Z"}, id="leap second", marks=CAST),
+        pytest.param('"on": "2025- 6- 2"', {}, {"on": "2025- 6- 2"}, id="date with blanks"),
+        pytest.param('"on": "+20250-1-1"', {}, {"on": "+20250-1-1"}, id="year of five digits"),
+        pytest.param('"on": "0000-01-01"', {}, {"on": "0000-01-01"}, id="year 0"),
+        pytest.param('"at": "0001-01-01T00:00:00+01:00"', {}, {"at": "0001-01-01T00:00:00+01:00"}, id="before it all"),
+        pytest.param('"at": "9999-12-31T23:30:00-01:00"', {}, {"at": "9999-12-31T23:30:00-01:00"}, id="after it all"),
+        pytest.param('"at": "2016-12-31T23:59:60Z"', {}, {"at": "2016-12-31T23:59:60Z"}, id="leap second"),
         pytest.param('"any": {"a": [1]}', {}, {"any": {"a": [1]}}, id="known without a type"),
         pytest.param('"new": 1, "text": "t"', {"text": "t"}, {"new": 1}, id="unknown field"),
         pytest.param('"Text": "t"', {}, {"Text": "t"}, id="key that differs in case"),
@@ -164,7 +157,6 @@ def test_a_record_with_a_key_written_twice_is_rescued_whole(twice: str) -> None:
     assert json.loads(row["_rescued"])["$record"] == f"{{{HEAD}, {twice}}}"
 
 
-@BLANKS
 @pytest.mark.parametrize("payload", ['"new" : 1', '"text" : "t", "new": 1', '"new"\t: 1', '"device": {"new" : 1}'])
 def test_blanks_between_key_and_colon_hide_nothing(payload: str) -> None:
     """JSON allows them, in one place of a record as in another."""
