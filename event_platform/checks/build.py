@@ -17,7 +17,7 @@ from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import each_at_once
+from event_platform.lake.tables import each_in_turn
 from event_platform.partitions import dates_of
 from event_platform.resources import LakeResource, RulesResource
 
@@ -157,7 +157,7 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
         assets = {key.asset_key for key in context.selected_asset_check_keys}
         selected = [each for each in catalog.event_types if event_key(each) in assets]
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        frames = each_at_once(lambda each: _typed_figures(tables, each, dates), selected)
+        frames = each_in_turn(lambda each: _typed_figures(tables, each, dates), selected)
         for event_type, figures in zip(selected, frames, strict=True):
             rows = _by_date(figures, dates)
             yield from evaluations(

@@ -53,23 +53,22 @@ class PayloadReader:
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return one row for each body, in order: the payload's columns and `_rescued`."""
-        texts = bodies.to_list()
-        gathered, unfit = self._gather(texts)
+        gathered, unfit = self._gather(bodies)
         built = [values.build() for values in gathered]
         unfit.update(*(column.misfits for column in built))
         unfit.update(_rows_with_more(bodies, [column.keys for column in built], len(self._consumed)))
         series = [column.series.alias(name) for name, column in zip(self._schema, built, strict=True)]
-        nothing_rescued = pl.Series(RESCUED_COLUMN, [None] * len(texts), dtype=pl.String)
+        nothing_rescued = pl.Series(RESCUED_COLUMN, [None] * len(bodies), dtype=pl.String)
         frame = pl.DataFrame([*series, nothing_rescued])
-        return self._with_rescued(frame, texts, sorted(unfit)) if unfit else frame
+        return self._with_rescued(frame, bodies, sorted(unfit)) if unfit else frame
 
-    def _gather(self, texts: list[str]) -> tuple[list[Gathered], set[int]]:
+    def _gather(self, bodies: pl.Series) -> tuple[list[Gathered], set[int]]:
         """Decode a few rows at a time, and take their values apart while the processor's cache holds them."""
         gathered = [gather(column) for column in self._typed]
         getters = [attrgetter(slot(number)) for number in range(len(self._typed))]
         unfit: set[int] = set()
-        for start in range(0, len(texts), _ROWS_AT_ONCE):
-            piece = texts[start : start + _ROWS_AT_ONCE]
+        for start in range(0, len(bodies), _ROWS_AT_ONCE):
+            piece = bodies[start : start + _ROWS_AT_ONCE]
             found = decode_around_damage(self._decode, piece)
             damaged = [number for number in range(len(piece)) if number not in found] if len(found) < len(piece) else []
             unfit.update(start + number for number in damaged)
@@ -79,14 +78,14 @@ class PayloadReader:
                 values.extend(list(map(getter, rows)))
         return gathered, unfit
 
-    def _decode(self, texts: list[str]) -> list[Any] | None:
+    def _decode(self, bodies: pl.Series) -> list[Any] | None:
         try:
-            return self._decoder.decode_lines("\n".join(texts))
+            return self._decoder.decode_lines(bodies.str.join("\n").item())
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
-    def _with_rescued(self, frame: pl.DataFrame, texts: list[str], unfit: list[int]) -> pl.DataFrame:
-        rescued = [rescue(texts[index], self._columns, self._consumed) for index in unfit]
+    def _with_rescued(self, frame: pl.DataFrame, bodies: pl.Series, unfit: list[int]) -> pl.DataFrame:
+        rescued = [rescue(body, self._columns, self._consumed) for body in bodies.gather(unfit)]
         replaced = pl.DataFrame(rescued, schema=frame.schema, orient="row")
         index = pl.Series("index", unfit, dtype=pl.UInt32)
         kept = frame.with_row_index("index").filter(~pl.col("index").is_in(index.implode()))

@@ -8,7 +8,7 @@ the second writer is refused and starts over from what the first one left.
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,8 +37,13 @@ R = TypeVar("R")
 
 def each_at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call `function` for many tables side by side: opening and committing them is mostly waiting for the store."""
+    return list(each_in_turn(function, items))
+
+
+def each_in_turn(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Do as `each_at_once`, and yield each result in its turn, while the others are still worked on."""
     with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
-        return list(threads.map(function, items))
+        yield from threads.map(function, items)
 
 
 class ConflictError(TableError):
