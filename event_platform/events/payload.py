@@ -16,7 +16,6 @@ from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.gathering import Gathered, gather, slot
-from event_platform.events.records import decode_around_damage
 from event_platform.events.rescue import rescue
 
 #: A key, and one whose value is not null. Both also match inside a text, which only sends that row the longer way.
@@ -68,21 +67,26 @@ class PayloadReader:
         getters = [attrgetter(slot(number)) for number in range(len(self._typed))]
         unfit: set[int] = set()
         for start in range(0, len(bodies), _ROWS_AT_ONCE):
-            piece = bodies[start : start + _ROWS_AT_ONCE]
-            found = decode_around_damage(self._decode, piece)
-            damaged = [number for number in range(len(piece)) if number not in found] if len(found) < len(piece) else []
+            rows, damaged = self._decode(bodies[start : start + _ROWS_AT_ONCE])
             unfit.update(start + number for number in damaged)
-            found.update({number: self._struct() for number in damaged})
-            rows = [found[number] for number in range(len(piece))] if damaged else list(found.values())
             for values, getter in zip(gathered, getters, strict=True):
                 values.extend(list(map(getter, rows)))
         return gathered, unfit
 
-    def _decode(self, bodies: pl.Series) -> list[Any] | None:
+    def _decode(self, bodies: pl.Series) -> tuple[list[Any], list[int]]:
+        """Return a row for each body, and which of them are empty because the body does not fit the struct."""
         try:
-            return self._decoder.decode_lines(bodies.str.join("\n").item())
+            return self._decoder.decode_lines(bodies.str.join("\n").item()), []
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return None
+            pass
+        rows, damaged = [], []
+        for number, body in enumerate(bodies.to_list()):
+            try:
+                rows.append(self._decoder.decode(body))
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                rows.append(self._struct())
+                damaged.append(number)
+        return rows, damaged
 
     def _with_rescued(self, frame: pl.DataFrame, bodies: pl.Series, unfit: list[int]) -> pl.DataFrame:
         rescued = [rescue(body, self._columns, self._consumed) for body in bodies.gather(unfit)]

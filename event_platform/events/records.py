@@ -7,13 +7,10 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import polars as pl
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SCANNER = json.JSONDecoder()
 _WHITESPACE = " \t\r\n"
 
-Lines = TypeVar("Lines", list[bytes], pl.Series)
 T = TypeVar("T")
 
 
@@ -52,11 +49,10 @@ def _end_of_value(text: str, start: int) -> int:
         return len(text) if boundary < 0 else boundary + 1
 
 
-def decode_around_damage(decode: Callable[[Lines], list[T] | None], lines: Lines) -> dict[int, T]:
-    """Decode lines (anything that has a length and slices) in bulk; return what was found in each, by its position.
+def decode_around_damage(decode: Callable[[list[bytes]], list[T] | None], lines: list[bytes]) -> dict[int, T]:
+    """Decode lines in bulk; return what was found in each, by its position. Damaged lines are left out.
 
-    `decode` returns None where it cannot take its lines as they are: they are halved until the damaged stand alone,
-    which are left out.
+    `decode` returns None where it cannot take its lines as they are: they are halved until the damaged stand alone.
     """
     found = decode(lines)
     if found is not None and len(found) == len(lines):
