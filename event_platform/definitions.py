@@ -9,7 +9,7 @@ from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.partitions import daily_partitions
-from event_platform.resources import build_resources
+from event_platform.provision import build_resources
 
 
 def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
@@ -22,7 +22,7 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_typed_events(catalog, partitions),
         ],
         asset_checks=build_checks(catalog, partitions),
-        resources=build_resources(environment).by_name(),
+        resources=build_resources(environment),
         # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
         executor=dg.in_process_executor,
     )

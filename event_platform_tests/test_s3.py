@@ -8,7 +8,7 @@ import pytest
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import EventPlatformError
 from event_platform.lake.balance import ledger
-from event_platform.resources import LakeResource, LandingResource, build_resources
+from event_platform.provision import build_resources, open_lake, open_landing
 from event_platform_tests.command import finish, start, variables
 from event_platform_tests.comparison import contents
 from event_platform_tests.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, put
@@ -51,7 +51,7 @@ def settings(environment: Environment, world: World) -> dict[str, str]:
 def test_the_tables_on_s3_are_those_on_a_folder(landed: World, bucket: str) -> None:
     """Every table, every row, every figure; a second run finds nothing to do."""
     environment = on_s3(landed, bucket)
-    lake = LakeResource(uri=environment.lake).open()
+    lake = open_lake(environment.lake)
     finish(start(settings(environment, landed), "run"))
     version = lake.raw_events.snapshot().version
     finish(start(settings(environment, landed), "run"))
@@ -67,7 +67,7 @@ def test_several_runs_at_once_on_s3_end_with_one_correct_result(landed: World, b
     for process in [start(settings(environment, landed), "run") for _ in range(3)]:
         finish(process)
     landed.build(MONDAY, TUESDAY)
-    lake = LakeResource(uri=environment.lake).open()
+    lake = open_lake(environment.lake)
     assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
 
 
@@ -93,9 +93,17 @@ def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket:
 def test_no_credential_is_in_the_repr_of_anything(landed: World, bucket: str) -> None:
     """Not of the resources, nor of what they open, nor of an error."""
     resources = build_resources(on_s3(landed, bucket))
-    landing, lake = resources.landing.open(), resources.lake.open()
-    things = [resources, landing, lake, lake.storage, lake.raw_events, lake.raw_events.snapshot_to_write()]
-    missing = LandingResource(uri="s3://no-such-bucket-anywhere/x", s3=resources.landing.s3).open()
+    landing, lake = resources["landing"].open(), resources["lake"].open()
+    things = [
+        resources,
+        *resources.values(),
+        landing,
+        lake,
+        lake.storage,
+        lake.raw_events,
+        lake.raw_events.snapshot_to_write(),
+    ]
+    missing = open_landing("s3://no-such-bucket-anywhere/x")
     with pytest.raises(EventPlatformError) as failure:
         list(missing.list_objects([MONDAY]))
     shown = "".join(repr(thing) + str(thing) for thing in [*things, failure.value])

@@ -15,7 +15,7 @@ from event_platform.events.envelope import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.objects import decode
-from event_platform.resources import build_resources
+from event_platform.provision import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
 
@@ -68,7 +68,7 @@ def check_catalog(folder: Path) -> int:
 
 
 def _read(environment: Environment, draft: Draft) -> Draft:
-    opened = build_resources(environment).landing.open()
+    opened = open_landing(environment.landing)
     objects = sorted(opened.list_objects(), key=lambda each: each.name)
     reader = EnvelopeReader(draft.envelope)
     with progress_bars("objects") as listen:

@@ -8,7 +8,7 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.tables import Table
-from event_platform.resources import LakeResource
+from event_platform.provision import open_lake
 
 
 def run_query(environment: Environment, sql: str, form: str | None) -> None:
@@ -32,7 +32,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
 
 
 def _tables(environment: Environment) -> dict[str, Table]:
-    lake = LakeResource(uri=environment.lake).open()
+    lake = open_lake(environment.lake)
     shared = [
         lake.raw_events,
         lake.corrupt_events,

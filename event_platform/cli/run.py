@@ -16,7 +16,7 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.resources import build_resources
+from event_platform.provision import open_lake, open_landing
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
@@ -27,11 +27,10 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     """Materialize the partitions that are due, from `first` to `last`; return the exit code."""
     catalog = load_catalog(environment.catalog)
     definitions = build_definitions(environment, catalog)
-    resources = build_resources(environment)
-    lake = resources.lake.open()
+    lake = open_lake(environment.lake)
     window = _window(environment, first, last)
     with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
-        due = deliveries(lake.raw_events.snapshot(), resources.landing.open(), None).due
+        due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
         _warn_of_unreachable(environment, arrivals)
         failed = _materialize(definitions, instance, _RAW, _within(arrivals, window))

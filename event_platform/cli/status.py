@@ -12,12 +12,12 @@ from event_platform.cli.output import OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.lake.balance import ledger
-from event_platform.resources import LakeResource
+from event_platform.provision import open_lake
 
 
 def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
     """Print the ledger; return the exit code."""
-    books = ledger(LakeResource(uri=environment.lake).open(), catalog)
+    books = ledger(open_lake(environment.lake), catalog)
     if as_json:
         print(json.dumps(books))  # noqa: T201 - rich would wrap it
     else:

@@ -8,11 +8,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from dagster_aws.s3 import S3Resource
 
 from event_platform.events.errors import LandingError
 from event_platform.lake.landing import FolderLanding, Landing
-from event_platform.resources import LandingResource
+from event_platform.provision import open_landing
 from event_platform_tests.s3 import client, put
 
 MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
@@ -45,7 +44,7 @@ def _folder(root: Path) -> Place:
 
 
 def _s3(bucket: str) -> Place:
-    landing = LandingResource(uri=f"s3://{bucket}/in/here", s3=S3Resource()).open()
+    landing = open_landing(f"s3://{bucket}/in/here")
     return Place(landing, lambda name, data: put(bucket, f"in/here/{name}", data), f"s3://{bucket}/in/here")
 
 
@@ -180,6 +179,6 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> None:
     """A wrong setting must not look like an empty day."""
-    landing = LandingResource(uri=f"s3://{bucket}-wrong/in", s3=S3Resource()).open()
+    landing = open_landing(f"s3://{bucket}-wrong/in")
     with pytest.raises(LandingError, match=f"^s3://{bucket}-wrong/in/: NoSuchBucket"):
         list(landing.list_objects([MONDAY]))

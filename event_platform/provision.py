@@ -1,0 +1,59 @@
+"""Which landing zone, lake and resources an environment has. Dagster is imported only where it is called for."""
+
+from pathlib import Path
+from typing import Any
+
+from event_platform.environment import Environment
+from event_platform.lake.lake import Lake
+from event_platform.lake.landing import FolderLanding, Landing
+from event_platform.lake.storage import Storage
+
+
+def build_resources(environment: Environment) -> dict[str, Any]:
+    """Return the resources of an environment, under the names that assets and checks ask for."""
+    from event_platform.resources import ComputeResource, RulesResource  # noqa: PLC0415
+
+    return {
+        "landing": _landing_resource(environment.landing),
+        "lake": _lake_resource(environment.lake),
+        "compute": ComputeResource(),
+        "rules": RulesResource(),
+    }
+
+
+def open_landing(uri: str) -> Landing:
+    """Open a landing zone: a folder, or s3://<bucket>/<prefix>."""
+    landing: Landing = _landing_resource(uri).open() if _is_s3(uri) else FolderLanding(Path(uri))
+    return landing
+
+
+def open_lake(uri: str) -> Lake:
+    """Open a lake: a folder, or s3://<bucket>/<prefix>."""
+    lake: Lake = _lake_resource(uri).open() if _is_s3(uri) else Lake(Storage(uri))
+    return lake
+
+
+def _landing_resource(uri: str) -> Any:
+    if _is_s3(uri):
+        from dagster_aws.s3 import S3Resource  # noqa: PLC0415
+
+        from event_platform.resources_s3 import S3LandingResource  # noqa: PLC0415
+
+        return S3LandingResource(uri=uri, s3=S3Resource())
+    from event_platform.resources import FolderLandingResource  # noqa: PLC0415
+
+    return FolderLandingResource(folder=uri)
+
+
+def _lake_resource(uri: str) -> Any:
+    if _is_s3(uri):
+        from event_platform.resources_s3 import S3LakeResource  # noqa: PLC0415
+
+        return S3LakeResource(uri=uri)
+    from event_platform.resources import FolderLakeResource  # noqa: PLC0415
+
+    return FolderLakeResource(folder=uri)
+
+
+def _is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")

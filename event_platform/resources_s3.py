@@ -1,0 +1,80 @@
+"""Dagster resources on S3, or on whatever speaks its protocol.
+
+Credentials come from the standard AWS variables and profiles when they are needed; they are no part of a resource's
+configuration, so that nothing that shows it can show them.
+"""
+
+import os
+
+import boto3
+from dagster import ResourceDependency
+from dagster_aws.s3 import S3Resource
+from dagster_deltalake import S3Config
+from dagster_deltalake.config import ClientConfig
+from pydantic import Field
+
+from event_platform.events.errors import SettingError
+from event_platform.lake.lake import Lake
+from event_platform.lake.landing import Landing, S3Landing
+from event_platform.lake.storage import Storage
+from event_platform.resources import LakeResource, LandingResource
+
+
+class S3LandingResource(LandingResource):
+    """Objects land in a bucket, below a prefix, which `s3` opens."""
+
+    uri: str = Field(description="s3://<bucket>/<prefix>")
+    s3: ResourceDependency[S3Resource]
+
+    def open(self) -> Landing:
+        """See LandingResource."""
+        bucket, _, prefix = self.uri.removeprefix("s3://").rstrip("/").partition("/")
+        settings = {
+            "region_name": self.s3.region_name,
+            "endpoint_url": self.s3.endpoint_url,
+            "use_ssl": self.s3.use_ssl,
+            "verify": self.s3.verify,
+            "profile_name": self.s3.profile_name,
+            "max_attempts": self.s3.max_attempts,
+            "aws_access_key_id": self.s3.aws_access_key_id,
+            "aws_secret_access_key": self.s3.aws_secret_access_key,
+            "aws_session_token": self.s3.aws_session_token,
+        }
+        return S3Landing(bucket, f"{prefix}/" if prefix else "", settings, self.s3.get_client())
+
+
+class S3LakeResource(LakeResource):
+    """Tables live in a bucket, below a prefix."""
+
+    uri: str = Field(description="s3://<bucket>/<prefix>")
+
+    def open(self) -> Lake:
+        """See LakeResource."""
+        session = boto3.Session()
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise SettingError(
+                f"{self.uri}: no AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret"
+            )
+        frozen, endpoint = credentials.get_frozen_credentials(), _endpoint(session)
+        config = S3Config(
+            access_key_id=frozen.access_key,
+            secret_access_key=frozen.secret_key,
+            token=frozen.token,
+            region=_region(session),
+            endpoint=endpoint,
+        )
+        client = ClientConfig(allow_http=True).str_dict() if (endpoint or "").startswith("http://") else {}
+        return Lake(Storage(self.uri, {**config.str_dict(), **client}))
+
+
+def _endpoint(session: boto3.Session) -> str | None:
+    """Return the endpoint that AWS_ENDPOINT_URL or the profile sets; None for AWS itself."""
+    client = session.client("s3", region_name=_region(session))
+    url = client.meta.endpoint_url
+    return None if url.endswith(".amazonaws.com") else url
+
+
+def _region(session: boto3.Session) -> str:
+    """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
+    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
