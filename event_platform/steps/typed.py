@@ -101,7 +101,8 @@ def _run(
     by_name = {event_type.name: event_type for event_type in catalog.event_types}
     tasks = [
         (lake.storage, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
-        for unit in plan(files, counts, wanted)
+        # The largest first, so that no core is left alone with one at the end.
+        for unit in sorted(plan(files, counts, wanted), key=lambda unit: -unit.rows)
     ]
     return [typed for result in run_tasks(executor, type_events, tasks, progress, "event tables") for typed in result]
 
