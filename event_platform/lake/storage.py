@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import ClientError
+
+from event_platform.events.errors import SettingError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_PROBE = "_conditional_put"
+_REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,28 @@ class Storage:
         else:
             bucket, _, key = uri.removeprefix("s3://").partition("/")
             _s3(tuple(sorted(self.options.items()))).put_object(Bucket=bucket, Key=key, Body=data)
+
+    def check(self) -> None:
+        """Make sure that the store lets one of two writers through. Raises SettingError if it does not."""
+        if not self.is_local:
+            _check_conditional_puts(self.root, tuple(sorted(self.options.items())))
+
+
+@lru_cache(maxsize=1)
+def _check_conditional_puts(root: str, options: tuple[tuple[str, str], ...]) -> None:
+    """Put an object that must not be there yet, twice. A store that takes the second would lose concurrent commits."""
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    for _ in range(2):
+        try:
+            _s3(options).put_object(Bucket=bucket, Key=f"{prefix}/{_PROBE}".lstrip("/"), Body=b"", IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSED:
+                return
+            raise
+    raise SettingError(
+        f"{root}: the store ignores If-None-Match, so that of two commits at once one would be lost; "
+        "expected a store with conditional puts, as S3 has"
+    )
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import polars as pl
+from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
@@ -82,6 +83,7 @@ class Table:
 
     def _create(self) -> DeltaTable:
         try:
+            self.storage.check()
             return DeltaTable.create(
                 self.uri,
                 to_delta(self.schema, self.comments),
@@ -90,7 +92,7 @@ class Table:
                 description=self.description or None,
                 storage_options=dict(self.storage.options) or None,
             )
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, BotoCoreError, ClientError) as error:
             try:
                 return self._open()  # somebody else was first
             except (DeltaError, OSError):

@@ -1,12 +1,16 @@
 """Where a lake is, and that nothing shows what it takes to open it."""
 
 import pickle
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from event_platform.events.errors import SettingError
 from event_platform.lake.storage import Storage
-from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, client
+from event_platform.provision import open_lake
+from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, client, use_s3
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,37 @@ def test_options_are_never_shown() -> None:
     arrived = pickle.loads(pickle.dumps(storage))  # noqa: S301 - our own
     assert arrived == storage
     assert SECRET_KEY not in f"{storage!r} {storage} {[arrived]}"
+
+
+class _CarelessStore(BaseHTTPRequestHandler):
+    """Takes every object, whatever the request says."""
+
+    def do_PUT(self) -> None:
+        """Say that all is well."""
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_store_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two commits at once it would lose one, and nobody would know."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _CarelessStore)
+    Thread(target=server.serve_forever, daemon=True).start()
+    use_s3(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+    try:
+        with pytest.raises(SettingError, match=r"s3://careless/lake: the store ignores If-None-Match"):
+            open_lake("s3://careless/lake").storage.check()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_store_with_conditional_puts_is_taken(bucket: str) -> None:
+    """However often it is asked."""
+    storage = open_lake(f"s3://{bucket}/lake").storage
+    storage.check()
+    storage.check()
