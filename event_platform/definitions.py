@@ -2,19 +2,27 @@
 
 import dagster as dg
 
-from event_platform.assets.deduplicated_events import build_deduplicated_events
-from event_platform.assets.raw_events import build_raw_events
-from event_platform.assets.typed_events import build_typed_events
+from event_platform.assets.deduplicated_events import (
+    DEDUPLICATED_EVENTS,
+    DUPLICATE_EVENTS,
+    build_deduplicated_events,
+)
+from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
+from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
 from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.operations.sensors import build_landing_sensor, build_touched_dates_sensor
+from event_platform.operations.sweep import build_sweep
 from event_platform.partitions import daily_partitions
 from event_platform.provision import build_resources
 
 
 def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
     """Return the assets, checks and resources of an environment."""
-    partitions = daily_partitions(environment.start_date)
+    partitions, first_date = daily_partitions(environment.start_date), environment.start_date
+    raw = [RAW_EVENTS, CORRUPT_EVENTS]
+    downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *map(event_key, catalog.event_types)]
     return dg.Definitions(
         assets=[
             build_raw_events(catalog.envelope, partitions),
@@ -22,6 +30,11 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_typed_events(catalog, partitions),
         ],
         asset_checks=build_checks(catalog, partitions),
+        sensors=[
+            build_landing_sensor(raw, first_date),
+            build_touched_dates_sensor(downstream, catalog, first_date),
+        ],
+        schedules=[build_sweep(raw, downstream, catalog, first_date)],
         resources=build_resources(environment),
         # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
         executor=dg.in_process_executor,

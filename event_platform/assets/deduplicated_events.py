@@ -21,6 +21,7 @@ def build_deduplicated_events(partitions: dg.DailyPartitionsDefinition) -> dg.As
 
     @dg.multi_asset(
         name="deduplicated_events",
+        pool="deduplicated_events",
         group_name="deduplicated",
         partitions_def=partitions,
         backfill_policy=ONE_RUN,

@@ -23,6 +23,7 @@ def build_raw_events(envelope: Envelope, partitions: dg.DailyPartitionsDefinitio
 
     @dg.multi_asset(
         name="raw_events",
+        pool="raw_events",
         group_name="raw",
         partitions_def=partitions,
         backfill_policy=ONE_RUN,

@@ -30,6 +30,7 @@ def build_typed_events(catalog: Catalog, partitions: dg.DailyPartitionsDefinitio
 
     @dg.multi_asset(
         name="typed_events",
+        pool="typed_events",
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=ONE_RUN,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.operations.requests import run_tags, stretches
 from event_platform.provision import open_lake, open_landing
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -50,16 +51,13 @@ def _materialize(
 ) -> list[str]:
     """Run each stretch of days as one run; return what failed, in words."""
     failed: list[str] = []
-    for start, end in _stretches(days):
+    for start, end in stretches(days):
         result = dg.materialize(
             [*definitions.assets, *definitions.asset_checks],  # type: ignore[misc]
             selection=selection,
             resources=dict(definitions.resources or {}),
             instance=instance,
-            tags={
-                "dagster/asset_partition_range_start": start.isoformat(),
-                "dagster/asset_partition_range_end": end.isoformat(),
-            },
+            tags=run_tags(start, end),
             run_config=_QUIET,
             raise_on_error=False,
         )
@@ -102,14 +100,3 @@ def _warn_of_unreachable(environment: Environment, arrivals: Iterable[date]) -> 
             f"they go from {reachable[0]} (EVENT_PLATFORM_START_DATE) to {reachable[1]}. These objects are not loaded.",
             soft_wrap=True,
         )
-
-
-def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Group sorted days into stretches without a gap: each is one run, and no day in between is rebuilt."""
-    stretches: list[tuple[date, date]] = []
-    for day in days:
-        if stretches and stretches[-1][1] + timedelta(days=1) == day:
-            stretches[-1] = (stretches[-1][0], day)
-        else:
-            stretches.append((day, day))
-    return stretches

@@ -1,0 +1,108 @@
+"""Sensors: new objects in landing → arrival dates; records in raw_events → the created dates that they touched.
+
+Neither remembers what was done: that is in the tables. A cursor only says where the look round the past goes on.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from event_platform.events.catalog import Catalog
+from event_platform.lake.ledger import deliveries
+from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.operations.requests import is_under_way, run_requests
+from event_platform.resources import LakeResource, LandingResource
+
+_SECONDS_BETWEEN_TICKS = 15
+
+#: Days that every tick lists: today and those into which Firehose may still deliver.
+_RECENT_DAYS = 3
+
+#: Days of the past that a tick lists as well, in turn: a year is looked round in ten minutes.
+_PAST_DAYS_IN_A_TICK = 10
+
+
+def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.SensorDefinition:
+    """Return the sensor that asks for the arrival dates of new and changed objects."""
+
+    @dg.sensor(
+        name="landing_sensor",
+        target=dg.AssetSelection.assets(*assets),
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
+    )
+    def landing_sensor(
+        context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        if is_under_way(context.instance, "raw"):
+            return dg.SkipReason("a run is loading already")
+        today = datetime.now(UTC).date()
+        days, cursor = days_to_list(context.cursor, first_date, today)
+        tables = lake.open()
+        due = deliveries(tables.raw_events.snapshot(), landing.open(), days).due
+        wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
+        wanted = {day for day in wanted if first_date <= day <= today}
+        state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
+        requests = run_requests("raw", wanted, state, assets)
+        reason = None if requests else f"nothing new on {len(days)} days"
+        return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor)
+
+    return landing_sensor
+
+
+def build_touched_dates_sensor(
+    assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for the created dates that are older than raw_events."""
+
+    @dg.sensor(
+        name="touched_dates_sensor",
+        target=dg.AssetSelection.assets(*assets),
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for exactly the created dates that new records touched, in one batch.",
+    )
+    def touched_dates_sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        # While records are being loaded, more dates may come due: they go into one batch.
+        if any(is_under_way(context.instance, part) for part in ("raw", "created")):
+            return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
+        tables = lake.open()
+        days = [day for day in due_created_dates(tables, catalog) if day >= first_date]
+        state = _digest([f"{tables.raw_events.snapshot().version}", *catalog.by_key])
+        requests = run_requests("created", days, state, assets)
+        return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "every date is up to date")
+
+    return touched_dates_sensor
+
+
+def days_to_list(cursor: str | None, first_date: date, today: date) -> tuple[list[date], str]:
+    """Return the days whose objects are listed now, and the cursor for the next time.
+
+    The latest days are listed each time, the others in turn: late deliveries into an old folder are found, and the
+    cost of a tick does not grow with the age of the stream. A cursor that cannot be read begins anew.
+    """
+    recent = [today - timedelta(days=back) for back in range(_RECENT_DAYS)]
+    oldest = max(first_date, date.min + timedelta(days=_RECENT_DAYS))
+    position = _position(cursor, recent[-1] - timedelta(days=1))
+    past = []
+    for _ in range(_PAST_DAYS_IN_A_TICK):
+        position = position if oldest <= position < recent[-1] else recent[-1] - timedelta(days=1)
+        past.append(position)
+        position -= timedelta(days=1)
+    return sorted({day for day in (*recent, *past) if first_date <= day <= today}), position.isoformat()
+
+
+def _position(cursor: str | None, otherwise: date) -> date:
+    try:
+        return date.fromisoformat(cursor or "")
+    except ValueError:
+        return otherwise
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]

@@ -1,0 +1,188 @@
+"""The platform runs by itself: what is due is asked for, once, and nothing else is."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from event_platform.operations.requests import PART, stretches
+from event_platform.operations.sensors import days_to_list
+from event_platform_tests.world import MONDAY, World, event
+
+FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@pytest.fixture
+def today() -> date:
+    """The day of arrival of what is delivered now."""
+    return datetime.now(UTC).date()
+
+
+@pytest.fixture
+def world(world: World, today: date) -> World:
+    """A stream that began three weeks ago."""
+    world.start_date = today - timedelta(days=21)
+    return world
+
+
+def tick(world: World, sensor: str, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    """Evaluate a sensor once."""
+    definitions = world.definitions()
+    resources = {name: dict(definitions.resources or {})[name] for name in ("landing", "lake")}
+    context = dg.build_sensor_context(instance, cursor=cursor, definitions=definitions, resources=resources)
+    with context:
+        data = definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+    return dg.SensorResult(run_requests=data.run_requests or [], cursor=data.cursor)
+
+
+def asked(result: dg.SensorResult) -> list[tuple[str, str]]:
+    """Return the ranges of days that were asked for."""
+    return [(request.tags[FIRST], request.tags[LAST]) for request in result.run_requests or []]
+
+
+def carry_out(world: World, result: dg.SensorResult) -> None:
+    """Do what was asked for, as the daemon does."""
+    for request in result.run_requests or []:
+        keys = request.asset_selection
+        assert keys is not None
+        first, last = (date.fromisoformat(request.tags[tag]) for tag in (FIRST, LAST))
+        world.materialize(first, last, selection=dg.AssetSelection.assets(*keys))
+
+
+def settle(world: World, instance: dg.DagsterInstance) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Tick both sensors and carry out what they ask for; return what they asked for."""
+    loads = tick(world, "landing_sensor", instance)
+    carry_out(world, loads)
+    builds = tick(world, "touched_dates_sensor", instance)
+    carry_out(world, builds)
+    return asked(loads), asked(builds)
+
+
+@pytest.fixture
+def instance() -> dg.DagsterInstance:
+    """Dagster, with nothing recorded."""
+    return dg.DagsterInstance.ephemeral()
+
+
+def test_nothing_is_asked_for_where_nothing_is_due(world: World, instance: dg.DagsterInstance) -> None:
+    """Neither before the first object nor after everything is built."""
+    assert settle(world, instance) == ([], [])
+
+
+def test_an_object_that_lands_is_loaded_and_its_dates_are_built(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Once: the next ticks ask for nothing."""
+    world.deliver(today, "a", event("u1", today))
+    assert settle(world, instance) == ([(str(today), str(today))], [(str(today), str(today))])
+    assert world.events("account_created").height == 1
+    assert settle(world, instance) == ([], [])
+
+
+def test_an_event_ten_days_late_rebuilds_only_its_own_day(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Whatever else the lake holds."""
+    days = [today - timedelta(days=back) for back in (12, 11, 10, 9, 0)]
+    for day in days:
+        world.deliver(day, "a", event(f"u{day}", day))
+    world.build(*days)
+    world.deliver(today, "late", event("late", days[2]))
+    assert settle(world, instance) == ([(str(today), str(today))], [(str(days[2]), str(days[2]))])
+
+
+def test_a_changed_object_is_loaded_again(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """It differs in size or etag from what the ledger holds."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    world.deliver(today, "a", event("u1", today), event("u2", today))
+    settle(world, instance)
+    assert world.events("account_created")["event_uuid"].to_list() == ["u1", "u2"]
+
+
+def test_an_object_delivered_late_into_an_old_folder_is_found(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """After a few ticks, each of which goes on where the last one stopped."""
+    old = today - timedelta(days=17)
+    world.deliver(old, "a", event("u1", old))
+    cursor, found = None, list[tuple[str, str]]()
+    for _ in range(3):
+        result = tick(world, "landing_sensor", instance, cursor)
+        cursor, found = result.cursor, found + asked(result)
+    assert (str(old), str(old)) in found
+
+
+@pytest.mark.parametrize("cursor", ["", "not a date", '{"version": 1}', "0001-01-01", "9999-12-31"])
+def test_a_cursor_that_makes_no_sense_begins_anew(
+    world: World, instance: dg.DagsterInstance, today: date, cursor: str
+) -> None:
+    """Nothing depends on it but where the look round goes on."""
+    world.deliver(today, "a", event("u1", today))
+    assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(today), str(today))]
+
+
+@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+def test_nothing_is_asked_for_while_a_run_is_under_way(
+    world: World, instance: dg.DagsterInstance, today: date, sensor: str
+) -> None:
+    """What comes due meanwhile is asked for together, when it has ended."""
+    world.deliver(today, "a", event("u1", today))
+    world.load(today)
+    world.deliver(today, "b", event("u2", today))
+    run = dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags={PART: "raw"})
+    instance.add_run(run)
+    assert asked(tick(world, sensor, instance)) == []
+    instance.delete_run(run.run_id)
+    assert asked(tick(world, sensor, instance)) == [(str(today), str(today))]
+
+
+def test_the_same_state_is_asked_for_under_the_same_key(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """So that a run that fails is not started again by every tick; another object is another state."""
+    world.deliver(today, "a", event("u1", today))
+    first, again = (tick(world, "landing_sensor", instance).run_requests for _ in range(2))
+    world.deliver(today, "b", event("u2", today))
+    other = tick(world, "landing_sensor", instance).run_requests
+    assert first
+    assert again
+    assert other
+    assert first[0].run_key == again[0].run_key != other[0].run_key
+
+
+def test_the_sweep_asks_for_everything_that_is_left(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """Objects of any day, and dates that were loaded and not built."""
+    old, older = today - timedelta(days=15), today - timedelta(days=20)
+    world.deliver(older, "a", event("u1", older))
+    world.load(older)
+    world.deliver(old, "a", event("u2", old))
+    definitions = world.definitions()
+    context = dg.build_schedule_context(
+        instance, scheduled_execution_time=datetime.now(UTC), resources=dict(definitions.resources or {})
+    )
+    with context:
+        requests = definitions.resolve_schedule_def("daily_sweep").evaluate_tick(context).run_requests
+    assert [(request.tags[PART], request.tags[FIRST]) for request in requests or []] == [
+        ("raw", str(old)),
+        ("created", str(older)),
+    ]
+
+
+def test_a_tick_lists_the_latest_days_and_some_of_the_past_in_turn() -> None:
+    """All of them after a while, never one outside the stream."""
+    first, cursor, seen = MONDAY - timedelta(days=40), None, set[date]()
+    for _ in range(4):
+        days, cursor = days_to_list(cursor, first, MONDAY)
+        assert {MONDAY, MONDAY - timedelta(days=2)} <= set(days)
+        assert len(days) <= 13
+        seen.update(days)
+    assert seen == {first + timedelta(days=number) for number in range(41)}
+    assert days_to_list(None, MONDAY, MONDAY)[0] == [MONDAY]
+
+
+def test_days_without_a_gap_are_one_run() -> None:
+    """A gap is not rebuilt."""
+    one, two, four = MONDAY, MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
+    assert stretches([four, two, one]) == [(one, two), (four, four)]
+    assert stretches([]) == []
