@@ -47,8 +47,8 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     name = _name(variables.get("EVENT_PLATFORM_ENV") or "local")
     return Environment(
         name=name,
-        landing=_place(_setting(variables, "EVENT_PLATFORM_LANDING", name)),
-        lake=_place(_setting(variables, "EVENT_PLATFORM_LAKE", name)),
+        landing=_place(variables, "EVENT_PLATFORM_LANDING", name),
+        lake=_place(variables, "EVENT_PLATFORM_LAKE", name),
         catalog=Path(_setting(variables, "EVENT_PLATFORM_CATALOG", name)).absolute(),
         start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
     )
@@ -69,11 +69,15 @@ def _setting(variables: Mapping[str, str], variable: str, name: EnvironmentName)
     return value
 
 
-def _place(value: str) -> str:
+def _place(variables: Mapping[str, str], variable: str, name: EnvironmentName) -> str:
     """Make a folder absolute, so that every process of Dagster means the same one."""
-    if "://" in value and not value.startswith("s3://"):
-        raise SettingError(f"{value}: expected a folder or s3://<bucket>/<prefix>")
-    return value.rstrip("/") if value.startswith("s3://") else str(Path(value).absolute())
+    value = _setting(variables, variable, name)
+    scheme, separator, path = value.partition("://")
+    if not separator:
+        return str(Path(value).absolute())
+    if scheme != "s3" or not path.partition("/")[0]:
+        raise SettingError(f"{variable}: {value}: expected a folder or s3://<bucket>/<prefix>")
+    return value.rstrip("/")
 
 
 def _date(value: str) -> date:

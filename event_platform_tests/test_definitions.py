@@ -12,9 +12,9 @@ from event_platform_tests.world import World, write_catalog
 
 LOAD = """
 import socket
-from event_platform import definitions
 def refuse(*_): raise RuntimeError("nothing is opened while code loads")
-socket.socket.connect = refuse
+socket.socket.connect = socket.getaddrinfo = refuse
+from event_platform import definitions
 graph = definitions.defs().resolve_asset_graph()
 print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
 """
@@ -49,6 +49,31 @@ def test_the_same_assets_load_in_every_environment(world: World, name: str) -> N
     loaded = load(world, EVENT_PLATFORM_ENV=name, **(settings if name != "local" else {}))
     assert loaded.stdout.split() == KEYS.split(), loaded.stderr
     assert not (world.root / "lake").exists()
+
+
+def test_a_lake_that_cannot_be_opened_does_not_stop_the_load(world: World) -> None:
+    """Nothing is read from it until something is materialized."""
+    log = world.root / "lake" / "raw_events" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text("{broken", encoding="utf-8")
+    loaded = load(world, EVENT_PLATFORM_LAKE=str(world.root / "lake"))
+    assert loaded.stdout.split() == KEYS.split(), loaded.stderr
+    assert [each.name for each in log.iterdir()] == ["00000000000000000000.json"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"EVENT_PLATFORM_ENV": "production"}, "EVENT_PLATFORM_ENV: 'production' is none of local, dev, staging, prod"),
+        ({"EVENT_PLATFORM_ENV": "prod"}, "EVENT_PLATFORM_LANDING: not set"),
+        ({"EVENT_PLATFORM_CATALOG": "/nowhere"}, "/nowhere: no such folder"),
+    ],
+)
+def test_wrong_settings_stop_the_load_with_one_line(world: World, settings: dict[str, str], message: str) -> None:
+    """The last one, below the traceback that Python prints."""
+    loaded = load(world, **settings)
+    assert loaded.returncode == 1
+    assert message in loaded.stderr.splitlines()[-1]
 
 
 def test_a_broken_catalog_stops_the_load_with_one_clear_line_each(world: World) -> None:

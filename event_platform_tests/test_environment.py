@@ -1,7 +1,9 @@
 """The environment is read once, validated, and says what is wrong with it."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,10 +38,19 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
             load_environment({key: value for key, value in whole.items() if key != variable})
 
 
-def test_settings_can_be_overridden_one_by_one() -> None:
-    """The others keep their defaults."""
-    environment = load_environment({"EVENT_PLATFORM_LAKE": "s3://bucket/lake/"})
-    assert (environment.lake, environment.catalog) == ("s3://bucket/lake", SAMPLE_CATALOG)
+@pytest.mark.parametrize(
+    ("variable", "value", "changed"),
+    [
+        ("EVENT_PLATFORM_LANDING", "/landing/", {"landing": "/landing"}),
+        ("EVENT_PLATFORM_LAKE", "s3://bucket/lake/", {"lake": "s3://bucket/lake"}),
+        ("EVENT_PLATFORM_CATALOG", "/catalog", {"catalog": Path("/catalog")}),
+        ("EVENT_PLATFORM_START_DATE", "2024-02-29", {"start_date": date(2024, 2, 29)}),
+        ("EVENT_PLATFORM_LAKE", "", {}),
+    ],
+)
+def test_settings_can_be_overridden_one_by_one(variable: str, value: str, changed: dict[str, Any]) -> None:
+    """The others keep their defaults; what is set to nothing is not set."""
+    assert load_environment({variable: value}) == replace(load_environment({}), **changed)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +58,10 @@ def test_settings_can_be_overridden_one_by_one() -> None:
     [
         ("EVENT_PLATFORM_ENV", "production", "'production' is none of local, dev, staging, prod"),
         ("EVENT_PLATFORM_START_DATE", "yesterday", "EVENT_PLATFORM_START_DATE: 'yesterday' is no date"),
-        ("EVENT_PLATFORM_LAKE", "gs://bucket/lake", "gs://bucket/lake: expected a folder or s3://<bucket>/<prefix>"),
+        ("EVENT_PLATFORM_START_DATE", "2025-02-30", "EVENT_PLATFORM_START_DATE: '2025-02-30' is no date"),
+        ("EVENT_PLATFORM_LAKE", "gs://b/lake", "EVENT_PLATFORM_LAKE: gs://b/lake: expected a folder or s3://<bucket>/"),
+        ("EVENT_PLATFORM_LANDING", "s3://", "EVENT_PLATFORM_LANDING: s3://: expected a folder or s3://<bucket>/"),
+        ("EVENT_PLATFORM_LANDING", "s3:///prefix", "EVENT_PLATFORM_LANDING: s3:///prefix: expected a folder or s3://"),
     ],
 )
 def test_a_wrong_setting_is_told_with_what_was_expected(variable: str, value: str, message: str) -> None:

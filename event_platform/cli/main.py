@@ -94,10 +94,14 @@ def run(first: datetime | None, last: datetime | None) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    """Show the ledger of the lake: what landed, and what became of it.
+    r"""Show the ledger of the lake: what landed, and what became of it.
 
     landed = sound + corrupt for every arrival date; sound = deduplicated + duplicates and
     deduplicated = typed + unregistered for every created date. Exit code 1 where they do not come out even.
+
+    \b
+    Example, in a script that must not go on with books that do not balance:
+      event-platform status --json > ledger.json || exit 1
     """
     from event_platform.cli.status import show_status  # noqa: PLC0415
     from event_platform.events.catalog import load_catalog  # noqa: PLC0415
@@ -108,7 +112,13 @@ def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by posit
 
 @main.group()
 def catalog() -> None:
-    """Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml."""
+    r"""Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml.
+
+    \b
+    Example, for a stream that has no catalog yet:
+      event-platform catalog draft ./catalog
+      event-platform catalog check ./catalog
+    """
 
 
 @catalog.command("draft")

@@ -1,6 +1,7 @@
 """Assets in Dagster: any subset, one failure by itself, and a range that is its days."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,12 +9,13 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform_tests.comparison import contents
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
 ACCOUNT, LESSON, PAYMENT = (
     dg.AssetKey(["events", key]) for key in ("account_created", "lesson_started", "payment_order_completed")
 )
+UNREGISTERED = dg.AssetKey("unregistered_events")
 
 
 def deliver_all(world: World) -> None:
@@ -69,16 +71,30 @@ def test_a_range_in_one_run_is_one_run_a_day(world: World) -> None:
         assert len(one) == 3 * (5 + 3) + 3 * (2 + 3 + 2 + 3 * 2)
 
 
-def test_any_subset_of_event_types_can_be_materialized(world: World) -> None:
+@pytest.mark.parametrize(
+    ("subset", "rows"),
+    [
+        ([LESSON, PAYMENT], {"lesson_started": 3, "payment_order_completed": 3}),
+        ([ACCOUNT], {"account_created": 19}),
+        ([UNREGISTERED], {}),
+        ([UNREGISTERED, PAYMENT], {"payment_order_completed": 3}),
+    ],
+)
+def test_any_subset_of_event_types_can_be_materialized(
+    world: World, subset: list[dg.AssetKey], rows: dict[str, int]
+) -> None:
     """Just these, and nothing else is touched."""
     deliver_all(world)
     world.load(*DAYS)
     world.deduplicate(*DAYS)
-    result = world.materialize(MONDAY, WEDNESDAY, selection=dg.AssetSelection.assets(LESSON, PAYMENT))
-    assert materialized(result) == {LESSON, PAYMENT}
-    assert world.events("lesson_started").height == 3
-    assert world.events("payment_order_completed").height == 3
-    assert world.event_table("account_created").snapshot().version == -1
+    # Without checks: the books of typing do not balance before every table is built, and say so.
+    selection = dg.AssetSelection.assets(*subset).without_checks()
+    result = world.materialize(MONDAY, WEDNESDAY, selection=selection)
+    assert materialized(result) == set(subset)
+    written = {key for key in world.catalog.by_key if world.event_table(key).snapshot().version >= 0}
+    assert {key: world.events(key).height for key in written} == rows
+    unregistered = world.lake.unregistered_events.snapshot().scan().collect()
+    assert unregistered.height == (3 if UNREGISTERED in subset else 0)
 
 
 def test_one_type_that_fails_does_not_stop_the_others_and_is_named(world: World) -> None:
@@ -106,6 +122,28 @@ def test_one_type_that_fails_does_not_stop_the_others_and_is_named(world: World)
     assert world.events("account_created").height == before.height + 1
 
 
+def test_a_file_where_a_table_should_be_fails_that_type_alone(world: World) -> None:
+    """It is no table, and not ours to remove."""
+    deliver_all(world)
+    file = world.root / "lake" / "events" / "lesson_started"
+    file.parent.mkdir(parents=True)
+    file.write_text("mine", encoding="utf-8")
+    result = world.materialize(MONDAY, WEDNESDAY, raise_on_error=False)
+    assert not result.success
+    assert {ACCOUNT, PAYMENT, dg.AssetKey("unregistered_events")} < materialized(result)
+    assert LESSON not in materialized(result)
+    (failure,) = [each for each in result.filter_events(lambda each: each.is_step_failure) if is_of_types(each)]
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert set(told.metadata) == {"events/lesson_started"}
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def is_of_types(failure: dg.DagsterEvent) -> bool:
+    """Say whether it was the event types that failed."""
+    return failure.step_key == "typed_events"
+
+
 def test_materializations_tell_what_happened(world: World) -> None:
     """Rows, objects, bytes, reasons and touched days, for each partition."""
     deliver_all(world)
@@ -128,6 +166,21 @@ def test_all_assets_share_the_partitions_and_one_backfill_policy(world: World) -
     assert len(keys) == 5 + 3
     assert len({graph.get(key).partitions_def for key in keys}) == 1
     assert {graph.get(key).backfill_policy for key in keys} == {dg.BackfillPolicy.single_run()}
+
+
+def test_assets_are_in_groups_and_event_types_have_the_owners_of_their_schemas(tmp_path: Path) -> None:
+    """One without an owner in its schema has none."""
+    lesson = {**SCHEMAS["lesson_started"], "x-owner": "team:learning"}
+    graph = World(tmp_path, {**SCHEMAS, "lesson_started": lesson}).definitions().resolve_asset_graph()
+    groups: dict[str | None, set[str]] = {}
+    for key in graph.get_all_asset_keys():
+        groups.setdefault(graph.get(key).group_name, set()).add(key.to_user_string())
+    assert groups == {
+        "raw": {"raw_events", "corrupt_events"},
+        "deduplicated": {"deduplicated_events", "duplicate_events", "unregistered_events"},
+        "events": {"events/account_created", "events/lesson_started", "events/payment_order_completed"},
+    }
+    assert [graph.get(key).owners for key in (LESSON, ACCOUNT)] == [["team:learning"], []]
 
 
 @pytest.mark.parametrize("asset", ["raw_events", "deduplicated_events"])

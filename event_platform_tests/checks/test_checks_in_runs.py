@@ -96,6 +96,51 @@ def test_a_lost_record_fails_the_run_and_stops_what_is_downstream(good: World) -
     assert not result.get_asset_materialization_events()[2 * 2 :]  # raw_events and corrupt_events, two days each
 
 
+@pytest.mark.parametrize(
+    ("corrupt", "outcome"),
+    [(1, (True, _WARN)), (2, (False, _WARN)), (53, (False, _ERROR))],
+    ids=["0.1 %", "above 0.1 %", "above 5 %"],
+)
+def test_a_day_with_many_corrupt_records_is_told_and_goes_on(
+    good: World, corrupt: int, outcome: tuple[bool, dg.AssetCheckSeverity]
+) -> None:
+    """Of a thousand sound ones: what can be used is used, however many cannot."""
+    good.deliver(MONDAY, "b", *(event(f"s{number}") for number in range(997)), *(["{broken"] * corrupt))
+    result = good.materialize(MONDAY)
+    rate = evaluation(result, RAW_EVENTS, "corruption_rate")
+    assert (rate.passed, rate.severity) == outcome
+    assert rate.metadata["reasons"].value == {"not_json": corrupt}
+    assert good.events("account_created").height == 997
+
+
+def test_a_duplicate_that_was_lost_stops_the_event_tables(good: World) -> None:
+    """They are built on what does not balance by no run that checks it first."""
+    good.deliver(TUESDAY, "b", event(f"{MONDAY}-1", name="lesson:started", user="usr_1"))
+    good.materialize(MONDAY, TUESDAY)
+    version = good.event_table("lesson_started").snapshot().version
+    DeltaTable(good.lake.duplicate_events.uri).delete()
+    check = dg.AssetCheckKey(DEDUPLICATED_EVENTS, "conservation")
+    selection = dg.AssetSelection.checks(check) | dg.AssetSelection.assets(LESSON).without_checks()
+    result = good.materialize(MONDAY, TUESDAY, selection=selection, raise_on_error=False)
+    assert not result.success
+    assert evaluation(result, DEDUPLICATED_EVENTS, "conservation").description == (
+        "4 sound = 3 deduplicated + 0 duplicates"
+    )
+    assert not result.get_asset_materialization_events()
+    assert good.event_table("lesson_started").snapshot().version == version
+
+
+def test_an_event_that_is_in_no_table_fails_the_books_of_its_day(good: World) -> None:
+    """Nothing is downstream of event tables; the run fails, and says so."""
+    good.materialize(MONDAY, TUESDAY)
+    DeltaTable(good.event_table("lesson_started").uri).delete("event_uuid = '2025-06-02-1'")
+    check = dg.AssetCheckKey(UNREGISTERED_EVENTS, "conservation")
+    result = good.materialize(MONDAY, TUESDAY, selection=dg.AssetSelection.checks(check), raise_on_error=False)
+    assert not result.success
+    days = {day: passed for (_, day), passed in found(result, UNREGISTERED_EVENTS).items()}
+    assert days == {MONDAY.isoformat(): False, TUESDAY.isoformat(): True}
+
+
 def test_a_repeated_event_fails_its_checks(good: World) -> None:
     """In deduplicated_events and in an event table, each by itself."""
     good.materialize(MONDAY, TUESDAY)

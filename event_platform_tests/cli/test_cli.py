@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from deltalake import DeltaTable, write_deltalake
 
 from event_platform.cli.main import main
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -56,10 +58,11 @@ def versions(world: World) -> dict[str, int]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
-    """What it does, its options, and where it takes something, an example."""
+    """What it does, its options, and an example that begins with the command itself."""
     told = call(*command, "--help").output
     assert told.startswith("Usage: ")
-    assert len(told.splitlines()) > 7
+    assert "Example" in told or "A first round:" in told
+    assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
 
 
 def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
@@ -126,6 +129,30 @@ def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(landed: W
     assert "failed:" in shown
     assert "events/lesson_started" in shown
     assert landed.events("account_created").height == 2
+
+
+def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None:
+    """Somebody else's table is where an event type's should be; the other types are built."""
+    table = landed.event_table("lesson_started")
+    write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
+    shown = call("run", code=1).output
+    assert "1 of 4 assets failed: events/lesson_started." in " ".join(shown.split())
+    assert landed.events("account_created").height == 1
+    assert pl.read_delta(table.uri)["level"].to_list() == [1.5]
+
+
+@pytest.mark.parametrize("arguments", [["run", "--from", "yesterday"], ["status", "--yaml"], ["query"], ["lose"]])
+def test_wrong_use_ends_with_2(home: World, arguments: list[str]) -> None:
+    """And with how it is to be used."""
+    assert "Usage: " in call(*arguments, code=2).output
+
+
+def test_books_that_do_not_balance_end_status_with_1(landed: World) -> None:
+    """In words and in JSON."""
+    call("run")
+    DeltaTable(landed.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
+    assert "NOT balanced" in call("status", code=1).output
+    assert json.loads(call("status", "--json", code=1).stdout)["balanced"] is False
 
 
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:

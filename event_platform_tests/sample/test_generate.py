@@ -1,9 +1,13 @@
 """The sample stream: the same seed gives the same bytes, and the truth about it is the truth."""
 
+import gzip
+import re
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
@@ -11,8 +15,9 @@ from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 from event_platform.events.event import CorruptionReason
 from event_platform.lake.balance import ledger
+from event_platform.sample.faults import REASONS, corrupt_record
 from event_platform.sample.generate import Sample, generate
-from event_platform_tests.world import World
+from event_platform_tests.world import World, noon
 
 FIRST_DAY = date(2025, 6, 1)
 
@@ -24,10 +29,17 @@ def made(folder: Path, seed: int, events: int = 4_000) -> tuple[dict[str, bytes]
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Another one gives others."""
+    """Another one gives other events: two samples in one lake are no duplicates of each other."""
     first, again, other = (made(tmp_path / name, seed) for name, seed in [("a", 1), ("b", 1), ("c", 2)])
     assert first == again
-    assert first[0] != other[0]
+    assert len(uuids(first[0])) >= 4_000
+    assert not uuids(first[0]) & uuids(other[0])
+
+
+def uuids(objects: dict[str, bytes]) -> set[bytes]:
+    """Return the event_uuid of all events in objects, but for the one that is broken on purpose."""
+    whole = b"".join(gzip.decompress(data) for name, data in objects.items() if "broken" not in name)
+    return set(re.findall(rb'"event_uuid":"([0-9a-f-]{36})"', whole))
 
 
 @pytest.fixture
@@ -62,3 +74,27 @@ def test_the_sample_keeps_to_its_catalog(world: World) -> None:
     for event_type in load_catalog(SAMPLE_CATALOG).event_types:
         rescued = world.lake.event_table(event_type).snapshot().scan().collect()["_rescued"]
         assert rescued.null_count() == len(rescued) or event_type.key == "lesson_started", event_type.key
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_corrupt_record_gets_the_reason_that_it_was_made_for(world: World, reason: CorruptionReason) -> None:
+    """However it looks, of the several looks that a reason has."""
+    records = {corrupt_record(reason, f"u{seed}", noon(FIRST_DAY), Random(seed)) for seed in range(12)}  # noqa: S311
+    world.deliver(FIRST_DAY, "a", *records)
+    world.load(FIRST_DAY)
+    assert world.raw()["corruption_reason"].to_list() == [reason] * len(records)
+
+
+def test_every_reason_occurs_in_a_sample_of_the_usual_size(tmp_path: Path) -> None:
+    """Large records and broken objects too."""
+    _, truth = made(tmp_path, seed=1, events=200_000)
+    assert set(truth["corrupt_by_reason"]) == set(CorruptionReason)
+
+
+def test_only_names_made_to_be_unregistered_are_missing_from_the_catalog(world: World) -> None:
+    """All others have a table."""
+    _, truth = made(world.root / "landing", seed=1, events=10_000)
+    world.load(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
+    names = world.raw().filter(pl.col("corruption_reason").is_null())["event_name"].unique()
+    assert truth["unregistered"]
+    assert set(names) - world.catalog.names == {"lesson:teleported", "beta:widget:clicked", "internal_ping"}
