@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from event_platform.assets.daily_active_learners import build_daily_active_learners
 from event_platform.assets.deduplicated_events import (
     DEDUPLICATED_EVENTS,
     DUPLICATE_EVENTS,
@@ -12,7 +13,8 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_
 from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.operations.sensors import build_landing_sensor, build_touched_dates_sensor
+from event_platform.operations.alerting import build_alerts_sensor
+from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
 from event_platform.operations.sweep import build_sweep
 from event_platform.partitions import daily_partitions
 from event_platform.provision import build_resources
@@ -28,11 +30,14 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_raw_events(catalog.envelope, partitions),
             build_deduplicated_events(partitions),
             build_typed_events(catalog, partitions),
+            *build_daily_active_learners(catalog, partitions),
         ],
         asset_checks=build_checks(catalog, partitions),
         sensors=[
             build_landing_sensor(raw, first_date),
             build_touched_dates_sensor(downstream, catalog, first_date),
+            build_automation_sensor(),
+            build_alerts_sensor(environment, catalog, [RAW_EVENTS, *map(event_key, catalog.event_types)]),
         ],
         schedules=[build_sweep(raw, downstream, catalog, first_date)],
         resources=build_resources(environment),

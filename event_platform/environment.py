@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,9 @@ class Environment:
     lake: str
     catalog: Path
     start_date: date
+    #: `[tag,tag=]url` as apprise writes it. They may hold passwords and tokens, and are never shown.
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    ui_url: str = "http://127.0.0.1:3000"
 
 
 _LOCAL_DEFAULTS = {
@@ -51,6 +54,8 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         lake=_place(variables, "EVENT_PLATFORM_LAKE", name),
         catalog=Path(_setting(variables, "EVENT_PLATFORM_CATALOG", name)).absolute(),
         start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
+        alert_urls=tuple(variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()),
+        ui_url=(variables.get("EVENT_PLATFORM_UI_URL") or Environment.ui_url).rstrip("/"),
     )
 
 

@@ -80,6 +80,20 @@ def build_touched_dates_sensor(
     return touched_dates_sensor
 
 
+def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Return the sensor that heeds automation conditions, also those of assets that people add.
+
+    The one that Dagster makes by itself would have to be switched on first.
+    """
+    return dg.AutomationConditionSensorDefinition(
+        "automation_sensor",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Materializes assets as their automation conditions say, such as the days of late data.",
+    )
+
+
 def days_to_list(cursor: str | None, first_date: date, today: date) -> tuple[list[date], str]:
     """Return the days whose objects are listed now, and the cursor for the next time.
 
