@@ -16,20 +16,21 @@ from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.operations.alerting import build_alerts_sensor
 from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
 from event_platform.operations.sweep import build_sweep
-from event_platform.partitions import daily_partitions
+from event_platform.partitions import backfill_policy, daily_partitions
 from event_platform.provision import build_resources
 
 
 def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
     """Return the assets, checks and resources of an environment."""
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
+    policy = backfill_policy(environment.days_per_run)
     raw = [RAW_EVENTS, CORRUPT_EVENTS]
     downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *map(event_key, catalog.event_types)]
     return dg.Definitions(
         assets=[
-            build_raw_events(catalog.envelope, partitions),
-            build_deduplicated_events(partitions),
-            build_typed_events(catalog, partitions),
+            build_raw_events(catalog.envelope, partitions, policy),
+            build_deduplicated_events(partitions, policy),
+            build_typed_events(catalog, partitions, policy),
             *build_daily_active_learners(catalog, partitions),
         ],
         asset_checks=build_checks(catalog, partitions),

@@ -33,6 +33,9 @@ class Environment:
     #: `[tag,tag=]url` as apprise writes it. They may hold passwords and tokens, and are never shown.
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     ui_url: str = "http://127.0.0.1:3000"
+    #: Days that one run of a backfill takes; None for all of its days. More runs can be cancelled and retried in parts,
+    #: and each costs Dagster some seconds.
+    days_per_run: int | None = None
 
 
 _LOCAL_DEFAULTS = {
@@ -56,6 +59,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
         alert_urls=tuple(variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()),
         ui_url=(variables.get("EVENT_PLATFORM_UI_URL") or Environment.ui_url).rstrip("/"),
+        days_per_run=_days(variables.get("EVENT_PLATFORM_DAYS_PER_RUN") or None),
     )
 
 
@@ -90,3 +94,11 @@ def _date(value: str) -> date:
         return date.fromisoformat(value)
     except ValueError as error:
         raise SettingError(f"EVENT_PLATFORM_START_DATE: {value!r} is no date such as 2025-01-01") from error
+
+
+def _days(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdecimal() or int(value) == 0:
+        raise SettingError(f"EVENT_PLATFORM_DAYS_PER_RUN: {value!r} is no number of days such as 7")
+    return int(value)

@@ -7,10 +7,19 @@ import dagster as dg
 #: A range of days is one run: orchestration costs then grow with runs, not with days.
 ONE_RUN = dg.BackfillPolicy.single_run()
 
+#: For an asset downstream of the platform's: each day that its inputs gain anything on is materialized again, however
+#: long ago it was. `eager()` alone looks only at the latest day.
+FOLLOW_LATE_DATA = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+
 
 def daily_partitions(start_date: date) -> dg.DailyPartitionsDefinition:
     """One partition a day (UTC) from `start_date` to today, which is still being filled."""
     return dg.DailyPartitionsDefinition(start_date=start_date.isoformat(), timezone="UTC", end_offset=1)
+
+
+def backfill_policy(days_per_run: int | None) -> dg.BackfillPolicy:
+    """Return how a backfill's range of days becomes runs: one for all of them, or one for every so many."""
+    return ONE_RUN if days_per_run is None else dg.BackfillPolicy.multi_run(days_per_run)
 
 
 def dates_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:

@@ -11,11 +11,14 @@ from event_platform.lake.storage import Storage
 
 def build_resources(environment: Environment) -> dict[str, Any]:
     """Return the resources of an environment, under the names that assets and checks ask for."""
+    from event_platform.io_manager import LakeIOManager  # noqa: PLC0415
     from event_platform.resources import ComputeResource, RulesResource  # noqa: PLC0415
 
+    lake = _lake_resource(environment.lake)
     return {
         "landing": _landing_resource(environment.landing),
-        "lake": _lake_resource(environment.lake),
+        "lake": lake,
+        "io_manager": LakeIOManager(lake=lake),
         "compute": ComputeResource(),
         "rules": RulesResource(),
     }

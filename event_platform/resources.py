@@ -4,15 +4,18 @@ Those of S3 are in `resources_s3`: to import what they build on takes as long as
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 from pydantic import Field, PrivateAttr
 
 from event_platform.compute import local_pool
+from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import FolderLanding, Landing
 from event_platform.lake.storage import Storage
@@ -42,6 +45,17 @@ class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
     @abstractmethod
     def open(self) -> Lake:
         """Return the lake's tables."""
+
+    def scan(
+        self, name: str, partitions: Iterable[str] | None = None, columns: Collection[str] | None = None
+    ) -> pl.LazyFrame:
+        """Scan a table by the name of its asset key, such as `events/lesson_started`.
+
+        `partitions` are keys, such as a context's `partition_keys` or `["2025-06-02"]`; without them, or without
+        `columns`, all are read. Nothing is read before the frame is collected, and then only what it needs. Raises
+        TableError for an unknown table or column, and for a key that is no date.
+        """
+        return self.open().scan(name, None if partitions is None else dates_in(partitions), columns)
 
 
 class FolderLakeResource(LakeResource):
@@ -81,3 +95,13 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     corruption_warn_above: float = Field(default=0.001, ge=0, le=1, description="Share of corrupt records that warns")
     corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
     duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
+
+
+def dates_in(partitions: Iterable[str]) -> list[date]:
+    """Return the dates that partition keys are. Raises TableError for one that is no date."""
+    try:
+        return [date.fromisoformat(key) for key in partitions]
+    except ValueError as error:
+        raise TableError(
+            f"{error}: expected partition keys such as 2025-06-02; tables have a partition a day"
+        ) from error

@@ -46,6 +46,8 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         ("EVENT_PLATFORM_CATALOG", "/catalog", {"catalog": Path("/catalog")}),
         ("EVENT_PLATFORM_START_DATE", "2024-02-29", {"start_date": date(2024, 2, 29)}),
         ("EVENT_PLATFORM_LAKE", "", {}),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "7", {"days_per_run": 7}),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "", {}),
     ],
 )
 def test_settings_can_be_overridden_one_by_one(variable: str, value: str, changed: dict[str, Any]) -> None:
@@ -59,6 +61,9 @@ def test_settings_can_be_overridden_one_by_one(variable: str, value: str, change
         ("EVENT_PLATFORM_ENV", "production", "'production' is none of local, dev, staging, prod"),
         ("EVENT_PLATFORM_START_DATE", "yesterday", "EVENT_PLATFORM_START_DATE: 'yesterday' is no date"),
         ("EVENT_PLATFORM_START_DATE", "2025-02-30", "EVENT_PLATFORM_START_DATE: '2025-02-30' is no date"),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "0", "EVENT_PLATFORM_DAYS_PER_RUN: '0' is no number of days such as 7"),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "-1", "EVENT_PLATFORM_DAYS_PER_RUN: '-1' is no number of days"),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "all", "EVENT_PLATFORM_DAYS_PER_RUN: 'all' is no number of days"),
         ("EVENT_PLATFORM_LAKE", "gs://b/lake", "EVENT_PLATFORM_LAKE: gs://b/lake: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3://", "EVENT_PLATFORM_LANDING: s3://: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3:///prefix", "EVENT_PLATFORM_LANDING: s3:///prefix: expected a folder or s3://"),

@@ -8,7 +8,7 @@ import dagster as dg
 from event_platform.assets.raw_events import RAW_EVENTS
 from event_platform.assets.reporting import ROWS, progress_of, report
 from event_platform.events.event import DuplicateKind
-from event_platform.partitions import ONE_RUN, dates_of
+from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource, RulesResource
 from event_platform.steps.deduplicated import deduplicate
 
@@ -16,7 +16,9 @@ DEDUPLICATED_EVENTS = dg.AssetKey("deduplicated_events")
 DUPLICATE_EVENTS = dg.AssetKey("duplicate_events")
 
 
-def build_deduplicated_events(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def build_deduplicated_events(
+    partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
     """Return the asset that splits sound records into first arrivals and duplicates."""
 
     @dg.multi_asset(
@@ -24,7 +26,7 @@ def build_deduplicated_events(partitions: dg.DailyPartitionsDefinition) -> dg.As
         pool="deduplicated_events",
         group_name="deduplicated",
         partitions_def=partitions,
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy,
         specs=[
             dg.AssetSpec(
                 DEDUPLICATED_EVENTS,

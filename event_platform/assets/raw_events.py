@@ -7,7 +7,7 @@ import dagster as dg
 
 from event_platform.assets.reporting import ROWS, progress_of, report
 from event_platform.events.envelope import Envelope
-from event_platform.partitions import ONE_RUN, dates_of
+from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.raw import load
@@ -17,7 +17,9 @@ RAW_EVENTS = dg.AssetKey("raw_events")
 CORRUPT_EVENTS = dg.AssetKey("corrupt_events")
 
 
-def build_raw_events(envelope: Envelope, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def build_raw_events(
+    envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
     """Return the asset that brings the ledger up to date with landing, and sets the corrupt records aside."""
     first_date = partitions.start.date()
 
@@ -26,7 +28,7 @@ def build_raw_events(envelope: Envelope, partitions: dg.DailyPartitionsDefinitio
         pool="raw_events",
         group_name="raw",
         partitions_def=partitions,
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy,
         specs=[
             dg.AssetSpec(
                 RAW_EVENTS,

@@ -8,7 +8,7 @@ import dagster as dg
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.assets.reporting import ROWS, progress_of, report
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.partitions import ONE_RUN, dates_of
+from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource
 from event_platform.steps.typed import UNREGISTERED, type_all
 
@@ -20,7 +20,9 @@ def event_key(event_type: EventType) -> dg.AssetKey:
     return dg.AssetKey(["events", event_type.key])
 
 
-def build_typed_events(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def build_typed_events(
+    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
     """Return the asset of all event types; any subset of them can be selected.
 
     A type that fails does not stop the others: they are materialized, then the run fails naming those that did.
@@ -33,7 +35,7 @@ def build_typed_events(catalog: Catalog, partitions: dg.DailyPartitionsDefinitio
         pool="typed_events",
         can_subset=True,
         partitions_def=partitions,
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy,
         specs=[*map(_spec, catalog.event_types), _unregistered_spec()],
     )
     def typed_events(

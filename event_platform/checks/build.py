@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,7 @@ import polars as pl
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
-from event_platform.checks import conformance, conservation, rates, uniqueness
+from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
@@ -21,7 +21,7 @@ from event_platform.lake.tables import each_in_turn
 from event_platform.partitions import dates_of
 from event_platform.resources import LakeResource, RulesResource
 
-Evaluations = Iterator[dg.AssetCheckEvaluation]
+Evaluations = Iterator[dg.AssetCheckEvaluation | dg.Output[None]]
 
 
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -60,12 +60,13 @@ def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     specs = [
         spec(conservation.NAME, RAW_EVENTS, conservation.of_arrivals.__doc__, [CORRUPT_EVENTS]),
         spec(rates.CORRUPTION, RAW_EVENTS, rates.of_corruption.__doc__, [CORRUPT_EVENTS]),
+        spec(gaps.NAME, RAW_EVENTS, gaps.verdict.__doc__),
     ]
 
     @dg.multi_asset_check(name="raw_events_checks", specs=specs, can_subset=True)
     def raw_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
-    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    ) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         balances = arrival_balances(tables, dates)
         reasons = _counts(tables.corrupt_events.snapshot().scan(dates), "arrival_date", "corruption_reason")
@@ -82,7 +83,16 @@ def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
             for each in balances
         ]
         conserved = [(each.arrival_date, conservation.of_arrivals(each)) for each in balances]
-        yield from evaluations(context, RAW_EVENTS, {conservation.NAME: conserved, rates.CORRUPTION: corruption})
+        objects = gaps.objects_by_hour(tables.raw_events.snapshot(), dates)
+        yield from evaluations(
+            context,
+            RAW_EVENTS,
+            {
+                conservation.NAME: conserved,
+                rates.CORRUPTION: corruption,
+                gaps.NAME: [(day, gaps.verdict(day, objects)) for day in dates],
+            },
+        )
         yield from done(context, specs)
 
     return raw_events_checks
@@ -98,7 +108,7 @@ def _deduplicated_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name="deduplicated_events_checks", specs=specs, can_subset=True)
     def deduplicated_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
-    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    ) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         balances = deduplication_balances(tables, dates)
         figures = tables.deduplicated_events.snapshot().scan(dates).group_by("created_date").agg(**uniqueness.FIGURES)
@@ -137,6 +147,7 @@ def _unregistered_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksD
                 rates.UNREGISTERED: [(day, rates.of_unregistered(names.get(day, {}))) for day in dates],
             },
         )
+        yield from done(context, specs)
 
     return unregistered_events_checks
 
@@ -148,17 +159,18 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
         for check in (
             spec(uniqueness.NAME, event_key(event_type), uniqueness.verdict.__doc__),
             spec(conformance.NAME, event_key(event_type), conformance.__doc__),
+            spec(volume.NAME, event_key(event_type), volume.verdict.__doc__),
         )
     ]
 
     @dg.multi_asset_check(name="typed_events_checks", specs=specs, can_subset=True)
     def typed_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
-        dates, tables = dates_of(context), lake.open()
+        dates, tables, today = dates_of(context), lake.open(), datetime.now(UTC).date()
         assets = {key.asset_key for key in context.selected_asset_check_keys}
         selected = [each for each in catalog.event_types if event_key(each) in assets]
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
         frames = each_in_turn(lambda each: _typed_figures(tables, each, dates), selected)
-        for event_type, figures in zip(selected, frames, strict=True):
+        for event_type, (figures, counts) in zip(selected, frames, strict=True):
             rows = _by_date(figures, dates)
             yield from evaluations(
                 context,
@@ -166,15 +178,21 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
                 {
                     uniqueness.NAME: [(day, _uniqueness(row)) for day, row in rows],
                     conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in rows],
+                    volume.NAME: [(day, volume.verdict(day, counts, today)) for day in dates],
                 },
             )
+        yield from done(context, specs)
 
     return typed_events_checks
 
 
-def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> pl.DataFrame:
-    events = lake.event_table(event_type).snapshot().scan(dates)
-    return events.group_by("created_date").agg(**uniqueness.FIGURES, **conformance.figures(event_type)).collect()
+def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> tuple[pl.DataFrame, dict[date, int]]:
+    """Return what the rows of the dates show, and how many rows these and the dates to compare them with have."""
+    table = lake.event_table(event_type).snapshot()
+    events = table.scan(dates).group_by("created_date")
+    compared = {*dates, *(week for day in dates for week in volume.weeks_before(day))}
+    figures = events.agg(**uniqueness.FIGURES, **conformance.figures(event_type)).collect()
+    return figures, table.rows_by_date(compared)
 
 
 def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[str, Any]]]:

@@ -49,7 +49,7 @@ def evaluations(
 def done(context: dg.AssetCheckExecutionContext, specs: Iterable[dg.AssetCheckSpec]) -> Iterator[dg.Output[None]]:
     """Yield the outputs that steps downstream of blocking checks wait for."""
     for spec in specs:
-        if spec.key in context.selected_asset_check_keys:
+        if spec.blocking and spec.key in context.selected_asset_check_keys:
             yield dg.Output(None, output_name=spec.get_python_identifier())
 
 

@@ -36,16 +36,26 @@ class DataFile:
     maximum: Mapping[str, Any]
 
 
-def write_file(frame: pl.DataFrame, storage: Storage, table: str, partition_column: str, partition: date) -> AddAction:
-    """Write rows of one partition to a new file of a table; nothing shows until its add action is committed."""
-    path = f"{partition_column}={partition.isoformat()}/{uuid.uuid4()}.parquet"
-    stored = frame.drop(partition_column, strict=False)
+def write_file(
+    frame: pl.DataFrame,
+    storage: Storage,
+    table: str,
+    partition_column: str | None = None,
+    partition: date | None = None,
+) -> AddAction:
+    """Write rows of one partition to a new file of a table; nothing shows until its add action is committed.
+
+    A table without partitions has neither a column nor a date for them.
+    """
+    values = {partition_column: partition.isoformat()} if partition_column and partition else {}
+    path = "".join(f"{column}={value}/" for column, value in values.items()) + f"{uuid.uuid4()}.parquet"
+    stored = frame.drop(values, strict=False)
     data = _parquet(stored)
     storage.write(storage.uri(table, path), data)
     return AddAction(
         path=path,
         size=len(data),
-        partition_values={partition_column: partition.isoformat()},
+        partition_values=dict(values),
         modification_time=time.time_ns() // 1_000_000,
         data_change=True,
         stats=json.dumps(statistics(stored)),

@@ -1,14 +1,32 @@
 """The tables of a lake, by name."""
 
-from dataclasses import dataclass
+import difflib
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
 
 import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
+from event_platform.events.errors import TableError
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS
 from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
+
+#: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+
+#: What the first folder of somebody's own table cannot be.
+_PLATFORM = {
+    "raw_events",
+    "corrupt_events",
+    "deduplicated_events",
+    "duplicate_events",
+    "unregistered_events",
+    "events",
+}
 
 _COMMENTS = {
     "arrival_date": "Day (UTC) on which the record landed",
@@ -86,6 +104,78 @@ class Lake:
             description=event_type.description,
         )
 
+    def table(self, name: str) -> Table:
+        """Return a table that exists, by the name of its asset key (`events/lesson_started`), as its log describes it.
+
+        Raises TableError where there is none, with the names that come near.
+        """
+        unread = Table(checked_name(name), pl.Schema(), None, self.storage)
+        delta = unread.snapshot().delta
+        if delta is None:
+            near = difflib.get_close_matches(name, self.names(), n=5, cutoff=0.5)
+            raise TableError(f"{unread.uri}: no such table" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        columns = delta.metadata().partition_columns
+        schema = pl.scan_delta(delta).collect_schema()
+        if [schema[column] for column in columns] not in ([], [pl.Date]):
+            raise TableError(
+                f"{unread.uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none"
+            )
+        return replace(unread, schema=schema, partition_column=columns[0] if columns else None)
+
+    def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
+        """Return the table of an asset that is not the platform's, by its asset key, to be written.
+
+        Raises TableError for the platform's own names, and for a table inside another one's folder, or around one:
+        cleaning up the outer table would delete the inner one.
+        """
+        folders = checked_name(name).split("/")
+        if folders[0] in _PLATFORM:
+            raise TableError(f"{name}: a table of the platform itself; give the asset another key")
+        above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
+        inside = [outer for outer in above if "_delta_log" in self.storage.folders(outer)]
+        own = self.storage.folders(name)
+        if inside or (own and "_delta_log" not in own):
+            raise TableError(
+                f"{name}: {'inside' if inside else 'around'} the folder of another table; give the asset another key"
+            )
+        return Table(name, schema, partition_column, self.storage)
+
+    def scan(
+        self, name: str, dates: Collection[date] | None = None, columns: Collection[str] | None = None
+    ) -> pl.LazyFrame:
+        """Scan some partitions (all without them) and columns (all without them) of a table by its name.
+
+        Raises TableError where there is no such table or column.
+        """
+        rows = self.table(name).snapshot().scan(dates)
+        known = rows.collect_schema().names()
+        unknown = [column for column in columns or () if column not in known]
+        if unknown:
+            raise TableError(f"{name}: no column {', '.join(unknown)}; there are {', '.join(known)}")
+        return rows if columns is None else rows.select(columns)
+
+    def names(self) -> list[str]:
+        """Return the names of all tables that exist, by walking the folders."""
+        return sorted(self._names_below())
+
+    def _names_below(self, *parts: str) -> Iterator[str]:
+        folders = self.storage.folders(*parts)
+        if "_delta_log" in folders:
+            yield "/".join(parts)
+        else:
+            for folder in folders:
+                yield from self._names_below(*parts, folder)
+
     def _table(self, name: str, schema: pl.Schema, partition_column: str) -> Table:
         comments = {column: _COMMENTS[column] for column in schema.names()}
         return Table(name, schema, partition_column, self.storage, comments)
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a table. Raises TableError where it may lead somewhere else than to a table of the lake."""
+    if not _NAME.fullmatch(name):
+        raise TableError(
+            f"{name!r} is no name of a table; expected an asset key such as events/lesson_started, of letters, digits, "
+            "-, _ and ., each part beginning with a letter or a digit"
+        )
+    return name

@@ -11,21 +11,29 @@ from event_platform.events.errors import TableError
 
 DeltaType = PrimitiveType | ArrayType | StructType | MapType | VariantType
 
-_PRIMITIVES = {
-    pl.String: "string",
-    pl.Int64: "long",
-    pl.Float64: "double",
-    pl.Boolean: "boolean",
-    pl.Date: "date",
-    pl.Datetime: "timestamp",
-}
+_PRIMITIVES: list[tuple[PolarsDataType, str]] = [
+    (pl.String(), "string"),
+    (pl.Int64(), "long"),
+    (pl.Int32(), "integer"),
+    (pl.Int16(), "short"),
+    (pl.Int8(), "byte"),
+    (pl.Float64(), "double"),
+    (pl.Float32(), "float"),
+    (pl.Boolean(), "boolean"),
+    (pl.Binary(), "binary"),
+    (pl.Date(), "date"),
+    (pl.Datetime("us", "UTC"), "timestamp"),
+]
 
 
 def to_delta(schema: pl.Schema, comments: Mapping[str, str]) -> Schema:
-    """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta."""
+    """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta.
+
+    Raises TableError naming the column whose type Delta lacks.
+    """
     return Schema(
         [
-            Field(name, _delta_type(dtype), metadata={"comment": comments[name]} if comments.get(name) else None)
+            Field(name, _delta_type(name, dtype), metadata={"comment": comments[name]} if comments.get(name) else None)
             for name, dtype in schema.items()
         ]
     )
@@ -63,9 +71,19 @@ def _shown(dtype: DeltaType) -> str:
     return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
 
 
-def _delta_type(dtype: PolarsDataType) -> DeltaType:
-    if isinstance(dtype, pl.Struct):
-        return StructType([Field(field.name, _delta_type(field.dtype)) for field in dtype.fields])
+def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return StructType(
+            [Field(field.name, _delta_type(f"{where}.{field.name}", field.dtype)) for field in dtype.fields]
+        )
     if isinstance(dtype, pl.List):
-        return ArrayType(_delta_type(dtype.inner))
-    return PrimitiveType(next(name for kind, name in _PRIMITIVES.items() if dtype == kind))
+        return ArrayType(_delta_type(where, dtype.inner))
+    if isinstance(dtype, pl.Decimal):
+        return PrimitiveType(f"decimal({dtype.precision},{dtype.scale})")
+    for kind, name in _PRIMITIVES:
+        if dtype == kind:
+            return PrimitiveType(name)
+    raise TableError(
+        f"column {where}: Delta has no {dtype}; cast it to one of "
+        f"{', '.join(str(kind) for kind, _ in _PRIMITIVES)}, Decimal, or a List or Struct of these"
+    )

@@ -43,6 +43,16 @@ class Storage:
             bucket, _, key = uri.removeprefix("s3://").partition("/")
             _s3(tuple(sorted(self.options.items()))).put_object(Bucket=bucket, Key=key, Body=data)
 
+    def folders(self, *parts: str) -> list[str]:
+        """Return the names of the folders directly below one that is below the root; none where there is no such."""
+        if self.is_local:
+            folder = Path(self.uri(*parts))
+            return sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+        bucket, _, prefix = f"{self.uri(*parts)}/".removeprefix("s3://").partition("/")
+        pages = _s3(tuple(sorted(self.options.items()))).get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        return sorted(each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
+
     def check(self) -> None:
         """Make sure that the store lets one of two writers through. Raises SettingError if it does not."""
         if not self.is_local:

@@ -32,6 +32,9 @@ _COMMIT_RETRIES = 100
 
 _TABLES_AT_ONCE = 16
 
+#: The app transaction of every commit that replaces a table without partitions.
+_ALL = "all"
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -53,11 +56,11 @@ class ConflictError(TableError):
 
 @dataclass(frozen=True)
 class Table:
-    """A table's place and shape: partitioned by one date column."""
+    """A table's place and shape: partitioned by one date column, or not at all."""
 
     name: str  # below the root of the lake, such as events/lesson_started
     schema: pl.Schema
-    partition_column: str
+    partition_column: str | None
     storage: Storage
     comments: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
@@ -79,7 +82,18 @@ class Table:
     def snapshot_to_write(self) -> "Snapshot":
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first."""
         snapshot = self.snapshot()
-        return snapshot if snapshot.delta is not None else Snapshot(self, self._create())
+        delta = self._create() if snapshot.delta is None else snapshot.delta
+        if delta.metadata().partition_columns != self.partition_by:
+            raise TableError(
+                f"{self.uri}: the table is partitioned by {delta.metadata().partition_columns}, and what is to be "
+                f"written by {self.partition_by}. Give it another name, or delete the table and materialize it again."
+            )
+        return Snapshot(self, delta)
+
+    @property
+    def partition_by(self) -> list[str]:
+        """The columns that the table is partitioned by, as Delta wants them: one or none."""
+        return [] if self.partition_column is None else [self.partition_column]
 
     def _create(self) -> DeltaTable:
         try:
@@ -87,7 +101,7 @@ class Table:
             return DeltaTable.create(
                 self.uri,
                 to_delta(self.schema, self.comments),
-                partition_by=[self.partition_column],
+                partition_by=self.partition_by,
                 name=self.name.replace("/", "."),
                 description=self.description or None,
                 storage_options=dict(self.storage.options) or None,
@@ -116,13 +130,7 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
-        if log.is_empty():
-            return []
-        column = self.table.partition_column
-        log = log.with_columns(pl.col("partition").struct.field(column).alias("date"))
-        if dates is not None:
-            log = log.filter(pl.col("date").is_in(list(dates)))
+        log = self._log(dates)
         return [
             DataFile(
                 uri=self.table.storage.uri(self.table.name, row["path"]),
@@ -133,19 +141,33 @@ class Snapshot:
                 minimum=row.get("min") or {},
                 maximum=row.get("max") or {},
             )
-            for row in log.sort("date", "path").to_dicts()
+            for row in (log.sort("date", "path").to_dicts() if log.width else [])
         ]
 
-    def rows_by_date(self) -> dict[date, int]:
-        """Return the number of rows of each partition that has any, as the log counts them."""
-        counts: dict[date, int] = {}
-        for file in self.files():
-            counts[file.partition] = counts.get(file.partition, 0) + file.rows
-        return counts
+    def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
+        """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
+        log = self._log(dates)
+        return dict(log.group_by("date").agg(pl.col("num_records").sum()).iter_rows()) if log.width else {}
+
+    def _log(self, dates: Collection[date] | None) -> pl.DataFrame:
+        """Return a row for each file of the given partitions, with their `date`; without a column for no table."""
+        log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
+        if log.is_empty():
+            return pl.DataFrame()
+        log = log.with_columns(pl.col("partition").struct.field(self._column).alias("date"))
+        return log if dates is None else log.filter(pl.col("date").is_in(list(dates)))
 
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """Scan the given partitions (all without them)."""
-        return scan_files(self.files(dates), self.schema, self.table.partition_column, self.table.storage)
+        if self.table.partition_column is None and dates is None:
+            return pl.LazyFrame(schema=self.schema) if self.delta is None else pl.scan_delta(self.delta)
+        return scan_files(self.files(dates), self.schema, self._column, self.table.storage)
+
+    @property
+    def _column(self) -> str:
+        if self.table.partition_column is None:
+            raise TableError(f"{self.table.uri}: the table has no partitions to choose from")
+        return self.table.partition_column
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -177,8 +199,12 @@ class Snapshot:
         """
         days = [day.isoformat() for day in dates]
         marks = [Transaction(_app_id(self, day), built_from[day]) for day in dates]
-        filters = [(self.table.partition_column, "in", days)]
+        filters = [(column, "in", days) for column in self.table.partition_by]
         self._commit(list(adds), "overwrite", marks, {}, filters)
+
+    def replace_all(self, adds: Sequence[AddAction]) -> None:
+        """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `replace` does."""
+        self._commit(list(adds), "overwrite", [Transaction(_ALL, self.version + 1)], {}, None)
 
     def append(
         self,
@@ -211,7 +237,7 @@ class Snapshot:
                 actions,
                 mode,
                 schema,
-                partition_by=[self.table.partition_column],
+                partition_by=self.table.partition_by,
                 partition_filters=filters,
                 commit_properties=CommitProperties(
                     custom_metadata=dict(metadata), max_commit_retries=_COMMIT_RETRIES, app_transactions=marks
@@ -226,10 +252,11 @@ class Snapshot:
 def added_file(table: Table, add: AddAction) -> DataFile:
     """Return a file that is written but not yet committed as the log will show it."""
     statistics = json.loads(add.stats)
+    (partition,) = add.partition_values.values()
     return DataFile(
         uri=table.storage.uri(table.name, add.path),
         path=add.path,
-        partition=date.fromisoformat(str(add.partition_values[table.partition_column])),
+        partition=date.fromisoformat(str(partition)),
         rows=statistics["numRecords"],
         size=add.size,
         minimum=statistics["minValues"],

@@ -1,6 +1,6 @@
 """What an alert says about the likely cause of a failed check, asset or run, and what to do."""
 
-from event_platform.checks import conformance, conservation, rates, uniqueness
+from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 
 CAUSES = {
     conservation.NAME: "rows were deleted, or a table was written by something else. Compare the figures with "
@@ -14,6 +14,10 @@ CAUSES = {
     "catalog; the next run moves the events to their table.",
     conformance.NAME: "a producer changed what it sends. Nothing is lost: see _rescued. Extend the schema, or talk to "
     "the producer.",
+    gaps.NAME: "the delivery stream stood still, or objects came under another prefix. Look at its errors; what is "
+    "delivered late is found and loaded.",
+    volume.NAME: "a producer stopped or was doubled, a release changed when the event is sent, or the day is not "
+    "delivered yet.",
     "run": "the message says what was expected. What was committed stays; the daily sweep asks for the rest again.",
     "asset": "its table or its schema was changed by hand, or the storage failed. The other assets are up to date; "
     "mend it, and materialize this one again.",

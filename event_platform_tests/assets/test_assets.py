@@ -1,6 +1,7 @@
 """Assets in Dagster: any subset, one failure by itself, and a range that is its days."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import dagster as dg
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.definitions import build_definitions
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
 
@@ -68,7 +70,7 @@ def test_a_range_in_one_run_is_one_run_a_day(world: World) -> None:
         one, each = recorded(in_one), recorded(day_by_day)
         assert one.keys() == each.keys()
         assert {key: (one[key], each[key]) for key in one if one[key] != each[key]} == {}
-        assert len(one) == 3 * (5 + 3) + 3 * (2 + 3 + 2 + 3 * 2)
+        assert len(one) == 3 * (5 + 3) + 3 * (3 + 3 + 2 + 3 * 3)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,14 @@ def test_all_assets_share_the_partitions_and_one_backfill_policy(world: World) -
     assert len(keys) == 5 + 3
     assert len({graph.get(key).partitions_def for key in keys}) == 1
     assert {graph.get(key).backfill_policy for key in keys} == {dg.BackfillPolicy.single_run()}
+
+
+def test_a_backfill_can_be_cut_into_runs_of_so_many_days(world: World) -> None:
+    """For every asset, as the environment says."""
+    environment = replace(world.environment, days_per_run=3)
+    graph = build_definitions(environment, world.catalog).resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    assert policies == {dg.BackfillPolicy.multi_run(max_partitions_per_run=3)}
 
 
 def test_assets_are_in_groups_and_event_types_have_the_owners_of_their_schemas(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""A frame → partitions of a table of somebody's own: the whole of it, in one commit, or nothing."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from event_platform.events.errors import TableError
+from event_platform.lake.files import write_file
+from event_platform.lake.lake import Lake
+from event_platform.lake.schemas import to_delta
+
+#: The column that says which partition a row belongs to.
+DATE_COLUMN = "created_date"
+
+#: A batch of rows becomes a file for each date in it.
+_ROWS_PER_BATCH = 500_000
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What was written: rows by partition (None for a table without partitions)."""
+
+    uri: str
+    version: int
+    rows: dict[date | None, int]
+
+
+def write_frame(lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> WriteReport:
+    """Replace the partitions `dates` (without them: the whole table) of the table `name` by the rows of `frame`.
+
+    Raises TableError, before anything shows, for a column that Delta cannot hold, for one that changed its type, and
+    for rows of other dates; ConflictError where another writer was faster: read anew what the frame was made of.
+    """
+    schema = _checked_schema(name, frame, dates)
+    column = None if dates is None else DATE_COLUMN
+    table = lake.own_table(name, schema, column)
+    target = table.snapshot_to_write()
+    adds, rows = [], Counter[date | None](dict.fromkeys([None] if dates is None else dates, 0))
+    for batch in frame.collect_batches(chunk_size=_ROWS_PER_BATCH, engine="streaming"):
+        for day, part in _by_date(name, batch, dates):
+            adds.append(write_file(part, lake.storage, name, column, day))
+            rows[day] += part.height
+    if dates is None:
+        target.replace_all(adds)
+    else:
+        target.replace(list(dates), adds, dict.fromkeys(dates, target.version + 1))
+    return WriteReport(table.uri, table.snapshot().version, dict(rows))
+
+
+def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> pl.Schema:
+    schema = frame.collect_schema()
+    try:
+        to_delta(schema, {})
+    except TableError as error:
+        raise TableError(f"{name}: {error}") from error
+    if dates is not None and schema.get(DATE_COLUMN) != pl.Date:
+        found = f"it is {schema[DATE_COLUMN]}" if DATE_COLUMN in schema else f"there are {', '.join(schema.names())}"
+        raise TableError(f"{name}: expected a Date column {DATE_COLUMN}, which is the partition of each row; {found}")
+    return schema
+
+
+def _by_date(
+    name: str, batch: pl.DataFrame, dates: Collection[date] | None
+) -> Iterator[tuple[date | None, pl.DataFrame]]:
+    if dates is None:
+        yield None, batch
+        return
+    outside = batch.filter(~pl.col(DATE_COLUMN).is_in(list(dates), nulls_equal=True))
+    if outside.height:
+        days = ", ".join(str(day) for day in outside[DATE_COLUMN].unique().sort().head(5))
+        raise TableError(
+            f"{name}: {outside.height:,} rows are outside of the partitions of this run: {DATE_COLUMN} {days}"
+        )
+    for (day,), part in batch.partition_by(DATE_COLUMN, as_dict=True, maintain_order=True).items():
+        yield day, part

@@ -1,0 +1,107 @@
+"""Tables by name: whoever has the lake can read it, without a catalog at hand."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+from event_platform.events.errors import TableError
+from event_platform.lake.lake import Lake
+from event_platform.lake.storage import Storage
+from event_platform.resources import FolderLakeResource
+from event_platform.resources_s3 import S3LakeResource
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+
+@pytest.fixture
+def lake(world: World) -> FolderLakeResource:
+    """Two days of events."""
+    for day in (MONDAY, TUESDAY):
+        world.deliver(day, "a", event(f"{day}", day, "lesson:started", user="usr_1"))
+    world.build(MONDAY, TUESDAY)
+    return FolderLakeResource(folder=str(world.root / "lake"))
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("events/lesson_started", "user"), ("deduplicated_events", "body"), ("raw_events", "corruption_reason")],
+)
+def test_any_table_is_read_by_the_name_of_its_asset(lake: FolderLakeResource, name: str, column: str) -> None:
+    """All of it, or some partitions, with the columns that its log says it has."""
+    assert lake.scan(name).collect().height == 2
+    read = lake.scan(name, ["2025-06-03"]).collect()
+    assert read.height == 1
+    assert column in read.columns
+    assert lake.scan(name, [], [column]).collect().rows() == []
+    assert lake.scan(name, columns=[column]).collect_schema().names() == [column]
+
+
+def test_reading_some_partitions_opens_no_file_of_the_others(lake: FolderLakeResource) -> None:
+    """They may as well be gone; nothing at all is opened before the frame is collected."""
+    (other,) = lake.open().table("events/lesson_started").snapshot().files([TUESDAY])
+    Path(other.uri).unlink()
+    everything = lake.scan("events/lesson_started")
+    assert lake.scan("events/lesson_started", ["2025-06-02"]).collect()["created_date"].to_list() == [MONDAY]
+    with pytest.raises(FileNotFoundError):
+        everything.collect()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("events/lesson_startd", "events/lesson_startd: no such table; did you mean events/lesson_started"),
+        ("lesson_started", "lesson_started: no such table; did you mean events/lesson_started"),
+        ("raw_event", "no such table; did you mean raw_events"),
+        ("xyz", "xyz: no such table$"),
+    ],
+)
+def test_an_unknown_table_is_named_with_those_that_come_near(lake: FolderLakeResource, name: str, message: str) -> None:
+    """So that a slip is mended at once."""
+    with pytest.raises(TableError, match=message):
+        lake.scan(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["", ".", "..", "../lake/raw_events", "events/../raw_events", "/etc", "events//x", "events/"],
+        *["s3://bucket/x", "raw_events/_delta_log", "raw_events/arrival_date=2025-06-02", "raw_events\n", "ra\0w"],
+    ],
+)
+def test_a_name_never_leads_out_of_the_lake(lake: FolderLakeResource, name: str) -> None:
+    """Nor into a table's own folders; it is refused before anything is opened."""
+    with pytest.raises(TableError, match="is no name of a table; expected an asset key"):
+        lake.scan(name)
+
+
+@pytest.mark.parametrize(("partitions", "key"), [(["monday"], "monday"), ("2025-06-02", "2"), (["2025-06"], "2025-06")])
+def test_a_partition_that_is_no_date_is_told(lake: FolderLakeResource, partitions: list[str], key: str) -> None:
+    """Also one key where a list of them is meant."""
+    with pytest.raises(TableError, match=f"Invalid isoformat string: '{key}': expected partition keys"):
+        lake.scan("raw_events", partitions)
+
+
+def test_a_table_that_is_partitioned_by_something_else_is_told(tmp_path: Path) -> None:
+    """It is somebody else's; what the lake cannot prune it does not read in silence."""
+    write_deltalake(f"{tmp_path}/other", pl.DataFrame({"a": [1], "b": ["x"]}), partition_by=["b"])
+    write_deltalake(f"{tmp_path}/whole", pl.DataFrame({"a": [1]}))
+    lake = Lake(Storage(str(tmp_path)))
+    with pytest.raises(TableError, match="other: partitioned by b; expected one column of dates, or none"):
+        lake.scan("other")
+    assert lake.scan("whole").collect().rows() == [(1,)]
+    with pytest.raises(TableError, match="whole: the table has no partitions to choose from"):
+        lake.scan("whole", [MONDAY])
+
+
+def test_tables_are_listed_and_read_by_name_on_s3(bucket: str) -> None:
+    """As in a folder."""
+    resource = S3LakeResource(uri=f"s3://{bucket}/lake")
+    storage = resource.open().storage
+    for name in ("events/a", "mart"):
+        options = dict(storage.options)
+        write_deltalake(storage.uri(name), pl.DataFrame({"n": [1]}), storage_options=options)
+    assert resource.open().names() == ["events/a", "mart"]
+    assert resource.scan("events/a").collect().rows() == [(1,)]
+    with pytest.raises(TableError, match="no such table; did you mean mart"):
+        resource.scan("marts")
