@@ -31,7 +31,7 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_raw_events(catalog.envelope, partitions, policy),
             build_deduplicated_events(partitions, policy),
             build_typed_events(catalog, partitions, policy),
-            *build_daily_active_learners(catalog, partitions),
+            *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions),
         sensors=[

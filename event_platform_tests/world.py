@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import dagster as dg
 import polars as pl
 import yaml
 
+from event_platform.assets.reporting import listening
 from event_platform.definitions import build_definitions
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import Catalog, load_catalog
@@ -205,21 +207,24 @@ class World:
         selection: dg.AssetSelection | None = None,
         instance: dg.DagsterInstance | None = None,
         raise_on_error: bool = True,
+        watched: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets and run their checks in one Dagster run over a range of days."""
         definitions = self.definitions()
-        return dg.materialize(
-            [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
-            selection=selection or dg.AssetSelection.all(),
-            resources=dict(definitions.resources or {}),
-            instance=instance or dg.DagsterInstance.ephemeral(),
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": (last or first).isoformat(),
-            },
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=raise_on_error,
-        )
+        # As at a terminal, unless told otherwise: no step is tried again, and a failure is seen at once.
+        with listening(_ignore) if watched else nullcontext():
+            return dg.materialize(
+                [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
+                selection=selection or dg.AssetSelection.all(),
+                resources=dict(definitions.resources or {}),
+                instance=instance or dg.DagsterInstance.ephemeral(),
+                tags={
+                    "dagster/asset_partition_range_start": first.isoformat(),
+                    "dagster/asset_partition_range_end": (last or first).isoformat(),
+                },
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=raise_on_error,
+            )
 
 
 def rows(table: Table, *order: str) -> pl.DataFrame:

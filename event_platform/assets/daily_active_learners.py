@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from event_platform.events.catalog import Catalog
-from event_platform.partitions import FOLLOW_LATE_DATA, ONE_RUN
+from event_platform.partitions import FOLLOW_LATE_DATA
 
 _COLUMNS = {"columns": ["created_date", "user_id"]}
 _LESSONS = {
@@ -16,7 +16,7 @@ _LESSONS = {
 
 
 def build_daily_active_learners(
-    catalog: Catalog, partitions: dg.DailyPartitionsDefinition
+    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> list[dg.AssetsDefinition]:
     """Return the asset, where the catalog has the event types that it counts, with a text `user_id`; else nothing."""
     schemas = [catalog.by_key[key].schema if key in catalog.by_key else pl.Schema() for key in _LESSONS]
@@ -24,14 +24,14 @@ def build_daily_active_learners(
         return []
     # Dagster calls the backfill policy of an asset beta: its minor version is pinned, and tests depend on it.
     with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
-        return [_daily_active_learners(partitions)]
+        return [_daily_active_learners(partitions, policy)]
 
 
-def _daily_active_learners(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def _daily_active_learners(partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy) -> dg.AssetsDefinition:
     @dg.asset(
         ins=_LESSONS,
         partitions_def=partitions,
-        backfill_policy=ONE_RUN,
+        backfill_policy=policy,
         automation_condition=FOLLOW_LATE_DATA,
         pool="daily_active_learners",
         group_name="marts",

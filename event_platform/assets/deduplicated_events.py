@@ -7,6 +7,7 @@ import dagster as dg
 
 from event_platform.assets.raw_events import RAW_EVENTS
 from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.retrying import retrying
 from event_platform.events.event import DuplicateKind
 from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource, RulesResource
@@ -46,13 +47,14 @@ def build_deduplicated_events(
     def deduplicated_events(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, rules: RulesResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        reports = deduplicate(
-            lake.open(),
-            dates_of(context),
-            rules.deduplication_window_days,
-            compute.executor,
-            progress_of(context),
-        )
+        with retrying(context):
+            reports = deduplicate(
+                lake.open(),
+                dates_of(context),
+                rules.deduplication_window_days,
+                compute.executor,
+                progress_of(context),
+            )
         yield report(context, DEDUPLICATED_EVENTS, {day: {ROWS: each.unique} for day, each in reports.items()})
         duplicates = {
             day: {ROWS: each.kinds.total(), **{kind.value: each.kinds[kind] for kind in DuplicateKind}}

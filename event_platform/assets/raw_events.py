@@ -1,11 +1,13 @@
 """raw_events and corrupt_events: what landed, by arrival date."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.retrying import retrying
 from event_platform.events.envelope import Envelope
 from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
@@ -15,6 +17,9 @@ from event_platform.tasks.raw import Loading
 
 RAW_EVENTS = dg.AssetKey("raw_events")
 CORRUPT_EVENTS = dg.AssetKey("corrupt_events")
+
+#: Firehose delivers every few minutes, and what lands is loaded within one.
+_FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=6))
 
 
 def build_raw_events(
@@ -32,6 +37,7 @@ def build_raw_events(
         specs=[
             dg.AssetSpec(
                 RAW_EVENTS,
+                freshness_policy=_FRESH,
                 kinds={"deltalake", "polars"},
                 description="Every record that landed, once, with its fate. Its own ledger: objects in it are not read "
                 "again. Partitioned by the day of arrival.",
@@ -51,10 +57,13 @@ def build_raw_events(
         compute: ComputeResource,
         rules: RulesResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        dates, tables = dates_of(context), lake.open()
-        loading = Loading(landing.open(), envelope, first_date, tables.storage)
-        loaded = load(tables, loading, dates, rules.deduplication_window_days, compute.executor, progress_of(context))
-        rows = tables.raw_events.snapshot().rows_by_date()
+        dates, window = dates_of(context), rules.deduplication_window_days
+        with retrying(context):
+            tables = lake.open()
+            loading = Loading(landing.open(), envelope, first_date, tables.storage)
+            loaded = load(tables, loading, dates, window, compute.executor, progress_of(context))
+            reasons = set_aside(tables, dates)
+            rows = tables.raw_events.snapshot().rows_by_date()
         figures = {
             day: {
                 ROWS: rows.get(day, 0),
@@ -68,7 +77,6 @@ def build_raw_events(
             for day, each in loaded.items()
         }
         yield report(context, RAW_EVENTS, figures)
-        reasons = set_aside(tables, dates)
         yield report(
             context,
             CORRUPT_EVENTS,

@@ -37,6 +37,11 @@ def listening(listener: Progress) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
+def is_watched() -> bool:
+    """Say whether somebody follows the runs in this process."""
+    return _LISTENER.get() is not None
+
+
 def progress_of(context: dg.AssetExecutionContext) -> Progress:
     """Return whom a step tells how far it is: a listener, or the run's log, every few seconds at most."""
     last = time.monotonic()

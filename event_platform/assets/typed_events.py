@@ -1,18 +1,24 @@
 """events/<name>: one asset and one typed Delta table for each catalogued event type; and what has no type."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.retrying import retrying, try_again_later
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.errors import StorageError
 from event_platform.partitions import dates_of
 from event_platform.resources import ComputeResource, LakeResource
 from event_platform.steps.typed import UNREGISTERED, type_all
 
 UNREGISTERED_EVENTS = dg.AssetKey("unregistered_events")
+
+#: Every event table is materialized when anything arrives for its day, also those of rare types.
+_FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=12))
 
 
 def event_key(event_type: EventType) -> dg.AssetKey:
@@ -42,9 +48,13 @@ def build_typed_events(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
-        reports = type_all(
-            lake.open(), catalog, list(selected.values()), dates_of(context), compute.executor, progress_of(context)
-        )
+        with retrying(context):
+            reports = type_all(
+                lake.open(), catalog, list(selected.values()), dates_of(context), compute.executor, progress_of(context)
+            )
+        for each in reports.values():
+            if each.may_pass:
+                try_again_later(context, StorageError(each.error))
         for key, name in selected.items():
             each = reports[name]
             if each.error is None:
@@ -69,6 +79,7 @@ def _spec(event_type: EventType) -> dg.AssetSpec:
         event_key(event_type),
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
+        freshness_policy=_FRESH,
         group_name="events",
         kinds={"deltalake", "polars"},
         owners=[event_type.owner] if event_type.owner else None,

@@ -9,12 +9,20 @@ class CatalogError(EventPlatformError):
     """The catalog cannot be used. One line for each fault, each naming file and key."""
 
 
-class LandingError(EventPlatformError):
-    """A landed object could not be listed or read, for a reason that its content does not explain."""
+class StorageError(EventPlatformError):
+    """Landing or the lake did not answer as expected, for a reason that its content does not explain. May pass."""
+
+
+class LandingError(StorageError):
+    """A landed object could not be listed or read."""
 
 
 class TableError(EventPlatformError):
     """A table of the lake cannot take what is to be written."""
+
+
+class TableStorageError(TableError, StorageError):
+    """A table of the lake could not be opened, created or committed to."""
 
 
 class SettingError(EventPlatformError):

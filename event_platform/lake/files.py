@@ -34,6 +34,7 @@ class DataFile:
     size: int  # bytes
     minimum: Mapping[str, Any]
     maximum: Mapping[str, Any]
+    nulls: Mapping[str, int]  # by column; those without statistics are missing
 
 
 def write_file(

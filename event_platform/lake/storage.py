@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.events.errors import SettingError
+from event_platform.events.errors import SettingError, StorageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,13 +35,16 @@ class Storage:
         return "/".join([self.root.rstrip("/"), *parts])
 
     def write(self, uri: str, data: bytes) -> None:
-        """Store `data` whole at `uri`, which is below the root."""
-        if self.is_local:
-            Path(uri).parent.mkdir(parents=True, exist_ok=True)
-            Path(uri).write_bytes(data)
-        else:
-            bucket, _, key = uri.removeprefix("s3://").partition("/")
-            _s3(tuple(sorted(self.options.items()))).put_object(Bucket=bucket, Key=key, Body=data)
+        """Store `data` whole at `uri`, which is below the root. Raises StorageError naming it where that fails."""
+        try:
+            if self.is_local:
+                Path(uri).parent.mkdir(parents=True, exist_ok=True)
+                Path(uri).write_bytes(data)
+            else:
+                bucket, _, key = uri.removeprefix("s3://").partition("/")
+                _s3(tuple(sorted(self.options.items()))).put_object(Bucket=bucket, Key=key, Body=data)
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise StorageError(f"{uri}: cannot be written: {error}; nothing of it was committed") from error
 
     def folders(self, *parts: str) -> list[str]:
         """Return the names of the folders directly below one that is below the root; none where there is no such."""

@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.events.errors import TableError
+from event_platform.events.errors import TableError, TableStorageError
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.storage import Storage
@@ -77,7 +77,7 @@ class Table:
         except TableNotFoundError:
             return Snapshot(self, None)
         except (DeltaError, OSError) as error:
-            raise TableError(f"{self.uri}: the table cannot be opened: {_told(error)}") from error
+            raise TableStorageError(f"{self.uri}: the table cannot be opened: {_told(error)}") from error
 
     def snapshot_to_write(self) -> "Snapshot":
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first."""
@@ -110,7 +110,7 @@ class Table:
             try:
                 return self._open()  # somebody else was first
             except (DeltaError, OSError):
-                raise TableError(f"{self.uri}: the table cannot be created: {_told(error)}") from error
+                raise TableStorageError(f"{self.uri}: the table cannot be created: {_told(error)}") from error
 
     def _open(self) -> DeltaTable:
         return DeltaTable(self.uri, storage_options=dict(self.storage.options) or None)
@@ -140,6 +140,7 @@ class Snapshot:
                 size=row["size_bytes"],
                 minimum=row.get("min") or {},
                 maximum=row.get("max") or {},
+                nulls=row.get("null_count") or {},
             )
             for row in (log.sort("date", "path").to_dicts() if log.width else [])
         ]
@@ -246,7 +247,7 @@ class Snapshot:
         except CommitFailedError as error:
             raise ConflictError(f"{self.table.uri}: {_told(error)}") from error
         except (DeltaError, OSError) as error:
-            raise TableError(f"{self.table.uri}: the commit failed: {_told(error)}") from error
+            raise TableStorageError(f"{self.table.uri}: the commit failed: {_told(error)}") from error
 
 
 def added_file(table: Table, add: AddAction) -> DataFile:
@@ -261,6 +262,7 @@ def added_file(table: Table, add: AddAction) -> DataFile:
         size=add.size,
         minimum=statistics["minValues"],
         maximum=statistics["maxValues"],
+        nulls=statistics["nullCount"],
     )
 
 

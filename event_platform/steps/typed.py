@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import EventPlatformError
+from event_platform.events.errors import EventPlatformError, StorageError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
@@ -23,6 +23,7 @@ class TypedReport:
     rows: dict[date, int]
     rescued: dict[date, int]
     error: str | None = None
+    may_pass: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
 
@@ -80,7 +81,7 @@ def _open(table: Table, report: TypedReport) -> Snapshot | None:
     try:
         return table.snapshot_to_write()
     except EventPlatformError as error:
-        report.error = str(error)
+        _fail(report, error)
         return None
 
 
@@ -112,6 +113,7 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.rows[result.created_date] += result.rows
     report.rescued[result.created_date] += result.rescued
     report.error = report.error or result.error
+    report.may_pass = report.may_pass or result.may_pass
 
 
 def _commit(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
@@ -120,4 +122,8 @@ def _commit(target: Snapshot, report: TypedReport, dates: Sequence[date], marks:
     except ConflictError:
         report.conflict = True
     except EventPlatformError as error:
-        report.error = str(error)
+        _fail(report, error)
+
+
+def _fail(report: TypedReport, error: EventPlatformError) -> None:
+    report.error, report.may_pass = str(error), isinstance(error, StorageError)

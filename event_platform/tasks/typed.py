@@ -10,6 +10,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import EventType
 from event_platform.events.envelope import Envelope
+from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.files import DataFile, scan_files, write_file
@@ -41,6 +42,7 @@ class Typed:
     rows: int = 0
     rescued: int = 0
     error: str | None = None
+    may_pass: bool = False  # the error is the storage's
 
 
 def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
@@ -112,6 +114,7 @@ def _write_type(storage: Storage, events: pl.DataFrame, event_type: EventType, e
         result.rescued = frame.height - frame["_rescued"].null_count()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
         result.error = "".join(traceback.format_exception_only(error)).strip()
+        result.may_pass = isinstance(error, StorageError)
     return result
 
 

@@ -2,11 +2,13 @@
 
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.definitions import build_definitions
@@ -201,3 +203,16 @@ def test_a_partition_without_anything_is_materialized_all_the_same(world: World,
     (only,) = [each for each in result.get_asset_materialization_events() if each.asset_key == dg.AssetKey(asset)]
     assert only.partition == MONDAY.isoformat()
     assert only.materialization.metadata["dagster/partition_row_count"].value == 0
+
+
+def test_raw_events_and_every_event_table_have_to_be_fresh(world: World) -> None:
+    """A warning comes before the failure; what has no rows on good days has no policy."""
+    graph = world.definitions().resolve_asset_graph()
+    policies = {key: graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
+    windows = {
+        key.to_user_string(): (policy.warn_window.to_timedelta(), policy.fail_window.to_timedelta())
+        for key, policy in policies.items()
+        if isinstance(policy, TimeWindowFreshnessPolicy) and policy.warn_window
+    }
+    hours = {"raw_events": (2, 6), **{f"events/{key}": (3, 12) for key in world.catalog.by_key}}
+    assert windows == {key: (timedelta(hours=warn), timedelta(hours=fail)) for key, (warn, fail) in hours.items()}

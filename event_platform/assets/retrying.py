@@ -1,0 +1,28 @@
+"""Steps that are tried again: where the storage fails, which may pass, never for what data or settings are at fault."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from event_platform.assets.reporting import is_watched
+from event_platform.events.errors import StorageError
+
+#: Seconds between tries. The clients of S3 have tried some times more by then, within seconds.
+_PAUSES = (10, 20, 40)
+
+
+@contextmanager
+def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Try the step again where the storage fails within. Whatever was committed before is found and not done again."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        try_again_later(context, error)
+        raise
+
+
+def try_again_later(context: dg.AssetExecutionContext, error: Exception) -> None:
+    """Ask for another try while there are some left, unless somebody waits for the error at a terminal."""
+    if context.retry_number < len(_PAUSES) and not is_watched():
+        raise dg.RetryRequested(len(_PAUSES), _PAUSES[context.retry_number]) from error
