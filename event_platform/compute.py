@@ -12,7 +12,12 @@ from multiprocessing.process import BaseProcess
 
 #: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
 #: polars query must not be forked.
-_PRELOAD = ["event_platform.tasks.raw", "event_platform.tasks.deduplicated", "event_platform.tasks.typed"]
+_PRELOAD = [
+    "event_platform.tasks.raw",
+    "event_platform.tasks.deduplicated",
+    "event_platform.tasks.typed",
+    "event_platform.tasks.quality",
+]
 
 
 @contextmanager

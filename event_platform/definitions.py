@@ -8,6 +8,7 @@ from event_platform.assets.deduplicated_events import (
     DUPLICATE_EVENTS,
     build_deduplicated_events,
 )
+from event_platform.assets.quality_report import QUALITY_REPORT, build_quality_report
 from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
 from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
 from event_platform.checks.build import build_checks
@@ -25,12 +26,14 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy = backfill_policy(environment.days_per_run)
     raw = [RAW_EVENTS, CORRUPT_EVENTS]
-    downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *map(event_key, catalog.event_types)]
+    types = list(map(event_key, catalog.event_types))
+    downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *types, QUALITY_REPORT]
     return dg.Definitions(
         assets=[
             build_raw_events(catalog.envelope, partitions, policy),
             build_deduplicated_events(partitions, policy),
             build_typed_events(catalog, partitions, policy),
+            build_quality_report(catalog, partitions, policy),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions),
@@ -38,7 +41,7 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_landing_sensor(raw, first_date),
             build_touched_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
-            build_alerts_sensor(environment, catalog, [RAW_EVENTS, *map(event_key, catalog.event_types)]),
+            build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),
         ],
         schedules=[build_sweep(raw, downstream, catalog, first_date)],
         resources=build_resources(environment),

@@ -14,6 +14,7 @@ def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> 
         lake.deduplicated_events,
         lake.duplicate_events,
         lake.unregistered_events,
+        lake.quality_report,
         *map(lake.event_table, catalog.event_types),
     ]
     return {table.name: _rows(table.snapshot().scan().collect(), without) for table in tables}

@@ -20,7 +20,7 @@ print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
 """
 KEYS = (
     "corrupt_events deduplicated_events duplicate_events events/account_created events/lesson_started "
-    "events/payment_order_completed raw_events unregistered_events"
+    "events/payment_order_completed quality_report raw_events unregistered_events"
 )
 
 

@@ -1,22 +1,19 @@
 """How well the events of a type keep to their schema: rescued values, unknown fields, broken rules."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import msgspec
 import polars as pl
 
 from event_platform.checks.verdict import Verdict
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, walk
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.rescue import WHOLE_RECORD
+from event_platform.events.rescue import WHOLE_RECORD, count_fields
 
 NAME = "schema_conformance"
 
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SEPARATOR = ": "
 _REQUIRED = "required"
 
@@ -30,7 +27,7 @@ def figures(event_type: EventType) -> dict[str, pl.Expr]:
 def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
     """Judge one row of `figures`, as a dict."""
     known = {column.field: column.name for column in event_type.columns}
-    fields = Counter(field for text in row[RESCUED_COLUMN] for field in _FIELDS.decode(text))
+    fields = count_fields(row[RESCUED_COLUMN])
     twice = fields.pop(WHOLE_RECORD, 0)
     rescued = {field: count for field, count in sorted(fields.items()) if field in known}
     unknown = {field: count for field, count in sorted(fields.items()) if field not in known}

@@ -173,8 +173,8 @@ def check(folder: Path | None) -> None:
 def query(sql: str, form: str | None) -> None:
     r"""Run SQL (polars' dialect) over the tables of the lake.
 
-    Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events and
-    events.<key>, such as events.lesson_started.
+    Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events,
+    quality_report and events.<key>, such as events.lesson_started.
 
     \b
     Examples:

@@ -39,6 +39,7 @@ def _tables(environment: Environment) -> dict[str, Table]:
         lake.deduplicated_events,
         lake.duplicate_events,
         lake.unregistered_events,
+        lake.quality_report,
     ]
     typed = [lake.event_table(event_type) for event_type in load_catalog(environment.catalog).event_types]
     return {table.name.replace("/", "."): table for table in [*shared, *typed]}

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -50,6 +52,11 @@ def rescue(body: str, columns: tuple[Column, ...], consumed: frozenset[str]) -> 
         rescued[WHOLE_RECORD] = body
     text = msgspec.json.encode(rescued).decode() if rescued else None
     return (*values.values(), text)
+
+
+def count_fields(rescued: Iterable[str]) -> Counter[str]:
+    """Return how many of the `_rescued` texts hold each field; WHOLE_RECORD is one of them."""
+    return Counter(field for text in rescued for field in _FIELDS.decode(text))
 
 
 def _fit_fields(

@@ -25,7 +25,9 @@ _PLATFORM = {
     "deduplicated_events",
     "duplicate_events",
     "unregistered_events",
+    "quality_report",
     "events",
+    "reports",
 }
 
 _COMMENTS = {
@@ -47,6 +49,9 @@ _COMMENTS = {
     "survivor_arrival_date": "arrival_date of the record that arrived first",
     "survivor_source_object": "source_object of the record that arrived first",
     "survivor_source_offset": "source_offset of the record that arrived first",
+    "figure": "What was counted, such as events, duplicates, corrupt or unknown_field",
+    "label": "What of it: an hour, a kind, a reason, a field; null for the whole of it, or for the rest",
+    "value": "How many",
     "_rescued": "JSON object of what found no place in a typed column, by field",
 }
 
@@ -59,6 +64,9 @@ RAW_SCHEMA = pl.Schema({**SOURCE_COLUMNS, **_OBJECT_COLUMNS, "body": pl.String, 
 CORRUPT_SCHEMA = pl.Schema({**_RECORD, **_REASON})
 DEDUPLICATED_SCHEMA = pl.Schema(_RECORD)
 DUPLICATE_SCHEMA = pl.Schema({**_RECORD, "kind": pl.String, **_SURVIVOR_COLUMNS})
+QUALITY_SCHEMA = pl.Schema(
+    {"created_date": pl.Date, "figure": pl.String, "event_name": pl.String, "label": pl.String, "value": pl.Int64}
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,11 @@ class Lake:
     def unregistered_events(self) -> Table:
         """Events whose name the catalog lacks."""
         return self._table("unregistered_events", DEDUPLICATED_SCHEMA, "created_date")
+
+    @property
+    def quality_report(self) -> Table:
+        """Figures about the quality of each created_date."""
+        return self._table("quality_report", QUALITY_SCHEMA, "created_date")
 
     def event_table(self, event_type: EventType) -> Table:
         """Return the typed events of one type. Its folder is the key: it comes from the catalog, never from data."""

@@ -13,12 +13,12 @@ from event_platform.lake.tables import Snapshot, Table, each_at_once
 
 
 def due_created_dates(lake: Lake, catalog: Catalog) -> list[date]:
-    """Return the created_dates whose deduplicated events or event tables are older than raw_events, in order."""
+    """Return the created_dates of which anything downstream is older than raw_events, in order."""
     changed = _last_change(lake.raw_events.snapshot(), "created_dates")
     deduplicated = lake.deduplicated_events.snapshot()
     built = {day: deduplicated.built_from(day) for day in changed}
     due = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
-    downstream = [lake.unregistered_events, *map(lake.event_table, catalog.event_types)]
+    downstream = [lake.unregistered_events, lake.quality_report, *map(lake.event_table, catalog.event_types)]
     for snapshot in each_at_once(_snapshot, downstream):
         due.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
     return sorted(due)

@@ -30,8 +30,10 @@ def test_the_created_dates_of_new_records_are_due_until_they_are_built(world: Wo
     assert due(world) == [MONDAY, WEDNESDAY]
     world.deduplicate(MONDAY, WEDNESDAY)
     world.type(MONDAY)
+    world.report(MONDAY)
     assert due(world) == [WEDNESDAY]
     world.type(WEDNESDAY)
+    world.report(WEDNESDAY)
     assert due(world) == []
 
 
@@ -62,6 +64,7 @@ def test_a_day_is_due_until_every_event_table_has_it(world: World, key: str) -> 
     world.load(MONDAY)
     world.deduplicate(MONDAY)
     world.type(MONDAY, keys=[each for each in [*world.catalog.by_key, UNREGISTERED] if each != key])
+    world.report(MONDAY)
     assert due(world) == [MONDAY]
     world.type(MONDAY, keys=[key])
     assert due(world) == []

@@ -1,0 +1,111 @@
+"""quality_report: what there is to know of each created_date, as figures, and as a page to look at."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
+from event_platform.assets.raw_events import CORRUPT_EVENTS
+from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.retrying import retrying
+from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
+from event_platform.events.catalog import Catalog
+from event_platform.partitions import dates_of
+from event_platform.report.page import DRIFT, LATENESS, totals
+from event_platform.report.text import shown
+from event_platform.resources import ComputeResource, LakeResource
+from event_platform.steps.quality import report_quality
+from event_platform.tasks.quality import Reported
+
+QUALITY_REPORT = dg.AssetKey("quality_report")
+
+_LONGEST_TABLE = 20
+_TEXT_LENGTH = 80
+
+
+def build_quality_report(
+    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
+    """Return the asset that counts each day and draws a page of it."""
+
+    @dg.multi_asset(
+        name="quality_report",
+        pool="quality_report",
+        group_name="quality",
+        partitions_def=partitions,
+        backfill_policy=policy,
+        specs=[
+            dg.AssetSpec(
+                QUALITY_REPORT,
+                deps=[
+                    DEDUPLICATED_EVENTS,
+                    DUPLICATE_EVENTS,
+                    CORRUPT_EVENTS,
+                    UNREGISTERED_EVENTS,
+                    *map(event_key, catalog.event_types),
+                ],
+                kinds={"deltalake", "html"},
+                description="Figures of each created_date, one a row: events by hour and type, lateness, duplicates by "
+                "kind, corrupt records by reason (those that arrived on that day), schema drift by field, "
+                "unregistered names. And a page of them for each day, below reports/quality.",
+            )
+        ],
+    )
+    def quality_report(
+        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
+    ) -> dg.MaterializeResult[Any]:
+        with retrying(context):
+            reported = report_quality(lake.open(), catalog, dates_of(context), compute.executor, progress_of(context))
+        return report(context, QUALITY_REPORT, {day: _metadata(each) for day, each in reported.items()})
+
+    return quality_report
+
+
+def _metadata(reported: Reported) -> dict[str, Any]:
+    found = totals(reported.figures)
+    plot = base64.b64encode(reported.plot).decode()
+    return {
+        ROWS: reported.figures.height,
+        "report": dg.MetadataValue.path(reported.page),
+        "events_by_hour": dg.MetadataValue.md(f"![Events by hour](data:image/svg+xml;base64,{plot})"),
+        **{name: found[name] for name in ("events", "late", "duplicates", "corrupt", "unregistered")},
+        "late_share": found["late"] / found["events"] if found["events"] else 0.0,
+        "drifted_values": sum(found[name] for name in DRIFT),
+        **_tables(reported),
+    }
+
+
+def _tables(reported: Reported) -> dict[str, dg.TableMetadataValue]:
+    """Return the figures that are lists; those that are empty have no schema, and are left out."""
+    figures = reported.figures.rows_by_key("figure", named=True)
+    order = {name: place for place, name in enumerate(LATENESS)}
+    tables = {
+        "lateness": [
+            {"arrived": row["label"], "events": row["value"]}
+            for row in sorted(figures.get("lateness", []), key=lambda row: order[row["label"]])
+        ],
+        "corrupt_by_reason": [
+            {"reason": row["label"], "records": row["value"]} for row in _largest(figures.get("corrupt", []))
+        ],
+        "schema_drift": [
+            {
+                "event": row["event_name"],
+                "field": shown(row["label"] or "", _TEXT_LENGTH),
+                "why": DRIFT[figure],
+                "events": row["value"],
+            }
+            for figure in DRIFT
+            for row in _largest(figures.get(figure, []))
+        ],
+    }
+    return {
+        name: dg.MetadataValue.table([dg.TableRecord(record) for record in records])
+        for name, records in tables.items()
+        if records
+    }
+
+
+def _largest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: -row["value"])[:_LONGEST_TABLE]

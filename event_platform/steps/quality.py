@@ -1,0 +1,74 @@
+"""deduplicated_events and what came of it → quality_report and its pages, partition by partition of created_date."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import date
+
+from event_platform.events.catalog import Catalog
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.files import DataFile
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Table, each_at_once
+from event_platform.steps.running import Progress, run_tasks, until_no_conflict
+from event_platform.tasks.quality import Reported, Sources, report_day
+
+_ByDate = Mapping[date, tuple[DataFile, ...]]
+
+
+def report_quality(
+    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
+) -> dict[date, Reported]:
+    """Count the created_dates given as they are now, and write a page for each. Returns what was found."""
+    return until_no_conflict(lambda: _report_quality(lake, catalog, dates, executor, progress))
+
+
+def _report_quality(
+    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
+) -> dict[date, Reported]:
+    # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
+    # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
+    target = lake.quality_report.snapshot_to_write()
+    source = lake.deduplicated_events.snapshot()
+    sources = _sources(lake, catalog, _by_date(source.files(dates)), dates)
+    fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
+    tasks = [(lake.storage, day, fields) for day in sources]
+    reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
+    marks = {day: -1 if (mark := source.built_from(day)) is None else mark for day in dates}
+    target.replace(dates, [each.add for each in reported if each.add is not None], marks)
+    return {each.created_date: each for each in reported}
+
+
+def _sources(lake: Lake, catalog: Catalog, deduplicated: _ByDate, dates: Sequence[date]) -> list[Sources]:
+    tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
+    tables += map(lake.event_table, catalog.event_types)
+    found = each_at_once(lambda table: _files(table, dates), tables)
+    duplicates, corrupt, unregistered, *typed = found
+    names = [event_type.name for event_type in catalog.event_types]
+    return [
+        Sources(
+            created_date=day,
+            deduplicated=deduplicated.get(day, ()),
+            duplicates=duplicates.get(day, ()),
+            corrupt=corrupt.get(day, ()),
+            unregistered=unregistered.get(day, ()),
+            rescued={
+                name: rescued
+                for name, files in zip(names, typed, strict=True)
+                if (rescued := tuple(filter(_has_rescued, files.get(day, ()))))
+            },
+        )
+        for day in dates
+    ]
+
+
+def _files(table: Table, dates: Sequence[date]) -> _ByDate:
+    return _by_date(table.snapshot().files(dates))
+
+
+def _by_date(files: Sequence[DataFile]) -> _ByDate:
+    return {day: tuple(file for file in files if file.partition == day) for day in {file.partition for file in files}}
+
+
+def _has_rescued(file: DataFile) -> bool:
+    """Say whether a file may hold `_rescued` texts: most do not, and need not be read."""
+    return file.nulls.get(RESCUED_COLUMN) != file.rows
