@@ -140,10 +140,16 @@ def test_data_names_no_path(world: World, path: str) -> None:
         "deduplicated_events",
         "duplicate_events",
         "unregistered_events",
+        "quality_report",
         "events",
+        "reports",
     }
     assert {each.name for each in lake.iterdir()} == tables
     assert {each.name for each in (lake / "events").iterdir()} == set(world.catalog.by_key)
+    assert [each.relative_to(lake).as_posix() for each in (lake / "reports").rglob("*")] == [
+        "reports/quality",
+        "reports/quality/2025-06-02.html",
+    ]
 
 
 RECORD = ndjson(*(event(f"u{number}", plan="x" * number) for number in range(500)))

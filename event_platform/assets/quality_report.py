@@ -65,16 +65,21 @@ def build_quality_report(
 
 def _metadata(reported: Reported) -> dict[str, Any]:
     found = totals(reported.figures)
-    plot = base64.b64encode(reported.plot).decode()
     return {
         ROWS: reported.figures.height,
-        "report": dg.MetadataValue.path(reported.page),
-        "events_by_hour": dg.MetadataValue.md(f"![Events by hour](data:image/svg+xml;base64,{plot})"),
+        "report": dg.MetadataValue.path(reported.address),
+        "events_by_hour": _picture("Events by hour", reported.thumbnail),
+        "events_by_hour_and_type": _picture("Events by hour and type", reported.plot),
         **{name: found[name] for name in ("events", "late", "duplicates", "corrupt", "unregistered")},
         "late_share": found["late"] / found["events"] if found["events"] else 0.0,
         "drifted_values": sum(found[name] for name in DRIFT),
         **_tables(reported),
     }
+
+
+def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
+    """Return a picture that cannot be anything else: in base64 there is no markup, whatever is drawn."""
+    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg).decode()})")
 
 
 def _tables(reported: Reported) -> dict[str, dg.TableMetadataValue]:

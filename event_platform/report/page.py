@@ -56,7 +56,8 @@ class Page:
     """What there is to see of one day."""
 
     html: bytes
-    plot: bytes  # the events of each hour, as SVG
+    plot: bytes  # the events of each hour by the first part of their name, as SVG
+    thumbnail: bytes  # the events of each hour, as SVG of no more than 700 bytes
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,14 @@ def draw(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> Page:
     return Page(
         html=templates.get_template("quality.html.jinja").render(model).encode(),
         plot=templates.get_template("hours.svg.jinja").render(model).encode(),
+        thumbnail=templates.get_template("thumbnail.svg.jinja").render(model).encode(),
     )
 
 
 def _model(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> dict[str, Any]:
     found = totals(figures)
     series = _by_hour(_of(figures, "events"))
+    hours = [sum(values) for values in zip(*series.values(), strict=True)]
     conflicts = figures.filter(pl.col("label") == DuplicateKind.CONFLICT.value)
     arrivals = _of(figures, "arrivals")["label"]
     drift = figures.filter(pl.col("figure").is_in(list(DRIFT))).sort(
@@ -105,6 +108,8 @@ def _model(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> dict[str,
         "height": HEIGHT,
         "series": list(series),
         "hours": stacked(HOURS, series),
+        "all_hours": sparkline(hours),
+        "peak": max(hours, default=0),
         "first_arrival": arrivals.min(),
         "last_arrival": arrivals.max(),
         "lateness": _in_order(_counts(figures, "lateness", "label"), LATENESS),

@@ -79,12 +79,10 @@ def _bars(columns: Sequence[str], series: Mapping[str, Sequence[int]], width: fl
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """Return the path of small bars, one a unit wide each, in a box that is 10 high."""
+    """Return the path of bars that are drawn by its stroke: a unit for each value, in a box that is 10 high."""
     highest = max(values, default=0)
     return "".join(
-        f"M{place} 10v-{_rounded(max(value / highest * 10, 0.5)):g}h.8V10z"
-        for place, value in enumerate(values)
-        if value
+        f"M{place}.5 10v-{_rounded(max(value / highest * 10, 0.5)):g}" for place, value in enumerate(values) if value
     )
 
 

@@ -52,8 +52,9 @@ class Reported:
     created_date: date
     figures: pl.DataFrame  # figure, event_name, label, value
     add: AddAction | None  # none where there are no figures
-    page: str  # the address of the page
-    plot: bytes  # the events of each hour, as SVG
+    address: str  # of the page
+    plot: bytes  # see Page
+    thumbnail: bytes
 
 
 def report_day(storage: Storage, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
@@ -73,7 +74,7 @@ def report_day(storage: Storage, sources: Sources, fields: Mapping[str, frozense
     address = storage.uri("reports", "quality", f"{day.isoformat()}.html")
     storage.write(address, page.html)
     add = write_file(figures, storage, "quality_report", _PARTITION, day) if figures.height else None
-    return Reported(day, figures, add, address, page.plot)
+    return Reported(day, figures, add, address, page.plot, page.thumbnail)
 
 
 def _scan(

@@ -40,9 +40,11 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
     monday = {name: value.value for name, value in found["2025-06-02"].items() if not is_table(value)}
     page = monday.pop("report")
     assert page == str(world.root / "lake" / "reports" / "quality" / "2025-06-02.html")
-    picture = monday.pop("events_by_hour")
-    assert picture.startswith("![Events by hour](data:image/svg+xml;base64,")
-    assert len(picture) < 30_000
+    thumbnail, plot = str(monday.pop("events_by_hour")), str(monday.pop("events_by_hour_and_type"))
+    assert thumbnail.startswith("![Events by hour](data:image/svg+xml;base64,")
+    assert plot.startswith("![Events by hour and type](data:image/svg+xml;base64,")
+    assert len(thumbnail) < 1_000  # longer ones are not shown before a click
+    assert len(plot) < 30_000
     assert monday == {
         "dagster/partition_row_count": 9,
         "events": 3,
@@ -64,15 +66,16 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
 
 
 def test_text_from_events_is_no_markdown_in_the_metadata(world: World) -> None:
-    """The one markdown value is a picture in base64, whatever events say; tables hold texts, without controls."""
+    """What is markdown is a picture in base64, whatever events say; tables hold texts, without controls."""
     field = "![x](http://example.com/y)\u202e<script>"
     world.deliver(MONDAY, "a", {**event("u1"), field: 1}, event("u2", MONDAY, "x y"), "<script>")
     (found,) = metadata(world.materialize(MONDAY)).values()
     markdown = [value.value for value in found.values() if isinstance(value, dg.MarkdownMetadataValue)]
-    (picture,) = markdown
-    head, _, coded = str(picture).rstrip(")").partition(";base64,")
-    assert head == "![Events by hour](data:image/svg+xml"
-    assert base64.b64decode(coded, validate=True).startswith(b"<svg ")
+    assert len(markdown) == 2
+    for picture in markdown:
+        head, _, coded = str(picture).rstrip(")").partition("](data:image/svg+xml;base64,")
+        assert head in {"![Events by hour", "![Events by hour and type"}
+        assert base64.b64decode(coded, validate=True).startswith(b"<svg ")
     assert [record["field"] for record in records(found["schema_drift"])] == [
         "![x](http://example.com/y)\\u{202e}<script>"
     ]

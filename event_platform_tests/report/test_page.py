@@ -70,7 +70,7 @@ def test_text_from_events_is_never_markup(text: str) -> None:
         return page(*figures, ("events", each, "12", 3), corrupt, samples=[(each, each, 0, each)])
 
     found, plain = with_text(text), with_text("plain")
-    for ours, theirs in ((found.html, plain.html), (found.plot, plain.plot)):
+    for ours, theirs in ((found.html, plain.html), (found.plot, plain.plot), (found.thumbnail, plain.thumbnail)):
         assert Seen(ours).tags == Seen(theirs).tags
         assert Seen(ours).attributes == Seen(theirs).attributes
     assert Seen(found.html).words.count(text) == Seen(plain.html).words.count("plain") > 5
@@ -136,6 +136,15 @@ def test_the_plot_is_a_small_picture_by_itself() -> None:
     assert len(plot) < 22_000  # a third more in base64, and still below 30 kB
     assert ET.fromstring(plot).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - it is ours
     assert len(re.findall(rb'<rect class="s5"', plot)) == 24 + 1
+
+
+def test_the_thumbnail_is_small_enough_to_be_shown_at_once() -> None:
+    """Dagster's limit is 1,000 characters of markdown; in base64 a picture grows by a third. Even a day without any."""
+    full = page(*(("events", "a", f"{hour:02}", 999_999_999 - hour * 1_234_567) for hour in range(24))).thumbnail
+    for thumbnail in (full, page().thumbnail):
+        assert len(thumbnail) < 700
+        assert ET.fromstring(thumbnail).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - it is ours
+    assert b"peak 999,999,999" in full
 
 
 def test_totals_are_the_sums_of_the_figures() -> None:

@@ -35,8 +35,8 @@ def test_the_axis_has_round_figures_up_to_the_highest_column(highest: int, marks
 
 def test_a_sparkline_has_a_bar_where_there_is_something() -> None:
     """The highest one is ten high, and the lowest can still be seen."""
-    assert sparkline([0, 10, 5, 0, 1]) == "M1 10v-10h.8V10zM2 10v-5h.8V10zM4 10v-1h.8V10z"
-    assert sparkline([1, 1_000_000]).startswith("M0 10v-0.5")
+    assert sparkline([0, 10, 5, 0, 1]) == "M1.5 10v-10M2.5 10v-5M4.5 10v-1"
+    assert sparkline([1, 1_000_000]).startswith("M0.5 10v-0.5M")
     assert sparkline([0] * 24) == ""
 
 
