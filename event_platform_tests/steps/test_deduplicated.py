@@ -57,6 +57,7 @@ def test_day_by_day_in_any_order_gives_what_a_range_gives(world: World, order: l
     for day in order:  # what an earlier day has changed for the others
         world.deduplicate(day)
         world.type(day)
+        world.report(day)
     range_world = World(world.root / "range")
     deliver_week(range_world)
     range_world.build(*DAYS)

@@ -78,6 +78,7 @@ def rebuild(world: World, days: list[date]) -> None:
     if days:
         world.deduplicate(*days)
         world.type(*days)
+        world.report(*days)
 
 
 def from_the_start(world: World) -> dict[str, list[str]]:
