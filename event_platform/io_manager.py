@@ -8,13 +8,11 @@ import polars as pl
 
 from event_platform.events.errors import TableError
 from event_platform.lake.tables import ConflictError
+from event_platform.partitions import ROWS
 from event_platform.resources import LakeResource, dates_in
 from event_platform.steps.frames import write_frame
 
 _TRIES = 5
-
-#: Dagster's own name for the rows of a partition: the UI plots it.
-_ROWS = "dagster/partition_row_count"
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -58,4 +56,4 @@ class LakeIOManager(dg.ConfigurableIOManager):
             if day is None:
                 context.add_output_metadata({"dagster/row_count": rows})
             else:
-                context.step_context.add_asset_metadata({_ROWS: rows}, context.asset_key, day.isoformat())
+                context.step_context.add_asset_metadata({ROWS: rows}, context.asset_key, day.isoformat())

@@ -4,6 +4,9 @@ from datetime import date
 
 import dagster as dg
 
+#: Dagster's own name for the rows of a partition: the UI plots it.
+ROWS = "dagster/partition_row_count"
+
 #: A range of days is one run: orchestration costs then grow with runs, not with days.
 ONE_RUN = dg.BackfillPolicy.single_run()
 

@@ -8,15 +8,7 @@ from event_platform.lake.lake import Lake
 
 def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """Return the rows of every table, as sorted JSON; columns `without` which two lakes may differ are left out."""
-    tables = [
-        lake.raw_events,
-        lake.corrupt_events,
-        lake.deduplicated_events,
-        lake.duplicate_events,
-        lake.unregistered_events,
-        lake.quality_report,
-        *map(lake.event_table, catalog.event_types),
-    ]
+    tables = lake.tables(catalog.event_types)
     return {table.name: _rows(table.snapshot().scan().collect(), without) for table in tables}
 
 

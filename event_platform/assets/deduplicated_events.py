@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.raw_events import RAW_EVENTS
-from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.events.event import DuplicateKind
-from event_platform.partitions import dates_of
+from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource, RulesResource
 from event_platform.steps.deduplicated import deduplicate
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.events.envelope import Envelope
-from event_platform.partitions import dates_of
+from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.raw import load

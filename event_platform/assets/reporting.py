@@ -14,9 +14,6 @@ from event_platform.steps.running import Progress
 _SECONDS_BETWEEN_LINES = 5.0
 _LISTENER: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
-#: Dagster's own name for the rows of a partition: the UI plots it.
-ROWS = "dagster/partition_row_count"
-
 
 def report(
     context: dg.AssetExecutionContext, key: dg.AssetKey, figures: Mapping[date, Mapping[str, Any]]

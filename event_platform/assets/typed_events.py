@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
-from event_platform.assets.reporting import ROWS, progress_of, report
+from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying, try_again_later
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.errors import StorageError
-from event_platform.partitions import dates_of
+from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource
 from event_platform.steps.typed import UNREGISTERED, type_all
 

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from event_platform.checks.verdict import Verdict
+from event_platform.lake.landing import HOUR_IN_PATH
 from event_platform.lake.tables import Snapshot
 
 NAME = "arrival_gaps"
@@ -23,7 +24,7 @@ def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[i
     The hour is that of the folder, yyyy/MM/dd/HH/; objects without one are left out.
     """
     around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
-    folder = pl.col("source_object").str.extract_groups(r"(?:^|/)(?<day>\d{4}/\d{2}/\d{2})/(?<hour>[01]\d|2[0-3])/")
+    folder = pl.col("source_object").str.extract_groups(HOUR_IN_PATH)
     objects = raw.scan(around).select("arrival_date", "source_object").unique()
     counted = (
         objects.with_columns(folder.struct.unnest())

@@ -32,14 +32,5 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
 
 
 def _tables(environment: Environment) -> dict[str, Table]:
-    lake = open_lake(environment.lake)
-    shared = [
-        lake.raw_events,
-        lake.corrupt_events,
-        lake.deduplicated_events,
-        lake.duplicate_events,
-        lake.unregistered_events,
-        lake.quality_report,
-    ]
-    typed = [lake.event_table(event_type) for event_type in load_catalog(environment.catalog).event_types]
-    return {table.name.replace("/", "."): table for table in [*shared, *typed]}
+    tables = open_lake(environment.lake).tables(load_catalog(environment.catalog).event_types)
+    return {table.name.replace("/", "."): table for table in tables}

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -18,17 +18,8 @@ from event_platform.lake.tables import Table
 #: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 
-#: What the first folder of somebody's own table cannot be.
-_PLATFORM = {
-    "raw_events",
-    "corrupt_events",
-    "deduplicated_events",
-    "duplicate_events",
-    "unregistered_events",
-    "quality_report",
-    "events",
-    "reports",
-}
+#: Folders of the platform that hold tables or pages; its other tables are folders of their own.
+_FOLDERS = ("events", "reports")
 
 _COMMENTS = {
     "arrival_date": "Day (UTC) on which the record landed",
@@ -117,6 +108,18 @@ class Lake:
             description=event_type.description,
         )
 
+    def tables(self, event_types: Iterable[EventType]) -> list[Table]:
+        """Return every table of the platform, those of `event_types` last."""
+        return [
+            self.raw_events,
+            self.corrupt_events,
+            self.deduplicated_events,
+            self.duplicate_events,
+            self.unregistered_events,
+            self.quality_report,
+            *map(self.event_table, event_types),
+        ]
+
     def table(self, name: str) -> Table:
         """Return a table that exists, by the name of its asset key (`events/lesson_started`), as its log describes it.
 
@@ -142,7 +145,7 @@ class Lake:
         cleaning up the outer table would delete the inner one.
         """
         folders = checked_name(name).split("/")
-        if folders[0] in _PLATFORM:
+        if folders[0] in (*_FOLDERS, *(table.name for table in self.tables([]))):
             raise TableError(f"{name}: a table of the platform itself; give the asset another key")
         above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
         inside = [outer for outer in above if "_delta_log" in self.storage.folders(outer)]

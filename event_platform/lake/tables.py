@@ -130,7 +130,7 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log = self._log(dates)
+        log = self._log_of(dates)
         return [
             DataFile(
                 uri=self.table.storage.uri(self.table.name, row["path"]),
@@ -147,16 +147,21 @@ class Snapshot:
 
     def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
         """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
-        log = self._log(dates)
+        log = self._log_of(dates)
         return dict(log.group_by("date").agg(pl.col("num_records").sum()).iter_rows()) if log.width else {}
 
-    def _log(self, dates: Collection[date] | None) -> pl.DataFrame:
-        """Return a row for each file of the given partitions, with their `date`; without a column for no table."""
+    def _log_of(self, dates: Collection[date] | None) -> pl.DataFrame:
+        return (
+            self._log if dates is None or not self._log.width else self._log.filter(pl.col("date").is_in(list(dates)))
+        )
+
+    @cached_property
+    def _log(self) -> pl.DataFrame:
+        """A row for each file of the version, with its `date`; no columns where there is none."""
         log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
         if log.is_empty():
             return pl.DataFrame()
-        log = log.with_columns(pl.col("partition").struct.field(self._column).alias("date"))
-        return log if dates is None else log.filter(pl.col("date").is_in(list(dates)))
+        return log.with_columns(pl.col("partition").struct.field(self._column).alias("date"))
 
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """Scan the given partitions (all without them)."""
@@ -182,6 +187,11 @@ class Snapshot:
     def built_from(self, partition: date) -> int | None:
         """Return the mark that the last commit left on a partition; None where there was none."""
         return None if self.delta is None else self.delta.transaction_version(_app_id(self, partition))
+
+    def marks(self, partitions: Iterable[date]) -> dict[date, int]:
+        """Return `built_from` of each partition; -1 for one that was never built."""
+        found = {day: self.built_from(day) for day in partitions}
+        return {day: -1 if mark is None else mark for day, mark in found.items()}
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""

@@ -33,7 +33,7 @@ def _report_quality(
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
     tasks = [(lake.storage, day, fields) for day in sources]
     reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
-    marks = {day: -1 if (mark := source.built_from(day)) is None else mark for day in dates}
+    marks = source.marks(dates)
     target.replace(dates, [each.add for each in reported if each.add is not None], marks)
     return {each.created_date: each for each in reported}
 

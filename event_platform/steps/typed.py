@@ -71,7 +71,7 @@ def _type_some(
     source = lake.deduplicated_events.snapshot()
     for result in _run(lake, catalog, targets, source, dates, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
-    marks = {day: -1 if (mark := source.built_from(day)) is None else mark for day in dates}
+    marks = source.marks(dates)
     sound = [key for key in targets if reports[key].error is None]
     each_at_once(lambda key: _commit(targets[key], reports[key], dates, marks), sound)
     return reports

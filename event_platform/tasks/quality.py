@@ -12,6 +12,7 @@ from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
 from event_platform.lake.files import DataFile, scan_files, write_file
 from event_platform.lake.lake import CORRUPT_SCHEMA, DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, QUALITY_SCHEMA
+from event_platform.lake.landing import HOUR_IN_PATH
 from event_platform.lake.storage import Storage
 from event_platform.report.page import LATENESS, draw
 
@@ -25,7 +26,6 @@ _SAMPLE_LENGTH = 500
 
 _PARTITION = "created_date"
 _FIGURE_SCHEMA = pl.Schema({name: dtype for name, dtype in QUALITY_SCHEMA.items() if name != _PARTITION})
-_HOUR_IN_PATH = r"(?:^|/)[0-9]{4}/[0-9]{2}/[0-9]{2}/([01][0-9]|2[0-3])/"
 
 _BEFORE, _SAME_HOUR, _NEXT_HOUR, _SAME_DAY, _HOURS, _MANY_HOURS, _DAYS, _MANY_DAYS = LATENESS
 
@@ -113,7 +113,9 @@ def _events(events: pl.LazyFrame, fields: Mapping[str, frozenset[str]]) -> list[
         engine="streaming",
     )
     named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
-    arrived = by_object.with_columns(arrival_hour=pl.col("source_object").str.extract(_HOUR_IN_PATH))
+    arrived = by_object.with_columns(
+        arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"]
+    )
     late = arrived.filter(pl.col("arrival_date") > pl.col(_PARTITION))
     return [
         _figure("events", _summed(named, "event_name", "label")),
