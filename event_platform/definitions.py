@@ -14,7 +14,7 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_
 from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.operations.alerting import build_alerts_sensor
+from event_platform.operations.alerts.sensor import build_alerts_sensor
 from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
 from event_platform.operations.sweep import build_sweep
 from event_platform.partitions import backfill_policy, daily_partitions

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from event_platform.operations.causes import CAUSES
+from event_platform.operations.alerts.causes import CAUSES
 from event_platform.operations.requests import stretches
 
 #: More alerts than this for one address at once become a summary.
@@ -25,6 +25,11 @@ class Level(StrEnum):
     ERROR = "error"
     WARN = "warn"
     RECOVERED = "recovered"
+
+    @property
+    def rank(self) -> int:
+        """Its place among the levels: the worst is 0."""
+        return list(Level).index(self)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def check_alerts(findings: Iterable[Finding], run_id: str, owners: Mapping[str, 
     for finding in findings:
         groups.setdefault((finding.asset, finding.level is Level.RECOVERED), []).append(finding)
     alerts = [_check_alert(asset, group, run_id, owners.get(asset, "")) for (asset, _), group in groups.items()]
-    return sorted(alerts, key=lambda alert: (list(Level).index(alert.level), alert.asset))
+    return sorted(alerts, key=lambda alert: (alert.level.rank, alert.asset))
 
 
 def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) -> Alert:
@@ -130,7 +135,7 @@ def summary(alerts: Sequence[Alert], more: int) -> Alert:
     worst = _worst(alert.level for alert in alerts)
     counts = {level: sum(alert.level is level for alert in alerts) for level in Level}
     listed = ", ".join(f"{count} {level}" for level, count in counts.items() if count)
-    ranked = sorted(alerts, key=lambda alert: (list(Level).index(alert.level), -alert.findings, alert.subject))
+    ranked = sorted(alerts, key=lambda alert: (alert.level.rank, -alert.findings, alert.subject))
     runs = list(dict.fromkeys(alert.run_id for alert in ranked if alert.run_id))
     return Alert(
         level=worst,
@@ -191,4 +196,4 @@ def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _worst(levels: Iterable[Level]) -> Level:
-    return min(levels, key=list(Level).index)
+    return min(levels, key=lambda level: level.rank)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import apprise
 
 from event_platform.events.errors import SettingError
-from event_platform.operations.alerts import FLOOD, Alert, Level, summary
-from event_platform.operations.memory import Waiting
+from event_platform.operations.alerts.memory import Waiting
+from event_platform.operations.alerts.wording import FLOOD, Alert, Level, summary
 
 _ENTRY = re.compile(r"(?:(?P<tags>[\w:.@+,-]+)=)?(?P<url>[A-Za-z][A-Za-z0-9+.-]*://\S*)")
 _LEVELS = frozenset({Level.ERROR.value, Level.WARN.value})
@@ -50,7 +50,7 @@ class Address:
 def addresses(urls: Sequence[str]) -> tuple[list[Address], list[str]]:
     """Return the addresses of `[tag,tag=]url` entries, and a line for each that cannot be used.
 
-    A line never shows the URL: it may hold a password or a token.
+    A line never shows the URL: it may hold a password or a token. Raises SettingError where not one can be used.
     """
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote what it could not read
     found, faults = list[Address](), list[str]()
@@ -67,12 +67,6 @@ def addresses(urls: Sequence[str]) -> tuple[list[Address], list[str]]:
         tags = frozenset((match["tags"] or "").split(",")) - {""}
         key = hashlib.sha256(entry.encode()).hexdigest()[:16]
         found.append(Address(key, tags, _sender(service)))
-    return found, faults
-
-
-def usable_addresses(urls: Sequence[str]) -> tuple[list[Address], list[str]]:
-    """Return as `addresses` does. Raises SettingError where not one of them can be used."""
-    found, faults = addresses(urls)
     if not found:
         raise SettingError("\n".join(faults) + "\nNo alert was sent, and none is lost: mend it, and they are sent.")
     return found, faults

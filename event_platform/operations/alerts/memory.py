@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from event_platform.operations.alerts import Alert, Finding, Level, partition_stretches
+from event_platform.operations.alerts.wording import Alert, Finding, Level, partition_stretches
 
 _VERSION = 1
 
@@ -35,9 +35,8 @@ class Memory:
     version: int = _VERSION
     last: int = 0  # storage id of the last ending that was read
     seen: set[int] = field(default_factory=set)  # of the ids up to it, those that were read
-    failing: dict[str, dict[Level, list[tuple[str, str]]]] = field(
-        default_factory=dict
-    )  # of partitions, by "<asset>:<check>"
+    #: Stretches of partitions by "<asset>:<check>" and level.
+    failing: dict[str, dict[Level, list[tuple[str, str]]]] = field(default_factory=dict)
     stale: dict[str, Level] = field(default_factory=dict)  # by asset
     outbox: dict[str, Waiting] = field(default_factory=dict)  # by address
 
@@ -58,14 +57,12 @@ class Memory:
 
     def _news_of(self, check: str, latest: dict[str, Finding]) -> list[Finding]:
         known = {day: level for level, kept in self.failing.get(check, {}).items() for day in _days(kept)}
-        # A level that is higher in the enumeration is less bad.
-        order = list(Level)
         now = {day: finding.level for day, finding in latest.items()}
         found = [
             replace(finding, was=known.get(day))
             for day, finding in latest.items()
             if (finding.level is Level.RECOVERED and day in known)
-            or order.index(finding.level) < order.index(known.get(day, Level.RECOVERED))
+            or finding.level.rank < known.get(day, Level.RECOVERED).rank
         ]
         failing = {day: level for day, level in {**known, **now}.items() if level is not Level.RECOVERED}
         self.failing[check] = {

@@ -13,7 +13,8 @@ from dagster._core.definitions.freshness import FreshnessState
 
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
-from event_platform.operations.alerts import (
+from event_platform.operations.alerts.memory import IDS_TO_LOOK_BACK, Memory, remembered
+from event_platform.operations.alerts.wording import (
     Alert,
     Finding,
     Level,
@@ -22,7 +23,6 @@ from event_platform.operations.alerts import (
     message,
     run_alerts,
 )
-from event_platform.operations.memory import IDS_TO_LOOK_BACK, Memory, remembered
 
 _SECONDS_BETWEEN_TICKS = 15
 _RUNS_IN_A_TICK = 50
@@ -52,9 +52,9 @@ def build_alerts_sensor(
         if not environment.alert_urls:
             return dg.SkipReason("EVENT_PLATFORM_ALERT_URLS is not set: failures are shown in this UI only")
         # It takes a quarter of a second to import, which only this sensor should pay.
-        from event_platform.operations.outbox import deliver, post, usable_addresses  # noqa: PLC0415
+        from event_platform.operations.alerts.outbox import addresses, deliver, post  # noqa: PLC0415
 
-        to, faults = usable_addresses(environment.alert_urls)
+        to, faults = addresses(environment.alert_urls)
         memory, fault = remembered(context.cursor, time.time())
         news = [
             *_news_of_runs(context.instance, memory, owners),
