@@ -11,6 +11,7 @@ import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType
 from dagster._core.definitions.freshness import FreshnessState
 
+from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.operations.alerts.memory import IDS_TO_LOOK_BACK, Memory, remembered
@@ -30,6 +31,7 @@ _ENDINGS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE)
 _BLOCKED = "DagsterAssetCheckFailedError"
 _STALE = {FreshnessState.WARN: Level.WARN, FreshnessState.FAIL: Level.ERROR}
 
+#: The owner of each asset that can fail without its neighbours; "" for one that nobody owns.
 Owners = Mapping[str, str]
 
 
@@ -37,7 +39,8 @@ def build_alerts_sensor(
     environment: Environment, catalog: Catalog, with_freshness: Sequence[dg.AssetKey]
 ) -> dg.SensorDefinition:
     """Return the sensor that tells EVENT_PLATFORM_ALERT_URLS."""
-    owners = {f"events/{each.key}": each.owner for each in catalog.event_types if each.owner}
+    owners = {event_key(each).to_user_string(): each.owner or "" for each in catalog.event_types}
+    owners[UNREGISTERED_EVENTS.to_user_string()] = ""
 
     def shown(alert: Alert) -> tuple[str, str]:
         return message(alert, environment.name, environment.ui_url)
@@ -124,10 +127,12 @@ def _news_of_failure(instance: dg.DagsterInstance, ending: dg.EventLogRecord, ow
         failure = event.step_failure_data
         if failure.error is not None and failure.error.cls_name == _BLOCKED:
             blocked = True
-        elif failure.user_failure_data is not None and failure.user_failure_data.metadata:
-            assets.update({name: str(value.value) for name, value in failure.user_failure_data.metadata.items()})
         else:
-            steps[event.step_key or "run"] = _root(failure.error)
+            # Of somebody else's step the metadata may be anything.
+            told = failure.user_failure_data.metadata if failure.user_failure_data else {}
+            named = {name: str(value.value) for name, value in told.items() if name in owners}
+            assets.update(named)
+            steps.update({} if named else {event.step_key or "run": _root(failure.error)})
     if not steps and not assets and not blocked:
         steps["run"] = ending.event_log_entry.message or "it ended without a word: its process was killed"
     return run_alerts(ending.run_id, steps, assets, owners)

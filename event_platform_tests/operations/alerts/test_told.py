@@ -72,6 +72,21 @@ def test_an_asset_that_fails_is_told_with_its_error(world: World, instance: dg.D
     assert "the table has double, the catalog says long" in hook.messages[0]["message"]
 
 
+def test_a_step_of_somebody_else_is_told_by_its_name(world: World, instance: dg.DagsterInstance, hook: Hook) -> None:
+    """What it says about its failure names no assets of ours."""
+
+    @dg.asset
+    def theirs() -> None:
+        raise dg.Failure("the model does not converge", metadata={"rows": 5})
+
+    dg.materialize([theirs], instance=instance, raise_on_error=False)
+    Alerts(world, instance, hook.url).tick()
+    assert hook.titles == ["[local] ERROR run failed: theirs"]
+    assert (
+        "theirs: dagster._core.definitions.events.Failure: the model does not converge" in hook.messages[0]["message"]
+    )
+
+
 def test_a_run_that_was_killed_is_told(world: World, instance: dg.DagsterInstance, hook: Hook) -> None:
     """No step of it has said anything."""
     run = dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED)
