@@ -1,6 +1,7 @@
 """The command line as a process of its own, in a world."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -58,3 +59,15 @@ def all_end(text: str, seconds: float) -> bool:
     while processes_with(text) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not processes_with(text)
+
+
+def beside_python(program: str) -> Path:
+    """Return a program of the environment that these tests run in."""
+    return Path(sys.executable).with_name(program)
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -29,9 +29,9 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server; one for each process that runs tests."""
-    with s3_server() as endpoint:
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as endpoint:
         yield endpoint
 
 

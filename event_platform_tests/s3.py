@@ -1,13 +1,18 @@
 """An S3 of our own: a server on this machine that speaks the protocol, and made-up credentials to find again."""
 
-import logging
+import subprocess
+import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
 import pytest
+
+from event_platform_tests.command import beside_python, free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,18 +24,35 @@ REGION: Final = "eu-central-1"
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
-    """Run a server on a free port and return its address."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes a second, which only these tests should pay
+def s3_server(log: Path) -> Iterator[str]:
+    """Run a server on a free port and return its address.
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    In a process of its own: some calls of delta-rs keep all other Python threads from running until they are answered.
+    """
+    port = free_port()
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [beside_python("moto_server"), "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=subprocess.STDOUT
+        )
+    endpoint = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://{host}:{port}"
+        _wait_for(endpoint, server, log)
+        yield endpoint
     finally:
-        server.stop()
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(600):
+        assert server.poll() is None, log.read_text(errors="replace")
+        try:
+            urllib.request.urlopen(endpoint, timeout=5).close()  # noqa: S310 - always our own http address
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"no answer from {endpoint}:\n{log.read_text(errors='replace')}")
 
 
 def use_s3(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

@@ -1,0 +1,39 @@
+"""A run launcher that notices when what worked on a run is gone. `dagster.yaml` names it.
+
+Dagster's default one leaves it to the code server to notice that a run's process was killed. When the server is killed
+as well, as by a restart of the machine, the run is "started" for ever, and whatever waits for it waits for ever.
+"""
+
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import deserialize_value
+
+_SECONDS_TO_ANSWER = 60
+
+
+class WatchfulRunLauncher(DefaultRunLauncher):
+    """Launches runs as Dagster does by default, and can tell whether they are still worked on."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Say that run monitoring can ask."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the code server that started the run whether its process lives."""
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        if client is None:
+            return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run has ended, or names no code server")
+        try:
+            answer: Any = client.can_cancel_execution(
+                CanCancelExecutionRequest(run_id=run.run_id), timeout=_SECONDS_TO_ANSWER
+            )
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server that started the run is gone")
+        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")
