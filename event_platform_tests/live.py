@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from event_platform_tests.command import all_end, beside_python, free_port, processes_with
 
@@ -84,11 +85,19 @@ class Live:
 
 
 @contextmanager
-def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True) -> Iterator[Live]:
-    """Run the webserver and the daemon below `root`, with the project's own dagster.yaml; end all of it afterwards."""
+def live(
+    root: Path, variables: Mapping[str, str], *, sensors: bool = True, seconds_between_looks: int | None = None
+) -> Iterator[Live]:
+    """Run the webserver and the daemon below `root`, with the project's own dagster.yaml; end all of it afterwards.
+
+    `seconds_between_looks` is how often run monitoring looks for what was killed, if not as often as in the project.
+    """
     home = root / "dagster_home"
     home.mkdir()
-    shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)
+    configuration = yaml.safe_load((PROJECT / ".dagster" / "dagster.yaml").read_text(encoding="utf-8"))
+    if seconds_between_looks is not None:
+        configuration["run_monitoring"]["poll_interval_seconds"] = seconds_between_looks
+    (home / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     settings = {**variables, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     instance = Live(home, settings, free_port())
     try:
@@ -150,6 +159,7 @@ _CANCEL = """mutation ($id: String!) { cancelPartitionBackfill(backfillId: $id) 
 
 _RUNS_OF = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) {
     ... on PartitionBackfill { runs(limit: 1000) { tags { key value } } } } }"""
+_FAILED = """{ runsOrError(filter: {statuses: [FAILURE]}) { ... on Runs { results { runId } } } }"""
 _STATS = """{ assetNodes { assetKey { path } partitionStats { numMaterialized numFailed numMaterializing } } }"""
 _MATERIALIZATIONS = """query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) {
     ... on AssetNode { latestMaterializationByPartition(partitions: $partitions) { partition metadataEntries {
@@ -189,6 +199,11 @@ def runs_of(instance: Live, backfill: str) -> list[dict[str, str]]:
     """Return the tags of the runs of a backfill."""
     runs = instance.ask(_RUNS_OF, id=backfill)["runs"]
     return [{tag["key"]: tag["value"] for tag in run["tags"]} for run in runs]
+
+
+def failed_runs(instance: Live) -> list[str]:
+    """Return the runs that failed."""
+    return [run["runId"] for run in instance.ask(_FAILED)["results"]]
 
 
 def partition_stats(instance: Live) -> dict[str, dict[str, int]]:

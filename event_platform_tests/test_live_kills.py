@@ -1,0 +1,106 @@
+"""The daemon and the processes that work on runs are killed again and again: nothing is lost, nothing comes twice."""
+
+import logging
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from event_platform.lake.balance import ledger
+from event_platform_tests.command import variables
+from event_platform_tests.comparison import contents
+from event_platform_tests.live import (
+    ENDED,
+    Live,
+    backfill_status,
+    days_from,
+    failed_runs,
+    launch,
+    live,
+    switch_sensor_on,
+    until,
+)
+from event_platform_tests.mail import Hook, web_hook
+from event_platform_tests.world import World, event
+
+pytestmark = pytest.mark.xdist_group("live")
+LOG = logging.getLogger(__name__)
+
+DAYS = days_from(date(2025, 6, 1), 10)
+KILLS = 20
+ASSETS = [
+    *("raw_events", "corrupt_events", "deduplicated_events", "duplicate_events", "unregistered_events"),
+    *("events/account_created", "events/lesson_started", "events/payment_order_completed", "quality_report"),
+]
+
+
+def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
+    """The ledger balances, the tables are as if nobody had killed anything, and each failure was told."""
+    world = World(tmp_path / "world")
+    for day in DAYS:
+        accounts = [event(f"{day}-{number}", day, plan="x") for number in range(2_000)]
+        world.deliver(day, "a.gz", *accounts, event(f"{day}-l", day, "lesson:started", user="usr_1", level="seven"))
+    chance = random.Random(20)  # noqa: S311 - the same kills each time
+    with web_hook() as warnings, web_hook() as errors:
+        settings = {
+            **variables(world),
+            "EVENT_PLATFORM_DAYS_PER_RUN": "1",
+            "EVENT_PLATFORM_ALERT_URLS": f"warn={warnings.url} error={errors.url}",
+        }
+        with live(tmp_path, settings, sensors=False, seconds_between_looks=1) as instance:
+            switch_sensor_on(instance, "alerts_sensor")
+            launched = launch(instance, ASSETS, DAYS)["backfillId"]
+            for number in range(KILLS):
+                time.sleep(chance.uniform(1, 8))
+                kill(instance, chance.choice(["the daemon", "what works on a run", "both"]), number)
+                if "dagster-daemon" not in instance.started:
+                    instance.start("dagster-daemon")
+            until(lambda: backfill_status(instance, launched) in ENDED, 600, "the backfill ends", instance)
+            LOG.info("after %s kills the backfill is %s", KILLS, backfill_status(instance, launched))
+            if backfill_status(instance, launched) != "COMPLETED_SUCCESS":  # a run was killed each time it was tried
+                launched = launch(instance, ASSETS, DAYS)["backfillId"]
+                until(lambda: backfill_status(instance, launched) in ENDED, 600, "the backfill ends", instance)
+            assert backfill_status(instance, launched) == "COMPLETED_SUCCESS"
+            until(lambda: told_days(warnings) == set(DAYS), 120, "every warning is told", instance)
+            failed = failed_runs(instance)
+            until(lambda: told_failures(errors) >= len(failed), 120, "every failed run is told", instance)
+
+    assert ledger(world.lake, world.catalog)["balanced"]
+    undisturbed = World(tmp_path / "undisturbed")
+    shutil.copytree(world.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
+    undisturbed.build(*DAYS)
+    expected = contents(undisturbed.lake, undisturbed.catalog, without=("source_etag",))
+    assert contents(world.lake, world.catalog, without=("source_etag",)) == expected
+
+
+def kill(instance: Live, victim: str, number: int) -> None:
+    """Kill the daemon with the code servers it started, the processes that work on runs, or both, as an outage does."""
+    workers = instance.run_workers() if victim != "the daemon" else []
+    daemon = []
+    if victim != "what works on a run":
+        daemon = [instance.started["dagster-daemon"].pid, *instance.code_servers_of_the_daemon()]
+    for process in (*daemon, *workers):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    if daemon:
+        instance.started.pop("dagster-daemon").wait(timeout=30)
+    LOG.info("kill %s: %s, %s processes", number + 1, victim, len(daemon) + len(workers))
+
+
+def told_days(hook: Hook) -> set[date]:
+    """Return the days whose lesson was told to break its schema."""
+    told = [each["message"] for each in hook.messages if "events/lesson_started" in each["title"]]
+    return {date.fromisoformat(day) for message in told for day in re.findall(r"\d{4}-\d\d-\d\d", message)}
+
+
+def told_failures(hook: Hook) -> int:
+    """Return of how many failed runs was told; many at once are one message with their number."""
+    many = [re.search(r"([\d,]+) findings at once", title) for title in hook.titles if "ERROR" in title]
+    return sum(int(found[1].replace(",", "")) if found else 1 for found in many)
