@@ -19,7 +19,7 @@ import yaml
 from event_platform_tests.command import all_end, beside_python, free_port, processes_with
 
 PROJECT = Path(__file__).parents[1]
-ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "CANCELED", "FAILED", "COMPLETED"}
+_ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "CANCELED", "FAILED", "COMPLETED"}
 
 
 @dataclass
@@ -182,17 +182,16 @@ def backfill_status(instance: Live, backfill: str) -> str:
     return str(instance.ask(_STATUS, id=backfill)["status"])
 
 
-def backfill(instance: Live, assets: Sequence[str], days: Sequence[date], seconds: float = 240) -> str:
-    """Launch a backfill, wait for its end and return its status."""
-    launched = launch(instance, assets, days)["backfillId"]
-    until(lambda: backfill_status(instance, launched) in ENDED, seconds, "the backfill ends", instance)
-    return backfill_status(instance, launched)
+def ended(instance: Live, backfill: str) -> str:
+    """Wait for a backfill to end and return its status. The daemon looks at backfills every half minute."""
+    until(lambda: backfill_status(instance, backfill) in _ENDED, 900, "the backfill ends", instance)
+    return backfill_status(instance, backfill)
 
 
 def cancel(instance: Live, backfill: str) -> None:
     """Cancel a backfill and wait for its end."""
     assert instance.ask(_CANCEL, id=backfill)["__typename"] == "CancelBackfillSuccess"
-    until(lambda: backfill_status(instance, backfill) in ENDED, 120, "the backfill is cancelled", instance)
+    assert ended(instance, backfill) == "CANCELED"
 
 
 def runs_of(instance: Live, backfill: str) -> list[dict[str, str]]:

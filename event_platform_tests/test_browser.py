@@ -18,7 +18,7 @@ from event_platform_tests.live import PROJECT, Live, live
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
-    pytest.mark.xdist_group("live"),
+    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; Debian has it as the package chromium"),
 ]
 
@@ -120,6 +120,6 @@ def test_the_page_of_a_day_needs_nothing_else(desk: Desk, page: Page, tmp_path: 
     report = Path(desk.lake.storage.root) / "reports" / "quality" / f"{DAY}.html"
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_contain_text(str(DAY))
-    assert all((box := plot.bounding_box()) and box["width"] > 100 for plot in page.locator("svg").all())
+    assert all((box := plot.bounding_box()) and box["width"] > 100 for plot in page.locator("svg.plot").all())
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     picture(page, tmp_path, "report")

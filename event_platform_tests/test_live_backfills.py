@@ -4,8 +4,10 @@ One webserver and daemon for each way to cut a backfill into runs; sensors are o
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,10 @@ from event_platform.lake.tables import Table
 from event_platform_tests.command import variables
 from event_platform_tests.live import (
     Live,
-    backfill,
-    backfill_status,
     cancel,
     check_results,
     days_from,
+    ended,
     launch,
     live,
     materialized_rows,
@@ -29,7 +30,7 @@ from event_platform_tests.live import (
 )
 from event_platform_tests.world import SCHEMAS, World, event
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = pytest.mark.xdist_group("backfills")
 
 FIRST = date(2025, 6, 1)
 DAYS = days_from(FIRST, 30)
@@ -146,25 +147,40 @@ FAILING: dict[tuple[str, str], Callable[[date], int]] = {
 }
 
 
-@pytest.fixture(scope="module", params=[None, 10], ids=["one run", "ten days a run"])
-def month(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
-    """A month over all event types, built by one backfill."""
-    root = tmp_path_factory.mktemp("month")
+@pytest.fixture(scope="module")
+def in_one_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
+    """A month over all event types, built by a backfill that is one run."""
+    with built(tmp_path_factory.mktemp("month"), None) as month:
+        yield month
+
+
+@pytest.fixture(scope="module")
+def in_three_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
+    """The same, with ten days to a run."""
+    with built(tmp_path_factory.mktemp("month"), 10) as month:
+        yield month
+
+
+@contextmanager
+def built(root: Path, days_per_run: int | None) -> Iterator[Month]:
+    """Land a month and backfill everything."""
     schemas = {**SCHEMAS, **{key: {"title": key.replace("_", ":"), "type": "object"} for key in TYPES[3:]}}
     world = World(root, schemas, start_date=date(2025, 5, 1))
     for day in DAYS:
         deliver(world, day)
-    days_per_run = {"EVENT_PLATFORM_DAYS_PER_RUN": str(request.param)} if request.param else {}
-    with live(root, {**variables(world), **days_per_run}, sensors=False) as instance:
+    settings = variables(world) | ({"EVENT_PLATFORM_DAYS_PER_RUN": str(days_per_run)} if days_per_run else {})
+    with live(root, settings, sensors=False) as instance:
         launched = launch(instance, ASSETS, DAYS)["backfillId"]
-        until(lambda: backfill_status(instance, launched) == "COMPLETED_SUCCESS", 400, "the month is built", instance)
+        assert ended(instance, launched) == "COMPLETED_SUCCESS"
         starts = {run["dagster/asset_partition_range_start"] for run in runs_of(instance, launched)}
-        assert starts == {day.isoformat() for day in DAYS[:: request.param or len(DAYS)]}
+        assert starts == {day.isoformat() for day in DAYS[:: days_per_run or len(DAYS)]}
         yield Month(world, instance)
 
 
-def test_each_day_has_its_status_rows_and_check_results(month: Month) -> None:
+@pytest.mark.parametrize("fixture", ["in_one_run", "in_three_runs"])
+def test_each_day_has_its_status_rows_and_check_results(fixture: str, request: pytest.FixtureRequest) -> None:
     """Also those without data: they are materialized, with no rows."""
+    month: Month = request.getfixturevalue(fixture)
     stats = partition_stats(month.instance)
     for asset in ASSETS:
         assert stats[asset] == {"numMaterialized": len(DAYS), "numFailed": 0, "numMaterializing": 0}
@@ -180,32 +196,33 @@ def test_each_day_has_its_status_rows_and_check_results(month: Month) -> None:
     assert books["typed"] == sum(accounts(day) + lessons(day) for day in DAYS)
 
 
-def test_a_subset_of_types_and_days_touches_nothing_else(month: Month) -> None:
-    """Three event types and ten days: no other partition gets another file, no other table another version."""
+def test_a_subset_of_types_and_days_touches_nothing_else(in_one_run: Month) -> None:
+    """Three event types and ten days: no other partition gets another file, no other table another version.
+
+    Days before any data succeed with no rows; and a day outside of the partitions is refused, and nothing runs.
+    """
+    month, chosen = in_one_run, ["events/account_created", "events/lesson_started", "events/account_closed"]
     before, versions = month.files(), {table.name: table.snapshot().version for table in month.tables()}
-    chosen = ["events/account_created", "events/lesson_started", "events/account_closed"]
-    assert backfill(month.instance, chosen, DAYS[15:25]) == "COMPLETED_SUCCESS"
+    launched = launch(month.instance, chosen, DAYS[15:25])["backfillId"]
+    assert ended(month.instance, launched) == "COMPLETED_SUCCESS"
     after = month.files()
-    changed = {key for key in before | after if before.get(key) != after.get(key)}
     with_rows = {("events/account_created", day) for day in DAYS[15:25]}
     with_rows |= {("events/lesson_started", day) for day in DAYS[15:25] if lessons(day)}
-    assert changed == with_rows
+    assert {key for key in before | after if before.get(key) != after.get(key)} == with_rows
     written = {table.name for table in month.tables() if table.snapshot().version != versions[table.name]}
     assert written == set(chosen)
 
-
-def test_days_before_any_data_succeed_with_no_rows(month: Month) -> None:
-    """And a day outside of the partitions is refused; nothing runs."""
-    before = days_from(date(2025, 5, 1), 3)
-    assert backfill(month.instance, ASSETS, before) == "COMPLETED_SUCCESS"
+    empty = days_from(date(2025, 5, 1), 3)
+    assert launch(month.instance, ASSETS, [date(2025, 4, 30)])["__typename"] != "LaunchBackfillSuccess"
+    launched = launch(month.instance, ASSETS, empty)["backfillId"]
+    assert ended(month.instance, launched) == "COMPLETED_SUCCESS"
     for asset in ASSETS[:-1]:
-        assert materialized_rows(month.instance, asset, before) == dict.fromkeys(before, 0)
-    refused = launch(month.instance, ASSETS, [date(2025, 4, 30)])
-    assert refused["__typename"] != "LaunchBackfillSuccess"
+        assert materialized_rows(month.instance, asset, empty) == dict.fromkeys(empty, 0)
 
 
-def test_cancel_and_relaunch_leaves_no_half_day(month: Month) -> None:
+def test_cancel_and_relaunch_leaves_no_half_day(in_three_runs: Month) -> None:
     """Whatever is cancelled, each partition is as it was before or as it is after; launched again, all is built."""
+    month = in_three_runs
     for day in DAYS:
         month.world.deliver(day, "more", event(f"{day}-more", day, plan="x"))
     launched = launch(month.instance, ASSETS, DAYS)["backfillId"]
@@ -217,7 +234,8 @@ def test_cancel_and_relaunch_leaves_no_half_day(month: Month) -> None:
     rows = month.world.event_table("account_created").snapshot().rows_by_date()
     more = {day: rows.get(day, 0) - accounts(day) for day in DAYS}
     assert set(more.values()) <= {0, 1}
-    assert backfill(month.instance, ASSETS, DAYS, 400) == "COMPLETED_SUCCESS"
+    launched = launch(month.instance, ASSETS, DAYS)["backfillId"]
+    assert ended(month.instance, launched) == "COMPLETED_SUCCESS"
     books = ledger(month.world.lake, month.world.catalog)
     assert books["balanced"]
     assert books["typed"] == sum(accounts(day) + lessons(day) + 1 for day in DAYS)

@@ -17,10 +17,9 @@ from event_platform.lake.balance import ledger
 from event_platform_tests.command import variables
 from event_platform_tests.comparison import contents
 from event_platform_tests.live import (
-    ENDED,
     Live,
-    backfill_status,
     days_from,
+    ended,
     failed_runs,
     launch,
     live,
@@ -35,6 +34,7 @@ LOG = logging.getLogger(__name__)
 
 DAYS = days_from(date(2025, 6, 1), 10)
 KILLS = 20
+VICTIMS = ["what works on runs", "the daemon", "both"]
 ASSETS = [
     *("raw_events", "corrupt_events", "deduplicated_events", "duplicate_events", "unregistered_events"),
     *("events/account_created", "events/lesson_started", "events/payment_order_completed", "quality_report"),
@@ -58,16 +58,14 @@ def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
             switch_sensor_on(instance, "alerts_sensor")
             launched = launch(instance, ASSETS, DAYS)["backfillId"]
             for number in range(KILLS):
-                time.sleep(chance.uniform(1, 8))
-                kill(instance, chance.choice(["the daemon", "what works on a run", "both"]), number)
-                if "dagster-daemon" not in instance.started:
-                    instance.start("dagster-daemon")
-            until(lambda: backfill_status(instance, launched) in ENDED, 600, "the backfill ends", instance)
-            LOG.info("after %s kills the backfill is %s", KILLS, backfill_status(instance, launched))
-            if backfill_status(instance, launched) != "COMPLETED_SUCCESS":  # a run was killed each time it was tried
-                launched = launch(instance, ASSETS, DAYS)["backfillId"]
-                until(lambda: backfill_status(instance, launched) in ENDED, 600, "the backfill ends", instance)
-            assert backfill_status(instance, launched) == "COMPLETED_SUCCESS"
+                until(instance.run_workers, 300, f"a run is at work, to be killed: number {number}", instance)
+                time.sleep(chance.uniform(0, 8))
+                kill(instance, chance.choice(VICTIMS), number)
+            status = ended(instance, launched)
+            LOG.info("after %s kills the backfill is %s", KILLS, status)
+            if status != "COMPLETED_SUCCESS":  # a run was killed each time that it was tried
+                status = ended(instance, launch(instance, ASSETS, DAYS)["backfillId"])
+            assert status == "COMPLETED_SUCCESS"
             until(lambda: told_days(warnings) == set(DAYS), 120, "every warning is told", instance)
             failed = failed_runs(instance)
             until(lambda: told_failures(errors) >= len(failed), 120, "every failed run is told", instance)
@@ -80,18 +78,18 @@ def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
     assert contents(world.lake, world.catalog, without=("source_etag",)) == expected
 
 
-def kill(instance: Live, victim: str, number: int) -> None:
-    """Kill the daemon with the code servers it started, the processes that work on runs, or both, as an outage does."""
-    workers = instance.run_workers() if victim != "the daemon" else []
-    daemon = []
-    if victim != "what works on a run":
-        daemon = [instance.started["dagster-daemon"].pid, *instance.code_servers_of_the_daemon()]
-    for process in (*daemon, *workers):
+def kill(instance: Live, victims: str, number: int) -> None:
+    """Kill what works on runs, the daemon with the code servers that it started, or both, as an outage does; restart."""
+    processes = instance.run_workers() if victims != "the daemon" else []
+    if victims != "what works on runs":
+        processes += [instance.started["dagster-daemon"].pid, *instance.code_servers_of_the_daemon()]
+    for process in processes:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    if daemon:
-        instance.started.pop("dagster-daemon").wait(timeout=30)
-    LOG.info("kill %s: %s, %s processes", number + 1, victim, len(daemon) + len(workers))
+    LOG.info("kill %s: %s, %s processes", number + 1, victims, len(processes))
+    if victims != "what works on runs":
+        instance.started["dagster-daemon"].wait(timeout=30)
+        instance.start("dagster-daemon")
 
 
 def told_days(hook: Hook) -> set[date]:
