@@ -17,9 +17,10 @@ _UNPRIVILEGED = "nobody"
 
 @dataclass(frozen=True)
 class Postgres:
-    """An empty database."""
+    """A database, empty at first."""
 
     port: int
+    home: Path
     host: str = "127.0.0.1"
     user: str = "dagster"
     password: str = "made-up"
@@ -35,6 +36,10 @@ class Postgres:
             "DAGSTER_POSTGRES_PASSWORD": self.password,
             "DAGSTER_POSTGRES_DB": self.database,
         }
+
+    def stored_bytes(self) -> int:
+        """Return the size of the server's folder."""
+        return sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
 
 
 def programs() -> Path | None:
@@ -54,7 +59,7 @@ def postgres_server() -> Iterator[Postgres]:
     try:
         if user:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-        server = Postgres(_free_port())
+        server = Postgres(_free_port(), home)
         _create(folder, home, server, user)
         options = f"-p {server.port} -c listen_addresses={server.host} -c unix_socket_directories={home}"
         control = [folder / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log"]
