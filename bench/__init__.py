@@ -1,0 +1,1 @@
+"""What things cost, measured: commands that anybody can run again."""

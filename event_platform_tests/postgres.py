@@ -1,0 +1,93 @@
+"""A PostgreSQL of our own: Debian's server, started in a temporary folder, on this machine only."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The server refuses to be root; this user can do nothing else.
+_UNPRIVILEGED = "nobody"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A database, empty at first."""
+
+    port: int
+    home: Path
+    host: str = "127.0.0.1"
+    user: str = "dagster"
+    password: str = "made-up"
+    database: str = "dagster"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that the profile in deploy/postgres asks for."""
+        return {
+            "DAGSTER_POSTGRES_HOST": self.host,
+            "DAGSTER_POSTGRES_PORT": str(self.port),
+            "DAGSTER_POSTGRES_USER": self.user,
+            "DAGSTER_POSTGRES_PASSWORD": self.password,
+            "DAGSTER_POSTGRES_DB": self.database,
+        }
+
+    def stored_bytes(self) -> int:
+        """Return the size of the server's folder."""
+        return sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
+
+
+def programs() -> Path | None:
+    """Return the folder of the newest server on this machine, or None."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    return max(found, key=lambda folder: int(folder.parent.name), default=None)
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """Run a server with an empty database. Raises FileNotFoundError where none is installed."""
+    folder = programs()
+    if folder is None:
+        raise FileNotFoundError("/usr/lib/postgresql: no server; Debian's package is postgresql")
+    user = _UNPRIVILEGED if os.geteuid() == 0 else None
+    home = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if user:
+            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        server = Postgres(_free_port(), home)
+        _create(folder, home, server, user)
+        options = f"-p {server.port} -c listen_addresses={server.host} -c unix_socket_directories={home}"
+        control = [folder / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log"]
+        _run([*control, "-o", options, "start"], home, user)
+        try:
+            _run([folder / "createdb", "-h", home, "-p", server.port, "-U", server.user, server.database], home, user)
+            yield server
+        finally:
+            _run([*control, "-m", "fast", "stop"], home, user)
+    finally:
+        shutil.rmtree(home)
+
+
+def _create(folder: Path, home: Path, server: Postgres, user: str | None) -> None:
+    password = home / "password"
+    password.write_text(server.password, encoding="utf-8")
+    password.chmod(0o644)
+    trusts = ["--auth-local=trust", "--auth-host=scram-sha-256", "-U", server.user, f"--pwfile={password}"]
+    _run([folder / "initdb", "-D", home / "data", "-E", "UTF8", "--locale=C.UTF-8", *trusts], home, user)
+
+
+def _run(command: list[object], home: Path, user: str | None) -> None:
+    # Not captured: the server would keep the pipe open, and nobody would see its end.
+    subprocess.run([str(each) for each in command], check=True, cwd=home, user=user, stdout=subprocess.DEVNULL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

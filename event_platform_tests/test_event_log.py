@@ -1,0 +1,189 @@
+"""Where Dagster's events go: the profiles in the repository, and the logs that they name."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+
+from event_platform_tests.postgres import Postgres, postgres_server, programs
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+_ROOT = Path(__file__).parents[1]
+_SQLITE, _POSTGRES = _ROOT / ".dagster" / "dagster.yaml", _ROOT / "deploy" / "postgres" / "dagster.yaml"
+_STORAGES = {"run_storage", "event_log_storage", "schedule_storage"}
+_ACCOUNTS = dg.AssetKey(["events", "account_created"])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests in this file."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL server here: Debian's package is postgresql")
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty DAGSTER_HOME."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def in_sqlite(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster's records, as `make dev` keeps them."""
+    with _opened(_SQLITE, home) as instance:
+        yield instance
+
+
+@pytest.fixture
+def in_postgres(server: Postgres, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """Dagster's records in PostgreSQL."""
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+    with _opened(_POSTGRES, home) as instance:
+        yield instance
+
+
+@pytest.fixture(params=["in_sqlite", "in_postgres"])
+def instance(request: pytest.FixtureRequest) -> dg.DagsterInstance:
+    """Dagster's records, in one and in the other."""
+    opened: dg.DagsterInstance = request.getfixturevalue(request.param)
+    return opened
+
+
+def test_the_profiles_differ_in_their_storage_alone() -> None:
+    """What is set for one kind of storage holds for the other."""
+    assert _without_storage(_SQLITE) == _without_storage(_POSTGRES)
+    assert "concurrency" in _without_storage(_POSTGRES)
+
+
+def test_the_profile_for_postgres_has_no_secret() -> None:
+    """Whatever tells who connects comes from the environment."""
+    profile = yaml.safe_load(_POSTGRES.read_text(encoding="utf-8"))
+    for storage in _STORAGES:
+        database = profile[storage]["config"]["postgres_db"]
+        for name in ("hostname", "port", "username", "password", "db_name"):
+            assert set(database[name]) == {"env"}, (storage, name)
+
+
+def test_a_range_of_days_is_recorded_and_read_back(world: World, instance: dg.DagsterInstance) -> None:
+    """Materializations, checks and rows, for each day."""
+    world.deliver(MONDAY, "a", event("u1", plan="free"), event("u2"))
+    world.deliver(TUESDAY, "b", event("u3", TUESDAY, plan="paid"))
+    result = world.materialize(MONDAY, TUESDAY, instance=instance)
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(_ACCOUNTS), limit=10, ascending=True).records
+    assert [(record.partition_key, _rows(record)) for record in records] == [("2025-06-02", 2), ("2025-06-03", 1)]
+    assert instance.get_materialized_partitions(_ACCOUNTS) == {"2025-06-02", "2025-06-03"}
+    assert _verdicts(instance, result.run_id)["unique_event_uuid", True] == 2 * 4
+    latest = instance.get_latest_materialization_event(_ACCOUNTS)
+    assert latest is not None
+    assert latest.run_id == result.run_id
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_check_that_fails_is_recorded_as_failed(world: World, instance: dg.DagsterInstance) -> None:
+    """Of one check, its latest execution says which day failed."""
+    world.deliver(MONDAY, "a", event("u1", colour="unknown field"))
+    world.materialize(MONDAY, instance=instance)
+    key = dg.AssetCheckKey(_ACCOUNTS, "schema_conformance")
+    (execution,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert execution.status.value == "FAILED"
+    assert execution.event is not None
+    assert "unknown field: colour" in str(execution.event.dagster_event)
+
+
+def test_another_process_sees_events_while_the_log_is_open(world: World, instance: dg.DagsterInstance) -> None:
+    """The UI is one: it reads what a run has written, before the run's process ends."""
+    world.deliver(MONDAY, "a", event("u1"))
+    run_id = world.materialize(MONDAY, instance=instance).run_id
+    code = f"import dagster as dg; print(len(dg.DagsterInstance.get().all_logs({run_id!r})))"
+    seen = subprocess.run([sys.executable, "-c", code], env=os.environ, check=True, capture_output=True, text=True)
+    assert int(seen.stdout) == len(instance.all_logs(run_id)) > 0
+
+
+def test_the_log_of_sqlite_holds_what_dagsters_own_reads(
+    world: World, in_sqlite: dg.DagsterInstance, home: Path
+) -> None:
+    """Nobody is tied to it: Dagster's own class opens the same file."""
+    world.deliver(MONDAY, "a", event("u1"))
+    run_id = world.materialize(MONDAY, TUESDAY, instance=in_sqlite).run_id
+    theirs = ConsolidatedSqliteEventLogStorage(str(home))
+    assert theirs.get_logs_for_run(run_id) == in_sqlite.all_logs(run_id)
+    assert theirs.has_asset_key(_ACCOUNTS)
+
+
+def test_an_event_is_stored_whole_or_not_at_all(
+    world: World, in_sqlite: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check's event is not in the log of a run without being among the executions of the check."""
+
+    def fail(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    world.deliver(MONDAY, "a", event("u1"))
+    monkeypatch.setattr(in_sqlite.event_log_storage, "store_asset_check_event", fail)
+    with pytest.raises(OSError, match="disk"):
+        world.materialize(MONDAY, instance=in_sqlite)
+    (run,) = in_sqlite.get_runs()
+    kinds = {each.dagster_event_type for each in in_sqlite.all_logs(run.run_id)}
+    assert dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED in kinds
+    assert dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED not in kinds
+
+
+def test_who_watches_a_run_is_told_of_each_event_once(world: World, in_sqlite: dg.DagsterInstance) -> None:
+    """The UI shows a run's events as they come."""
+    world.deliver(MONDAY, "a", event("u1"))
+    run_id = world.materialize(MONDAY, instance=in_sqlite).run_id
+    told: Queue[dg.EventLogEntry] = Queue()
+
+    def tell(entry: dg.EventLogEntry, _cursor: str) -> None:
+        told.put(entry)
+
+    in_sqlite.watch_event_logs(run_id, None, tell)
+    events = in_sqlite.all_logs(run_id)
+    assert [told.get(timeout=30) for _ in events] == list(events)
+    in_sqlite.end_watch_event_logs(run_id, tell)
+    assert told.empty()
+
+
+@contextmanager
+def _opened(profile: Path, home: Path) -> Iterator[dg.DagsterInstance]:
+    (home / "dagster.yaml").write_text(profile.read_text(encoding="utf-8"), encoding="utf-8")
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def _without_storage(profile: Path) -> dict[str, Any]:
+    settings = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    return {name: value for name, value in settings.items() if name not in _STORAGES}
+
+
+def _rows(record: dg.EventLogRecord) -> Any:
+    materialization = record.asset_materialization
+    assert materialization is not None
+    return materialization.metadata["dagster/partition_row_count"].value
+
+
+def _verdicts(instance: dg.DagsterInstance, run_id: str) -> Counter[tuple[str, bool]]:
+    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    events = [record.event_log_entry.dagster_event for record in found]
+    return Counter(
+        (data.check_name, data.passed)
+        for data in (each.asset_check_evaluation_data for each in events if each is not None)
+    )
