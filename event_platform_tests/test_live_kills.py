@@ -79,7 +79,7 @@ def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
 
 
 def kill(instance: Live, victims: str, number: int) -> None:
-    """Kill what works on runs, the daemon with the code servers that it started, or both, as an outage does; restart."""
+    """Kill what works on runs, the daemon with the code servers that it started, or both, as an outage does."""
     processes = instance.run_workers() if victims != "the daemon" else []
     if victims != "what works on runs":
         processes += [instance.started["dagster-daemon"].pid, *instance.code_servers_of_the_daemon()]
