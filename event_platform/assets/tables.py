@@ -24,7 +24,7 @@ from event_platform.metadata import (
 
 _DESCRIPTION = """{about}
 
-A partition is a day (UTC) of `{partition}`; {key} tell rows apart.
+A partition is a day (UTC) of `{partition}`. No two rows have the same {key}.
 
 ```sql
 -- event-platform query
@@ -32,15 +32,18 @@ A partition is a day (UTC) of `{partition}`; {key} tell rows apart.
 ```
 
 ```python
-lake.scan({name}, ["2025-06-02"])  # in an asset, with lake: LakeResource
-pl.scan_delta({uri})
-DeltaTable({uri}, version=0)  # as it was: each materialization tells the versions
+# in an asset, with lake: LakeResource
+lake.scan({name}, ["2025-06-02"])
+# anywhere
+polars.scan_delta({uri})
+# as it was: every materialization tells its version and the one before
+deltalake.DeltaTable({uri}, version=0)
 ```
 """
 
 
 class Layer(StrEnum):
-    """Where in the flow a table is: a tag to choose assets by, such as `tag:layer=set_aside`."""
+    """Where in the flow a table is: a tag to choose assets by, such as `tag:"layer"="set_aside"`."""
 
     RAW = "raw"
     SET_ASIDE = "set_aside"
@@ -104,7 +107,7 @@ def _description(table: Table, about: str, query: str) -> str:
     return _DESCRIPTION.format(
         about=about,
         partition=table.partition_column,
-        key=f"`{'`, `'.join(table.key)}`",
+        key=f"{', '.join(f'`{name}`' for name in table.key[:-1])} and `{table.key[-1]}`",
         query=query.format(table=sql_name(table.name)),
         name=json.dumps(table.name),
         uri=json.dumps(table.uri, ensure_ascii=False),

@@ -20,7 +20,9 @@ def shown(text: str, length: int) -> str:
 
     What is left can neither hide nor rearrange the text around it. It is no markup yet: escape it where it is put.
     """
-    cut = "".join(_visible(character) for character in text[:length])
+    cut = text[:length]
+    if not cut.isprintable():
+        cut = "".join(map(_visible, cut))
     return f"{cut}…" if len(text) > length else cut
 
 
