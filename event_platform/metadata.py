@@ -24,6 +24,11 @@ _COMMENT_LENGTH = 500
 _RULE_LENGTH = 100
 
 
+def asset_key(table: Table) -> dg.AssetKey:
+    """Return the key of the asset that a table is."""
+    return dg.AssetKey(table.name.split("/"))
+
+
 def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None) -> dg.TableSchema:
     """Return the columns of a table, with the types and comments that its log has; `rules` are further words on them.
 

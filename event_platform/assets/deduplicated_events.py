@@ -61,7 +61,6 @@ def build_deduplicated_events(
 def _deduplicated_spec(place: Lake) -> dg.AssetSpec:
     table = place.deduplicated_events
     return table_spec(
-        DEDUPLICATED_EVENTS,
         table,
         Layer.DEDUPLICATED,
         about=f"{table.description} Events of all types are in it; those of one type are in a table of their own, with "
@@ -76,7 +75,6 @@ def _duplicate_spec(place: Lake) -> dg.AssetSpec:
     table = place.duplicate_events
     copied = [name for name in table.schema.names() if name in place.raw_events.schema]
     return table_spec(
-        DUPLICATE_EVENTS,
         table,
         Layer.SET_ASIDE,
         about=table.description,

@@ -57,7 +57,6 @@ def build_quality_report(
 def _spec(place: Lake, catalog: Catalog) -> dg.AssetSpec:
     sources = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, CORRUPT_EVENTS, UNREGISTERED_EVENTS]
     return table_spec(
-        QUALITY_REPORT,
         place.quality_report,
         Layer.REPORT,
         about=place.quality_report.description,

@@ -79,7 +79,6 @@ def build_raw_events(
 
 def _raw_spec(place: Lake, envelope: Envelope) -> dg.AssetSpec:
     return table_spec(
-        RAW_EVENTS,
         place.raw_events,
         Layer.RAW,
         about=f"{place.raw_events.description} A sound record has no `corruption_reason`.",
@@ -93,7 +92,6 @@ def _raw_spec(place: Lake, envelope: Envelope) -> dg.AssetSpec:
 def _corrupt_spec(place: Lake) -> dg.AssetSpec:
     table = place.corrupt_events
     return table_spec(
-        CORRUPT_EVENTS,
         table,
         Layer.SET_ASIDE,
         about=f"{table.description} Landing is never changed: land a mended object under the same name, and its "

@@ -11,7 +11,7 @@ import dagster as dg
 
 from event_platform.lake.files import Written
 from event_platform.lake.tables import Table
-from event_platform.metadata import URI, figures_of
+from event_platform.metadata import URI, asset_key, figures_of
 from event_platform.steps.running import CpuTime, Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -29,7 +29,7 @@ def report(
 
     The CPU time is that of the whole step: of all its tables and partitions.
     """
-    key = dg.AssetKey(table.name.split("/"))
+    key = asset_key(table)
     for day, metadata in figures.items():
         partition = {**metadata, **figures_of(written[day])}
         context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())

@@ -17,6 +17,7 @@ from event_platform.metadata import (
     TABLE_NAME,
     URI,
     Lineage,
+    asset_key,
     column_lineage,
     column_schema,
     sql_name,
@@ -54,7 +55,6 @@ class Layer(StrEnum):
 
 
 def table_spec(
-    key: dg.AssetKey,
     table: Table,
     layer: Layer,
     *,
@@ -73,7 +73,7 @@ def table_spec(
     date. Nothing is materialized by that alone.
     """
     return dg.AssetSpec(
-        key,
+        asset_key(table),
         description=_description(table, about, query),
         metadata={
             URI: table.uri,

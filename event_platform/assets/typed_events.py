@@ -86,10 +86,8 @@ def build_typed_events(
 
 
 def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
-    table = place.event_table(event_type)
     return table_spec(
-        event_key(event_type),
-        table,
+        place.event_table(event_type),
         Layer.TYPED,
         about=f"`{event_type.name}` events, one a row. {as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
         "The properties of the schema are columns; a value that does not fit its column is null there, and in "
@@ -129,7 +127,6 @@ def _words(rules: Rules) -> Iterator[str]:
 def _unregistered_spec(place: Lake) -> dg.AssetSpec:
     table = place.unregistered_events
     return table_spec(
-        UNREGISTERED_EVENTS,
         table,
         Layer.SET_ASIDE,
         about=table.description,
