@@ -14,6 +14,8 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_
 from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.lake.lake import Lake
+from event_platform.lake.storage import Storage
 from event_platform.operations.alerts.sensor import build_alerts_sensor
 from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
 from event_platform.operations.sweep import build_sweep
@@ -24,16 +26,16 @@ from event_platform.provision import build_resources
 def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
     """Return the assets, checks and resources of an environment."""
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
-    policy = backfill_policy(environment.days_per_run)
+    policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw = [RAW_EVENTS, CORRUPT_EVENTS]
     types = list(map(event_key, catalog.event_types))
     downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *types, QUALITY_REPORT]
     return dg.Definitions(
         assets=[
-            build_raw_events(catalog.envelope, partitions, policy),
-            build_deduplicated_events(partitions, policy),
-            build_typed_events(catalog, partitions, policy),
-            build_quality_report(catalog, partitions, policy),
+            build_raw_events(place, catalog.envelope, partitions, policy),
+            build_deduplicated_events(place, partitions, policy),
+            build_typed_events(place, catalog, partitions, policy),
+            build_quality_report(place, catalog, partitions, policy),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions),

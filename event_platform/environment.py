@@ -84,6 +84,8 @@ def _place(variables: Mapping[str, str], variable: str, name: EnvironmentName) -
     scheme, separator, path = value.partition("://")
     if not separator:
         return str(Path(value).absolute())
+    if "@" in path.partition("/")[0]:  # addresses are shown in logs and in the UI
+        raise SettingError(f"{variable}: credentials are no part of an address; set the AWS variables or a profile")
     if scheme != "s3" or not path.partition("/")[0]:
         raise SettingError(f"{variable}: {value}: expected a folder or s3://<bucket>/<prefix>")
     return value.rstrip("/")

@@ -8,6 +8,7 @@ import polars as pl
 
 from event_platform.events.errors import TableError
 from event_platform.lake.tables import ConflictError
+from event_platform.metadata import COLUMN_SCHEMA, URI, column_schema, figures_of
 from event_platform.partitions import ROWS
 from event_platform.resources import LakeResource, dates_in
 from event_platform.steps.frames import write_frame
@@ -51,9 +52,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
             report = write_frame(self.lake.open(), context.asset_key.to_user_string(), obj.lazy(), dates)
         except ConflictError as error:
             raise dg.RetryRequested(max_retries=_TRIES, seconds_to_wait=1) from error
-        context.add_output_metadata({"dagster/uri": report.uri, "delta_version": report.version})
+        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table)})
         for day, rows in report.rows.items():
+            figures = figures_of(report.written[day])
             if day is None:
-                context.add_output_metadata({"dagster/row_count": rows})
+                context.add_output_metadata({"dagster/row_count": rows, **figures})
             else:
-                context.step_context.add_asset_metadata({ROWS: rows}, context.asset_key, day.isoformat())
+                context.step_context.add_asset_metadata({ROWS: rows, **figures}, context.asset_key, day.isoformat())

@@ -5,6 +5,16 @@ import polars as pl
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 
+#: What a materialization tells of its run and of its commit; it depends on what else was in them.
+OF_THE_RUN = {
+    "bytes_written",
+    "dagster/uri",
+    "delta_version",
+    "files_written",
+    "previous_delta_version",
+    "step_cpu_seconds",
+}
+
 
 def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """Return the rows of every table, as sorted JSON; columns `without` which two lakes may differ are left out."""

@@ -55,6 +55,15 @@ def test_settings_can_be_overridden_one_by_one(variable: str, value: str, change
     assert load_environment({variable: value}) == replace(load_environment({}), **changed)
 
 
+@pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])
+@pytest.mark.parametrize("address", ["s3://key:secret@bucket/lake", "https://key:secret@host/lake"])
+def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, address: str) -> None:
+    """Addresses of tables are in logs and in the UI."""
+    with pytest.raises(SettingError, match=f"{variable}: credentials are no part of an address") as failure:
+        load_environment({variable: address})
+    assert "secret" not in str(failure.value)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [

@@ -130,7 +130,8 @@ def test_an_asset_without_partitions_reads_all_and_replaces_its_table(lessons: W
     result = run(lessons, asset)
     assert table(lessons) == [(7,)]
     (materialization,) = result.asset_materializations_for_node("marts__learners")
-    assert materialization.metadata["dagster/row_count"].value == 1
+    figures = ("dagster/row_count", "files_written", "delta_version", "previous_delta_version")
+    assert [materialization.metadata[name].value for name in figures] == [1, 1, 2, 1]
     assert lessons.lake.scan("marts/learners").collect().rows() == [(7,)]
 
 
@@ -155,13 +156,27 @@ def test_an_input_reads_no_file_of_other_partitions(lessons: World) -> None:
 
 
 def test_each_partition_has_its_own_rows_in_its_metadata(lessons: World) -> None:
-    """Beside the address of the table and its version."""
+    """Beside the address of the table, its versions, and the files."""
     result = run(lessons, mart(as_it_is), MONDAY, WEDNESDAY)
     materializations = result.asset_materializations_for_node("marts__learners")
     found = {each.partition: each.metadata["dagster/partition_row_count"].value for each in materializations}
     assert found == {"2025-06-02": 1, "2025-06-03": 2, "2025-06-04": 3}
-    others = {(each.metadata["dagster/uri"].value, each.metadata["delta_version"].value) for each in materializations}
-    assert others == {(f"{lessons.root}/lake/marts/learners", 1)}
+    uri = f"{lessons.root}/lake/marts/learners"
+    expected = {"dagster/uri": uri, "delta_version": 1, "previous_delta_version": 0, "files_written": 1}
+    for each in materializations:
+        assert {name: each.metadata[name].value for name in expected} == expected
+        (file,) = Path(uri).glob(f"created_date={each.partition}/*.parquet")
+        assert each.metadata["bytes_written"].value == file.stat().st_size
+
+
+def test_the_columns_of_an_output_are_in_its_metadata(lessons: World) -> None:
+    """As its table has them: nobody else knows before it is written."""
+    result = run(lessons, mart(as_it_is), MONDAY)
+    (materialization,) = result.asset_materializations_for_node("marts__learners")
+    schema = materialization.metadata["dagster/column_schema"]
+    assert isinstance(schema, dg.TableSchemaMetadataValue)
+    columns = [(column.name, column.type) for column in schema.schema.columns]
+    assert columns == [("created_date", "date"), ("event_uuid", "string"), ("level", "long")]
 
 
 @pytest.mark.parametrize("kind", ["lazy", "eager"])

@@ -24,10 +24,9 @@ from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.deduplicated import DeduplicationReport, deduplicate
-from event_platform.steps.quality import report_quality
+from event_platform.steps.quality import QualityReport, report_quality
 from event_platform.steps.raw import RawReport, load
 from event_platform.steps.typed import UNREGISTERED, TypedReport, type_all
-from event_platform.tasks.quality import Reported
 from event_platform.tasks.raw import Loading
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
@@ -179,7 +178,7 @@ class World:
             chosen = [*catalog.by_key, UNREGISTERED] if keys is None else keys
             return type_all(self.lake, catalog, chosen, days, executor, _ignore)
 
-    def report(self, *days: date) -> dict[date, Reported]:
+    def report(self, *days: date) -> dict[date, QualityReport]:
         """Everything of a created_date → quality_report and a page."""
         with ThreadPoolExecutor(2) as executor:
             return report_quality(self.lake, self.catalog, days, executor, _ignore)

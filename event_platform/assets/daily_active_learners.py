@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 import polars as pl
 
+from event_platform.assets.tables import Layer, code_version
 from event_platform.events.catalog import Catalog
 from event_platform.partitions import FOLLOW_LATE_DATA
 
@@ -36,7 +37,10 @@ def _daily_active_learners(partitions: dg.DailyPartitionsDefinition, policy: dg.
         pool="daily_active_learners",
         group_name="marts",
         kinds={"deltalake", "polars"},
-        description="Distinct users who did something in a lesson, one row for each created_date.",
+        code_version=code_version(),
+        tags={"layer": Layer.MART.value},
+        description="Distinct users who did something in a lesson, one row for each created_date: "
+        '`lake.scan("daily_active_learners")`.',
     )
     def daily_active_learners(
         lesson_started: pl.LazyFrame, lesson_completed: pl.LazyFrame, exercise_answered: pl.LazyFrame

@@ -8,17 +8,20 @@ import dagster as dg
 from event_platform.assets.raw_events import RAW_EVENTS
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
-from event_platform.events.event import DuplicateKind
+from event_platform.assets.tables import Layer, same_columns, table_spec
+from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
+from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource, RulesResource
 from event_platform.steps.deduplicated import deduplicate
+from event_platform.steps.running import counting_cpu_time
 
 DEDUPLICATED_EVENTS = dg.AssetKey("deduplicated_events")
 DUPLICATE_EVENTS = dg.AssetKey("duplicate_events")
 
 
 def build_deduplicated_events(
-    partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    place: Lake, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
     """Return the asset that splits sound records into first arrivals and duplicates."""
 
@@ -28,38 +31,58 @@ def build_deduplicated_events(
         group_name="deduplicated",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[
-            dg.AssetSpec(
-                DEDUPLICATED_EVENTS,
-                deps=[RAW_EVENTS],
-                kinds={"deltalake", "polars"},
-                description="One row for each event_uuid: the record that arrived first. Partitioned by created_date.",
-            ),
-            dg.AssetSpec(
-                DUPLICATE_EVENTS,
-                deps=[RAW_EVENTS],
-                kinds={"deltalake", "polars"},
-                description="Dead letters: records that another one of the same event_uuid came before, with its place "
-                "and their kind: redelivery (the same body) or conflict (another one: a producer's bug).",
-            ),
-        ],
+        specs=[_deduplicated_spec(place), _duplicate_spec(place)],
     )
     def deduplicated_events(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, rules: RulesResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        with retrying(context):
+        with retrying(context), counting_cpu_time() as cpu_time:
+            tables = lake.open()
             reports = deduplicate(
-                lake.open(),
+                tables,
                 dates_of(context),
                 rules.deduplication_window_days,
                 compute.executor,
                 progress_of(context),
             )
-        yield report(context, DEDUPLICATED_EVENTS, {day: {ROWS: each.unique} for day, each in reports.items()})
-        duplicates = {
+        figures = {day: {ROWS: each.unique} for day, each in reports.items()}
+        written = {day: each.unique_written for day, each in reports.items()}
+        yield report(context, tables.deduplicated_events, figures, written, cpu_time)
+        figures = {
             day: {ROWS: each.kinds.total(), **{kind.value: each.kinds[kind] for kind in DuplicateKind}}
             for day, each in reports.items()
         }
-        yield report(context, DUPLICATE_EVENTS, duplicates)
+        written = {day: each.duplicates_written for day, each in reports.items()}
+        yield report(context, tables.duplicate_events, figures, written, cpu_time)
 
     return deduplicated_events
+
+
+def _deduplicated_spec(place: Lake) -> dg.AssetSpec:
+    table = place.deduplicated_events
+    return table_spec(
+        table,
+        Layer.DEDUPLICATED,
+        about=f"{table.description} Events of all types are in it; those of one type are in a table of their own, with "
+        "typed columns.",
+        query="select event_name, count(*) n from {table} where created_date = '2025-06-02' group by 1 order by n desc",
+        lineage=same_columns(table.schema.names(), RAW_EVENTS),
+        deps=[RAW_EVENTS],
+    )
+
+
+def _duplicate_spec(place: Lake) -> dg.AssetSpec:
+    table = place.duplicate_events
+    copied = [name for name in table.schema.names() if name in place.raw_events.schema]
+    return table_spec(
+        table,
+        Layer.SET_ASIDE,
+        about=table.description,
+        query="select kind, event_name, count(*) n from {table} group by 1, 2 order by n desc",
+        lineage={
+            **same_columns(copied, RAW_EVENTS),
+            "kind": [(RAW_EVENTS, "body")],
+            **{f"survivor_{name}": [(RAW_EVENTS, name)] for name in SOURCE_COLUMNS},
+        },
+        deps=[RAW_EVENTS],
+    )

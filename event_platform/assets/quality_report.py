@@ -10,13 +10,16 @@ from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLI
 from event_platform.assets.raw_events import CORRUPT_EVENTS
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
+from event_platform.assets.tables import Layer, table_spec
 from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.events.catalog import Catalog
+from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.report.page import DRIFT, LATENESS, totals
 from event_platform.report.text import shown
 from event_platform.resources import ComputeResource, LakeResource
 from event_platform.steps.quality import report_quality
+from event_platform.steps.running import counting_cpu_time
 from event_platform.tasks.quality import Reported
 
 QUALITY_REPORT = dg.AssetKey("quality_report")
@@ -26,7 +29,7 @@ _TEXT_LENGTH = 80
 
 
 def build_quality_report(
-    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    place: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
     """Return the asset that counts each day and draws a page of it."""
 
@@ -36,31 +39,32 @@ def build_quality_report(
         group_name="quality",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[
-            dg.AssetSpec(
-                QUALITY_REPORT,
-                deps=[
-                    DEDUPLICATED_EVENTS,
-                    DUPLICATE_EVENTS,
-                    CORRUPT_EVENTS,
-                    UNREGISTERED_EVENTS,
-                    *map(event_key, catalog.event_types),
-                ],
-                kinds={"deltalake", "html"},
-                description="Figures of each created_date, one a row: events by hour and type, lateness, duplicates by "
-                "kind, corrupt records by reason (those that arrived on that day), schema drift by field, "
-                "unregistered names. And a page of them for each day, below reports/quality.",
-            )
-        ],
+        specs=[_spec(place, catalog)],
     )
     def quality_report(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
     ) -> dg.MaterializeResult[Any]:
-        with retrying(context):
-            reported = report_quality(lake.open(), catalog, dates_of(context), compute.executor, progress_of(context))
-        return report(context, QUALITY_REPORT, {day: _metadata(each) for day, each in reported.items()})
+        with retrying(context), counting_cpu_time() as cpu_time:
+            tables = lake.open()
+            reports = report_quality(tables, catalog, dates_of(context), compute.executor, progress_of(context))
+        figures = {day: _metadata(each.found) for day, each in reports.items()}
+        written = {day: each.written for day, each in reports.items()}
+        return report(context, tables.quality_report, figures, written, cpu_time)
 
     return quality_report
+
+
+def _spec(place: Lake, catalog: Catalog) -> dg.AssetSpec:
+    sources = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, CORRUPT_EVENTS, UNREGISTERED_EVENTS]
+    return table_spec(
+        place.quality_report,
+        Layer.REPORT,
+        about=place.quality_report.description,
+        query="select event_name, label, value from {table} where figure = 'unknown_field' order by value desc",
+        lineage={},  # every figure counts something else
+        deps=[*sources, *map(event_key, catalog.event_types)],
+        kinds=["deltalake", "html"],
+    )
 
 
 def _metadata(reported: Reported) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import dagster as dg
 
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
+from event_platform.assets.tables import Layer, same_columns, table_spec
 from event_platform.events.envelope import Envelope
+from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.raw import load
+from event_platform.steps.running import counting_cpu_time
 from event_platform.tasks.raw import Loading
 
 RAW_EVENTS = dg.AssetKey("raw_events")
@@ -23,9 +26,12 @@ _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_win
 
 
 def build_raw_events(
-    envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    place: Lake, envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
-    """Return the asset that brings the ledger up to date with landing, and sets the corrupt records aside."""
+    """Return the asset that brings the ledger up to date with landing, and sets the corrupt records aside.
+
+    `place` says where the tables are; nothing is opened.
+    """
     first_date = partitions.start.date()
 
     @dg.multi_asset(
@@ -34,21 +40,7 @@ def build_raw_events(
         group_name="raw",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[
-            dg.AssetSpec(
-                RAW_EVENTS,
-                freshness_policy=_FRESH,
-                kinds={"deltalake", "polars"},
-                description="Every record that landed, once, with its fate. Its own ledger: objects in it are not read "
-                "again. Partitioned by the day of arrival.",
-            ),
-            dg.AssetSpec(
-                CORRUPT_EVENTS,
-                deps=[RAW_EVENTS],
-                kinds={"deltalake", "polars"},
-                description="Dead letters: records that cannot be used, each with its corruption_reason.",
-            ),
-        ],
+        specs=[_raw_spec(place, envelope), _corrupt_spec(place)],
     )
     def raw_events(
         context: dg.AssetExecutionContext,
@@ -58,11 +50,11 @@ def build_raw_events(
         rules: RulesResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         dates, window = dates_of(context), rules.deduplication_window_days
-        with retrying(context):
+        with retrying(context), counting_cpu_time() as cpu_time:
             tables = lake.open()
             loading = Loading(landing.open(), envelope, first_date, tables.storage)
             loaded = load(tables, loading, dates, window, compute.executor, progress_of(context))
-            reasons = set_aside(tables, dates)
+            corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
         figures = {
             day: {
@@ -76,11 +68,35 @@ def build_raw_events(
             }
             for day, each in loaded.items()
         }
-        yield report(context, RAW_EVENTS, figures)
-        yield report(
-            context,
-            CORRUPT_EVENTS,
-            {day: {ROWS: counts.total(), "reasons": dict(counts)} for day, counts in reasons.items()},
-        )
+        written = {day: each.written for day, each in loaded.items()}
+        yield report(context, tables.raw_events, figures, written, cpu_time)
+        figures = {day: {ROWS: each.reasons.total(), "reasons": dict(each.reasons)} for day, each in corrupt.items()}
+        written = {day: each.written for day, each in corrupt.items()}
+        yield report(context, tables.corrupt_events, figures, written, cpu_time)
 
     return raw_events
+
+
+def _raw_spec(place: Lake, envelope: Envelope) -> dg.AssetSpec:
+    return table_spec(
+        place.raw_events,
+        Layer.RAW,
+        about=f"{place.raw_events.description} A sound record has no `corruption_reason`.",
+        query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
+        lineage={},
+        made_with=repr(envelope),
+        freshness_policy=_FRESH,
+    )
+
+
+def _corrupt_spec(place: Lake) -> dg.AssetSpec:
+    table = place.corrupt_events
+    return table_spec(
+        table,
+        Layer.SET_ASIDE,
+        about=f"{table.description} Landing is never changed: land a mended object under the same name, and its "
+        "records are judged anew.",
+        query="select corruption_reason, count(*) n from {table} group by 1 order by n desc",
+        lineage=same_columns(table.schema.names(), RAW_EVENTS),
+        deps=[RAW_EVENTS],
+    )

@@ -9,19 +9,36 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.steps.running import Progress
+from event_platform.lake.files import Written
+from event_platform.lake.tables import Table
+from event_platform.metadata import URI, asset_key, figures_of
+from event_platform.steps.running import CpuTime, Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LISTENER: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def report(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, figures: Mapping[date, Mapping[str, Any]]
+    context: dg.AssetExecutionContext,
+    table: Table,
+    figures: Mapping[date, Mapping[str, Any]],
+    written: Mapping[date, Written],
+    cpu_time: CpuTime,
 ) -> dg.MaterializeResult[Any]:
-    """Attach each partition's figures to its own materialization, and return the result to yield."""
+    """Attach each partition's figures to its own materialization of a table, and return the result to yield.
+
+    The CPU time is that of the whole step: of all its tables and partitions.
+    """
+    key = asset_key(table)
     for day, metadata in figures.items():
-        context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
-    return dg.MaterializeResult(asset_key=key)
+        partition = {**metadata, **figures_of(written[day])}
+        context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata={URI: table.uri, "step_cpu_seconds": round(cpu_time.seconds, 3)},
+        # Without it Dagster would take rows for the same whenever the code that made them is.
+        data_version=dg.DataVersion(str(max(each.version for each in written.values()))),
+    )
 
 
 @contextmanager

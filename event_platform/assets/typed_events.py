@@ -1,5 +1,6 @@
 """events/<name>: one asset and one typed Delta table for each catalogued event type; and what has no type."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,16 +10,27 @@ import dagster as dg
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying, try_again_later
-from event_platform.events.catalog import Catalog, EventType
+from event_platform.assets.tables import Layer, same_columns, table_spec
+from event_platform.events.catalog import Catalog, EventType, key_of
+from event_platform.events.columns import Rules, shape_of, typed
 from event_platform.events.errors import StorageError
+from event_platform.events.event import EVENT_COLUMNS
+from event_platform.lake.lake import Lake
+from event_platform.metadata import Lineage
 from event_platform.partitions import ROWS, dates_of
+from event_platform.report.text import as_markdown
 from event_platform.resources import ComputeResource, LakeResource
+from event_platform.steps.running import counting_cpu_time
 from event_platform.steps.typed import UNREGISTERED, type_all
 
 UNREGISTERED_EVENTS = dg.AssetKey("unregistered_events")
 
 #: Every event table is materialized when anything arrives for its day, also those of rare types.
 _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=12))
+
+_DESCRIPTION_LENGTH = 2_000
+#: What Dagster allows for the value of a tag.
+_TAG_LENGTH = 63
 
 
 def event_key(event_type: EventType) -> dg.AssetKey:
@@ -27,7 +39,7 @@ def event_key(event_type: EventType) -> dg.AssetKey:
 
 
 def build_typed_events(
-    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    place: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
     """Return the asset of all event types; any subset of them can be selected.
 
@@ -42,26 +54,25 @@ def build_typed_events(
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[*map(_spec, catalog.event_types), _unregistered_spec()],
+        specs=[*(_spec(place, event_type) for event_type in catalog.event_types), _unregistered_spec(place)],
     )
     def typed_events(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
-        with retrying(context):
-            reports = type_all(
-                lake.open(), catalog, list(selected.values()), dates_of(context), compute.executor, progress_of(context)
-            )
+        with retrying(context), counting_cpu_time() as cpu_time:
+            tables, names = lake.open(), list(selected.values())
+            reports = type_all(tables, catalog, names, dates_of(context), compute.executor, progress_of(context))
         for each in reports.values():
             if each.may_pass:
                 try_again_later(context, StorageError(each.error))
-        for key, name in selected.items():
-            each = reports[name]
+        for name, each in reports.items():
             if each.error is None:
+                table = tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])
                 figures = {
                     day: {ROWS: rows, "rows_with_rescued_values": each.rescued[day]} for day, rows in each.rows.items()
                 }
-                yield report(context, key, figures)
+                yield report(context, table, figures, each.written, cpu_time)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
         if failed:
             raise dg.Failure(
@@ -74,25 +85,54 @@ def build_typed_events(
     return typed_events
 
 
-def _spec(event_type: EventType) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        event_key(event_type),
+def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
+    return table_spec(
+        place.event_table(event_type),
+        Layer.TYPED,
+        about=f"`{event_type.name}` events, one a row. {as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
+        "The properties of the schema are columns; a value that does not fit its column is null there, and in "
+        "`_rescued` by field.",
+        query="select * from {table} where created_date = '2025-06-02' limit 10",
+        lineage=_lineage(event_type),
+        made_with=json.dumps(shape_of(event_type.columns)),
+        rules={column.name: list(_words(column.rules)) for column in typed(event_type.columns)},
+        tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
         freshness_policy=_FRESH,
         group_name="events",
-        kinds={"deltalake", "polars"},
         owners=[event_type.owner] if event_type.owner else None,
-        description=f"`{event_type.name}` events, typed. {event_type.description}".strip(),
     )
 
 
-def _unregistered_spec() -> dg.AssetSpec:
-    return dg.AssetSpec(
-        UNREGISTERED_EVENTS,
+def _lineage(event_type: EventType) -> Lineage:
+    made_of_body = [name for name in event_type.schema.names() if name not in EVENT_COLUMNS]
+    return {
+        **same_columns(list(EVENT_COLUMNS), DEDUPLICATED_EVENTS),
+        **{name: [(DEDUPLICATED_EVENTS, "body")] for name in made_of_body},
+    }
+
+
+def _words(rules: Rules) -> Iterator[str]:
+    """Yield what the schema says of a value, in its own terms. The check counts what breaks it; it is kept."""
+    if rules.required:
+        yield "required"
+    if rules.enum is not None:
+        yield f"enum: {', '.join(map(str, rules.enum))}"
+    for what, limit in (("minimum", rules.minimum), ("maximum", rules.maximum), ("pattern", rules.pattern)):
+        if limit is not None:
+            yield f"{what}: {limit}"
+
+
+def _unregistered_spec(place: Lake) -> dg.AssetSpec:
+    table = place.unregistered_events
+    return table_spec(
+        table,
+        Layer.SET_ASIDE,
+        about=table.description,
+        query="select event_name, count(*) n from {table} group by 1 order by n desc",
+        lineage=same_columns(table.schema.names(), DEDUPLICATED_EVENTS),
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
         group_name="deduplicated",
-        kinds={"deltalake", "polars"},
-        description="Events whose name the catalog lacks, with their body. Add a schema, and they move to a table.",
     )

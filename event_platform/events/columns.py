@@ -118,6 +118,23 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
         yield from walk(column.fields, (*path, column.name))
 
 
+def shape_of(columns: tuple[Column, ...]) -> list[Any]:
+    """Return what the rows of a table depend on, as JSON values: fields, names and types, in the order of the fields.
+
+    Descriptions and rules are no part of it, nor is what has no column.
+    """
+    return [
+        [
+            column.field,
+            column.name,
+            column.kind.value,
+            shape_of(column.fields),
+            column.item and shape_of((column.item,)),
+        ]
+        for column in sorted(typed(columns), key=lambda column: column.field)
+    ]
+
+
 def _name_fault(name: Any, taken: set[str]) -> str | None:
     if not isinstance(name, str) or not _COLUMN_NAME.fullmatch(name):
         return f"{name!r} is no column name (letters, digits and _)"

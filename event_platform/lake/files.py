@@ -37,6 +37,16 @@ class DataFile:
     nulls: Mapping[str, int]  # by column; those without statistics are missing
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a commit wrote of one partition, or of a table that has none."""
+
+    version: int  # of the table, with what was written
+    previous_version: int  # without it; the same one where there was nothing to commit
+    files: int = 0
+    size: int = 0  # bytes
+
+
 def write_file(
     frame: pl.DataFrame,
     storage: Storage,
@@ -61,6 +71,19 @@ def write_file(
         data_change=True,
         stats=json.dumps(statistics(stored)),
     )
+
+
+def written(version: int, adds: Sequence[AddAction]) -> Written:
+    """Return what a commit that made `version` of a table wrote."""
+    return Written(version, version - 1, len(adds), sum(add.size for add in adds))
+
+
+def written_by_date(version: int, dates: Iterable[date], adds: Sequence[AddAction]) -> dict[date, Written]:
+    """Return the same for each of the partitions that the commit was for."""
+    return {
+        day: written(version, [add for add in adds if day.isoformat() in add.partition_values.values()])
+        for day in dates
+    }
 
 
 def statistics(frame: pl.DataFrame) -> dict[str, Any]:

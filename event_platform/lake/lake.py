@@ -46,6 +46,21 @@ _COMMENTS = {
     "_rescued": "JSON object of what found no place in a typed column, by field",
 }
 
+#: For people, in the log of the table and in the UI. Those of event types are in the catalog.
+_DESCRIPTIONS = {
+    "raw_events": "Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
+    "ledger: an object whose rows are in it is not read again, and one that changed replaces its rows.",
+    "corrupt_events": "Dead letters: the records that cannot be used, each with its corruption_reason.",
+    "deduplicated_events": "One row for each event_uuid: the record that arrived first, as it landed.",
+    "duplicate_events": "Dead letters: the records that another one of the same event_uuid came before, with its place "
+    "and their kind: redelivery (the same body) or conflict (another one: a producer's bug).",
+    "unregistered_events": "Events whose name the catalog lacks, with their body. Add a schema, and they move to a "
+    "table of their own.",
+    "quality_report": "Figures of each created date, one a row: events by hour and type, lateness, duplicates by kind, "
+    "corrupt records by reason (those that arrived on that day), schema drift by field, unregistered names. And a page "
+    "of them for each day, below reports/quality.",
+}
+
 _OBJECT_COLUMNS = {"source_size": pl.Int64, "source_etag": pl.String}
 _SURVIVOR_COLUMNS = {f"survivor_{name}": dtype for name, dtype in SOURCE_COLUMNS.items()}
 _REASON = {"corruption_reason": pl.String}
@@ -59,6 +74,14 @@ QUALITY_SCHEMA = pl.Schema(
     {"created_date": pl.Date, "figure": pl.String, "event_name": pl.String, "label": pl.String, "value": pl.Int64}
 )
 
+#: What tells rows apart: their place in landing where each record has a row, the uuid where each event has one.
+_PLACE = tuple(SOURCE_COLUMNS)
+_EVENT = ("created_date", "event_uuid")
+
+#: Columns that are null in no row.
+_OF_EVENTS = frozenset(EVENT_COLUMNS) - {"event_subtype"}
+_OF_SOUND_RECORDS = frozenset(_RECORD) - {"event_subtype"}
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -69,32 +92,41 @@ class Lake:
     @property
     def raw_events(self) -> Table:
         """Every record that landed, once, with its fate."""
-        return self._table("raw_events", RAW_SCHEMA, "arrival_date")
+        return self._table("raw_events", RAW_SCHEMA, "arrival_date", _PLACE, frozenset({*_PLACE, *_OBJECT_COLUMNS}))
 
     @property
     def corrupt_events(self) -> Table:
         """Dead letters: the records with a corruption_reason."""
-        return self._table("corrupt_events", CORRUPT_SCHEMA, "arrival_date")
+        return self._table("corrupt_events", CORRUPT_SCHEMA, "arrival_date", _PLACE, frozenset({*_PLACE, *_REASON}))
 
     @property
     def deduplicated_events(self) -> Table:
         """One row for each event_uuid."""
-        return self._table("deduplicated_events", DEDUPLICATED_SCHEMA, "created_date")
+        return self._table("deduplicated_events", DEDUPLICATED_SCHEMA, "created_date", _EVENT, _OF_SOUND_RECORDS)
 
     @property
     def duplicate_events(self) -> Table:
         """Dead letters: the records that another one came before."""
-        return self._table("duplicate_events", DUPLICATE_SCHEMA, "created_date")
+        return self._table(
+            "duplicate_events",
+            DUPLICATE_SCHEMA,
+            "created_date",
+            _PLACE,
+            frozenset(DUPLICATE_SCHEMA) - {"event_subtype"},
+        )
 
     @property
     def unregistered_events(self) -> Table:
         """Events whose name the catalog lacks."""
-        return self._table("unregistered_events", DEDUPLICATED_SCHEMA, "created_date")
+        return self._table("unregistered_events", DEDUPLICATED_SCHEMA, "created_date", _EVENT, _OF_SOUND_RECORDS)
 
     @property
     def quality_report(self) -> Table:
         """Figures about the quality of each created_date."""
-        return self._table("quality_report", QUALITY_SCHEMA, "created_date")
+        key = ("created_date", "figure", "event_name", "label")
+        return self._table(
+            "quality_report", QUALITY_SCHEMA, "created_date", key, frozenset({"created_date", "figure", "value"})
+        )
 
     def event_table(self, event_type: EventType) -> Table:
         """Return the typed events of one type. Its folder is the key: it comes from the catalog, never from data."""
@@ -106,6 +138,8 @@ class Lake:
             storage=self.storage,
             comments={**_COMMENTS, **comments},
             description=event_type.description,
+            key=_EVENT,
+            filled=_OF_EVENTS,
         )
 
     def tables(self, event_types: Iterable[EventType]) -> list[Table]:
@@ -182,9 +216,11 @@ class Lake:
             for folder in folders:
                 yield from self._names_below(*parts, folder)
 
-    def _table(self, name: str, schema: pl.Schema, partition_column: str) -> Table:
+    def _table(
+        self, name: str, schema: pl.Schema, partition_column: str, key: tuple[str, ...], filled: frozenset[str]
+    ) -> Table:
         comments = {column: _COMMENTS[column] for column in schema.names()}
-        return Table(name, schema, partition_column, self.storage, comments)
+        return Table(name, schema, partition_column, self.storage, comments, _DESCRIPTIONS[name], key, filled)
 
 
 def checked_name(name: str) -> str:

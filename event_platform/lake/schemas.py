@@ -39,6 +39,15 @@ def to_delta(schema: pl.Schema, comments: Mapping[str, str]) -> Schema:
     )
 
 
+def type_name(dtype: DeltaType) -> str:
+    """Return the name of a Delta type as people write it: `long`, `array<string>`, `struct<os: string>`."""
+    if isinstance(dtype, ArrayType):
+        return f"array<{type_name(dtype.element_type)}>"
+    if isinstance(dtype, StructType):
+        return f"struct<{', '.join(f'{field.name}: {type_name(field.type)}' for field in dtype.fields)}>"
+    return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
+
+
 def merged(table: str, old: Schema, new: Schema) -> Schema:
     """Return the old schema with the new columns behind it. Raises TableError where a column changed its type."""
     return Schema(_merged_fields(table, old.fields, new.fields))
@@ -61,14 +70,10 @@ def _merged_type(where: str, old: DeltaType, new: DeltaType) -> DeltaType:
         return ArrayType(_merged_type(where, old.element_type, new.element_type))
     if old != new:
         raise TableError(
-            f"{where}: the table has {_shown(old)}, the catalog says {_shown(new)}. A column keeps its type: give the "
-            "property a new column with x-column, or delete the table and materialize it again."
+            f"{where}: the table has {type_name(old)}, the catalog says {type_name(new)}. A column keeps its type: "
+            "give the property a new column with x-column, or delete the table and materialize it again."
         )
     return old
-
-
-def _shown(dtype: DeltaType) -> str:
-    return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
 
 
 def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:

@@ -46,6 +46,16 @@ class Storage:
         except (OSError, BotoCoreError, ClientError) as error:
             raise StorageError(f"{uri}: cannot be written: {error}; nothing of it was committed") from error
 
+    def read(self, uri: str) -> bytes:
+        """Return what is stored at `uri`, which is below the root. Raises StorageError naming it where that fails."""
+        try:
+            if self.is_local:
+                return Path(uri).read_bytes()
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            return _s3(tuple(sorted(self.options.items()))).get_object(Bucket=bucket, Key=key)["Body"].read()
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise StorageError(f"{uri}: cannot be read: {error}") from error
+
     def folders(self, *parts: str) -> list[str]:
         """Return the names of the folders directly below one that is below the root; none where there is no such."""
         if self.is_local:

@@ -8,11 +8,13 @@ the second writer is refused and starts over from what the first one left.
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from itertools import count
 from typing import Any, TypeVar
 
 import polars as pl
@@ -22,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import TableError, TableStorageError
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.storage import Storage
 
@@ -64,6 +66,8 @@ class Table:
     storage: Storage
     comments: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    key: tuple[str, ...] = ()  # the columns that tell its rows apart
+    filled: frozenset[str] = frozenset()  # the columns that are null in no row
 
     @property
     def uri(self) -> str:
@@ -203,19 +207,22 @@ class Snapshot:
             return []
         return [info for info in reversed(self.delta.history(self.version - version)) if info["version"] > version]
 
-    def replace(self, dates: Sequence[date], adds: Sequence[AddAction], built_from: Mapping[date, int]) -> None:
+    def replace(
+        self, dates: Sequence[date], adds: Sequence[AddAction], built_from: Mapping[date, int]
+    ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
-        Raises ConflictError if any of the partitions changed since the snapshot.
+        Returns what was written of each. Raises ConflictError if any of the partitions changed since the snapshot.
         """
         days = [day.isoformat() for day in dates]
         marks = [Transaction(_app_id(self, day), built_from[day]) for day in dates]
         filters = [(column, "in", days) for column in self.table.partition_by]
-        self._commit(list(adds), "overwrite", marks, {}, filters)
+        return written_by_date(self._commit(list(adds), "overwrite", marks, {}, filters), dates, adds)
 
-    def replace_all(self, adds: Sequence[AddAction]) -> None:
+    def replace_all(self, adds: Sequence[AddAction]) -> Written:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `replace` does."""
-        self._commit(list(adds), "overwrite", [Transaction(_ALL, self.version + 1)], {}, None)
+        version = self._commit(list(adds), "overwrite", [Transaction(_ALL, self.version + 1)], {}, None)
+        return written(version, adds)
 
     def append(
         self,
@@ -223,14 +230,15 @@ class Snapshot:
         actions: Sequence[AddAction | RemoveAction],
         metadata: Mapping[str, Any],
         transactions: Sequence[str] = (),
-    ) -> None:
+    ) -> dict[date, Written]:
         """Commit files to add and to remove in the partitions `dates`; `metadata` rides in the commit.
 
-        `transactions` are further app ids to leave in the log. Raises ConflictError as `replace` does.
+        `transactions` are further app ids to leave in the log. Returns and raises as `replace` does.
         """
         marks = [Transaction(_app_id(self, day), self.version + 1) for day in dates]
         marks += [Transaction(app_id, 1) for app_id in transactions]
-        self._commit(list(actions), "append", marks, metadata, None)
+        adds = [action for action in actions if isinstance(action, AddAction)]
+        return written_by_date(self._commit(list(actions), "append", marks, metadata, None), dates, adds)
 
     def _commit(
         self,
@@ -239,9 +247,11 @@ class Snapshot:
         marks: list[Transaction],
         metadata: Mapping[str, Any],
         filters: list[tuple[str, str, Any]] | None,
-    ) -> None:
+    ) -> int:
+        """Commit, and return the version that it made."""
         if self.delta is None:
             raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
+        commit_id = uuid.uuid4().hex
         try:
             schema = merged(self.table.name, self.delta.schema(), to_delta(self.table.schema, self.table.comments))
             self.delta.create_write_transaction(
@@ -251,13 +261,25 @@ class Snapshot:
                 partition_by=self.table.partition_by,
                 partition_filters=filters,
                 commit_properties=CommitProperties(
-                    custom_metadata=dict(metadata), max_commit_retries=_COMMIT_RETRIES, app_transactions=marks
+                    custom_metadata={**metadata, "commit_id": commit_id},
+                    max_commit_retries=_COMMIT_RETRIES,
+                    app_transactions=marks,
                 ),
             )
         except CommitFailedError as error:
             raise ConflictError(f"{self.table.uri}: {_told(error)}") from error
         except (DeltaError, OSError) as error:
             raise TableStorageError(f"{self.table.uri}: the commit failed: {_told(error)}") from error
+        return self._version_of(commit_id)
+
+    def _version_of(self, commit_id: str) -> int:
+        """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.
+
+        Mostly it is the next version; writers of other partitions may have come between.
+        """
+        storage, log = self.table.storage, f"{self.table.uri}/_delta_log"
+        versions = count(self.version + 1)
+        return next(each for each in versions if commit_id.encode() in storage.read(f"{log}/{each:020}.json"))
 
 
 def added_file(table: Table, add: AddAction) -> DataFile:

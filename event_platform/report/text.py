@@ -1,9 +1,18 @@
 """Text that somebody else wrote, made fit to be shown."""
 
+import re
 import unicodedata
 
 #: Controls, formats (those that turn the direction of writing among them), surrogates, private use, line separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+#: What Markdown takes for more than text: anywhere, and at the beginning of a paragraph.
+_MARKUP = re.compile(r"[\\`*\[\]<~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+#>]")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+
+#: Where addresses become links by themselves, which no backslash prevents; an invisible joint does.
+_LINKS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+_JOINT = "\u2060"
 
 
 def shown(text: str, length: int) -> str:
@@ -11,8 +20,16 @@ def shown(text: str, length: int) -> str:
 
     What is left can neither hide nor rearrange the text around it. It is no markup yet: escape it where it is put.
     """
-    cut = "".join(_visible(character) for character in text[:length])
+    cut = text[:length]
+    if not cut.isprintable():
+        cut = "".join(map(_visible, cut))
     return f"{cut}…" if len(text) > length else cut
+
+
+def as_markdown(text: str, length: int) -> str:
+    """Return the first characters of a text as Markdown that shows just these, in one paragraph, without a link."""
+    line = _MARKUP.sub(r"\\\g<0>", shown(" ".join(text.split()), length))
+    return _LINKS.sub(_JOINT, _NUMBERED.sub(r"\1\\\2", line))
 
 
 def _visible(character: str) -> str:

@@ -2,21 +2,30 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
-from event_platform.lake.files import write_file
+from event_platform.lake.files import Written, write_file
 from event_platform.lake.lake import CORRUPT_SCHEMA, Lake
 from event_platform.steps.running import until_no_conflict
 
 
-def set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:
-    """Make corrupt_events hold the corrupt records of raw_events for the arrival dates; return counts by reason."""
+@dataclass(frozen=True)
+class CorruptReport:
+    """The corrupt records of one arrival date, by reason."""
+
+    reasons: Counter[str]
+    written: Written
+
+
+def set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
+    """Make corrupt_events hold the corrupt records of raw_events for the arrival dates. Returns a report for each."""
     return until_no_conflict(lambda: _set_aside(lake, dates))
 
 
-def _set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:
+def _set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
     target = lake.corrupt_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
     corrupt = (
@@ -32,5 +41,9 @@ def _set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:
         for day, part in parts.items()
         if part.height
     ]
-    target.replace(dates, adds, dict.fromkeys(dates, raw.version))
-    return {day: Counter(dict(part["corruption_reason"].value_counts().iter_rows())) for day, part in parts.items()}
+    written = target.replace(dates, adds, dict.fromkeys(dates, raw.version))
+    return {day: CorruptReport(_reasons(part), written[day]) for day, part in parts.items()}
+
+
+def _reasons(corrupt: pl.DataFrame) -> Counter[str]:
+    return Counter(dict(corrupt["corruption_reason"].value_counts().iter_rows()))

@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 
-from event_platform.lake.files import in_batches
+from event_platform.lake.files import Written, in_batches
 from event_platform.lake.lake import Lake
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import (
@@ -28,6 +28,8 @@ class DeduplicationReport:
 
     unique: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    unique_written: Written = field(init=False)
+    duplicates_written: Written = field(init=False)
 
 
 def deduplicate(
@@ -60,6 +62,10 @@ def _deduplicate(
             reports[day].kinds[kind] += rows
     marks = dict.fromkeys(dates, raw.version)
     # deduplicated_events last: its mark says that the partition is done.
-    duplicates.replace(dates, [add for split in splits for adds in split.duplicates.values() for add in adds], marks)
-    unique.replace(dates, [add for split in splits for adds in split.unique.values() for add in adds], marks)
+    dead = duplicates.replace(
+        dates, [add for each in splits for adds in each.duplicates.values() for add in adds], marks
+    )
+    sound = unique.replace(dates, [add for each in splits for adds in each.unique.values() for add in adds], marks)
+    for day, report in reports.items():
+        report.unique_written, report.duplicates_written = sound[day], dead[day]
     return reports

@@ -8,9 +8,10 @@ from datetime import date
 import polars as pl
 
 from event_platform.events.errors import TableError
-from event_platform.lake.files import write_file
+from event_platform.lake.files import Written, write_file
 from event_platform.lake.lake import Lake
 from event_platform.lake.schemas import to_delta
+from event_platform.lake.tables import Table
 
 #: The column that says which partition a row belongs to.
 DATE_COLUMN = "created_date"
@@ -21,11 +22,11 @@ _ROWS_PER_BATCH = 500_000
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What was written: rows by partition (None for a table without partitions)."""
+    """What was written of a table, by partition (None for a table without partitions)."""
 
-    uri: str
-    version: int
+    table: Table
     rows: dict[date | None, int]
+    written: dict[date | None, Written]
 
 
 def write_frame(lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> WriteReport:
@@ -43,11 +44,12 @@ def write_frame(lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[da
         for day, part in _by_date(name, batch, dates):
             adds.append(write_file(part, lake.storage, name, column, day))
             rows[day] += part.height
+    written: dict[date | None, Written] = {}
     if dates is None:
-        target.replace_all(adds)
+        written[None] = target.replace_all(adds)
     else:
-        target.replace(list(dates), adds, dict.fromkeys(dates, target.version + 1))
-    return WriteReport(table.uri, table.snapshot().version, dict(rows))
+        written |= target.replace(list(dates), adds, dict.fromkeys(dates, target.version + 1)).items()
+    return WriteReport(table, dict(rows), written)
 
 
 def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> pl.Schema:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import date
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.files import DataFile
+from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table, each_at_once
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
@@ -15,16 +16,24 @@ from event_platform.tasks.quality import Reported, Sources, report_day
 _ByDate = Mapping[date, tuple[DataFile, ...]]
 
 
+@dataclass(frozen=True)
+class QualityReport:
+    """What was found of one created_date, and what the table has of it."""
+
+    found: Reported
+    written: Written
+
+
 def report_quality(
     lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
-) -> dict[date, Reported]:
+) -> dict[date, QualityReport]:
     """Count the created_dates given as they are now, and write a page for each. Returns what was found."""
     return until_no_conflict(lambda: _report_quality(lake, catalog, dates, executor, progress))
 
 
 def _report_quality(
     lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
-) -> dict[date, Reported]:
+) -> dict[date, QualityReport]:
     # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
     # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
     target = lake.quality_report.snapshot_to_write()
@@ -34,8 +43,8 @@ def _report_quality(
     tasks = [(lake.storage, day, fields) for day in sources]
     reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
     marks = source.marks(dates)
-    target.replace(dates, [each.add for each in reported if each.add is not None], marks)
-    return {each.created_date: each for each in reported}
+    written = target.replace(dates, [each.add for each in reported if each.add is not None], marks)
+    return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 
 def _sources(lake: Lake, catalog: Catalog, deduplicated: _ByDate, dates: Sequence[date]) -> list[Sources]:

@@ -10,7 +10,7 @@ from itertools import chain
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.files import DataFile, Written, scan_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.landing import LandedObject
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
@@ -23,6 +23,7 @@ from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, loa
 class RawReport:
     """What loading did for one arrival date."""
 
+    written: Written
     objects: int = 0  # read now
     known_objects: int = 0  # in the ledger already
     replaced_objects: int = 0  # read now because they changed
@@ -44,7 +45,7 @@ def _load(
 ) -> dict[date, RawReport]:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
-    reports = {day: _report(day, delivery) for day in dates}
+    reports = {day: _report(day, delivery, snapshot) for day in dates}
     if not delivery.due:
         return reports
     tasks = [(loading, batch) for day in dates for batch in batches(o for o in delivery.due if o.arrival_date == day)]
@@ -56,7 +57,7 @@ def _load(
     touched = _touched(lake, snapshot, delivery.changed, stale, adds, window_days)
     for created_date, arrival_date in touched:
         reports[arrival_date].created_dates.add(created_date)
-    snapshot.append(
+    written = snapshot.append(
         sorted({landed.arrival_date for landed in delivery.due}),
         [*adds, *kept, *(remove_action(file, "arrival_date") for file in stale)],
         {
@@ -65,11 +66,14 @@ def _load(
         },
         [empty_object_id(landed) for result in loaded for landed in result.empty_objects],
     )
+    for day in written:
+        reports[day].written = written[day]
     return reports
 
 
-def _report(day: date, delivery: Delivery) -> RawReport:
+def _report(day: date, delivery: Delivery, snapshot: Snapshot) -> RawReport:
     return RawReport(
+        written=Written(snapshot.version, snapshot.version),
         known_objects=sum(landed.arrival_date == day for landed in delivery.known),
         replaced_objects=sum(landed.arrival_date == day for landed in delivery.changed),
         objects=sum(landed.arrival_date == day for landed in delivery.due),

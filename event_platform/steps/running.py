@@ -1,9 +1,13 @@
 """What every step does: run tasks on an executor, and start over when another writer was faster."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from event_platform.lake.tables import ConflictError
@@ -16,6 +20,28 @@ Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 
+@dataclass
+class CpuTime:
+    """CPU seconds of a step, once it has ended: of this process meanwhile, and of workers in the step's tasks."""
+
+    seconds: float = 0.0
+
+
+_CPU_TIME: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
+
+
+@contextmanager
+def counting_cpu_time() -> Iterator[CpuTime]:
+    """Count the CPU time of the steps within, and of the tasks that they run."""
+    cpu_time, began = CpuTime(), time.process_time()
+    token = _CPU_TIME.set(cpu_time)
+    try:
+        yield cpu_time
+    finally:
+        _CPU_TIME.reset(token)
+        cpu_time.seconds += time.process_time() - began
+
+
 def run_tasks(
     executor: Executor, function: Callable[..., T], arguments: Sequence[tuple[Any, ...]], progress: Progress, what: str
 ) -> list[T]:
@@ -25,15 +51,24 @@ def run_tasks(
     """
     if len(arguments) == 1:  # a pool's start would cost more than it saves
         return [function(*arguments[0])]
-    futures = [executor.submit(function, *each) for each in arguments]
+    futures = [executor.submit(_timed, function, each) for each in arguments]
+    cpu_time = _CPU_TIME.get()
     try:
         for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
+            _, process, seconds = future.result()
+            if cpu_time is not None and process != os.getpid():  # what this one does is counted anyway
+                cpu_time.seconds += seconds
             progress(what, done, len(futures))
     except BaseException:
         _cancel(futures)
         raise
-    return [future.result() for future in futures]
+    return [result for result, *_ in (future.result() for future in futures)]
+
+
+def _timed(function: Callable[..., T], arguments: tuple[Any, ...]) -> tuple[T, int, float]:
+    """Return the result of a task, the process that did it, and the CPU seconds that it took there."""
+    began = time.process_time()
+    return function(*arguments), os.getpid(), time.process_time() - began
 
 
 def until_no_conflict(attempt: Callable[[], T]) -> T:

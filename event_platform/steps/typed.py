@@ -7,6 +7,7 @@ from datetime import date
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import EventPlatformError, StorageError
+from event_platform.lake.files import Written
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
@@ -26,6 +27,7 @@ class TypedReport:
     may_pass: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
+    written: dict[date, Written] = field(default_factory=dict)
 
 
 def type_all(
@@ -118,7 +120,7 @@ def _add(report: TypedReport, result: Typed) -> None:
 
 def _commit(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
     try:
-        target.replace(dates, [add for result in report.results for add in result.adds], marks)
+        report.written = target.replace(dates, [add for result in report.results for add in result.adds], marks)
     except ConflictError:
         report.conflict = True
     except EventPlatformError as error:

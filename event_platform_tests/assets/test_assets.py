@@ -12,7 +12,7 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.definitions import build_definitions
-from event_platform_tests.comparison import contents
+from event_platform_tests.comparison import OF_THE_RUN, contents
 from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
@@ -43,15 +43,15 @@ def is_path(value: dg.MetadataValue[Any]) -> bool:
 
 
 def recorded(instance: dg.DagsterInstance) -> dict[Any, Any]:
-    """Return the last metadata (but for paths) and check results of every asset and partition."""
+    """Return the last metadata (but for paths and what tells of the run) and check results, by asset and partition."""
     found: dict[Any, Any] = {}
     for key in instance.get_asset_keys():
         records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key), limit=1000, ascending=True)
         for record in records.records:
             event = record.asset_materialization
             assert event is not None
-            values = {name: each.value for name, each in event.metadata.items() if not is_path(each)}
-            found[key, record.partition_key] = values
+            told = {name: each for name, each in event.metadata.items() if name not in OF_THE_RUN}
+            found[key, record.partition_key] = {name: each.value for name, each in told.items() if not is_path(each)}
     checks = (dg.DagsterEventType.ASSET_CHECK_EVALUATION,)
     for run in reversed(instance.get_runs()):  # the newest come first
         for record in instance.get_records_for_run(run.run_id, of_type=set(checks), ascending=True).records:
@@ -186,8 +186,8 @@ def test_a_backfill_can_be_cut_into_runs_of_so_many_days(world: World) -> None:
     assert policies == {dg.BackfillPolicy.multi_run(max_partitions_per_run=3)}
 
 
-def test_assets_are_in_groups_and_event_types_have_the_owners_of_their_schemas(tmp_path: Path) -> None:
-    """One without an owner in its schema has none."""
+def test_assets_are_in_groups_and_layers_and_event_types_have_the_owners_of_their_schemas(tmp_path: Path) -> None:
+    """One without an owner in its schema has none; what can be chosen in the UI by type is the first part of a name."""
     lesson = {**SCHEMAS["lesson_started"], "x-owner": "team:learning"}
     graph = World(tmp_path, {**SCHEMAS, "lesson_started": lesson}).definitions().resolve_asset_graph()
     groups: dict[str | None, set[str]] = {}
@@ -200,6 +200,12 @@ def test_assets_are_in_groups_and_event_types_have_the_owners_of_their_schemas(t
         "quality": {"quality_report"},
     }
     assert [graph.get(key).owners for key in (LESSON, ACCOUNT)] == [["team:learning"], []]
+    layers = {key.to_user_string(): graph.get(key).tags["layer"] for key in graph.get_all_asset_keys()}
+    assert {layer for name, layer in layers.items() if name.startswith("events/")} == {"typed"}
+    assert {name for name, layer in layers.items() if layer == "set_aside"} == {
+        *("corrupt_events", "duplicate_events", "unregistered_events")
+    }
+    assert [graph.get(key).tags.get("event_type") for key in (PAYMENT, UNREGISTERED)] == ["payment", None]
 
 
 @pytest.mark.parametrize("asset", ["raw_events", "deduplicated_events"])

@@ -13,7 +13,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.errors import TableError
 from event_platform.events.event import UTC_DATETIME
-from event_platform.lake.files import write_file
+from event_platform.lake.files import Written, write_file
 from event_platform.lake.storage import Storage
 from event_platform.lake.tables import ConflictError, Snapshot, Table, remove_action
 from event_platform.steps.running import until_no_conflict
@@ -115,6 +115,20 @@ def test_writers_of_other_partitions_are_not_in_the_way(table: Table) -> None:
     assert numbers(table) == {MONDAY: [1], TUESDAY: [2]}
 
 
+def test_a_commit_tells_the_version_that_it_became_and_what_it_wrote_of_each_partition(table: Table) -> None:
+    """Also where others came in between: time travel to the version before shows the table without it."""
+    first, second = table.snapshot_to_write(), table.snapshot_to_write()
+    first.replace([MONDAY], [write(table, MONDAY, 1)], {MONDAY: 1})
+    adds = [write(table, TUESDAY, 2), write(table, TUESDAY, 3)]
+    found = second.replace([TUESDAY, WEDNESDAY], adds, {TUESDAY: 1, WEDNESDAY: 1})
+    assert found == {
+        TUESDAY: Written(version=2, previous_version=1, files=2, size=sum(add.size for add in adds)),
+        WEDNESDAY: Written(version=2, previous_version=1),
+    }
+    assert pl.read_delta(table.uri, version=1)["n"].to_list() == [1]
+    assert first.version == second.version == 0  # a snapshot stays where it was pinned
+
+
 def test_many_writers_at_once_make_one_table(table: Table) -> None:
     """From nothing: each creates it if it is not there, and fills its own day; who is refused tries again."""
     days = [MONDAY + timedelta(days=number) for number in range(12)]
@@ -194,7 +208,10 @@ def test_a_column_that_the_catalog_lost_keeps_its_values(table: Table, tmp_path:
             {"device": pl.Struct({"os": pl.Date()})},
             "events/lesson_started.device.os: the table has string, the catalog says date",
         ),
-        ({"device": pl.String()}, "events/lesson_started.device: the table has struct, the catalog says string"),
+        (
+            {"device": pl.String()},
+            "events/lesson_started.device: the table has struct<os: string>, the catalog says string",
+        ),
         ({"N": pl.Int64()}, r"events/lesson_started: .*Duplicate field name \(case-insensitive\): 'N'"),
     ],
 )

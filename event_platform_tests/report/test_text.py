@@ -1,8 +1,11 @@
 """Other people's text, fit to be shown."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from event_platform.report.text import shown
+from event_platform.report.text import as_markdown, shown
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,40 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     """At the length given, which it may have without being cut."""
     assert shown("x" * 10_000_000, 5) == "xxxxx…"
     assert shown("x" * 5, 5) == "xxxxx"
+
+
+MARKUP = "# *a* _b_ `c` ~~d~~ [e](f) ![g](h) <i> &amp; \\ > - + 1. 1) === --- | http://j.k www.l.m n@o.p"
+
+
+@example(MARKUP)
+@example("1. one")
+@example("1) one")
+@example("- one\n\n# two")
+@example("    four")
+@example("+ one")
+@example("> one")
+@example("***")
+@example("---")
+@example("__one__ a_b_c")
+@given(st.one_of(st.text(), st.text(alphabet="*_`~[]()<>#&;\\!-+=|1.):/@w \n\ta")))
+def test_a_text_is_in_markdown_what_it_is_without(text: str) -> None:
+    """One paragraph of nothing but text, which reads as the text does."""
+    parsed = MarkdownIt("commonmark").parse(as_markdown(text, 1_000))
+    words = " ".join(text.split())
+    assert [token.type for token in parsed] == (["paragraph_open", "inline", "paragraph_close"] if words else [])
+    inline = [each for token in parsed for each in token.children or []]
+    assert {each.type for each in inline} <= {"text", "text_special"}
+    assert "".join(each.content for each in inline).replace("\u2060", "") == shown(words, 1_000)
+
+
+@pytest.mark.parametrize("address", ["http://a.b/c", "HTTPS://a.b", "ftp://a.b", "www.a.b", "WWW.a.b", "a@b.c"])
+def test_no_address_in_a_text_becomes_a_link_by_itself(address: str) -> None:
+    """Whatever reads Markdown looks for these after it has taken the backslashes away."""
+    assert address not in as_markdown(f"see {address}", 100)
+    assert as_markdown(address, 100).replace("\u2060", "") == address
+
+
+def test_words_as_people_write_them_are_left_as_they_are() -> None:
+    """So that they read well where Markdown is not drawn."""
+    text = "A learner's user_id (C#, 50% > 10), e.g. `x`: see the wiki - or not!"
+    assert as_markdown(text, 100) == text.replace("`", "\\`")
