@@ -86,17 +86,17 @@ class Live:
 
 @contextmanager
 def live(
-    root: Path, variables: Mapping[str, str], *, sensors: bool = True, seconds_between_looks: int | None = None
+    root: Path, variables: Mapping[str, str], *, sensors: bool = True, watchful: bool = False
 ) -> Iterator[Live]:
     """Run the webserver and the daemon below `root`, with the project's own dagster.yaml; end all of it afterwards.
 
-    `seconds_between_looks` is how often run monitoring looks for what was killed, if not as often as in the project.
+    With `watchful`, run monitoring finds sooner what was killed than it does in the project.
     """
     home = root / "dagster_home"
     home.mkdir()
     configuration = yaml.safe_load((PROJECT / ".dagster" / "dagster.yaml").read_text(encoding="utf-8"))
-    if seconds_between_looks is not None:
-        configuration["run_monitoring"]["poll_interval_seconds"] = seconds_between_looks
+    if watchful:
+        configuration["run_monitoring"].update(poll_interval_seconds=1, start_timeout_seconds=30)
     (home / "dagster.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
     settings = {**variables, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     instance = Live(home, settings, free_port())

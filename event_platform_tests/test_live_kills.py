@@ -54,7 +54,7 @@ def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
             "EVENT_PLATFORM_DAYS_PER_RUN": "1",
             "EVENT_PLATFORM_ALERT_URLS": f"warn={warnings.url} error={errors.url}",
         }
-        with live(tmp_path, settings, sensors=False, seconds_between_looks=1) as instance:
+        with live(tmp_path, settings, sensors=False, watchful=True) as instance:
             switch_sensor_on(instance, "alerts_sensor")
             launched = launch(instance, ASSETS, DAYS)["backfillId"]
             for number in range(KILLS):
