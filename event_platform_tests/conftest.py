@@ -12,6 +12,11 @@ from event_platform_tests.world import World
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the longest test be as long as one likes."""
+    parser.addoption("--kills", type=int, default=4, help="how often test_live_kills kills what is at work (default 4)")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Strip what the machine sets, so that no test reaches a real account or somebody's lake."""

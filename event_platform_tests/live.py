@@ -85,9 +85,7 @@ class Live:
 
 
 @contextmanager
-def live(
-    root: Path, variables: Mapping[str, str], *, sensors: bool = True, watchful: bool = False
-) -> Iterator[Live]:
+def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watchful: bool = False) -> Iterator[Live]:
     """Run the webserver and the daemon below `root`, with the project's own dagster.yaml; end all of it afterwards.
 
     With `watchful`, run monitoring finds sooner what was killed than it does in the project.

@@ -33,7 +33,6 @@ pytestmark = pytest.mark.xdist_group("live")
 LOG = logging.getLogger(__name__)
 
 DAYS = days_from(date(2025, 6, 1), 10)
-KILLS = 20
 VICTIMS = ["what works on runs", "the daemon", "both"]
 ASSETS = [
     *("raw_events", "corrupt_events", "deduplicated_events", "duplicate_events", "unregistered_events"),
@@ -41,12 +40,13 @@ ASSETS = [
 ]
 
 
-def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
+def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """The ledger balances, the tables are as if nobody had killed anything, and each failure was told."""
     world = World(tmp_path / "world")
     for day in DAYS:
         accounts = [event(f"{day}-{number}", day, plan="x") for number in range(2_000)]
         world.deliver(day, "a.gz", *accounts, event(f"{day}-l", day, "lesson:started", user="usr_1", level="seven"))
+    kills: int = pytestconfig.getoption("kills")
     chance = random.Random(20)  # noqa: S311 - the same kills each time
     with web_hook() as warnings, web_hook() as errors:
         settings = {
@@ -57,12 +57,12 @@ def test_twenty_kills_during_a_backfill_change_nothing(tmp_path: Path) -> None:
         with live(tmp_path, settings, sensors=False, watchful=True) as instance:
             switch_sensor_on(instance, "alerts_sensor")
             launched = launch(instance, ASSETS, DAYS)["backfillId"]
-            for number in range(KILLS):
+            for number in range(kills):
                 until(instance.run_workers, 300, f"a run is at work, to be killed: number {number}", instance)
                 time.sleep(chance.uniform(0, 8))
                 kill(instance, chance.choice(VICTIMS), number)
             status = ended(instance, launched)
-            LOG.info("after %s kills the backfill is %s", KILLS, status)
+            LOG.info("after %s kills the backfill is %s", kills, status)
             if status != "COMPLETED_SUCCESS":  # a run was killed each time that it was tried
                 status = ended(instance, launch(instance, ASSETS, DAYS)["backfillId"])
             assert status == "COMPLETED_SUCCESS"
