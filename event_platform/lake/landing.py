@@ -179,7 +179,7 @@ class S3Landing(Landing):
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that may be missing. Not rglob, to which one that cannot be read is an empty one."""
+    """Yield the files below a folder, if there is one. Not rglob: it takes what it may not read for empty."""
     if folder.is_dir():
         for parent, _, names in os.walk(folder, onerror=_raised):
             yield from (Path(parent, name) for name in names)

@@ -14,7 +14,17 @@ from deltalake import DeltaTable, write_deltalake
 from event_platform.cli.main import main
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
-COMMANDS = [[], ["generate"], ["run"], ["status"], ["catalog"], ["catalog", "draft"], ["catalog", "check"], ["query"]]
+COMMANDS = [
+    [],
+    ["generate"],
+    ["run"],
+    ["replay"],
+    ["status"],
+    ["catalog"],
+    ["catalog", "draft"],
+    ["catalog", "check"],
+    ["query"],
+]
 
 
 @pytest.fixture
@@ -118,6 +128,27 @@ def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     assert (books["landed"], books["balanced"]) == (6, True)
 
 
+@pytest.mark.parametrize("command", ["run", "replay"])
+@pytest.mark.parametrize(("first", "last"), [("2019-01-01", "2019-01-31"), ("2025-06-03", "2025-06-02")])
+def test_a_range_without_a_partition_is_wrong_use(landed: World, command: str, first: str, last: str) -> None:
+    """Told with the partitions that there are, before anything is done."""
+    told = " ".join(call(command, "--from", first, "--to", last, code=2).output.split())
+    assert f"no partition is in the range {first}…{last}: they go from 2025-01-01 (EVENT_PLATFORM_START_DATE)" in told
+    assert not (landed.root / "lake").exists()
+
+
+def test_a_replay_reads_what_is_loaded_as_the_rules_are_now(landed: World) -> None:
+    """Here the one record without a uuid where the stream was thought to have it; the books balance at once."""
+    landed.deliver(MONDAY, "b", {**event("u7"), "event_uuid": None, "id": "u7"})
+    call("run")
+    assert status()["corrupt"] == 2
+    (landed.root / "catalog" / "envelope.yaml").write_text("event_uuid: id\n", encoding="utf-8")
+    call("run")
+    assert status()["corrupt"] == 2
+    call("replay", "--from", "2025-06-02", "--to", "2025-06-03")
+    assert (status()["sound"], status()["corrupt_by_reason"]) == (1, {"missing_event_uuid": 5, "not_json": 1})
+
+
 def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(landed: World) -> None:
     """Its log is broken: the books cannot be told either."""
     call("run")
@@ -141,7 +172,9 @@ def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None
     assert pl.read_delta(table.uri)["level"].to_list() == [1.5]
 
 
-@pytest.mark.parametrize("arguments", [["run", "--from", "yesterday"], ["status", "--yaml"], ["query"], ["lose"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "--from", "yesterday"], ["replay"], ["status", "--yaml"], ["query"], ["lose"]]
+)
 def test_wrong_use_ends_with_2(home: World, arguments: list[str]) -> None:
     """And with how it is to be used."""
     assert "Usage: " in call(*arguments, code=2).output

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -230,7 +231,7 @@ def deny_second_page(landing: Landing) -> Iterator[None]:
     assert isinstance(landing, S3Landing)
     events = landing._client.meta.events
 
-    def refuse(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+    def refuse(request: AWSPreparedRequest, **_: object) -> Any:
         if "continuation-token" not in str(request.url):
             return None
         body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
