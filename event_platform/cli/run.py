@@ -18,7 +18,7 @@ from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import run_tags, stretches
+from event_platform.operations.requests import run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -36,13 +36,14 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
         due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
-        _warn_of_unreachable(environment, arrivals)
+        _warn(unreachable(arrivals, *_window(environment, None, None)))
         failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
-        created = _within(due_created_dates(lake, catalog), window)
-        failed += _materialize(definitions, instance, _DOWNSTREAM, stretches(created))
+        created = due_created_dates(lake, catalog)
+        _warn(created.warning)
+        failed += _materialize(definitions, instance, _DOWNSTREAM, stretches(_within(created.days, window)))
     _tell(failed)
     unbalanced = show_status(environment, catalog, as_json=False)
-    left = due_created_dates(lake, catalog) if (first or last) and not failed else []
+    left = due_created_dates(lake, catalog).days if (first or last) and not failed else []
     if left:
         ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
     return 1 if failed or (unbalanced and not left) else 0
@@ -119,12 +120,6 @@ def _within(days: Iterable[date], window: tuple[date, date]) -> list[date]:
     return sorted(day for day in days if window[0] <= day <= window[1])
 
 
-def _warn_of_unreachable(environment: Environment, arrivals: Iterable[date]) -> None:
-    reachable = _window(environment, None, None)
-    beyond = sorted(day for day in arrivals if not reachable[0] <= day <= reachable[1])
-    if beyond:
-        ERR.print(
-            f"[yellow]landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; "
-            f"they go from {reachable[0]} (EVENT_PLATFORM_START_DATE) to {reachable[1]}. These objects are not loaded.",
-            soft_wrap=True,
-        )
+def _warn(warning: str | None) -> None:
+    if warning:
+        ERR.print(warning, style="yellow", soft_wrap=True, highlight=False, markup=False)

@@ -12,7 +12,7 @@ import dagster as dg
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import is_under_way, run_requests
+from event_platform.operations.requests import is_under_way, run_requests, unreachable, warned
 from event_platform.resources import LakeResource, LandingResource
 
 _SECONDS_BETWEEN_TICKS = 15
@@ -44,10 +44,10 @@ def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.
         tables = lake.open()
         due = deliveries(tables.raw_events.snapshot(), landing.open(), days).due
         wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
-        wanted = {day for day in wanted if first_date <= day <= today}
         state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
-        requests = run_requests("raw", wanted, state, assets)
-        reason = None if requests else f"nothing new on {len(days)} days"
+        requests = run_requests("raw", {day for day in wanted if first_date <= day <= today}, state, assets)
+        told = warned(context.log, [unreachable(wanted, first_date, today)])
+        reason = None if requests else "; ".join([f"nothing new on {len(days)} days", *told])
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor)
 
     return landing_sensor
@@ -72,8 +72,11 @@ def build_touched_dates_sensor(
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
         tables = lake.open()
-        days = [day for day in due_created_dates(tables, catalog) if day >= first_date]
-        state = _digest([f"{tables.raw_events.snapshot().version}", *catalog.by_key])
+        due = due_created_dates(tables, catalog)
+        warned(context.log, [due.warning])
+        days = [day for day in due.days if day >= first_date]
+        counts = (f"{day}: {told}" for day, told in due.uneven.items())
+        state = _digest([f"{tables.raw_events.snapshot().version}", *catalog.by_key, *counts])
         requests = run_requests("created", days, state, assets)
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "every date is up to date")
 

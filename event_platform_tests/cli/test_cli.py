@@ -91,7 +91,9 @@ def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
         "unregistered": 1,
         "typed": 2,
         "event_tables": 2,
+        "retired_tables": {},
         "balanced": True,
+        "unbalanced": {"arrival_dates": [], "created_dates": []},
     }
     assert [day["arrival_date"] for day in days[0]] == ["2025-06-02", "2025-06-03"]
     assert [day["typed"] for day in days[1]] == [1, 1]

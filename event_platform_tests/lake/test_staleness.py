@@ -14,7 +14,7 @@ from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event,
 
 def due(world: World) -> list[date]:
     """Return the created_dates that are due."""
-    return due_created_dates(world.lake, world.catalog)
+    return due_created_dates(world.lake, world.catalog).days
 
 
 def test_nothing_is_due_in_an_empty_lake(world: World) -> None:

@@ -40,7 +40,7 @@ def mend_rule(world: World) -> None:
 
 def build_due(world: World) -> None:
     """Build what is due."""
-    days = due_created_dates(world.lake, world.catalog)
+    days = due_created_dates(world.lake, world.catalog).days
     world.deduplicate(*days)
     world.type(*days)
     world.report(*days)
@@ -52,7 +52,7 @@ def test_a_replay_gives_what_loading_for_the_first_time_would(built: World) -> N
     version = built.lake.raw_events.snapshot().version
     built.load(MONDAY, TUESDAY, WEDNESDAY, replay=True)
     assert built.lake.raw_events.snapshot().version == version + 1
-    assert due_created_dates(built.lake, built.catalog) == [SUNDAY, MONDAY, TUESDAY, WEDNESDAY]
+    assert due_created_dates(built.lake, built.catalog).days == [SUNDAY, MONDAY, TUESDAY, WEDNESDAY]
     build_due(built)
     fresh = World(built.root / "fresh")
     (fresh.root / "landing").rmdir()
@@ -71,7 +71,7 @@ def test_a_date_that_no_record_has_any_more_is_emptied(built: World) -> None:
     assert built.events("account_created")["created_date"].to_list().count(SUNDAY) == 1
     (built.root / "catalog" / "envelope.yaml").unlink()
     built.load(MONDAY, replay=True)
-    assert due_created_dates(built.lake, built.catalog) == [SUNDAY, MONDAY, TUESDAY]  # u2 arrives there again
+    assert due_created_dates(built.lake, built.catalog).days == [SUNDAY, MONDAY, TUESDAY]  # u2 arrives there again
     build_due(built)
     assert SUNDAY not in built.events("account_created")["created_date"].to_list()
     assert ledger(built.lake, built.catalog)["balanced"]
