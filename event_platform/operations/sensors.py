@@ -12,7 +12,7 @@ import dagster as dg
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import is_under_way, run_requests, unreachable, warned
+from event_platform.operations.requests import is_under_way, run_requests, warned
 from event_platform.resources import LakeResource, LandingResource
 
 _SECONDS_BETWEEN_TICKS = 15
@@ -44,10 +44,10 @@ def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.
         tables = lake.open()
         due = deliveries(tables.raw_events.snapshot(), landing.open(), days).due
         wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
+        wanted = {day for day in wanted if first_date <= day <= today}
         state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
-        requests = run_requests("raw", {day for day in wanted if first_date <= day <= today}, state, assets)
-        told = warned(context.log, [unreachable(wanted, first_date, today)])
-        reason = None if requests else "; ".join([f"nothing new on {len(days)} days", *told])
+        requests = run_requests("raw", wanted, state, assets)
+        reason = None if requests else f"nothing new on {len(days)} days"
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor)
 
     return landing_sensor
