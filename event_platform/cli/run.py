@@ -18,6 +18,7 @@ from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.operations.failures import cause_of
 from event_platform.operations.requests import run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
 
@@ -90,12 +91,9 @@ def _tell(failed: Iterable[str]) -> None:
 def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
-        error = event.step_failure_data.error
-        cause = error
-        while cause is not None and cause.cause is not None:
-            cause = cause.cause
-        metadata = event.step_failure_data.user_failure_data
-        detail = metadata.description if metadata and metadata.description else cause.message.strip() if cause else ""
+        failure = event.step_failure_data
+        told = failure.user_failure_data.description if failure.user_failure_data else None
+        detail = told or cause_of(failure.error)
         problems.append(f"{event.step_key}: {detail}")
     return problems
 

@@ -1,6 +1,7 @@
 """The command line: what each command prints, what it leaves alone, and what its exit code means."""
 
 import csv
+import errno
 import json
 import os
 from pathlib import Path
@@ -186,8 +187,51 @@ def test_books_that_do_not_balance_end_status_with_1(landed: World) -> None:
     """In words and in JSON."""
     call("run")
     DeltaTable(landed.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
-    assert "NOT balanced" in call("status", code=1).output
-    assert json.loads(call("status", "--json", code=1).stdout)["balanced"] is False
+    assert "NOT balanced: created dates 2025-06-03." in call("status", code=1).output
+    books = json.loads(call("status", "--json", code=1).stdout)
+    assert (books["balanced"], books["unbalanced"]["created_dates"]) == (False, ["2025-06-03"])
+
+
+def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World) -> None:
+    """By the next run, whatever else there is to do."""
+    call("run")
+    DeltaTable(landed.event_table("lesson_started").uri).delete()
+    call("status", code=1)
+    told = " ".join(call("run").output.split())
+    assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
+    assert status()["typed"] == 2
+
+
+def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> None:
+    """Its table stays, is counted, and can be queried."""
+    call("run")
+    (landed.root / "catalog" / "lesson_started.yaml").unlink()
+    told = " ".join(call("status").output.split())
+    assert "events/lesson_started: 1 rows of a type that the catalog has no more." in told
+    assert status()["retired_tables"] == {"events/lesson_started": 1}
+    assert "usr_1" in call("query", 'select "user" from events.lesson_started').stdout
+
+
+@pytest.mark.parametrize("command", [["run"], ["replay", "--from", "2025-06-02", "--to", "2025-06-02"]])
+def test_a_listing_that_fails_is_told_and_nothing_is_committed(
+    landed: World, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Naming the folder; the next run loads all."""
+    folder, listed = str(landed.root / "landing/2025/06/02/12"), os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path) == folder:
+            raise OSError(errno.EIO, "Input/output error", folder)
+        return listed(path)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "scandir", scandir)
+        result = CliRunner().invoke(main, command)
+    assert result.exit_code in (1, 2)
+    assert f"{folder}: Input/output error" in " ".join(result.output.split())
+    assert landed.raw().is_empty()
+    call("run")
+    assert status()["landed"] == 6
 
 
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:
