@@ -26,5 +26,8 @@ def backfill_policy(days_per_run: int | None) -> dg.BackfillPolicy:
 
 
 def dates_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-    """Return the partitions of a run, one or a range, in order."""
-    return [date.fromisoformat(key) for key in context.partition_keys]
+    """Return the partitions of a run, one or a range, in order. Raises Failure where there is none in its range."""
+    dates = [date.fromisoformat(key) for key in context.partition_keys]
+    if not dates:  # Dagster leaves out what is after the last one, and says nothing
+        raise dg.Failure("no partition is in the range of this run: the last one is today (UTC)", allow_retries=False)
+    return dates

@@ -92,9 +92,9 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
         failure = event.step_failure_data
-        told = failure.user_failure_data.description if failure.user_failure_data else None
-        detail = told or cause_of(failure.error)
-        problems.append(f"{event.step_key}: {detail}")
+        told = failure.user_failure_data
+        problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
     return problems
 
 

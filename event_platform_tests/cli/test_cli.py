@@ -171,6 +171,7 @@ def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None
     write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
     shown = call("run", code=1).output
     assert "1 of 4 assets failed: events/lesson_started." in " ".join(shown.split())
+    assert "events/lesson_started.level: the table has double, the catalog says long." in " ".join(shown.split())
     assert landed.events("account_created").height == 1
     assert pl.read_delta(table.uri)["level"].to_list() == [1.5]
 
