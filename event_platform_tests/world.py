@@ -158,11 +158,11 @@ class World:
         path.write_bytes(data)
         return path
 
-    def load(self, *days: date) -> dict[date, RawReport]:
+    def load(self, *days: date, replay: bool = False) -> dict[date, RawReport]:
         """Landing → raw_events and corrupt_events."""
         with ThreadPoolExecutor(2) as executor:
             loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage)
-            reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore)
+            reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore, replay=replay)
         set_aside(self.lake, days)
         return reports
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
@@ -23,6 +24,15 @@ CORRUPT_EVENTS = dg.AssetKey("corrupt_events")
 
 #: Firehose delivers every few minutes, and what lands is loaded within one.
 _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=6))
+
+
+class RawConfig(dg.Config):
+    """What one run of the asset may be told."""
+
+    replay: bool = Field(
+        default=False,
+        description="Read the objects of these days again, also those that are loaded, as the rules are now",
+    )
 
 
 def build_raw_events(
@@ -44,6 +54,7 @@ def build_raw_events(
     )
     def raw_events(
         context: dg.AssetExecutionContext,
+        config: RawConfig,
         landing: LandingResource,
         lake: LakeResource,
         compute: ComputeResource,
@@ -53,7 +64,7 @@ def build_raw_events(
         with retrying(context), counting_cpu_time() as cpu_time:
             tables = lake.open()
             loading = Loading(landing.open(), envelope, first_date, tables.storage)
-            loaded = load(tables, loading, dates, window, compute.executor, progress_of(context))
+            loaded = load(tables, loading, dates, window, compute.executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
         figures = {

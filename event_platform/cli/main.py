@@ -92,6 +92,28 @@ def run(first: datetime | None, last: datetime | None) -> None:
 
 
 @main.command()
+@click.option("--from", "first", type=_DAY, required=True, help="First arrival date to load anew.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last arrival date to load anew.")
+def replay(first: datetime, last: datetime) -> None:
+    r"""Load arrival dates from landing again, although they are loaded, and build what that touches.
+
+    For when the rules were mended (envelope.yaml, the start date, a new version of this program), or rows of
+    raw_events were lost: what landed is read as the rules are now, and takes the place of what was made of it, in one
+    commit. Rows of objects that landing has no more stay. Do it again, or stop it anywhere: the tables are the same.
+
+    \b
+    Example:
+      event-platform replay --from 2025-06-01 --to 2025-06-07
+    """
+    from event_platform.compute import prepare  # noqa: PLC0415
+
+    prepare()  # meanwhile this process imports Dagster
+    from event_platform.cli.run import replay as replay_days  # noqa: PLC0415
+
+    raise SystemExit(replay_days(load_environment(), first.date(), last.date()))
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
     r"""Show the ledger of the lake: what landed, and what became of it.

@@ -32,5 +32,6 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
 
 
 def _tables(environment: Environment) -> dict[str, Table]:
-    tables = open_lake(environment.lake).tables(load_catalog(environment.catalog).event_types)
+    lake, event_types = open_lake(environment.lake), load_catalog(environment.catalog).event_types
+    tables = [*lake.tables(event_types), *lake.retired_tables(event_types)]
     return {table.name.replace("/", "."): table for table in tables}

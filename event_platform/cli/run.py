@@ -1,8 +1,9 @@
-"""`event-platform run`: find what is due, materialize it through Dagster, show the ledger."""
+"""`event-platform run` and `replay`: find what is due, materialize it through Dagster, show the ledger."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -14,67 +15,86 @@ from event_platform.cli.status import show_status
 from event_platform.definitions import build_definitions
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
+from event_platform.events.errors import SettingError
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import run_tags, stretches
+from event_platform.operations.failures import cause_of
+from event_platform.operations.requests import run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
 _RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
 _DOWNSTREAM = dg.AssetSelection.assets(DEDUPLICATED_EVENTS, DUPLICATE_EVENTS).downstream()
 
 
 def run_due(environment: Environment, first: date | None, last: date | None) -> int:
     """Materialize the partitions that are due, from `first` to `last`; return the exit code."""
+    window = _window(environment, first, last)
     catalog = load_catalog(environment.catalog)
     definitions = build_definitions(environment, catalog)
     lake = open_lake(environment.lake)
-    window = _window(environment, first, last)
     with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
         due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
-        _warn_of_unreachable(environment, arrivals)
-        failed = _materialize(definitions, instance, _RAW, _within(arrivals, window))
-        created = _within(due_created_dates(lake, catalog), window)
-        failed += _materialize(definitions, instance, _DOWNSTREAM, created)
-    for problem in failed:
-        ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
+        _warn(unreachable(arrivals, *_window(environment, None, None)))
+        failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
+        created = due_created_dates(lake, catalog)
+        _warn(created.warning)
+        failed += _materialize(definitions, instance, _DOWNSTREAM, stretches(_within(created.days, window)))
+    _tell(failed)
     unbalanced = show_status(environment, catalog, as_json=False)
-    left = due_created_dates(lake, catalog) if (first or last) and not failed else []
+    left = due_created_dates(lake, catalog).days if (first or last) and not failed else []
     if left:
         ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
     return 1 if failed or (unbalanced and not left) else 0
 
 
+def replay(environment: Environment, first: date, last: date) -> int:
+    """Load the arrival dates from `first` to `last` anew, then do as `run_due` does; return the exit code."""
+    window = _window(environment, first, last)
+    definitions = build_definitions(environment, load_catalog(environment.catalog))
+    with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
+        failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
+    _tell(failed)
+    return 1 if failed else run_due(environment, None, None)
+
+
 def _materialize(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, selection: dg.AssetSelection, days: Sequence[date]
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    selection: dg.AssetSelection,
+    ranges: Iterable[tuple[date, date]],
+    config: Mapping[str, Any] = _QUIET,
 ) -> list[str]:
-    """Run each stretch of days as one run; return what failed, in words."""
+    """Run each range of days as one run; return what failed, in words."""
     failed: list[str] = []
-    for start, end in stretches(days):
+    for start, end in ranges:
         result = dg.materialize(
             [*definitions.assets, *definitions.asset_checks],  # type: ignore[misc]
             selection=selection,
             resources=dict(definitions.resources or {}),
             instance=instance,
             tags=run_tags(start, end),
-            run_config=_QUIET,
+            run_config=dict(config),
             raise_on_error=False,
         )
         failed.extend(f"{start} to {end}: {problem}" for problem in _problems(result))
     return failed
 
 
+def _tell(failed: Iterable[str]) -> None:
+    for problem in failed:
+        ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
+
+
 def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
-        error = event.step_failure_data.error
-        cause = error
-        while cause is not None and cause.cause is not None:
-            cause = cause.cause
-        metadata = event.step_failure_data.user_failure_data
-        detail = metadata.description if metadata and metadata.description else cause.message.strip() if cause else ""
-        problems.append(f"{event.step_key}: {detail}")
+        failure = event.step_failure_data
+        told = failure.user_failure_data
+        problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
     return problems
 
 
@@ -83,20 +103,21 @@ def _instance() -> dg.DagsterInstance:
 
 
 def _window(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:
+    """Return the first and the last partition in the range. Raises SettingError where there is none."""
     today = datetime.now(UTC).date()
-    return max(first or date.min, environment.start_date), min(last or date.max, today)
+    window = max(first or date.min, environment.start_date), min(last or date.max, today)
+    if window[0] > window[1]:
+        raise SettingError(
+            f"no partition is in the range {first or ''}…{last or ''}: they go from {environment.start_date} "
+            f"(EVENT_PLATFORM_START_DATE) to {today}"
+        )
+    return window
 
 
 def _within(days: Iterable[date], window: tuple[date, date]) -> list[date]:
     return sorted(day for day in days if window[0] <= day <= window[1])
 
 
-def _warn_of_unreachable(environment: Environment, arrivals: Iterable[date]) -> None:
-    reachable = _window(environment, None, None)
-    beyond = sorted(day for day in arrivals if not reachable[0] <= day <= reachable[1])
-    if beyond:
-        ERR.print(
-            f"[yellow]landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; "
-            f"they go from {reachable[0]} (EVENT_PLATFORM_START_DATE) to {reachable[1]}. These objects are not loaded.",
-            soft_wrap=True,
-        )
+def _warn(warning: str | None) -> None:
+    if warning:
+        ERR.print(warning, style="yellow", soft_wrap=True, highlight=False, markup=False)

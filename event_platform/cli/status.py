@@ -40,7 +40,20 @@ def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> N
     OUT.print(totals)
     OUT.print(_days(books["by_arrival_date"], "By arrival date"))
     OUT.print(_days(books["by_created_date"], "By created date"))
-    OUT.print("balanced: nothing is lost, nothing is counted twice" if books["balanced"] else "[red]NOT balanced")
+    for name, rows in books["retired_tables"].items():
+        OUT.print(
+            f"{name}: {rows:,} rows of a type that the catalog has no more. They count as typed; of the days that are "
+            "built again, its events are in unregistered_events. Put its schema back, and they are in its table again.",
+            style="yellow",
+            soft_wrap=True,
+            highlight=False,
+        )
+    OUT.print("balanced: nothing is lost, nothing is counted twice" if books["balanced"] else _unbalanced(books))
+
+
+def _unbalanced(books: Mapping[str, Any]) -> str:
+    days = [f"{what.replace('_', ' ')} {', '.join(found)}" for what, found in books["unbalanced"].items() if found]
+    return f"[red]NOT balanced: {'; '.join(days)}. docs/runbook.md says what to do."
 
 
 def _totals(books: Mapping[str, Any]) -> dict[str, int]:

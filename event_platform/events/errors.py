@@ -17,6 +17,10 @@ class LandingError(StorageError):
     """A landed object could not be listed or read."""
 
 
+class ObjectError(EventPlatformError):
+    """A landed object makes the program fail: its content is at fault, or the program."""
+
+
 class TableError(EventPlatformError):
     """A table of the lake cannot take what is to be written."""
 

@@ -1,7 +1,7 @@
 """The promise, as figures: for every day, what came in and where it is now."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -54,7 +54,7 @@ class TypingBalance:
     created_date: date
     deduplicated: int
     unregistered: int
-    typed: int  # over all event tables
+    typed: int  # over all event tables, those of retired types too
 
     @property
     def balanced(self) -> bool:
@@ -124,12 +124,12 @@ def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None
 
 
 def _typing_balances(
-    lake: Lake, event_tables: list[dict[date, int]], dates: Collection[date] | None = None
+    lake: Lake, event_tables: Mapping[str, dict[date, int]], dates: Collection[date] | None = None
 ) -> list[TypingBalance]:
     deduplicated = _rows(lake.deduplicated_events, dates)
     unregistered = _rows(lake.unregistered_events, dates)
     typed: Counter[date] = Counter()
-    for rows in event_tables:
+    for rows in event_tables.values():
         typed.update(rows)
     return [
         TypingBalance(day, deduplicated.get(day, 0), unregistered.get(day, 0), typed[day])
@@ -145,7 +145,14 @@ def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
     reasons = (
         lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
     )
+    known = {lake.event_table(event_type).name for event_type in catalog.event_types}
     sound = sum(day.sound for day in arrivals)
+    uneven = [day.created_date for day in deduplications if not day.balanced]
+    uneven += [day.created_date for day in typings if not day.balanced]
+    unbalanced = {
+        "arrival_dates": [day.arrival_date.isoformat() for day in arrivals if not day.balanced],
+        "created_dates": [day.isoformat() for day in sorted({*uneven})],
+    }
     return {
         "landed": sum(day.landed for day in arrivals),
         "sound": sound,
@@ -158,11 +165,10 @@ def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
         },
         "unregistered": sum(day.unregistered for day in typings),
         "typed": sum(day.typed for day in typings),
-        "event_tables": sum(map(bool, event_tables)),
-        "balanced": sound == sum(day.sound for day in deduplications)
-        and all(day.balanced for day in arrivals)
-        and all(day.balanced for day in deduplications)
-        and all(day.balanced for day in typings),
+        "event_tables": sum(map(bool, event_tables.values())),
+        "retired_tables": {name: sum(rows.values()) for name, rows in event_tables.items() if name not in known},
+        "balanced": sound == sum(day.sound for day in deduplications) and not any(unbalanced.values()),
+        "unbalanced": unbalanced,
         "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
         "by_created_date": _by_created_date(deduplications, typings),
     }
@@ -204,8 +210,11 @@ def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
     return {day: rows for day, rows in table.snapshot().rows_by_date().items() if dates is None or day in dates}
 
 
-def _rows_of_event_tables(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> list[dict[date, int]]:
-    return each_at_once(lambda event_type: _rows(lake.event_table(event_type), dates), catalog.event_types)
+def _rows_of_event_tables(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
+    """Return the rows of each event table by its name, those of retired types last."""
+    tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
+    rows = each_at_once(lambda table: _rows(table, dates), tables)
+    return {table.name: found for table, found in zip(tables, rows, strict=True)}
 
 
 def _as_json(day: dict[str, Any]) -> dict[str, Any]:

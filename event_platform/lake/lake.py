@@ -154,6 +154,13 @@ class Lake:
             *map(self.event_table, event_types),
         ]
 
+    def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
+        """Return the event tables of types that were in the catalog once, and are not among `event_types`."""
+        known = {event_type.key for event_type in event_types}
+        folders = [name for name in self.storage.folders("events") if name not in known and _NAME.fullmatch(name)]
+        tables = [self.table(f"events/{name}") for name in folders if self._is_table("events", name)]
+        return [table for table in tables if table.partition_column == "created_date"]
+
     def table(self, name: str) -> Table:
         """Return a table that exists, by the name of its asset key (`events/lesson_started`), as its log describes it.
 
@@ -182,7 +189,7 @@ class Lake:
         if folders[0] in (*_FOLDERS, *(table.name for table in self.tables([]))):
             raise TableError(f"{name}: a table of the platform itself; give the asset another key")
         above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
-        inside = [outer for outer in above if "_delta_log" in self.storage.folders(outer)]
+        inside = [outer for outer in above if self._is_table(outer)]
         own = self.storage.folders(name)
         if inside or (own and "_delta_log" not in own):
             raise TableError(
@@ -207,6 +214,9 @@ class Lake:
     def names(self) -> list[str]:
         """Return the names of all tables that exist, by walking the folders."""
         return sorted(self._names_below())
+
+    def _is_table(self, *parts: str) -> bool:
+        return "_delta_log" in self.storage.folders(*parts)
 
     def _names_below(self, *parts: str) -> Iterator[str]:
         folders = self.storage.folders(*parts)

@@ -1,5 +1,6 @@
 """Landing: the objects that Firehose delivered. They are listed and read, never written, moved or deleted."""
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,11 +92,11 @@ class FolderLanding(Landing):
     def _paths(self, wanted: set[date] | None) -> Iterator[Path]:
         """Yield the files to look at: of the folders of days only those of the wanted ones."""
         if wanted is None:
-            yield from self.root.rglob("*")
+            yield from _below(self.root)
             return
         yield from self._outside_days(self.root)
         for day in sorted(wanted):
-            yield from (self.root / f"{day:%Y/%m/%d}").rglob("*")
+            yield from _below(self.root / f"{day:%Y/%m/%d}")
 
     def _outside_days(self, folder: Path) -> Iterator[Path]:
         for path in folder.iterdir() if folder.is_dir() else ():
@@ -103,7 +104,7 @@ class FolderLanding(Landing):
             if path.is_file():
                 yield path
             elif step is _Step.OUTSIDE:
-                yield from path.rglob("*")
+                yield from _below(path)
             elif step is _Step.TOWARDS:
                 yield from self._outside_days(path)
 
@@ -175,6 +176,17 @@ class S3Landing(Landing):
     def _pages(self, prefix: str, delimiter: str) -> Iterable["ListObjectsV2OutputTypeDef"]:
         paginator = self._client.get_paginator("list_objects_v2")
         return paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, if there is one. Not rglob: it takes what it may not read for empty."""
+    if folder.is_dir():
+        for parent, _, names in os.walk(folder, onerror=_raised):
+            yield from (Path(parent, name) for name in names)
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[date] | None) -> Iterator[LandedObject]:

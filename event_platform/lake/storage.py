@@ -1,6 +1,6 @@
 """Where a lake is: a folder or an S3 prefix, and what it takes to open it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -57,14 +57,24 @@ class Storage:
             raise StorageError(f"{uri}: cannot be read: {error}") from error
 
     def folders(self, *parts: str) -> list[str]:
-        """Return the names of the folders directly below one that is below the root; none where there is no such."""
+        """Return the names of the folders directly below one that is below the root; none where there is no such.
+
+        Raises StorageError naming it where it cannot be listed.
+        """
+        try:
+            return sorted(self._folders(*parts))
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise StorageError(f"{self.uri(*parts)}: cannot be listed: {error}") from error
+
+    def _folders(self, *parts: str) -> Iterator[str]:
         if self.is_local:
             folder = Path(self.uri(*parts))
-            return sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+            yield from (each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else ()
+            return
         bucket, _, prefix = f"{self.uri(*parts)}/".removeprefix("s3://").partition("/")
         pages = _s3(tuple(sorted(self.options.items()))).get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        return sorted(each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
+        yield from (each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
 
     def check(self) -> None:
         """Make sure that the store lets one of two writers through. Raises SettingError if it does not."""

@@ -1,6 +1,7 @@
 """Days that are due → runs to ask for, without asking twice."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -29,6 +30,17 @@ def stretches(days: Collection[date]) -> list[tuple[date, date]]:
     return found
 
 
+def unreachable(days: Iterable[date], first_date: date, today: date) -> str | None:
+    """Say what is wrong where some of the days that objects landed on are no partitions; None where all are."""
+    beyond = sorted(day for day in days if not first_date <= day <= today)
+    if not beyond:
+        return None
+    return (
+        f"landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; they go from "
+        f"{first_date} (EVENT_PLATFORM_START_DATE) to {today}. These objects are not loaded."
+    )
+
+
 def run_tags(first: date, last: date) -> dict[str, str]:
     """Return the tags that make a run one over a range of days."""
     return {_FIRST: first.isoformat(), _LAST: last.isoformat()}
@@ -53,3 +65,11 @@ def run_requests(part: str, days: Collection[date], state: str, assets: Sequence
 def is_under_way(instance: dg.DagsterInstance, part: str) -> bool:
     """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
     return bool(instance.get_run_ids(dg.RunsFilter(statuses=_ACTIVE, tags={PART: part}), limit=1))
+
+
+def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
+    """Write warnings to the log of a tick, and return them: a tick that asks for runs has no other place to tell."""
+    told = [warning for warning in warnings if warning]
+    for warning in told:
+        log.warning(warning)
+    return told

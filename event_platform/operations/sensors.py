@@ -12,7 +12,7 @@ import dagster as dg
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import is_under_way, run_requests
+from event_platform.operations.requests import is_under_way, run_requests, warned
 from event_platform.resources import LakeResource, LandingResource
 
 _SECONDS_BETWEEN_TICKS = 15
@@ -72,8 +72,11 @@ def build_touched_dates_sensor(
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
         tables = lake.open()
-        days = [day for day in due_created_dates(tables, catalog) if day >= first_date]
-        state = _digest([f"{tables.raw_events.snapshot().version}", *catalog.by_key])
+        due = due_created_dates(tables, catalog)
+        warned(context.log, [due.warning])
+        days = [day for day in due.days if day >= first_date]
+        counts = (f"{day}: {told}" for day, told in due.uneven.items())
+        state = _digest([f"{tables.raw_events.snapshot().version}", *catalog.by_key, *counts])
         requests = run_requests("created", days, state, assets)
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "every date is up to date")
 

@@ -8,7 +8,7 @@ import dagster as dg
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import run_requests
+from event_platform.operations.requests import run_requests, unreachable, warned
 from event_platform.resources import LakeResource, LandingResource
 
 
@@ -32,11 +32,12 @@ def build_sweep(
         due = deliveries(tables.raw_events.snapshot(), landing.open(), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
         created = due_created_dates(tables, catalog)
+        told = warned(context.log, [unreachable(arrivals, first_date, today), created.warning])
         state = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}"
         requests = [
             *run_requests("raw", {day for day in arrivals if first_date <= day <= today}, state, raw),
-            *run_requests("created", {day for day in created if day >= first_date}, state, downstream),
+            *run_requests("created", {day for day in created.days if day >= first_date}, state, downstream),
         ]
-        return requests or dg.SkipReason("everything is loaded, and every date is up to date")
+        return requests or dg.SkipReason("; ".join(["everything is loaded, and every date is up to date", *told]))
 
     return daily_sweep

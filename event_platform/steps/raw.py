@@ -34,17 +34,36 @@ class RawReport:
 
 
 def load(
-    lake: Lake, loading: Loading, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+    lake: Lake,
+    loading: Loading,
+    dates: Sequence[date],
+    window_days: int,
+    executor: Executor,
+    progress: Progress,
+    *,
+    replay: bool = False,
 ) -> dict[date, RawReport]:
-    """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each."""
-    return until_no_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress))
+    """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
+
+    A `replay` reads what is known as well, as the rules are now. Rows of objects that landing has no more stay.
+    """
+    return until_no_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress, replay=replay))
 
 
 def _load(
-    lake: Lake, loading: Loading, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+    lake: Lake,
+    loading: Loading,
+    dates: Sequence[date],
+    window_days: int,
+    executor: Executor,
+    progress: Progress,
+    *,
+    replay: bool,
 ) -> dict[date, RawReport]:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
+    if replay:
+        delivery = Delivery([*delivery.due, *delivery.known], [*delivery.changed, *delivery.known], [])
     reports = {day: _report(day, delivery, snapshot) for day in dates}
     if not delivery.due:
         return reports

@@ -5,6 +5,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
 
+from deltalake.transaction import AddAction
+
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import EventPlatformError, StorageError
 from event_platform.lake.files import Written
@@ -70,12 +72,15 @@ def _type_some(
     # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
     opened = each_at_once(lambda key: _open(tables[key], reports[key]), keys)
     targets = {key: target for key, target in zip(keys, opened, strict=True) if target is not None}
+    retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     source = lake.deduplicated_events.snapshot()
     for result in _run(lake, catalog, targets, source, dates, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     marks = source.marks(dates)
     sound = [key for key in targets if reports[key].error is None]
-    each_at_once(lambda key: _commit(targets[key], reports[key], dates, marks), sound)
+    each_at_once(lambda key: _commit(targets[key], reports[key], _adds(reports[key]), dates, marks), sound)
+    if UNREGISTERED in sound:
+        _move_out(retired, reports[UNREGISTERED], dates)
     return reports
 
 
@@ -85,6 +90,25 @@ def _open(table: Table, report: TypedReport) -> Snapshot | None:
     except EventPlatformError as error:
         _fail(report, error)
         return None
+
+
+def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Snapshot]:
+    try:
+        return [table.snapshot_to_write() for table in lake.retired_tables(catalog.event_types)]
+    except EventPlatformError as error:
+        _fail(report, error)
+        return []
+
+
+def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[date]) -> None:
+    """Take the rows that are in unregistered_events now out of the tables of types that the catalog has no more.
+
+    Their days are marked as never built, so that they are due if the type comes back.
+    """
+    for snapshot in retired:
+        days = sorted(snapshot.rows_by_date(dates))
+        if days and not report.conflict and report.error is None:
+            _commit(snapshot, report, [], days, dict.fromkeys(days, -1))
 
 
 def _run(
@@ -118,9 +142,15 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.may_pass = report.may_pass or result.may_pass
 
 
-def _commit(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
+def _adds(report: TypedReport) -> list[AddAction]:
+    return [add for result in report.results for add in result.adds]
+
+
+def _commit(
+    target: Snapshot, report: TypedReport, adds: Sequence[AddAction], dates: Sequence[date], marks: dict[date, int]
+) -> None:
     try:
-        report.written = target.replace(dates, [add for result in report.results for add in result.adds], marks)
+        report.written = target.replace(dates, adds, marks)
     except ConflictError:
         report.conflict = True
     except EventPlatformError as error:

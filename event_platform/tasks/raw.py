@@ -10,6 +10,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.classification import classify
 from event_platform.events.envelope import Envelope
+from event_platform.events.errors import ObjectError, StorageError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.files import DataFile, scan_files, write_file
@@ -55,7 +56,7 @@ def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
     frames: list[pl.DataFrame] = []
     empty: list[LandedObject] = []
     for landed in objects:
-        frame = _records(loading, reader, landed)
+        frame = _records_or_error(loading, reader, landed)
         (frames if frame.height else empty).append(frame if frame.height else landed)  # type: ignore[arg-type]
     records = pl.concat(frames) if frames else pl.DataFrame(schema=RAW_SCHEMA)
     arrival_date = objects[0].arrival_date
@@ -89,6 +90,19 @@ def batches(objects: Iterable[LandedObject]) -> list[list[LandedObject]]:
         result[-1].append(landed)
         held += share
     return result
+
+
+def _records_or_error(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:
+    """Name the object that nobody was prepared for: one among thousands, it would stop all of them at each try."""
+    try:
+        return _records(loading, reader, landed)
+    except StorageError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise ObjectError(
+            f"{landed.name}: cannot be loaded: {type(error).__name__}: {error}. Nothing was committed. To load the "
+            "others meanwhile, give it a name in landing that begins with _, and its own again when this is mended."
+        ) from error
 
 
 def _records(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """The command line: what each command prints, what it leaves alone, and what its exit code means."""
 
 import csv
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,7 +15,17 @@ from deltalake import DeltaTable, write_deltalake
 from event_platform.cli.main import main
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
-COMMANDS = [[], ["generate"], ["run"], ["status"], ["catalog"], ["catalog", "draft"], ["catalog", "check"], ["query"]]
+COMMANDS = [
+    [],
+    ["generate"],
+    ["run"],
+    ["replay"],
+    ["status"],
+    ["catalog"],
+    ["catalog", "draft"],
+    ["catalog", "check"],
+    ["query"],
+]
 
 
 @pytest.fixture
@@ -81,7 +92,9 @@ def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
         "unregistered": 1,
         "typed": 2,
         "event_tables": 2,
+        "retired_tables": {},
         "balanced": True,
+        "unbalanced": {"arrival_dates": [], "created_dates": []},
     }
     assert [day["arrival_date"] for day in days[0]] == ["2025-06-02", "2025-06-03"]
     assert [day["typed"] for day in days[1]] == [1, 1]
@@ -118,6 +131,27 @@ def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     assert (books["landed"], books["balanced"]) == (6, True)
 
 
+@pytest.mark.parametrize("command", ["run", "replay"])
+@pytest.mark.parametrize(("first", "last"), [("2019-01-01", "2019-01-31"), ("2025-06-03", "2025-06-02")])
+def test_a_range_without_a_partition_is_wrong_use(landed: World, command: str, first: str, last: str) -> None:
+    """Told with the partitions that there are, before anything is done."""
+    told = " ".join(call(command, "--from", first, "--to", last, code=2).output.split())
+    assert f"no partition is in the range {first}…{last}: they go from 2025-01-01 (EVENT_PLATFORM_START_DATE)" in told
+    assert not (landed.root / "lake").exists()
+
+
+def test_a_replay_reads_what_is_loaded_as_the_rules_are_now(landed: World) -> None:
+    """Here the one record without a uuid where the stream was thought to have it; the books balance at once."""
+    landed.deliver(MONDAY, "b", {**event("u7"), "event_uuid": None, "id": "u7"})
+    call("run")
+    assert status()["corrupt"] == 2
+    (landed.root / "catalog" / "envelope.yaml").write_text("event_uuid: id\n", encoding="utf-8")
+    call("run")
+    assert status()["corrupt"] == 2
+    call("replay", "--from", "2025-06-02", "--to", "2025-06-03")
+    assert (status()["sound"], status()["corrupt_by_reason"]) == (1, {"missing_event_uuid": 5, "not_json": 1})
+
+
 def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(landed: World) -> None:
     """Its log is broken: the books cannot be told either."""
     call("run")
@@ -137,11 +171,14 @@ def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None
     write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
     shown = call("run", code=1).output
     assert "1 of 4 assets failed: events/lesson_started." in " ".join(shown.split())
+    assert "events/lesson_started.level: the table has double, the catalog says long." in " ".join(shown.split())
     assert landed.events("account_created").height == 1
     assert pl.read_delta(table.uri)["level"].to_list() == [1.5]
 
 
-@pytest.mark.parametrize("arguments", [["run", "--from", "yesterday"], ["status", "--yaml"], ["query"], ["lose"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "--from", "yesterday"], ["replay"], ["status", "--yaml"], ["query"], ["lose"]]
+)
 def test_wrong_use_ends_with_2(home: World, arguments: list[str]) -> None:
     """And with how it is to be used."""
     assert "Usage: " in call(*arguments, code=2).output
@@ -151,8 +188,51 @@ def test_books_that_do_not_balance_end_status_with_1(landed: World) -> None:
     """In words and in JSON."""
     call("run")
     DeltaTable(landed.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
-    assert "NOT balanced" in call("status", code=1).output
-    assert json.loads(call("status", "--json", code=1).stdout)["balanced"] is False
+    assert "NOT balanced: created dates 2025-06-03." in call("status", code=1).output
+    books = json.loads(call("status", "--json", code=1).stdout)
+    assert (books["balanced"], books["unbalanced"]["created_dates"]) == (False, ["2025-06-03"])
+
+
+def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World) -> None:
+    """By the next run, whatever else there is to do."""
+    call("run")
+    DeltaTable(landed.event_table("lesson_started").uri).delete()
+    call("status", code=1)
+    told = " ".join(call("run").output.split())
+    assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
+    assert status()["typed"] == 2
+
+
+def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> None:
+    """Its table stays, is counted, and can be queried."""
+    call("run")
+    (landed.root / "catalog" / "lesson_started.yaml").unlink()
+    told = " ".join(call("status").output.split())
+    assert "events/lesson_started: 1 rows of a type that the catalog has no more." in told
+    assert status()["retired_tables"] == {"events/lesson_started": 1}
+    assert "usr_1" in call("query", 'select "user" from events.lesson_started').stdout
+
+
+@pytest.mark.parametrize("command", [["run"], ["replay", "--from", "2025-06-02", "--to", "2025-06-02"]])
+def test_a_listing_that_fails_is_told_and_nothing_is_committed(
+    landed: World, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Naming the folder; the next run loads all."""
+    folder, listed = str(landed.root / "landing/2025/06/02/12"), os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path) == folder:
+            raise OSError(errno.EIO, "Input/output error", folder)
+        return listed(path)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "scandir", scandir)
+        result = CliRunner().invoke(main, command)
+    assert result.exit_code in (1, 2)
+    assert f"{folder}: Input/output error" in " ".join(result.output.split())
+    assert landed.raw().is_empty()
+    call("run")
+    assert status()["landed"] == 6
 
 
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:

@@ -55,7 +55,9 @@ def test_the_ledger_counts_every_record_once(built: World) -> None:
         "unregistered": 1,
         "typed": 4,
         "event_tables": 2,
+        "retired_tables": {},
         "balanced": True,
+        "unbalanced": {"arrival_dates": [], "created_dates": []},
     }
     assert [[day["arrival_date"] for day in days[0]], [day["created_date"] for day in days[1]]] == [
         ["2025-06-02", "2025-06-03"]

@@ -1,16 +1,21 @@
 """Landing: which objects there are, on which day they arrived, and what a day's listing leaves out."""
 
+import errno
+import io
 import os
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from event_platform.events.errors import LandingError
-from event_platform.lake.landing import FolderLanding, Landing
+from event_platform.lake.landing import FolderLanding, Landing, S3Landing
 from event_platform.provision import open_landing
 from event_platform_tests.s3 import client, put
 
@@ -182,3 +187,66 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
     landing = open_landing(f"s3://{bucket}-wrong/in")
     with pytest.raises(LandingError, match=f"^s3://{bucket}-wrong/in/: NoSuchBucket"):
         list(landing.list_objects([MONDAY]))
+
+
+@pytest.mark.parametrize("unreadable", ["2025/06/02/13", "2025/06/02", "2025/06", "other/deep"])
+def test_a_folder_that_cannot_be_read_fails_the_listing_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    """To take it for an empty one would be to miss what is in it; the next listing, when it can be read, has all."""
+    place = _folder(tmp_path)
+    place.fill("2025/06/02/12/a", "2025/06/02/13/b", "2025/06/02/14/c", "other/deep/d")
+    listed = os.scandir
+
+    def refused(path: str | Path) -> object:
+        if Path(path) == tmp_path / unreadable:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(os, "scandir", refused)
+        refusing.setattr(os, "listdir", lambda path: [entry.name for entry in refused(path)])  # type: ignore[attr-defined]
+        for dates in (None, [MONDAY]):
+            with pytest.raises(LandingError, match=f"^{tmp_path / unreadable}: Permission denied"):
+                place.names(dates)
+    assert len(place.names([MONDAY])) == len(place.names()) == 4
+
+
+def test_a_listing_of_s3_that_fails_on_its_second_page_is_an_error_that_names_the_prefix(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the first page had; the next listing has all."""
+    place = _s3(bucket)
+    place.fill(*(f"2025/06/02/12/{name}" for name in "abcde"))
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+    for dates in (None, [MONDAY]):
+        with deny_second_page(place.landing), pytest.raises(LandingError, match=f"^{place.root}/: AccessDenied"):
+            place.names(dates)
+        assert len(place.names(dates)) == 5
+
+
+@contextmanager
+def deny_second_page(landing: Landing) -> Iterator[None]:
+    """Have the store refuse every page of a listing but the first, as it does when a session ends meanwhile."""
+    assert isinstance(landing, S3Landing)
+    events = landing._client.meta.events
+
+    def refuse(request: AWSPreparedRequest, **_: object) -> Any:
+        if "continuation-token" not in str(request.url):
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        return AWSResponse(str(request.url), 403, {}, RawBody(body))  # type: ignore[arg-type]
+
+    events.register("before-send.s3.ListObjectsV2", refuse)
+    try:
+        yield
+    finally:
+        events.unregister("before-send.s3.ListObjectsV2", refuse)
+
+
+class RawBody(io.BytesIO):
+    """The body of an answer, as botocore reads it."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        """Yield all of it."""
+        yield self.read()

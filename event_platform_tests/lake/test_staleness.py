@@ -1,20 +1,24 @@
 """What is due is read off the tables' own logs: neither more nor less, and whatever was interrupted."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
+from deltalake import DeltaTable
 
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.lake.tables import Table
 from event_platform.steps.raw import load
 from event_platform.steps.typed import UNREGISTERED
 from event_platform.tasks.raw import Loading
+from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 
 def due(world: World) -> list[date]:
     """Return the created_dates that are due."""
-    return due_created_dates(world.lake, world.catalog)
+    return due_created_dates(world.lake, world.catalog).days
 
 
 def test_nothing_is_due_in_an_empty_lake(world: World) -> None:
@@ -103,3 +107,55 @@ def test_corrupt_events_are_due_until_they_are_set_aside(world: World) -> None:
     with ThreadPoolExecutor(1) as executor:
         load(world.lake, loading, [TUESDAY], 7, executor, lambda *_: None)
     assert due_arrival_dates(world.lake) == [TUESDAY]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda world: world.event_table("account_created"),
+        lambda world: world.lake.unregistered_events,
+        lambda world: world.lake.deduplicated_events,
+    ],
+)
+def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[[World], Table]) -> None:
+    """The marks say that all is built; the rows do not add up. Building it brings them back."""
+    for day in (MONDAY, TUESDAY):
+        world.deliver(day, "a", event(f"a{day}", day), event(f"x{day}", day, name="beta:new"))
+    world.build(MONDAY, TUESDAY)
+    before = contents(world.lake, world.catalog)
+    DeltaTable(table(world).uri).delete("created_date = '2025-06-02'")
+    found = due_created_dates(world.lake, world.catalog)
+    assert (found.days, found.stale) == ([MONDAY], frozenset())
+    assert str(found.warning).startswith("1 created dates do not hold the rows that were written, such as 2025-06-02 (")
+    world.build(*found.days)
+    assert contents(world.lake, world.catalog) == before
+    assert due_created_dates(world.lake, world.catalog).warning is None
+
+
+def test_a_version_that_somebody_restored_is_due(world: World) -> None:
+    """Marks are not taken back with the rows; a table of older rows is built again."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    version = world.event_table("account_created").snapshot().version
+    world.deliver(MONDAY, "b", event("u2"))
+    world.build(MONDAY)
+    DeltaTable(world.event_table("account_created").uri).restore(version)
+    assert world.events("account_created")["event_uuid"].to_list() == ["u1"]
+    assert due(world) == [MONDAY]
+    world.type(MONDAY)
+    assert world.events("account_created")["event_uuid"].to_list() == ["u1", "u2"]
+
+
+def test_a_restored_ledger_loads_what_it_has_forgotten(world: World) -> None:
+    """And what it holds in an older form, once."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    version = world.lake.raw_events.snapshot().version
+    world.deliver(MONDAY, "a", event("u1", plan="pro"))
+    world.deliver(MONDAY, "b", event("u2"))
+    world.build(MONDAY)
+    before = contents(world.lake, world.catalog)
+    DeltaTable(world.lake.raw_events.uri).restore(version)
+    assert world.raw().height == 1
+    world.build(MONDAY)
+    assert contents(world.lake, world.catalog) == before

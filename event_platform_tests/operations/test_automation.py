@@ -1,10 +1,16 @@
 """The platform runs by itself: what is due is asked for, once, and nothing else is."""
 
+import errno
+import os
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.schedule_definition import ScheduleExecutionData
+from dagster._core.errors import ScheduleExecutionError
+from deltalake import DeltaTable
 
+from event_platform.events.errors import LandingError
 from event_platform.operations.requests import PART, stretches
 from event_platform.operations.sensors import days_to_list
 from event_platform_tests.world import MONDAY, World, event
@@ -26,13 +32,24 @@ def world(world: World, today: date) -> World:
 
 
 def tick(world: World, sensor: str, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    """Evaluate a sensor once."""
+    """Evaluate a sensor once; what it says is the skip reason."""
     definitions = world.definitions()
     resources = {name: dict(definitions.resources or {})[name] for name in ("landing", "lake")}
     context = dg.build_sensor_context(instance, cursor=cursor, definitions=definitions, resources=resources)
     with context:
         data = definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+    if data.skip_message:
+        return dg.SensorResult(skip_reason=data.skip_message, cursor=data.cursor)
     return dg.SensorResult(run_requests=data.run_requests or [], cursor=data.cursor)
+
+
+def sweep(world: World, instance: dg.DagsterInstance) -> ScheduleExecutionData:
+    """Evaluate the daily sweep once."""
+    definitions = world.definitions()
+    resources = dict(definitions.resources or {})
+    context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC), resources=resources)
+    with context:
+        return definitions.resolve_schedule_def("daily_sweep").evaluate_tick(context)
 
 
 def asked(result: dg.SensorResult) -> list[tuple[str, str]]:
@@ -157,16 +174,102 @@ def test_the_sweep_asks_for_everything_that_is_left(world: World, instance: dg.D
     world.deliver(older, "a", event("u1", older))
     world.load(older)
     world.deliver(old, "a", event("u2", old))
-    definitions = world.definitions()
-    context = dg.build_schedule_context(
-        instance, scheduled_execution_time=datetime.now(UTC), resources=dict(definitions.resources or {})
-    )
-    with context:
-        requests = definitions.resolve_schedule_def("daily_sweep").evaluate_tick(context).run_requests
+    requests = sweep(world, instance).run_requests
     assert [(request.tags[PART], request.tags[FIRST]) for request in requests or []] == [
         ("raw", str(old)),
         ("created", str(older)),
     ]
+
+
+def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
+    world: World, instance: dg.DagsterInstance, today: date, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is asked for is built; a run that fails on it is left to the sweep."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    DeltaTable(world.event_table("account_created").uri).delete()
+    first, again = (tick(world, "touched_dates_sensor", instance) for _ in range(2))
+    assert asked(first) == asked(again) == [(str(today), str(today))]
+    assert [request.run_key for request in first.run_requests or []] == [
+        request.run_key for request in again.run_requests or []
+    ]
+    assert "1 created dates do not hold the rows that were written" in capsys.readouterr().err
+    carry_out(world, first)
+    assert world.events("account_created").height == 1
+    assert asked(tick(world, "touched_dates_sensor", instance)) == []
+
+
+@pytest.mark.parametrize("days", [-400, 400], ids=["before the first partition", "in the future"])
+def test_objects_outside_the_partitions_are_told_by_the_sweep(
+    world: World, instance: dg.DagsterInstance, today: date, capsys: pytest.CaptureFixture[str], days: int
+) -> None:
+    """Whether it asks for something besides or not; they are not loaded."""
+    day = today + timedelta(days=days)
+    world.deliver(day, "a", event("u1", today))
+    told = f"landing holds objects of 1 days outside the partitions, such as {day}"
+    assert told in (sweep(world, instance).skip_message or "")
+    world.deliver(today, "b", event("u2", today))
+    capsys.readouterr()
+    requests = sweep(world, instance).run_requests
+    assert [request.tags[FIRST] for request in requests or []] == [str(today)]
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asks", ["landing_sensor", "daily_sweep"])
+def test_a_listing_that_fails_asks_for_nothing_and_the_next_one_for_everything(
+    world: World, instance: dg.DagsterInstance, today: date, asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for what was listed before it failed either; the tick fails, and its message names the folder."""
+
+    def requests() -> list[str]:
+        found = sweep(world, instance) if asks == "daily_sweep" else tick(world, asks, instance)
+        return [request.tags[FIRST] for request in found.run_requests or []]
+
+    for hour in (1, 2, 3):
+        world.deliver(today, "a", event(f"u{hour}", today), hour=hour)
+    with monkeypatch.context() as failing:
+        broken = fail_listing(failing, world, today)
+        with pytest.raises((LandingError, ScheduleExecutionError)) as raised:
+            requests()
+        cause = raised.value.__cause__ if asks == "daily_sweep" else raised.value
+        assert str(cause).startswith(f"{broken}: Input/output error")
+    assert requests() == [str(today)]
+
+
+def test_a_listing_that_fails_in_a_run_commits_nothing(
+    world: World, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run fails naming the folder; the next one loads all."""
+    for hour in (1, 2, 3):
+        world.deliver(today, "a", event(f"u{hour}", today), hour=hour)
+    with monkeypatch.context() as failing:
+        broken = fail_listing(failing, world, today)
+        with pytest.raises(LandingError, match=f"^{broken}: Input/output error"):
+            world.materialize(today)
+    assert world.raw().is_empty()
+    world.materialize(today)
+    assert world.raw().height == 3
+
+
+def fail_listing(monkeypatch: pytest.MonkeyPatch, world: World, day: date) -> str:
+    """Have the second of three hours' folders fail when it is listed; return its path."""
+    broken, listed = str(world.root / "landing" / f"{day:%Y/%m/%d}" / "02"), os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path) == broken:
+            raise OSError(errno.EIO, "Input/output error", broken)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    return broken
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", '{"version": 1, "raw": 17}'])
+def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInstance, today: date, cursor: str) -> None:
+    """One that an older version has left changes nothing."""
+    world.deliver(today, "a", event("u1", today))
+    world.load(today)
+    assert asked(tick(world, "touched_dates_sensor", instance, cursor)) == [(str(today), str(today))]
 
 
 def test_a_tick_lists_the_latest_days_and_some_of_the_past_in_turn() -> None:

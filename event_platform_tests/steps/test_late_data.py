@@ -27,7 +27,7 @@ def built(world: World) -> World:
     for day, name, records in BEFORE:
         world.deliver(day, name, *records)
     world.build(*WEEK)
-    assert due_created_dates(world.lake, world.catalog) == []
+    assert due_created_dates(world.lake, world.catalog).days == []
     return world
 
 
@@ -67,7 +67,7 @@ def test_exactly_the_days_that_a_delivery_changes_are_due(
     """And building them gives what building everything from the start would give."""
     delivery(built)
     built.load(day)
-    assert due_created_dates(built.lake, built.catalog) == due
+    assert due_created_dates(built.lake, built.catalog).days == due
     rebuild(built, due)
     assert ledger(built.lake, built.catalog)["balanced"]
     assert contents(built.lake, built.catalog) == from_the_start(built)
@@ -98,7 +98,7 @@ def test_neighbours_of_a_changed_object_are_not_due(world: World) -> None:
     assert len(world.lake.raw_events.snapshot().files()) == 1
     world.deliver(WEDNESDAY, "a", event("u3", TUESDAY))
     world.load(WEDNESDAY)
-    assert due_created_dates(world.lake, world.catalog) == [TUESDAY]
+    assert due_created_dates(world.lake, world.catalog).days == [TUESDAY]
 
 
 def test_a_survivor_that_goes_makes_the_days_of_its_duplicates_due(world: World) -> None:
@@ -111,7 +111,7 @@ def test_a_survivor_that_goes_makes_the_days_of_its_duplicates_due(world: World)
     world.deliver_bytes(WEDNESDAY, "b", b"\n")
     world.deliver(WEDNESDAY, "z", event("u2", WEDNESDAY))
     world.load(WEDNESDAY)
-    assert due_created_dates(world.lake, world.catalog) == [MONDAY, TUESDAY, WEDNESDAY]
+    assert due_created_dates(world.lake, world.catalog).days == [MONDAY, TUESDAY, WEDNESDAY]
     rebuild(world, [MONDAY, TUESDAY, WEDNESDAY])
     assert world.events("account_created")["created_date"].to_list() == [TUESDAY, WEDNESDAY]
 
@@ -123,7 +123,7 @@ def test_a_record_that_arrives_earlier_takes_the_verdict_of_a_day_that_was_built
     assert world.events("account_created")["plan"].to_list() == ["late"]
     world.deliver(TUESDAY, "a", event("u1", TUESDAY, plan="early"))
     world.load(TUESDAY)
-    assert due_created_dates(world.lake, world.catalog) == [TUESDAY, WEDNESDAY]
+    assert due_created_dates(world.lake, world.catalog).days == [TUESDAY, WEDNESDAY]
     rebuild(world, [TUESDAY, WEDNESDAY])
     assert world.events("account_created")["plan"].to_list() == ["early"]
     duplicates = world.lake.duplicate_events.snapshot().scan().collect()

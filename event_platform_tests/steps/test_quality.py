@@ -140,9 +140,9 @@ def test_a_report_is_due_until_it_is_made_of_the_newest_events(world: World) -> 
     world.load(MONDAY)
     world.deduplicate(MONDAY)
     world.type(MONDAY)
-    assert due_created_dates(world.lake, world.catalog) == [MONDAY]
+    assert due_created_dates(world.lake, world.catalog).days == [MONDAY]
     world.report(MONDAY)
-    assert due_created_dates(world.lake, world.catalog) == []
+    assert due_created_dates(world.lake, world.catalog).days == []
 
 
 def test_names_and_fields_without_number_stay_a_bounded_report(world: World) -> None:

@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import LandingError, ObjectError
 from event_platform.lake.landing import LandedObject
+from event_platform.lake.objects import Content, decode
 from event_platform.tasks.raw import batches
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
@@ -114,6 +116,33 @@ def test_an_object_that_cannot_be_read_leaves_the_partition_as_it_was(
         world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["u1"]
     assert version(world) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no such codec"), pl.exceptions.PanicException("index")])
+def test_an_object_that_makes_the_program_fail_is_named_and_can_be_left_out(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Under a hidden name; with its own again, it is loaded when the program is mended."""
+    poisoned = world.deliver(MONDAY, "b", event("u2"))
+    for name in ("a", "c"):
+        world.deliver(MONDAY, name, event(name))
+
+    def fail(name: str, raw: bytes) -> Content:
+        if name.endswith("/b"):
+            raise error
+        return decode(name, raw)
+
+    with monkeypatch.context() as failing:
+        failing.setattr("event_platform.tasks.raw.decode", fail)
+        with pytest.raises(ObjectError, match=f"^2025/06/02/12/b: cannot be loaded: {type(error).__name__}: "):
+            world.load(MONDAY)
+        assert world.raw().is_empty()
+        hidden = poisoned.rename(poisoned.with_name("_b"))
+        world.load(MONDAY)
+        assert world.raw()["event_uuid"].to_list() == ["a", "c"]
+    hidden.rename(poisoned)
+    world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == ["a", "u2", "c"]
 
 
 def test_records_that_are_late_have_files_of_their_own(world: World) -> None:

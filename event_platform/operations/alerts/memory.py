@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -85,7 +85,11 @@ def remembered(cursor: str | None, now: float) -> tuple[Memory, str | None]:
         return fresh, None
     try:
         memory = msgspec.json.decode(cursor, type=Memory)
-    except msgspec.MsgspecError as error:
+        datetime.fromtimestamp(memory.since, UTC)
+        for kept in memory.failing.values():
+            for stretches in kept.values():
+                list(_days(stretches))
+    except (msgspec.MsgspecError, ValueError, OverflowError, OSError) as error:
         return fresh, f"the cursor cannot be read ({error}): alerts of the last day are sent again"
     if memory.version != _VERSION:
         return fresh, f"the cursor has version {memory.version}, not {_VERSION}: alerts of the last day are sent again"

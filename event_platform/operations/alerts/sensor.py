@@ -24,6 +24,7 @@ from event_platform.operations.alerts.wording import (
     message,
     run_alerts,
 )
+from event_platform.operations.failures import cause_of
 
 _SECONDS_BETWEEN_TICKS = 15
 _RUNS_IN_A_TICK = 50
@@ -132,16 +133,10 @@ def _news_of_failure(instance: dg.DagsterInstance, ending: dg.EventLogRecord, ow
             told = failure.user_failure_data.metadata if failure.user_failure_data else {}
             named = {name: str(value.value) for name, value in told.items() if name in owners}
             assets.update(named)
-            steps.update({} if named else {event.step_key or "run": _root(failure.error)})
+            steps.update({} if named else {event.step_key or "run": cause_of(failure.error)})
     if not steps and not assets and not blocked:
         steps["run"] = ending.event_log_entry.message or "it ended without a word: its process was killed"
     return run_alerts(ending.run_id, steps, assets, owners)
-
-
-def _root(error: "dg.SerializableErrorInfo | None") -> str:
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error else "no error was recorded"
 
 
 def _news_of_freshness(

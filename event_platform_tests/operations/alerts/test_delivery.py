@@ -86,7 +86,18 @@ def test_a_tick_that_was_killed_tells_it_again(world: World, instance: dg.Dagste
     assert len(hook.messages) == 2
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "{}", '{"since": 0, "version": 99}', '{"since": "never"}'])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense",
+        "{}",
+        '{"since": 0, "version": 99}',
+        '{"since": 0, "version": 0}',
+        '{"since": "never"}',
+        '{"since": 1e300}',
+        '{"since": 0, "failing": {"raw_events:volume": {"warn": [["monday", "friday"]]}}}',
+    ],
+)
 def test_a_cursor_that_cannot_be_read_loses_nothing_and_is_told(
     world: World, instance: dg.DagsterInstance, hook: Hook, cursor: str
 ) -> None:
