@@ -1,5 +1,6 @@
 """An S3 of our own: a server on this machine that speaks the protocol, and made-up credentials to find again."""
 
+import os
 import subprocess
 import time
 import urllib.request
@@ -22,6 +23,9 @@ SECRET_KEY = "sEcReT/shown+nowhere/0000000000000000001"
 SESSION_TOKEN = "ToKeNshownNowhere0000000000000000000000001"
 REGION: Final = "eu-central-1"
 
+#: Of a listing; S3 itself has a thousand.
+KEYS_ON_A_PAGE = 20
+
 
 @contextmanager
 def s3_server(log: Path) -> Iterator[str]:
@@ -30,9 +34,13 @@ def s3_server(log: Path) -> Iterator[str]:
     In a process of its own: some calls of delta-rs keep all other Python threads from running until they are answered.
     """
     port = free_port()
+    settings = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(KEYS_ON_A_PAGE)}
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [beside_python("moto_server"), "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=subprocess.STDOUT
+            [beside_python("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+            env=settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     endpoint = f"http://127.0.0.1:{port}"
     try:

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from event_platform.events.errors import LandingError
 from event_platform.lake.landing import FolderLanding, Landing, S3Landing
 from event_platform.provision import open_landing
-from event_platform_tests.s3 import client, put
+from event_platform_tests.s3 import KEYS_ON_A_PAGE, client, put
 
 MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
 
@@ -134,14 +134,14 @@ def test_on_s3_a_day_can_be_the_name_of_an_object_too(bucket: str) -> None:
     assert place.names([MONDAY]) == ["2025", "2025/06/02", "2025/06/02/a"]
 
 
-def test_s3_pages_are_read_to_the_end(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of objects and pages of folders; here a page has two entries."""
+def test_s3_pages_are_read_to_the_end(bucket: str) -> None:
+    """Pages of objects and pages of folders."""
     place = _s3(bucket)
-    days = [f"2025/06/{day:02d}/{name}" for day in range(1, 6) for name in "abcde"]
-    place.fill(*days, "x", "y", "z")
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
-    assert place.names() == sorted([*days, "x", "y", "z"])
-    assert place.names([date(2025, 6, 5)]) == sorted([*days[-5:], "x", "y", "z"])
+    others = [f"{year}/06/02/a" for year in range(2000, 2000 + KEYS_ON_A_PAGE)]
+    day = [f"2025/06/02/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)]
+    place.fill(*others, *day, "x", "y", "z")
+    assert place.names() == sorted([*others, *day, "x", "y", "z"])
+    assert place.names([MONDAY]) == sorted([*day, "x", "y", "z"])
 
 
 @pytest.mark.parametrize("name", ["2025/06/02/a b+c%20é.gz", "2025/06/02/a&b=c#d?.gz"])
@@ -213,16 +213,15 @@ def test_a_folder_that_cannot_be_read_fails_the_listing_and_is_named(
 
 
 def test_a_listing_of_s3_that_fails_on_its_second_page_is_an_error_that_names_the_prefix(
-    bucket: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str,
 ) -> None:
     """Whatever the first page had; the next listing has all."""
     place = _s3(bucket)
-    place.fill(*(f"2025/06/02/12/{name}" for name in "abcde"))
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+    place.fill(*(f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)))
     for dates in (None, [MONDAY]):
         with deny_second_page(place.landing), pytest.raises(LandingError, match=f"^{place.root}/: AccessDenied"):
             place.names(dates)
-        assert len(place.names(dates)) == 5
+        assert len(place.names(dates)) == KEYS_ON_A_PAGE + 1
 
 
 @contextmanager
