@@ -21,8 +21,8 @@ run: .venv/.run ## Set up, generate 200,000 sample events over three days, run e
 dev: .venv/.run ## Open the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 -w workspace.yaml
 
-test: .venv/.dev ## Set up and run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
 check: .venv/.dev ## Lint, types and import floors
 	$(BIN)/ruff check .

@@ -52,7 +52,7 @@ class Place:
 
     def is_settled(self) -> bool:
         """Say whether no created date is due."""
-        return not due_created_dates(self.lake, self.world.catalog)
+        return not due_created_dates(self.lake, self.world.catalog).days
 
 
 @pytest.fixture(params=["folder", "s3"])
