@@ -22,6 +22,7 @@ class DueDates:
 
     stale: frozenset[date]  # something downstream is older than raw_events
     uneven: Mapping[date, str]  # all is as new, but rows went or came that no run has written; with the counts
+    version: int  # of raw_events, up to which this is known
 
     @property
     def days(self) -> list[date]:
@@ -40,9 +41,14 @@ class DueDates:
         )
 
 
-def due_created_dates(lake: Lake, catalog: Catalog) -> DueDates:
-    """Return the created_dates that are older than raw_events, and those whose rows the logs do not count evenly."""
-    changed = _last_change(lake.raw_events.snapshot(), "created_dates")
+def due_created_dates(lake: Lake, catalog: Catalog, since: int = 0) -> DueDates:
+    """Return the created_dates that are older than raw_events, and those whose rows the logs do not count evenly.
+
+    Only what raw_events gained after its version `since` is looked at: a mark costs a millisecond to read, for each
+    table and each day. Rows are counted for all days.
+    """
+    raw = lake.raw_events.snapshot()
+    changed = _last_change(raw, "created_dates", since)
     deduplicated = lake.deduplicated_events.snapshot()
     built = {day: deduplicated.built_from(day) for day in changed}
     stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
@@ -54,7 +60,7 @@ def due_created_dates(lake: Lake, catalog: Catalog) -> DueDates:
         stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
     retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
     counts = _counts([deduplicated, unregistered, *typed, *retired])
-    return DueDates(frozenset(stale), {day: told for day, told in counts.items() if day not in stale})
+    return DueDates(frozenset(stale), {day: told for day, told in counts.items() if day not in stale}, raw.version)
 
 
 def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
@@ -83,12 +89,12 @@ def _snapshot(table: Table) -> Snapshot | None:
 def due_arrival_dates(lake: Lake) -> list[date]:
     """Return the arrival dates whose corrupt_events are older than raw_events, in order."""
     corrupt = lake.corrupt_events.snapshot()
-    changed = _last_change(lake.raw_events.snapshot(), "arrival_dates")
+    changed = _last_change(lake.raw_events.snapshot(), "arrival_dates", 0)
     return sorted(
         day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version
     )
 
 
-def _last_change(raw: Snapshot, what: str) -> dict[date, int]:
-    """Return the last version of raw_events that changed each date."""
-    return {date.fromisoformat(day): info["version"] for info in raw.commits_since(0) for day in info.get(what, [])}
+def _last_change(raw: Snapshot, what: str, since: int) -> dict[date, int]:
+    """Return the last version of raw_events that changed each date, of those after `since`."""
+    return {date.fromisoformat(day): info["version"] for info in raw.commits_since(since) for day in info.get(what, [])}

@@ -12,8 +12,8 @@ from deltalake import DeltaTable
 
 from event_platform.events.errors import LandingError
 from event_platform.operations.requests import PART, stretches
-from event_platform.operations.sensors import days_to_list
-from event_platform_tests.world import MONDAY, World, event
+from event_platform.operations.sensors import days_to_list, version_in
+from event_platform_tests.world import MONDAY, World, event, write_catalog
 
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -266,10 +266,39 @@ def fail_listing(monkeypatch: pytest.MonkeyPatch, world: World, day: date) -> st
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", '{"version": 1, "raw": 17}'])
 def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInstance, today: date, cursor: str) -> None:
-    """One that an older version has left changes nothing."""
+    """One that an older version has left changes nothing, nor one of another table that was here before."""
     world.deliver(today, "a", event("u1", today))
+    types, _, version = str(tick(world, "touched_dates_sensor", instance).cursor).partition(":")
+    assert version == "-1"
     world.load(today)
+    assert asked(tick(world, "touched_dates_sensor", instance, f"{types}:999")) == [(str(today), str(today))]
     assert asked(tick(world, "touched_dates_sensor", instance, cursor)) == [(str(today), str(today))]
+
+
+def test_dates_that_were_up_to_date_are_not_looked_at_again(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Until they gain something; one that fails is asked for until it is built. Another catalog has all looked at."""
+    yesterday = today - timedelta(days=1)
+    world.deliver(yesterday, "a", event("u1", yesterday))
+    settle(world, instance)
+    cursor = tick(world, "touched_dates_sensor", instance).cursor
+    world.deliver(today, "b", event("u2", today))
+    world.load(today)
+    for _ in range(2):  # it is not built meanwhile
+        found = tick(world, "touched_dates_sensor", instance, cursor)
+        assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
+    carry_out(world, found)
+    later = tick(world, "touched_dates_sensor", instance, cursor)
+    assert asked(later) == []
+    types, version = str(later.cursor).split(":")
+    assert int(version) == world.lake.raw_events.snapshot().version
+    assert [version_in(each, types) for each in (later.cursor, f"other:{version}", "nonsense", f"{types}:x", None)] == [
+        int(version),
+        *[0] * 4,
+    ]
+    write_catalog(world.root / "catalog", {"ping": {"title": "ping", "type": "object"}})
+    assert asked(tick(world, "touched_dates_sensor", instance, later.cursor)) == [(str(yesterday), str(today))]
 
 
 def test_a_tick_lists_the_latest_days_and_some_of_the_past_in_turn() -> None:
