@@ -78,7 +78,7 @@ def _type_some(
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     marks = source.marks(dates)
     sound = [key for key in targets if reports[key].error is None]
-    each_at_once(lambda key: _commit(targets[key], reports[key], _adds(reports[key]), dates, marks), sound)
+    each_at_once(lambda key: _commit_type(targets[key], reports[key], dates, marks), sound)
     if UNREGISTERED in sound:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
@@ -142,19 +142,21 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.may_pass = report.may_pass or result.may_pass
 
 
-def _adds(report: TypedReport) -> list[AddAction]:
-    return [add for result in report.results for add in result.adds]
+def _commit_type(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
+    report.written = _commit(target, report, [add for each in report.results for add in each.adds], dates, marks)
 
 
 def _commit(
     target: Snapshot, report: TypedReport, adds: Sequence[AddAction], dates: Sequence[date], marks: dict[date, int]
-) -> None:
+) -> dict[date, Written]:
+    """Return what was written; where nothing was, `report` says why."""
     try:
-        report.written = target.replace(dates, adds, marks)
+        return target.replace(dates, adds, marks)
     except ConflictError:
         report.conflict = True
     except EventPlatformError as error:
         _fail(report, error)
+    return {}
 
 
 def _fail(report: TypedReport, error: EventPlatformError) -> None:

@@ -15,7 +15,7 @@ from event_platform.lake.staleness import due_created_dates
 from event_platform.steps import typed
 from event_platform.steps.typed import UNREGISTERED
 from event_platform_tests.comparison import contents
-from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, rows, write_catalog
+from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event, rows, write_catalog
 
 RETIRED = "events/lesson_started"
 
@@ -91,6 +91,17 @@ def test_the_check_of_a_day_passes_before_and_after_it_is_built_again(retired: W
         result = retired.materialize(MONDAY, TUESDAY, selection=selection)
         assert [each.passed for each in result.get_asset_check_evaluations()] == [True, True]
         retired.type(MONDAY)
+
+
+def test_a_run_that_moves_events_tells_what_it_wrote_where_they_are_now(retired: World) -> None:
+    """Not what it cleared in the old table, which has no rows of Wednesday."""
+    result = retired.materialize(MONDAY, WEDNESDAY, selection=dg.AssetSelection.assets(UNREGISTERED_EVENTS))
+    events = result.get_asset_materialization_events()
+    told = [each.step_materialization_data.materialization for each in events]
+    files = {each.partition: each.metadata["files_written"].value for each in told}
+    assert files == {str(MONDAY): 1, str(TUESDAY): 1, str(WEDNESDAY): 0}
+    version = retired.lake.unregistered_events.snapshot().version
+    assert {each.metadata["delta_version"].value for each in told} == {version}
 
 
 def test_a_type_that_comes_back_has_its_events_again(retired: World, tmp_path: Path) -> None:
