@@ -180,9 +180,14 @@ def backfill_status(instance: Live, backfill: str) -> str:
     return str(instance.ask(_STATUS, id=backfill)["status"])
 
 
+def has_ended(instance: Live, backfill: str) -> bool:
+    """Say whether nothing is left to do for a backfill."""
+    return backfill_status(instance, backfill) in _ENDED
+
+
 def ended(instance: Live, backfill: str) -> str:
     """Wait for a backfill to end and return its status. The daemon looks at backfills every half minute."""
-    until(lambda: backfill_status(instance, backfill) in _ENDED, 900, "the backfill ends", instance)
+    until(lambda: has_ended(instance, backfill), 900, "the backfill ends", instance)
     return backfill_status(instance, backfill)
 
 

@@ -21,6 +21,7 @@ from event_platform_tests.live import (
     days_from,
     ended,
     failed_runs,
+    has_ended,
     launch,
     live,
     switch_sensor_on,
@@ -58,7 +59,7 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
             switch_sensor_on(instance, "alerts_sensor")
             launched = launch(instance, ASSETS, DAYS)["backfillId"]
             for number in range(kills):
-                until(instance.run_workers, 300, f"a run is at work, to be killed: number {number}", instance)
+                launched = until_at_work(instance, launched)
                 time.sleep(chance.uniform(0, 8))
                 kill(instance, chance.choice(VICTIMS), number)
             status = ended(instance, launched)
@@ -76,6 +77,17 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
     undisturbed.build(*DAYS)
     expected = contents(undisturbed.lake, undisturbed.catalog, without=("source_etag",))
     assert contents(world.lake, world.catalog, without=("source_etag",)) == expected
+
+
+def until_at_work(instance: Live, backfill: str) -> str:
+    """Wait for a run to be at work; launch the backfill again where it has ended. Return the backfill."""
+    deadline = time.monotonic() + 300
+    while not instance.run_workers():
+        assert time.monotonic() < deadline, f"no run is at work\n{instance.log()}"
+        if has_ended(instance, backfill):
+            backfill = str(launch(instance, ASSETS, DAYS)["backfillId"])
+        time.sleep(0.1)
+    return backfill
 
 
 def kill(instance: Live, victims: str, number: int) -> None:
