@@ -21,7 +21,7 @@ from event_platform_tests.world import event, write_catalog
 def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
     """Return the schema drafted from events with these payloads."""
     draft = Draft(Envelope())
-    draft.add(["a"] * len(payloads), [json.dumps(event("u", **payload)) for payload in payloads])
+    draft.add(["a"] * len(payloads), [json.dumps(event("u") | payload) for payload in payloads])
     return draft.schemas()["a"]
 
 
@@ -179,7 +179,9 @@ def test_a_drafted_catalog_has_no_fault_and_holds_every_record(
     """Whatever the records are."""
     folder = write_catalog(tmp_path_factory.mktemp("catalog"), {"a": drafted(*payloads)})
     (event_type,) = load_catalog(folder).event_types
-    rows = PayloadReader(event_type, Envelope()).read(pl.Series([json.dumps(event("u", **p)) for p in payloads]))
+    rows = PayloadReader(event_type, Envelope()).read(
+        pl.Series([json.dumps(event("u") | payload) for payload in payloads])
+    )
     for payload, row in zip(payloads, rows.to_dicts(), strict=True):
         assert lost(payload, row, event_type.columns) == []
 
@@ -188,7 +190,7 @@ def test_typed_records_need_no_rescue() -> None:
     """What got a type has a column that holds it."""
     payloads: list[dict[str, Any]] = [{"n": 1, "o": {"x": [1.5]}}, {"n": 2**60, "o": None}, {"o": {"x": []}}]
     columns = parse_columns(drafted(*payloads), "properties", [])
-    bodies = pl.Series([json.dumps(event("u", **payload)) for payload in payloads])
+    bodies = pl.Series([json.dumps(event("u") | payload) for payload in payloads])
     rows = PayloadReader(EventType("a", "a", columns), Envelope()).read(bodies)
     assert rows["_rescued"].null_count() == 3
     assert rows.select("n", "o").rows() == [(1, {"x": [1.5]}), (2**60, None), (None, {"x": []})]
