@@ -1,10 +1,12 @@
 """The bytes of one object → its records, with the envelope fields of each and the fault of those that have one.
 
-Whole objects at a time: one scan for the fields, one split for the bodies. Only where that fails does the reader
-look closer, at fewer and fewer lines until the damaged ones stand alone: a damaged record costs its neighbours nothing.
+Many lines at a time. Only where that fails does the reader look closer, at fewer and fewer lines until the damaged ones
+stand alone: a damaged record costs its neighbours nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -13,7 +15,7 @@ import polars as pl
 
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
-from event_platform.events.records import decode_around_damage, lines_of, split_concatenated, without_byte_order_mark
+from event_platform.events.records import WHITESPACE, decode_around_damage, split_concatenated, without_byte_order_mark
 
 #: Stands for a name that is there but is no text; no valid name holds it.
 NAME_OF_WRONG_TYPE = "\0"
@@ -24,9 +26,18 @@ _LINES_AT_ONCE = 128
 #: Bytes in which a stream without a delimiter shows that it has none.
 _BEGINNING = 1 << 20
 
-_OPENS, _CLOSES = b"{}"
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """The lines that are sound, with what was decoded of each; and the others, which want a closer look."""
+
+    numbers: pl.Series  # of the sound lines
+    bodies: pl.Series
+    heads: list[Any]
+    odd: list[tuple[int, bytes]]  # number and line
 
 
 class EnvelopeReader:
@@ -47,59 +58,49 @@ class EnvelopeReader:
         for event_uuid, `NAME_OF_WRONG_TYPE` for event_name and NaN (or "") for created_at.
         """
         data = without_byte_order_mark(data)
-        whole = self._read_sound(data)
-        if whole is None and b"}{" in data[:_BEGINNING]:
+        found = self._scan(data.split(b"\n"))
+        if found.odd and b"}{" in data[:_BEGINNING]:
             # A stream without a delimiter. A newline inside a text is not JSON, so that a cut at the wrong "}{"
             # cannot pass for sound.
-            whole = self._read_sound(data.replace(b"}{", b"}\n{"))
-        return whole if whole is not None else self._read_closely(lines_of(data))
+            cut = self._scan(data.replace(b"}{", b"}\n{").split(b"\n"))
+            found = found if cut.odd else cut
+        sound = self._frame(found.bodies, [_values_at(found.heads, path) for path in self._paths], None)
+        return self._with_odd(sound, found) if found.odd else sound
 
-    def _read_sound(self, data: bytes) -> pl.DataFrame | None:
-        """Read records that have no fault of form; None where some may have one, or may span lines."""
-        try:
-            heads = self._decoder.decode_lines(data)
-            bodies = pl.Series([data]).cast(pl.String).str.split("\n").explode().str.strip_chars()
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, pl.exceptions.ComputeError):
-            return None
-        bodies = bodies.filter(bodies != "")
-        if len(bodies) != len(heads) or not _one_object_a_line(bodies):
-            return None
-        return self._frame(bodies, [_values_at(heads, path) for path in self._paths], None)
+    def _scan(self, lines: list[bytes]) -> "_Scanned":
+        """Decode the lines that are an object from end to end, many at once, and less where one is damaged."""
+        texts = _texts(pl.Series(lines, dtype=pl.Binary)).str.strip_chars(WHITESPACE)
+        whole = texts.str.starts_with("{") & texts.str.ends_with("}") & (texts.str.len_bytes() <= MAX_RECORD_BYTES)
+        whole = whole.fill_null(value=False)  # null is what is not UTF-8: the decoder does not look at fields it skips
+        numbers = whole.arg_true()
+        objects = lines if len(numbers) == len(lines) else list(compress(lines, whole.to_list()))
+        heads: list[Any] = []
+        damaged: list[int] = []
+        for start in range(0, len(objects), _LINES_AT_ONCE):
+            piece = objects[start : start + _LINES_AT_ONCE]
+            found = decode_around_damage(self._decode, piece)
+            heads.extend(found.values())
+            damaged.extend(start + number for number in range(len(piece)) if number not in found)
+        sound = numbers
+        if damaged:
+            sound = numbers.filter(~pl.int_range(len(numbers), eager=True).is_in(damaged))
+        others = {*(~whole).arg_true().to_list(), *numbers.gather(damaged).to_list()}
+        odd = [(number, line) for number in sorted(others) if (line := lines[number].strip())]
+        return _Scanned(sound, texts.gather(sound), heads, odd)
 
-    def _read_closely(self, lines: list[bytes]) -> pl.DataFrame:
-        """Read a few lines at once, and only where that fails look at each by itself."""
-        heads: dict[int, Any] = {}
-        for start in range(0, len(lines), _LINES_AT_ONCE):
-            found = decode_around_damage(self._decode, lines[start : start + _LINES_AT_ONCE])
-            heads.update({start + number: head for number, head in found.items()})
-        bodies = pl.Series([lines[number] for number in heads], dtype=pl.Binary).cast(pl.String)
-        sound = self._frame(bodies, [_values_at(list(heads.values()), path) for path in self._paths], None)
-        odd = [
-            (number, *record)
-            for number, line in enumerate(lines)
-            if number not in heads
-            for record in self._records(line)
-        ]
-        numbers, texts, faults, *columns = zip(*odd, strict=True) if odd else [()] * (3 + len(self._paths))
+    def _with_odd(self, sound: pl.DataFrame, found: "_Scanned") -> pl.DataFrame:
+        """Put the records of the odd lines in between, each read by itself."""
+        odd = [(number, *record) for number, line in found.odd for record in self._records(line)]
+        numbers, texts, faults, *columns = zip(*odd, strict=True)
         frame = self._frame(pl.Series(texts, dtype=pl.String), list(map(list, columns)), list(faults))
-        return (
-            pl.concat([sound, frame])
-            .with_columns(line=pl.Series([*heads, *numbers], dtype=pl.UInt32))
-            .sort("line", maintain_order=True)
-            .drop("line")
-        )
+        order = pl.concat([found.numbers.cast(pl.UInt32), pl.Series(numbers, dtype=pl.UInt32)])
+        return pl.concat([sound, frame]).with_columns(line=order).sort("line", maintain_order=True).drop("line")
 
     def _decode(self, lines: list[bytes]) -> list[Any] | None:
-        """Return the heads of lines; None where one is damaged, too long, or no object from end to end."""
-        if not all(line[0] == _OPENS and line[-1] == _CLOSES for line in lines):
-            return None
-        data = b"\n".join(lines)
-        if len(data) > MAX_RECORD_BYTES and max(map(len, lines)) > MAX_RECORD_BYTES:
-            return None
+        """Return the heads of lines; None where one is no JSON, or has a value of a wrong type."""
         try:
-            data.decode()  # the decoder does not look at the bytes of fields that it skips
-            return self._decoder.decode_lines(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._decoder.decode_lines(b"\n".join(lines))
+        except (msgspec.MsgspecError, RecursionError):
             return None
 
     def _records(self, line: bytes) -> Iterator[tuple[Any, ...]]:
@@ -148,6 +149,17 @@ class EnvelopeReader:
         )
 
 
+def _texts(lines: pl.Series) -> pl.Series:
+    """Return bytes as texts; null where they are not UTF-8, which is searched for by halves."""
+    try:
+        return lines.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        if len(lines) == 1:
+            return pl.Series([None], dtype=pl.String)
+        middle = len(lines) // 2
+        return pl.concat([_texts(lines[:middle]), _texts(lines[middle:])])
+
+
 def _struct_of(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
     """Compile paths and their types into nested structs that skip every other field."""
     fields: list[tuple[str, Any, Any]] = []
@@ -187,14 +199,6 @@ def _value_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> Any:
 def _joined(parts: Iterable[str | None]) -> str | None:
     present = [part for part in parts if part is not None]
     return ":".join(present) if present else None
-
-
-def _one_object_a_line(bodies: pl.Series) -> bool:
-    # A record that spans lines has a line that does not begin with "{" or one that does not end with "}".
-    sizes = bodies.str.len_bytes()
-    return bool(
-        (sizes <= MAX_RECORD_BYTES).all() and bodies.str.starts_with("{").all() and bodies.str.ends_with("}").all()
-    )
 
 
 def _fault_of_no_object(record: bytes) -> CorruptionReason:

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SCANNER = json.JSONDecoder()
-_WHITESPACE = " \t\r\n"
+
+#: What JSON allows around a value.
+WHITESPACE = " \t\r\n"
 
 T = TypeVar("T")
 
@@ -17,11 +19,6 @@ T = TypeVar("T")
 def without_byte_order_mark(data: bytes) -> bytes:
     """Drop the mark that some Windows tools put before the first record."""
     return data.removeprefix(_BYTE_ORDER_MARK)
-
-
-def lines_of(data: bytes) -> list[bytes]:
-    """Cut at newlines; carriage returns and surrounding blanks go, empty lines are not records."""
-    return [line for raw in data.split(b"\n") if (line := raw.strip())]
 
 
 def split_concatenated(text: str) -> Iterator[str]:
@@ -33,14 +30,14 @@ def split_concatenated(text: str) -> Iterator[str]:
     position = 0
     while position < len(text):
         end = _end_of_value(text, position)
-        piece = text[position:end].strip(_WHITESPACE)
+        piece = text[position:end].strip(WHITESPACE)
         if piece:
             yield piece
         position = end
 
 
 def _end_of_value(text: str, start: int) -> int:
-    while start < len(text) and text[start] in _WHITESPACE:
+    while start < len(text) and text[start] in WHITESPACE:
         start += 1
     try:
         return _SCANNER.raw_decode(text, start)[1]
