@@ -1,119 +1,136 @@
 """Bodies of one event type → typed columns, and `_rescued` for whatever found no place in them.
 
-Rows are decoded in bulk into structs compiled from the schema. A row in which that leaves anything over (a value
-that does not fit, a field the schema does not know, a key written twice) goes through `rescue` instead, field by field.
-To know that nothing is left over, the keys written in each body are counted and compared with the values found.
+Rows are parsed in bulk against a schema compiled from the type's. The parser is strict: it refuses a block of rows in
+which one has a value of another type, a field that the schema does not know, or a key written twice. Then each row of
+the block is looked at by itself, and those that do not fit go through `rescue`, field by field.
 """
 
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
+import pyarrow as pa
+from pyarrow import json as arrow_json
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
-from event_platform.events.envelope import Envelope
+from event_platform.events.conforming import conformed, suspect
+from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.gathering import Gathered, gather, slot
 from event_platform.events.rescue import rescue
 
-#: A key, and one whose value is not null. Both also match inside a text, which only sends that row the longer way.
-_KEY = '":'
-_KEY_WITH_VALUE = r'":\s*[^n\s]'
+#: Many enough that the call itself costs nothing, few enough that a row that does not fit sends little the longer way.
+_ROWS_AT_ONCE = 4_096
 
-#: Neither of the two sees a key that has a blank before its colon. In a text it does no harm, either.
-_BLANK_BEFORE_COLON = r"[ \t\r\n]:"
-
-#: Few enough to stay in the cache from decoding to the columns, which halves the time of both.
-_ROWS_AT_ONCE = 1_000
-
-_WIRE_TYPES: dict[Kind, Any] = {
-    Kind.STRING: str,
-    Kind.INTEGER: int,
-    Kind.NUMBER: int | float,
-    Kind.BOOLEAN: bool,
-    Kind.DATE_TIME: str,
-    Kind.DATE: str,
+#: What the parsers read; a timestamp as it is written, for `conformed` to say what it is.
+_WIRE_TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
+    Kind.STRING: (pa.string(), str),
+    Kind.INTEGER: (pa.int64(), int),
+    Kind.NUMBER: (pa.float64(), int | float),
+    Kind.BOOLEAN: (pa.bool_(), bool),
+    Kind.DATE_TIME: (pa.string(), str),
+    Kind.DATE: (pa.string(), str),
 }
+
+_ROW = "$row"  # no name of a column
 
 
 class PayloadReader:
-    """Reads the payloads of one event type. Holds a compiled decoder: make one, use it for many frames."""
+    """Reads the payloads of one event type. Holds a compiled schema: make one, use it for many frames."""
 
     def __init__(self, event_type: EventType, envelope: Envelope) -> None:
         """Compile the type's schema; fields that the `envelope` consumes are neither payload nor unknown."""
         self._columns = event_type.columns
         self._typed = typed(event_type.columns)
         self._consumed = envelope.consumed - {column.field for column in self._columns}
-        self._struct = _struct_of(event_type.columns)
-        self._decoder = msgspec.json.Decoder(self._struct)
-        self._schema = pl.Schema({column.name: column.dtype for column in self._typed})
+        moment = Kind.DATE_TIME if envelope.unit is TimeUnit.ISO8601 else Kind.NUMBER
+        head = [
+            Column(field, field, moment if envelope.created_at == (field,) else Kind.STRING) for field in self._consumed
+        ]
+        self._wire_schema = pa.schema([_arrow_field(column) for column in [*self._typed, *head]])
+        self._one_row = msgspec.json.Decoder(_struct_of([*self._typed, *head]))
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return one row for each body, in order: the payload's columns and `_rescued`."""
-        gathered, unfit = self._gather(bodies)
-        built = [values.build() for values in gathered]
-        unfit.update(*(column.misfits for column in built))
-        unfit.update(_rows_with_more(bodies, [column.keys for column in built], len(self._consumed)))
-        series = [column.series.alias(name) for name, column in zip(self._schema, built, strict=True)]
-        nothing_rescued = pl.Series(RESCUED_COLUMN, [None] * len(bodies), dtype=pl.String)
-        frame = pl.DataFrame([*series, nothing_rescued])
-        return self._with_rescued(frame, bodies, sorted(unfit)) if unfit else frame
+        starts = range(0, max(len(bodies), 1), _ROWS_AT_ONCE)
+        return pl.concat([self._read_block(bodies[start : start + _ROWS_AT_ONCE]) for start in starts], rechunk=True)
 
-    def _gather(self, bodies: pl.Series) -> tuple[list[Gathered], set[int]]:
-        """Decode a few rows at a time, and take their values apart while the processor's cache holds them."""
-        gathered = [gather(column) for column in self._typed]
-        getters = [attrgetter(slot(number)) for number in range(len(self._typed))]
-        unfit: set[int] = set()
-        for start in range(0, len(bodies), _ROWS_AT_ONCE):
-            rows, damaged = self._decode(bodies[start : start + _ROWS_AT_ONCE])
-            unfit.update(start + number for number in damaged)
-            for values, getter in zip(gathered, getters, strict=True):
-                values.extend(list(map(getter, rows)))
-        return gathered, unfit
+    def _read_block(self, bodies: pl.Series) -> pl.DataFrame:
+        rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
+        table = self._parse(bodies)
+        if table is None:
+            rows = rows.filter(pl.Series([self._fits(body) for body in bodies]))
+            table = self._parse(bodies.gather(rows))
+        if table is None:  # what fits by itself has a key twice, or a number beyond all: all rows go the longer way
+            rows, table = rows.clear(), self._wire_schema.empty_table()
+        frame = self._conform(table, rows)
+        return (frame if frame.height == len(bodies) else self._with_rescued(frame, bodies)).drop(_ROW)
 
-    def _decode(self, bodies: pl.Series) -> tuple[list[Any], list[int]]:
-        """Return a row for each body, and which of them are empty because the body does not fit the struct."""
+    def _parse(self, bodies: pl.Series) -> pa.Table | None:
+        """Return the values as they are written; None where a row does not fit, and where there are none."""
+        data = bodies.str.join("\n").cast(pl.Binary).item()
         try:
-            return self._decoder.decode_lines(bodies.str.join("\n").item()), []
+            return arrow_json.read_json(
+                pa.BufferReader(data),
+                arrow_json.ReadOptions(use_threads=False, block_size=len(data)),
+                arrow_json.ParseOptions(explicit_schema=self._wire_schema, unexpected_field_behavior="error"),
+            )
+        except pa.ArrowInvalid:
+            return None
+
+    def _fits(self, body: str) -> bool:
+        try:
+            self._one_row.decode(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            pass
-        rows, damaged = [], []
-        for number, body in enumerate(bodies.to_list()):
-            try:
-                rows.append(self._decoder.decode(body))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                rows.append(self._struct())
-                damaged.append(number)
-        return rows, damaged
+            return False
+        return True
 
-    def _with_rescued(self, frame: pl.DataFrame, bodies: pl.Series, unfit: list[int]) -> pl.DataFrame:
-        rescued = [rescue(body, self._columns, self._consumed) for body in bodies.gather(unfit)]
-        replaced = pl.DataFrame(rescued, schema=frame.schema, orient="row")
-        index = pl.Series("index", unfit, dtype=pl.UInt32)
-        kept = frame.with_row_index("index").filter(~pl.col("index").is_in(index.implode()))
-        return pl.concat([kept, replaced.insert_column(0, index)]).sort("index").drop("index")
+    def _conform(self, table: pa.Table, rows: pl.Series) -> pl.DataFrame:
+        """Give the values the types of their columns, and leave out rows that may hold another than was written."""
+        names = [column.name for column in self._typed]  # the envelope's fields come last: they are columns already
+        parsed = pl.DataFrame(table.select(range(len(names))).rename_columns(names)).insert_column(0, rows.alias(_ROW))
+        columns = [(pl.col(column.name), column) for column in self._typed]
+        suspects = [found for value, column in columns if (found := suspect(value, column)) is not None]
+        frame = parsed.select(
+            _ROW,
+            *(conformed(value, column) for value, column in columns),
+            pl.lit(None, pl.String).alias(RESCUED_COLUMN),
+        )
+        if not suspects:
+            return frame
+        doubtful = parsed.select(pl.any_horizontal(suspects).fill_null(value=False)).to_series()
+        return frame.filter(~doubtful) if doubtful.any() else frame
 
-
-def _rows_with_more(bodies: pl.Series, found: list[pl.Series], consumed: int) -> list[int]:
-    """Return the rows in which more keys are written than were found."""
-    keys = sum(found, start=pl.zeros(len(bodies), pl.UInt32, eager=True)) + consumed
-    rows = (bodies.str.count_matches(_KEY, literal=True) != keys).arg_true()
-    # Most of these only have a null somewhere: nothing that could be left over.
-    more = bodies.gather(rows).str.count_matches(_KEY_WITH_VALUE) != keys.gather(rows)
-    return [*rows.filter(more), *bodies.str.contains(_BLANK_BEFORE_COLON).arg_true()]
-
-
-def _struct_of(columns: tuple[Column, ...]) -> type[msgspec.Struct]:
-    fields = [(slot(number), _wire_type(column) | None, None) for number, column in enumerate(typed(columns))]
-    rename = {slot(number): column.field for number, column in enumerate(typed(columns))}
-    return msgspec.defstruct("Payload", fields, rename=rename, gc=False)
+    def _with_rescued(self, fitting: pl.DataFrame, bodies: pl.Series) -> pl.DataFrame:
+        """Put what does not fit between the rows that do, each with its number."""
+        rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
+        unfit = rows.filter(~rows.is_in(fitting[_ROW].implode()))
+        rescued = [(row, *rescue(bodies[row], self._columns, self._consumed)) for row in unfit]
+        return pl.concat([fitting, pl.DataFrame(rescued, schema=fitting.schema, orient="row")]).sort(_ROW)
 
 
-def _wire_type(column: Column) -> Any:
+def _arrow_field(column: Column) -> pa.Field:
+    return pa.field(column.field, _arrow_type(column))
+
+
+def _arrow_type(column: Column) -> pa.DataType:
     if column.kind is Kind.OBJECT:
-        return _struct_of(column.fields)
+        return pa.struct([_arrow_field(field) for field in typed(column.fields)])
     if column.item is not None:
-        return list[_wire_type(column.item) | None]  # type: ignore[misc]
-    return _WIRE_TYPES[column.kind]
+        return pa.list_(_arrow_type(column.item))
+    return _WIRE_TYPES[column.kind][0]
+
+
+def _struct_of(columns: list[Column]) -> type[msgspec.Struct]:
+    """Compile a struct that refuses every other field. Its attributes are numbered: a name from a schema may be any."""
+    fields = [(f"f{number}", _python_type(column) | None, None) for number, column in enumerate(columns)]
+    rename = {f"f{number}": column.field for number, column in enumerate(columns)}
+    return msgspec.defstruct("Payload", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _python_type(column: Column) -> Any:
+    if column.kind is Kind.OBJECT:
+        return _struct_of(typed(column.fields))
+    if column.item is not None:
+        return list[_python_type(column.item) | None]  # type: ignore[misc]
+    return _WIRE_TYPES[column.kind][1]

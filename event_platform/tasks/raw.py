@@ -51,14 +51,17 @@ class Loaded:
 
 
 def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
-    """Read objects of one arrival date and write their records, in the order of object and record."""
+    """Read objects of one arrival date and write their records, by event name, object and record.
+
+    Bodies of one name compress a quarter better beside each other, and whoever reads one name skips the others.
+    """
     reader = EnvelopeReader(loading.envelope)
     frames: list[pl.DataFrame] = []
     empty: list[LandedObject] = []
     for landed in objects:
         frame = _records_or_error(loading, reader, landed)
         (frames if frame.height else empty).append(frame if frame.height else landed)  # type: ignore[arg-type]
-    records = pl.concat(frames) if frames else pl.DataFrame(schema=RAW_SCHEMA)
+    records = pl.concat(frames).sort("event_name", maintain_order=True) if frames else pl.DataFrame(schema=RAW_SCHEMA)
     arrival_date = objects[0].arrival_date
     return Loaded(
         arrival_date=arrival_date,
