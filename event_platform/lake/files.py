@@ -4,6 +4,7 @@ import io
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,7 +12,9 @@ from typing import Any
 
 import polars as pl
 from deltalake.transaction import AddAction
+from pyarrow import parquet
 
+from event_platform.events.errors import TableError
 from event_platform.lake.storage import Storage
 
 #: Small enough that a reader of one event name skips most of a file sorted by name.
@@ -20,7 +23,15 @@ _ROWS_PER_GROUP = 32_768
 #: Objects gain fields as the catalog grows; older files lack them.
 _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
 
-_STATISTICS = (pl.Int64, pl.Date, pl.Datetime, pl.Boolean)
+#: Columns of which the log has minimum and maximum: by type, and texts by name.
+_BOUNDED = (pl.Int64, pl.Date, pl.Datetime, pl.Boolean)
+_BOUNDED_TEXTS = ("event_name", "source_object")
+
+#: Texts so long that bounds of them would be most of a file's footer.
+_UNBOUNDED_TEXTS = ("body", "_rescued")
+
+#: Rows that show whether a column repeats its values.
+_SAMPLE = 4_096
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,89 @@ class Written:
     size: int = 0  # bytes
 
 
+class Statistics:
+    """Rows, nulls, minima and maxima of a file as Delta wants them; names are the only texts that have bounds."""
+
+    def __init__(self) -> None:
+        """Begin with no rows."""
+        self._rows = 0
+        self._nulls: Counter[str] = Counter()
+        self._minima: dict[str, Any] = {}
+        self._maxima: dict[str, Any] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Count rows of the file."""
+        bounded = [name for name, dtype in frame.schema.items() if dtype in _BOUNDED or name in _BOUNDED_TEXTS]
+        self._rows += frame.height
+        self._nulls.update({n: frame[n].null_count() for n, dtype in frame.schema.items() if not dtype.is_nested()})
+        for bounds, pick in ((self._minima, min), (self._maxima, max)):
+            found = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
+            for name, value in found.items():
+                if value is not None:
+                    bounds[name] = pick(bounds.get(name, value), value)
+
+    def as_json(self) -> str:
+        """Return them in the form of the log."""
+        return json.dumps(
+            {
+                "numRecords": self._rows,
+                "minValues": {name: _as_json(value) for name, value in self._minima.items()},
+                "maxValues": {name: _as_json(value) for name, value in self._maxima.items()},
+                "nullCount": dict(self._nulls),
+            }
+        )
+
+
+class FileWriter:
+    """Writes rows of one partition to a new file of a table, frame by frame, each as row groups of its own.
+
+    Only what is compressed is held in memory. Nothing shows in the table until the add action is committed.
+    """
+
+    def __init__(
+        self, storage: Storage, table: str, partition_column: str | None = None, partition: date | None = None
+    ) -> None:
+        """Begin a file. A table without partitions has neither a column nor a date for them."""
+        self._values = {partition_column: partition.isoformat()} if partition_column and partition else {}
+        self._path = "".join(f"{column}={value}/" for column, value in self._values.items()) + f"{uuid.uuid4()}.parquet"
+        self._storage, self._address = storage, storage.uri(table, self._path)
+        self._buffer = io.BytesIO()
+        self._parquet: parquet.ParquetWriter | None = None
+        self._statistics = Statistics()
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Add rows; the partition's column is left out of the file."""
+        stored = frame.drop(self._values, strict=False)
+        rows = stored.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._parquet is None:
+            self._parquet = parquet.ParquetWriter(
+                self._buffer,
+                rows.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=_repetitive(stored.head(_SAMPLE)),
+                write_statistics=[name for name in stored.columns if name not in _UNBOUNDED_TEXTS],
+            )
+        self._parquet.write_table(rows, row_group_size=_ROWS_PER_GROUP)
+        self._statistics.add(stored)
+
+    def close(self) -> AddAction:
+        """Store the file, and return the action that adds it to the table."""
+        if self._parquet is None:
+            raise TableError(f"{self._address}: a file without a frame")
+        self._parquet.close()
+        data = self._buffer.getvalue()
+        self._storage.write(self._address, data)
+        return AddAction(
+            path=self._path,
+            size=len(data),
+            partition_values=dict(self._values),
+            modification_time=time.time_ns() // 1_000_000,
+            data_change=True,
+            stats=self._statistics.as_json(),
+        )
+
+
 def write_file(
     frame: pl.DataFrame,
     storage: Storage,
@@ -54,23 +148,10 @@ def write_file(
     partition_column: str | None = None,
     partition: date | None = None,
 ) -> AddAction:
-    """Write rows of one partition to a new file of a table; nothing shows until its add action is committed.
-
-    A table without partitions has neither a column nor a date for them.
-    """
-    values = {partition_column: partition.isoformat()} if partition_column and partition else {}
-    path = "".join(f"{column}={value}/" for column, value in values.items()) + f"{uuid.uuid4()}.parquet"
-    stored = frame.drop(values, strict=False)
-    data = _parquet(stored)
-    storage.write(storage.uri(table, path), data)
-    return AddAction(
-        path=path,
-        size=len(data),
-        partition_values=dict(values),
-        modification_time=time.time_ns() // 1_000_000,
-        data_change=True,
-        stats=json.dumps(statistics(stored)),
-    )
+    """Write one frame to a new file of a table, as `FileWriter` does."""
+    file = FileWriter(storage, table, partition_column, partition)
+    file.write(frame)
+    return file.close()
 
 
 def written(version: int, adds: Sequence[AddAction]) -> Written:
@@ -84,25 +165,6 @@ def written_by_date(version: int, dates: Iterable[date], adds: Sequence[AddActio
         day: written(version, [add for add in adds if day.isoformat() in add.partition_values.values()])
         for day in dates
     }
-
-
-def statistics(frame: pl.DataFrame) -> dict[str, Any]:
-    """Return the rows, nulls, minima and maxima of a file as Delta wants them; names are the only texts included."""
-    bounded = [
-        name
-        for name, dtype in frame.schema.items()
-        if isinstance(dtype, _STATISTICS) or dtype in _STATISTICS or name in {"event_name", "source_object"}
-    ]
-    minima, maxima = (
-        {name: _as_json(value) for name, value in bounds.items() if value is not None}
-        for bounds in (
-            frame.select(pl.col(bounded).min()).row(0, named=True) if bounded else {},
-            frame.select(pl.col(bounded).max()).row(0, named=True) if bounded else {},
-        )
-    )
-    nested = (pl.Struct, pl.List)
-    nulls = {name: frame[name].null_count() for name, dtype in frame.schema.items() if not isinstance(dtype, nested)}
-    return {"numRecords": frame.height, "minValues": minima, "maxValues": maxima, "nullCount": nulls}
 
 
 def scan_files(files: Sequence[DataFile], schema: pl.Schema, partition_column: str, storage: Storage) -> pl.LazyFrame:
@@ -139,10 +201,10 @@ def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
     return batches
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=_ROWS_PER_GROUP)
-    return buffer.getvalue()
+def _repetitive(sample: pl.DataFrame) -> list[str]:
+    """Return the columns of which a dictionary is smaller than the values."""
+    plain = [name for name, dtype in sample.schema.items() if not dtype.is_nested()]
+    return [name for name in plain if 2 * sample[name].n_unique() <= sample.height]
 
 
 def _as_json(value: Any) -> Any:

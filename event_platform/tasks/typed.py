@@ -1,8 +1,10 @@
 """Files of deduplicated_events → files of the event tables, and of unregistered_events."""
 
 import traceback
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
@@ -11,25 +13,36 @@ from deltalake.transaction import AddAction
 from event_platform.events.catalog import EventType
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError
-from event_platform.events.event import EVENT_COLUMNS
+from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
 from event_platform.events.payload import PayloadReader
-from event_platform.lake.files import DataFile, scan_files, write_file
+from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_files
 from event_platform.lake.lake import DEDUPLICATED_SCHEMA
 from event_platform.lake.storage import Storage
 
-ROWS_PER_TASK = 75_000
+#: What one task takes of types that are small.
+ROWS_PER_TASK = 100_000
+
+#: What one file takes of a type that is large: about 64 MB.
+ROWS_PER_FILE = 1_500_000
+
+#: What a task holds at a time, as records and as columns.
+ROWS_AT_ONCE = 100_000
 
 _PARTITION = "created_date"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """The events of some names and one created_date, and the files that hold them."""
+    """The events of some names and one created_date, and the files that hold them; `rows` there are these events'."""
 
     created_date: date
     files: tuple[DataFile, ...]
     names: frozenset[str]
-    rows: int
+
+    @property
+    def rows(self) -> int:
+        """How many events there are."""
+        return sum(file.rows for file in self.files)
 
 
 @dataclass
@@ -59,30 +72,38 @@ def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
 
 
 def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -> list[Unit]:
-    """Cut the work on the `wanted` names into units of about ROWS_PER_TASK. No two units share a name and a file."""
+    """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
     units: list[Unit] = []
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
         named = counts.filter(pl.col("uri").is_in(list(own)) & pl.col("event_name").is_in(list(wanted)))
-        held: list[tuple[str, list[str], int]] = []
+        held: dict[str, dict[str, int]] = {}
         for (name,), part in (
             named.sort("event_name", "uri").partition_by("event_name", as_dict=True, maintain_order=True).items()
         ):
-            if held and sum(rows for *_, rows in held) + part["rows"].sum() > ROWS_PER_TASK:
+            rows = dict(part.select("uri", "rows").iter_rows())
+            if held and sum(map(_total, held.values())) + _total(rows) > ROWS_PER_TASK:
                 units.append(_unit(created_date, own, held))
-                held = []
-            if part["rows"].sum() > ROWS_PER_TASK:
-                units.extend(_unit(created_date, own, [(name, [uri], rows)]) for _, rows, uri in part.iter_rows())
+                held = {}
+            if _total(rows) > ROWS_PER_FILE:
+                batches = in_batches([replace(own[uri], rows=count) for uri, count in rows.items()], ROWS_PER_FILE)
+                units.extend(_unit(created_date, own, {name: {f.uri: f.rows for f in batch}}) for batch in batches)
             else:
-                held.append((name, part["uri"].to_list(), int(part["rows"].sum())))
+                held[name] = rows
         units.extend([_unit(created_date, own, held)] if held else [])
     return units
 
 
-def _unit(created_date: date, own: dict[str, DataFile], held: list[tuple[str, list[str], int]]) -> Unit:
-    uris = sorted({uri for _, name_uris, _ in held for uri in name_uris})
-    names = frozenset(name for name, *_ in held)
-    return Unit(created_date, tuple(own[uri] for uri in uris), names, sum(rows for *_, rows in held))
+def _total(rows: Mapping[str, int]) -> int:
+    return sum(rows.values())
+
+
+def _unit(created_date: date, own: Mapping[str, DataFile], held: Mapping[str, Mapping[str, int]]) -> Unit:
+    """Return a unit of names, each with its rows by file."""
+    rows = Counter[str]()
+    for each in held.values():
+        rows.update(each)
+    return Unit(created_date, tuple(replace(own[uri], rows=rows[uri]) for uri in sorted(rows)), frozenset(held))
 
 
 def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType], envelope: Envelope) -> list[Typed]:
@@ -90,34 +111,62 @@ def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType],
 
     A type that fails is returned with its error; the others are not touched by it.
     """
-    events = (
-        scan_files(list(unit.files), DEDUPLICATED_SCHEMA, _PARTITION, storage)
-        .filter(pl.col("event_name").is_between(pl.lit(min(unit.names)), pl.lit(max(unit.names))))
-        .filter(pl.col("event_name").is_in(list(unit.names)))
+    files: dict[str | None, _EventFile] = {}
+    for batch in in_batches(unit.files, ROWS_AT_ONCE):
+        events = _read(storage, batch, unit.names, whole=not unit.names <= event_types.keys())
+        for (name,), part in events.partition_by("event_name", as_dict=True, maintain_order=True).items():
+            key = name if name in event_types else None
+            if key not in files:
+                files[key] = _EventFile(storage, unit.created_date, event_types.get(name), envelope)
+            files[key].write(part)
+    return [file.close() for file in files.values()]
+
+
+def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
+    """Read the events of some names: what typed ones are made of, or `whole`."""
+    columns = DEDUPLICATED_SCHEMA.names() if whole else [*EVENT_COLUMNS, "body"]
+    return (
+        scan_files(files, DEDUPLICATED_SCHEMA, _PARTITION, storage)
+        .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
+        .filter(pl.col("event_name").is_in(list(names)))
+        .select(columns)
         .collect()
     )
-    unregistered = events.filter(~pl.col("event_name").is_in(list(event_types)))
-    results = [_write_unregistered(storage, unregistered, unit.created_date)] if unregistered.height else []
-    for (name,), part in events.partition_by("event_name", as_dict=True).items():
-        if name in event_types:
-            results.append(_write_type(storage, part, event_types[name], envelope, unit.created_date))
-    return results
 
 
-def _write_type(storage: Storage, events: pl.DataFrame, event_type: EventType, envelope: Envelope, day: date) -> Typed:
-    result = Typed(event_type.key, day)
-    try:
-        payload = PayloadReader(event_type, envelope).read(events["body"])
-        frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
-        result.adds.append(write_file(frame, storage, f"events/{event_type.key}", _PARTITION, day))
-        result.rows = frame.height
-        result.rescued = frame.height - frame["_rescued"].null_count()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
-        result.error = "".join(traceback.format_exception_only(error)).strip()
-        result.may_pass = isinstance(error, StorageError)
-    return result
+class _EventFile:
+    """A file of an event table, or of unregistered_events, while it is written."""
 
+    def __init__(self, storage: Storage, day: date, event_type: EventType | None, envelope: Envelope) -> None:
+        self._typed = Typed(event_type.key if event_type else None, day)
+        self._reader = PayloadReader(event_type, envelope) if event_type else None
+        table = f"events/{event_type.key}" if event_type else "unregistered_events"
+        self._file = FileWriter(storage, table, _PARTITION, day)
 
-def _write_unregistered(storage: Storage, events: pl.DataFrame, day: date) -> Typed:
-    add = write_file(events, storage, "unregistered_events", _PARTITION, day)
-    return Typed(None, day, [add], events.height)
+    def write(self, events: pl.DataFrame) -> None:
+        """Add events, in typed columns where they have a type."""
+        if self._typed.error:
+            return
+        with self._keeping_errors():
+            frame = events
+            if self._reader is not None:
+                payload = self._reader.read(events["body"])
+                frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
+                self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
+            self._file.write(frame)
+            self._typed.rows += frame.height
+
+    def close(self) -> Typed:
+        """Store the file, and return what is in it, or why it is not there."""
+        if not self._typed.error:
+            with self._keeping_errors():
+                self._typed.adds.append(self._file.close())
+        return self._typed
+
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
+            self._typed.error = "".join(traceback.format_exception_only(error)).strip()
+            self._typed.may_pass = isinstance(error, StorageError)
