@@ -18,7 +18,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.storage import Storage
 
 #: Small enough that a reader of one event name skips most of a file sorted by name.
-_ROWS_PER_GROUP = 32_768
+_ROWS_PER_GROUP = 65_536
 
 #: Objects gain fields as the catalog grows; older files lack them.
 _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
@@ -111,13 +111,14 @@ class FileWriter:
     def write(self, frame: pl.DataFrame) -> None:
         """Add rows; the partition's column is left out of the file."""
         stored = frame.drop(self._values, strict=False)
-        rows = stored.to_arrow(compat_level=pl.CompatLevel.oldest())
+        rows = stored.to_arrow(compat_level=pl.CompatLevel.newest())  # without a copy
         if self._parquet is None:
             self._parquet = parquet.ParquetWriter(
                 self._buffer,
                 rows.schema,
                 compression="zstd",
                 compression_level=1,
+                store_schema=False,
                 use_dictionary=_repetitive(stored.head(_SAMPLE)),
                 write_statistics=[name for name in stored.columns if name not in _UNBOUNDED_TEXTS],
             )
