@@ -111,7 +111,7 @@ class FileWriter:
     def write(self, frame: pl.DataFrame) -> None:
         """Add rows; the partition's column is left out of the file."""
         stored = frame.drop(self._values, strict=False)
-        rows = stored.to_arrow(compat_level=pl.CompatLevel.newest())  # without a copy
+        rows = stored.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._parquet is None:
             self._parquet = parquet.ParquetWriter(
                 self._buffer,
