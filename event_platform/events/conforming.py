@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from event_platform.events.columns import Column, Kind, typed
-from event_platform.events.rescue import DATE, EXACT_INTEGERS, RFC3339
+from event_platform.events.rescue import DATE, RFC3339
+from event_platform.events.wire import EXACT_INTEGERS
 
 #: What a timestamp can be shown as, once it is in UTC.
 _YEARS_1_TO_9999 = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

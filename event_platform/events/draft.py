@@ -15,7 +15,8 @@ import msgspec
 from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.rescue import EXACT_INTEGERS, INT64, RFC3339
+from event_platform.events.rescue import RFC3339
+from event_platform.events.wire import EXACT_INTEGERS, INT64
 
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 _MISFIT = "misfit"

@@ -1,4 +1,4 @@
-"""The longer way for one body: every field is fitted by itself, and what does not fit is kept as it was written."""
+"""The longer way for one body: every field is looked at by itself, and what does not fit is kept as it was written."""
 
 import json
 import re
@@ -10,11 +10,7 @@ from typing import Any
 import msgspec
 
 from event_platform.events.columns import Column, Kind, typed
-
-INT64 = range(-(2**63), 2**63)
-
-#: Integers that a Float64 column holds without loss.
-EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
+from event_platform.events.wire import value_decoder
 
 #: A moment with its offset and no more than microseconds, which is what a timestamp column holds. No leap second.
 RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)$")
@@ -23,35 +19,37 @@ DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 #: Where a record is kept whole, as text: it has a key twice, and a JSON object cannot hold both.
 WHOLE_RECORD = "$record"
 
-Rescued = dict[str, Any]
+_MOMENTS = (Kind.DATE_TIME, Kind.DATE)
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
+_ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
-_DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
-    Kind.STRING: msgspec.json.Decoder(str),
-    Kind.INTEGER: msgspec.json.Decoder(int),
-    Kind.NUMBER: msgspec.json.Decoder(int | float),
-    Kind.BOOLEAN: msgspec.json.Decoder(bool),
-    Kind.DATE_TIME: msgspec.json.Decoder(str),
-    Kind.DATE: msgspec.json.Decoder(str),
-}
+_NULL = b"null"
+
+#: Where these are, the keys of a body cannot be counted by what stands behind them.
+_HIDES_A_KEY = re.compile(r'"[ \t\r\n]+:|\\u')
 
 
-class _MisfitError(Exception):
-    """A value that does not fit its column."""
+class Rescuer:
+    """Splits bodies of one event type into what its columns hold and what they do not."""
 
+    def __init__(self, columns: tuple[Column, ...], consumed: frozenset[str]) -> None:
+        """Compile the columns. Fields that are `consumed` are neither held nor left over."""
+        self._known = {column.field: _Fitter(column) for column in typed(columns)}
+        self._consumed = consumed
 
-def rescue(body: str, columns: tuple[Column, ...], consumed: frozenset[str]) -> tuple[Any, ...]:
-    """Return the values of the typed `columns`, in their order, and last `_rescued` as JSON text or None."""
-    try:
-        values, rescued = _fit_fields(_FIELDS.decode(body), columns, consumed)
-        whole = _has_repeated_key(body)
-    except RecursionError:  # nested as deep as Python can go, which the first reading just managed
-        values, rescued, whole = {column.name: None for column in typed(columns)}, {}, True
-    if whole:
-        rescued[WHOLE_RECORD] = body
-    text = msgspec.json.encode(rescued).decode() if rescued else None
-    return (*values.values(), text)
+    def split(self, body: str) -> tuple[str, str | None]:
+        """Return a body that fits the columns, with each key once, and the rest (`_rescued`), or None."""
+        try:
+            twice = _has_key_twice(body)
+            fields = {field: raw for field, raw in _FIELDS.decode(body).items() if field not in self._consumed}
+            held, left = _split(fields, self._known, each_key_once=twice)
+        except RecursionError:  # nested as deep as Python can go, which the first reading just managed
+            held, left, twice = {}, {}, True
+        if twice:
+            left[WHOLE_RECORD] = body
+        return msgspec.json.encode(held).decode(), msgspec.json.encode(left).decode() if left else None
 
 
 def count_fields(rescued: Iterable[str]) -> Counter[str]:
@@ -59,67 +57,75 @@ def count_fields(rescued: Iterable[str]) -> Counter[str]:
     return Counter(field for text in rescued for field in _FIELDS.decode(text))
 
 
-def _fit_fields(
-    fields: dict[str, msgspec.Raw], columns: tuple[Column, ...], consumed: frozenset[str] = frozenset()
-) -> tuple[dict[str, Any], Rescued]:
-    by_field = {column.field: column for column in columns}
-    values: dict[str, Any] = {column.name: None for column in typed(columns)}
-    rescued: Rescued = {}
-    for field, raw in fields.items():
-        if field in consumed or bytes(raw) == b"null":
-            continue
-        column = by_field.get(field)
-        if column is None or column.kind is Kind.UNTYPED:
-            rescued[field] = raw
-            continue
+class _Fitter:
+    """Says whether a value, as it is written, is one that its column holds."""
+
+    def __init__(self, column: Column) -> None:
+        self.fields = {field.field: _Fitter(field) for field in typed(column.fields)}
+        self.decode = value_decoder(column).decode
+        self._kind = column.kind
+        self._item = _Fitter(column.item) if column.item else None
+        below = [*self.fields.values(), *([self._item] if self._item else [])]
+        self.has_moments: bool = column.kind in _MOMENTS or any(each.has_moments for each in below)
+
+    def fits(self, raw: msgspec.Raw) -> bool:
         try:
-            values[column.name], left = _fit(raw, column)
-        except _MisfitError:
-            rescued[field] = raw
-        else:
-            rescued.update({field: left} if left else {})
-    return values, rescued
+            value = self.decode(raw)
+        except _NOT_DECODED:
+            return False
+        if value is None or not self.has_moments:
+            return True
+        if self._item is not None:
+            return all(map(self._item.fits, _ITEMS.decode(raw)))
+        if self.fields:
+            return all(self.fields[field].fits(below) for field, below in _FIELDS.decode(raw).items())
+        return _is_moment(value, self._kind)
 
 
-def _fit(raw: msgspec.Raw, column: Column) -> tuple[Any, Rescued]:
-    """Return the value and, of an object, the fields that found no place. Raises _MisfitError."""
+def _split(
+    fields: dict[str, msgspec.Raw], known: dict[str, _Fitter], *, each_key_once: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    held: dict[str, Any] = {}
+    left: dict[str, Any] = {}
+    for field, raw in fields.items():
+        fitter = known.get(field)
+        if fitter is not None and fitter.fits(raw):
+            held[field] = fitter.decode(raw) if each_key_once else raw
+        elif fitter is not None and fitter.fields and (below := _fields_of(raw)) is not None:
+            held[field], rest = _split(below, fitter.fields, each_key_once=each_key_once)
+            left.update({field: rest} if rest else {})
+        elif bytes(raw) != _NULL:
+            # An array is kept whole or rescued whole: a list with gaps would have its places wrong.
+            left[field] = raw
+    return held, left
+
+
+def _fields_of(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     try:
-        if column.kind is Kind.OBJECT:
-            return _fit_fields(_FIELDS.decode(raw), column.fields)
-        if column.item is not None:
-            return [_fit_item(item, column.item) for item in _ITEMS.decode(raw)], {}
-        return _fit_scalar(_DECODERS[column.kind].decode(raw), column.kind), {}
-    except (msgspec.MsgspecError, ValueError, OverflowError) as error:
-        raise _MisfitError from error
-
-
-def _fit_item(raw: msgspec.Raw, column: Column) -> Any:
-    # An array is kept whole or rescued whole: a list with gaps would have its places wrong.
-    if bytes(raw) == b"null":
+        return _FIELDS.decode(raw)
+    except msgspec.MsgspecError:
         return None
-    value, left = _fit(raw, column)
-    if left:
-        raise _MisfitError
-    return value
 
 
-def _fit_scalar(value: Any, kind: Kind) -> Any:
-    if kind is Kind.DATE_TIME:
-        return datetime.fromisoformat(_shaped(value, RFC3339)).astimezone(UTC)  # years 1 to 9999 there
-    if kind is Kind.DATE:
-        return date.fromisoformat(_shaped(value, DATE))
-    if type(value) is int and value not in (INT64 if kind is Kind.INTEGER else EXACT_INTEGERS):
-        raise _MisfitError
-    return float(value) if kind is Kind.NUMBER else value
+def _is_moment(text: str, kind: Kind) -> bool:
+    shape, parse = (RFC3339, _utc) if kind is Kind.DATE_TIME else (DATE, date.fromisoformat)
+    try:
+        return bool(shape.match(text) and parse(text))
+    except (ValueError, OverflowError):
+        return False
 
 
-def _shaped(text: str, shape: re.Pattern[str]) -> str:
-    if not shape.match(text):
-        raise _MisfitError
-    return text
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)  # years 1 to 9999 there
 
 
-def _has_repeated_key(body: str) -> bool:
+def _has_key_twice(body: str) -> bool:
+    if not _HIDES_A_KEY.search(body):
+        # What a decoder makes of a key that is there twice is there once.
+        try:
+            return body.count('":') != msgspec.json.encode(_ANYTHING.decode(body)).count(b'":')
+        except msgspec.MsgspecError:  # a number beyond any
+            pass
     found = False
 
     def see(pairs: list[tuple[str, Any]]) -> None:

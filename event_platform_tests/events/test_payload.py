@@ -13,7 +13,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
-from event_platform.events.rescue import rescue
+from event_platform_tests.exact import read_exactly
 from event_platform_tests.fidelity import lost
 
 SCHEMA: dict[str, Any] = {
@@ -248,5 +248,18 @@ def test_reading_in_bulk_is_reading_field_by_field(payloads: list[dict[str, Any]
     """The fast way and the exact way give the same rows."""
     bodies = bodies_of(payloads)
     frame = READER.read(pl.Series(bodies))
-    exact = [rescue(body, COLUMNS, Envelope().consumed) for body in bodies]
+    exact = [read_exactly(body, COLUMNS, Envelope().consumed) for body in bodies]
+    assert frame.equals(pl.DataFrame(exact, schema=frame.schema, orient="row"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(payloads=st.lists(st.tuples(PAYLOADS, PAYLOADS, st.booleans()), min_size=1, max_size=4))
+def test_so_it_is_where_keys_are_written_twice(payloads: list[tuple[dict[str, Any], dict[str, Any], bool]]) -> None:
+    """Also beside records that have each key once."""
+    bodies = []
+    for first, second, twice in payloads:
+        one, other = bodies_of([first, second])
+        bodies.append(f"{one[:-1]}, {other[1:]}" if twice else one)
+    frame = READER.read(pl.Series(bodies))
+    exact = [read_exactly(body, COLUMNS, Envelope().consumed) for body in bodies]
     assert frame.equals(pl.DataFrame(exact, schema=frame.schema, orient="row"))

@@ -4,10 +4,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 
+from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
-from event_platform.events.rescue import rescue
+from event_platform.events.envelope import Envelope
+from event_platform.events.payload import PayloadReader
 
 COLUMNS = parse_columns(
     {
@@ -25,13 +28,13 @@ COLUMNS = parse_columns(
     "properties",
     [],
 )
-CONSUMED = frozenset({"id"})
+READER = PayloadReader(EventType("a", "a", COLUMNS), Envelope(event_uuid=("id",)))
 
 
 def rescued(body: str) -> tuple[list[Any], str | None]:
     """Return the values of at, count, device and lists, and what is left as JSON."""
-    *values, left = rescue(body, COLUMNS, CONSUMED)
-    return values, left
+    (row,) = READER.read(pl.Series([body])).rows()
+    return list(row[:-1]), row[-1]
 
 
 @pytest.mark.parametrize(
