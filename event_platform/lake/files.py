@@ -17,8 +17,8 @@ from pyarrow import parquet
 from event_platform.events.errors import TableError
 from event_platform.lake.storage import Storage
 
-#: Small enough that a reader of one event name skips most of a file sorted by name.
-_ROWS_PER_GROUP = 65_536
+#: In a file of one event type, and in one of many that is sorted by name: whoever reads one name skips the others.
+_ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384
 
 #: Objects gain fields as the catalog grows; older files lack them.
 _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
@@ -122,7 +122,9 @@ class FileWriter:
                 use_dictionary=_repetitive(stored.head(_SAMPLE)),
                 write_statistics=[name for name in stored.columns if name not in _UNBOUNDED_TEXTS],
             )
-        self._parquet.write_table(rows, row_group_size=_ROWS_PER_GROUP)
+        self._parquet.write_table(
+            rows, row_group_size=_ROWS_PER_SORTED_GROUP if "body" in stored.columns else _ROWS_PER_GROUP
+        )
         self._statistics.add(stored)
 
     def close(self) -> AddAction:
