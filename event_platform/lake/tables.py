@@ -188,9 +188,16 @@ class Snapshot:
         older = {name: dtype for name, dtype in stored.items() if name not in self.table.schema}
         return pl.Schema({**self.table.schema, **older})
 
+    def app_id(self, partition: date) -> str:
+        """Return the app transaction under which a partition's mark is kept."""
+        return f"{self.table.partition_column}={partition.isoformat()}"
+
+    def _rules_id(self, partition: date) -> str:
+        return f"rules:{self.app_id(partition)}"
+
     def built_from(self, partition: date) -> int | None:
         """Return the mark that the last commit left on a partition; None where there was none."""
-        return None if self.delta is None else self.delta.transaction_version(_app_id(self, partition))
+        return None if self.delta is None else self.delta.transaction_version(self.app_id(partition))
 
     def marks(self, partitions: Iterable[date]) -> dict[date, int]:
         """Return `built_from` of each partition; -1 for one that was never built."""
@@ -207,17 +214,39 @@ class Snapshot:
             return []
         return [info for info in reversed(self.delta.history(self.version - version)) if info["version"] > version]
 
+    def made_with(self, partition: date) -> int | None:
+        """Return the rules (as a number of the writer's) that a partition was made with; None where none are known."""
+        return self.transaction(self._rules_id(partition))
+
     def replace(
-        self, dates: Sequence[date], adds: Sequence[AddAction], built_from: Mapping[date, int]
+        self,
+        dates: Sequence[date],
+        adds: Sequence[AddAction],
+        built_from: Mapping[date, int],
+        made_with: int | None = None,
     ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
-        Returns what was written of each. Raises ConflictError if any of the partitions changed since the snapshot.
+        `made_with` is a number that stands for the rules. Returns what was written of each partition. Raises
+        ConflictError if any of them changed since the snapshot.
         """
         days = [day.isoformat() for day in dates]
-        marks = [Transaction(_app_id(self, day), built_from[day]) for day in dates]
         filters = [(column, "in", days) for column in self.table.partition_by]
+        marks = self._marks(dates, built_from, made_with)
         return written_by_date(self._commit(list(adds), "overwrite", marks, {}, filters), dates, adds)
+
+    def extend(
+        self, dates: Sequence[date], actions: Sequence[AddAction | RemoveAction], built_from: Mapping[date, int]
+    ) -> dict[date, Written]:
+        """Commit more files of the partitions `dates`. Returns and raises as `replace` does."""
+        marks = self._marks(dates, built_from, None)
+        adds = [action for action in actions if isinstance(action, AddAction) and action.data_change]
+        return written_by_date(self._commit(list(actions), "append", marks, {}, None), dates, adds)
+
+    def _marks(self, dates: Sequence[date], built_from: Mapping[date, int], made_with: int | None) -> list[Transaction]:
+        marks = [Transaction(self.app_id(day), built_from[day]) for day in dates]
+        rules = [] if made_with is None else [Transaction(self._rules_id(day), made_with) for day in dates]
+        return [*marks, *rules]
 
     def replace_all(self, adds: Sequence[AddAction]) -> Written:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `replace` does."""
@@ -235,7 +264,7 @@ class Snapshot:
 
         `transactions` are further app ids to leave in the log. Returns and raises as `replace` does.
         """
-        marks = [Transaction(_app_id(self, day), self.version + 1) for day in dates]
+        marks = [Transaction(self.app_id(day), self.version + 1) for day in dates]
         marks += [Transaction(app_id, 1) for app_id in transactions]
         adds = [action for action in actions if isinstance(action, AddAction)]
         return written_by_date(self._commit(list(actions), "append", marks, metadata, None), dates, adds)
@@ -314,7 +343,3 @@ def _told(error: Exception) -> str:
     text = " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
     answer = re.search(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", text)
     return f"{text[: text.index('<')].rstrip(' -')}: {answer[1]}: {answer[2]}" if answer else text
-
-
-def _app_id(snapshot: Snapshot, partition: date) -> str:
-    return f"{snapshot.table.partition_column}={partition.isoformat()}"

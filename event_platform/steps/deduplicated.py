@@ -1,30 +1,44 @@
-"""raw_events → deduplicated_events and duplicate_events, partition by partition of created_date."""
+"""raw_events → deduplicated_events and duplicate_events, partition by partition of created_date.
+
+A verdict depends only on what arrived before. So of a partition that was built already only the records that came
+since are judged, and their files added. It is built anew where that is not so: where rows went, something that arrived
+late took an old record's verdict, the window is another one, or somebody asks for it again.
+"""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 
-from event_platform.lake.files import Written, in_batches
+from event_platform.events.deduplication import find_duplicates
+from event_platform.lake.changes import added_since_version
+from event_platform.lake.files import DataFile, Written, in_batches
 from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Snapshot
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import (
+    NO_CANDIDATES,
+    NO_KEYS,
     ROWS_PER_SEARCH,
     ROWS_PER_TASK,
-    duplicates_of,
+    candidates_in,
     history_of,
+    keys_that_came,
     may_hold,
+    may_precede,
+    shared_keys,
     split_files,
+    verdicts_that_came,
 )
 
 
 @dataclass
 class DeduplicationReport:
-    """What became of the sound records of one created_date."""
+    """What became of the sound records of one created_date: all that the tables hold of it now."""
 
     unique: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
@@ -32,10 +46,20 @@ class DeduplicationReport:
     duplicates_written: Written = field(init=False)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Partitions, the files with the records of theirs that are to be written, and which of these are duplicates."""
+
+    dates: list[date]
+    files: list[DataFile]
+    losers: pl.DataFrame
+    whole: bool  # what the partitions hold is replaced
+
+
 def deduplicate(
     lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
 ) -> dict[date, DeduplicationReport]:
-    """Rebuild the created_dates given from raw_events as it is now. Returns a report for each."""
+    """Bring the created_dates given up to date with raw_events as it is now. Returns a report for each."""
     return until_no_conflict(lambda: _deduplicate(lake, dates, window_days, executor, progress))
 
 
@@ -45,27 +69,109 @@ def _deduplicate(
     # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
     unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
-    files = raw.files()
-    own = [file for file in files if any(may_hold(file, day) for day in dates)]
-    history = history_of(files, own, window_days)
-    buckets = math.ceil(sum(file.rows for file in history) / ROWS_PER_SEARCH)
-    searches = [(lake.storage, list(dates), history, window_days, bucket, buckets) for bucket in range(buckets)]
-    found = run_tasks(executor, duplicates_of, searches, progress, "duplicates")
-    losers = pl.concat(found) if found else pl.DataFrame()
-    tasks = [(lake.storage, batch, list(dates), losers) for batch in in_batches(own, ROWS_PER_TASK)]
-    reports = {day: DeduplicationReport() for day in dates}
-    splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
-    for split in splits:
-        for day, rows in split.unique_rows.items():
-            reports[day].unique += rows
-        for (day, kind), rows in split.kinds.items():
-            reports[day].kinds[kind] += rows
+    grown = [
+        work
+        for mark, days in _by_mark(unique, duplicates, dates, window_days, raw.version).items()
+        if (work := _what_came(lake, raw, mark, days, window_days, executor, progress)) is not None
+    ]
+    rest = [day for day in dates if not any(day in work.dates for work in grown)]
+    works = [*grown, *([_everything(lake, raw, rest, window_days, executor, progress)] if rest else [])]
     marks = dict.fromkeys(dates, raw.version)
-    # deduplicated_events last: its mark says that the partition is done.
-    dead = duplicates.replace(
-        dates, [add for each in splits for adds in each.duplicates.values() for add in adds], marks
-    )
-    sound = unique.replace(dates, [add for each in splits for adds in each.unique.values() for add in adds], marks)
-    for day, report in reports.items():
-        report.unique_written, report.duplicates_written = sound[day], dead[day]
+    reports = {day: DeduplicationReport() for day in dates}
+    for work in works:
+        tasks = [(lake.storage, batch, work.dates, work.losers) for batch in in_batches(work.files, ROWS_PER_TASK)]
+        splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
+        dead = [add for split in splits for adds in split.duplicates.values() for add in adds]
+        sound = [add for split in splits for adds in split.unique.values() for add in adds]
+        # deduplicated_events last: its mark says that the partition is done.
+        for target, adds, name in ((duplicates, dead, "duplicates_written"), (unique, sound, "unique_written")):
+            written = (
+                target.replace(work.dates, adds, marks, window_days)
+                if work.whole
+                else target.extend(work.dates, adds, marks)
+            )
+            for day in work.dates:
+                setattr(reports[day], name, written[day])
+    _count(lake, reports)
     return reports
+
+
+def _by_mark(
+    unique: Snapshot, duplicates: Snapshot, dates: Sequence[date], window_days: int, version: int
+) -> dict[int, list[date]]:
+    """Return the partitions that may only lack what came since, by the version of raw_events that they hold."""
+    found: dict[int, list[date]] = {}
+    for day in dates:
+        # Of two commits one may be missing: the run was killed in between.
+        state, other = ((table.built_from(day), table.made_with(day)) for table in (unique, duplicates))
+        mark, rules = state
+        if mark is not None and mark < version and rules == window_days and state == other:
+            found.setdefault(mark, []).append(day)
+    return found
+
+
+def _what_came(
+    lake: Lake,
+    raw: Snapshot,
+    mark: int,
+    dates: list[date],
+    window_days: int,
+    executor: Executor,
+    progress: Progress,
+) -> _Work | None:
+    """Return the work on what came since `mark`; None where verdicts of before may have changed, or most is new."""
+    added = added_since_version(raw, mark)
+    if added is None:
+        return None
+    files = raw.files()
+    new = [file for file in files if file.path in added and file.minimum.get("created_date") is not None]
+    old = [file for file in files if file.path not in added]
+    own_new, own_old = _own(new, dates), _own(old, dates)
+    early = [file for file in new if any(may_precede(file, other) for other in own_old)]
+    if sum(file.rows for file in own_new) > min(ROWS_PER_SEARCH, sum(file.rows for file in own_old)):
+        return None
+    history = history_of(old, [*own_new, *(own_old if early else [])], window_days)
+    known = [*history, *(file for file in own_old if file not in history)]
+    search = [(lake.storage, dates, new, early, known)]
+    (shared,) = run_tasks(executor, keys_that_came, search, progress, "duplicates")
+    before = _candidates(lake, shared.others, shared.keys, executor, progress)
+    came = _candidates(lake, new, shared.keys, executor, progress)
+    losers = verdicts_that_came(dates, before, came, window_days)
+    return None if losers is None else _Work(dates, own_new, losers, whole=False)
+
+
+def _everything(
+    lake: Lake, raw: Snapshot, dates: list[date], window_days: int, executor: Executor, progress: Progress
+) -> _Work:
+    files = raw.files()
+    own = _own(files, dates)
+    others = [file for file in history_of(files, own, window_days) if file not in own]
+    buckets = math.ceil(sum(file.rows for file in own) / ROWS_PER_SEARCH)
+    searches = [(lake.storage, dates, own, others, bucket, buckets) for bucket in range(buckets)]
+    found = run_tasks(executor, shared_keys, searches, progress, "duplicates")
+    keys = pl.concat([NO_KEYS, *(shared.keys for shared in found)])
+    holding = [file for file in others if any(file in shared.others for shared in found)]
+    candidates = _candidates(lake, [*own, *holding], keys, executor, progress)
+    return _Work(dates, own, find_duplicates(candidates, dates, window_days), whole=True)
+
+
+def _candidates(
+    lake: Lake, files: list[DataFile], keys: pl.Series, executor: Executor, progress: Progress
+) -> pl.DataFrame:
+    batches = in_batches(files, ROWS_PER_TASK) if len(keys) else []
+    tasks = [(lake.storage, batch, keys) for batch in batches]
+    return pl.concat([NO_CANDIDATES, *run_tasks(executor, candidates_in, tasks, progress, "duplicates")])
+
+
+def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
+    return [file for file in files if any(may_hold(file, day) for day in dates)]
+
+
+def _count(lake: Lake, reports: dict[date, DeduplicationReport]) -> None:
+    """Count what the tables hold now."""
+    for day, rows in lake.deduplicated_events.snapshot().rows_by_date(reports).items():
+        reports[day].unique = rows
+    duplicates = lake.duplicate_events.snapshot().scan(list(reports))
+    counts = duplicates.group_by("created_date", "kind").agg(pl.len()).collect(engine="streaming")
+    for day, kind, rows in counts.iter_rows():
+        reports[day].kinds[kind] += rows

@@ -1,6 +1,5 @@
 """Files of raw_events → files of deduplicated_events and duplicate_events."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,12 +14,15 @@ from event_platform.lake.storage import Storage
 
 ROWS_PER_TASK = 250_000
 
-#: Uuids whose hashes one task holds at a time, with their counts: about 50 bytes for each.
-ROWS_PER_SEARCH = 8_000_000
+#: Records that one task judges at a time, by the hashes of their uuids: about 40 bytes for each.
+ROWS_PER_SEARCH = 25_000_000
 
-_KEYS = [*SOURCE_COLUMNS, "event_uuid", "created_date"]
+_KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
+_ORDER = list(SOURCE_COLUMNS)
+_COLUMNS = [*_ORDER, "event_uuid", "created_date"]
 _PARTITION = "created_date"
-_NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _KEYS}, "body_hash": pl.UInt64})
+NO_KEYS = pl.Series(_HASH, dtype=pl.UInt64)
+NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _COLUMNS}, "body_hash": pl.UInt64})
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,6 @@ class Split:
 
     unique: dict[date, list[AddAction]]
     duplicates: dict[date, list[AddAction]]
-    unique_rows: Counter[date]
-    kinds: Counter[tuple[date, str]]
 
 
 def may_hold(file: DataFile, created_date: date) -> bool:
@@ -46,30 +46,95 @@ def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> 
     return [file for file in files if file.partition in days]
 
 
-def duplicates_of(
-    storage: Storage, dates: list[date], history: list[DataFile], window_days: int, bucket: int, buckets: int
-) -> pl.DataFrame:
-    """Judge the records of some created_dates by the `history` that they are part of.
+@dataclass(frozen=True)
+class Shared:
+    """Keys that more than one record has, and the other files that hold some of them."""
 
-    Works on 64-bit hashes of the uuids, of which each bucket takes its share: equal uuids are in the same one. Only
-    records whose hash occurs twice are then compared in full.
+    keys: pl.Series
+    others: list[DataFile]
+
+
+def shared_keys(
+    storage: Storage, dates: list[date], own: list[DataFile], others: list[DataFile], bucket: int, buckets: int
+) -> Shared:
+    """Return the keys that records of some created_dates share, those of `own` with each other and with `others`.
+
+    A key is a 64-bit hash of the uuid. Each bucket takes its share of them: equal uuids are in the same one.
     """
-    key = pl.col("event_uuid").hash()
-    records = scan_files(history, RAW_SCHEMA, "arrival_date", storage).filter(
-        pl.col("corruption_reason").is_null() & (key % buckets == bucket if buckets > 1 else True)
-    )
-    shared = (
-        records.group_by(key.alias("key"))
-        .agg(pl.len(), judged=pl.col(_PARTITION).is_in(dates).any())
-        .filter((pl.col("len") > 1) & pl.col("judged"))
-        .select("key")
-        .collect(engine="streaming")
-        .to_series()
-    )
-    if shared.is_empty():
-        return find_duplicates(_NO_CANDIDATES, dates, window_days)
-    candidates = records.filter(key.is_in(shared.implode())).select(*_KEYS, body_hash=pl.col("body").hash())
-    return find_duplicates(candidates.collect(engine="streaming"), dates, window_days)
+    mine = _KEY % buckets == bucket if buckets > 1 else True
+    records, judged = _sound(storage, own).filter(mine), pl.col(_PARTITION).is_in(dates)
+    keys = records.filter(judged).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
+    beside = _met(pl.concat([records.filter(~judged), _sound(storage, others).filter(mine)]), keys)
+    return Shared(pl.concat([_repeated(keys), beside[_HASH]]).unique(), _holding(others, beside))
+
+
+def keys_that_came(
+    storage: Storage, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
+) -> Shared:
+    """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
+    came = _sound(storage, new)
+    asked = pl.concat([came.filter(pl.col(_PARTITION).is_in(dates)), _sound(storage, early)])
+    keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series()
+    repeated = _repeated(came.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
+    beside = _met(_sound(storage, known), keys)
+    return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
+
+
+def candidates_in(storage: Storage, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
+    """Return the records with one of the keys, with what is needed to judge them."""
+    found = _among(_sound(storage, files), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
+    # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
+    return pl.DataFrame(found.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+
+def verdicts_that_came(
+    dates: list[date], before: pl.DataFrame, came: pl.DataFrame, window_days: int
+) -> pl.DataFrame | None:
+    """Judge the candidates that `came`; None where a verdict on one that was there `before` is another one now."""
+    verdicts = find_duplicates(pl.concat([before, came]), dates, window_days)
+    on_old = verdicts.join(before, on=_ORDER, how="semi")
+    if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
+        return None
+    return verdicts.join(on_old, on=_ORDER, how="anti")
+
+
+def may_precede(file: DataFile, other: DataFile) -> bool:
+    """Say whether a record of one file of raw_events may have arrived before one of the other."""
+    if file.partition != other.partition:
+        return file.partition < other.partition
+    return bool(file.minimum["source_object"] <= other.maximum["source_object"])
+
+
+def _sound(storage: Storage, files: list[DataFile]) -> pl.LazyFrame:
+    return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(pl.col("corruption_reason").is_null())
+
+
+def _repeated(ordered: pl.Series) -> pl.Series:
+    """Return the keys that occur more than once. To sort them takes a fraction of the memory of counting them."""
+    return ordered.filter(ordered == ordered.shift())
+
+
+def _among(records: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+    return records.with_columns(_KEY.alias(_HASH)).join(keys.to_frame(_HASH).lazy(), on=_HASH, how="semi")
+
+
+def _met(records: pl.LazyFrame, keys: pl.Series) -> pl.DataFrame:
+    """Return which of the keys the records have, and in which objects."""
+    places = [_HASH, "arrival_date", "source_object"]
+    return _among(records, keys).select(places).unique().collect(engine="streaming")
+
+
+def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
+    """Return the files that may hold what was met."""
+    objects = dict(met.group_by("arrival_date").agg("source_object").iter_rows())
+    return [
+        file
+        for file in files
+        if any(
+            file.minimum["source_object"] <= name <= file.maximum["source_object"]
+            for name in set(objects.get(file.partition, ()))
+        )
+    ]
 
 
 def split_files(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
@@ -80,18 +145,16 @@ def split_files(storage: Storage, files: list[DataFile], dates: list[date], dupl
         .select(DEDUPLICATED_SCHEMA.names())
         .collect()
     )
-    split = Split({}, {}, Counter(), Counter())
-    losers = records.join(duplicates, on=list(SOURCE_COLUMNS), how="inner")
-    winners = records.join(duplicates, on=list(SOURCE_COLUMNS), how="anti") if losers.height else records
+    split = Split({}, {})
+    losers = records.join(duplicates, on=_ORDER, how="inner")
+    winners = records.join(duplicates, on=_ORDER, how="anti") if losers.height else records
     # Sorted by name, an event type is a few row groups in the file, and its neighbours compress it well.
     winners = winners.sort("event_name", maintain_order=True)
     for (day,), part in winners.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
         split.unique[day] = [write_file(part, storage, "deduplicated_events", _PARTITION, day)]
-        split.unique_rows[day] += part.height
     for (day,), part in losers.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
         dead = part.select(DUPLICATE_SCHEMA.names())
         split.duplicates[day] = [write_file(dead, storage, "duplicate_events", _PARTITION, day)]
-        split.kinds.update({(day, kind): count for kind, count in dead["kind"].value_counts().iter_rows()})
     return split
 
 

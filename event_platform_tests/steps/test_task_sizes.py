@@ -27,6 +27,8 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
     monkeypatch.setattr(deduplicated_step, "ROWS_PER_TASK", 5)
     monkeypatch.setattr(deduplicated_step, "ROWS_PER_SEARCH", 10)
     monkeypatch.setattr(typed, "ROWS_PER_TASK", 4)
+    monkeypatch.setattr(typed, "ROWS_PER_FILE", 10)
+    monkeypatch.setattr(typed, "ROWS_AT_ONCE", 3)
     small.build(MONDAY, TUESDAY)
     files = [len(each.lake.raw_events.snapshot().files()) for each in (world, small)]
     assert files == [2, 6]
@@ -36,12 +38,12 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
 
 
 def test_equal_uuids_are_in_the_same_bucket(world: World) -> None:
-    """And each bucket finds its own share of the duplicates."""
+    """And each bucket finds its own share of the keys that occur more than once."""
     deliver(world)
     world.load(MONDAY, TUESDAY)
     files = world.lake.raw_events.snapshot().files()
-    arguments = (world.lake.storage, [MONDAY, TUESDAY], files, 7)
-    whole = deduplicated.duplicates_of(*arguments, 0, 1)
-    shares = [deduplicated.duplicates_of(*arguments, bucket, 4) for bucket in range(4)]
-    assert sum(share.height for share in shares) == whole.height == (9 + 1) * 5
-    assert sorted(row for share in shares for row in share.rows()) == sorted(whole.rows())
+    arguments = (world.lake.storage, [MONDAY, TUESDAY], files, [])
+    whole = deduplicated.shared_keys(*arguments, 0, 1).keys
+    shares = [deduplicated.shared_keys(*arguments, bucket, 4).keys for bucket in range(4)]
+    assert len(whole) == 9 + 1
+    assert sorted(key for share in shares for key in share) == sorted(whole)

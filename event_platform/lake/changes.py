@@ -1,0 +1,73 @@
+"""What a table gained since one of its partitions was read: read off the commits in its log, the newest first."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from event_platform.events.errors import StorageError
+from event_platform.lake.tables import Snapshot
+
+#: Each is a file to read. Who has missed more has so much to do that it may as well do all of it.
+_COMMITS = 200
+
+
+@dataclass(frozen=True)
+class _Commit:
+    version: int
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    transactions: dict[str, int] = field(default_factory=dict)
+
+
+def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
+    """Return the paths of the files whose rows came after `version` of the table.
+
+    None where that is not all that happened, or cannot be told: rows went, files were put together before they were
+    read, commits are too many or no more in the log.
+    """
+    return _added(snapshot, lambda commit: commit.version <= version, lambda _: True)
+
+
+def added_since_mark(snapshot: Snapshot, partition: date, mark: int) -> set[str] | None:
+    """Return the same for one partition, since the commit that marked it as built from `mark`."""
+    app_id, values = snapshot.app_id(partition), {snapshot.table.partition_column: partition.isoformat()}
+    return _added(
+        snapshot,
+        lambda commit: commit.transactions.get(app_id) == mark,
+        lambda action: bool(action.get("partitionValues") == values),
+    )
+
+
+def _added(
+    snapshot: Snapshot, reached: Callable[[_Commit], bool], concerns: Callable[[dict[str, Any]], bool]
+) -> set[str] | None:
+    added: set[str] = set()
+    moved: set[str] = set()
+    for commit in _backwards(snapshot):
+        if reached(commit):
+            return added
+        removed = list(filter(concerns, commit.removed))
+        new = {action["path"] for action in filter(concerns, commit.added) if action["dataChange"]}
+        if new & moved or any(action["dataChange"] for action in removed):
+            return None
+        added |= new
+        moved.update(action["path"] for action in removed)
+    return None
+
+
+def _backwards(snapshot: Snapshot) -> Iterator[_Commit]:
+    storage, log = snapshot.table.storage, f"{snapshot.table.uri}/_delta_log"
+    for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
+        try:
+            lines = storage.read(f"{log}/{version:020}.json").splitlines()
+        except StorageError:  # cleaned up
+            return
+        actions = [json.loads(line) for line in lines]
+        yield _Commit(
+            version,
+            [action["add"] for action in actions if "add" in action],
+            [action["remove"] for action in actions if "remove" in action],
+            {action["txn"]["appId"]: action["txn"]["version"] for action in actions if "txn" in action},
+        )

@@ -1,0 +1,87 @@
+"""What arrives for a day that was built is judged and added; the rest of the day is not touched, unless it has to be."""
+
+from collections.abc import Callable
+
+import pytest
+
+from event_platform.lake.balance import ledger
+from event_platform.lake.tables import Table
+from event_platform_tests.comparison import contents
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+
+def paths(table: Table) -> set[str]:
+    """Return the files of Monday."""
+    return {file.path for file in table.snapshot().files([MONDAY])}
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Monday with more events than what comes later, and one that Tuesday delivered too."""
+    world.deliver(MONDAY, "k", *(event(f"m{number}", plan="free") for number in range(9)), event("twice"))
+    world.deliver(TUESDAY, "k", event("twice"), event("t", TUESDAY))
+    world.build(MONDAY, TUESDAY)
+    return world
+
+
+def build(world: World) -> World:
+    """Bring every table up to date."""
+    world.load(MONDAY, TUESDAY, WEDNESDAY)
+    world.deduplicate(MONDAY, TUESDAY)
+    world.type(MONDAY, TUESDAY)
+    assert ledger(world.lake, world.catalog)["balanced"]
+    return world
+
+
+def at_once(world: World) -> dict[str, list[str]]:
+    """Return what a lake holds that is built from the same landing at once."""
+    fresh = World(world.root / "fresh")
+    (fresh.root / "landing").rmdir()
+    (fresh.root / "landing").symlink_to(world.root / "landing")
+    return contents(build(fresh).lake, fresh.catalog)
+
+
+@pytest.mark.parametrize(
+    "deliver",
+    [
+        pytest.param(lambda world: world.deliver(MONDAY, "z", event("new"), event("new")), id="new, twice"),
+        pytest.param(lambda world: world.deliver(TUESDAY, "z", event("late"), event("m1")), id="late, and a duplicate"),
+        pytest.param(lambda world: world.deliver(WEDNESDAY, "a", event("twice", plan="x")), id="a conflict"),
+        pytest.param(lambda world: world.deliver(MONDAY, "a", event("early")), id="before what is there"),
+        pytest.param(lambda world: world.deliver(MONDAY, "z", event("ping", name="beta:ping")), id="unregistered"),
+    ],
+)
+def test_what_is_new_is_added(built: World, deliver: Callable[[World], object]) -> None:
+    """The files of the day stay, and the tables are those of building everything at once."""
+    tables = [built.lake.deduplicated_events, built.lake.event_table(built.catalog.by_key["account_created"])]
+    before = [paths(table) for table in tables]
+    deliver(built)
+    build(built)
+    assert all(old <= paths(table) for old, table in zip(before, tables, strict=True))
+    assert contents(built.lake, built.catalog) == at_once(built)
+
+
+@pytest.mark.parametrize(
+    "deliver",
+    [
+        pytest.param(lambda world: world.deliver(MONDAY, "a", event("m1", plan="pro")), id="a survivor before it"),
+        pytest.param(lambda world: world.deliver(MONDAY, "k", event("other")), id="an object that changed"),
+        pytest.param(
+            lambda world: world.deliver(MONDAY, "z", *(event(f"n{number}") for number in range(20))), id="most is new"
+        ),
+    ],
+)
+def test_a_day_whose_verdicts_change_is_built_anew(built: World, deliver: Callable[[World], object]) -> None:
+    """None of its files stays."""
+    before = paths(built.lake.deduplicated_events)
+    deliver(built)
+    build(built)
+    assert not before & paths(built.lake.deduplicated_events)
+    assert contents(built.lake, built.catalog) == at_once(built)
+
+
+def test_who_asks_for_a_day_that_is_up_to_date_gets_it_anew(built: World) -> None:
+    """Somebody has a reason to ask."""
+    before = paths(built.lake.deduplicated_events)
+    build(built)
+    assert not before & paths(built.lake.deduplicated_events)
