@@ -224,28 +224,28 @@ class Snapshot:
         adds: Sequence[AddAction],
         built_from: Mapping[date, int],
         made_with: int | None = None,
+        extended: Sequence[date] = (),
     ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
-        `made_with` is a number that stands for the rules. Returns what was written of each partition. Raises
-        ConflictError if any of them changed since the snapshot.
+        Of the partitions `extended` they are more of the content. `made_with` is a number that stands for the rules.
+        Returns what was written of each partition. Raises ConflictError if any of them changed since the snapshot.
         """
-        days = [day.isoformat() for day in dates]
-        filters = [(column, "in", days) for column in self.table.partition_by]
-        marks = self._marks(dates, built_from, made_with)
-        return written_by_date(self._commit(list(adds), "overwrite", marks, {}, filters), dates, adds)
+        marks = self._marks([*dates, *extended], built_from, made_with, dates)
+        if extended:
+            gone = [remove_action(file, self._column) for file in (self.files(dates) if dates else [])]
+            version = self._commit([*adds, *gone], "append", marks, {}, None)
+        else:
+            days = [day.isoformat() for day in dates]
+            filters = [(column, "in", days) for column in self.table.partition_by]
+            version = self._commit(list(adds), "overwrite", marks, {}, filters)
+        return written_by_date(version, [*dates, *extended], adds)
 
-    def extend(
-        self, dates: Sequence[date], actions: Sequence[AddAction | RemoveAction], built_from: Mapping[date, int]
-    ) -> dict[date, Written]:
-        """Commit more files of the partitions `dates`. Returns and raises as `replace` does."""
-        marks = self._marks(dates, built_from, None)
-        adds = [action for action in actions if isinstance(action, AddAction) and action.data_change]
-        return written_by_date(self._commit(list(actions), "append", marks, {}, None), dates, adds)
-
-    def _marks(self, dates: Sequence[date], built_from: Mapping[date, int], made_with: int | None) -> list[Transaction]:
+    def _marks(
+        self, dates: Sequence[date], built_from: Mapping[date, int], made_with: int | None, made: Sequence[date]
+    ) -> list[Transaction]:
         marks = [Transaction(self.app_id(day), built_from[day]) for day in dates]
-        rules = [] if made_with is None else [Transaction(self._rules_id(day), made_with) for day in dates]
+        rules = [] if made_with is None else [Transaction(self._rules_id(day), made_with) for day in made]
         return [*marks, *rules]
 
     def replace_all(self, adds: Sequence[AddAction]) -> Written:

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -36,14 +36,14 @@ from event_platform.tasks.deduplicated import (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class DeduplicationReport:
     """What became of the sound records of one created_date: all that the tables hold of it now."""
 
-    unique: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    unique_written: Written = field(init=False)
-    duplicates_written: Written = field(init=False)
+    unique: int
+    kinds: Counter[str]
+    unique_written: Written
+    duplicates_written: Written
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ class _Work:
     dates: list[date]
     files: list[DataFile]
     losers: pl.DataFrame
-    whole: bool  # what the partitions hold is replaced
 
 
 def deduplicate(
@@ -74,26 +73,27 @@ def _deduplicate(
         for mark, days in _by_mark(unique, duplicates, dates, window_days, raw.version).items()
         if (work := _what_came(lake, raw, mark, days, window_days, executor, progress)) is not None
     ]
-    rest = [day for day in dates if not any(day in work.dates for work in grown)]
+    more = [day for work in grown for day in work.dates]
+    rest = [day for day in dates if day not in more]
     works = [*grown, *([_everything(lake, raw, rest, window_days, executor, progress)] if rest else [])]
+    tasks = [
+        (lake.storage, batch, work.dates, work.losers)
+        for work in works
+        for batch in in_batches(work.files, ROWS_PER_TASK)
+    ]
+    splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     marks = dict.fromkeys(dates, raw.version)
-    reports = {day: DeduplicationReport() for day in dates}
-    for work in works:
-        tasks = [(lake.storage, batch, work.dates, work.losers) for batch in in_batches(work.files, ROWS_PER_TASK)]
-        splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
-        dead = [add for split in splits for adds in split.duplicates.values() for add in adds]
-        sound = [add for split in splits for adds in split.unique.values() for add in adds]
-        # deduplicated_events last: its mark says that the partition is done.
-        for target, adds, name in ((duplicates, dead, "duplicates_written"), (unique, sound, "unique_written")):
-            written = (
-                target.replace(work.dates, adds, marks, window_days)
-                if work.whole
-                else target.extend(work.dates, adds, marks)
-            )
-            for day in work.dates:
-                setattr(reports[day], name, written[day])
-    _count(lake, reports)
-    return reports
+    dead = [add for split in splits for adds in split.duplicates.values() for add in adds]
+    sound = [add for split in splits for adds in split.unique.values() for add in adds]
+    # deduplicated_events last: its mark says that the partition is done.
+    duplicates_written = duplicates.replace(rest, dead, marks, window_days, more)
+    unique_written = unique.replace(rest, sound, marks, window_days, more)
+    kinds = _kinds(lake, dates)
+    rows = lake.deduplicated_events.snapshot().rows_by_date(dates)
+    return {
+        day: DeduplicationReport(rows.get(day, 0), kinds[day], unique_written[day], duplicates_written[day])
+        for day in dates
+    }
 
 
 def _by_mark(
@@ -137,7 +137,7 @@ def _what_came(
     before = _candidates(lake, shared.others, shared.keys, executor, progress)
     came = _candidates(lake, new, shared.keys, executor, progress)
     losers = verdicts_that_came(dates, before, came, window_days)
-    return None if losers is None else _Work(dates, own_new, losers, whole=False)
+    return None if losers is None else _Work(dates, own_new, losers)
 
 
 def _everything(
@@ -152,7 +152,7 @@ def _everything(
     keys = pl.concat([NO_KEYS, *(shared.keys for shared in found)])
     holding = [file for file in others if any(file in shared.others for shared in found)]
     candidates = _candidates(lake, [*own, *holding], keys, executor, progress)
-    return _Work(dates, own, find_duplicates(candidates, dates, window_days), whole=True)
+    return _Work(dates, own, find_duplicates(candidates, dates, window_days))
 
 
 def _candidates(
@@ -167,11 +167,11 @@ def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
     return [file for file in files if any(may_hold(file, day) for day in dates)]
 
 
-def _count(lake: Lake, reports: dict[date, DeduplicationReport]) -> None:
-    """Count what the tables hold now."""
-    for day, rows in lake.deduplicated_events.snapshot().rows_by_date(reports).items():
-        reports[day].unique = rows
-    duplicates = lake.duplicate_events.snapshot().scan(list(reports))
+def _kinds(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:
+    """Count the duplicates of each day by kind."""
+    kinds = {day: Counter[str]() for day in dates}
+    duplicates = lake.duplicate_events.snapshot().scan(dates)
     counts = duplicates.group_by("created_date", "kind").agg(pl.len()).collect(engine="streaming")
     for day, kind, rows in counts.iter_rows():
-        reports[day].kinds[kind] += rows
+        kinds[day][kind] += rows
+    return kinds

@@ -1,15 +1,20 @@
 """deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
 
-from collections.abc import Collection, Sequence
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
-
-from deltalake.transaction import AddAction
+from functools import cache, partial
+from typing import Any
 
 from event_platform.events.catalog import Catalog
+from event_platform.events.columns import shape_of
 from event_platform.events.errors import EventPlatformError, StorageError
-from event_platform.lake.files import Written
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.changes import added_since_mark
+from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
@@ -74,14 +79,50 @@ def _type_some(
     targets = {key: target for key, target in zip(keys, opened, strict=True) if target is not None}
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     source = lake.deduplicated_events.snapshot()
-    for result in _run(lake, catalog, targets, source, dates, executor, progress):
-        _add(reports[UNREGISTERED if result.key is None else result.key], result)
     marks = source.marks(dates)
+    rules = {key: _rules_of(catalog, key) for key in targets}
+    partitions = [(key, day) for key in targets for day in dates]
+    grown = _grown(source, targets, partitions, marks, rules)
+    for result in _run(lake, catalog, source, partitions, grown, executor, progress):
+        _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
-    each_at_once(lambda key: _commit_type(targets[key], reports[key], dates, marks), sound)
+    each_at_once(lambda key: _commit_type(key, targets[key], reports[key], dates, grown, marks, rules[key]), sound)
     if UNREGISTERED in sound:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
+
+
+def _rules_of(catalog: Catalog, key: str) -> int:
+    """Return a number that stands for what the rows of a table depend on beside the events."""
+    rules: Any = sorted(catalog.names) if key == UNREGISTERED else shape_of(catalog.by_key[key].columns)
+    return zlib.crc32(json.dumps([rules, repr(catalog.envelope)]).encode())
+
+
+def _grown(
+    source: Snapshot,
+    targets: Mapping[str, Snapshot],
+    partitions: Iterable[tuple[str, date]],
+    marks: Mapping[date, int],
+    rules: Mapping[str, int],
+) -> dict[tuple[str, date], list[DataFile]]:
+    """Return the partitions that only lack the events that came since they were built, with the files of these.
+
+    The others are built anew: events of theirs went, their rules are other ones, or somebody asks for them again.
+    """
+    files = {day: source.files([day]) for day in marks}
+
+    @cache
+    def came(day: date, mark: int) -> list[DataFile] | None:
+        added = added_since_mark(source, day, mark)
+        return None if added is None else [file for file in files[day] if file.path in added]
+
+    found: dict[tuple[str, date], list[DataFile]] = {}
+    for key, day in partitions:
+        mark = targets[key].built_from(day)
+        if mark is not None and 0 <= mark < marks[day] and targets[key].made_with(day) == rules[key]:
+            new = came(day, mark)
+            found |= {} if new is None else {(key, day): new}
+    return found
 
 
 def _open(table: Table, report: TypedReport) -> Snapshot | None:
@@ -108,30 +149,45 @@ def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[
     for snapshot in retired:
         days = sorted(snapshot.rows_by_date(dates))
         if days and not report.conflict and report.error is None:
-            _commit(snapshot, report, [], days, dict.fromkeys(days, -1))
+            _commit(report, partial(snapshot.replace, days, [], dict.fromkeys(days, -1)))
 
 
 def _run(
     lake: Lake,
     catalog: Catalog,
-    keys: Collection[str],
     source: Snapshot,
-    dates: Sequence[date],
+    partitions: Sequence[tuple[str, date]],
+    grown: Mapping[tuple[str, date], list[DataFile]],
     executor: Executor,
     progress: Progress,
 ) -> list[Typed]:
-    files = source.files(dates)
-    counts = count_names(lake.storage, files)
-    wanted = {catalog.by_key[key].name for key in keys if key != UNREGISTERED}
-    if UNREGISTERED in keys:
-        wanted |= set(counts["event_name"]) - catalog.names
+    # Partitions that are made of the same files are made together.
+    together: dict[tuple[str, ...], tuple[list[DataFile], list[str]]] = {}
+    all_files = {day: source.files([day]) for _, day in partitions}
+    for key, day in partitions:
+        files = grown.get((key, day), all_files[day])
+        together.setdefault(tuple(file.path for file in files), (files, []))[1].append(key)
+    counts = count_names(
+        lake.storage, list({file.path: file for files, _ in together.values() for file in files}.values())
+    )
+    units = [
+        unit
+        for files, keys in together.values()
+        for unit in plan(files, counts, _names(catalog, keys, counts["event_name"]))
+    ]
     by_name = {event_type.name: event_type for event_type in catalog.event_types}
     tasks = [
         (lake.storage, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
         # The largest first, so that no core is left alone with one at the end.
-        for unit in sorted(plan(files, counts, wanted), key=lambda unit: -unit.rows)
+        for unit in sorted(units, key=lambda unit: -unit.rows)
     ]
     return [typed for result in run_tasks(executor, type_events, tasks, progress, "event tables") for typed in result]
+
+
+def _names(catalog: Catalog, keys: Collection[str], seen: Iterable[str]) -> set[str]:
+    """Return the event names whose events are in the tables `keys`, of those that were `seen`."""
+    names = {catalog.by_key[key].name for key in keys if key != UNREGISTERED}
+    return names | (set(seen) - catalog.names) if UNREGISTERED in keys else names
 
 
 def _add(report: TypedReport, result: Typed) -> None:
@@ -142,16 +198,28 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.may_pass = report.may_pass or result.may_pass
 
 
-def _commit_type(target: Snapshot, report: TypedReport, dates: Sequence[date], marks: dict[date, int]) -> None:
-    report.written = _commit(target, report, [add for each in report.results for add in each.adds], dates, marks)
+def _commit_type(
+    key: str,
+    target: Snapshot,
+    report: TypedReport,
+    dates: Sequence[date],
+    grown: Mapping[tuple[str, date], list[DataFile]],
+    marks: Mapping[date, int],
+    rules: int,
+) -> None:
+    more = [day for day in dates if (key, day) in grown]
+    whole = [day for day in dates if (key, day) not in grown]
+    for file in target.files(more):
+        report.rows[file.partition] += file.rows
+        report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
+    adds = [add for each in report.results for add in each.adds]
+    report.written |= _commit(report, partial(target.replace, whole, adds, marks, rules, more))
 
 
-def _commit(
-    target: Snapshot, report: TypedReport, adds: Sequence[AddAction], dates: Sequence[date], marks: dict[date, int]
-) -> dict[date, Written]:
+def _commit(report: TypedReport, commit: Callable[[], dict[date, Written]]) -> dict[date, Written]:
     """Return what was written; where nothing was, `report` says why."""
     try:
-        return target.replace(dates, adds, marks)
+        return commit()
     except ConflictError:
         report.conflict = True
     except EventPlatformError as error:

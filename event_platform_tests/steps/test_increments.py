@@ -1,4 +1,4 @@
-"""What arrives for a day that was built is judged and added; the rest of the day is not touched, unless it has to be."""
+"""What arrives for a day that was built is added to it; the rest of the day is touched only where it has to be."""
 
 from collections.abc import Callable
 
@@ -29,6 +29,7 @@ def build(world: World) -> World:
     world.load(MONDAY, TUESDAY, WEDNESDAY)
     world.deduplicate(MONDAY, TUESDAY)
     world.type(MONDAY, TUESDAY)
+    world.report(MONDAY, TUESDAY)
     assert ledger(world.lake, world.catalog)["balanced"]
     return world
 
