@@ -17,6 +17,7 @@ _PRELOAD = [
     "event_platform.tasks.deduplicated",
     "event_platform.tasks.typed",
     "event_platform.tasks.quality",
+    "event_platform.tasks.compacted",
 ]
 
 _WORKER_VARIABLES = {

@@ -43,6 +43,7 @@ class DataFile:
     partition: date
     rows: int
     size: int  # bytes
+    modified: int  # Unix milliseconds
     minimum: Mapping[str, Any]
     maximum: Mapping[str, Any]
     nulls: Mapping[str, int]  # by column; those without statistics are missing
@@ -98,9 +99,19 @@ class FileWriter:
     """
 
     def __init__(
-        self, storage: Storage, table: str, partition_column: str | None = None, partition: date | None = None
+        self,
+        storage: Storage,
+        table: str,
+        partition_column: str | None = None,
+        partition: date | None = None,
+        *,
+        data_change: bool = True,
     ) -> None:
-        """Begin a file. A table without partitions has neither a column nor a date for them."""
+        """Begin a file. A table without partitions has neither a column nor a date for them.
+
+        Without `data_change`, its rows are in the table already.
+        """
+        self._data_change = data_change
         self._values = {partition_column: partition.isoformat()} if partition_column and partition else {}
         self._path = "".join(f"{column}={value}/" for column, value in self._values.items()) + f"{uuid.uuid4()}.parquet"
         self._storage, self._address = storage, storage.uri(table, self._path)
@@ -139,7 +150,7 @@ class FileWriter:
             size=len(data),
             partition_values=dict(self._values),
             modification_time=time.time_ns() // 1_000_000,
-            data_change=True,
+            data_change=self._data_change,
             stats=self._statistics.as_json(),
         )
 

@@ -142,6 +142,7 @@ class Snapshot:
                 partition=row["date"],
                 rows=row["num_records"],
                 size=row["size_bytes"],
+                modified=row["modification_time"],
                 minimum=row.get("min") or {},
                 maximum=row.get("max") or {},
                 nulls=row.get("null_count") or {},
@@ -225,16 +226,18 @@ class Snapshot:
         built_from: Mapping[date, int],
         made_with: int | None = None,
         extended: Sequence[date] = (),
+        moved: Sequence[AddAction | RemoveAction] = (),
     ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
-        Of the partitions `extended` they are more of the content. `made_with` is a number that stands for the rules.
+        Of the partitions `extended` they are more of the content, beside what is `moved` from file to file there.
+        `made_with` is a number that stands for the rules.
         Returns what was written of each partition. Raises ConflictError if any of them changed since the snapshot.
         """
         marks = self._marks([*dates, *extended], built_from, made_with, dates)
         if extended:
             gone = [remove_action(file, self._column) for file in (self.files(dates) if dates else [])]
-            version = self._commit([*adds, *gone], "append", marks, {}, None)
+            version = self._commit([*adds, *moved, *gone], "append", marks, {}, None)
         else:
             days = [day.isoformat() for day in dates]
             filters = [(column, "in", days) for column in self.table.partition_by]
@@ -266,7 +269,7 @@ class Snapshot:
         """
         marks = [Transaction(self.app_id(day), self.version + 1) for day in dates]
         marks += [Transaction(app_id, 1) for app_id in transactions]
-        adds = [action for action in actions if isinstance(action, AddAction)]
+        adds = [action for action in actions if isinstance(action, AddAction) and action.data_change]
         return written_by_date(self._commit(list(actions), "append", marks, metadata, None), dates, adds)
 
     def _commit(
@@ -321,17 +324,18 @@ def added_file(table: Table, add: AddAction) -> DataFile:
         partition=date.fromisoformat(str(partition)),
         rows=statistics["numRecords"],
         size=add.size,
+        modified=add.modification_time,
         minimum=statistics["minValues"],
         maximum=statistics["maxValues"],
         nulls=statistics["nullCount"],
     )
 
 
-def remove_action(file: DataFile, column: str) -> RemoveAction:
-    """Return the action that takes a file out of its table."""
+def remove_action(file: DataFile, column: str, *, data_change: bool = True) -> RemoveAction:
+    """Return the action that takes a file out of its table; without `data_change`, its rows are in another one."""
     return RemoveAction(
         path=file.path,
-        data_change=True,
+        data_change=data_change,
         deletion_timestamp=time.time_ns() // 1_000_000,
         size=file.size,
         partition_values={column: file.partition.isoformat()},

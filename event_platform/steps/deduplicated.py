@@ -19,6 +19,7 @@ from event_platform.lake.changes import added_since_version
 from event_platform.lake.files import DataFile, Written, in_batches
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
+from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import (
     NO_CANDIDATES,
@@ -85,9 +86,10 @@ def _deduplicate(
     marks = dict.fromkeys(dates, raw.version)
     dead = [add for split in splits for adds in split.duplicates.values() for add in adds]
     sound = [add for split in splits for adds in split.unique.values() for add in adds]
+    moved = compacted({"dead": (duplicates, more), "sound": (unique, more)}, executor, progress)
     # deduplicated_events last: its mark says that the partition is done.
-    duplicates_written = duplicates.replace(rest, dead, marks, window_days, more)
-    unique_written = unique.replace(rest, sound, marks, window_days, more)
+    duplicates_written = duplicates.replace(rest, dead, marks, window_days, more, moved["dead"])
+    unique_written = unique.replace(rest, sound, marks, window_days, more, moved["sound"])
     kinds = _kinds(lake, dates)
     rows = lake.deduplicated_events.snapshot().rows_by_date(dates)
     return {

@@ -15,6 +15,7 @@ from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.landing import LandedObject
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
 from event_platform.lake.tables import Snapshot, added_file, remove_action
+from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects
 
@@ -76,11 +77,15 @@ def _load(
     touched = _touched(lake, snapshot, delivery.changed, stale, adds, window_days)
     for created_date, arrival_date in touched:
         reports[arrival_date].created_dates.add(created_date)
+    due = sorted({landed.arrival_date for landed in delivery.due})
+    # Where an object changed, files of its day change places anyway.
+    growing = set(due) - {landed.arrival_date for landed in delivery.changed}
+    moved = compacted({"raw_events": (snapshot, growing)}, executor, progress)["raw_events"]
     written = snapshot.append(
-        sorted({landed.arrival_date for landed in delivery.due}),
-        [*adds, *kept, *(remove_action(file, "arrival_date") for file in stale)],
+        due,
+        [*adds, *kept, *moved, *(remove_action(file, "arrival_date") for file in stale)],
         {
-            "arrival_dates": sorted({landed.arrival_date.isoformat() for landed in delivery.due}),
+            "arrival_dates": [day.isoformat() for day in due],
             "created_dates": sorted({day.isoformat() for report in reports.values() for day in report.created_dates}),
         },
         [empty_object_id(landed) for result in loaded for landed in result.empty_objects],

@@ -9,6 +9,8 @@ from datetime import date
 from functools import cache, partial
 from typing import Any
 
+from deltalake.transaction import AddAction, RemoveAction
+
 from event_platform.events.catalog import Catalog
 from event_platform.events.columns import shape_of
 from event_platform.events.errors import EventPlatformError, StorageError
@@ -17,6 +19,7 @@ from event_platform.lake.changes import added_since_mark
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
+from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.typed import Typed, count_names, plan, type_events
 
@@ -86,7 +89,13 @@ def _type_some(
     for result in _run(lake, catalog, source, partitions, grown, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
-    each_at_once(lambda key: _commit_type(key, targets[key], reports[key], dates, grown, marks, rules[key]), sound)
+    growing = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
+    moved = compacted(growing, executor, progress)
+
+    def commit(key: str) -> None:
+        _commit_type(targets[key], reports[key], dates, growing[key][1], marks, rules[key], moved[key])
+
+    each_at_once(commit, sound)
     if UNREGISTERED in sound:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
@@ -199,21 +208,20 @@ def _add(report: TypedReport, result: Typed) -> None:
 
 
 def _commit_type(
-    key: str,
     target: Snapshot,
     report: TypedReport,
     dates: Sequence[date],
-    grown: Mapping[tuple[str, date], list[DataFile]],
+    more: Sequence[date],
     marks: Mapping[date, int],
     rules: int,
+    moved: Sequence[AddAction | RemoveAction],
 ) -> None:
-    more = [day for day in dates if (key, day) in grown]
-    whole = [day for day in dates if (key, day) not in grown]
+    whole = [day for day in dates if day not in more]
     for file in target.files(more):
         report.rows[file.partition] += file.rows
         report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
     adds = [add for each in report.results for add in each.adds]
-    report.written |= _commit(report, partial(target.replace, whole, adds, marks, rules, more))
+    report.written |= _commit(report, partial(target.replace, whole, adds, marks, rules, more, moved))
 
 
 def _commit(report: TypedReport, commit: Callable[[], dict[date, Written]]) -> dict[date, Written]:

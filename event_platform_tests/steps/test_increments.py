@@ -1,11 +1,13 @@
 """What arrives for a day that was built is added to it; the rest of the day is touched only where it has to be."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from event_platform.lake.balance import ledger
 from event_platform.lake.tables import Table
+from event_platform.tasks import compacted
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -86,3 +88,36 @@ def test_who_asks_for_a_day_that_is_up_to_date_gets_it_anew(built: World) -> Non
     before = paths(built.lake.deduplicated_events)
     build(built)
     assert not before & paths(built.lake.deduplicated_events)
+
+
+@pytest.fixture
+def few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three files become one, however young they are."""
+    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
+    monkeypatch.setattr(compacted, "UNREAD", timedelta())
+
+
+def test_small_files_are_put_together_while_a_day_grows(built: World, few_files: None) -> None:
+    """In every table of records, and nobody takes them for new rows."""
+    tables = [
+        built.lake.deduplicated_events,
+        built.lake.duplicate_events,
+        built.lake.event_table(built.catalog.by_key["account_created"]),
+    ]
+    for number in range(7):
+        built.deliver(MONDAY, f"z{number}", event(f"new{number}"), event("m1", plan=f"{number}"))
+        build(built)
+        assert all(len(paths(table)) <= 4 for table in tables)
+    assert len(built.lake.raw_events.snapshot().files([MONDAY])) <= 4
+    assert contents(built.lake, built.catalog) == at_once(built)
+
+
+def test_files_that_were_put_together_unread_are_read_with_the_rest_of_the_day(built: World, few_files: None) -> None:
+    """Who comes too late to tell what was new builds the day anew."""
+    for number in range(5):
+        built.deliver(MONDAY, f"z{number}", event(f"new{number}"), event("m1", plan=f"{number}"))
+        built.load(MONDAY)
+        if number % 2:
+            built.deduplicate(MONDAY)
+    build(built)
+    assert contents(built.lake, built.catalog) == at_once(built)
