@@ -38,7 +38,7 @@ _DATA_WORK = {
         "deduplication_balances",
         "typing_balances",
         "_counts",
-        "_by_date",
+        "_typed_verdicts",
         "each_in_turn",
     ],
 }

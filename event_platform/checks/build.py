@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -111,13 +111,12 @@ def _deduplicated_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     ) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         balances = deduplication_balances(tables, dates)
-        figures = tables.deduplicated_events.snapshot().scan(dates).group_by("created_date").agg(**uniqueness.FIGURES)
         yield from evaluations(
             context,
             DEDUPLICATED_EVENTS,
             {
                 conservation.NAME: [(each.created_date, conservation.of_deduplication(each)) for each in balances],
-                uniqueness.NAME: [(day, _uniqueness(row)) for day, row in _by_date(figures.collect(), dates)],
+                uniqueness.NAME: uniqueness.verdicts(tables.deduplicated_events.snapshot(), dates),
                 rates.DUPLICATION: [
                     (each.created_date, rates.of_duplication(each, rules.duplicates_warn_above)) for each in balances
                 ],
@@ -169,30 +168,26 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
         assets = {key.asset_key for key in context.selected_asset_check_keys}
         selected = [each for each in catalog.event_types if event_key(each) in assets]
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        frames = each_in_turn(lambda each: _typed_figures(tables, each, dates), selected)
-        for event_type, (figures, counts) in zip(selected, frames, strict=True):
-            rows = _by_date(figures, dates)
-            yield from evaluations(
-                context,
-                event_key(event_type),
-                {
-                    uniqueness.NAME: [(day, _uniqueness(row)) for day, row in rows],
-                    conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in rows],
-                    volume.NAME: [(day, volume.verdict(day, counts, today)) for day in dates],
-                },
-            )
+        figures = each_in_turn(lambda each: _typed_verdicts(tables, each, dates, today), selected)
+        for event_type, verdicts in zip(selected, figures, strict=True):
+            yield from evaluations(context, event_key(event_type), verdicts)
         yield from done(context, specs)
 
     return typed_events_checks
 
 
-def _typed_figures(lake: Lake, event_type: EventType, dates: list[date]) -> tuple[pl.DataFrame, dict[date, int]]:
-    """Return what the rows of the dates show, and how many rows these and the dates to compare them with have."""
+def _typed_verdicts(
+    lake: Lake, event_type: EventType, dates: list[date], today: date
+) -> dict[str, list[tuple[date, Verdict]]]:
     table = lake.event_table(event_type).snapshot()
-    events = table.scan(dates).group_by("created_date")
     compared = {*dates, *(week for day in dates for week in volume.weeks_before(day))}
-    figures = events.agg(**uniqueness.FIGURES, **conformance.figures(event_type)).collect()
-    return figures, table.rows_by_date(compared)
+    counts = table.rows_by_date(compared)
+    figures = table.scan(dates).group_by("created_date").agg(**conformance.figures(event_type)).collect()
+    return {
+        uniqueness.NAME: uniqueness.verdicts(table, dates),
+        conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in _by_date(figures, dates)],
+        volume.NAME: [(day, volume.verdict(day, counts, today)) for day in dates],
+    }
 
 
 def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[str, Any]]]:
@@ -200,10 +195,6 @@ def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[
     found = {row["created_date"]: row for row in figures.to_dicts()}
     nothing: dict[str, Any] = {name: [] if isinstance(dtype, pl.List) else 0 for name, dtype in figures.schema.items()}
     return [(day, found.get(day, nothing)) for day in dates]
-
-
-def _uniqueness(row: Mapping[str, Any]) -> Verdict:
-    return uniqueness.verdict(row["rows"], row["distinct"], row["missing"])
 
 
 def _counts(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:

@@ -1,7 +1,5 @@
 """How the work is cut into tasks bounds memory, and changes nothing else."""
 
-from typing import Any
-
 import pytest
 
 from event_platform.steps import deduplicated as deduplicated_step
@@ -44,8 +42,8 @@ def test_equal_uuids_are_in_the_same_bucket(world: World) -> None:
     deliver(world)
     world.load(MONDAY, TUESDAY)
     files = world.lake.raw_events.snapshot().files()
-    arguments: tuple[Any, ...] = (world.lake.storage, [MONDAY, TUESDAY], files, [])
-    whole = deduplicated.shared_keys(*arguments, 0, 1).keys
-    shares = [deduplicated.shared_keys(*arguments, bucket, 4).keys for bucket in range(4)]
+    storage, days = world.lake.storage, [MONDAY, TUESDAY]
+    whole = deduplicated.shared_keys(storage, days, files, [], 0, 1).keys
+    shares = [deduplicated.shared_keys(storage, days, files, [], bucket, 4).keys for bucket in range(4)]
     assert len(whole) == 9 + 1
     assert sorted(key for share in shares for key in share) == sorted(whole)
