@@ -1,0 +1,181 @@
+"""A Dask cluster to run tasks on: the same tasks, on many machines.
+
+Only what a task needs to find its data travels there: credentials do not. This module imports neither polars nor what
+tasks need, so that a worker can be prepared for them first.
+"""
+
+import gc
+import io
+import os
+import pickle
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import boto3
+from dask.utils import funcname
+from distributed import Client, WorkerPlugin
+
+from event_platform.events.errors import ClusterError, SettingError
+from event_platform.lake.landing import S3Landing
+from event_platform.lake.storage import Storage
+
+#: Seconds to wait for a scheduler, and then for a worker.
+PATIENCE = 15
+
+#: What has to be the same everywhere. Polars' hashes differ between versions, and tell which task a record is in.
+_SAME_VERSIONS = ("event-platform", "polars", "deltalake", "msgspec", "distributed", "cloudpickle")
+
+_CREDENTIALS = {
+    *("access_key_id", "secret_access_key", "token"),
+    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+}
+
+T = TypeVar("T")
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Offer the cluster of the scheduler at `address` as an executor. Nothing is sent before the first task.
+
+    Tasks raise ClusterError where the cluster does not answer, SettingError where it runs other versions. A task whose
+    worker dies is done again by another, three times if need be: it writes files of its own, which only the driver
+    commits.
+    """
+    executor = _Cluster(address)
+    try:
+        yield executor
+    finally:
+        executor.shutdown()
+
+
+class _Cluster(Executor):
+    """Tasks on a cluster. A scheduler that was lost is looked for anew with the next task."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client: Client | None = None
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        if self._client is None or self._client.status in {"closing", "closed"}:
+            self._client = _connect(self._address)
+        name = funcname(fn)
+        # A key of its own: Dask does tasks with equal keys once, and by itself gives equal arguments equal keys.
+        task, key = _Task(name, _packed((fn, args, kwargs))), f"{name}-{uuid.uuid4().hex}"
+        future: Future[T] = self._client.get_executor().submit(task, key=key)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Forget all tasks: the cluster drops those that have not begun."""
+        if self._client is not None:
+            self._client.close()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A call in one piece, so that the scheduler does not take it apart."""
+
+    name: str
+    packed: bytes = field(repr=False)
+
+    def __call__(self) -> Any:
+        function, args, kwargs = pickle.loads(self.packed)  # noqa: S301 - by _packed, from the driver
+        return function(*args, **kwargs)
+
+
+class _Preparation(WorkerPlugin):
+    """What a worker does before its first task, as a process of the local pool does."""
+
+    name = "event-platform"
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002 - as Dask calls it
+        """Use one polars thread, unless told otherwise: there is a worker for each core. See compute for the rest."""
+        os.environ.setdefault("POLARS_MAX_THREADS", "1")
+        gc.set_threshold(1_000_000)
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves credentials out: what the scheduler holds may be read by whoever reaches it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Storage) and not obj.is_local:
+            return _open_storage, (obj.root, _without_credentials(obj.options))
+        if isinstance(obj, S3Landing):
+            return S3Landing, (obj.bucket, obj.prefix, _without_credentials(obj.settings))
+        return NotImplemented
+
+
+def _packed(call: Any) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(call)
+    return buffer.getvalue()
+
+
+def _without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _CREDENTIALS}
+
+
+def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
+    """Return the storage with the credentials of this worker, which may be others than a minute ago."""
+    credentials = _session().get_credentials()
+    if credentials is None:
+        raise SettingError(f"{root}: a worker has no AWS credentials; give it AWS_PROFILE, a role or AWS_ACCESS_KEY_ID")
+    now = credentials.get_frozen_credentials()
+    own = {"access_key_id": now.access_key, "secret_access_key": now.secret_key, "token": now.token}
+    return Storage(root, {**options, **{name: value for name, value in own.items() if value}})
+
+
+@lru_cache(maxsize=1)
+def _session() -> boto3.Session:
+    """One for each process: it asks for new credentials before the old ones expire."""
+    return boto3.Session()
+
+
+def _connect(address: str) -> Client:
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except OSError as error:
+        raise ClusterError(
+            f"EVENT_PLATFORM_COMPUTE: {address}: no scheduler answered within {PATIENCE} seconds; start one with "
+            "`dask scheduler`, or set the variable to local"
+        ) from error
+    try:
+        _check(client, address)
+        client.register_plugin(_Preparation())
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _check(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError as error:
+        raise ClusterError(
+            f"EVENT_PLATFORM_COMPUTE: {address}: the scheduler had no worker within {PATIENCE} seconds; start some "
+            f"with `dask worker {address} --nworkers … --nthreads 1`"
+        ) from error
+    found: Any = client.get_versions(packages=_SAME_VERSIONS)
+    here = _versions(found["client"])
+    others = {"the scheduler": found["scheduler"], **found["workers"]}
+    faults = [
+        f"{where} has {name} {there.get(name) or 'not at all'}, this process {version}"
+        for where, there in ((where, _versions(each)) for where, each in others.items())
+        for name, version in here.items()
+        if there.get(name) != version
+    ]
+    if faults:
+        raise SettingError(
+            f"EVENT_PLATFORM_COMPUTE: {address}: expected the same versions everywhere; " + "; ".join(faults)
+        )
+
+
+def _versions(of: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the versions that matter of one process; of Python the first two parts."""
+    packages = of["packages"]
+    return {"python": ".".join(packages["python"].split(".")[:2])} | {name: packages[name] for name in _SAME_VERSIONS}
