@@ -8,17 +8,19 @@ import gc
 import io
 import os
 import pickle
+import platform
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 import boto3
 from dask.utils import funcname
-from distributed import Client, WorkerPlugin
+from distributed import Client
 
 from event_platform.events.errors import ClusterError, SettingError
 from event_platform.lake.landing import S3Landing
@@ -28,7 +30,7 @@ from event_platform.lake.storage import Storage
 PATIENCE = 15
 
 #: What has to be the same everywhere. Polars' hashes differ between versions, and tell which task a record is in.
-_SAME_VERSIONS = ("event-platform", "polars", "deltalake", "msgspec", "distributed", "cloudpickle")
+_SAME = ("event-platform", "polars", "deltalake", "msgspec", "distributed")
 
 _CREDENTIALS = {
     *("access_key_id", "secret_access_key", "token"),
@@ -42,7 +44,8 @@ T = TypeVar("T")
 def cluster(address: str) -> Iterator[Executor]:
     """Offer the cluster of the scheduler at `address` as an executor. Nothing is sent before the first task.
 
-    Tasks raise ClusterError where the cluster does not answer, SettingError where it runs other versions. A task whose
+    To submit a task raises ClusterError where the cluster does not answer; a task raises SettingError where its worker
+    has other versions than this process, or no credentials, and is cancelled where the scheduler goes away. One whose
     worker dies is done again by another, three times if need be: it writes files of its own, which only the driver
     commits.
     """
@@ -65,7 +68,7 @@ class _Cluster(Executor):
             self._client = _connect(self._address)
         name = funcname(fn)
         # A key of its own: Dask does tasks with equal keys once, and by itself gives equal arguments equal keys.
-        task, key = _Task(name, _packed((fn, args, kwargs))), f"{name}-{uuid.uuid4().hex}"
+        task, key = _Task(name, _versions(), _packed((fn, args, kwargs))), f"{name}-{uuid.uuid4().hex}"
         future: Future[T] = self._client.get_executor().submit(task, key=key)
         return future
 
@@ -80,22 +83,36 @@ class _Task:
     """A call in one piece, so that the scheduler does not take it apart."""
 
     name: str
+    versions: Mapping[str, str] = field(repr=False)
     packed: bytes = field(repr=False)
 
     def __call__(self) -> Any:
+        _prepare()
+        others = [
+            f"{name} {_versions()[name]}, this process {version}"
+            for name, version in self.versions.items()
+            if _versions()[name] != version
+        ]
+        if others:
+            raise SettingError(
+                f"EVENT_PLATFORM_COMPUTE: expected the same versions on every machine; the worker on "
+                f"{platform.node()} has {'; '.join(others)}"
+            )
         function, args, kwargs = pickle.loads(self.packed)  # noqa: S301 - by _packed, from the driver
         return function(*args, **kwargs)
 
 
-class _Preparation(WorkerPlugin):
-    """What a worker does before its first task, as a process of the local pool does."""
+@lru_cache(maxsize=1)
+def _prepare() -> None:
+    """Do what a process of the local pool does before its first task; see compute for the reasons."""
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # polars is not imported yet, and looks once
+    gc.set_threshold(1_000_000)
 
-    name = "event-platform"
 
-    def setup(self, worker: Any) -> None:  # noqa: ARG002 - as Dask calls it
-        """Use one polars thread, unless told otherwise: there is a worker for each core. See compute for the rest."""
-        os.environ.setdefault("POLARS_MAX_THREADS", "1")
-        gc.set_threshold(1_000_000)
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
+    """Return the versions that matter of this process; of Python the first two parts."""
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: version(name) for name in _SAME}}
 
 
 class _Pickler(pickle.Pickler):
@@ -144,38 +161,11 @@ def _connect(address: str) -> Client:
             "`dask scheduler`, or set the variable to local"
         ) from error
     try:
-        _check(client, address)
-        client.register_plugin(_Preparation())
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _check(client: Client, address: str) -> None:
-    try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError as error:
+        client.close()
         raise ClusterError(
             f"EVENT_PLATFORM_COMPUTE: {address}: the scheduler had no worker within {PATIENCE} seconds; start some "
             f"with `dask worker {address} --nworkers … --nthreads 1`"
         ) from error
-    found: Any = client.get_versions(packages=_SAME_VERSIONS)
-    here = _versions(found["client"])
-    others = {"the scheduler": found["scheduler"], **found["workers"]}
-    faults = [
-        f"{where} has {name} {there.get(name) or 'not at all'}, this process {version}"
-        for where, there in ((where, _versions(each)) for where, each in others.items())
-        for name, version in here.items()
-        if there.get(name) != version
-    ]
-    if faults:
-        raise SettingError(
-            f"EVENT_PLATFORM_COMPUTE: {address}: expected the same versions everywhere; " + "; ".join(faults)
-        )
-
-
-def _versions(of: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the versions that matter of one process; of Python the first two parts."""
-    packages = of["packages"]
-    return {"python": ".".join(packages["python"].split(".")[:2])} | {name: packages[name] for name in _SAME_VERSIONS}
+    return client
