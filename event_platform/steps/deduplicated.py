@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 
-from event_platform.lake.files import Written, in_batches
+from event_platform.lake.files import DataFile, Written, in_batches
 from event_platform.lake.lake import Lake
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import (
@@ -52,7 +52,8 @@ def _deduplicate(
     searches = [(lake.storage, list(dates), history, window_days, bucket, buckets) for bucket in range(buckets)]
     found = run_tasks(executor, duplicates_of, searches, progress, "duplicates")
     losers = pl.concat(found) if found else pl.DataFrame()
-    tasks = [(lake.storage, batch, list(dates), losers) for batch in in_batches(own, ROWS_PER_TASK)]
+    batches = in_batches(sorted(own, key=lambda file: file.minimum["source_object"]), ROWS_PER_TASK)
+    tasks = [(lake.storage, batch, list(dates), _among(losers, batch)) for batch in batches]
     reports = {day: DeduplicationReport() for day in dates}
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     for split in splits:
@@ -69,3 +70,10 @@ def _deduplicate(
     for day, report in reports.items():
         report.unique_written, report.duplicates_written = sound[day], dead[day]
     return reports
+
+
+def _among(losers: pl.DataFrame, files: Sequence[DataFile]) -> pl.DataFrame:
+    """Return the losers that may be in some files, by the names of objects: all of them to each task is quadratic."""
+    first = min(file.minimum["source_object"] for file in files)
+    last = max(file.maximum["source_object"] for file in files)
+    return losers.filter(pl.col("source_object").is_between(pl.lit(first), pl.lit(last)))
