@@ -27,7 +27,7 @@ from event_platform.lake.landing import S3Landing
 from event_platform.lake.storage import Storage
 
 #: Seconds to wait for a scheduler, and then for a worker.
-PATIENCE = 15
+PATIENCE = 10
 
 #: What has to be the same everywhere. Polars' hashes differ between versions, and tell which task a record is in.
 _SAME = ("event-platform", "polars", "deltalake", "msgspec", "distributed")

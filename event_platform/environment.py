@@ -120,6 +120,8 @@ def _days(value: str | None) -> int | None:
 def _compute(value: str, *places: str) -> str:
     if value == LOCAL_COMPUTE:
         return value
+    if "@" in value:  # the address is shown in errors and in the UI
+        raise SettingError("EVENT_PLATFORM_COMPUTE: credentials are no part of an address; see Dask's settings for TLS")
     if not _SCHEDULER.fullmatch(value):
         raise SettingError(
             f"EVENT_PLATFORM_COMPUTE: {value!r}: expected local, or the address of a Dask scheduler such as "
