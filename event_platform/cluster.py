@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -66,53 +66,15 @@ class _Cluster(Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         if self._client is None or self._client.status in {"closing", "closed"}:
             self._client = _connect(self._address)
-        name = funcname(fn)
         # A key of its own: Dask does tasks with equal keys once, and by itself gives equal arguments equal keys.
-        task, key = _Task(name, _versions(), _packed((fn, args, kwargs))), f"{name}-{uuid.uuid4().hex}"
-        future: Future[T] = self._client.get_executor().submit(task, key=key)
+        key = f"{funcname(fn)}-{uuid.uuid4().hex}"
+        future: Future[T] = self._client.get_executor().submit(pickle.loads, _packed((fn, args, kwargs)), key=key)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         """Forget all tasks: the cluster drops those that have not begun."""
         if self._client is not None:
             self._client.close()
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A call in one piece, so that the scheduler does not take it apart."""
-
-    name: str
-    versions: Mapping[str, str] = field(repr=False)
-    packed: bytes = field(repr=False)
-
-    def __call__(self) -> Any:
-        _prepare()
-        others = [
-            f"{name} {_versions()[name]}, this process {version}"
-            for name, version in self.versions.items()
-            if _versions()[name] != version
-        ]
-        if others:
-            raise SettingError(
-                f"EVENT_PLATFORM_COMPUTE: expected the same versions on every machine; the worker on "
-                f"{platform.node()} has {'; '.join(others)}"
-            )
-        function, args, kwargs = pickle.loads(self.packed)  # noqa: S301 - by _packed, from the driver
-        return function(*args, **kwargs)
-
-
-@lru_cache(maxsize=1)
-def _prepare() -> None:
-    """Do what a process of the local pool does before its first task; see compute for the reasons."""
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # polars is not imported yet, and looks once
-    gc.set_threshold(1_000_000)
-
-
-@lru_cache(maxsize=1)
-def _versions() -> Mapping[str, str]:
-    """Return the versions that matter of this process; of Python the first two parts."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: version(name) for name in _SAME}}
 
 
 class _Pickler(pickle.Pickler):
@@ -126,10 +88,53 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _packed(call: Any) -> bytes:
+@dataclass(frozen=True)
+class _Call:
+    """A call that is made where it is unpickled."""
+
+    call: bytes
+    versions: Mapping[str, str]
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes, Mapping[str, str]]]:
+        return _make, (self.call, self.versions)
+
+
+def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]) -> bytes:
+    """Return a call in one piece: to unpickle it is to make it.
+
+    So the scheduler does not take it apart, and a worker that lacks this package fails in the task, and says so. With
+    a function or class of ours in its place, it would fail to read the scheduler's message, and end without a word.
+    """
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(call)
-    return buffer.getvalue()
+    return pickle.dumps(_Call(buffer.getvalue(), _versions()), pickle.HIGHEST_PROTOCOL)
+
+
+def _make(call: bytes, versions: Mapping[str, str]) -> Any:
+    """Make a call that came from another process, if this one has the same versions; return its result."""
+    _prepare()
+    here = _versions()
+    others = [f"{name} {here[name]}, the driver {there}" for name, there in versions.items() if here[name] != there]
+    if others:
+        raise SettingError(
+            "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine; the worker on "
+            f"{platform.node()} has {'; '.join(others)}"
+        )
+    function, args, kwargs = pickle.loads(call)  # noqa: S301 - by _packed, from the driver
+    return function(*args, **kwargs)
+
+
+@lru_cache(maxsize=1)
+def _prepare() -> None:
+    """Do what a process of the local pool does before its first task; see compute for the reasons."""
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # polars is not imported yet, and looks once
+    gc.set_threshold(1_000_000)
+
+
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
+    """Return the versions that matter of this process; of Python the first two parts."""
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: version(name) for name in _SAME}}
 
 
 def _without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +167,7 @@ def _connect(address: str) -> Client:
         ) from error
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError as error:
+    except OSError as error:  # a TimeoutError, or the scheduler has gone again
         client.close()
         raise ClusterError(
             f"EVENT_PLATFORM_COMPUTE: {address}: the scheduler had no worker within {PATIENCE} seconds; start some "

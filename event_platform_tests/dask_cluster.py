@@ -30,9 +30,9 @@ class DaskCluster:
         """The scheduler's address."""
         return f"tcp://127.0.0.1:{self.port}"
 
-    def start_scheduler(self) -> "subprocess.Popen[bytes]":
-        """Start a scheduler, and wait until it answers."""
-        process = self._start(["scheduler", "--port", str(self.port)], {})
+    def start_scheduler(self, **variables: str) -> "subprocess.Popen[bytes]":
+        """Start a scheduler with variables of its own, and wait until it answers."""
+        process = self._start(["scheduler", "--port", str(self.port)], variables)
         with Client(self.address, timeout=_SECONDS, set_as_default=False):
             return process
 

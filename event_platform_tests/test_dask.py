@@ -110,7 +110,7 @@ def test_a_scheduler_that_goes_away_is_told_and_a_second_run_completes(
     scheduler.kill()
     output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 1
-    assert "event tables: the scheduler of the cluster went away, or dropped tasks; nothing of this step" in output
+    assert "event tables: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote" in output
     committed = contents(open_lake(f"s3://{bucket}/lake"), landed.catalog, without=WITHOUT)
     for table, rows in expected.items():
         done = table in {"raw_events", "corrupt_events", "deduplicated_events", "duplicate_events"}
@@ -173,7 +173,19 @@ def test_a_worker_with_other_versions_does_nothing(dask: DaskCluster, monkeypatc
     with cluster(dask.address) as executor, pytest.raises(SettingError) as failure:
         executor.submit(uuid.uuid4).result()
     assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
-    assert f"{platform.node()} has polars {here['polars']}, this process 9.9" in str(failure.value)
+    assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)
+
+
+def test_a_worker_without_this_package_says_so(dask: DaskCluster, tmp_path: Path) -> None:
+    """It stays, and so does its scheduler, which may lack it as well."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['event_platform'] = None", encoding="utf-8")
+    dask.start_scheduler(PYTHONPATH=str(tmp_path))
+    worker = dask.start_worker(PYTHONPATH=str(tmp_path))
+    with cluster(dask.address) as executor:
+        for _ in range(2):
+            with pytest.raises(ModuleNotFoundError, match="event_platform"):
+                executor.submit(uuid.uuid4).result()
+    assert worker.poll() is None
 
 
 def test_a_scheduler_without_workers_or_none_at_all_is_told_in_seconds(
@@ -199,18 +211,20 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         open_executor("tcp://a:1").__enter__()
 
 
-def test_no_credential_is_in_what_is_sent(world: World, bucket: str) -> None:
-    """Neither the lake's nor landing's; a worker without any says so."""
+def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the lake's nor landing's, wherever they are in the arguments; who gets them has others."""
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
     assert isinstance(landing, S3Landing)
     explicit = replace(landing, settings={**landing.settings, "aws_secret_access_key": SECRET_KEY})
     loading = Loading(explicit, world.catalog.envelope, world.start_date, storage)
-    packed = _packed((loading, [storage], Lake(storage)))
+    packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
-    found = pickle.loads(packed)  # noqa: S301 - our own
-    assert found[0].storage == found[1][0] == storage
-    assert found[0].landing.prefix == "landing/"
+    monkeypatch.setattr("event_platform.cluster._prepare", lambda: None)  # it would prepare this process
+    loaded, alone, lake = pickle.loads(packed)  # noqa: S301 - our own
+    assert loaded.storage == alone == lake.storage == storage
+    assert (loaded.landing.bucket, loaded.landing.prefix) == (bucket, "landing/")
+    assert "aws_secret_access_key" not in loaded.landing.settings
 
 
 def test_a_worker_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

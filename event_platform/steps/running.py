@@ -69,7 +69,7 @@ def run_tasks(
     except CancelledError as error:  # not by us: `_cancel` is for those that nobody waits for any more
         _cancel(futures)
         raise ClusterError(
-            f"{what}: the scheduler of the cluster went away, or dropped tasks; nothing of this step was committed: "
+            f"{what}: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote is committed: "
             "see that it runs, and run again"
         ) from error
     except BaseException:
