@@ -167,7 +167,8 @@ def main(events: int, days: int, workers: tuple[int, ...], folder: Path | None, 
     settings = {"pool": None, **{f"Dask, {count}": count for count in workers}}
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         work = _work(Path(temporary) / "work", events, days, catalog)
-        small = _work(Path(temporary) / "small", 20_000, 1, catalog)
+        # Of several days, so that each step has a task for each worker: one is done by this process itself.
+        small = _work(Path(temporary) / "small", 20_000, 4, catalog)
         found = {name: measure(work, small, count) for name, count in settings.items()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(_as_json(found, events, days), indent=2), encoding="utf-8")
