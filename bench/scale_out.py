@@ -77,6 +77,12 @@ class Cost:
     cpu_seconds: float
 
 
+def prepare_work(folder: Path, events: int, days: int, catalog: Catalog) -> Work:
+    """Generate a landing zone below a folder: so many distinct events, arriving over so many days."""
+    generate(Sample(folder / "landing", events, _FIRST, days, seed=1), lambda _done, _total: None)
+    return Work(folder, [_FIRST + timedelta(number) for number in range(days)], catalog)
+
+
 def measure(work: Work, small: Work, workers: int | None) -> dict[str, Cost]:
     """Do all steps in a new lake, with the local pool (None) or with so many workers of a cluster; costs by step.
 
@@ -126,11 +132,6 @@ def _ignore(_what: str, _done: int, _total: int) -> None:
     """Listen to nothing."""
 
 
-def _work(folder: Path, events: int, days: int, catalog: Catalog) -> Work:
-    generate(Sample(folder / "landing", events, _FIRST, days, seed=1), lambda _done, _total: None)
-    return Work(folder, [_FIRST + timedelta(number) for number in range(days)], catalog)
-
-
 def _total(costs: Mapping[str, Cost]) -> Cost:
     return Cost(sum(each.wall_seconds for each in costs.values()), sum(each.cpu_seconds for each in costs.values()))
 
@@ -166,9 +167,9 @@ def main(events: int, days: int, workers: tuple[int, ...], folder: Path | None, 
     catalog = load_catalog(SAMPLE_CATALOG)
     settings = {"pool": None, **{f"Dask, {count}": count for count in workers}}
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        work = _work(Path(temporary) / "work", events, days, catalog)
+        work = prepare_work(Path(temporary) / "work", events, days, catalog)
         # Of several days, so that each step has a task for each worker: one is done by this process itself.
-        small = _work(Path(temporary) / "small", 20_000, 4, catalog)
+        small = prepare_work(Path(temporary) / "small", 20_000, 4, catalog)
         found = {name: measure(work, small, count) for name, count in settings.items()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(_as_json(found, events, days), indent=2), encoding="utf-8")
