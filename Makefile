@@ -8,10 +8,10 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench lock clean
+.PHONY: help run dev test check bench bench-scale-out lock clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
@@ -32,6 +32,9 @@ check: .venv/.dev ## Lint, types and import floors
 
 bench: .venv/.dev ## Measure what orchestration costs, for some minutes
 	$(BIN)/python -m bench.orchestration
+
+bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster
+	$(BIN)/python -m bench.scale_out
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock

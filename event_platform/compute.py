@@ -1,4 +1,4 @@
-"""Where tasks run: a pool of processes on this machine."""
+"""Where tasks run: a pool of processes on this machine, or a cluster."""
 
 import gc
 import multiprocessing
@@ -9,6 +9,9 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+
+from event_platform.environment import LOCAL_COMPUTE
+from event_platform.events.errors import SettingError
 
 #: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
 #: polars query must not be forked.
@@ -30,6 +33,27 @@ _WORKER_VARIABLES = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "_RJEM_MALLOC_CONF": "thp:always,dirty_decay_ms:10000,muzzy_decay_ms:-1",
 }
+
+
+@contextmanager
+def open_executor(compute: str, workers: int | None = None) -> Iterator[Executor]:
+    """Open what EVENT_PLATFORM_COMPUTE says: a local pool of so many `workers`, or a cluster.
+
+    Raises SettingError where the extra that a cluster takes is not installed; see `cluster` for what its tasks raise.
+    """
+    if compute == LOCAL_COMPUTE:
+        with local_pool(workers) as pool:
+            yield pool
+        return
+    try:
+        from event_platform.cluster import cluster  # noqa: PLC0415 - it is an extra, and takes a second
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            f"EVENT_PLATFORM_COMPUTE: {compute}: {error.name} is not installed; "
+            "a cluster takes the extra dask: pip install 'event-platform[dask]'"
+        ) from error
+    with cluster(compute) as executor:
+        yield executor
 
 
 @contextmanager

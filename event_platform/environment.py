@@ -1,6 +1,7 @@
 """Which environment this is, and what it sets: read from `EVENT_PLATFORM_*` and validated once."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +11,12 @@ from pathlib import Path
 from event_platform.events.errors import SettingError
 
 SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
+
+
+#: Tasks run in a pool of processes on this machine.
+LOCAL_COMPUTE = "local"
+
+_SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
 
 
 class EnvironmentName(StrEnum):
@@ -36,6 +43,8 @@ class Environment:
     #: Days that one run of a backfill takes; None for all of its days. More runs can be cancelled and retried in parts,
     #: and each costs Dagster some seconds.
     days_per_run: int | None = None
+    #: LOCAL_COMPUTE, or the address of a Dask scheduler.
+    compute: str = LOCAL_COMPUTE
 
 
 _LOCAL_DEFAULTS = {
@@ -51,15 +60,17 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     """Read the environment variables. Raises SettingError naming the variable, what it expects and what it got."""
     variables = os.environ if variables is None else variables
     name = _name(variables.get("EVENT_PLATFORM_ENV") or "local")
+    landing, lake = (_place(variables, f"EVENT_PLATFORM_{place}", name) for place in ("LANDING", "LAKE"))
     return Environment(
         name=name,
-        landing=_place(variables, "EVENT_PLATFORM_LANDING", name),
-        lake=_place(variables, "EVENT_PLATFORM_LAKE", name),
+        landing=landing,
+        lake=lake,
         catalog=Path(_setting(variables, "EVENT_PLATFORM_CATALOG", name)).absolute(),
         start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
         alert_urls=tuple(variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()),
         ui_url=(variables.get("EVENT_PLATFORM_UI_URL") or Environment.ui_url).rstrip("/"),
         days_per_run=_days(variables.get("EVENT_PLATFORM_DAYS_PER_RUN") or None),
+        compute=_compute(variables.get("EVENT_PLATFORM_COMPUTE") or LOCAL_COMPUTE, landing, lake),
     )
 
 
@@ -104,3 +115,22 @@ def _days(value: str | None) -> int | None:
     if not value.isascii() or not value.isdecimal() or int(value) == 0:
         raise SettingError(f"EVENT_PLATFORM_DAYS_PER_RUN: {value!r} is no number of days such as 7")
     return int(value)
+
+
+def _compute(value: str, *places: str) -> str:
+    if value == LOCAL_COMPUTE:
+        return value
+    if "@" in value:  # the address is shown in errors and in the UI
+        raise SettingError("EVENT_PLATFORM_COMPUTE: credentials are no part of an address; see Dask's settings for TLS")
+    if not _SCHEDULER.fullmatch(value):
+        raise SettingError(
+            f"EVENT_PLATFORM_COMPUTE: {value!r}: expected local, or the address of a Dask scheduler such as "
+            "tcp://scheduler:8786 or tls://scheduler:8786"
+        )
+    folders = [place for place in places if "://" not in place]
+    if folders:  # a worker elsewhere would write to a folder of its own, and what is committed would not be there
+        raise SettingError(
+            f"EVENT_PLATFORM_COMPUTE: {value}: workers may be on other machines, which see no folder of this one; "
+            f"expected landing and lake on s3://<bucket>/<prefix>, not {' and '.join(folders)}"
+        )
+    return value

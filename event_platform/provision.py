@@ -19,7 +19,7 @@ def build_resources(environment: Environment) -> dict[str, Any]:
         "landing": _landing_resource(environment.landing),
         "lake": lake,
         "io_manager": LakeIOManager(lake=lake),
-        "compute": ComputeResource(),
+        "compute": ComputeResource(compute=environment.compute),
         "rules": RulesResource(),
     }
 

@@ -1,4 +1,4 @@
-"""Dagster resources: landing, the lake, the pool, and the figures that rules and checks go by.
+"""Dagster resources: landing, the lake, where tasks run, and the figures that rules and checks go by.
 
 Those of S3 are in `resources_s3`: to import what they build on takes as long as all the rest.
 """
@@ -14,7 +14,8 @@ import dagster as dg
 import polars as pl
 from pydantic import Field, PrivateAttr
 
-from event_platform.compute import local_pool
+from event_platform.compute import open_executor
+from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import FolderLanding, Landing
@@ -69,20 +70,21 @@ class FolderLakeResource(LakeResource):
 
 
 class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
-    """Where tasks run: a process pool on this machine, open for the length of a run."""
+    """Where tasks run: a process pool on this machine or a Dask cluster, open for the length of a run."""
 
+    compute: str = Field(default=LOCAL_COMPUTE, description="local, or the address of a Dask scheduler")
     workers: int = Field(default=0, description="Processes of the pool; 0 for one a core")
     _executor: Executor = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["ComputeResource"]:  # noqa: ARG002
-        """Hold the pool open while a run uses it."""
-        with local_pool(self.workers or None) as self._executor:
+        """Hold it open while a run uses it."""
+        with open_executor(self.compute, self.workers or None) as self._executor:
             yield self
 
     @property
     def executor(self) -> Executor:
-        """The pool."""
+        """The pool or the cluster."""
         return self._executor
 
 

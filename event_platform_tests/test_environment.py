@@ -48,11 +48,22 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         ("EVENT_PLATFORM_LAKE", "", {}),
         ("EVENT_PLATFORM_DAYS_PER_RUN", "7", {"days_per_run": 7}),
         ("EVENT_PLATFORM_DAYS_PER_RUN", "", {}),
+        ("EVENT_PLATFORM_COMPUTE", "local", {}),
+        ("EVENT_PLATFORM_COMPUTE", "", {}),
     ],
 )
 def test_settings_can_be_overridden_one_by_one(variable: str, value: str, changed: dict[str, Any]) -> None:
     """The others keep their defaults; what is set to nothing is not set."""
     assert load_environment({variable: value}) == replace(load_environment({}), **changed)
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.7:8786", "tls://scheduler.example:8786", "tcp://[::1]:8786"])
+def test_tasks_run_on_a_cluster_where_landing_and_the_lake_are_on_s3(address: str) -> None:
+    """Workers on other machines see no folder of this one: what they wrote to theirs would be missing here."""
+    assert load_environment({**ELSEWHERE, "EVENT_PLATFORM_COMPUTE": address}).compute == address
+    for variable in ("EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"):
+        with pytest.raises(SettingError, match=r"EVENT_PLATFORM_COMPUTE: .*s3://<bucket>/<prefix>, not /mine$"):
+            load_environment({**ELSEWHERE, "EVENT_PLATFORM_COMPUTE": address, variable: "/mine"})
 
 
 @pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])
@@ -73,6 +84,14 @@ def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, ad
         ("EVENT_PLATFORM_DAYS_PER_RUN", "0", "EVENT_PLATFORM_DAYS_PER_RUN: '0' is no number of days such as 7"),
         ("EVENT_PLATFORM_DAYS_PER_RUN", "-1", "EVENT_PLATFORM_DAYS_PER_RUN: '-1' is no number of days"),
         ("EVENT_PLATFORM_DAYS_PER_RUN", "all", "EVENT_PLATFORM_DAYS_PER_RUN: 'all' is no number of days"),
+        ("EVENT_PLATFORM_COMPUTE", "dask", "EVENT_PLATFORM_COMPUTE: 'dask': expected local, or the address of a Dask"),
+        ("EVENT_PLATFORM_COMPUTE", "tcp://scheduler", "'tcp://scheduler': expected local, or the address of a Dask"),
+        ("EVENT_PLATFORM_COMPUTE", "http://scheduler:8787", "expected local, or the address of a Dask scheduler such"),
+        (
+            "EVENT_PLATFORM_COMPUTE",
+            "tcp://me:pw@scheduler:1",
+            "EVENT_PLATFORM_COMPUTE: credentials are no part of an address",
+        ),
         ("EVENT_PLATFORM_LAKE", "gs://b/lake", "EVENT_PLATFORM_LAKE: gs://b/lake: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3://", "EVENT_PLATFORM_LANDING: s3://: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3:///prefix", "EVENT_PLATFORM_LANDING: s3:///prefix: expected a folder or s3://"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from event_platform.environment import Environment, load_environment
+from event_platform.environment import LOCAL_COMPUTE, Environment, load_environment
 from event_platform.events.errors import EventPlatformError
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -40,6 +40,7 @@ def main() -> None:
       EVENT_PLATFORM_LAKE        folder or s3://bucket/prefix of the tables           (local: ./data/lake)
       EVENT_PLATFORM_CATALOG     folder of JSON Schemas and envelope.yaml             (local: the sample catalog)
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
+      EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
     S3 credentials, region and endpoint come from the standard AWS variables and profiles.
 
@@ -82,13 +83,11 @@ def run(first: datetime | None, last: datetime | None) -> None:
       event-platform run
       event-platform run --from 2025-06-01 --to 2025-06-07
     """
-    from event_platform.compute import prepare  # noqa: PLC0415
-
-    prepare()  # meanwhile this process imports Dagster
+    environment = _prepared()
     from event_platform.cli.run import run_due  # noqa: PLC0415
 
     days = (first.date() if first else None, last.date() if last else None)
-    raise SystemExit(run_due(load_environment(), *days))
+    raise SystemExit(run_due(environment, *days))
 
 
 @main.command()
@@ -105,12 +104,10 @@ def replay(first: datetime, last: datetime) -> None:
     Example:
       event-platform replay --from 2025-06-01 --to 2025-06-07
     """
-    from event_platform.compute import prepare  # noqa: PLC0415
-
-    prepare()  # meanwhile this process imports Dagster
+    environment = _prepared()
     from event_platform.cli.run import replay as replay_days  # noqa: PLC0415
 
-    raise SystemExit(replay_days(load_environment(), first.date(), last.date()))
+    raise SystemExit(replay_days(environment, first.date(), last.date()))
 
 
 @main.command()
@@ -206,6 +203,16 @@ def query(sql: str, form: str | None) -> None:
     from event_platform.cli.query import run_query  # noqa: PLC0415
 
     run_query(load_environment(), sql, form)
+
+
+def _prepared() -> Environment:
+    """Read the settings and start what local tasks come from: it imports theirs while this process imports Dagster."""
+    environment = load_environment()
+    if environment.compute == LOCAL_COMPUTE:
+        from event_platform.compute import prepare  # noqa: PLC0415
+
+        prepare()
+    return environment
 
 
 def _writable(folder: Path | None) -> Path:

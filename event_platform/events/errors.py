@@ -29,5 +29,9 @@ class TableStorageError(TableError, StorageError):
     """A table of the lake could not be opened, created or committed to."""
 
 
+class ClusterError(EventPlatformError, ConnectionError):
+    """The cluster that tasks run on does not answer, or dropped them. May pass."""
+
+
 class SettingError(EventPlatformError):
     """A setting is missing or has a value that cannot be used."""

@@ -30,7 +30,6 @@ from event_platform.tasks.deduplicated import (
     history_of,
     keys_that_came,
     may_hold,
-    may_precede,
     shared_keys,
     split_files,
     verdicts_that_came,
@@ -78,9 +77,9 @@ def _deduplicate(
     rest = [day for day in dates if day not in more]
     works = [*grown, *([_everything(lake, raw, rest, window_days, executor, progress)] if rest else [])]
     tasks = [
-        (lake.storage, batch, work.dates, work.losers)
+        (lake.storage, batch, work.dates, _losers_in(batch, work.losers))
         for work in works
-        for batch in in_batches(work.files, ROWS_PER_TASK)
+        for batch in in_batches(sorted(work.files, key=lambda file: file.minimum["source_object"]), ROWS_PER_TASK)
     ]
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     marks = dict.fromkeys(dates, raw.version)
@@ -96,6 +95,13 @@ def _deduplicate(
         day: DeduplicationReport(rows.get(day, 0), kinds[day], unique_written[day], duplicates_written[day])
         for day in dates
     }
+
+
+def _losers_in(files: Sequence[DataFile], losers: pl.DataFrame) -> pl.DataFrame:
+    """Return the losers that may be in some files, by the names of objects: all of them to each task is quadratic."""
+    first = min(file.minimum["source_object"] for file in files)
+    last = max(file.maximum["source_object"] for file in files)
+    return losers.filter(pl.col("source_object").is_between(pl.lit(first), pl.lit(last)))
 
 
 def _by_mark(
@@ -129,11 +135,12 @@ def _what_came(
     new = [file for file in files if file.path in added and file.minimum.get("created_date") is not None]
     old = [file for file in files if file.path not in added]
     own_new, own_old = _own(new, dates), _own(old, dates)
-    early = [file for file in new if any(may_precede(file, other) for other in own_old)]
+    last = max(((file.partition, file.maximum["source_object"]) for file in own_old), default=None)
+    early = [file for file in new if last is not None and (file.partition, file.minimum["source_object"]) <= last]
     if sum(file.rows for file in own_new) > min(ROWS_PER_SEARCH, sum(file.rows for file in own_old)):
         return None
     history = history_of(old, [*own_new, *(own_old if early else [])], window_days)
-    known = [*history, *(file for file in own_old if file not in history)]
+    known = list({file.path: file for file in [*history, *own_old]}.values())
     search = [(lake.storage, dates, new, early, known)]
     (shared,) = run_tasks(executor, keys_that_came, search, progress, "duplicates")
     before = _candidates(lake, shared.others, shared.keys, executor, progress)
@@ -147,13 +154,14 @@ def _everything(
 ) -> _Work:
     files = raw.files()
     own = _own(files, dates)
-    others = [file for file in history_of(files, own, window_days) if file not in own]
+    paths = {file.path for file in own}
+    others = [file for file in history_of(files, own, window_days) if file.path not in paths]
     buckets = math.ceil(sum(file.rows for file in own) / ROWS_PER_SEARCH)
     searches = [(lake.storage, dates, own, others, bucket, buckets) for bucket in range(buckets)]
     found = run_tasks(executor, shared_keys, searches, progress, "duplicates")
     keys = pl.concat([NO_KEYS, *(shared.keys for shared in found)])
-    holding = [file for file in others if any(file in shared.others for shared in found)]
-    candidates = _candidates(lake, [*own, *holding], keys, executor, progress)
+    holding = {file.path: file for shared in found for file in shared.others}
+    candidates = _candidates(lake, [*own, *holding.values()], keys, executor, progress)
     return _Work(dates, own, find_duplicates(candidates, dates, window_days))
 
 
@@ -166,7 +174,8 @@ def _candidates(
 
 
 def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
-    return [file for file in files if any(may_hold(file, day) for day in dates)]
+    ordered = sorted(dates)
+    return [file for file in files if may_hold(file, ordered)]
 
 
 def _kinds(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:

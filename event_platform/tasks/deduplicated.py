@@ -1,5 +1,7 @@
 """Files of raw_events → files of deduplicated_events and duplicate_events."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -33,10 +35,13 @@ class Split:
     duplicates: dict[date, list[AddAction]]
 
 
-def may_hold(file: DataFile, created_date: date) -> bool:
-    """Say whether a file of raw_events may hold sound records of a created_date, by its statistics."""
+def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
+    """Say whether a file of raw_events may hold sound records of one of the created_dates, by its statistics."""
     first, last = file.minimum.get(_PARTITION), file.maximum.get(_PARTITION)
-    return first is not None and last is not None and first <= created_date <= last
+    if first is None or last is None:
+        return False
+    next_date = bisect_left(ordered_dates, first)
+    return next_date < len(ordered_dates) and ordered_dates[next_date] <= last
 
 
 def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> list[DataFile]:
@@ -98,13 +103,6 @@ def verdicts_that_came(
     return verdicts.join(on_old, on=_ORDER, how="anti")
 
 
-def may_precede(file: DataFile, other: DataFile) -> bool:
-    """Say whether a record of one file of raw_events may have arrived before one of the other."""
-    if file.partition != other.partition:
-        return file.partition < other.partition
-    return bool(file.minimum["source_object"] <= other.maximum["source_object"])
-
-
 def _sound(storage: Storage, files: list[DataFile]) -> pl.LazyFrame:
     return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(pl.col("corruption_reason").is_null())
 
@@ -126,15 +124,14 @@ def _met(records: pl.LazyFrame, keys: pl.Series) -> pl.DataFrame:
 
 def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
     """Return the files that may hold what was met."""
-    objects = dict(met.group_by("arrival_date").agg("source_object").iter_rows())
-    return [
-        file
-        for file in files
-        if any(
-            file.minimum["source_object"] <= name <= file.maximum["source_object"]
-            for name in set(objects.get(file.partition, ()))
-        )
-    ]
+    objects = {day: sorted(set(names)) for day, names in met.group_by("arrival_date").agg("source_object").iter_rows()}
+    found = []
+    for file in files:
+        names = objects.get(file.partition, [])
+        next_name = bisect_left(names, file.minimum["source_object"])
+        if next_name < len(names) and names[next_name] <= file.maximum["source_object"]:
+            found.append(file)
+    return found
 
 
 def split_files(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:

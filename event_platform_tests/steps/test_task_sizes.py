@@ -1,9 +1,15 @@
 """How the work is cut into tasks bounds memory, and changes nothing else."""
 
+from datetime import date
+
+import polars as pl
 import pytest
 
+from event_platform.lake.files import DataFile
+from event_platform.lake.storage import Storage
 from event_platform.steps import deduplicated as deduplicated_step
 from event_platform.tasks import deduplicated, raw, typed
+from event_platform.tasks.deduplicated import Split
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
@@ -47,3 +53,21 @@ def test_equal_uuids_are_in_the_same_bucket(world: World) -> None:
     shares = [deduplicated.shared_keys(storage, days, files, [], bucket, 4).keys for bucket in range(4)]
     assert len(whole) == 9 + 1
     assert sorted(key for share in shares for key in share) == sorted(whole)
+
+
+def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is sent once: a day of any size makes no task larger."""
+    deliver(world)
+    sent: list[pl.DataFrame] = []
+
+    def noting(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
+        sent.append(duplicates)
+        return deduplicated.split_files(storage, files, dates, duplicates)
+
+    monkeypatch.setattr(raw, "OBJECTS_PER_TASK", 1)
+    monkeypatch.setattr(deduplicated_step, "ROWS_PER_TASK", 5)
+    monkeypatch.setattr(deduplicated_step, "split_files", noting)
+    world.load(MONDAY, TUESDAY)
+    reports = world.deduplicate(MONDAY, TUESDAY)
+    assert max(each["source_object"].n_unique() for each in sent) == 1
+    assert sum(each.height for each in sent) == sum(report.kinds.total() for report in reports.values())

@@ -1,0 +1,192 @@
+"""What scaling out costs: the same steps with the local pool, and with one worker of a Dask cluster and more.
+
+    python -m bench.scale_out --help
+
+Each row is a lake of its own in a folder, which all workers see: they are on this machine. The CPU is that of all
+processes, the scheduler's and the workers' event loops included; they are warm before the clock starts.
+"""
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from event_platform.compute import open_executor
+from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
+from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.lake.balance import ledger
+from event_platform.lake.lake import Lake
+from event_platform.lake.landing import FolderLanding
+from event_platform.lake.storage import Storage
+from event_platform.sample.generate import Sample, generate
+from event_platform.steps.corrupt import set_aside
+from event_platform.steps.deduplicated import deduplicate
+from event_platform.steps.quality import report_quality
+from event_platform.steps.raw import load
+from event_platform.steps.typed import UNREGISTERED, type_all
+from event_platform.tasks.raw import Loading
+from event_platform_tests.dask_cluster import dask_cluster
+
+_FIRST = date(2025, 6, 1)
+_WINDOW_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Work:
+    """A generated landing zone, and the steps that are measured on it."""
+
+    folder: Path
+    days: Sequence[date]
+    catalog: Catalog
+
+    def steps(self, lake: Lake, executor: Executor) -> dict[str, Callable[[], Any]]:
+        """Return the steps by the names of what they make, in order."""
+        landing = FolderLanding(self.folder / "landing")
+        loading = Loading(landing, self.catalog.envelope, _FIRST, lake.storage)
+        keys = [*self.catalog.by_key, UNREGISTERED]
+        return {
+            "raw_events": lambda: load(lake, loading, self.days, _WINDOW_DAYS, executor, _ignore),
+            "corrupt_events": lambda: set_aside(lake, self.days),
+            "deduplicated_events": lambda: deduplicate(lake, self.days, _WINDOW_DAYS, executor, _ignore),
+            "events/…": lambda: type_all(lake, self.catalog, keys, self.days, executor, _ignore),
+            "quality_report": lambda: report_quality(lake, self.catalog, self.days, executor, _ignore),
+        }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step took, of the clock and of all processes' CPU."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def prepare_work(folder: Path, events: int, days: int, catalog: Catalog) -> Work:
+    """Generate a landing zone below a folder: so many distinct events, arriving over so many days."""
+    generate(Sample(folder / "landing", events, _FIRST, days, seed=1), lambda _done, _total: None)
+    return Work(folder, [_FIRST + timedelta(number) for number in range(days)], catalog)
+
+
+def measure(work: Work, small: Work, workers: int | None) -> dict[str, Cost]:
+    """Do all steps in a new lake, with the local pool (None) or with so many workers of a cluster; costs by step.
+
+    Raises AssertionError where the books do not balance afterwards.
+    """
+    with _executor(work.folder / "dask", workers) as executor:
+        for step in small.steps(_new_lake(small), executor).values():
+            step()
+        lake = _new_lake(work)
+        costs = {name: _cost(step) for name, step in work.steps(lake, executor).items()}
+    assert ledger(lake, work.catalog)["balanced"]  # noqa: S101 - a figure for half of the work is none
+    return costs
+
+
+@contextmanager
+def _executor(folder: Path, workers: int | None) -> Iterator[Executor]:
+    if workers is None:
+        with open_executor(LOCAL_COMPUTE) as pool:
+            yield pool
+        return
+    with dask_cluster(folder) as cluster:
+        cluster.start_scheduler()
+        for _ in range(workers):
+            cluster.start_worker()
+        with open_executor(cluster.address) as executor:
+            yield executor
+
+
+def _new_lake(work: Work) -> Lake:
+    shutil.rmtree(work.folder / "lake", ignore_errors=True)
+    return Lake(Storage(str(work.folder / "lake")))
+
+
+def _cost(step: Callable[[], Any]) -> Cost:
+    wall, cpu = time.monotonic(), _cpu_seconds()
+    step()
+    return Cost(time.monotonic() - wall, _cpu_seconds() - cpu)
+
+
+def _cpu_seconds() -> float:
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
+
+
+def _ignore(_what: str, _done: int, _total: int) -> None:
+    """Listen to nothing."""
+
+
+def _total(costs: Mapping[str, Cost]) -> Cost:
+    return Cost(sum(each.wall_seconds for each in costs.values()), sum(each.cpu_seconds for each in costs.values()))
+
+
+def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
+    table = Table("step", title=f"{events:,} events")
+    for name in found:
+        table.add_column(f"{name}\nwall s", justify="right")
+        table.add_column("CPU µs\nan event", justify="right")
+    by_setting = [{**costs, "all": _total(costs)} for costs in found.values()]
+    for step in by_setting[0]:
+        figures = [costs[step] for costs in by_setting]
+        cells = ((f"{each.wall_seconds:.2f}", f"{each.cpu_seconds / events * 1e6:.2f}") for each in figures)
+        table.add_row(step, *chain.from_iterable(cells), end_section=step == "quality_report")
+    return table
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--events", default=1_000_000, show_default=True, help="Events of the sample, in 100 types.")
+@click.option("--days", default=1, show_default=True, help="Days over which they arrive.")
+@click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True, help="Workers of a cluster.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@click.option(
+    "--json",
+    "kept",
+    type=click.Path(path_type=Path),
+    default=Path("data/bench/scale_out.json"),
+    show_default=True,
+    help="Keep the figures in this file.",
+)
+def main(events: int, days: int, workers: tuple[int, ...], folder: Path | None, kept: Path) -> None:
+    """Measure the steps with the local pool and on a Dask cluster, and print a table."""
+    catalog = load_catalog(SAMPLE_CATALOG)
+    settings = {"pool": None, **{f"Dask, {count}": count for count in workers}}
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        work = prepare_work(Path(temporary) / "work", events, days, catalog)
+        # Of several days, so that each step has a task for each worker: one is done by this process itself.
+        small = prepare_work(Path(temporary) / "small", 20_000, 4, catalog)
+        found = {name: measure(work, small, count) for name, count in settings.items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(_as_json(found, events, days), indent=2), encoding="utf-8")
+    Console().print(_shown(found, events))
+
+
+def _as_json(found: Mapping[str, Mapping[str, Cost]], events: int, days: int) -> dict[str, Any]:
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "events": events,
+        "days": days,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("distributed", "polars", "deltalake")},
+        "costs": {name: {step: asdict(cost) for step, cost in costs.items()} for name, costs in found.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
