@@ -30,7 +30,7 @@ from event_platform.lake.storage import Storage
 PATIENCE = 10
 
 #: What has to be the same everywhere. Polars' hashes differ between versions, and tell which task a record is in.
-_SAME = ("event-platform", "polars", "deltalake", "msgspec", "distributed")
+_SAME = ("event-platform", "polars", "pyarrow", "deltalake", "msgspec", "distributed")
 
 _CREDENTIALS = {
     *("access_key_id", "secret_access_key", "token"),

@@ -182,7 +182,9 @@ def _typed_verdicts(
     table = lake.event_table(event_type).snapshot()
     compared = {*dates, *(week for day in dates for week in volume.weeks_before(day))}
     counts = table.rows_by_date(compared)
-    figures = table.scan(dates).group_by("created_date").agg(**conformance.figures(event_type)).collect()
+    figures = (
+        table.scan(dates).group_by("created_date").agg(**conformance.figures(event_type)).collect(engine="streaming")
+    )
     return {
         uniqueness.NAME: uniqueness.verdicts(table, dates),
         conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in _by_date(figures, dates)],

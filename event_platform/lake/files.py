@@ -2,10 +2,11 @@
 
 import io
 import json
+import math
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -200,6 +201,17 @@ def scan_files(files: Sequence[DataFile], schema: pl.Schema, partition_column: s
         for partition, uris in by_partition.items()
     ]
     return pl.concat(scans).select(schema.names()) if scans else pl.LazyFrame(schema=schema)
+
+
+def scan_pieces(
+    files: Sequence[DataFile], schema: pl.Schema, partition_column: str, storage: Storage, rows: int
+) -> Iterator[pl.LazyFrame]:
+    """Scan these files as `scan_files` does, but so many `rows` at a time: small ones together, large ones in parts."""
+    for batch in in_batches(files, rows):
+        held = sum(file.rows for file in batch)
+        piece = math.ceil(held / math.ceil(held / rows)) if held else rows
+        for start in range(0, held, piece):
+            yield scan_files(batch, schema, partition_column, storage).slice(start, piece)
 
 
 def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:

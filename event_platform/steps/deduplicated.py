@@ -25,13 +25,13 @@ from event_platform.tasks.deduplicated import (
     NO_CANDIDATES,
     NO_KEYS,
     ROWS_PER_SEARCH,
-    ROWS_PER_TASK,
     candidates_in,
     history_of,
     keys_that_came,
     may_hold,
     shared_keys,
     split_files,
+    task_rows,
     verdicts_that_came,
 )
 
@@ -79,12 +79,12 @@ def _deduplicate(
     tasks = [
         (lake.storage, batch, work.dates, _losers_in(batch, work.losers))
         for work in works
-        for batch in in_batches(sorted(work.files, key=lambda file: file.minimum["source_object"]), ROWS_PER_TASK)
+        for batch in in_batches(_in_order(work.files), task_rows(work.files))
     ]
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     marks = dict.fromkeys(dates, raw.version)
-    dead = [add for split in splits for adds in split.duplicates.values() for add in adds]
-    sound = [add for split in splits for adds in split.unique.values() for add in adds]
+    dead = [add for split in splits for add in split.duplicates]
+    sound = [add for split in splits for add in split.unique]
     moved = compacted({"dead": (duplicates, more), "sound": (unique, more)}, executor, progress)
     # deduplicated_events last: its mark says that the partition is done.
     duplicates_written = duplicates.replace(rest, dead, marks, window_days, more, moved["dead"])
@@ -95,6 +95,10 @@ def _deduplicate(
         day: DeduplicationReport(rows.get(day, 0), kinds[day], unique_written[day], duplicates_written[day])
         for day in dates
     }
+
+
+def _in_order(files: Sequence[DataFile]) -> list[DataFile]:
+    return sorted(files, key=lambda file: str(file.minimum["source_object"]))
 
 
 def _losers_in(files: Sequence[DataFile], losers: pl.DataFrame) -> pl.DataFrame:
@@ -168,7 +172,7 @@ def _everything(
 def _candidates(
     lake: Lake, files: list[DataFile], keys: pl.Series, executor: Executor, progress: Progress
 ) -> pl.DataFrame:
-    batches = in_batches(files, ROWS_PER_TASK) if len(keys) else []
+    batches = in_batches(files, task_rows(files)) if len(keys) else []
     tasks = [(lake.storage, batch, keys) for batch in batches]
     return pl.concat([NO_CANDIDATES, *run_tasks(executor, candidates_in, tasks, progress, "duplicates")])
 

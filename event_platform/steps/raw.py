@@ -17,7 +17,7 @@ from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
 from event_platform.lake.tables import Snapshot, added_file, remove_action
 from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
-from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects
+from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects, task_size
 
 
 @dataclass
@@ -65,10 +65,14 @@ def _load(
     delivery = deliveries(snapshot, loading.landing, dates)
     if replay:
         delivery = Delivery([*delivery.due, *delivery.known], [*delivery.changed, *delivery.known], [])
-    reports = {day: _report(day, delivery, snapshot) for day in dates}
+    reports = _reports(dates, delivery, snapshot)
     if not delivery.due:
         return reports
-    tasks = [(loading, batch) for day in dates for batch in batches(o for o in delivery.due if o.arrival_date == day)]
+    size = task_size(delivery.due)
+    by_date: dict[date, list[LandedObject]] = {day: [] for day in dates}
+    for landed in delivery.due:
+        by_date[landed.arrival_date].append(landed)
+    tasks = [(loading, batch) for objects in by_date.values() for batch in batches(objects, size)]
     loaded = run_tasks(executor, load_objects, tasks, progress, "raw_events")
     for result in loaded:
         _add(reports[result.arrival_date], result)
@@ -95,13 +99,16 @@ def _load(
     return reports
 
 
-def _report(day: date, delivery: Delivery, snapshot: Snapshot) -> RawReport:
-    return RawReport(
-        written=Written(snapshot.version, snapshot.version),
-        known_objects=sum(landed.arrival_date == day for landed in delivery.known),
-        replaced_objects=sum(landed.arrival_date == day for landed in delivery.changed),
-        objects=sum(landed.arrival_date == day for landed in delivery.due),
+def _reports(dates: Sequence[date], delivery: Delivery, snapshot: Snapshot) -> dict[date, RawReport]:
+    due, known, changed = (
+        Counter(landed.arrival_date for landed in objects)
+        for objects in (delivery.due, delivery.known, delivery.changed)
     )
+    nothing = Written(snapshot.version, snapshot.version)
+    return {
+        day: RawReport(nothing, objects=due[day], known_objects=known[day], replaced_objects=changed[day])
+        for day in dates
+    }
 
 
 def _add(report: RawReport, result: Loaded) -> None:

@@ -10,16 +10,24 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.deduplication import find_duplicates
 from event_platform.events.event import SOURCE_COLUMNS
-from event_platform.lake.files import DataFile, scan_files, write_file
+from event_platform.lake.files import DataFile, FileWriter, scan_files, scan_pieces
 from event_platform.lake.lake import DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, RAW_SCHEMA
 from event_platform.lake.storage import Storage
 
-ROWS_PER_TASK = 250_000
+#: What a task takes, where there is enough for all cores: its file is about 64 MB.
+ROWS_PER_TASK = 800_000
+
+#: What it holds at a time.
+ROWS_AT_ONCE = 125_000
+
+#: However little there is, tasks are at least so many where each has ROWS_AT_ONCE.
+_TASKS = 16
 
 #: Records that one task judges at a time, by the hashes of their uuids: about 40 bytes for each.
 ROWS_PER_SEARCH = 25_000_000
 
 _KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
+_SOUND = pl.col("corruption_reason").is_null()
 _ORDER = list(SOURCE_COLUMNS)
 _COLUMNS = [*_ORDER, "event_uuid", "created_date"]
 _PARTITION = "created_date"
@@ -29,10 +37,10 @@ NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _COLU
 
 @dataclass(frozen=True)
 class Split:
-    """What a task did with the sound records of its files, by created_date."""
+    """What a task wrote of the sound records of its files."""
 
-    unique: dict[date, list[AddAction]]
-    duplicates: dict[date, list[AddAction]]
+    unique: list[AddAction]
+    duplicates: list[AddAction]
 
 
 def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
@@ -85,11 +93,19 @@ def keys_that_came(
     return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
 
 
+def task_rows(files: Sequence[DataFile]) -> int:
+    """Return the rows that each task takes of some files."""
+    return min(ROWS_PER_TASK, max(ROWS_AT_ONCE, sum(file.rows for file in files) // _TASKS))
+
+
 def candidates_in(storage: Storage, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
     """Return the records with one of the keys, with what is needed to judge them."""
-    found = _among(_sound(storage, files), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
+    found = [
+        _among(piece.filter(_SOUND), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
+        for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE)
+    ]
     # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
-    return pl.DataFrame(found.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
 
 
 def verdicts_that_came(
@@ -104,7 +120,7 @@ def verdicts_that_came(
 
 
 def _sound(storage: Storage, files: list[DataFile]) -> pl.LazyFrame:
-    return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(pl.col("corruption_reason").is_null())
+    return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(_SOUND)
 
 
 def _repeated(ordered: pl.Series) -> pl.Series:
@@ -135,25 +151,26 @@ def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
 
 
 def split_files(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
-    """Write the sound records of `files` that belong to `dates`: first arrivals here, duplicates there."""
-    records = (
-        scan_files(files, RAW_SCHEMA, "arrival_date", storage)
-        .filter(_sound_of(dates))
-        .select(DEDUPLICATED_SCHEMA.names())
-        .collect()
-    )
-    split = Split({}, {})
-    losers = records.join(duplicates, on=_ORDER, how="inner")
-    winners = records.join(duplicates, on=_ORDER, how="anti") if losers.height else records
-    # Sorted by name, an event type is a few row groups in the file, and its neighbours compress it well.
-    winners = winners.sort("event_name", maintain_order=True)
-    for (day,), part in winners.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
-        split.unique[day] = [write_file(part, storage, "deduplicated_events", _PARTITION, day)]
-    for (day,), part in losers.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
-        dead = part.select(DUPLICATE_SCHEMA.names())
-        split.duplicates[day] = [write_file(dead, storage, "duplicate_events", _PARTITION, day)]
+    """Write the sound records of `files` that belong to `dates`: first arrivals here, duplicates there.
+
+    There is one file for each date and table, in which every event name is a few row groups for each file read.
+    """
+    writers: dict[tuple[str, date], FileWriter] = {}
+    for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE):
+        records = piece.filter(_sound_of(dates)).select(DEDUPLICATED_SCHEMA.names()).collect()
+        losers = records.join(duplicates, on=_ORDER, how="inner").select(DUPLICATE_SCHEMA.names())
+        winners = records.join(duplicates, on=_ORDER, how="anti") if losers.height else records
+        ordered = winners.sort("event_name", maintain_order=True)
+        for table, rows in (("deduplicated_events", ordered), ("duplicate_events", losers)):
+            for (day,), part in rows.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
+                if (table, day) not in writers:
+                    writers[table, day] = FileWriter(storage, table, _PARTITION, day)
+                writers[table, day].write(part)
+    split = Split([], [])
+    for (table, _), writer in writers.items():
+        (split.unique if table == "deduplicated_events" else split.duplicates).append(writer.close())
     return split
 
 
 def _sound_of(dates: list[date]) -> pl.Expr:
-    return pl.col("corruption_reason").is_null() & pl.col(_PARTITION).is_in(dates)
+    return _SOUND & pl.col(_PARTITION).is_in(dates)

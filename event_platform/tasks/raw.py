@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
@@ -13,16 +13,20 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.errors import ObjectError, StorageError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.reader import EnvelopeReader
-from event_platform.lake.files import DataFile, scan_files, write_file
+from event_platform.lake.files import DataFile, FileWriter, scan_files, write_file
 from event_platform.lake.lake import RAW_SCHEMA
 from event_platform.lake.landing import LandedObject, Landing
 from event_platform.lake.objects import decode
 from event_platform.lake.storage import Storage
 
-#: Landed bytes that one task takes. Compressed JSON grows about fourfold, its columns as much again.
-BYTES_PER_TASK = 12 * 1024 * 1024
-PLAIN_BYTES_PER_TASK = 48 * 1024 * 1024
-OBJECTS_PER_TASK = 2_000
+#: Landed bytes that a task holds at a time. Compressed JSON grows about fourfold, its columns as much again.
+BYTES_AT_ONCE = 12 * 1024 * 1024
+PLAIN_BYTES_AT_ONCE = 48 * 1024 * 1024
+OBJECTS_AT_ONCE = 2_000
+
+#: A task takes so many times as much, one after the other, for a file of about 64 MB; unless there is little: then
+#: tasks are at least so many.
+_MOST_AT_ONCE, _TASKS = 6, 16
 
 _COMPRESSED = (".gz", ".zst", ".parquet")
 
@@ -37,59 +41,81 @@ class Loading:
     storage: Storage
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loaded:
     """What a raw task did for one arrival date."""
 
     arrival_date: date
-    adds: list[AddAction]
-    created_dates: frozenset[date]
-    records: int
-    reasons: Counter[str]
     bytes_read: int
-    empty_objects: list[LandedObject]
+    records: int = 0
+    adds: list[AddAction] = field(default_factory=list)
+    created_dates: set[date] = field(default_factory=set)
+    reasons: Counter[str] = field(default_factory=Counter)
+    empty_objects: list[LandedObject] = field(default_factory=list)
 
 
 def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
-    """Read objects of one arrival date and write their records."""
+    """Read objects of one arrival date and write their records.
+
+    Late ones have a file of their own, so that the statistics of the other stay narrow.
+    """
     reader = EnvelopeReader(loading.envelope)
-    frames: list[pl.DataFrame] = []
-    empty: list[LandedObject] = []
-    for landed in objects:
-        frame = _records_or_error(loading, reader, landed)
-        (frames if frame.height else empty).append(frame if frame.height else landed)  # type: ignore[arg-type]
-    records = _ordered(pl.concat(frames)) if frames else pl.DataFrame(schema=RAW_SCHEMA)
     arrival_date = objects[0].arrival_date
-    return Loaded(
-        arrival_date=arrival_date,
-        adds=_write(records, loading.storage, arrival_date),
-        created_dates=frozenset(records["created_date"].drop_nulls().unique()),
-        records=records.height,
-        reasons=Counter(dict(records["corruption_reason"].drop_nulls().value_counts().iter_rows())),
-        bytes_read=sum(landed.size for landed in objects),
-        empty_objects=empty,
-    )
+    late = (pl.col("created_date") < arrival_date - timedelta(days=1)).fill_null(value=False)
+    writers: dict[bool, FileWriter] = {}
+    loaded = Loaded(arrival_date, bytes_read=sum(landed.size for landed in objects))
+    for batch in batches(objects):
+        read = [(landed, _records_or_error(loading, reader, landed)) for landed in batch]
+        loaded.empty_objects.extend(landed for landed, frame in read if not frame.height)
+        frames = [frame for _, frame in read if frame.height]
+        if not frames:
+            continue
+        records = _ordered(pl.concat(frames))
+        loaded.records += records.height
+        loaded.created_dates.update(records["created_date"].drop_nulls().unique())
+        loaded.reasons.update(dict(records["corruption_reason"].drop_nulls().value_counts().iter_rows()))
+        for is_late, part in ((False, records.filter(~late)), (True, records.filter(late))):
+            if part.height:
+                if is_late not in writers:
+                    writers[is_late] = FileWriter(loading.storage, "raw_events", "arrival_date", arrival_date)
+                writers[is_late].write(part)
+    loaded.adds.extend(writer.close() for writer in writers.values())
+    return loaded
 
 
 def drop_objects(storage: Storage, file: DataFile, names: list[str]) -> list[AddAction]:
     """Write a file of raw_events anew, without the records of the named objects."""
     kept = scan_files([file], RAW_SCHEMA, "arrival_date", storage).filter(~pl.col("source_object").is_in(names))
-    return _write(kept.collect(), storage, file.partition)
+    rows = kept.collect()
+    return [write_file(rows, storage, "raw_events", "arrival_date", file.partition)] if rows.height else []
 
 
-def batches(objects: Iterable[LandedObject]) -> list[list[LandedObject]]:
-    """Group the objects of one arrival date into tasks of about equal work, in the order of their names."""
+def task_size(objects: Iterable[LandedObject]) -> float:
+    """Return what each task takes of some objects, as shares of what it holds at a time."""
+    return min(_MOST_AT_ONCE, max(1, sum(map(_share, objects)) / _TASKS))
+
+
+def batches(objects: Iterable[LandedObject], allowed: float = 1) -> list[list[LandedObject]]:
+    """Group objects of one arrival date by work, in the order of their names.
+
+    `allowed` is how often what a task holds at a time a group may be, but for an object that is more by itself.
+    """
     result: list[list[LandedObject]] = []
     held = 0.0
     for landed in sorted(objects, key=lambda each: each.name):
-        allowed = BYTES_PER_TASK if landed.name.endswith(_COMPRESSED) else PLAIN_BYTES_PER_TASK
-        share = landed.size / allowed + 1 / OBJECTS_PER_TASK
-        if not result or held + share > 1:
+        share = _share(landed)
+        if not result or held + share > allowed:
             result.append([])
             held = 0
         result[-1].append(landed)
         held += share
     return result
+
+
+def _share(landed: LandedObject) -> float:
+    """Return what an object is of what a task holds at a time."""
+    allowed = BYTES_AT_ONCE if landed.name.endswith(_COMPRESSED) else PLAIN_BYTES_AT_ONCE
+    return landed.size / allowed + 1 / OBJECTS_AT_ONCE
 
 
 def _records_or_error(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:
@@ -136,13 +162,3 @@ def _ordered(records: pl.DataFrame) -> pl.DataFrame:
 def _unreadable(fault: str, schema: pl.Schema) -> pl.DataFrame:
     row = {"body": fault, "fault": CorruptionReason.UNREADABLE_OBJECT.value}
     return pl.DataFrame([row], schema=schema)
-
-
-def _write(records: pl.DataFrame, storage: Storage, arrival_date: date) -> list[AddAction]:
-    """Write late records to a file of their own, so that the statistics of the others stay narrow."""
-    late = (pl.col("created_date") < arrival_date - timedelta(days=1)).fill_null(value=False)
-    return [
-        write_file(part, storage, "raw_events", "arrival_date", arrival_date)
-        for part in (records.filter(~late), records.filter(late))
-        if part.height
-    ]
