@@ -198,7 +198,7 @@ class Snapshot:
 
     def built_from(self, partition: date) -> int | None:
         """Return the mark that the last commit left on a partition; None where there was none."""
-        return None if self.delta is None else self.delta.transaction_version(self.app_id(partition))
+        return self.transaction(self.app_id(partition))
 
     def marks(self, partitions: Iterable[date]) -> dict[date, int]:
         """Return `built_from` of each partition; -1 for one that was never built."""
@@ -207,7 +207,8 @@ class Snapshot:
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""
-        return None if self.delta is None else self.delta.transaction_version(app_id)
+        # To ask costs a millisecond, and version 0 is the creation of a table.
+        return self.delta.transaction_version(app_id) if self.delta is not None and self.version else None
 
     def commits_since(self, version: int) -> list[dict[str, Any]]:
         """Return the commit infos after `version`, oldest first."""

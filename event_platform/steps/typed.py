@@ -172,7 +172,7 @@ def _run(
 ) -> list[Typed]:
     # Partitions that are made of the same files are made together.
     together: dict[tuple[str, ...], tuple[list[DataFile], list[str]]] = {}
-    all_files = {day: source.files([day]) for _, day in partitions}
+    all_files = {day: source.files([day]) for day in {day for _, day in partitions}}
     for key, day in partitions:
         files = grown.get((key, day), all_files[day])
         together.setdefault(tuple(file.path for file in files), (files, []))[1].append(key)
