@@ -49,6 +49,10 @@ _JSON = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "mode"
 _ENVELOPE = "event_uuid STRING, event_name STRING, created_at DOUBLE, _corrupt STRING"
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*$"
 _EVENT = ["event_uuid", "event_name", "created_at", "created_datetime", "created_date", "event_type", "event_subtype"]
+_SOURCE = (
+    "body STRING, event_uuid STRING, event_name STRING, created_at DOUBLE, created_datetime TIMESTAMP, "
+    "created_date DATE, event_type STRING, event_subtype STRING"
+)
 
 
 def main(landing: Path, catalog: Path, output: Path) -> None:
@@ -60,7 +64,8 @@ def main(landing: Path, catalog: Path, output: Path) -> None:
     sound = spark.read.parquet(str(output / "raw")).where("corruption_reason IS NULL").drop("corruption_reason")
     keys = {schema["title"]: schema["title"].replace(":", "_") for schema in schemas}
     ranked = _ranked(sound).withColumn("key", _key_of(keys)).persist()
-    ranked.where("rank = 1").drop("rank").write.partitionBy("key").parquet(str(output / "deduplicated"))
+    first = ranked.where("rank = 1").drop("rank").repartition("key")
+    first.write.partitionBy("key").parquet(str(output / "deduplicated"))
     ranked.where("rank > 1").write.parquet(str(output / "duplicates"))
     ranked.unpersist()
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -83,6 +88,7 @@ def _session(temporary: Path) -> SparkSession:
         "spark.sql.ansi.enabled": "false",
         "spark.sql.files.ignoreCorruptFiles": "true",
         "spark.sql.parquet.compression.codec": "zstd",
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     }.items():
         builder = builder.config(name, value)
@@ -146,7 +152,8 @@ def _write_typed(spark: SparkSession, schema: dict[str, Any], key: str, output: 
     if not folder.is_dir():
         return
     payload = F.from_json("body", _type(schema), _JSON).alias("payload")
-    frame = spark.read.parquet(str(folder)).select(*_EVENT, payload).select(*_EVENT, "payload.*")
+    # With its columns told, reading does not begin with a job that looks for them.
+    frame = spark.read.schema(_SOURCE).parquet(str(folder)).select(*_EVENT, payload).select(*_EVENT, "payload.*")
     frame.coalesce(1).write.partitionBy("created_date").parquet(str(output / "events" / key))
 
 
