@@ -12,8 +12,8 @@ job asks for, and counted by `bench`:
 - objects and arrays are JSON texts (dlt has no structs; tables of their own, its other way, would be hundreds);
 - a value that does not fit its column is in a column of its own (a "variant"), as is an unknown field.
 
-Settings, from dlt's "Optimizing dlt": pages, not rows; orjson; two processes to normalize, each with a file of its own; as
-many loaders as cores; larger buffers; hints, so that nothing is inferred; nesting off.
+Settings, from dlt's "Optimizing dlt": pages, not rows; orjson; two processes to normalize, each with a file of its own; the
+20 loaders of its default, which mostly wait; larger buffers; hints, so that nothing is inferred; nesting off.
 """
 
 import gzip
@@ -34,7 +34,6 @@ os.environ |= {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
     "NORMALIZE__WORKERS": _WORKERS,
-    "LOAD__WORKERS": _WORKERS,
     "DATA_WRITER__BUFFER_MAX_ITEMS": "20000",
     "NORMALIZE__START_METHOD": "spawn",
 }
