@@ -61,7 +61,10 @@ def work(objects: Sequence[Path], catalog: Path, output: Path, number: int) -> i
             schema = pl.Schema({column.name: column.dtype for column in event_type.columns})
             events = pl.concat(kept[event_type.name])
             typed = _typed(events["body"], schema)
-            _write(pl.concat([events.drop("body"), typed], how="horizontal"), output / "events" / event_type.key / f"{number}.parquet")
+            _write(
+                pl.concat([events.drop("body"), typed], how="horizontal"),
+                output / "events" / event_type.key / f"{number}.parquet",
+            )
     return sum(part.height for parts in kept.values() for part in parts)
 
 
@@ -117,7 +120,9 @@ def main(arguments: Sequence[str]) -> None:
     objects = sorted(landing.rglob("*.gz"), key=lambda path: path.stat().st_size)
     os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes: there is one for each core
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        parts = [pool.submit(work, objects[number::_PROCESSES], catalog, output, number) for number in range(_PROCESSES)]
+        parts = [
+            pool.submit(work, objects[number::_PROCESSES], catalog, output, number) for number in range(_PROCESSES)
+        ]
         print(sum(part.result() for part in parts))  # noqa: T201 - how many events there were
 
 

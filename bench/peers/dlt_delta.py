@@ -18,6 +18,7 @@ Settings, from dlt's "Optimizing dlt": pages, not rows; orjson; two processes to
 
 import gzip
 import os
+import shutil
 import sys
 import zlib
 from collections import defaultdict
@@ -69,6 +70,7 @@ def main(landing: Path, catalog: Path, output: Path) -> None:
     )
     columns = {schema["title"]: _columns(schema) for schema in _schemas(catalog)}
     pipeline.run(_events(landing, columns), write_disposition="append")
+    shutil.rmtree(output / "working")
 
 
 @dlt.resource(name="events", table_format="delta", max_table_nesting=0)
@@ -135,7 +137,9 @@ def _type(definition: dict[str, Any]) -> str:
 
 
 def _schemas(catalog: Path) -> list[dict[str, Any]]:
-    documents = [yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in sorted(catalog.glob("*.yaml"))]
+    documents = [
+        yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in sorted(catalog.glob("*.yaml"))
+    ]
     return [each for each in documents if "title" in each]
 
 

@@ -208,7 +208,9 @@ def _type(definition: dict[str, Any]) -> Any:
 
 
 def _schemas(catalog: Path) -> list[dict[str, Any]]:
-    documents = [yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in sorted(catalog.glob("*.yaml"))]
+    documents = [
+        yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in sorted(catalog.glob("*.yaml"))
+    ]
     return [each for each in documents if "title" in each]
 
 

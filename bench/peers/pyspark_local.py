@@ -16,6 +16,8 @@ cores have use for at this size, zstd; jobs of the event types are submitted by 
 Deduplicated events are written by name first, so that a type's job reads its own files alone.
 """
 
+import os
+import shutil
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +39,8 @@ from pyspark.sql.types import (
     StructType,
     TimestampType,
 )
+
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # it looks for an address before it is told one
 
 _THREADS = 2
 _MAX_RECORD_BYTES = 10_485_760
@@ -71,6 +75,7 @@ def main(landing: Path, catalog: Path, output: Path) -> None:
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(lambda schema: _write_typed(spark, schema, keys[schema["title"]], output), schemas))
     spark.stop()
+    shutil.rmtree(output / "temporary")
 
 
 def _session(temporary: Path) -> SparkSession:
