@@ -27,6 +27,8 @@ from event_platform.events.catalog import load_catalog
 
 _ROOT = Path(__file__).parents[1]
 _ERR = Console(stderr=True)
+#: As wide as the tables are, also in a file.
+_OUT = Console(width=max(Console().width, 140))
 
 #: Marks of a successful job and sums of files' bytes, which Spark leaves beside its files.
 _NO_DATA = (".crc", "_SUCCESS")
@@ -157,10 +159,10 @@ def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[s
 def main(events: int, days: int, only: str | None, repeat: int, target: Path, folder: Path | None) -> None:
     r"""Measure what the job costs, here and with other means, and print a table.
 
-    Each row is a command, run alone on the same landing zone: wall time to the end of all its processes, the CPU time of
-    them all, and the highest sum of their memory (PSS). What peers wrote is compared with the platform's tables, row for
-    row; what they do otherwise is counted. What each one does is told at the top of its script, in bench/peers and
-    bench/floor.py.
+    Each row is a command, run alone on the same landing zone: wall time to the end of all its processes, the CPU time
+    of them all, and the highest sum of their memory (PSS). What peers wrote is compared with the platform's tables,
+    row for row; what they do otherwise is counted. What each one does is told at the top of its script, in bench/peers
+    and bench/floor.py. Linux only.
 
     \b
     Examples:
@@ -188,7 +190,7 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
         }
     target.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     for table in tables(document):
-        Console().print(table)
+        _OUT.print(table)
     _ERR.print(f"kept in {target}")
 
 

@@ -29,7 +29,7 @@ class Differences:
     where: Counter[str] = field(default_factory=Counter)
     missing_columns: int = 0  # in all event tables together, without _rescued
     reshaped_columns: int = 0  # a text in the place of an object or an array; not compared
-    lost_rescued: int = 0  # rows with values that the platform keeps in _rescued, and the other has no place for
+    rescued_rows: int = 0  # with values that the platform keeps in _rescued, which the other does not have
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures, and the columns with the most differences."""
@@ -62,7 +62,7 @@ def _compare(name: str, ours: pl.DataFrame, theirs: pl.DataFrame, found: Differe
     found.extra_rows += known.join(ours, on=_KEY, how="anti").height
     found.repeated_rows += theirs.height - known.height
     if RESCUED_COLUMN not in theirs.columns:
-        found.lost_rescued += ours.height - ours[RESCUED_COLUMN].null_count()
+        found.rescued_rows += ours.height - ours[RESCUED_COLUMN].null_count()
     columns = [column for column in ours.columns if column not in {_KEY, RESCUED_COLUMN}]
     both = [column for column in columns if column in theirs.columns]
     alike = [column for column in both if _is_nested(ours[column]) == _is_nested(theirs[column])]

@@ -4,17 +4,18 @@
 
 Two processes take half of the objects each, and do with them, one object after another:
 
-1. read the object, decompress it (isal), and scan every line of it as strict JSON for the three common fields (msgspec,
-   `decode_lines` into a struct that skips the rest); lines that are damaged are left out, and found in blocks of 128;
+1. read the object, decompress it (isal), and scan every line of it as strict JSON for the three common fields
+   (msgspec, `decode_lines` into a struct that skips the rest); damaged lines are left out, and found in blocks of 128;
 2. make columns of the fields and of the lines (polars) and write them to a Parquet file (zstd 1): the bytes of raw;
 3. sort them by name and write them once more: the bytes of deduplicated.
 
 Then each process decodes the lines that it has kept, type by type, into the columns of the catalog (polars'
-`json_decode`; where a value does not fit, `read_ndjson`, which makes it null) and writes them, with the three fields, to
-a Parquet file for each type: the bytes of typed.
+`json_decode`; where a value does not fit, `read_ndjson`, which makes it null) and writes them, with the three fields,
+to a Parquet file for each type: the bytes of typed.
 
 There is no deduplication, no rule of what is sound beyond "an object with these three fields", no date, no reason,
-`_rescued`, statistics, Delta log, commit or check, nothing is read back, and a process holds the lines of all its objects.
+`_rescued`, statistics, Delta log, commit or check, nothing is read back, and a process holds the lines of all of its
+objects.
 """
 
 import io

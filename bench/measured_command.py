@@ -2,10 +2,11 @@
 
     python -m bench.measured_command cost.json -- command argument …
 
-A process of its own, with no other children, because the workers of a pool are none of the command's children: Python's
-forkserver starts them, and `getrusage` of a parent never hears of them. Linux lets a process adopt the orphans among its
-descendants (`prctl(2)`, PR_SET_CHILD_SUBREAPER). So whatever the command leaves behind ends as a child of this one, is
-waited for, and is in its RUSAGE_CHILDREN. Linux only, for that and for /proc.
+A process of its own, with no other children. It has to be, because what a command starts need not be its child for
+long: Python's forkserver ends after the command that started it, and whoever waits for the command alone never hears of
+the pool's CPU time. Linux lets a process adopt the orphans among its descendants (`prctl(2)`, PR_SET_CHILD_SUBREAPER).
+So whatever the command leaves behind ends as a child of this one, is waited for, and is in its RUSAGE_CHILDREN. Linux
+only, for that and for /proc.
 """
 
 import ctypes

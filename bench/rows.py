@@ -37,12 +37,12 @@ class Row:
     java: bool = False
 
     def versions(self) -> str:
-        """Return the versions of what does the work, in words. Raises MissingError, saying what is not here."""
+        """Return the versions of what does the work; "" for the platform's. Raises MissingError: what is not here."""
         if not self.packages:
-            return "the platform's own"
+            return ""
         java = _java() if self.java else ""
         if not _PEER_PYTHON.exists():
-            raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.installed")
+            raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
         found = subprocess.run(  # noqa: S603 - names of packages that stand in this module
             [_PEER_PYTHON, "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=False
         )
@@ -70,27 +70,25 @@ def _peer(script: str, *options: str) -> Callable[[Path, Path, Path], list[str]]
 
 
 ROWS = (
-    Row(
-        "platform", "this platform, the whole job by `event-platform run`", lambda *_: _module("event_platform", "run")
-    ),
-    Row("floor", "the floor: no platform, no rules", lambda *folders: _module("bench.floor", *map(str, folders))),
-    Row("duckdb", "DuckDB SQL into Parquet", _peer("duckdb_sql.py"), packages=("duckdb",)),
+    Row("platform", "this platform, whole job", lambda *_: _module("event_platform", "run")),
+    Row("floor", "the floor", lambda *folders: _module("bench.floor", *map(str, folders))),
+    Row("duckdb", "DuckDB SQL → Parquet", _peer("duckdb_sql.py"), packages=("duckdb",)),
     Row(
         "duckdb_lean",
-        "DuckDB SQL, typed Parquet alone",
+        "DuckDB SQL, lean: typed alone",
         _peer("duckdb_sql.py", "--lean"),
         packages=("duckdb",),
     ),
     Row(
         "spark",
-        "PySpark local[2] into Parquet",
+        "PySpark local → Parquet",
         _peer("pyspark_local.py"),
         packages=("pyspark",),
         java=True,
     ),
     Row(
         "dlt",
-        "dlt into Delta, appended without deduplication",
+        "dlt → Delta, not deduplicated",
         _peer("dlt_delta.py"),
         form="delta",
         packages=("dlt", "deltalake", "pyarrow"),

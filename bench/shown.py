@@ -5,12 +5,12 @@ from typing import Any
 
 from rich.table import Table
 
-_NOTHING = "–"
+_NOTHING = "-"
 
 
 def tables(document: dict[str, Any]) -> list[Table]:
     """Return the costs and the differences, as `bench.__main__` has put them into its JSON."""
-    return [_costs(document), _steps(document), _differences(document)]
+    return [_costs(document), _steps(document), _differences(document), _versions(document)]
 
 
 def _costs(document: dict[str, Any]) -> Table:
@@ -19,9 +19,9 @@ def _costs(document: dict[str, Any]) -> Table:
         "",
         title=f"{document['events']:,} events, {document['landing_bytes'] / 1e6:,.0f} MB landed, "
         f"{machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['processor']}",
-        caption="CPU and memory are those of all processes. × ours: as many times what the platform takes.",
+        caption="CPU and memory are those of all processes. Ratios are to this platform: 2 is twice as much.",
     )
-    for name in ("wall s", "events/s", "CPU µs/event", "peak MB", "written MB", "files", "wall × ours", "CPU × ours"):
+    for name in ("wall s", "events/s", "CPU µs/event", "peak MB", "written MB", "files", "wall ratio", "CPU ratio"):
         table.add_column(name, justify="right")
     ours = next((row for row in document["rows"] if row["key"] == "platform" and "missing" not in row), None)
     for row in document["rows"]:
@@ -46,6 +46,15 @@ def _ratios(row: dict[str, Any], ours: dict[str, Any] | None) -> Iterator[str]:
         yield f"{row[figure] / ours[figure]:.2f}" if ours else _NOTHING
 
 
+def _versions(document: dict[str, Any]) -> Table:
+    table = Table("", "versions", title="With")
+    own = ", ".join(f"{name} {version}" for name, version in document["machine"]["versions"].items())
+    for row in document["rows"]:
+        if "versions" in row:
+            table.add_row(row["label"], row["versions"] or own)
+    return table
+
+
 def _steps(document: dict[str, Any]) -> Table:
     table = Table("this platform by step", title="Steps alone, in the same pool, in a process without Dagster")
     for name in ("wall s", "CPU µs/event"):
@@ -59,13 +68,13 @@ def _steps(document: dict[str, Any]) -> Table:
 
 def _differences(document: dict[str, Any]) -> Table:
     table = Table("typed events, compared with this platform's", title="What they wrote")
-    for name in ("rows", "missing", "extra", "repeated", "values", "different", "reshaped columns", "rescued lost"):
+    for name in ("rows", "missing", "extra", "repeated", "values", "different", "reshaped columns", "rescued by us"):
         table.add_column(name, justify="right")
     for row in document["rows"]:
         if found := row.get("differences"):
             figures = ("rows", "missing_rows", "extra_rows", "repeated_rows", "values", "different_values")
             table.add_row(
                 row["label"],
-                *(f"{found[figure]:,}" for figure in (*figures, "reshaped_columns", "lost_rescued")),
+                *(f"{found[figure]:,}" for figure in (*figures, "reshaped_columns", "rescued_rows")),
             )
     return table

@@ -2,18 +2,19 @@
 
     python dlt_delta.py landing catalog output
 
-It reads every object, parses each line, and hands what is sound to dlt with the table, columns and types that the catalog
-has for it; dlt normalizes and appends it to one Delta table for each event type, partitioned by created_date. Corrupt
-records and events of other names go to two tables of their own, with their text.
+It reads every object, parses each line, and hands what is sound to dlt with the table, columns and types that the
+catalog has for it; dlt normalizes and appends it to one Delta table for each event type, partitioned by created_date.
+Corrupt records and events of other names go to two tables of their own, with their text.
 
-What it does not do: **deduplicate**. dlt can merge into Delta by a key, which reads the table anew at each load; it has no
-rule by which the first arrival stays. There are no copies of the records as they landed, either. And otherwise than the
-job asks for, and counted by `bench`:
+What it does not do: **deduplicate**. dlt can merge into Delta by a key, which reads the table anew at each load; it has
+no rule by which the first arrival stays. There are no copies of the records as they landed, either. And otherwise than
+the job asks for, and counted by `bench`:
 - objects and arrays are JSON texts (dlt has no structs; tables of their own, its other way, would be hundreds);
 - a value that does not fit its column is in a column of its own (a "variant"), as is an unknown field.
 
-Settings, from dlt's "Optimizing dlt": pages, not rows; orjson; two processes to normalize, each with a file of its own; the
-20 loaders of its default, which mostly wait; larger buffers; hints, so that nothing is inferred; nesting off.
+Settings, from dlt's "Optimizing dlt": pages, not rows; orjson; two processes to normalize, each with files of its own;
+the 20 loaders of its default, which mostly wait (with two it took three times as long); larger buffers; hints, so that
+nothing is inferred; no nested tables.
 """
 
 import gzip
@@ -96,7 +97,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _judged(line: bytes, last: datetime, columns: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """Return the event's name and its row; the name is empty for a corrupt record, and `*` where the catalog lacks it."""
+    """Return the event's name and its row; the name is empty for a corrupt record, `*` where the catalog lacks it."""
     try:
         event = orjson.loads(line)
         uuid, name, created_at = event["event_uuid"], event["event_name"], event["created_at"]

@@ -2,10 +2,10 @@
 
     python duckdb_sql.py landing catalog output [--lean]
 
-It reads every object as lines, keeps each record with its place and, where it is damaged, the reason, keeps the first
+It reads every object as lines, keeps each record with its object and, where it is damaged, the reason, keeps the first
 arrival of each event_uuid in the whole landing, and writes raw, corrupt, deduplicated and duplicate records, and one
-folder of typed Parquet files for each event type of the catalog, by created_date. `--lean` writes the typed events alone.
-There is no table format, no ledger, no `_rescued` and no check.
+folder of typed Parquet files for each event type of the catalog, by created_date. `--lean` writes the typed events
+alone. There is no table format, no ledger, no `_rescued`, no report and no check.
 
 What SQL does otherwise than the job asks for, and `bench` counts:
 - DuckDB takes NaN, Infinity and trailing commas for JSON, so that such records pass for sound ones;
@@ -16,7 +16,8 @@ would end the job.
 Chosen by measuring, on one million events: rows in the order in which they were read, so that a row's number is its
 order of arrival (a window over the lines keeps one core idle); keys alone are compared to deduplicate; deduplicated
 events are sorted by name, so that 100 queries for a type each skip what is not theirs (typed events in half the CPU
-time); a COPY for each file instead of PARTITION_BY (a quarter less); two cursors at once. zstd level 1 is the platform's.
+time); a COPY for each file instead of PARTITION_BY (a quarter less); two cursors at once. zstd level 1 is the
+platform's.
 """
 
 import gzip
@@ -61,7 +62,8 @@ WITH read AS (
 written AS (
     -- As JSON, a text keeps its quotes, so that 12 and "12" are not the same.
     SELECT filename, body, is_json, body[1] = '{{' AS is_object,
-        envelope.event_uuid::VARCHAR AS uuid, envelope.event_name::VARCHAR AS name, envelope.created_at::VARCHAR AS moment
+        envelope.event_uuid::VARCHAR AS uuid, envelope.event_name::VARCHAR AS name,
+        envelope.created_at::VARCHAR AS moment
     FROM read
 ),
 fields AS (
@@ -75,8 +77,9 @@ dated AS (
         {_ARRIVAL_DATE.format(path="filename")} AS arrival_date
     FROM fields
 )
-SELECT arrival_date, filename AS source_object, body, event_uuid, event_name, created_at, created_datetime, created_date,
-    split_part(event_name, ':', 1) AS event_type, nullif(split_part(event_name, ':', 2), '') AS event_subtype,
+SELECT arrival_date, filename AS source_object, body, event_uuid, event_name, created_at, created_datetime,
+    created_date, split_part(event_name, ':', 1) AS event_type,
+    nullif(split_part(event_name, ':', 2), '') AS event_subtype,
     CASE
         WHEN NOT is_json THEN 'not_json'
         WHEN NOT is_object THEN 'not_an_object'

@@ -26,7 +26,7 @@ from typing import Any
 
 import yaml
 from pyspark.sql import Column, DataFrame, SparkSession, Window
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 from pyspark.sql.types import (
     ArrayType,
     BooleanType,
@@ -106,57 +106,57 @@ def _lines(spark: SparkSession, landing: Path) -> DataFrame:
     """Return body, source_object and arrival, which rises with the place of a line in its object."""
     lines = spark.read.option("recursiveFileLookup", "true").option("pathGlobFilter", "*.gz").text(str(landing))
     return lines.where("length(value) > 0").select(
-        F.col("value").alias("body"),
-        F.input_file_name().alias("source_object"),
-        F.monotonically_increasing_id().alias("arrival"),
+        sf.col("value").alias("body"),
+        sf.input_file_name().alias("source_object"),
+        sf.monotonically_increasing_id().alias("arrival"),
     )
 
 
 def _judged(lines: DataFrame) -> DataFrame:
-    envelope = F.from_json("body", _ENVELOPE, {**_JSON, "columnNameOfCorruptRecord": "_corrupt"})
-    path = F.regexp_extract("source_object", r"\d{4}/\d\d/\d\d", 0)
+    envelope = sf.from_json("body", _ENVELOPE, {**_JSON, "columnNameOfCorruptRecord": "_corrupt"})
+    path = sf.regexp_extract("source_object", r"\d{4}/\d\d/\d\d", 0)
     frame = (
         lines.withColumn("envelope", envelope)
-        .select("body", "source_object", "arrival", "envelope.*", F.to_date(path, "yyyy/MM/dd").alias("arrival_date"))
-        .withColumn("created_datetime", F.timestamp_micros((F.col("created_at") * 1_000_000).cast("long")))
-        .withColumn("created_date", F.to_date("created_datetime"))
-        .withColumn("event_type", F.split_part("event_name", F.lit(":"), F.lit(1)))
-        .withColumn("event_subtype", F.nullif(F.split_part("event_name", F.lit(":"), F.lit(2)), F.lit("")))
+        .select("body", "source_object", "arrival", "envelope.*", sf.to_date(path, "yyyy/MM/dd").alias("arrival_date"))
+        .withColumn("created_datetime", sf.timestamp_micros((sf.col("created_at") * 1_000_000).cast("long")))
+        .withColumn("created_date", sf.to_date("created_datetime"))
+        .withColumn("event_type", sf.split_part("event_name", sf.lit(":"), sf.lit(1)))
+        .withColumn("event_subtype", sf.nullif(sf.split_part("event_name", sf.lit(":"), sf.lit(2)), sf.lit("")))
     )
     return frame.withColumn("corruption_reason", _reason()).drop("_corrupt")
 
 
 def _reason() -> Column:
-    in_range = F.col("created_date").between(F.lit("2025-01-01"), F.date_add("arrival_date", 1))
+    in_range = sf.col("created_date").between(sf.lit("2025-01-01"), sf.date_add("arrival_date", 1))
     return (
-        F.when(F.length("body") > _MAX_RECORD_BYTES, "record_too_large")
-        .when(~F.is_valid_utf8("body"), "not_utf8")
+        sf.when(sf.length("body") > _MAX_RECORD_BYTES, "record_too_large")
+        .when(~sf.is_valid_utf8("body"), "not_utf8")
         # from_json does not tell a text that is no JSON from a field of another type.
-        .when(F.col("_corrupt").isNotNull() | ~F.startswith("body", F.lit("{")), "not_json_or_wrong_type")
-        .when(F.coalesce("event_uuid", F.lit("")) == "", "missing_event_uuid")
-        .when(F.coalesce("event_name", F.lit("")) == "", "missing_event_name")
-        .when(~F.col("event_name").rlike(_NAME), "invalid_event_name")
-        .when(F.col("created_at").isNull(), "missing_created_at")
-        .when(~F.coalesce(in_range, F.lit(False)), "created_at_out_of_range")
+        .when(sf.col("_corrupt").isNotNull() | ~sf.startswith("body", sf.lit("{")), "not_json_or_wrong_type")
+        .when(sf.coalesce("event_uuid", sf.lit("")) == "", "missing_event_uuid")
+        .when(sf.coalesce("event_name", sf.lit("")) == "", "missing_event_name")
+        .when(~sf.col("event_name").rlike(_NAME), "invalid_event_name")
+        .when(sf.col("created_at").isNull(), "missing_created_at")
+        .when(~sf.coalesce(in_range, sf.lit(col=False)), "created_at_out_of_range")
     )
 
 
 def _ranked(sound: DataFrame) -> DataFrame:
     arrivals = Window.partitionBy("event_uuid").orderBy("arrival_date", "source_object", "arrival")
-    return sound.withColumn("rank", F.row_number().over(arrivals)).drop("arrival")
+    return sound.withColumn("rank", sf.row_number().over(arrivals)).drop("arrival")
 
 
 def _key_of(keys: dict[str, str]) -> Column:
     """Return the folder of an event's type. Names that the catalog lacks share one: data never becomes a path."""
-    known = F.create_map(*(F.lit(each) for pair in keys.items() for each in pair))
-    return F.coalesce(known[F.col("event_name")], F.lit("unregistered"))
+    known = sf.create_map(*(sf.lit(each) for pair in keys.items() for each in pair))
+    return sf.coalesce(known[sf.col("event_name")], sf.lit("unregistered"))
 
 
 def _write_typed(spark: SparkSession, schema: dict[str, Any], key: str, output: Path) -> None:
     folder = output / "deduplicated" / f"key={key}"
     if not folder.is_dir():
         return
-    payload = F.from_json("body", _type(schema), _JSON).alias("payload")
+    payload = sf.from_json("body", _type(schema), _JSON).alias("payload")
     # With its columns told, reading does not begin with a job that looks for them.
     frame = spark.read.schema(_SOURCE).parquet(str(folder)).select(*_EVENT, payload).select(*_EVENT, "payload.*")
     frame.coalesce(1).write.partitionBy("created_date").parquet(str(output / "events" / key))
