@@ -88,8 +88,15 @@ ROWS = (
     ),
     Row(
         "dlt",
-        "dlt → Delta, not deduplicated",
+        "dlt of rows → Delta, not deduplicated",
         _peer("dlt_delta.py"),
+        form="delta",
+        packages=("dlt", "deltalake", "pyarrow"),
+    ),
+    Row(
+        "dlt_arrow",
+        "dlt of Arrow tables → Delta, not deduplicated",
+        _peer("dlt_delta.py", "--arrow"),
         form="delta",
         packages=("dlt", "deltalake", "pyarrow"),
     ),
