@@ -30,9 +30,7 @@ class Row:
     key: str
     label: str
     command: Callable[[Path, Path, Path], list[str]]
-    #: What it leaves, and where below its folder: one folder for each event type.
-    events: str = "events"
-    form: str = "parquet"  # or delta
+    form: str = "parquet"  # or delta: what is in the folders events/<key> that it writes
     packages: tuple[str, ...] = ()  # of the peers' environment
     java: bool = False
 

@@ -6,7 +6,7 @@ It reads every object, parses each line, and hands what is sound to dlt with the
 catalog has for it; dlt normalizes and appends it to one Delta table for each event type, partitioned by created_date.
 Corrupt records and events of other names go to two tables of their own, with their text.
 
-With `--arrow`, what is handed over are Arrow tables instead of rows, which dlt's "Arrow table / Pandas" page recommends:
+With `--arrow`, what is handed over are Arrow tables instead of rows, as dlt's "Arrow table / Pandas" page recommends:
 dlt passes them on as they are. pyarrow reads them from the lines, with the columns of the catalog.
 
 What it does not do: **deduplicate**. dlt can merge into Delta by a key, which reads the table anew at each load; it has
@@ -38,6 +38,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 import yaml
 
+# Before the import: dlt reads its settings from the environment.
 os.environ |= {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
@@ -46,7 +47,7 @@ os.environ |= {
     "DATA_WRITER__BUFFER_MAX_ITEMS": "20000",
 }
 
-import dlt  # noqa: E402 - it reads its settings from the environment
+import dlt
 
 _MAX_RECORD_BYTES = 10_485_760
 _FIRST_DATE = datetime(2025, 1, 1, tzinfo=UTC)
