@@ -3,15 +3,16 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 UV := 0.13.9
+EVENTS := 1000000
 
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench bench-scale-out lock clean
+.PHONY: help run dev test check bench bench-orchestration bench-scale-out lock clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
 run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
@@ -30,7 +31,10 @@ check: .venv/.dev ## Lint, types and import floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.dev ## Measure what orchestration costs, for some minutes
+bench: .venv/.dev .venv-peers/.tried ## Measure what the job costs, here and with other means, for some minutes; EVENTS=1000000
+	$(BIN)/python -m bench --events $(EVENTS)
+
+bench-orchestration: .venv/.dev ## Measure what orchestration costs, for some minutes
 	$(BIN)/python -m bench.orchestration
 
 bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster
@@ -56,4 +60,13 @@ clean: ## Remove the sample, the lake and Dagster's records
 
 .venv/.dev: requirements-dev.lock .venv/.run
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
+	@touch $@
+
+# What others do the job with, in an environment of its own. A peer that cannot be installed is missing in the table, and
+# stops nothing; the others are installed one by one then.
+.venv-peers/.tried: bench/peers/requirements.txt | .venv/.dev
+	$(PYTHON) -m venv --clear .venv-peers
+	$(BIN)/uv pip install -q --compile-bytecode --python .venv-peers/bin/python -r $< \
+		|| .venv-peers/bin/pip install -q -r $< \
+		|| grep -v '^#' $< | while read -r peer; do .venv-peers/bin/pip install -q "$$peer" || echo "bench: no $$peer here"; done
 	@touch $@

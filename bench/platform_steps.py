@@ -1,0 +1,83 @@
+"""The steps of the platform one by one, without Dagster: what each takes of wall time and of CPU time, as JSON.
+
+    python -m bench.platform_steps landing catalog lake
+
+The lake is a new one. Tasks run in the pool that a run of Dagster's uses.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from event_platform.compute import local_pool
+from event_platform.environment import load_environment
+from event_platform.events.catalog import load_catalog
+from event_platform.lake.ledger import deliveries
+from event_platform.provision import open_lake, open_landing
+from event_platform.steps.corrupt import set_aside
+from event_platform.steps.deduplicated import deduplicate
+from event_platform.steps.quality import report_quality
+from event_platform.steps.raw import load
+from event_platform.steps.running import counting_cpu_time
+from event_platform.steps.typed import UNREGISTERED, type_all
+from event_platform.tasks.raw import Loading
+
+#: The default of the platform's rules.
+_WINDOW_DAYS = 7
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a step took: seconds, CPU seconds of this process and of its tasks in workers."""
+
+    step: str
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def measure(landing: str, catalog_folder: str, lake_folder: str) -> list[StepCost]:
+    """Run every step once, in the order of the graph."""
+    catalog, lake, source = load_catalog(Path(catalog_folder)), open_lake(lake_folder), open_landing(landing)
+    first_date = load_environment().start_date
+    costs: list[StepCost] = []
+    with local_pool() as executor:
+        arrival_dates = sorted({each.arrival_date for each in deliveries(lake.raw_events.snapshot(), source, None).due})
+        loading = Loading(source, catalog.envelope, first_date, lake.storage)
+        with _timed("load", costs):
+            loaded = load(lake, loading, arrival_dates, _WINDOW_DAYS, executor, _quiet)
+        with _timed("set aside", costs):
+            set_aside(lake, arrival_dates)
+        dates = sorted({day for each in loaded.values() for day in each.created_dates})
+        with _timed("deduplicate", costs):
+            deduplicate(lake, dates, _WINDOW_DAYS, executor, _quiet)
+        with _timed("type", costs):
+            type_all(lake, catalog, [*catalog.by_key, UNREGISTERED], dates, executor, _quiet)
+        with _timed("quality report", costs):
+            report_quality(lake, catalog, dates, executor, _quiet)
+    return costs
+
+
+@contextmanager
+def _timed(step: str, costs: list[StepCost]) -> Iterator[None]:
+    began = time.monotonic()
+    with counting_cpu_time() as cpu_time:
+        yield
+    costs.append(StepCost(step, time.monotonic() - began, cpu_time.seconds))
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure in `<landing> <catalog> <lake>`."""
+    landing, catalog, lake = arguments
+    print(json.dumps([asdict(each) for each in measure(landing, catalog, lake)]))  # noqa: T201 - for bench.__main__
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

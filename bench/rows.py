@@ -1,0 +1,115 @@
+"""What is measured: a command for each row of the table, and whether it can be run here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_PEERS = Path(__file__).parent / "peers"
+_PEER_PYTHON = _ROOT / ".venv-peers/bin/python"
+
+#: Prints the versions of the packages that it is given, or ends with the error.
+_VERSIONS = (
+    "import sys, importlib.metadata as m; print(*(f'{each} {m.version(each)}' for each in sys.argv[1:]), sep=', ')"
+)
+
+
+class MissingError(Exception):
+    """What a row needs is not here."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table. `command` gets landing, catalog and a new folder for what is written."""
+
+    key: str
+    label: str
+    command: Callable[[Path, Path, Path], list[str]]
+    form: str = "parquet"  # or delta: what is in the folders events/<key> that it writes
+    packages: tuple[str, ...] = ()  # of the peers' environment
+    java: bool = False
+
+    def versions(self) -> str:
+        """Return the versions of what does the work; "" for the platform's. Raises MissingError: what is not here."""
+        if not self.packages:
+            return ""
+        java = _java() if self.java else ""
+        if not _PEER_PYTHON.exists():
+            raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
+        found = subprocess.run(  # noqa: S603 - names of packages that stand in this module
+            [_PEER_PYTHON, "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=False
+        )
+        if found.returncode:
+            raise MissingError(f"not installed: {found.stderr.strip().splitlines()[-1]}")
+        return ", ".join(filter(None, [found.stdout.strip(), java]))
+
+
+def _java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    program = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if program is None:
+        raise MissingError("no Java on this machine (Spark needs version 17 or later)")
+    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - Java's own
+    named = re.search(r'"([^"]+)"', told)
+    return f"Java {named[1] if named else 'of an unknown version'}"
+
+
+def _module(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def _peer(script: str, *options: str) -> Callable[[Path, Path, Path], list[str]]:
+    return lambda *folders: [str(_PEER_PYTHON), str(_PEERS / script), *map(str, folders), *options]
+
+
+ROWS = (
+    Row("platform", "this platform, whole job", lambda *_: _module("event_platform", "run")),
+    Row("floor", "the floor", lambda *folders: _module("bench.floor", *map(str, folders))),
+    Row("duckdb", "DuckDB SQL → Parquet", _peer("duckdb_sql.py"), packages=("duckdb",)),
+    Row(
+        "duckdb_lean",
+        "DuckDB SQL, lean: typed alone",
+        _peer("duckdb_sql.py", "--lean"),
+        packages=("duckdb",),
+    ),
+    Row(
+        "spark",
+        "PySpark local → Parquet",
+        _peer("pyspark_local.py"),
+        packages=("pyspark",),
+        java=True,
+    ),
+    Row(
+        "dlt",
+        "dlt of rows → Delta, not deduplicated",
+        _peer("dlt_delta.py"),
+        form="delta",
+        packages=("dlt", "deltalake", "pyarrow"),
+    ),
+    Row(
+        "dlt_arrow",
+        "dlt of Arrow tables → Delta, not deduplicated",
+        _peer("dlt_delta.py", "--arrow"),
+        form="delta",
+        packages=("dlt", "deltalake", "pyarrow"),
+    ),
+)
+
+PLATFORM = ROWS[0]
+
+
+def variables(landing: Path, catalog: Path, lake: Path) -> Mapping[str, str]:
+    """Return the environment of every command: the platform's settings, and no DAGSTER_HOME, so no records of runs."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "EVENT_PLATFORM_"))}
+    return own | {
+        "EVENT_PLATFORM_ENV": "local",
+        "EVENT_PLATFORM_LANDING": str(landing),
+        "EVENT_PLATFORM_CATALOG": str(catalog),
+        "EVENT_PLATFORM_LAKE": str(lake),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }
