@@ -23,6 +23,9 @@ from event_platform.resources import LakeResource, RulesResource
 
 Evaluations = Iterator[dg.AssetCheckEvaluation | dg.Output[None]]
 
+#: Whole columns of so many tables are looked at side by side: enough to wait for a store, few enough for the memory.
+_TABLES_AT_ONCE = 4
+
 
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """Return every check, one operation for each asset that has some."""
@@ -168,7 +171,7 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
         assets = {key.asset_key for key in context.selected_asset_check_keys}
         selected = [each for each in catalog.event_types if event_key(each) in assets]
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        figures = each_in_turn(lambda each: _typed_verdicts(tables, each, dates, today), selected)
+        figures = each_in_turn(lambda each: _typed_verdicts(tables, each, dates, today), selected, _TABLES_AT_ONCE)
         for event_type, verdicts in zip(selected, figures, strict=True):
             yield from evaluations(context, event_key(event_type), verdicts)
         yield from done(context, specs)

@@ -46,9 +46,9 @@ def each_at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     return list(each_in_turn(function, items))
 
 
-def each_in_turn(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do as `each_at_once`, and yield each result in its turn, while the others are still worked on."""
-    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
+def each_in_turn(function: Callable[[T], R], items: Iterable[T], at_once: int = _TABLES_AT_ONCE) -> Iterator[R]:
+    """Do as `each_at_once`, and yield each result in its turn, while others are still worked on, so many at a time."""
+    with ThreadPoolExecutor(at_once) as threads:
         yield from threads.map(function, items)
 
 
