@@ -75,10 +75,10 @@ class Bench:
         os.sync()
         self._run(
             [sys.executable, "-m", "bench.platform_steps", str(self.landing), str(SAMPLE_CATALOG), str(lake)],
-            "steps.log",
+            "steps",
         )
         shutil.rmtree(lake)
-        found: list[dict[str, Any]] = json.loads(self._last_words("steps.log"))
+        found: list[dict[str, Any]] = json.loads(self._last_words("steps"))
         return found
 
     def differences(self, row: Row) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
     target.parent.mkdir(parents=True, exist_ok=True)
     found = machine()
     with tempfile.TemporaryDirectory(dir=folder or target.parent) as temporary:
-        bench = Bench(Path(temporary))
+        bench = Bench(Path(temporary).absolute())
         _ERR.print("generating …")
         bench.generate(events, days)
         rows = run(bench, _chosen(only), repeat)

@@ -13,7 +13,8 @@ What Spark does otherwise than the job asks for, and `bench` counts:
 
 Settings, as in Spark's "Tuning" and "Job Scheduling" pages: local[2], adaptive execution, as many shuffle partitions as
 cores have use for at this size, zstd; jobs of the event types are submitted by two threads, so that no core waits.
-Deduplicated events are written by name first, so that a type's job reads its own files alone.
+To deduplicate, keys alone are compared, and the few losers are broadcast. Deduplicated events are written by name, so
+that a type's job reads its own files alone.
 """
 
 import os
@@ -67,11 +68,10 @@ def main(landing: Path, catalog: Path, output: Path) -> None:
     _judged(_lines(spark, landing)).write.parquet(str(output / "raw"))
     sound = spark.read.parquet(str(output / "raw")).where("corruption_reason IS NULL").drop("corruption_reason")
     keys = {schema["title"]: schema["title"].replace(":", "_") for schema in schemas}
-    ranked = _ranked(sound).withColumn("key", _key_of(keys)).persist()
-    first = ranked.where("rank = 1").drop("rank").repartition("key")
+    losers = sf.broadcast(_losers(sound).persist())
+    first = sound.join(losers, "arrival", "left_anti").withColumn("key", _key_of(keys))
     first.write.partitionBy("key").parquet(str(output / "deduplicated"))
-    ranked.where("rank > 1").write.parquet(str(output / "duplicates"))
-    ranked.unpersist()
+    sound.join(losers, "arrival", "left_semi").write.parquet(str(output / "duplicates"))
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(lambda schema: _write_typed(spark, schema, keys[schema["title"]], output), schemas))
     spark.stop()
@@ -141,9 +141,17 @@ def _reason() -> Column:
     )
 
 
-def _ranked(sound: DataFrame) -> DataFrame:
+def _losers(sound: DataFrame) -> DataFrame:
+    """Return the arrival of every record that another one of its event_uuid came before. No body is shuffled for it."""
+    again = sound.groupBy("event_uuid").count().where("count > 1")
     arrivals = Window.partitionBy("event_uuid").orderBy("arrival_date", "source_object", "arrival")
-    return sound.withColumn("rank", sf.row_number().over(arrivals)).drop("arrival")
+    return (
+        sound.select("event_uuid", "arrival_date", "source_object", "arrival")
+        .join(sf.broadcast(again), "event_uuid", "left_semi")
+        .withColumn("rank", sf.row_number().over(arrivals))
+        .where("rank > 1")
+        .select("arrival")
+    )
 
 
 def _key_of(keys: dict[str, str]) -> Column:
