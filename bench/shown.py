@@ -18,7 +18,8 @@ def _costs(document: dict[str, Any]) -> Table:
     table = Table(
         "",
         title=f"{document['events']:,} events, {document['landing_bytes'] / 1e6:,.0f} MB landed, "
-        f"{machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['processor']}",
+        f"{machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['processor']}, "
+        f"load {machine['load_before']:.1f} at the start",
         caption="CPU and memory are those of all processes. Ratios are to this platform: 2 is twice as much.",
     )
     for name in ("wall s", "events/s", "CPU µs/event", "peak MB", "written MB", "files", "wall ratio", "CPU ratio"):

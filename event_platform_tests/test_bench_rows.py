@@ -92,7 +92,13 @@ def test_the_tables_tell_ratios_the_rest_and_what_is_missing() -> None:
     steps = with_rest([{"step": "load", "wall_seconds": 0.5, "cpu_seconds": 1.0}], cost)
     assert steps[-1]["cpu_seconds"] == 2.0
     document = {
-        "machine": {"cores": 2, "memory_bytes": 2**30, "processor": "of a test", "versions": {"Python": "3.11"}},
+        "machine": {
+            "cores": 2,
+            "memory_bytes": 2**30,
+            "processor": "of a test",
+            "load_before": 0.5,
+            "versions": {"Python": "3.11"},
+        },
         "events": 1_000,
         "landing_bytes": 1_000_000,
         "rows": [
