@@ -99,13 +99,12 @@ def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watc
     settings = {**variables, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     instance = Live(home, settings, free_port())
     try:
+        # One after the other: on a busy machine Dagster fails where two processes make its databases at once.
         instance.start("dagster-webserver")
-        if sensors:
-            instance.start("dagster-daemon")
         until(instance.is_serving, 90, "the webserver serves", instance)
         if not sensors:
             switch_automation_off(instance)
-            instance.start("dagster-daemon")
+        instance.start("dagster-daemon")
         yield instance
     finally:
         _end(instance)
