@@ -48,7 +48,7 @@ def type_all(
     executor: Executor,
     progress: Progress,
 ) -> dict[str, TypedReport]:
-    """Rebuild the created_dates given of some event tables (by key; UNREGISTERED for the rest of the names).
+    """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
 
     One type's failure is in its report and leaves its table as it was; the others go on.
     """
@@ -85,8 +85,9 @@ def _type_some(
     marks = source.marks(dates)
     rules = {key: _rules_of(catalog, key) for key in targets}
     partitions = [(key, day) for key in targets for day in dates]
-    grown = _grown(source, targets, partitions, marks, rules)
-    for result in _run(lake, catalog, source, partitions, grown, executor, progress):
+    files = {day: source.files([day]) for day in dates}
+    grown = _grown(source, files, targets, partitions, marks, rules)
+    for result in _run(lake, catalog, files, partitions, grown, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
     growing = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
@@ -109,6 +110,7 @@ def _rules_of(catalog: Catalog, key: str) -> int:
 
 def _grown(
     source: Snapshot,
+    files: Mapping[date, list[DataFile]],
     targets: Mapping[str, Snapshot],
     partitions: Iterable[tuple[str, date]],
     marks: Mapping[date, int],
@@ -118,7 +120,6 @@ def _grown(
 
     The others are built anew: events of theirs went, their rules are other ones, or somebody asks for them again.
     """
-    files = {day: source.files([day]) for day in marks}
 
     @cache
     def came(day: date, mark: int) -> list[DataFile] | None:
@@ -164,7 +165,7 @@ def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[
 def _run(
     lake: Lake,
     catalog: Catalog,
-    source: Snapshot,
+    all_files: Mapping[date, list[DataFile]],
     partitions: Sequence[tuple[str, date]],
     grown: Mapping[tuple[str, date], list[DataFile]],
     executor: Executor,
@@ -172,7 +173,6 @@ def _run(
 ) -> list[Typed]:
     # Partitions that are made of the same files are made together.
     together: dict[tuple[str, ...], tuple[list[DataFile], list[str]]] = {}
-    all_files = {day: source.files([day]) for day in {day for _, day in partitions}}
     for key, day in partitions:
         files = grown.get((key, day), all_files[day])
         together.setdefault(tuple(file.path for file in files), (files, []))[1].append(key)
