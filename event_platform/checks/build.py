@@ -4,7 +4,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -185,21 +184,11 @@ def _typed_verdicts(
     table = lake.event_table(event_type).snapshot()
     compared = {*dates, *(week for day in dates for week in volume.weeks_before(day))}
     counts = table.rows_by_date(compared)
-    figures = (
-        table.scan(dates).group_by("created_date").agg(**conformance.figures(event_type)).collect(engine="streaming")
-    )
     return {
         uniqueness.NAME: uniqueness.verdicts(table, dates),
-        conformance.NAME: [(day, conformance.verdict(event_type, row)) for day, row in _by_date(figures, dates)],
+        conformance.NAME: conformance.verdicts(event_type, table, dates),
         volume.NAME: [(day, volume.verdict(day, counts, today)) for day in dates],
     }
-
-
-def _by_date(figures: pl.DataFrame, dates: list[date]) -> list[tuple[date, dict[str, Any]]]:
-    """Return the figures of each date; of one without rows, those of no rows."""
-    found = {row["created_date"]: row for row in figures.to_dicts()}
-    nothing: dict[str, Any] = {name: [] if isinstance(dtype, pl.List) else 0 for name, dtype in figures.schema.items()}
-    return [(day, found.get(day, nothing)) for day in dates]
 
 
 def _counts(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:

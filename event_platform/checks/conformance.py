@@ -1,31 +1,58 @@
 """How well the events of a type keep to their schema: rescued values, unknown fields, broken rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from event_platform.checks.days import together
 from event_platform.checks.verdict import Verdict
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, walk
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
+from event_platform.lake.tables import Snapshot
 
 NAME = "schema_conformance"
 
 _SEPARATOR = ": "
 _REQUIRED = "required"
 
+#: Rows of several days that are looked at together.
+_ROWS_AT_ONCE = 500_000
 
-def figures(event_type: EventType) -> dict[str, pl.Expr]:
-    """Return the rows that break each rule (`<rule>: <column>`) and the `_rescued` texts, to be aggregated by date."""
+
+def verdicts(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Verdict]]:
+    """Count what breaks a rule, or was rescued, in the rows of each date, and judge it."""
+    return [
+        (day, verdict(event_type, row))
+        for some in together(table, dates, _ROWS_AT_ONCE)
+        for day, row in _counted(event_type, table.scan(some), some)
+    ]
+
+
+def _counted(event_type: EventType, rows: pl.LazyFrame, dates: list[date]) -> Iterator[tuple[date, dict[str, Any]]]:
+    """Yield the counts of each date; of one without rows, those of no rows."""
+    if dates[1:]:
+        counts = rows.group_by("created_date").agg(**_figures(event_type))
+    else:  # a day may be large, and to group it takes twice the memory
+        counts = rows.select(**_figures(event_type)).with_columns(created_date=pl.lit(dates[0]))
+    frame = counts.collect(engine="streaming")
+    found = {row["created_date"]: row for row in frame.to_dicts()}
+    nothing: dict[str, Any] = {name: [] if isinstance(dtype, pl.List) else 0 for name, dtype in frame.schema.items()}
+    yield from ((day, found.get(day, nothing)) for day in dates)
+
+
+def _figures(event_type: EventType) -> dict[str, pl.Expr]:
+    """Return the rows that break each rule (`<rule>: <column>`) and the `_rescued` texts, to be aggregated."""
     rules = {name: rule.sum() for name, rule in _broken_rules(event_type)}
     return {**rules, RESCUED_COLUMN: pl.col(RESCUED_COLUMN).drop_nulls().implode()}
 
 
 def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
-    """Judge one row of `figures`, as a dict."""
+    """Judge the counts of a day: rows that break each rule, and the `_rescued` texts."""
     known = {column.field: column.name for column in event_type.columns}
     fields = count_fields(row[RESCUED_COLUMN])
     twice = fields.pop(WHOLE_RECORD, 0)

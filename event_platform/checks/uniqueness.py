@@ -1,10 +1,11 @@
 """One row for each event_uuid, counted in the files themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
+from event_platform.checks.days import together
 from event_platform.checks.verdict import Verdict
 from event_platform.lake.tables import Snapshot
 
@@ -21,9 +22,9 @@ def verdicts(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Verdict
     """Count the rows and the distinct uuids of each date, and judge them."""
     return [
         (day, verdict(*counted.get(day, (0, 0, 0))))
-        for together in _together(table, dates)
-        for counted in [_count(table.scan(together))]
-        for day in together
+        for some in together(table, dates, _ROWS_AT_ONCE)
+        for counted in [_count(table.scan(some))]
+        for day in some
     ]
 
 
@@ -34,19 +35,6 @@ def verdict(rows: int, distinct: int, missing: int) -> Verdict:
         description=f"{rows:,} rows, {distinct:,} distinct event_uuid",
         metadata={"rows": rows, "distinct_event_uuid": distinct},
     )
-
-
-def _together(table: Snapshot, dates: Sequence[date]) -> Iterator[list[date]]:
-    rows = table.rows_by_date(dates)
-    held: list[date] = []
-    count = 0
-    for day in dates:
-        if held and count + rows.get(day, 0) > _ROWS_AT_ONCE:
-            yield held
-            held, count = [], 0
-        held.append(day)
-        count += rows.get(day, 0)
-    yield held
 
 
 def _count(rows: pl.LazyFrame) -> dict[date, tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from event_platform.checks import conformance, conservation, rates, uniqueness
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
-from event_platform_tests.world import MONDAY
+from event_platform_tests.world import MONDAY, TUESDAY
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -115,8 +115,9 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
     }
     whole = [{"user": "usr_1", **row, "created_date": MONDAY} for row in rows]
     series = [pl.Series(name, [row.get(name) for row in whole], dtype=dtype) for name, dtype in schema.items()]
-    frame = pl.DataFrame(series)
-    figures = frame.group_by("created_date").agg(**conformance.figures(TYPE)).row(0, named=True)
+    rows_of_day = pl.LazyFrame(series)
+    ((_, figures),) = conformance._counted(TYPE, rows_of_day, [MONDAY])
+    assert dict(conformance._counted(TYPE, rows_of_day, [MONDAY, TUESDAY]))[MONDAY] == figures
     verdict = conformance.verdict(TYPE, figures)
     assert verdict.severity == WARN
     assert verdict.passed is not any(verdict.metadata.values())
@@ -146,3 +147,12 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
 def test_what_breaks_the_schema_is_counted_by_rule_and_field(rows: list[dict[str, Any]], found: dict[str, Any]) -> None:
     """Values are kept all the same: a rule is a figure, never a reason to reject."""
     assert conform(*rows) == found
+
+
+def test_a_day_without_rows_breaks_no_rule() -> None:
+    """Alone, and beside another one."""
+    nothing = pl.LazyFrame(schema={**TYPE.schema, "created_date": pl.Date})
+    for dates in ([MONDAY], [MONDAY, TUESDAY]):
+        assert all(
+            conformance.verdict(TYPE, figures).passed for _, figures in conformance._counted(TYPE, nothing, dates)
+        )
