@@ -32,8 +32,8 @@ class Commands:
                 command, env=self.variables, cwd=_ROOT, stdout=log, stderr=subprocess.STDOUT, check=False
             )
         if done.returncode:
-            raise FailedError(self._last_line(name) or f"{name}: ended with {done.returncode}")
-        return self._last_line(name)
+            raise FailedError(self.last_line(name) or f"{name}: ended with {done.returncode}")
+        return self.last_line(name)
 
     def measured(self, name: str, command: Sequence[str]) -> dict[str, Any]:
         """Run a command alone; return its cost as `bench.measured_command` tells it. Raises FailedError."""
@@ -42,15 +42,16 @@ class Commands:
         self.run(name, module("bench.measured_command", f"{target}", "--", *command))
         cost: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
         if cost["exit_code"]:
-            raise FailedError(self._last_line(name) or f"ended with {cost['exit_code']}")
+            raise FailedError(self.last_line(name) or f"ended with {cost['exit_code']}")
         return cost
+
+    def last_line(self, name: str) -> str:
+        """Return the last line that a command printed; "" for nothing."""
+        lines = self._log(name).read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
-
-    def _last_line(self, name: str) -> str:
-        lines = self._log(name).read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def module(*arguments: str) -> list[str]:
