@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench.commands import FailedError
 from bench.scale import main, measure, one_more, shown
-from bench.scale_cases import CASES, Row, Scale, Workshop, expect
+from bench.scale_cases import CASES, Outcome, Row, Scale, Workshop, expect
 from bench.scale_inputs import write_catalog
 from bench.scale_window import truth
 from event_platform.definitions import build_definitions
@@ -26,8 +26,8 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.storage import Storage
 
 _SMALL = Scale(
-    sizes=(300,),
-    small=100,
+    sizes=(200, 400),
+    small=300,
     objects=(30,),
     objects_types=3,
     objects_events=300,
@@ -63,20 +63,23 @@ def _ledger_of(shop: Workshop, types: int) -> dict[str, Any]:
     return _ledger(shop, shop.folder / "catalog")
 
 
-def test_a_day_is_generated_once_and_all_of_it_is_in_the_lake(shop: Workshop) -> None:
-    """The case compares the ledger with the truth; so does this test."""
-    (row,) = _measured(shop, "sizes")
-    _, known = shop.sample(300)
-    found = _ledger(shop, SAMPLE_CATALOG)
-    assert found["balanced"]
-    assert {name: found[name] for name in ("landed", "duplicates", "typed")} == {
-        name: known[name] for name in ("landed", "duplicates", "typed")
-    }
-    assert (row.events, row.count) == (300, 300)
+def test_each_size_is_a_day_of_its_own_in_a_new_lake(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same job as that of `small`, which the next test runs; so here it only notes what it was to do."""
+    jobs: list[tuple[bool, int]] = []
+
+    def job(shop: Workshop, landing: Path, known: dict[str, Any]) -> Outcome:
+        jobs.append((shop.lake.exists(), known["deduplicated"]))
+        assert any(landing.rglob("*.gz"))
+        shop.lake.mkdir()
+        return Outcome(_row("sizes", 1, 1.0).cost, known)
+
+    monkeypatch.setattr(Workshop, "job", job)
+    assert [(row.events, row.count) for row in _measured(shop, "sizes")] == [(200, 200), (400, 400)]
+    assert jobs == [(False, 200), (False, 400)]
 
 
-def test_dagster_alone_has_as_many_assets_and_checks_as_the_platform(shop: Workshop) -> None:
-    """Else the two would not be comparable."""
+def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(shop: Workshop) -> None:
+    """Else the two would not be comparable. The case compares the ledger with the truth; so does this test."""
     whole, alone = _measured(shop, "small")
     definitions = build_definitions(load_environment({}), load_catalog(SAMPLE_CATALOG))
     keys = [key for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition) for key in each.keys]
@@ -84,6 +87,9 @@ def test_dagster_alone_has_as_many_assets_and_checks_as_the_platform(shop: Works
     assert alone.size == f"Dagster alone: {len(keys)} materializations, {len(checks)} checks"
     assert alone.count == len(keys) + len(checks)
     assert alone.cost["cpu_seconds"] < whole.cost["cpu_seconds"]
+    found, (_, known) = _ledger(shop, SAMPLE_CATALOG), shop.sample(_SMALL.small)
+    assert found["balanced"]
+    assert all(found[name] == known[name] for name in ("landed", "corrupt_by_reason", "duplicates", "typed"))
 
 
 def test_objects_hold_the_same_events_however_many_they_are(shop: Workshop) -> None:
