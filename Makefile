@@ -37,7 +37,7 @@ bench: .venv/.dev .venv-peers/.tried ## Measure what the job costs, here and wit
 bench-orchestration: .venv/.dev ## Measure what orchestration costs, for some minutes
 	$(BIN)/python -m bench.orchestration
 
-bench-scale: .venv/.dev ## How the cost grows: with events, objects, types, partitions and the window; most of an hour, 20 GB
+bench-scale: .venv/.dev ## How the cost grows: with events, objects, types, partitions and the window; most of an hour, 15 GB
 	$(BIN)/python -m bench.scale
 
 bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster

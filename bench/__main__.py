@@ -122,7 +122,7 @@ def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[s
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 def main(events: int, days: int, only: str | None, repeat: int, target: Path, folder: Path | None) -> None:
-    r"""Measure what the job costs, here and with other means, and print a table.
+    """Measure what the job costs, here and with other means, and print a table.
 
     Each row is a command, run alone on the same landing zone: wall time to the end of all its processes, the CPU time
     of them all, and the highest sum of their memory (PSS). What peers wrote is compared with the platform's tables,
@@ -134,7 +134,7 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
       make bench
       make bench EVENTS=5000000
       python -m bench --events 200000 --only platform,duckdb --repeat 3
-    """
+    """  # noqa: D301 - click takes the character for "as it stands"
     keys = chosen(only, [row.key for row in ROWS])
     target.parent.mkdir(parents=True, exist_ok=True)
     found = machine()

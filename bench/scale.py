@@ -112,7 +112,7 @@ def _as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 def main(only: str | None, factor: float, target: Path, folder: Path | None) -> None:
-    r"""Measure how the cost grows, and print a table.
+    """Measure how the cost grows, and print a table.
 
     Each measurement is a process of its own, run alone in a new lake: wall time to the end of all its processes, the
     CPU time of them all, and the highest sum of their memory (PSS). Most are the whole job, `event-platform run`, with
@@ -128,11 +128,11 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     increment   the last hour of a day of 24,000,000, in a lake that has the rest of the day
 
     \b
-    All of it takes most of an hour and 20 GB of disk. Examples:
+    All of it takes most of an hour and 15 GB of disk. Examples:
       make bench-scale
       python -m bench.scale --only objects,types,partitions
       python -m bench.scale --only window --factor 0.01
-    """
+    """  # noqa: D301 - click takes the character for "as it stands"
     cases, scale = chosen(only, list(CASES)), Scale().times(factor)
     target.parent.mkdir(parents=True, exist_ok=True)
     found = machine()
