@@ -17,6 +17,7 @@ from event_platform.events.errors import SettingError
 #: polars query must not be forked.
 _PRELOAD = [
     "event_platform.tasks.raw",
+    "event_platform.tasks.duplicates",
     "event_platform.tasks.deduplicated",
     "event_platform.tasks.typed",
     "event_platform.tasks.quality",

@@ -1,7 +1,11 @@
 """Where a lake is: a folder or an S3 prefix, and what it takes to open it."""
 
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PROBE = "_conditional_put"
+_SCRATCH = "_scratch"
 _REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -75,6 +80,35 @@ class Storage:
         pages = _s3(tuple(sorted(self.options.items()))).get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         yield from (each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """Yield the address of a new folder for what tasks leave to each other, and remove it afterwards.
+
+        Those of runs that were killed are removed when somebody asks for one on a later day than the next.
+        """
+        today = datetime.now(UTC).date()
+        for left in self.folders(_SCRATCH):
+            if left < (today - timedelta(days=1)).isoformat():
+                self._remove(_SCRATCH, left)
+        name = f"{today.isoformat()}-{uuid.uuid4()}"
+        try:
+            yield self.uri(_SCRATCH, name)
+        finally:
+            self._remove(_SCRATCH, name)
+
+    def _remove(self, *parts: str) -> None:
+        try:
+            if self.is_local:
+                shutil.rmtree(self.uri(*parts), ignore_errors=True)
+                return
+            bucket, _, prefix = f"{self.uri(*parts)}/".removeprefix("s3://").partition("/")
+            client = _s3(tuple(sorted(self.options.items())))
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                if found := [each["Key"] for each in page.get("Contents", [])]:
+                    client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in found]})
+        except (BotoCoreError, ClientError) as error:
+            raise StorageError(f"{self.uri(*parts)}: cannot be removed: {error}; nothing reads it any more") from error
 
     def check(self) -> None:
         """Make sure that the store lets one of two writers through. Raises SettingError if it does not."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate, pairwise
 
 import polars as pl
 
@@ -21,17 +22,20 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
 from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
-from event_platform.tasks.deduplicated import (
+from event_platform.tasks.deduplicated import split_files, task_rows
+from event_platform.tasks.duplicates import (
     NO_CANDIDATES,
-    NO_KEYS,
     ROWS_PER_SEARCH,
+    ROWS_PER_SPREAD,
+    Shared,
     candidates_in,
     history_of,
     keys_that_came,
     may_hold,
+    shared_in_part,
     shared_keys,
-    split_files,
-    task_rows,
+    shared_of,
+    spread_keys,
     verdicts_that_came,
 )
 
@@ -147,8 +151,8 @@ def _what_came(
     known = list({file.path: file for file in [*history, *own_old]}.values())
     search = [(lake.storage, dates, new, early, known)]
     (shared,) = run_tasks(executor, keys_that_came, search, progress, "duplicates")
-    before = _candidates(lake, shared.others, shared.keys, executor, progress)
-    came = _candidates(lake, new, shared.keys, executor, progress)
+    before = _candidates(lake, shared.others, shared, executor, progress)
+    came = _candidates(lake, new, shared, executor, progress)
     losers = verdicts_that_came(dates, before, came, window_days)
     return None if losers is None else _Work(dates, own_new, losers)
 
@@ -160,20 +164,44 @@ def _everything(
     own = _own(files, dates)
     paths = {file.path for file in own}
     others = [file for file in history_of(files, own, window_days) if file.path not in paths]
-    buckets = math.ceil(sum(file.rows for file in own) / ROWS_PER_SEARCH)
-    searches = [(lake.storage, dates, own, others, bucket, buckets) for bucket in range(buckets)]
-    found = run_tasks(executor, shared_keys, searches, progress, "duplicates")
-    keys = pl.concat([NO_KEYS, *(shared.keys for shared in found)])
-    holding = {file.path: file for shared in found for file in shared.others}
-    candidates = _candidates(lake, [*own, *holding.values()], keys, executor, progress)
+    searches = math.ceil(sum(file.rows for file in own) / ROWS_PER_SEARCH)
+    if searches > 1:
+        shared = _search_in_parts(lake, dates, own, others, searches, executor, progress)
+    else:
+        (shared,) = run_tasks(executor, shared_keys, [(lake.storage, dates, own, others)], progress, "duplicates")
+    candidates = _candidates(lake, [*own, *shared.others], shared, executor, progress)
     return _Work(dates, own, find_duplicates(candidates, dates, window_days))
 
 
+def _search_in_parts(
+    lake: Lake,
+    dates: list[date],
+    own: list[DataFile],
+    others: list[DataFile],
+    searches: int,
+    executor: Executor,
+    progress: Progress,
+) -> Shared:
+    """Do what `shared_keys` does where there is too much for one task. Every file is read once all the same."""
+    numbered = dict(enumerate([*own, *others]))
+    batches = in_batches(numbered.values(), ROWS_PER_SPREAD)
+    with lake.storage.scratch() as folder:
+        ends = [0, *accumulate(map(len, batches))]
+        spreads = [
+            (lake.storage, f"{folder}/{first}.parquet", dates, {n: numbered[n] for n in range(first, end)}, searches)
+            for first, end in pairwise(ends)
+        ]
+        addresses = run_tasks(executor, spread_keys, spreads, progress, "keys")
+        parts = [(lake.storage, addresses, search, searches) for search in range(searches)]
+        found = run_tasks(executor, shared_in_part, parts, progress, "duplicates")
+    return shared_of(found, numbered, others)
+
+
 def _candidates(
-    lake: Lake, files: list[DataFile], keys: pl.Series, executor: Executor, progress: Progress
+    lake: Lake, files: list[DataFile], shared: Shared, executor: Executor, progress: Progress
 ) -> pl.DataFrame:
-    batches = in_batches(files, task_rows(files)) if len(keys) else []
-    tasks = [(lake.storage, batch, keys) for batch in batches]
+    batches = [(batch, shared.keys_in(batch)) for batch in in_batches(files, task_rows(files))]
+    tasks = [(lake.storage, batch, keys) for batch, keys in batches if len(keys)]
     return pl.concat([NO_CANDIDATES, *run_tasks(executor, candidates_in, tasks, progress, "duplicates")])
 
 

@@ -8,7 +8,7 @@ import pytest
 from event_platform.lake.files import DataFile
 from event_platform.lake.storage import Storage
 from event_platform.steps import deduplicated as deduplicated_step
-from event_platform.tasks import deduplicated, raw, typed
+from event_platform.tasks import deduplicated, duplicates, raw, typed
 from event_platform.tasks.deduplicated import Split
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
@@ -32,6 +32,7 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
     monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
     monkeypatch.setattr(deduplicated, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(deduplicated_step, "ROWS_PER_SEARCH", 10)
+    monkeypatch.setattr(deduplicated_step, "ROWS_PER_SPREAD", 30)
     monkeypatch.setattr(typed, "ROWS_PER_TASK", 4)
     monkeypatch.setattr(typed, "ROWS_PER_FILE", 10)
     monkeypatch.setattr(typed, "ROWS_AT_ONCE", 3)
@@ -43,16 +44,27 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
     assert contents(small.lake, small.catalog, without=without) == expected
 
 
-def test_equal_uuids_are_in_the_same_bucket(world: World) -> None:
-    """And each bucket finds its own share of the keys that occur more than once."""
+def test_a_search_in_parts_finds_what_one_search_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many uuids for one task, each part finds its own, and nothing is left of them afterwards."""
     deliver(world)
+    monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
     world.load(MONDAY, TUESDAY)
-    files = world.lake.raw_events.snapshot().files()
-    storage, days = world.lake.storage, [MONDAY, TUESDAY]
-    whole = deduplicated.shared_keys(storage, days, files, [], 0, 1).keys
-    shares = [deduplicated.shared_keys(storage, days, files, [], bucket, 4).keys for bucket in range(4)]
-    assert len(whole) == 9 + 1
-    assert sorted(key for share in shares for key in share) == sorted(whole)
+    files, storage, days = world.lake.raw_events.snapshot().files(), world.lake.storage, [MONDAY]
+    own, others = files[:3], files[3:]
+    whole = duplicates.shared_keys(storage, days, own, others)
+    numbered = dict(enumerate(files))
+    with storage.scratch() as folder:
+        addresses = [
+            duplicates.spread_keys(storage, f"{folder}/{number}", days, {number: file}, 4)
+            for number, file in numbered.items()
+        ]
+        parts = [duplicates.shared_in_part(storage, addresses, part, 4) for part in range(4)]
+    found = duplicates.shared_of(parts, numbered, others)
+    assert len(whole.keys) > 1
+    assert sorted(found.keys_in(files)) == sorted(whole.keys)
+    assert {file.path for file in found.others} <= {file.path for file in whole.others}
+    assert sum(len(part) for part in parts) == sum(len(found.keys_in([file])) for file in files)
+    assert storage.folders("_scratch") == []
 
 
 def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
