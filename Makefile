@@ -9,7 +9,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench bench-orchestration bench-scale-out lock clean
+.PHONY: help run dev test check bench bench-orchestration bench-scale bench-scale-out lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -36,6 +36,9 @@ bench: .venv/.dev .venv-peers/.tried ## Measure what the job costs, here and wit
 
 bench-orchestration: .venv/.dev ## Measure what orchestration costs, for some minutes
 	$(BIN)/python -m bench.orchestration
+
+bench-scale: .venv/.dev ## How the cost grows: with events, objects, types, partitions and the window; most of an hour, 15 GB
+	$(BIN)/python -m bench.scale
 
 bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster
 	$(BIN)/python -m bench.scale_out

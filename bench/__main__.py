@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bench.commands import Commands, FailedError, chosen, module
 from bench.comparison import compare
 from bench.machine import machine
 from bench.rows import PLATFORM, ROWS, MissingError, Row, variables
@@ -25,17 +24,12 @@ from bench.shown import tables
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 
-_ROOT = Path(__file__).parents[1]
 _ERR = Console(stderr=True)
 #: As wide as the tables are, also in a file.
 _OUT = Console(width=max(Console().width, 140))
 
 #: Marks of a successful job and sums of files' bytes, which Spark leaves beside its files.
 _NO_DATA = (".crc", "_SUCCESS")
-
-
-class _Failed(Exception):  # noqa: N818 - it is no fault of this program
-    """A command ended with an error."""
 
 
 class Bench:
@@ -46,25 +40,19 @@ class Bench:
         self.folder = folder
         self.landing = folder / "landing"
         self.lake = folder / PLATFORM.key
+        self._commands = Commands(folder, variables(self.landing, SAMPLE_CATALOG, self.lake))
 
     def generate(self, events: int, days: int) -> None:
         """Fill the landing zone; the same events each time."""
-        self._run(
-            [sys.executable, "-m", "event_platform", "generate", "--events", f"{events}", "--days", f"{days}"],
-            "generate",
+        self._commands.run(
+            "generate", module("event_platform", "generate", "--events", f"{events}", "--days", f"{days}")
         )
 
     def measure(self, row: Row) -> dict[str, Any]:
-        """Run a row's command alone and return its cost. What it wrote stays. Raises _Failed."""
+        """Run a row's command alone and return its cost. What it wrote stays. Raises FailedError."""
         output = self.folder / row.key
         shutil.rmtree(output, ignore_errors=True)
-        os.sync()  # what the one before wrote is not for this one to wait for
-        target = self.folder / "cost.json"
-        command = row.command(self.landing, SAMPLE_CATALOG, output)
-        self._run([sys.executable, "-m", "bench.measured_command", str(target), "--", *command], row.key)
-        cost: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-        if cost["exit_code"]:
-            raise _Failed(self._last_words(row.key) or f"ended with {cost['exit_code']}")
+        cost = self._commands.measured(row.key, row.command(self.landing, SAMPLE_CATALOG, output))
         files = [path for path in output.rglob("*") if path.is_file() and not path.name.endswith(_NO_DATA)]
         return {**cost, "files": len(files), "written_bytes": sum(path.stat().st_size for path in files)}
 
@@ -73,38 +61,15 @@ class Bench:
         lake = self.folder / "steps"
         shutil.rmtree(lake, ignore_errors=True)
         os.sync()
-        self._run(
-            [sys.executable, "-m", "bench.platform_steps", str(self.landing), str(SAMPLE_CATALOG), str(lake)],
-            "steps",
-        )
+        command = module("bench.platform_steps", f"{self.landing}", f"{SAMPLE_CATALOG}", f"{lake}")
+        found: list[dict[str, Any]] = json.loads(self._commands.run("steps", command))
         shutil.rmtree(lake)
-        found: list[dict[str, Any]] = json.loads(self._last_words("steps"))
         return found
 
     def differences(self, row: Row) -> dict[str, Any]:
         """Compare what a row wrote with the platform's tables."""
         theirs = self.folder / row.key / "events"
         return compare(self.lake, theirs, row.form, load_catalog(SAMPLE_CATALOG).event_types).as_json()
-
-    def _run(self, command: list[str], name: str) -> None:
-        with self._log(name).open("w") as log:
-            done = subprocess.run(  # noqa: S603 - commands that stand in this package
-                command,
-                env=variables(self.landing, SAMPLE_CATALOG, self.lake),
-                cwd=_ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode:
-            raise _Failed(self._last_words(name))
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def _last_words(self, name: str) -> str:
-        lines = self._log(name).read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def run(bench: Bench, rows: Sequence[Row], repeat: int) -> list[dict[str, Any]]:
@@ -120,7 +85,7 @@ def run(bench: Bench, rows: Sequence[Row], repeat: int) -> list[dict[str, Any]]:
                 entry["versions"] = row.versions()
                 _ERR.print(f"{row.label} …", highlight=False)
                 runs.setdefault(row.key, []).append(bench.measure(row))
-            except (MissingError, _Failed) as error:
+            except (MissingError, FailedError) as error:
                 entry["missing"] = str(error)
                 continue
             if number == 0 and row is not PLATFORM and PLATFORM.key in runs:
@@ -157,7 +122,7 @@ def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[s
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 def main(events: int, days: int, only: str | None, repeat: int, target: Path, folder: Path | None) -> None:
-    r"""Measure what the job costs, here and with other means, and print a table.
+    """Measure what the job costs, here and with other means, and print a table.
 
     Each row is a command, run alone on the same landing zone: wall time to the end of all its processes, the CPU time
     of them all, and the highest sum of their memory (PSS). What peers wrote is compared with the platform's tables,
@@ -169,14 +134,15 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
       make bench
       make bench EVENTS=5000000
       python -m bench --events 200000 --only platform,duckdb --repeat 3
-    """
+    """  # noqa: D301 - click takes the character for "as it stands"
+    keys = chosen(only, [row.key for row in ROWS])
     target.parent.mkdir(parents=True, exist_ok=True)
     found = machine()
     with tempfile.TemporaryDirectory(dir=folder or target.parent) as temporary:
         bench = Bench(Path(temporary).absolute())
         _ERR.print("generating …")
         bench.generate(events, days)
-        rows = run(bench, _chosen(only), repeat)
+        rows = run(bench, [row for row in ROWS if row.key in keys], repeat)
         ours = next((row for row in rows if row["key"] == PLATFORM.key and "missing" not in row), None)
         document = {
             "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -192,18 +158,6 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
     for table in tables(document):
         _OUT.print(table)
     _ERR.print(f"kept in {target}")
-
-
-def _chosen(only: str | None) -> list[Row]:
-    if not only:
-        return list(ROWS)
-    keys = only.split(",")
-    unknown = set(keys) - {row.key for row in ROWS}
-    if unknown:
-        raise click.BadParameter(
-            f"{', '.join(sorted(unknown))}: expected some of {', '.join(row.key for row in ROWS)}", param_hint="--only"
-        )
-    return [row for row in ROWS if row.key in keys]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.commands import module
 
 _ROOT = Path(__file__).parents[1]
 _PEERS = Path(__file__).parent / "peers"
@@ -59,17 +60,13 @@ def _java() -> str:
     return f"Java {named[1] if named else 'of an unknown version'}"
 
 
-def _module(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", *arguments]
-
-
 def _peer(script: str, *options: str) -> Callable[[Path, Path, Path], list[str]]:
     return lambda *folders: [str(_PEER_PYTHON), str(_PEERS / script), *map(str, folders), *options]
 
 
 ROWS = (
-    Row("platform", "this platform, whole job", lambda *_: _module("event_platform", "run")),
-    Row("floor", "the floor", lambda *folders: _module("bench.floor", *map(str, folders))),
+    Row("platform", "this platform, whole job", lambda *_: module("event_platform", "run")),
+    Row("floor", "the floor", lambda *folders: module("bench.floor", *map(str, folders))),
     Row("duckdb", "DuckDB SQL → Parquet", _peer("duckdb_sql.py"), packages=("duckdb",)),
     Row(
         "duckdb_lean",

@@ -1,0 +1,202 @@
+"""The cases of `bench.scale`: each makes what it needs, runs it in processes of their own, and checks what came out."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.commands import Commands, FailedError, module
+from bench.rows import variables
+from bench.scale_inputs import FIRST, Shape, write_catalog, write_landing
+from bench.scale_window import WINDOW_DAYS, truth
+from event_platform.environment import SAMPLE_CATALOG
+
+#: Event types of the sample.
+SAMPLE_TYPES = 100
+_KEPT = ("objects_types", "partitions_types")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much each case takes; where there are several numbers, what one more costs is told as well."""
+
+    sizes: tuple[int, ...] = (100_000, 1_000_000, 5_000_000, 24_000_000)  # events of a day
+    small: int = 1_000  # events
+    objects: tuple[int, ...] = (1_000, 5_000, 10_000)
+    objects_types: int = 100
+    objects_events: int = 440_000
+    types: tuple[int, ...] = (100, 500, 1_000)
+    types_events: int = 500_000
+    partitions_days: tuple[int, ...] = (10, 100, 400)
+    partitions_types: int = 10
+    partitions_events: int = 400_000
+    window: tuple[int, ...] = (2_400_000, 24_000_000)  # records of each day
+    increment: int = 24_000_000  # events of the day, the last hour of which comes later
+
+    def times(self, factor: float) -> "Scale":
+        """Return one with every number so many times as large, but at least 1; types that all rows have stay."""
+        return Scale(
+            **{name: value if name in _KEPT else _times(value, factor) for name, value in asdict(self).items()}
+        )
+
+
+def _times(value: Any, factor: float) -> Any:
+    return tuple(_times(each, factor) for each in value) if isinstance(value, tuple) else max(1, round(value * factor))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured. `count` is what differs within a case, in `unit`s; `cost` is of `bench.measured_command`."""
+
+    case: str
+    size: str
+    events: int
+    count: int
+    unit: str
+    cost: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job took, and the ledger after it."""
+
+    cost: Mapping[str, Any]
+    ledger: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder that cases work in, one after the other. Samples stay for other cases."""
+
+    folder: Path
+
+    @property
+    def lake(self) -> Path:
+        """The lake of the case."""
+        return self.folder / "lake"
+
+    def commands(self, landing: Path, catalog: Path = SAMPLE_CATALOG) -> Commands:
+        """Return what runs commands on a landing zone and the lake."""
+        return Commands(self.folder, variables(landing, catalog, self.lake))
+
+    def sample(self, events: int) -> tuple[Path, dict[str, Any]]:
+        """Return a landing zone with a day of so many events of the sample, and the truth about it."""
+        landing = self.folder / f"sample-{events}" / "landing"
+        if not landing.exists():
+            command = module("event_platform", "generate", "--events", f"{events}", "--days", "1", "--from", f"{FIRST}")
+            self.commands(landing).run("generate", command)
+        known: dict[str, Any] = json.loads((landing.parent / "ground_truth.json").read_text(encoding="utf-8"))
+        return landing, known
+
+    def job(self, landing: Path, known: Mapping[str, Any], catalog: Path = SAMPLE_CATALOG) -> Outcome:
+        """Run the whole job on the lake as it is; see that it holds what is known then.
+
+        Raises FailedError where it does not, and where its books do not balance.
+        """
+        commands = self.commands(landing, catalog)
+        cost = commands.measured("run", module("event_platform", "run"))
+        ledger = json.loads(commands.run("status", module("event_platform", "status", "--json")))
+        expect(ledger, known)
+        return Outcome(cost, ledger)
+
+    def job_on(self, shape: Shape) -> Outcome:
+        """Do the same in a new lake on a stream of this shape, with a catalog of its own."""
+        folder = self.folder / "stream"
+        write_catalog(folder / "catalog", shape.types)
+        write_landing(folder / "landing", shape)
+        self.clear()
+        outcome = self.job(folder / "landing", shape.truth(), folder / "catalog")
+        shutil.rmtree(folder)
+        return outcome
+
+    def clear(self) -> None:
+        """Begin with a new lake."""
+        shutil.rmtree(self.lake, ignore_errors=True)
+
+
+def expect(found: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Compare the figures that both have. Raises FailedError naming those that differ."""
+    wrong = [
+        f"{name} is {found[name]}, not {known[name]}" for name in found if found[name] != known.get(name, found[name])
+    ]
+    if wrong:
+        raise FailedError("; ".join(wrong))
+
+
+def sizes(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on days of more and more events."""
+    for events in scale.sizes:
+        shop.clear()
+        outcome = shop.job(*shop.sample(events))
+        yield Row("sizes", f"a day of {events:,} events", events, events, "event", outcome.cost)
+
+
+def small(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on next to nothing, and what Dagster alone takes for as many assets and checks."""
+    shop.clear()
+    landing, known = shop.sample(scale.small)
+    yield Row("small", "the whole job", scale.small, scale.small, "event", shop.job(landing, known).cost)
+    commands = shop.commands(landing)
+    cost = commands.measured("dagster", module("bench.dagster_alone", f"{SAMPLE_TYPES}"))
+    made, checked = json.loads(commands.last_line("dagster"))
+    size = f"Dagster alone: {made} materializations, {checked} checks"
+    yield Row("small", size, 0, made + checked, "result", cost)
+
+
+def objects(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on the same events in more and more objects."""
+    for count in scale.objects:
+        outcome = shop.job_on(Shape(scale.objects_events, scale.objects_types, objects=count))
+        yield Row("objects", f"{count:,} objects", scale.objects_events, count, "object", outcome.cost)
+
+
+def types(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on as many events of more and more types."""
+    for count in scale.types:
+        outcome = shop.job_on(Shape(scale.types_events, count))
+        yield Row("types", f"{count:,} event types", scale.types_events, count, "type", outcome.cost)
+
+
+def partitions(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on as many events of more and more days."""
+    for days in scale.partitions_days:
+        count = days * scale.partitions_types
+        outcome = shop.job_on(Shape(scale.partitions_events, scale.partitions_types, days, objects=1))
+        size = f"{days:,} days of {scale.partitions_types:,} types"
+        yield Row("partitions", size, scale.partitions_events, count, "partition", outcome.cost)
+
+
+def window(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the search for duplicates of a day where the days of the window before it have as many records each."""
+    for keys in scale.window:
+        shop.clear()
+        commands, lake = shop.commands(shop.folder), f"{shop.lake}"
+        commands.run("fill", module("bench.scale_window", "fill", lake, f"{keys}"))
+        cost = commands.measured("judge", module("bench.scale_window", "judge", lake))
+        expect(json.loads(commands.last_line("judge")), truth(keys))
+        before = keys * WINDOW_DAYS
+        yield Row("window", f"deduplicate {keys:,} after {before:,}", keys, before, "key before", cost)
+
+
+def increment(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on a day without its last hour, and on the rest of the day, in the same lake."""
+    shop.clear()
+    landing, known = shop.sample(scale.increment)
+    hour, aside = landing / f"{FIRST:%Y/%m/%d}/23", landing.parent / "last-hour"
+    hour.rename(aside)
+    try:
+        first = shop.job(landing, {})
+    finally:
+        aside.rename(hour)
+    before = first.ledger["deduplicated"]
+    yield Row("increment", "a day without its last hour", before, before, "event", first.cost)
+    second = shop.job(landing, known)
+    came = second.ledger["deduplicated"] - before
+    yield Row("increment", "the last hour", came, came, "event", second.cost)
+
+
+CASES: dict[str, Callable[[Workshop, Scale], Iterator[Row]]] = {
+    case.__name__: case for case in (sizes, small, objects, types, partitions, window, increment)
+}
