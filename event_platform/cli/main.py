@@ -25,7 +25,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="event-platform")
 def main() -> None:
-    r"""Turn landed JSON events into deduplicated, typed Delta tables, and prove that nothing was lost.
+    """Turn landed JSON events into deduplicated, typed Delta tables, and prove that nothing was lost.
 
     \b
     A first round:
@@ -55,7 +55,7 @@ def main() -> None:
 @click.option("--from", "first_day", type=_DAY, default="2025-06-01", show_default=True, help="First day of arrival.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
 def generate(events: int, days: int, first_day: datetime, seed: int) -> None:
-    r"""Write a landing zone of a language-learning product: 100 event types, and everything that goes wrong.
+    """Write a landing zone of a language-learning product: 100 event types, and everything that goes wrong.
 
     There are redeliveries, conflicts, late events, corrupt records of every reason, events of a newer app than the
     catalog knows, and names that it lacks. The truth about them goes to ground_truth.json beside the landing folder,
@@ -74,7 +74,7 @@ def generate(events: int, days: int, first_day: datetime, seed: int) -> None:
 @click.option("--from", "first", type=_DAY, help="Leave out days before this one.")
 @click.option("--to", "last", type=_DAY, help="Leave out days after this one.")
 def run(first: datetime | None, last: datetime | None) -> None:
-    r"""Materialize whatever landing calls for, through Dagster, and show the ledger.
+    """Materialize whatever landing calls for, through Dagster, and show the ledger.
 
     First the arrival dates with new or changed objects, then the created dates that these touched, and those that an
     earlier run was stopped before. What is up to date is not touched; run it again, and nothing happens.
@@ -95,7 +95,7 @@ def run(first: datetime | None, last: datetime | None) -> None:
 @click.option("--from", "first", type=_DAY, required=True, help="First arrival date to load anew.")
 @click.option("--to", "last", type=_DAY, required=True, help="Last arrival date to load anew.")
 def replay(first: datetime, last: datetime) -> None:
-    r"""Load arrival dates from landing again, although they are loaded, and build what that touches.
+    """Load arrival dates from landing again, although they are loaded, and build what that touches.
 
     For when the rules were mended (envelope.yaml, the start date, a new version of this program), or rows of
     raw_events were lost: what landed is read as the rules are now, and takes the place of what was made of it, in one
@@ -114,7 +114,7 @@ def replay(first: datetime, last: datetime) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    r"""Show the ledger of the lake: what landed, and what became of it.
+    """Show the ledger of the lake: what landed, and what became of it.
 
     landed = sound + corrupt for every arrival date; sound = deduplicated + duplicates and
     deduplicated = typed + unregistered for every created date. Exit code 1 where they do not come out even.
@@ -132,7 +132,7 @@ def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by posit
 
 @main.group()
 def catalog() -> None:
-    r"""Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml.
+    """Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml.
 
     \b
     Example, for a stream that has no catalog yet:
@@ -150,7 +150,7 @@ def catalog() -> None:
 )
 @click.option("--force", is_flag=True, help="Replace schemas that are there already.")
 def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # noqa: FBT001 - as click passes it
-    r"""Read landing and write a schema for every event name in it to FOLDER (or EVENT_PLATFORM_CATALOG).
+    """Read landing and write a schema for every event name in it to FOLDER (or EVENT_PLATFORM_CATALOG).
 
     Every property gets the widest type that loses nothing of what was seen. Values of mixed types are left to the
     column _rescued; so is whatever comes later and does not fit. Look the draft over before you build on it.
@@ -173,7 +173,7 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
 @catalog.command("check")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 def check(folder: Path | None) -> None:
-    r"""Validate a catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
+    """Validate a catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
 
     Prints a line for each fault, naming file and key, and ends with exit code 1 if there is any.
 
@@ -191,7 +191,7 @@ def check(folder: Path | None) -> None:
 @click.option("--json", "form", flag_value="json", help="Print a JSON array of rows.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")
 def query(sql: str, form: str | None) -> None:
-    r"""Run SQL (polars' dialect) over the tables of the lake.
+    """Run SQL (polars' dialect) over the tables of the lake.
 
     Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events,
     quality_report and events.<key>, such as events.lesson_started.

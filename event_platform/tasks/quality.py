@@ -10,11 +10,14 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
-from event_platform.lake.files import DataFile, scan_files, write_file
+from event_platform.lake.files import DataFile, in_batches, scan_files, write_file
 from event_platform.lake.lake import CORRUPT_SCHEMA, DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, QUALITY_SCHEMA
 from event_platform.lake.landing import HOUR_IN_PATH
 from event_platform.lake.storage import Storage
 from event_platform.report.page import LATENESS, draw
+
+#: Events that are counted at a time: to group them takes some hundred bytes for each.
+_ROWS_AT_ONCE = 2_000_000
 
 #: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
@@ -63,7 +66,7 @@ def report_day(storage: Storage, sources: Sources, fields: Mapping[str, frozense
     corrupt = _scan(storage, sources.corrupt, CORRUPT_SCHEMA, "arrival_date")
     figures = pl.concat(
         [
-            *_events(_scan(storage, sources.deduplicated, DEDUPLICATED_SCHEMA), fields),
+            *_events(storage, sources.deduplicated, fields),
             _duplicates(_scan(storage, sources.duplicates, DUPLICATE_SCHEMA), fields),
             _figure("corrupt", _count(corrupt, pl.col("corruption_reason").alias("label"))),
             _unregistered(_scan(storage, sources.unregistered, DEDUPLICATED_SCHEMA)),
@@ -103,15 +106,12 @@ def _known(names: Mapping[str, frozenset[str]]) -> pl.Expr:
     return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
 
 
-def _events(events: pl.LazyFrame, fields: Mapping[str, frozenset[str]]) -> list[pl.DataFrame]:
-    hour = pl.col("created_datetime").dt.hour()
-    by_name, by_object = pl.collect_all(
-        [
-            events.group_by("event_name", hour=hour).agg(value=pl.len()),
-            events.group_by("arrival_date", "source_object", _PARTITION, hour=hour).agg(value=pl.len()),
-        ],
-        engine="streaming",
-    )
+def _events(storage: Storage, files: tuple[DataFile, ...], fields: Mapping[str, frozenset[str]]) -> list[pl.DataFrame]:
+    parts = [
+        _counted(_scan(storage, tuple(batch), DEDUPLICATED_SCHEMA))
+        for batch in in_batches(files, _ROWS_AT_ONCE) or [[]]
+    ]
+    by_name, by_object = (pl.concat(counts) for counts in zip(*parts, strict=True))
     named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
     arrived = by_object.with_columns(
         arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"]
@@ -123,6 +123,18 @@ def _events(events: pl.LazyFrame, fields: Mapping[str, frozenset[str]]) -> list[
         _figure("lateness", _summed(arrived.with_columns(label=_lateness()), "label")),
         _figure("late", _summed(late).filter(pl.col("value") > 0)),
     ]
+
+
+def _counted(events: pl.LazyFrame) -> list[pl.DataFrame]:
+    """Count events by name and hour, and by the object that they arrived in and hour."""
+    hour = pl.col("created_datetime").dt.hour()
+    return pl.collect_all(
+        [
+            events.group_by("event_name", hour=hour).agg(value=pl.len()),
+            events.group_by("arrival_date", "source_object", _PARTITION, hour=hour).agg(value=pl.len()),
+        ],
+        engine="streaming",
+    )
 
 
 def _two_digits(column: str) -> pl.Expr:

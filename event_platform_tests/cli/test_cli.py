@@ -73,7 +73,9 @@ def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
     told = call(*command, "--help").output
     assert told.startswith("Usage: ")
     assert "Example" in told or "A first round:" in told
+    assert any(line.strip().endswith(":") for line in told.splitlines())  # examples keep their lines
     assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
+    assert "\\b" not in told
 
 
 def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
