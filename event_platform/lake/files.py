@@ -183,24 +183,45 @@ def written_by_date(version: int, dates: Iterable[date], adds: Sequence[AddActio
 
 
 def scan_files(files: Sequence[DataFile], schema: pl.Schema, partition_column: str, storage: Storage) -> pl.LazyFrame:
-    """Scan exactly these files, with the columns of `schema`; those that an older file lacks are null."""
-    stored = pl.Schema({name: dtype for name, dtype in schema.items() if name != partition_column})
+    """Scan exactly these files, with the columns of `schema`; those that an older file lacks are null.
+
+    A filter on the partition's column leaves the files of other partitions unopened.
+    """
+    if not files:
+        return pl.LazyFrame(schema=schema)
+    if all(_tells_partition(file, partition_column) for file in files):
+        uris = [file.uri for file in files]
+        return _scan(uris, schema, partition_column, storage, hive=True).select(schema.names())
     by_partition: dict[date, list[str]] = {}
     for file in files:
         by_partition.setdefault(file.partition, []).append(file.uri)
     scans = [
-        pl.scan_parquet(
-            uris,
-            schema=stored,
-            missing_columns="insert",
-            extra_columns="ignore",
-            cast_options=_GROWN_OBJECTS,
-            hive_partitioning=False,
-            storage_options=dict(storage.options) or None,
-        ).with_columns(pl.lit(partition).alias(partition_column))
-        for partition, uris in by_partition.items()
+        _scan(uris, schema, partition_column, storage, hive=False).with_columns(pl.lit(day).alias(partition_column))
+        for day, uris in by_partition.items()
     ]
-    return pl.concat(scans).select(schema.names()) if scans else pl.LazyFrame(schema=schema)
+    return pl.concat(scans).select(schema.names())
+
+
+def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: Storage, *, hive: bool) -> pl.LazyFrame:
+    stored = pl.Schema({name: dtype for name, dtype in schema.items() if name != partition_column})
+    return pl.scan_parquet(
+        uris,
+        schema=stored,
+        missing_columns="insert",
+        extra_columns="ignore",
+        cast_options=_GROWN_OBJECTS,
+        hive_partitioning=hive,
+        hive_schema={partition_column: pl.Date} if hive else None,
+        storage_options=dict(storage.options) or None,
+    )
+
+
+def _tells_partition(file: DataFile, column: str) -> bool:
+    """Say whether the address has the partition's value in it as Hive writes it, and nothing else that looks like one.
+
+    Delta lets writers call files what they like, and the folders that a lake is in have names of their own.
+    """
+    return file.uri.count("=") == 1 and f"/{column}={file.partition.isoformat()}/" in file.uri
 
 
 def scan_pieces(
