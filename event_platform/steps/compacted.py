@@ -22,7 +22,7 @@ def compacted(
         (key, (snapshot.table, snapshot.schema, files))
         for key, (snapshot, days) in growing.items()
         for day in sorted(days)
-        if (files := to_put_together(snapshot.files([day])))
+        for files in to_put_together(snapshot.files([day]))
     ]
     found: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in growing}
     results = run_tasks(executor, put_together, [task for _, task in due], progress, "small files")
