@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction
 
 from event_platform.lake.files import DataFile, FileWriter, scan_files
-from event_platform.lake.tables import Table, remove_action
+from event_platform.lake.tables import Table
 
 #: So many files of about one size become one. A row is written anew when its file is full, and when that one is: with
 #: 16 to the power of two increments a day, twice.
@@ -60,10 +60,11 @@ def _is_due(group: Sequence[DataFile]) -> bool:
     return len(group) >= FILES_TOGETHER or (len(group) > 1 and sum(file.size for file in group) >= FULL)
 
 
-def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> list[AddAction | RemoveAction]:
-    """Write the rows of some files of a partition to one, and return the actions that put it in their place.
+def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction:
+    """Write the rows of some files of a partition to one, and return the action that adds it.
 
-    They say that no data changed: who waits for new rows finds none in it.
+    It says that no data changed: who waits for new rows finds none in it. Those that take the files out again are not
+    for a task to return: deltalake's RemoveAction cannot be sent from one process to another.
     """
     (day,) = {file.partition for file in files}
     column = str(table.partition_column)
@@ -74,4 +75,4 @@ def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> list
         rows = rows.sort(order, maintain_order=True)
     writer = FileWriter(table.storage, table.name, column, day, data_change=False)
     writer.write(rows)
-    return [writer.close(), *(remove_action(file, column, data_change=False) for file in files)]
+    return writer.close()

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from event_platform.compute import local_pool
 from event_platform.lake.files import DataFile
+from event_platform.steps.compacted import compacted as put_files_together
 from event_platform.tasks import compacted
 from event_platform.tasks.compacted import to_put_together
-from event_platform_tests.world import MONDAY, World, event, noon
+from event_platform_tests.world import MONDAY, World, event, noon, rows
 
 MB = 1 << 20
 
@@ -99,3 +101,23 @@ def test_rows_of_a_day_that_is_built_at_once_are_in_the_order_of_time(world: Wor
     (only,) = world.event_table("account_created").snapshot().files([MONDAY])
     times = pq.read_table(only.uri)["created_datetime"].to_pylist()
     assert times == sorted(times)
+
+
+def test_files_are_put_together_in_other_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of several tables at once: what a task returns has to be sent from one process to another."""
+    world.deliver(MONDAY, "a", *(event(f"m{number}", plan="free") for number in range(9)))
+    world.build(MONDAY)
+    for number in range(3):
+        world.deliver(MONDAY, f"b{number}", event(f"n{number}"))
+        world.build(MONDAY)
+    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
+    monkeypatch.setattr(compacted, "UNREAD", timedelta())
+    tables = [world.lake.raw_events, world.lake.deduplicated_events, world.event_table("account_created")]
+    before = [rows(table, "event_uuid") for table in tables]
+    snapshots = {table.name: table.snapshot_to_write() for table in tables}
+    with local_pool(2) as pool:
+        moved = put_files_together({n: (each, [MONDAY]) for n, each in snapshots.items()}, pool, lambda *_: None)
+    for name, snapshot in snapshots.items():
+        snapshot.append([MONDAY], moved[name], {})
+    assert [len(table.snapshot().files([MONDAY])) for table in tables] == [1, 1, 1]
+    assert all(rows(table, "event_uuid").equals(old) for table, old in zip(tables, before, strict=True))
