@@ -9,7 +9,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench bench-orchestration bench-scale-out lock clean
+.PHONY: help run dev test check bench bench-orchestration bench-scale-out bench-reads lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -39,6 +39,9 @@ bench-orchestration: .venv/.dev ## Measure what orchestration costs, for some mi
 
 bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster
 	$(BIN)/python -m bench.scale_out
+
+bench-reads: .venv/.dev .venv-peers/.tried ## Measure what queries touch of a lake, with polars and DuckDB, for some minutes
+	$(BIN)/python -m bench.reads
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock

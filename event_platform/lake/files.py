@@ -32,7 +32,7 @@ _BOUNDED = (pl.Int64, pl.Float64, pl.Date, pl.Datetime, pl.Boolean, pl.String)
 #: Texts whose bounds are whole: the order of arrival is told by them, or whole files are of one of them.
 _EXACT_TEXTS = ("event_name", "source_object")
 
-#: Characters of other bounds, and what stands behind those of a longer maximum: no text that begins with them is beyond.
+#: Characters of other bounds, and what stands behind those of a longer maximum: no text that begins so is beyond it.
 _BOUND_LENGTH, _LAST = 32, chr(sys.maxunicode)
 
 #: Texts so long that bounds of them would be most of a file's footer.
@@ -274,7 +274,7 @@ def _repetitive(sample: pl.DataFrame) -> list[str]:
 
 
 def _short(bound: Any, last: str) -> Any:
-    """Return the beginning of a bound that is a long text, with `last` behind it, unless that would not be beyond it."""
+    """Return the beginning of a bound that is a long text, with `last` behind it unless that would be less."""
     if not isinstance(bound, str) or len(bound) <= _BOUND_LENGTH or bound[_BOUND_LENGTH] == last:
         return bound
     return bound[:_BOUND_LENGTH] + last
