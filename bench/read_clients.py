@@ -73,12 +73,12 @@ def clients() -> Iterator[dict[str, Ask]]:
     found: dict[str, Ask] = {
         "polars, scan_delta": ask_scan_delta,
         "polars, lake.scan": ask_lake_scan,
-        "polars, event-platform query": ask_lake_sql,
+        "event-platform query": ask_lake_sql,
     }
     try:
         with _duckdb() as asked:
             yield found | {
-                "DuckDB, dataset of deltalake": lambda place, query: asked("dataset", place, query),
+                "DuckDB, dataset": lambda place, query: asked("dataset", place, query),
                 "DuckDB, read_parquet": lambda place, query: asked("read_parquet", place, query),
             }
     except MissingError:
