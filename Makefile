@@ -9,7 +9,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench bench-orchestration bench-scale bench-scale-out lock clean
+.PHONY: help run dev test check bench bench-orchestration bench-scale bench-scale-out bench-reads lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -42,6 +42,9 @@ bench-scale: .venv/.dev ## How the cost grows: with events, objects, types, part
 
 bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on a Dask cluster
 	$(BIN)/python -m bench.scale_out
+
+bench-reads: .venv/.dev .venv-peers/.tried ## Measure what queries touch of a lake, with polars and DuckDB, for some minutes
+	$(BIN)/python -m bench.reads
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock

@@ -11,8 +11,8 @@ from pathlib import Path
 from bench.commands import module
 
 _ROOT = Path(__file__).parents[1]
-_PEERS = Path(__file__).parent / "peers"
-_PEER_PYTHON = _ROOT / ".venv-peers/bin/python"
+PEERS = Path(__file__).parent / "peers"
+PEER_PYTHON = _ROOT / ".venv-peers/bin/python"
 
 #: Prints the versions of the packages that it is given, or ends with the error.
 _VERSIONS = (
@@ -40,10 +40,10 @@ class Row:
         if not self.packages:
             return ""
         java = _java() if self.java else ""
-        if not _PEER_PYTHON.exists():
+        if not PEER_PYTHON.exists():
             raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
         found = subprocess.run(  # noqa: S603 - names of packages that stand in this module
-            [_PEER_PYTHON, "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=False
+            [PEER_PYTHON, "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=False
         )
         if found.returncode:
             raise MissingError(f"not installed: {found.stderr.strip().splitlines()[-1]}")
@@ -61,7 +61,7 @@ def _java() -> str:
 
 
 def _peer(script: str, *options: str) -> Callable[[Path, Path, Path], list[str]]:
-    return lambda *folders: [str(_PEER_PYTHON), str(_PEERS / script), *map(str, folders), *options]
+    return lambda *folders: [str(PEER_PYTHON), str(PEERS / script), *map(str, folders), *options]
 
 
 ROWS = (

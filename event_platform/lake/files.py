@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import sys
 import time
 import uuid
 from collections import Counter
@@ -24,9 +25,15 @@ _ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384
 #: Objects gain fields as the catalog grows; older files lack them.
 _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
 
-#: Columns of which the log has minimum and maximum: by type, and texts by name.
-_BOUNDED = (pl.Int64, pl.Date, pl.Datetime, pl.Boolean)
-_BOUNDED_TEXTS = ("event_name", "source_object")
+#: Columns of which the log has minimum and maximum: all of a plain type. Where a column had none, deltalake would tell
+#: Arrow that its values are beyond null, and a filter on it would find nothing (`DeltaTable.to_pyarrow_dataset`).
+_BOUNDED = (pl.Int64, pl.Float64, pl.Date, pl.Datetime, pl.Boolean, pl.String)
+
+#: Texts whose bounds are whole: the order of arrival is told by them, or whole files are of one of them.
+_EXACT_TEXTS = ("event_name", "source_object")
+
+#: Characters of other bounds, and what stands behind those of a longer maximum: no text that begins so is beyond it.
+_BOUND_LENGTH, _LAST = 32, chr(sys.maxunicode)
 
 #: Texts so long that bounds of them would be most of a file's footer.
 _UNBOUNDED_TEXTS = ("body", "_rescued")
@@ -61,7 +68,7 @@ class Written:
 
 
 class Statistics:
-    """Rows, nulls, minima and maxima of a file as Delta wants them; names are the only texts that have bounds."""
+    """Rows, nulls, minima and maxima of a file as Delta wants them; bounds of most long texts are their beginnings."""
 
     def __init__(self) -> None:
         """Begin with no rows."""
@@ -69,16 +76,19 @@ class Statistics:
         self._nulls: Counter[str] = Counter()
         self._minima: dict[str, Any] = {}
         self._maxima: dict[str, Any] = {}
+        self._unbounded: set[str] = set()
 
     def add(self, frame: pl.DataFrame) -> None:
         """Count rows of the file."""
-        bounded = [name for name, dtype in frame.schema.items() if dtype in _BOUNDED or name in _BOUNDED_TEXTS]
+        bounded = [name for name, dtype in frame.schema.items() if dtype in _BOUNDED]
         self._rows += frame.height
         self._nulls.update({n: frame[n].null_count() for n, dtype in frame.schema.items() if not dtype.is_nested()})
         for bounds, pick in ((self._minima, min), (self._maxima, max)):
             found = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
             for name, value in found.items():
-                if value is not None:
+                if isinstance(value, float) and not math.isfinite(value):  # which JSON cannot tell
+                    self._unbounded.add(name)
+                elif value is not None:
                     bounds[name] = pick(bounds.get(name, value), value)
 
     def as_json(self) -> str:
@@ -86,11 +96,20 @@ class Statistics:
         return json.dumps(
             {
                 "numRecords": self._rows,
-                "minValues": {name: _as_json(value) for name, value in self._minima.items()},
-                "maxValues": {name: _as_json(value) for name, value in self._maxima.items()},
+                "minValues": self._bounds_as_json(self._minima, ""),
+                "maxValues": self._bounds_as_json(self._maxima, _LAST),
                 "nullCount": dict(self._nulls),
-            }
+            },
+            # deltalake takes a character that is escaped as a pair of surrogates for another one.
+            ensure_ascii=False,
         )
+
+    def _bounds_as_json(self, bounds: Mapping[str, Any], last: str) -> dict[str, Any]:
+        return {
+            name: _as_json(value if name in _EXACT_TEXTS else _short(value, last))
+            for name, value in bounds.items()
+            if name not in self._unbounded
+        }
 
 
 class FileWriter:
@@ -183,24 +202,45 @@ def written_by_date(version: int, dates: Iterable[date], adds: Sequence[AddActio
 
 
 def scan_files(files: Sequence[DataFile], schema: pl.Schema, partition_column: str, storage: Storage) -> pl.LazyFrame:
-    """Scan exactly these files, with the columns of `schema`; those that an older file lacks are null."""
-    stored = pl.Schema({name: dtype for name, dtype in schema.items() if name != partition_column})
+    """Scan exactly these files, with the columns of `schema`; those that an older file lacks are null.
+
+    A filter on the partition's column leaves the files of other partitions unopened.
+    """
+    if not files:
+        return pl.LazyFrame(schema=schema)
+    if all(_tells_partition(file, partition_column) for file in files):
+        uris = [file.uri for file in files]
+        return _scan(uris, schema, partition_column, storage, hive=True).select(schema.names())
     by_partition: dict[date, list[str]] = {}
     for file in files:
         by_partition.setdefault(file.partition, []).append(file.uri)
     scans = [
-        pl.scan_parquet(
-            uris,
-            schema=stored,
-            missing_columns="insert",
-            extra_columns="ignore",
-            cast_options=_GROWN_OBJECTS,
-            hive_partitioning=False,
-            storage_options=dict(storage.options) or None,
-        ).with_columns(pl.lit(partition).alias(partition_column))
-        for partition, uris in by_partition.items()
+        _scan(uris, schema, partition_column, storage, hive=False).with_columns(pl.lit(day).alias(partition_column))
+        for day, uris in by_partition.items()
     ]
-    return pl.concat(scans).select(schema.names()) if scans else pl.LazyFrame(schema=schema)
+    return pl.concat(scans).select(schema.names())
+
+
+def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: Storage, *, hive: bool) -> pl.LazyFrame:
+    stored = pl.Schema({name: dtype for name, dtype in schema.items() if name != partition_column})
+    return pl.scan_parquet(
+        uris,
+        schema=stored,
+        missing_columns="insert",
+        extra_columns="ignore",
+        cast_options=_GROWN_OBJECTS,
+        hive_partitioning=hive,
+        hive_schema={partition_column: pl.Date} if hive else None,
+        storage_options=dict(storage.options) or None,
+    )
+
+
+def _tells_partition(file: DataFile, column: str) -> bool:
+    """Say whether the address has the partition's value in it as Hive writes it, and nothing else that looks like one.
+
+    Delta lets writers call files what they like, and the folders that a lake is in have names of their own.
+    """
+    return file.uri.count("=") == 1 and f"/{column}={file.partition.isoformat()}/" in file.uri
 
 
 def scan_pieces(
@@ -231,6 +271,13 @@ def _repetitive(sample: pl.DataFrame) -> list[str]:
     """Return the columns of which a dictionary is smaller than the values."""
     plain = [name for name, dtype in sample.schema.items() if not dtype.is_nested()]
     return [name for name in plain if 2 * sample[name].n_unique() <= sample.height]
+
+
+def _short(bound: Any, last: str) -> Any:
+    """Return the beginning of a bound that is a long text, with `last` behind it unless that would be less."""
+    if not isinstance(bound, str) or len(bound) <= _BOUND_LENGTH or bound[_BOUND_LENGTH] == last:
+        return bound
+    return bound[:_BOUND_LENGTH] + last
 
 
 def _as_json(value: Any) -> Any:

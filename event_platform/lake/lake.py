@@ -13,7 +13,7 @@ from event_platform.events.columns import typed
 from event_platform.events.errors import TableError
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS
 from event_platform.lake.storage import Storage
-from event_platform.lake.tables import Table
+from event_platform.lake.tables import Snapshot, Table
 
 #: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
@@ -166,6 +166,10 @@ class Lake:
 
         Raises TableError where there is none, with the names that come near.
         """
+        return self._pinned(name).table
+
+    def _pinned(self, name: str) -> Snapshot:
+        """Open a table as `table` does, once: it takes several requests to the store."""
         unread = Table(checked_name(name), pl.Schema(), None, self.storage)
         delta = unread.snapshot().delta
         if delta is None:
@@ -177,7 +181,7 @@ class Lake:
             raise TableError(
                 f"{unread.uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none"
             )
-        return replace(unread, schema=schema, partition_column=columns[0] if columns else None)
+        return Snapshot(replace(unread, schema=schema, partition_column=columns[0] if columns else None), delta)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
         """Return the table of an asset that is not the platform's, by its asset key, to be written.
@@ -204,7 +208,7 @@ class Lake:
 
         Raises TableError where there is no such table or column.
         """
-        rows = self.table(name).snapshot().scan(dates)
+        rows = self._pinned(name).scan(dates)
         known = rows.collect_schema().names()
         unknown = [column for column in columns or () if column not in known]
         if unknown:

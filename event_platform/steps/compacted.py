@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.tables import Snapshot, remove_action
 from event_platform.steps.running import Progress, run_tasks
 from event_platform.tasks.compacted import put_together, to_put_together
 
@@ -22,10 +22,11 @@ def compacted(
         (key, (snapshot.table, snapshot.schema, files))
         for key, (snapshot, days) in growing.items()
         for day in sorted(days)
-        if (files := to_put_together(snapshot.files([day])))
+        for files in to_put_together(snapshot.files([day]))
     ]
     found: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in growing}
-    results = run_tasks(executor, put_together, [task for _, task in due], progress, "small files")
-    for (key, _), actions in zip(due, results, strict=True):
-        found[key].extend(actions)
+    adds = run_tasks(executor, put_together, [task for _, task in due], progress, "small files")
+    for (key, (table, _, files)), add in zip(due, adds, strict=True):
+        column = str(table.partition_column)
+        found[key] += [add, *(remove_action(file, column, data_change=False) for file in files)]
     return found

@@ -5,49 +5,74 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction
 
 from event_platform.lake.files import DataFile, FileWriter, scan_files
-from event_platform.lake.tables import Table, remove_action
+from event_platform.lake.tables import Table
 
 #: So many files of about one size become one. A row is written anew when its file is full, and when that one is: with
 #: 16 to the power of two increments a day, twice.
 FILES_TOGETHER = 16
 
-#: Files up to so many bytes are put together with their like; larger ones stay.
-_SIZES = (1 << 20, 16 << 20)
+#: Fewer become one where they have so many bytes together: about what a task writes of a day that comes at once.
+FULL = 72 << 20
 
-#: What one task holds.
-_ROWS = 1_000_000
+#: Files up to so many bytes are put together with their like; larger ones stay. The last is less than `FULL`, since
+#: rows take fewer bytes beside their like.
+_SIZES = (1 << 20, 16 << 20, 48 << 20)
+
+#: What one task holds at the most, where rows are so alike that they take few bytes.
+_ROWS = 2_000_000
 
 #: Whoever reads what a table gained looks at the files that were added: for so long they stay as they are.
 UNREAD = timedelta(hours=1)
 
 
-def to_put_together(files: Sequence[DataFile]) -> list[DataFile]:
-    """Return the files of a partition that should be one; none where they are few, or may not be read yet."""
+def to_put_together(files: Sequence[DataFile]) -> list[list[DataFile]]:
+    """Return groups of files of a partition that should be one each; none of files that may not be read yet."""
     last = (time.time() - UNREAD.total_seconds()) * 1_000
-    smaller = 0
-    for size in _SIZES:
-        alike = [file for file in files if smaller < file.size <= size and file.modified <= last]
-        while sum(file.rows for file in alike) > _ROWS:
-            alike.pop()
-        if len(alike) >= FILES_TOGETHER:
-            return alike
-        smaller = size
-    return []
+    groups = []
+    for smaller, size in zip((0, *_SIZES), _SIZES, strict=False):
+        alike = sorted((f for f in files if smaller < f.size <= size and f.modified <= last), key=_arrival)
+        while _is_due(group := _one_file_of(alike)):
+            groups.append(group)
+            alike = alike[len(group) :]
+    return groups
 
 
-def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> list[AddAction | RemoveAction]:
-    """Write the rows of some files of a partition to one, and return the actions that put it in their place.
+def _arrival(file: DataFile) -> str:
+    return str(file.minimum.get("source_object") or file.minimum.get("created_datetime"))
 
-    They say that no data changed: who waits for new rows finds none in it.
+
+def _one_file_of(files: Sequence[DataFile]) -> list[DataFile]:
+    """Return the first files, up to the one that fills them; of small ones no more than a task holds the rows of."""
+    group: list[DataFile] = []
+    size = rows = 0
+    for file in files:
+        if size >= FULL or rows + file.rows > _ROWS:
+            break
+        group.append(file)
+        size, rows = size + file.size, rows + file.rows
+    return group
+
+
+def _is_due(group: Sequence[DataFile]) -> bool:
+    return len(group) >= FILES_TOGETHER or (len(group) > 1 and sum(file.size for file in group) >= FULL)
+
+
+def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction:
+    """Write the rows of some files of a partition to one, and return the action that adds it.
+
+    It says that no data changed: who waits for new rows finds none in it. Those that take the files out again are not
+    for a task to return: deltalake's RemoveAction cannot be sent from one process to another.
     """
     (day,) = {file.partition for file in files}
     column = str(table.partition_column)
     rows = scan_files(files, schema, column, table.storage).collect()
-    if "body" in rows.columns:  # of many event names
-        rows = rows.sort("event_name", maintain_order=True)
+    # Of each name those of an hour stand together, so that whoever reads it skips the row groups of the others.
+    order = "event_name" if "body" in rows.columns else "created_datetime"
+    if order in rows.columns:
+        rows = rows.sort(order, maintain_order=True)
     writer = FileWriter(table.storage, table.name, column, day, data_change=False)
     writer.write(rows)
-    return [writer.close(), *(remove_action(file, column, data_change=False) for file in files)]
+    return writer.close()

@@ -86,7 +86,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -
                 units.append(_unit(created_date, own, held))
                 held = {}
             if _total(rows) > ROWS_PER_FILE:
-                batches = in_batches([replace(own[uri], rows=count) for uri, count in rows.items()], ROWS_PER_FILE)
+                batches = in_batches(_in_order(own, rows), ROWS_PER_FILE)
                 units.extend(_unit(created_date, own, {name: {f.uri: f.rows for f in batch}}) for batch in batches)
             else:
                 held[name] = rows
@@ -103,7 +103,13 @@ def _unit(created_date: date, own: Mapping[str, DataFile], held: Mapping[str, Ma
     rows = Counter[str]()
     for each in held.values():
         rows.update(each)
-    return Unit(created_date, tuple(replace(own[uri], rows=rows[uri]) for uri in sorted(rows)), frozenset(held))
+    return Unit(created_date, tuple(_in_order(own, rows)), frozenset(held))
+
+
+def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
+    """Return files with so many rows each, in the order of arrival, which is nearly that of time."""
+    files = (replace(own[uri], rows=count) for uri, count in rows.items())
+    return sorted(files, key=lambda file: (str(file.minimum["source_object"]), file.uri))
 
 
 def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType], envelope: Envelope) -> list[Typed]:
@@ -123,13 +129,14 @@ def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType],
 
 
 def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
-    """Read the events of some names: what typed ones are made of, or `whole`."""
+    """Read the events of some names, in the order of time: what typed ones are made of, or `whole`."""
     columns = DEDUPLICATED_SCHEMA.names() if whole else [*EVENT_COLUMNS, "body"]
     return (
         scan_files(files, DEDUPLICATED_SCHEMA, _PARTITION, storage)
         .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
         .filter(pl.col("event_name").is_in(list(names)))
         .select(columns)
+        .sort("created_datetime", maintain_order=True)
         .collect()
     )
 

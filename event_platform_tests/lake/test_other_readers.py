@@ -1,18 +1,29 @@
 """Other readers of Delta see the tables as the platform does: they are the product."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from pyarrow import compute
 
+from event_platform.lake.files import Statistics
 from event_platform.lake.tables import Table
 from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
 READERS: list[Callable[[str], pl.DataFrame]] = [
     lambda uri: pl.scan_delta(uri).collect(),
     lambda uri: pl.DataFrame(pl.from_arrow(DeltaTable(uri).to_pyarrow_table())),
+]
+
+#: The rows in which a column has a value: filtered while they are read, by what the log says of each file.
+READERS_OF_SOME: list[Callable[[str, str, object], pl.DataFrame]] = [
+    lambda uri, column, value: pl.scan_delta(uri).filter(pl.col(column) == value).collect(),
+    lambda uri, column, value: pl.DataFrame(
+        pl.from_arrow(DeltaTable(uri).to_pyarrow_dataset().to_table(filter=compute.field(column) == value))
+    ),
 ]
 
 
@@ -87,3 +98,42 @@ def test_the_grown_column_is_null_where_it_was_not_known(built: World) -> None:
         None,
         {"os": "web", "version": None, "model": "x"},
     ]
+
+
+@pytest.mark.parametrize("read", READERS_OF_SOME, ids=["polars", "pyarrow"])
+def test_every_reader_finds_each_row_by_each_value(
+    built: World, read: Callable[[str, str, object], pl.DataFrame]
+) -> None:
+    """Whatever the column: the log's bounds, or their lack, hide no row."""
+    for table in tables(built):
+        own = table.snapshot().scan().collect()
+        for column, dtype in own.schema.items():
+            for value in () if dtype.is_nested() else own[column].drop_nulls().unique().to_list():
+                found = read(table.uri, column, value)
+                assert found.height == (own[column] == value).sum(), (table.name, column, value)
+
+
+LONG = "x" * 40
+
+
+@pytest.mark.parametrize("text", ["short", LONG, LONG + "y", "x" * 32 + chr(sys.maxunicode) * 2, "ü" * 40, "🎓" * 40])
+def test_a_text_is_found_however_long_it_is(world: World, text: str) -> None:
+    """Bounds of long texts are shortened, and still hold them."""
+    world.deliver(MONDAY, "a", event("u1", plan=text), event("u2", plan="a"))
+    world.build(MONDAY)
+    table = world.event_table("account_created")
+    for read in READERS_OF_SOME:
+        assert read(table.uri, "plan", text)["event_uuid"].to_list() == ["u1"]
+    (file,) = table.snapshot().files()
+    assert file.minimum["plan"] == "a"
+    assert str(file.maximum["plan"]) >= text
+    assert len(str(file.maximum["plan"])) <= 34
+
+
+def test_numbers_beyond_json_leave_a_column_without_bounds() -> None:
+    """And the log is one that can be read."""
+    frames = [pl.DataFrame({"n": [1.0], "m": [1.0]}), pl.DataFrame({"n": [float("inf")], "m": [2.0]})]
+    statistics = Statistics()
+    for frame in frames:
+        statistics.add(frame)
+    assert json.loads(statistics.as_json())["maxValues"] == {"m": 2.0}

@@ -263,3 +263,22 @@ def test_statistics_count_rows_and_nulls_and_bound_numbers_and_times(tmp_path: P
     assert (log["min.on"], log["max.on"], log["min.n"], log["max.n"]) == (MONDAY, TUESDAY, -5, 5)
     assert log["min.at"].replace(tzinfo=None) == datetime(1, 1, 1)  # noqa: DTZ001 - compared without its zone
     assert log["max.at"].isoformat() == "2025-06-02T12:00:00.000007+00:00"
+
+
+@pytest.mark.parametrize("folder", ["lake", "year=2025/lake"])
+def test_a_filter_on_the_day_opens_no_file_of_another_day(tmp_path: Path, folder: str) -> None:
+    """Neither with dates given nor without; and a lake may be in a folder that looks like a partition."""
+    table = shaped(tmp_path / folder, SCHEMA)
+    replace(table, (MONDAY, [1, 2]), (TUESDAY, [3]), (WEDNESDAY, [4]))
+    rows = table.snapshot().scan()
+    assert rows.collect().sort("n").select("created_date", "n").rows() == [
+        (MONDAY, 1),
+        (MONDAY, 2),
+        (TUESDAY, 3),
+        (WEDNESDAY, 4),
+    ]
+    (other,) = table.snapshot().files([TUESDAY])
+    Path(other.uri).write_bytes(b"not to be opened")
+    assert table.snapshot().scan([MONDAY]).collect()["n"].to_list() == [1, 2]
+    if folder == "lake":
+        assert rows.filter(pl.col("created_date") == MONDAY).collect()["n"].to_list() == [1, 2]
