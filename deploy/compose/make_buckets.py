@@ -7,20 +7,20 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
-def make_bucket(name: str) -> None:
-    """Make a bucket, unless we have it. Raises botocore's ClientError, as where it is somebody else's."""
+def make_bucket(name: str) -> str:
+    """Make a bucket, unless we have it, and say which it was. Raises ClientError, as where it is somebody else's."""
     # A store that has just started may be slow to answer the first time.
     client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
     try:
-        client.create_bucket(Bucket=name)
+        client.head_bucket(Bucket=name)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+        if error.response["Error"]["Code"] != "404":
             raise
-        print(f"{name}: there already")
-    else:
-        print(f"{name}: made")
+        client.create_bucket(Bucket=name)
+        return f"{name}: made"
+    return f"{name}: there already"
 
 
 if __name__ == "__main__":
     for each in sys.argv[1:]:
-        make_bucket(each)
+        print(make_bucket(each))

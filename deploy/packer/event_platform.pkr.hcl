@@ -61,6 +61,7 @@ source "amazon-ebs" "event_platform" {
   launch_block_device_mappings {
     device_name           = "/dev/xvda"
     volume_type           = "gp3"
+    iops                  = 3000
     throughput            = 125
     volume_size           = 20
     encrypted             = true

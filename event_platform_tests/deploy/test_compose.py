@@ -25,7 +25,7 @@ _SECRETS = {"DAGSTER_POSTGRES_PASSWORD", "STORE_ACCESS_KEY", "STORE_SECRET_KEY"}
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     """The services, as compose reads them: it has checked the file against its specification."""
-    filled = {name: "made-up" for name in _SECRETS}
+    filled = dict.fromkeys(_SECRETS, "made-up")
     done = _compose("--env-file", str(_EXAMPLE), "config", "--format", "json", **filled)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr

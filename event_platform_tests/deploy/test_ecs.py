@@ -3,7 +3,6 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -26,7 +25,7 @@ CHARACTERS = 8192
 _LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _RUN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value }
-    eventConnection { events { __typename ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey } } } } } }"""
+    eventConnection { events { ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey } } } } } }"""
 _LOGS = """query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"""
 
 

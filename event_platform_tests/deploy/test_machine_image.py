@@ -32,7 +32,7 @@ def test_packer_takes_the_template(tmp_path: Path) -> None:
         pytest.skip(f"this packer has no plugin for AWS: run packer init {_PACKER}")
     archive = tmp_path / "source.tar.gz"
     archive.touch()
-    variables = [f"-var=region={'eu-central-1'}", f"-var=source={archive}"]
+    variables = ["-var=region=eu-central-1", f"-var=source={archive}"]
     done = subprocess.run([packer, "validate", *variables, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
