@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ecs.models import ecs_backends
 from moto.server import ThreadedMotoServer
 
@@ -57,7 +56,8 @@ class Ecs:
 
     def kill(self, task: dict[str, Any]) -> None:
         """Have ECS tell what it tells of a task whose process was killed."""
-        found = ecs_backends[DEFAULT_ACCOUNT_ID][REGION].tasks[CLUSTER][task["taskArn"]]
+        account = task["taskArn"].split(":")[4]
+        found = ecs_backends[account][REGION].tasks[CLUSTER][task["taskArn"]]
         found.last_status, found.stopped_reason = "STOPPED", "OutOfMemoryError: Container killed due to memory usage"
         found.containers[0].exitCode = SIGKILLED
 
