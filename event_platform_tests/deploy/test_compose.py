@@ -103,7 +103,7 @@ def test_the_platform_runs_the_commands_of_the_image_and_may_write_nowhere_else(
 def test_images_of_others_are_pinned_and_data_is_in_volumes_with_a_name(services: dict[str, Any]) -> None:
     """They outlive the containers."""
     for name in ("postgres", "store"):
-        assert re.fullmatch(r"[\w/]+:\d+\.\d+(-\w+)?", services[name]["image"])
+        assert re.fullmatch(r"[\w/]+:\d+\.\d+(-\w+)?(@sha256:[0-9a-f]{64})?", services[name]["image"])
         assert [each["type"] for each in services[name]["volumes"]] == ["volume"]
     declared = set(yaml.safe_load(_FILE.read_text(encoding="utf-8"))["volumes"])
     used = {each["source"] for service in services.values() for each in service["volumes"] if each["type"] == "volume"}
