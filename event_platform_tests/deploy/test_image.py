@@ -5,6 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import hcl2
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -89,6 +91,19 @@ def test_the_health_check_is_that_of_the_command() -> None:
         subprocess.run(["sh", "-n", command], check=True)
     unknown = subprocess.run(["sh", COMMANDS / "healthy", "nothing"], capture_output=True, text=True, check=False)
     assert (unknown.returncode, "usage" in unknown.stderr) == (2, True)
+
+
+def test_what_ecs_runs_are_commands_of_the_image() -> None:
+    """A service is named as the command is that it runs, and its check begins with a program that is there."""
+    module = PROJECT / "deploy" / "terraform" / "modules" / "event_platform" / "services.tf"
+    if not module.exists():
+        pytest.skip(f"{module}: no such file: there is no Terraform module here")
+    (services,) = [each["services"] for each in hcl2.loads(module.read_text())["locals"] if "services" in each]
+    commands = {command.name for command in COMMANDS.iterdir()}
+    assert set(services) == commands - {"healthy"}
+    for service in services.values():
+        program = service["check"].strip('"').split()[0]
+        assert program in commands or beside_python(program).exists(), program
 
 
 def test_the_lock_file_of_the_image_has_what_it_needs_and_what_was_tested() -> None:
