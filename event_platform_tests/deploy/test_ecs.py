@@ -76,6 +76,7 @@ def running(
     settings["run_monitoring"].update(poll_interval_seconds=1)
     variables = {
         "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
