@@ -107,7 +107,7 @@ def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watc
         instance.start("dagster-daemon")
         yield instance
     finally:
-        _end(instance)
+        end(instance)
 
 
 def until(condition: Callable[[], object], seconds: float, what: str, instance: Live) -> float:
@@ -239,7 +239,7 @@ def days_from(first: date, count: int) -> list[date]:
     return [first + timedelta(days=number) for number in range(count)]
 
 
-def _end(instance: Live) -> None:
+def end(instance: Live) -> None:
     """End everything that was started: first politely, for it to end what it started itself."""
     for process in instance.started.values():
         process.terminate()

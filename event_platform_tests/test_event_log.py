@@ -20,6 +20,7 @@ from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 _ROOT = Path(__file__).parents[1]
 _SQLITE, _POSTGRES = _ROOT / ".dagster" / "dagster.yaml", _ROOT / "deploy" / "postgres" / "dagster.yaml"
+_AWS = _ROOT / "deploy" / "aws" / "dagster.yaml"
 _STORAGES = {"run_storage", "event_log_storage", "schedule_storage"}
 _ACCOUNTS = dg.AssetKey(["events", "account_created"])
 
@@ -71,9 +72,21 @@ def test_the_profiles_differ_in_their_storage_alone() -> None:
     assert "concurrency" in _without_storage(_POSTGRES)
 
 
-def test_the_profile_for_postgres_has_no_secret() -> None:
+def test_the_profile_for_ecs_differs_in_what_a_task_is_alone() -> None:
+    """Storage, pools, retries and retention are the same wherever PostgreSQL holds the records."""
+    postgres, ecs = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (_POSTGRES, _AWS))
+    assert postgres.pop("run_launcher")["class"] == "WatchfulRunLauncher"
+    assert ecs.pop("run_launcher")["class"] == "EcsRunLauncher"
+    assert ecs.pop("compute_logs")["class"] == "S3ComputeLogManager"
+    # Starting a task takes longer than starting a process.
+    assert ecs["run_monitoring"].pop("start_timeout_seconds") > postgres["run_monitoring"].pop("start_timeout_seconds")
+    assert ecs == postgres
+
+
+@pytest.mark.parametrize("path", [_POSTGRES, _AWS], ids=["postgres", "aws"])
+def test_the_profile_for_postgres_has_no_secret(path: Path) -> None:
     """Whatever tells who connects comes from the environment."""
-    profile = yaml.safe_load(_POSTGRES.read_text(encoding="utf-8"))
+    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
     for storage in _STORAGES:
         database = profile[storage]["config"]["postgres_db"]
         for name in ("hostname", "port", "username", "password", "db_name"):

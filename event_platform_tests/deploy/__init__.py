@@ -1,0 +1,1 @@
+"""What is deployed: images, machines and Dagster's settings for them."""
