@@ -42,6 +42,7 @@ def main() -> None:
       EVENT_PLATFORM_CATALOG     folder of JSON Schemas and envelope.yaml             (local: the sample catalog)
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
       EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
+      EVENT_PLATFORM_GLUE_DATABASE  where Athena and others find the tables           (default: nowhere)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
     S3 credentials, region and endpoint come from the standard AWS variables and profiles.
 
@@ -204,6 +205,23 @@ def query(sql: str, form: str | None) -> None:
     from event_platform.cli.query import run_query  # noqa: PLC0415
 
     run_query(load_environment(), sql, form)
+
+
+@main.command()
+def register() -> None:
+    r"""Register the tables of the lake in the Glue Data Catalog, so that Athena and Spark find them.
+
+    EVENT_PLATFORM_GLUE_DATABASE says in which database. Runs do it by themselves for what they write; this is for the
+    first time, and for when somebody changed or dropped a table there. Do it again, and nothing happens. A table that
+    is there is never removed. Exit code 1 if a table could not be registered.
+
+    \b
+    Example:
+      EVENT_PLATFORM_GLUE_DATABASE=event_platform_prod event-platform register
+    """
+    from event_platform.cli.register import register_tables  # noqa: PLC0415
+
+    raise SystemExit(register_tables(load_environment()))
 
 
 def _prepared() -> Environment:

@@ -25,6 +25,7 @@ COMMANDS = [
     ["catalog", "draft"],
     ["catalog", "check"],
     ["query"],
+    ["register"],
 ]
 
 
