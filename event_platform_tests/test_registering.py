@@ -23,7 +23,7 @@ EVERYTHING = {*TABLES, *EVENT_TABLES, "quality_report"}
 class RegisteringWorld(World):
     """A world whose tables are registered in the database `events`.
 
-    They are in a folder, where nobody else would find them, and the settings refuse it: a run takes a tenth of the time.
+    They are in a folder, where nobody else would find them, which the settings refuse: a run takes a tenth of the time.
     """
 
     @property

@@ -224,6 +224,26 @@ def register() -> None:
     raise SystemExit(register_tables(load_environment()))
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    r"""Check what an installation needs, and say what to do about what is missing. No more than 10 seconds are waited.
+
+    Settings, versions, the catalog, where Dagster is at home; on S3 who asks, what is allowed, whether the store lets
+    one of two writers through, how objects land, and the clock; PostgreSQL, a Dask cluster, the Glue Data Catalog and
+    alert addresses where they are set; memory and disk. An object is put into the lake and deleted again, and the
+    probe for conditional puts stays, as each first run leaves it; nothing else is written, and no secret is shown.
+    Exit code 1 if anything is wrong.
+
+    \b
+    Example, where a container is to start only if all is well:
+      event-platform doctor || exit 1
+    """
+    from event_platform.cli.doctor import show_findings  # noqa: PLC0415
+
+    raise SystemExit(show_findings(as_json=as_json))
+
+
 def _prepared() -> Environment:
     """Read the settings and start what local tasks come from: it imports theirs while this process imports Dagster."""
     # Dagster makes many objects that stay: looking for garbage among them is a tenth of the time of a small run.

@@ -26,6 +26,7 @@ COMMANDS = [
     ["catalog", "check"],
     ["query"],
     ["register"],
+    ["doctor"],
 ]
 
 
