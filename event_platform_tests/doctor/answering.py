@@ -11,7 +11,7 @@ _QUERY_ERROR = "<ErrorResponse><Error><Code>{code}</Code><Message>Not today</Mes
 
 @contextmanager
 def answering(status: int, code: str, headers: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Yield the address of a server on this machine that answers with a status, a code of AWS (or nothing), and these headers."""
+    """Yield the address of a server here that answers with a status, a code of AWS (or none), and headers."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
