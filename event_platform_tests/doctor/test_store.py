@@ -63,6 +63,9 @@ def test_credentials_that_are_missing_or_have_run_out_are_told(monkeypatch: pyte
         found = check_credentials()
     assert (found.verdict, found.found) == (Verdict.BAD, "from env: ExpiredToken: Not today")
     assert found.remedy == "get new ones, such as with aws sso login"
+    found = check_credentials()  # that server is gone: in a closed network STS may be out of reach, and is not needed
+    assert found.verdict is Verdict.LEFT_OUT
+    assert "Could not connect" in found.found
 
 
 def test_a_bucket_that_is_not_there_or_in_another_region_is_told(bucket: str) -> None:
