@@ -3,6 +3,7 @@
 import gc
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,11 +16,26 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 class _Commands(click.Group):
     """Shows an error that the user can mend as one, without a traceback. Exit code 2, as for wrong options."""
 
+    group_class = type  # groups of a group are of the same class
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.help = _with_lines(self.help)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        cmd.help = _with_lines(cmd.help)
+        super().add_command(cmd, name)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except EventPlatformError as error:
             raise click.UsageError(str(error)) from error
+
+
+def _with_lines(text: str | None) -> str | None:
+    r"""Return a help text in which paragraphs keep their lines where a raw docstring says `\b`, as click means it."""
+    return text and text.replace("\\b\n", "\b\n")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -64,7 +64,7 @@ def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Fin
     """Tell of each variable that is wrong, and of each that only looks like one."""
     found = [bad("settings", f"{variable}: {told}", _SET_IT) for variable, told in settings.faults.items()]
     for variable in sorted(variables):
-        near = difflib.get_close_matches(variable, _STAND_INS, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(variable, _STAND_INS, n=1, cutoff=0.9)
         if variable.startswith("EVENT_PLATFORM_") and variable not in _STAND_INS and near:
             found.append(bad("settings", f"{variable}: no setting of the platform", f"did you mean {near[0]}?"))
     if not settings.environment.ui_url.startswith(("http://", "https://")):
