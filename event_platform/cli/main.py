@@ -243,7 +243,7 @@ def register() -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    r"""Check what an installation needs, and say what to do about what is missing. No more than 10 seconds are waited.
+    r"""Check what an installation needs, and say what to do about what is missing. It ends within 25 seconds.
 
     Settings, versions, the catalog, where Dagster is at home; on S3 who asks, what is allowed, whether the store lets
     one of two writers through, how objects land, and the clock; PostgreSQL, a Dask cluster, the Glue Data Catalog and

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-#: Seconds that a check has.
-PATIENCE = 10.0
+#: Seconds that all checks have together. A server that does not answer is given up after ten; the rest is for a
+#: machine that is slow to import what the checks need.
+PATIENCE = 25.0
 
 #: Shorter ones would be found in any text.
 _SHORTEST_SECRET = 4
