@@ -1,5 +1,6 @@
 """The Glue Data Catalog, PostgreSQL, and a Dask cluster."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,13 @@ def test_a_postgres_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.xdist_group("dask")
-def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path) -> None:
-    """Without a worker nothing would be done."""
+def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a worker nothing would be done; what listens and says nothing is no scheduler, and is given up soon."""
     assert check_dask("local").verdict is Verdict.LEFT_OUT
     with dask_cluster(tmp_path) as cluster:
-        assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{free_port()}").found
         cluster.start_scheduler()
         assert check_dask(cluster.address).found == f"{cluster.address}: no worker"
+    monkeypatch.setattr("event_platform.doctor.services._PATIENCE", 0.5)
+    assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{free_port()}").found
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{silent.getsockname()[1]}").found
