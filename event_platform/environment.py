@@ -16,6 +16,9 @@ SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
 #: Tasks run in a pool of processes on this machine.
 LOCAL_COMPUTE = "local"
 
+#: What Athena takes for a database; Glue itself would take more.
+_GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
+
 _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
 
 
@@ -45,6 +48,8 @@ class Environment:
     days_per_run: int | None = None
     #: LOCAL_COMPUTE, or the address of a Dask scheduler.
     compute: str = LOCAL_COMPUTE
+    #: The database of the Glue Data Catalog in which tables are registered; None for none.
+    glue_database: str | None = None
 
 
 _LOCAL_DEFAULTS = {
@@ -71,6 +76,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         ui_url=(variables.get("EVENT_PLATFORM_UI_URL") or Environment.ui_url).rstrip("/"),
         days_per_run=_days(variables.get("EVENT_PLATFORM_DAYS_PER_RUN") or None),
         compute=_compute(variables.get("EVENT_PLATFORM_COMPUTE") or LOCAL_COMPUTE, landing, lake),
+        glue_database=_glue_database(variables.get("EVENT_PLATFORM_GLUE_DATABASE") or None, lake),
     )
 
 
@@ -132,5 +138,21 @@ def _compute(value: str, *places: str) -> str:
         raise SettingError(
             f"EVENT_PLATFORM_COMPUTE: {value}: workers may be on other machines, which see no folder of this one; "
             f"expected landing and lake on s3://<bucket>/<prefix>, not {' and '.join(folders)}"
+        )
+    return value
+
+
+def _glue_database(value: str | None, lake: str) -> str | None:
+    if value is None:
+        return None
+    if not _GLUE_DATABASE.fullmatch(value):
+        raise SettingError(
+            f"EVENT_PLATFORM_GLUE_DATABASE: {value!r}: expected the name of a database, of lower-case letters, digits "
+            "and _, such as event_platform_prod"
+        )
+    if "://" not in lake:  # whoever looks a table up there is on another machine
+        raise SettingError(
+            f"EVENT_PLATFORM_GLUE_DATABASE: {value}: tables in a folder cannot be found from elsewhere; expected "
+            f"EVENT_PLATFORM_LAKE on s3://<bucket>/<prefix>, not {lake}"
         )
     return value

@@ -12,7 +12,7 @@ from event_platform.lake.storage import Storage
 def build_resources(environment: Environment) -> dict[str, Any]:
     """Return the resources of an environment, under the names that assets and checks ask for."""
     from event_platform.io_manager import LakeIOManager  # noqa: PLC0415
-    from event_platform.resources import ComputeResource, RulesResource  # noqa: PLC0415
+    from event_platform.resources import ComputeResource, GlueResource, RulesResource  # noqa: PLC0415
 
     lake = _lake_resource(environment.lake)
     return {
@@ -21,6 +21,7 @@ def build_resources(environment: Environment) -> dict[str, Any]:
         "io_manager": LakeIOManager(lake=lake),
         "compute": ComputeResource(compute=environment.compute),
         "rules": RulesResource(),
+        "glue": GlueResource(database=environment.glue_database or ""),
     }
 
 

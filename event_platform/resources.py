@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr
 from event_platform.compute import open_executor
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
+from event_platform.lake.glue import GlueDatabase, open_glue
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import FolderLanding, Landing
 from event_platform.lake.storage import Storage
@@ -86,6 +87,16 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
     def executor(self) -> Executor:
         """The pool or the cluster."""
         return self._executor
+
+
+class GlueResource(dg.ConfigurableResource["GlueResource"]):
+    """The Glue Data Catalog, where others find the tables."""
+
+    database: str = Field(default="", description="Where tables are registered; empty for nowhere")
+
+    def open(self) -> GlueDatabase | None:
+        """Return the database; None where tables are not to be registered."""
+        return open_glue(self.database) if self.database else None
 
 
 class RulesResource(dg.ConfigurableResource["RulesResource"]):

@@ -4,8 +4,6 @@ Credentials come from the standard AWS variables and profiles when they are need
 configuration, so that nothing that shows it can show them.
 """
 
-import os
-
 import boto3
 from dagster import ResourceDependency
 from dagster_aws.s3 import S3Resource
@@ -14,6 +12,7 @@ from dagster_deltalake.config import ClientConfig
 from pydantic import Field
 
 from event_platform.events.errors import SettingError
+from event_platform.lake.aws import region_of
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import Landing, S3Landing
 from event_platform.lake.storage import Storage
@@ -61,7 +60,7 @@ class S3LakeResource(LakeResource):
             access_key_id=frozen.access_key,
             secret_access_key=frozen.secret_key,
             token=frozen.token,
-            region=_region(session),
+            region=region_of(session),
             endpoint=endpoint,
         )
         client = ClientConfig(allow_http=True).str_dict() if (endpoint or "").startswith("http://") else {}
@@ -70,11 +69,6 @@ class S3LakeResource(LakeResource):
 
 def _endpoint(session: boto3.Session) -> str | None:
     """Return the endpoint that AWS_ENDPOINT_URL or the profile sets; None for AWS itself."""
-    client = session.client("s3", region_name=_region(session))
+    client = session.client("s3", region_name=region_of(session))
     url = client.meta.endpoint_url
     return None if url.endswith(".amazonaws.com") else url
-
-
-def _region(session: boto3.Session) -> str:
-    """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
-    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"

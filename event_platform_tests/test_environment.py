@@ -49,6 +49,7 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         ("EVENT_PLATFORM_DAYS_PER_RUN", "7", {"days_per_run": 7}),
         ("EVENT_PLATFORM_DAYS_PER_RUN", "", {}),
         ("EVENT_PLATFORM_COMPUTE", "local", {}),
+        ("EVENT_PLATFORM_GLUE_DATABASE", "", {}),
         ("EVENT_PLATFORM_COMPUTE", "", {}),
     ],
 )
@@ -64,6 +65,16 @@ def test_tasks_run_on_a_cluster_where_landing_and_the_lake_are_on_s3(address: st
     for variable in ("EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"):
         with pytest.raises(SettingError, match=r"EVENT_PLATFORM_COMPUTE: .*s3://<bucket>/<prefix>, not /mine$"):
             load_environment({**ELSEWHERE, "EVENT_PLATFORM_COMPUTE": address, variable: "/mine"})
+
+
+def test_tables_are_registered_where_the_lake_is_on_s3() -> None:
+    """Who looks a table up in the Glue Data Catalog sees no folder of this machine."""
+    database = {"EVENT_PLATFORM_GLUE_DATABASE": "event_platform_dev"}
+    assert load_environment({**ELSEWHERE, **database}).glue_database == "event_platform_dev"
+    with pytest.raises(
+        SettingError, match=r"EVENT_PLATFORM_GLUE_DATABASE: .*EVENT_PLATFORM_LAKE on s3://.*, not /mine$"
+    ):
+        load_environment({**ELSEWHERE, **database, "EVENT_PLATFORM_LAKE": "/mine"})
 
 
 @pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])
@@ -91,6 +102,11 @@ def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, ad
             "EVENT_PLATFORM_COMPUTE",
             "tcp://me:pw@scheduler:1",
             "EVENT_PLATFORM_COMPUTE: credentials are no part of an address",
+        ),
+        (
+            "EVENT_PLATFORM_GLUE_DATABASE",
+            "Events-1",
+            "'Events-1': expected the name of a database, of lower-case letters",
         ),
         ("EVENT_PLATFORM_LAKE", "gs://b/lake", "EVENT_PLATFORM_LAKE: gs://b/lake: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3://", "EVENT_PLATFORM_LANDING: s3://: expected a folder or s3://<bucket>/"),

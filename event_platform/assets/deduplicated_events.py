@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.raw_events import RAW_EVENTS
+from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import Layer, same_columns, table_spec
 from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
-from event_platform.resources import ComputeResource, LakeResource, RulesResource
+from event_platform.resources import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.steps.deduplicated import deduplicate
 from event_platform.steps.running import counting_cpu_time
 
@@ -34,7 +35,11 @@ def build_deduplicated_events(
         specs=[_deduplicated_spec(place), _duplicate_spec(place)],
     )
     def deduplicated_events(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, rules: RulesResource
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        compute: ComputeResource,
+        rules: RulesResource,
+        glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with retrying(context), counting_cpu_time() as cpu_time:
             tables = lake.open()
@@ -45,15 +50,16 @@ def build_deduplicated_events(
                 compute.executor,
                 progress_of(context),
             )
+        looked_up = registered(context, glue, [tables.deduplicated_events, tables.duplicate_events])
         figures = {day: {ROWS: each.unique} for day, each in reports.items()}
         written = {day: each.unique_written for day, each in reports.items()}
-        yield report(context, tables.deduplicated_events, figures, written, cpu_time)
+        yield report(context, tables.deduplicated_events, figures, written, cpu_time, looked_up)
         figures = {
             day: {ROWS: each.kinds.total(), **{kind.value: each.kinds[kind] for kind in DuplicateKind}}
             for day, each in reports.items()
         }
         written = {day: each.duplicates_written for day, each in reports.items()}
-        yield report(context, tables.duplicate_events, figures, written, cpu_time)
+        yield report(context, tables.duplicate_events, figures, written, cpu_time, looked_up)
 
     return deduplicated_events
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.assets.raw_events import CORRUPT_EVENTS
+from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import Layer, table_spec
@@ -17,7 +18,7 @@ from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.report.page import DRIFT, LATENESS, totals
 from event_platform.report.text import shown
-from event_platform.resources import ComputeResource, LakeResource
+from event_platform.resources import ComputeResource, GlueResource, LakeResource
 from event_platform.steps.quality import report_quality
 from event_platform.steps.running import counting_cpu_time
 from event_platform.tasks.quality import Reported
@@ -42,14 +43,15 @@ def build_quality_report(
         specs=[_spec(place, catalog)],
     )
     def quality_report(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
+        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
     ) -> dg.MaterializeResult[Any]:
         with retrying(context), counting_cpu_time() as cpu_time:
             tables = lake.open()
             reports = report_quality(tables, catalog, dates_of(context), compute.executor, progress_of(context))
+        looked_up = registered(context, glue, [tables.quality_report])
         figures = {day: _metadata(each.found) for day, each in reports.items()}
         written = {day: each.written for day, each in reports.items()}
-        return report(context, tables.quality_report, figures, written, cpu_time)
+        return report(context, tables.quality_report, figures, written, cpu_time, looked_up)
 
     return quality_report
 

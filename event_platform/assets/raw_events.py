@@ -7,13 +7,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import Layer, same_columns, table_spec
 from event_platform.events.envelope import Envelope
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
-from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
+from event_platform.resources import ComputeResource, GlueResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.raw import load
 from event_platform.steps.running import counting_cpu_time
@@ -59,6 +60,7 @@ def build_raw_events(
         lake: LakeResource,
         compute: ComputeResource,
         rules: RulesResource,
+        glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         dates, window = dates_of(context), rules.deduplication_window_days
         with retrying(context), counting_cpu_time() as cpu_time:
@@ -67,6 +69,7 @@ def build_raw_events(
             loaded = load(tables, loading, dates, window, compute.executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
+        looked_up = registered(context, glue, [tables.raw_events, tables.corrupt_events])
         figures = {
             day: {
                 ROWS: rows.get(day, 0),
@@ -80,10 +83,10 @@ def build_raw_events(
             for day, each in loaded.items()
         }
         written = {day: each.written for day, each in loaded.items()}
-        yield report(context, tables.raw_events, figures, written, cpu_time)
+        yield report(context, tables.raw_events, figures, written, cpu_time, looked_up)
         figures = {day: {ROWS: each.reasons.total(), "reasons": dict(each.reasons)} for day, each in corrupt.items()}
         written = {day: each.written for day, each in corrupt.items()}
-        yield report(context, tables.corrupt_events, figures, written, cpu_time)
+        yield report(context, tables.corrupt_events, figures, written, cpu_time, looked_up)
 
     return raw_events
 

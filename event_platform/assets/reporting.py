@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from event_platform.assets.registering import Registered
 from event_platform.lake.files import Written
 from event_platform.lake.tables import Table
 from event_platform.metadata import URI, asset_key, figures_of
@@ -24,10 +25,12 @@ def report(
     figures: Mapping[date, Mapping[str, Any]],
     written: Mapping[date, Written],
     cpu_time: CpuTime,
+    registered: Registered,
 ) -> dg.MaterializeResult[Any]:
     """Attach each partition's figures to its own materialization of a table, and return the result to yield.
 
-    The CPU time is that of the whole step: of all its tables and partitions.
+    The CPU time is that of the whole step: of all its tables and partitions. `registered` is what to tell of tables in
+    the Glue Data Catalog.
     """
     key = asset_key(table)
     for day, metadata in figures.items():
@@ -35,7 +38,7 @@ def report(
         context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
     return dg.MaterializeResult(
         asset_key=key,
-        metadata={URI: table.uri, "step_cpu_seconds": round(cpu_time.seconds, 3)},
+        metadata={URI: table.uri, "step_cpu_seconds": round(cpu_time.seconds, 3), **registered.get(key, {})},
         # Without it Dagster would take rows for the same whenever the code that made them is.
         data_version=dg.DataVersion(str(max(each.version for each in written.values()))),
     )

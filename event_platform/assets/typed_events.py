@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
+from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying, try_again_later
 from event_platform.assets.tables import Layer, same_columns, table_spec
@@ -19,7 +20,7 @@ from event_platform.lake.lake import Lake
 from event_platform.metadata import Lineage
 from event_platform.partitions import ROWS, dates_of
 from event_platform.report.text import as_markdown
-from event_platform.resources import ComputeResource, LakeResource
+from event_platform.resources import ComputeResource, GlueResource, LakeResource
 from event_platform.steps.running import counting_cpu_time
 from event_platform.steps.typed import UNREGISTERED, type_all
 
@@ -57,7 +58,7 @@ def build_typed_events(
         specs=[*(_spec(place, event_type) for event_type in catalog.event_types), _unregistered_spec(place)],
     )
     def typed_events(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource
+        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
         with retrying(context), counting_cpu_time() as cpu_time:
@@ -66,13 +67,18 @@ def build_typed_events(
         for each in reports.values():
             if each.may_pass:
                 try_again_later(context, StorageError(each.error))
+        done = {
+            name: tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])
+            for name, each in reports.items()
+            if each.error is None
+        }
+        looked_up = registered(context, glue, list(done.values()))
         for name, each in reports.items():
             if each.error is None:
-                table = tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])
                 figures = {
                     day: {ROWS: rows, "rows_with_rescued_values": each.rescued[day]} for day, rows in each.rows.items()
                 }
-                yield report(context, table, figures, each.written, cpu_time)
+                yield report(context, done[name], figures, each.written, cpu_time, looked_up)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
         if failed:
             raise dg.Failure(

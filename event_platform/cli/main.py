@@ -42,6 +42,7 @@ def main() -> None:
       EVENT_PLATFORM_CATALOG     folder of JSON Schemas and envelope.yaml             (local: the sample catalog)
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
       EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
+      EVENT_PLATFORM_GLUE_DATABASE  where Athena and others find the tables           (default: nowhere)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
     S3 credentials, region and endpoint come from the standard AWS variables and profiles.
 
@@ -204,6 +205,43 @@ def query(sql: str, form: str | None) -> None:
     from event_platform.cli.query import run_query  # noqa: PLC0415
 
     run_query(load_environment(), sql, form)
+
+
+@main.command()
+def register() -> None:
+    """Register the tables of the lake in the Glue Data Catalog, so that Athena and Spark find them.
+
+    EVENT_PLATFORM_GLUE_DATABASE says in which database. Runs do it by themselves for what they write; this is for the
+    first time, and for when somebody changed or dropped a table there. Do it again, and nothing happens. A table that
+    is there is never removed. Exit code 1 if a table could not be registered.
+
+    \b
+    Example:
+      EVENT_PLATFORM_GLUE_DATABASE=event_platform_prod event-platform register
+    """
+    from event_platform.cli.register import register_tables  # noqa: PLC0415
+
+    raise SystemExit(register_tables(load_environment()))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    """Check what an installation needs, and say what to do about what is missing. It ends within 25 seconds.
+
+    Settings, versions, the catalog, where Dagster is at home; on S3 who asks, what is allowed, whether the store lets
+    one of two writers through, how objects land, and the clock; PostgreSQL, a Dask cluster, the Glue Data Catalog and
+    alert addresses where they are set; memory and disk. An object is put into the lake and deleted again, and the
+    probe for conditional puts stays, as each first run leaves it; nothing else is written, and no secret is shown.
+    Exit code 1 if anything is wrong.
+
+    \b
+    Example, where a container is to start only if all is well:
+      event-platform doctor || exit 1
+    """
+    from event_platform.cli.doctor import show_findings  # noqa: PLC0415
+
+    raise SystemExit(show_findings(as_json=as_json))
 
 
 def _prepared() -> Environment:

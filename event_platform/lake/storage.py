@@ -118,19 +118,24 @@ class Storage:
 
 @lru_cache(maxsize=1)
 def _check_conditional_puts(root: str, options: tuple[tuple[str, str], ...]) -> None:
-    """Put an object that must not be there yet, twice. A store that takes the second would lose concurrent commits."""
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    if not refuses_a_second_put(_s3(options), bucket, f"{prefix}/".lstrip("/")):
+        raise SettingError(
+            f"{root}: the store ignores If-None-Match, so that of two commits at once one would be lost; "
+            "expected a store with conditional puts, as S3 has"
+        )
+
+
+def refuses_a_second_put(client: "S3Client", bucket: str, prefix: str) -> bool:
+    """Put an object that must not be there yet, twice. A store that takes the second would lose concurrent commits."""
     for _ in range(2):
         try:
-            _s3(options).put_object(Bucket=bucket, Key=f"{prefix}/{_PROBE}".lstrip("/"), Body=b"", IfNoneMatch="*")
+            client.put_object(Bucket=bucket, Key=f"{prefix}{_PROBE}", Body=b"", IfNoneMatch="*")
         except ClientError as error:
             if error.response["Error"]["Code"] in _REFUSED:
-                return
+                return True
             raise
-    raise SettingError(
-        f"{root}: the store ignores If-None-Match, so that of two commits at once one would be lost; "
-        "expected a store with conditional puts, as S3 has"
-    )
+    return False
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,8 @@ COMMANDS = [
     ["catalog", "draft"],
     ["catalog", "check"],
     ["query"],
+    ["register"],
+    ["doctor"],
 ]
 
 
@@ -75,7 +77,7 @@ def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
     assert "Example" in told or "A first round:" in told
     assert any(line.strip().endswith(":") for line in told.splitlines())  # examples keep their lines
     assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
-    assert "\\b" not in told
+    assert "\\b" not in told  # what tells click to leave the lines of an example as they are
 
 
 def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:

@@ -1,0 +1,29 @@
+"""`event-platform register`: the tables of the lake in the Glue Data Catalog, whatever became of them there."""
+
+from collections import Counter
+
+from event_platform.cli.output import ERR, OUT
+from event_platform.environment import Environment
+from event_platform.events.catalog import load_catalog
+from event_platform.events.errors import SettingError
+from event_platform.lake.glue import Outcome, open_glue
+from event_platform.provision import open_lake
+
+
+def register_tables(environment: Environment) -> int:
+    """Register every table that exists, as its log has it, and print what was done; return the exit code."""
+    if environment.glue_database is None:
+        raise SettingError(
+            "EVENT_PLATFORM_GLUE_DATABASE: not set; expected a database of the Glue Data Catalog to register tables in"
+        )
+    tables = open_lake(environment.lake).tables(load_catalog(environment.catalog).event_types)
+    found = open_glue(environment.glue_database).register(tables, from_the_logs=True)
+    for each in found:
+        if each.outcome is Outcome.FAILED:
+            ERR.print(f"{each.table}: {each.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
+        elif each.outcome is not Outcome.UNCHANGED:
+            OUT.print(f"{each.outcome}: {each.table}", soft_wrap=True, highlight=False, markup=False)
+    counts = Counter(each.outcome for each in found)
+    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+    OUT.print(f"{environment.glue_database}: {told}", soft_wrap=True, highlight=False, markup=False)
+    return 1 if counts[Outcome.FAILED] else 0

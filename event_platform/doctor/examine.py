@@ -1,0 +1,120 @@
+"""Which checks an installation needs, all at once."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import boto3
+import yaml
+from botocore.exceptions import BotoCoreError
+
+from event_platform.doctor.finding import PATIENCE, Check, Finding, bad, left_out, run_all, without
+from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
+from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
+from event_platform.doctor.services import check_dask, check_glue, check_postgres
+from event_platform.doctor.settings import (
+    Settings,
+    check_alert_addresses,
+    check_catalog,
+    check_dagster_home,
+    check_settings,
+    check_versions,
+    read_dagster_settings,
+    read_settings,
+    secrets_in,
+)
+from event_platform.doctor.store import (
+    check_bucket,
+    check_clock,
+    check_conditional_put,
+    check_credentials,
+    check_folder,
+    check_reading,
+    check_writing,
+    s3_client,
+)
+from event_platform.lake.aws import region_of, told
+
+
+def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:
+    """Return what every check found, within so many seconds, and without any secret in it."""
+    settings = read_settings(variables)
+    here, home = settings.environment, variables.get("DAGSTER_HOME")
+    checks: dict[str, Check] = {
+        "settings": lambda: check_settings(settings, variables),
+        "versions": check_versions,
+        "catalog": lambda: check_catalog(settings),
+        "dagster home": lambda: check_dagster_home(home),
+        "postgres": lambda: _check_postgres(home),
+        **_checks_of_places(settings),
+        "glue database": lambda: check_glue(here.glue_database),
+        "dask": lambda: check_dask(here.compute),
+        "memory": lambda: check_memory(here, memory_of_this_machine(), os.cpu_count() or 1),
+        "disk": lambda: check_disk(here),
+        "alert addresses": lambda: check_alert_addresses(here),
+    }
+    findings = run_all(checks, seconds)
+    return without(secrets_in(variables) | _credentials(), findings)
+
+
+def _checks_of_places(settings: Settings) -> dict[str, Check]:
+    """Return the checks of landing and the lake; nothing is asked of S3 where neither is there."""
+    landing, lake = settings.environment.landing, settings.environment.lake
+    places = {"landing": landing, "lake": lake}
+    known = {name: uri for name, uri in places.items() if settings.is_known(name.upper())}
+    unknown = {name: _left_out(name, f"EVENT_PLATFORM_{name.upper()} is wrong") for name in places if name not in known}
+    folders: dict[str, Check] = {
+        name: partial(check_folder, name, Path(uri), written=name == "lake")
+        for name, uri in known.items()
+        if "://" not in uri
+    }
+    on_s3 = {name: uri for name, uri in known.items() if "://" in uri}
+    checks: dict[str, Check] = {**unknown, **folders, **(_checks_on_s3(on_s3) if on_s3 else {})}
+    if "landing" in folders:
+        checks["landing layout"] = lambda: check_layout(look_at_folder(Path(landing)))
+    return checks
+
+
+def _left_out(name: str, why: str) -> Check:
+    return partial(left_out, name, why)
+
+
+def _checks_on_s3(places: Mapping[str, str]) -> dict[str, Check]:
+    """Return the checks of what is on S3. They share a client, which takes longer to make than to ask."""
+    names = ["credentials", "clock", *places, "landing layout"]
+    try:
+        client, region = s3_client(), region_of(boto3.Session())
+    except BotoCoreError as error:  # such as a profile that is not there
+        wrong = bad(
+            "credentials", told(error), "look at AWS_PROFILE, AWS_REGION and the files of the AWS configuration"
+        )
+        return {"credentials": lambda: wrong, **{name: _left_out(name, "no client of S3") for name in names[1:]}}
+    checks: dict[str, Check] = {
+        "credentials": check_credentials,
+        "clock": partial(check_clock, client.meta.endpoint_url),
+        **{name: partial(check_bucket, name, uri, client, region) for name, uri in places.items()},
+    }
+    if "landing" in places:
+        checks["read landing"] = partial(check_reading, places["landing"], client)
+        checks["landing layout"] = lambda: check_layout(look_at_bucket(places["landing"], client))
+    if "lake" in places:
+        checks["write lake"] = partial(check_writing, places["lake"], client)
+        checks["conditional put"] = partial(check_conditional_put, places["lake"], client)
+    return checks
+
+
+def _check_postgres(home: str | None) -> Finding:
+    try:
+        return check_postgres(read_dagster_settings(home) if home else {})
+    except (OSError, yaml.YAMLError):
+        return left_out("postgres", "dagster.yaml cannot be read")
+
+
+def _credentials() -> set[str]:
+    """Return what the credentials hold, so that it is never shown, whatever a service answers."""
+    try:
+        found = boto3.Session().get_credentials()
+    except BotoCoreError:
+        return set()
+    return {value for value in (found.access_key, found.secret_key, found.token) if value} if found else set()

@@ -1,0 +1,162 @@
+"""The check of how objects land: under which paths, how lately, and with what between their records."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.store import bucket_and_prefix
+from event_platform.events.records import split_concatenated
+from event_platform.lake.aws import told
+from event_platform.lake.objects import decode
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_LEVELS = [re.compile(digits) for digits in ("[0-9]{4}", "[0-9]{2}", "[0-9]{2}", "[0-9]{2}")]
+_DAY, _HOUR = 3, 4
+
+#: Bytes of an object that is looked into; of a larger one only the path is.
+_LARGEST = 8_000_000
+
+_PREFIX = (
+    "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object arrives on "
+)
+_OTHERWISE = "the day on which it was last changed, and landing has to be listed whole at each tick"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """An object directly below a folder."""
+
+    name: str  # below the root of landing
+    size: int  # bytes
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What is directly below a folder: names of folders, and objects. Hidden ones are left out."""
+
+    folders: list[str]
+    objects: list[Landed]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to look into landing: below a folder (`2025/06/`, empty for the root), and into an object."""
+
+    inside: Callable[[str], Inside]
+    read: Callable[[str], bytes]
+
+
+def look_at_bucket(uri: str, client: "S3Client") -> Look:
+    """Look into a landing zone on S3, a thousand names at a time."""
+    bucket, root = bucket_and_prefix(uri)
+
+    def inside(folder: str) -> Inside:
+        page = client.list_objects_v2(Bucket=bucket, Prefix=root + folder, Delimiter="/")
+        folders = [each["Prefix"][len(root + folder) : -1] for each in page.get("CommonPrefixes", [])]
+        objects = [
+            Landed(each["Key"][len(root) :], each["Size"], each["LastModified"]) for each in page.get("Contents", [])
+        ]
+        return _shown(folders, objects)
+
+    return Look(inside, lambda name: client.get_object(Bucket=bucket, Key=root + name)["Body"].read())
+
+
+def look_at_folder(root: Path) -> Look:
+    """Look into a landing zone in a folder."""
+
+    def inside(folder: str) -> Inside:
+        paths = list((root / folder).iterdir())
+        files = [(path, path.stat()) for path in paths if path.is_file()]
+        return _shown(
+            [path.name for path in paths if path.is_dir()],
+            [
+                Landed(folder + path.name, info.st_size, datetime.fromtimestamp(info.st_mtime, UTC))
+                for path, info in files
+            ],
+        )
+
+    return Look(inside, lambda name: (root / name).read_bytes())
+
+
+def check_layout(look: Look) -> list[Finding]:
+    """Tell of the newest objects of landing: found by the dates in the paths, not by listing all."""
+    name = "landing layout"
+    try:
+        path, depth, inside = _newest(look)
+        if depth < _DAY:
+            first = next(iter(inside.objects), None)
+            if first is None and not inside.folders:
+                return [left_out(name, "nothing has landed yet")]
+            example = first.name if first else f"{path}{inside.folders[0]}/"
+            return [bad(name, f"no date as yyyy/MM/dd in the path of {example}", _PREFIX + _OTHERWISE)]
+        if not inside.objects:
+            return [good(name, f"yyyy/MM/dd/HH; the newest folder is {path}")]
+        newest = max(inside.objects, key=lambda each: each.modified)
+        hours = "yyyy/MM/dd/HH" if depth == _HOUR else "yyyy/MM/dd, without the hour, so that no gap is seen in a day"
+        found = good(name, f"{hours}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
+        return [found, _records(newest, look)]
+    except (OSError, BotoCoreError, ClientError) as error:
+        return [left_out(name, f"landing cannot be looked at: {told(error)}")]
+
+
+def _newest(look: Look) -> tuple[str, int, Inside]:
+    """Go down into the greatest year, month, day and hour, as far as there are any."""
+    path, depth, inside = "", 0, look.inside("")
+    for level in _LEVELS:
+        fitting = [folder for folder in inside.folders if level.fullmatch(folder)]
+        if not fitting:
+            break
+        path, depth = f"{path}{max(fitting)}/", depth + 1
+        inside = look.inside(path)
+    return path, depth, inside
+
+
+def _records(landed: Landed, look: Look) -> Finding:
+    """Tell what is between the records of an object. Whatever it is, they are read."""
+    name = "records"
+    if landed.size > _LARGEST:
+        return left_out(name, f"{landed.name} is too large to look into by the way ({landed.size / 1e6:.0f} MB)")
+    content = decode(landed.name, look.read(landed.name))
+    line = content.data.strip().partition(b"\n")[0]
+    records = list(split_concatenated(line.decode("utf-8", "replace")))
+    if content.fault or not records or not _is_object(records[0]):
+        told_ = content.fault or ("it is empty" if not records else "its first record is no JSON object")
+        remedy = "its records go to corrupt_events, with the reason: event-platform query, and docs/runbook.md"
+        return bad(name, f"{landed.name}: {told_}", remedy)
+    if len(records) > 1:
+        return good(
+            name, "one after the other without a newline, which is read as well; AppendDelimiterToRecord adds one"
+        )
+    return good(name, "JSON objects, one a line")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
+def _age(modified: datetime) -> str:
+    hours = (datetime.now(UTC) - modified).total_seconds() / 3600
+    if hours < 1:
+        return f"{hours * 60:.0f} minutes"
+    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
+
+
+def _shown(folders: list[str], objects: list[Landed]) -> Inside:
+    hidden = (".", "_")
+    return Inside(
+        sorted(folder for folder in folders if not folder.startswith(hidden)),
+        [each for each in objects if each.size and not each.name.rpartition("/")[2].startswith(hidden)],
+    )

@@ -1,0 +1,106 @@
+"""Checks of what else an installation may use: the Glue Data Catalog, PostgreSQL, and a Dask cluster."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import URL, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.environment import LOCAL_COMPUTE
+from event_platform.lake.aws import code_of, told
+from event_platform.lake.glue import open_glue
+
+#: Seconds to wait for a server.
+_PATIENCE = 5
+
+
+def check_glue(database: str | None) -> Finding:
+    """Tell whether the database is there, and its tables can be listed. Nothing is written."""
+    name = "glue database"
+    if database is None:
+        return left_out(name, "EVENT_PLATFORM_GLUE_DATABASE is not set: Athena finds no table")
+    client = open_glue(database).client
+    try:
+        client.get_database(Name=database)
+        tables = client.get_tables(DatabaseName=database, MaxResults=100)["TableList"]
+    except (BotoCoreError, ClientError) as error:
+        remedy = {
+            "EntityNotFoundException": "create the database",
+            "AccessDeniedException": "allow glue:GetDatabase, GetTables, CreateTable and UpdateTable on it",
+        }
+        return bad(name, f"{database}: {told(error)}", remedy.get(code_of(error), "look at the network and AWS_REGION"))
+    return good(name, f"{database}, with {len(tables)} tables{' or more' if len(tables) == 100 else ''}")  # noqa: PLR2004
+
+
+def check_postgres(dagster_settings: Any) -> Finding:
+    """Tell whether the PostgreSQL that dagster.yaml names answers; left out where it names none."""
+    name, found = "postgres", next(_postgres_in(dagster_settings), None)
+    if found is None:
+        return left_out(name, "Dagster's records are not in PostgreSQL")
+    missing = sorted(
+        {each["env"] for each in found.values() if isinstance(each, Mapping) and each["env"] not in os.environ}
+    )
+    if missing:
+        return bad(name, f"{', '.join(missing)}: not set", "set what dagster.yaml in DAGSTER_HOME asks for")
+    where = {each: os.environ[value["env"]] if isinstance(value, Mapping) else value for each, value in found.items()}
+    try:
+        version = _version_of_postgres(where)
+    except ModuleNotFoundError:
+        return bad(name, "psycopg2 is not installed", "pip install 'event-platform[postgres]'")
+    except (DBAPIError, ValueError) as error:
+        cause = getattr(error, "orig", None) or error
+        return bad(name, str(cause), "look at DAGSTER_POSTGRES_*, the server, and whether it lets this machine in")
+    return good(name, f"PostgreSQL {version} at {where.get('hostname')}, database {where.get('db_name')}")
+
+
+def check_dask(compute: str) -> Finding:
+    """Tell whether the scheduler answers, and has workers with the same versions."""
+    name = "dask"
+    if compute == LOCAL_COMPUTE:
+        return left_out(name, "tasks run on this machine")
+    try:
+        workers = asyncio.run(asyncio.wait_for(_workers_of(compute), _PATIENCE))
+    except ModuleNotFoundError:
+        return bad(name, "distributed is not installed", "pip install 'event-platform[dask]'")
+    except OSError as error:  # a TimeoutError among them
+        return bad(name, f"{compute}: no scheduler answers ({type(error).__name__})", "start one: dask scheduler")
+    if not workers:
+        return bad(name, f"{compute}: no worker", f"start some: dask worker {compute} --nworkers … --nthreads 1")
+    return good(name, f"{compute}, with {workers} workers")
+
+
+async def _workers_of(compute: str) -> int:
+    """Return how many workers a scheduler has. Not with a client: one waits for ever where a server says nothing."""
+    from distributed.core import rpc  # noqa: PLC0415 - an extra, which takes a second
+    from distributed.security import Security  # noqa: PLC0415
+
+    async with rpc(compute, connection_args=Security().get_connection_args("client")) as scheduler:
+        return len((await scheduler.identity(n_workers=-1))["workers"])
+
+
+def _version_of_postgres(where: Mapping[str, Any]) -> str:
+    address = URL.create(
+        "postgresql+psycopg2",
+        username=where.get("username"),
+        password=where.get("password"),
+        host=where.get("hostname"),
+        port=int(where.get("port", 5432)),
+        database=where.get("db_name"),
+    )
+    engine = create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": _PATIENCE})
+    with engine.connect() as connection:
+        return str(connection.execute(text("show server_version")).scalar_one())
+
+
+def _postgres_in(settings: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every `postgres_db` of dagster.yaml: `storage: postgres:` or the configuration of one of the three."""
+    for key, value in settings.items() if isinstance(settings, Mapping) else ():
+        if key == "postgres_db" and isinstance(value, Mapping):
+            yield value
+        else:
+            yield from _postgres_in(value)

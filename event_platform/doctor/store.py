@@ -1,0 +1,194 @@
+"""Checks of where objects land and tables live: on S3, who is asking, what is allowed, and how late the clock is."""
+
+import time
+import urllib.error
+import urllib.request
+import uuid
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.lake.aws import IMPATIENT, code_of, region_of, told
+from event_platform.lake.storage import refuses_a_second_put
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+#: Seconds between this clock and the store's. S3 refuses what is a quarter of an hour off; a third of it is much.
+_SKEW, _REFUSED_SKEW = 300, 900
+
+#: Seconds in which credentials that run out are too old to begin with.
+_SOON = 900
+
+_NO_ACCESS = {"403", "AccessDenied", "AllAccessDisabled"}
+_WORN_OUT = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "RequestExpired"}
+
+
+def s3_client() -> "S3Client":
+    """Return a client with the standard settings, which gives up soon."""
+    session = boto3.Session()
+    return session.client("s3", region_name=region_of(session), config=IMPATIENT)
+
+
+def check_credentials() -> Finding:
+    """Tell who asks, where the credentials come from and until when they are good; never what they are."""
+    name, session = "credentials", boto3.Session()
+    found = session.get_credentials()
+    if found is None:
+        return bad(
+            name,
+            "none found",
+            "set AWS_PROFILE, give the task or machine a role, or set AWS_ACCESS_KEY_ID and its secret",
+        )
+    expiry: datetime | None = getattr(found, "_expiry_time", None)  # botocore tells it nowhere else
+    until = "" if expiry is None else f", until {expiry.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    renewed = hasattr(found, "_refresh_using")
+    if expiry is not None and not renewed and (expiry - datetime.now(UTC)).total_seconds() < _SOON:
+        return bad(name, f"from {found.method}{until}", "get new ones, such as with aws sso login")
+    try:
+        who = session.client("sts", region_name=region_of(session), config=IMPATIENT).get_caller_identity()
+    except ClientError as error:
+        return bad(name, f"from {found.method}: {told(error)}", "get new ones, such as with aws sso login")
+    except BotoCoreError as error:  # in a closed network: nothing but this check needs STS
+        return left_out(name, f"from {found.method}{until}; whose they are STS would tell: {told(error)}")
+    return good(name, f"{who['Arn']}, from {found.method}{until}")
+
+
+def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Finding:
+    """Tell whether the bucket of an address is there, may be used, and is in the region that is set."""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    try:
+        answer: Any = client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+        if (there := _region_in(answer)) and there != region:
+            return _wrong_region(name, bucket, there, region)
+        if code_of(error) == "404":
+            return bad(name, f"{bucket}: no such bucket", f"create it, or correct EVENT_PLATFORM_{name.upper()}")
+        return bad(name, f"{bucket}: {told(error)}", _access(error, "s3:ListBucket on the bucket"))
+    except BotoCoreError as error:
+        return bad(name, f"{bucket}: {told(error)}", "look at the endpoint, the network and AWS_REGION")
+    there = _region_in(answer)
+    if there and there != region:
+        return _wrong_region(name, bucket, there, region)
+    return good(name, f"bucket {bucket} in {there or 'a region that it does not tell'}")
+
+
+def check_reading(uri: str, client: "S3Client") -> Finding:
+    """Tell whether landing can be listed, and one of its objects read."""
+    name, (bucket, prefix) = "read landing", bucket_and_prefix(uri)
+    try:
+        listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=20).get("Contents", [])
+    except (BotoCoreError, ClientError) as error:
+        return bad(name, f"{uri} cannot be listed: {told(error)}", _access(error, f"s3:ListBucket on {bucket}"))
+    key = next((each["Key"] for each in listed if each["Size"]), None)
+    if key is None:
+        return good(name, f"{uri} can be listed; it has no object yet that could be read")
+    try:
+        client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        remedy = _access(error, f"s3:GetObject on {bucket}/{prefix}*, and kms:Decrypt if it has a key of its own")
+        return bad(name, f"{key} cannot be read: {told(error)}", remedy)
+    return good(name, f"{uri} can be listed, and {key} read")
+
+
+def check_writing(uri: str, client: "S3Client") -> Finding:
+    """Tell whether the lake takes an object, gives it back, and lets it go."""
+    name, (bucket, prefix) = "write lake", bucket_and_prefix(uri)
+    key, doing = f"{prefix}_doctor/{uuid.uuid4().hex}", "PutObject"
+    try:
+        client.put_object(Bucket=bucket, Key=key, Body=b"doctor")
+        doing = "GetObject"
+        client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        doing = "DeleteObject"
+        client.delete_object(Bucket=bucket, Key=key)
+    except (BotoCoreError, ClientError) as error:
+        return bad(name, f"{uri}: {told(error)}", _access(error, f"s3:{doing} on {bucket}/{prefix}*"))
+    return good(name, f"{uri}: an object was put, read and deleted")
+
+
+def check_conditional_put(uri: str, client: "S3Client") -> Finding:
+    """Tell whether the store lets one of two writers through; see lake.storage."""
+    name, (bucket, prefix) = "conditional put", bucket_and_prefix(uri)
+    try:
+        refuses = refuses_a_second_put(client, bucket, prefix)
+    except (BotoCoreError, ClientError) as error:
+        return bad(name, f"{uri}: {told(error)}", _access(error, f"s3:PutObject on {bucket}/{prefix}*"))
+    if not refuses:
+        return bad(
+            name,
+            f"{uri}: the store ignores If-None-Match",
+            "take a store that has it, as S3 does: it would lose commits",
+        )
+    return good(name, "of two writers the store lets one through")
+
+
+def check_folder(name: str, path: Path, *, written: bool) -> Finding:
+    """Tell whether a folder can be read, and written if it is the lake's; that one need not be there yet."""
+    remedy = f"create it, or correct EVENT_PLATFORM_{name.upper()}"
+    try:
+        if not path.is_dir() and not written:
+            return bad(name, f"{path}: no such folder", remedy)
+        folder = next(each for each in (path, *path.parents) if each.is_dir())
+        next(folder.iterdir(), None)
+        if written:
+            probe = folder / f"_doctor-{uuid.uuid4().hex}"
+            probe.write_bytes(b"doctor")
+            probe.unlink()
+    except OSError as error:
+        return bad(name, f"{path}: {error.strerror}", "let the user of this process read and write it")
+    return good(name, f"{path}{'' if path.is_dir() else ': made by the first run'}")
+
+
+def check_clock(endpoint: str, now: float | None = None) -> Finding:
+    """Tell how far this clock is from the store's, by the Date of any answer: nobody has to be let in for that."""
+    name, started = "clock", time.time()
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=5)  # noqa: S310 - http or https, from botocore
+    except urllib.error.HTTPError as error:
+        answer = error
+    except OSError as error:
+        return left_out(name, f"{endpoint} cannot be reached: {error}")
+    date = answer.headers.get("Date")
+    answer.close()
+    if date is None:
+        return left_out(name, f"{endpoint} does not tell the time")
+    halfway = (started + time.time()) / 2 if now is None else now
+    skew = halfway - parsedate_to_datetime(date).timestamp()
+    shown = f"{abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} {endpoint}"
+    if abs(skew) > _SKEW:
+        refused = (
+            ", which refuses every request" if abs(skew) > _REFUSED_SKEW else f"; beyond {_REFUSED_SKEW} it refuses"
+        )
+        return bad(name, f"{shown}{refused}", "set the clock: keep chrony or the host's time service running")
+    return good(name, shown)
+
+
+def bucket_and_prefix(uri: str) -> tuple[str, str]:
+    """Return what an address is made of; the prefix is empty or ends with a slash."""
+    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
+    return bucket, f"{prefix}/" if prefix else ""
+
+
+def _region_in(answer: Any) -> str | None:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region: str | None = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    return region
+
+
+def _wrong_region(name: str, bucket: str, there: str, region: str) -> Finding:
+    return bad(name, f"bucket {bucket} is in {there}, and {region} is set", f"set AWS_REGION={there}")
+
+
+def _access(error: Exception, what: str) -> str:
+    code = code_of(error)
+    if code in _NO_ACCESS:
+        return f"allow {what}"
+    if code == "NoSuchBucket":
+        return "create the bucket, or correct the address"
+    return "get new credentials" if code in _WORN_OUT else "look at the endpoint, the network and the credentials"

@@ -1,0 +1,28 @@
+"""What every client of AWS needs to know, and how to tell of what one answered."""
+
+import os
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+#: For what must answer soon or not at all: seconds to connect and between bytes, and tries.
+IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+
+
+def region_of(session: boto3.Session) -> str:
+    """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
+    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
+
+
+def code_of(error: Exception) -> str:
+    """Return the code that a service refused with, such as AccessDenied; empty where it was not reached."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def told(error: Exception) -> str:
+    """Return an error of a client in one line."""
+    if isinstance(error, ClientError):
+        message = error.response.get("Error", {}).get("Message", "")
+        return " ".join(f"{code_of(error)}: {message}".split()).rstrip(": ")
+    return " ".join(str(error).split())

@@ -1,0 +1,81 @@
+"""The Glue Data Catalog, PostgreSQL, and a Dask cluster."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from event_platform.doctor.finding import Verdict
+from event_platform.doctor.services import check_dask, check_glue, check_postgres
+from event_platform_tests.command import free_port
+from event_platform_tests.dask_cluster import dask_cluster
+from event_platform_tests.postgres import Postgres, postgres_server, programs
+from event_platform_tests.s3 import REGION
+
+SETTINGS = yaml.safe_load((Path(__file__).parents[2] / "deploy/postgres/dagster.yaml").read_text(encoding="utf-8"))
+SHORT = {"storage": {"postgres": {"postgres_db": {**SETTINGS["run_storage"]["config"]["postgres_db"]}}}}
+
+
+def test_the_glue_database_is_there(bucket: str) -> None:
+    """With so many tables; one that is not there is told, and none is not looked for."""
+    assert check_glue(None).verdict is Verdict.LEFT_OUT
+    missing = check_glue("nowhere")
+    assert (missing.verdict, missing.remedy) == (Verdict.BAD, "create the database")
+    glue = boto3.client("glue", region_name=REGION)
+    name = f"doctor_{bucket.partition('-')[2]}"
+    glue.create_database(DatabaseInput={"Name": name})
+    glue.create_table(DatabaseName=name, TableInput={"Name": "raw_events"})
+    assert check_glue(name).found == f"{name}, with 1 tables"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A server with an empty database."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL server on this machine: install Debian's package postgresql")
+    with postgres_server() as server:
+        yield server
+
+
+def test_a_postgres_that_answers_is_well(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As dagster.yaml names it, in either form; with another password it does not, and neither is shown."""
+    for name, value in postgres.variables.items():
+        monkeypatch.setenv(name, value)
+    for settings in (SETTINGS, SHORT):
+        found = check_postgres(settings)
+        assert found.verdict is Verdict.GOOD, found
+        assert found.found.endswith(" at 127.0.0.1, database dagster")
+    monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "another-made-up")
+    found = check_postgres(SETTINGS)
+    assert found.verdict is Verdict.BAD
+    assert "password authentication failed" in found.found
+    assert "made-up" not in f"{found}"
+
+
+def test_a_postgres_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variables that it takes; where dagster.yaml names none, none is looked for."""
+    nothing: list[Any] = [{}, {"telemetry": {"enabled": False}}, []]
+    assert {check_postgres(each).verdict for each in nothing} == {Verdict.LEFT_OUT}
+    assert "DAGSTER_POSTGRES_HOST, DAGSTER_POSTGRES_PASSWORD" in check_postgres(SETTINGS).found
+    for name, value in Postgres(free_port(), Path("/")).variables.items():
+        monkeypatch.setenv(name, value)
+    assert "Connection refused" in check_postgres(SETTINGS).found
+    monkeypatch.setenv("DAGSTER_POSTGRES_PORT", "none")
+    assert check_postgres(SETTINGS).verdict is Verdict.BAD
+
+
+@pytest.mark.xdist_group("dask")
+def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a worker nothing would be done; what listens and says nothing is no scheduler, and is given up soon."""
+    assert check_dask("local").verdict is Verdict.LEFT_OUT
+    with dask_cluster(tmp_path) as cluster:
+        cluster.start_scheduler()
+        assert check_dask(cluster.address).found == f"{cluster.address}: no worker"
+    monkeypatch.setattr("event_platform.doctor.services._PATIENCE", 0.5)
+    assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{free_port()}").found
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{silent.getsockname()[1]}").found

@@ -1,0 +1,201 @@
+"""Landing and the lake: in a bucket, in a folder, and where something is in the way."""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from event_platform.doctor.finding import Finding, Verdict
+from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
+from event_platform.doctor.store import (
+    check_bucket,
+    check_clock,
+    check_conditional_put,
+    check_credentials,
+    check_folder,
+    check_reading,
+    check_writing,
+    s3_client,
+)
+from event_platform_tests.doctor.answering import answering
+from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, use_s3
+from event_platform_tests.world import MONDAY, TUESDAY, World, event, gzipped, ndjson
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+URI = "s3://no-such-bucket/lake"
+ON_S3: list[Callable[[str, "S3Client"], Finding]] = [check_reading, check_writing, check_conditional_put]
+
+
+def test_a_bucket_that_may_be_used_is_well(bucket: str) -> None:
+    """It can be listed, read and written; nothing is left of that but the probe that each first run leaves."""
+    landing, lake, s3 = f"s3://{bucket}/landing", f"s3://{bucket}/lake", s3_client()
+    assert check_bucket("lake", lake, s3, REGION).verdict is Verdict.GOOD
+    assert "no object yet" in check_reading(landing, s3).found
+    s3.put_object(Bucket=bucket, Key="landing/2025/06/02/12/a", Body=b"{}")
+    assert check_reading(landing, s3).found.endswith("and landing/2025/06/02/12/a read")
+    assert check_writing(lake, s3).verdict is Verdict.GOOD
+    assert check_conditional_put(lake, s3).verdict is Verdict.GOOD
+    keys = {each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert keys == {"landing/2025/06/02/12/a", "lake/_conditional_put"}
+
+
+def test_who_asks_is_told_and_no_secret(bucket: str) -> None:
+    """By the name that STS gives, with where the credentials come from."""
+    found = check_credentials()
+    assert found.verdict is Verdict.GOOD
+    assert found.found.startswith("arn:aws:")
+    assert found.found.endswith("from env")
+    assert not {ACCESS_KEY, SECRET_KEY, SESSION_TOKEN} & set(found.found.replace(",", " ").split())
+
+
+def test_credentials_that_are_missing_or_have_run_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With how to get new ones."""
+    assert check_credentials().found == "none found"
+    with answering(403, "ExpiredToken") as endpoint:
+        use_s3(monkeypatch, endpoint)
+        found = check_credentials()
+    assert (found.verdict, found.found) == (Verdict.BAD, "from env: ExpiredToken: Not today")
+    assert found.remedy == "get new ones, such as with aws sso login"
+    found = check_credentials()  # that server is gone: in a closed network STS may be out of reach, and is not needed
+    assert found.verdict is Verdict.LEFT_OUT
+    assert "Could not connect" in found.found
+
+
+def test_a_bucket_that_is_not_there_or_in_another_region_is_told(bucket: str) -> None:
+    """With the region that it is in, or the variable that names it."""
+    s3 = s3_client()
+    found = check_bucket("landing", "s3://no-such-bucket/x", s3, REGION)
+    assert (found.found, found.remedy) == (
+        "no-such-bucket: no such bucket",
+        "create it, or correct EVENT_PLATFORM_LANDING",
+    )
+    found = check_bucket("lake", f"s3://{bucket}/x", s3, "us-west-2")
+    assert found.found == f"bucket {bucket} is in {REGION}, and us-west-2 is set"
+    assert found.remedy == f"set AWS_REGION={REGION}"
+    for check in ON_S3:
+        assert check(URI, s3).remedy == "create the bucket, or correct the address"
+
+
+def test_what_is_not_allowed_is_told_with_the_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by its name."""
+    with answering(403, "AccessDenied") as endpoint:
+        use_s3(monkeypatch, endpoint)
+        s3 = s3_client()
+        remedies = [check(URI, s3).remedy for check in ON_S3]
+        remedies.append(check_bucket("lake", URI, s3, REGION).remedy)
+    assert remedies == [
+        "allow s3:ListBucket on no-such-bucket",
+        "allow s3:PutObject on no-such-bucket/lake/*",
+        "allow s3:PutObject on no-such-bucket/lake/*",
+        "allow s3:ListBucket on the bucket",
+    ]
+
+
+def test_a_bucket_that_redirects_to_its_region_is_told_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As S3 itself answers."""
+    with answering(400, "AuthorizationHeaderMalformed", {"x-amz-bucket-region": "eu-west-1"}) as endpoint:
+        use_s3(monkeypatch, endpoint)
+        assert check_bucket("lake", URI, s3_client(), REGION).remedy == "set AWS_REGION=eu-west-1"
+
+
+def test_a_store_that_takes_a_second_put_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lose commits."""
+    with answering(200, "") as endpoint:
+        use_s3(monkeypatch, endpoint)
+        assert "ignores If-None-Match" in check_conditional_put(URI, s3_client()).found
+
+
+def test_a_store_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens."""
+    with answering(200, "") as endpoint:
+        pass
+    use_s3(monkeypatch, endpoint)
+    started = time.monotonic()
+    s3 = s3_client()
+    found = [check(URI, s3) for check in (check_reading, check_writing)]
+    assert time.monotonic() - started < 10
+    assert all(each.verdict is Verdict.BAD and "Could not connect" in each.found for each in found)
+    assert check_clock(endpoint).verdict is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "told"),
+    [
+        (0, Verdict.GOOD, "0 seconds "),
+        (-200, Verdict.GOOD, "200 seconds ahead of "),
+        (400, Verdict.BAD, "400 seconds behind "),
+        (1200, Verdict.BAD, "which refuses every request"),
+    ],
+)
+def test_a_clock_that_is_off_is_told(seconds: int, verdict: Verdict, told: str) -> None:
+    """By the time that the store tells, also where it lets nobody in."""
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    date = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
+    with answering(403, "AccessDenied", {"Date": date}) as endpoint:
+        found = check_clock(endpoint, now.timestamp())
+    assert found.verdict is verdict
+    assert told in found.found
+
+
+def test_folders_are_looked_at_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Landing has to be there; the lake is made by the first run, and has to be writable."""
+    assert check_folder("landing", tmp_path / "no", written=False).found.endswith("no such folder")
+    assert check_folder("lake", tmp_path / "no" / "lake", written=True).found.endswith("made by the first run")
+    assert list(tmp_path.iterdir()) == []
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    found = check_folder("lake", tmp_path, written=True)
+    assert (found.verdict, found.found) == (Verdict.BAD, f"{tmp_path}: Permission denied")
+
+
+def landing_found(world: World) -> list[Finding]:
+    """Return what is found of the landing folder of a world."""
+    return check_layout(look_at_folder(world.root / "landing"))
+
+
+def test_the_newest_object_is_found_by_its_path(world: World) -> None:
+    """And looked into: a record a line, or one after the other."""
+    assert landing_found(world)[0].verdict is Verdict.LEFT_OUT
+    world.deliver(MONDAY, "old", event("u1"), hour=23)
+    newest = world.deliver(TUESDAY, "new.gz", event("u2"), event("u3"), hour=5)
+    os.utime(newest, (time.time() - 7200, time.time() - 7200))
+    layout, records = landing_found(world)
+    assert layout.found == "yyyy/MM/dd/HH; the newest object landed 2 hours ago: 2025/06/03/05/new.gz"
+    assert records.found == "JSON objects, one a line"
+    world.deliver_bytes(TUESDAY, "joined.gz", gzipped(ndjson(event("u4"), event("u5")).replace(b"\n", b"")), hour=6)
+    assert landing_found(world)[1].found.startswith("one after the other without a newline")
+    world.deliver_bytes(TUESDAY, "broken.gz", gzipped(ndjson(event("u6")))[:-9], hour=7)
+    world.deliver_bytes(TUESDAY, "_hidden", b"x", hour=8)
+    assert landing_found(world)[0].found == "yyyy/MM/dd/HH; the newest folder is 2025/06/03/08/"
+    (world.root / "landing/2025/06/03/08/_hidden").rename(world.root / "landing/2025/06/03/08/text")
+    assert landing_found(world)[1].found == "2025/06/03/08/text: its first record is no JSON object"
+    (world.root / "landing/2025/06/03/08/text").unlink()
+    (world.root / "landing/2025/06/03/08").rmdir()
+    assert "gzip" in landing_found(world)[1].found
+
+
+def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket: str) -> None:
+    """On S3 as in a folder."""
+    s3 = s3_client()
+    look = look_at_bucket(f"s3://{bucket}/landing", s3)
+    for name in ("year=2025/month=06/a", "flat"):
+        s3.put_object(Bucket=bucket, Key=f"landing/{name}", Body=b"{}")
+    (found,) = check_layout(look)
+    assert (found.verdict, found.found) == (Verdict.BAD, "no date as yyyy/MM/dd in the path of flat")
+    assert "!{timestamp:yyyy/MM/dd/HH}/" in found.remedy
+    s3.put_object(Bucket=bucket, Key="landing/2025/06/02/12/a", Body=ndjson(event("u1")))
+    layout, records = check_layout(look)
+    assert layout.found.endswith("ago: 2025/06/02/12/a")
+    assert records.verdict is Verdict.GOOD
+    world.deliver_bytes(MONDAY, "a", b"{}").rename(world.root / "landing" / "2025" / "a")
+    assert landing_found(world)[0].verdict is Verdict.GOOD  # an empty hour is an hour
