@@ -7,10 +7,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
-import polars as pl
-
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.landing import LandedObject, Landing
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.tables import Snapshot, each_in_turn
+
+#: Name, size and etag of each.
+_Objects = list[tuple[str, int, str]]
+
+#: What this process has read already, by address: a file never changes. A sensor looks every few seconds at days that
+#: have hundreds of millions of rows.
+_READ: dict[str, _Objects] = {}
+_FILES_KEPT = 50_000
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,23 @@ def empty_object_id(landed: LandedObject) -> str:
 
 
 def _ledger(raw: Snapshot, dates: Collection[date] | None, undated: list[str]) -> dict[str, tuple[date, int, str]]:
-    columns = ["source_object", "arrival_date", "source_size", "source_etag"]
-    entries = raw.scan(dates).select(columns).unique().collect(engine="streaming")
-    if dates is not None and undated:
-        others = raw.scan().filter(pl.col("source_object").is_in(undated))
-        entries = pl.concat([entries, others.select(columns).unique().collect(engine="streaming")])
-    return {name: (day, size, etag) for name, day, size, etag in entries.iter_rows()}
+    files = raw.files(None if undated else dates)
+    objects = _objects_in(raw, files)
+    return {name: (file.partition, size, etag) for file in files for name, size, etag in objects[file.uri]}
+
+
+def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Objects]:
+    """Return the objects that have records in each of some files, by the files' addresses."""
+    known = {file.uri: objects for file in files if (objects := _READ.get(file.uri)) is not None}
+    unread = [file for file in files if file.uri not in known]
+
+    def read(file: DataFile) -> _Objects:
+        rows = scan_files([file], raw.schema, "arrival_date", raw.table.storage)
+        objects = rows.select("source_object", "source_size", "source_etag").unique()
+        return objects.collect(engine="streaming").rows()
+
+    found = dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))
+    if len(_READ) + len(found) > _FILES_KEPT:
+        _READ.clear()
+    _READ.update(found)
+    return {**known, **found}

@@ -34,6 +34,10 @@ _COMMIT_RETRIES = 100
 
 _TABLES_AT_ONCE = 16
 
+#: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
+#: own hundred would make that the largest part of the bill where there is little to do.
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
+
 #: The app transaction of every commit that replaces a table without partitions.
 _ALL = "all"
 
@@ -108,6 +112,7 @@ class Table:
                 partition_by=self.partition_by,
                 name=self.name.replace("/", "."),
                 description=self.description or None,
+                configuration=_CONFIGURATION,
                 storage_options=dict(self.storage.options) or None,
             )
         except (DeltaError, OSError, BotoCoreError, ClientError) as error:

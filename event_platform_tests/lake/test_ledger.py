@@ -2,9 +2,13 @@
 
 import os
 from datetime import UTC, date, datetime
+from typing import Any
 
+import polars as pl
 import pytest
 
+from event_platform.lake import ledger
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -105,3 +109,23 @@ def test_an_object_that_left_landing_stays_in_the_ledger(world: World) -> None:
     path.unlink()
     world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["u2"]
+
+
+def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sensor asks every few seconds: what is there already is looked at only where it is new."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.load(MONDAY)
+    read: list[str] = []
+
+    def noting(files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
+        read.extend(file.uri for file in files)
+        return scan_files(files, *arguments)
+
+    monkeypatch.setattr(ledger, "scan_files", noting)
+    assert [each.name for each in compare(world, MONDAY).known] == ["2025/06/02/12/a"]
+    world.deliver(MONDAY, "b", event("u2"))
+    assert [each.name for each in compare(world, MONDAY).due] == ["2025/06/02/12/b"]
+    world.load(MONDAY)
+    assert len(compare(world, MONDAY).known) == 2
+    assert len(compare(world, MONDAY, TUESDAY).known) == 2
+    assert sorted(read) == sorted(file.uri for file in world.lake.raw_events.snapshot().files())

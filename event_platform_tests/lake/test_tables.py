@@ -282,3 +282,12 @@ def test_a_filter_on_the_day_opens_no_file_of_another_day(tmp_path: Path, folder
     assert table.snapshot().scan([MONDAY]).collect()["n"].to_list() == [1, 2]
     if folder == "lake":
         assert rows.filter(pl.col("created_date") == MONDAY).collect()["n"].to_list() == [1, 2]
+
+
+def test_a_table_is_opened_from_a_checkpoint_of_a_few_commits_ago(table: Table) -> None:
+    """Each commit since then is two requests, of each table and each run."""
+    for number in range(25):
+        table.snapshot_to_write().append([MONDAY], [], {"number": number})
+    checkpoints = sorted(Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))
+    assert table.snapshot().version - int(checkpoints[-1].name.split(".")[0]) <= 10
+    assert [info["number"] for info in table.snapshot().commits_since(20)] == [20, 21, 22, 23, 24]
