@@ -103,9 +103,11 @@ def send_events(
         records = as_records(source.events(), key, per_record, found.max_record_bytes)
         try:
             with progress_bars("events") as listen:
+                done = 0
                 for sent in producer.send(records):
                     done = sent.events + sent.failed
-                    listen("produce", done, source.total and max(done, source.total))
+                    listen("produce", done, source.total and max(source.total, done + 1))
+                listen("produce", done, done)
             source.finish()
         finally:
             _show(producer.sent, time.monotonic() - began)
