@@ -71,12 +71,8 @@ def kinesis_server(folder: Path) -> Iterator[str]:
         _wait_for(endpoint, server, log)
         yield endpoint
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(timeout=10)
+        server.kill()  # asked to end, it waits ten seconds for its clients
+        server.wait(timeout=10)
 
 
 def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -86,7 +86,8 @@ class _Refused:
         if number > len(self._shown):
             ERR.print(f"and {number - len(self._shown):,} more")
         if number:
-            ERR.print(f"they are in {path}" if path else "--failed FILE keeps them, to be sent again", markup=False)
+            keeps = f"they are in {path}" if path else "--failed FILE keeps them, to be sent again"
+            ERR.print(keeps, markup=False, highlight=False, soft_wrap=True)
 
 
 def send_events(
