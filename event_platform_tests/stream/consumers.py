@@ -42,7 +42,7 @@ def split(stream: Stream, shard: str) -> None:
     (found,) = (
         each for each in stream.client.list_shards(StreamName=stream.name)["Shards"] if each["ShardId"] == shard
     )
-    first, last = (int(found["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))  # type: ignore[literal-required]
+    first, last = (int(found["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
     stream.client.split_shard(
         StreamName=stream.name, ShardToSplit=shard, NewStartingHashKey=str((first + last) // 2 + 1)
     )
@@ -105,7 +105,7 @@ def consumer(
     max_bytes: int = 1 << 20,
     max_seconds: float = 60,
     until_idle: bool = True,
-    lease_seconds: float = 0.3,
+    lease_seconds: float = 3,
     max_shards: int = 100,
     checkpoints: Store | None = None,
 ) -> Consumer:

@@ -1,8 +1,8 @@
 """Checkpoints: how far a shard has landed, and that one consumer at a time reads it."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +14,16 @@ SHARD = "shardId-000000000000"
 NOW = datetime(2025, 6, 2, 12, tzinfo=UTC)
 
 
-def asked_by(owner: str, folder: Path, lease_seconds: float = 0.1) -> Checkpoints:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock that checkpoints go by; `now` is set by hand."""
+    clock = SimpleNamespace(now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("event_platform.stream.checkpoints.time", clock)
+    return clock
+
+
+def asked_by(owner: str, folder: Path, lease_seconds: float = 30) -> Checkpoints:
     """Return the checkpoints in a folder, as a consumer sees them."""
     return Checkpoints(FolderStore(folder), "events-1", owner, lease_seconds)
 
@@ -31,29 +40,36 @@ def test_a_consumer_goes_on_where_another_has_left(tmp_path: Path) -> None:
     assert (second.checkpoint.sequence_number, second.checkpoint.arrived_at) == ("17", NOW)
 
 
-def test_a_shard_that_is_read_cannot_be_taken(tmp_path: Path) -> None:
+def test_a_shard_that_is_read_cannot_be_taken(tmp_path: Path, clock: SimpleNamespace) -> None:
     """As long as its consumer shows that it is there; the other knows who that is."""
-    lease, other = asked_by("first", tmp_path).claim(SHARD), asked_by("second", tmp_path, 0.2)
+    lease, other = asked_by("first", tmp_path).claim(SHARD), asked_by("second", tmp_path)
     assert lease is not None
     for _ in range(6):
         assert other.claim(SHARD) is None
-        time.sleep(0.06)
+        clock.now += 29
+        assert lease.age == 29
         lease.renew()
     assert other.busy == {SHARD: "first"}
     assert not other.is_free(SHARD)
 
 
-def test_a_shard_whose_consumer_is_silent_is_taken(tmp_path: Path) -> None:
+def test_a_shard_whose_consumer_is_silent_is_taken(tmp_path: Path, clock: SimpleNamespace) -> None:
     """After the length of a lease by the taker's own clock; the silent one finds out before it notes anything more."""
     lost, other = asked_by("first", tmp_path).claim(SHARD), asked_by("second", tmp_path)
     assert lost is not None
     assert other.claim(SHARD) is None
-    time.sleep(0.11)
+    clock.now += 29
+    assert other.claim(SHARD) is None
+    clock.now += 1
     taken = other.claim(SHARD)
     assert taken is not None
-    for attempt in (lambda: lost.landed("17", NOW), lost.renew, lambda: lost.release(ended=True)):
-        with pytest.raises(OwnershipError, match=r"shardId-000000000000\.json: another consumer has taken this shard"):
-            attempt()
+    refused = pytest.raises(OwnershipError, match=r"shardId-000000000000\.json: another consumer has taken this shard")
+    with refused:
+        lost.landed("17", NOW)
+    with refused:
+        lost.renew()
+    with refused:
+        lost.release(ended=True)
     assert other.read(SHARD)[0] == taken.checkpoint
     taken.landed("18", NOW)
     assert other.read(SHARD)[0].sequence_number == "18"

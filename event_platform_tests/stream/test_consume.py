@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,6 @@ from event_platform.cli.consume import checkpoints_beside
 from event_platform.cli.main import main
 from event_platform.events.errors import OwnershipError, SettingError, StorageError, StreamError
 from event_platform.lake.balance import ledger
-from event_platform.stream.checkpoints import Checkpoint
 from event_platform.stream.kinesis import Stream, find
 from event_platform.stream.objects import Pending, Record
 from event_platform.stream.store import FolderStore
@@ -95,7 +93,6 @@ def test_a_shard_lands_after_those_that_it_was_made_of(make_stream: Make, landin
     for each, folder in ((watched, landing), (late, landing.with_name("late"))):
         found = landed(folder)
         assert sorted(n for numbers in found.values() for n in numbers) == list(range(30))
-        assert set(found) == {SHARDS[0], SHARDS[1], SHARDS[2], SHARDS[3], SHARDS[4]} - (set(SHARDS[:5]) - set(found))
         assert all(numbers == sorted(numbers) for numbers in found.values())
         order = [next(shard for shard in SHARDS if shard in name) for name in each.written]
         for parent, child in ((0, 2), (0, 3), (1, 4), (3, 4)):
@@ -106,13 +103,10 @@ def test_a_shard_lands_after_those_that_it_was_made_of(make_stream: Make, landin
 
 
 @pytest.mark.usefixtures("hasty")
-def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_repeated(
-    make_stream: Make, landing: Path, world: World
-) -> None:
-    """At every write, before it and after it; whoever comes next cuts objects otherwise. And the books balance."""
-    stream = make_stream(2)
-    fill(stream, range(24), shards=2)
-    fill(stream, [3, 4], shards=2)  # the producer has sent them twice
+def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_repeated(make_stream: Make, landing: Path) -> None:
+    """At every write, before it and after it; and whoever comes next would cut objects otherwise."""
+    stream = make_stream(1)
+    fill(stream, range(12))
     cuts = 0
     for after in (False, True):
         for writes in range(1, 100):
@@ -124,10 +118,9 @@ def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_repeated(
             else:
                 break
             consumer(stream, here, max_bytes=90, lease_seconds=0.05).run()
-            expected = {SHARDS[0]: [*range(0, 24, 2), 4], SHARDS[1]: [*range(1, 24, 2), 3]}
-            assert landed(here) == expected, (after, writes)
-    # Two claims, six or more objects and as many notes of them, two releases: before and after each.
-    assert cuts >= 2 * 16
+            assert landed(here) == {SHARDS[0]: list(range(12))}, (after, writes)
+    # The claim, three objects and a note of each, and that the shard was left: before and after each.
+    assert cuts == 2 * 8
 
 
 def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: World) -> None:
@@ -136,7 +129,7 @@ def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: 
     settings = {**os.environ, **_variables(world)}
     fast = ("--max-bytes", "150", "--lease-seconds", "0.5")
     killed = 0
-    for first in range(0, 40, 10):
+    for first in range(0, 20, 10):
         process = start(settings, "consume", stream.name, *fast)
         try:
             before = _objects(world)
@@ -146,7 +139,7 @@ def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: 
             process.kill()
             process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    assert killed == 4
+    assert killed == 2
     ending = start(settings, "consume", stream.name, "--until-idle", *fast)
     told, _ = ending.communicate(timeout=60)
     assert ending.returncode == 0, told
@@ -155,19 +148,18 @@ def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: 
     world.build(*days)
     books = ledger(world.lake, world.catalog)
     assert books["balanced"]
-    assert (books["landed"], books["deduplicated"], books["typed"]) == (40, 40, 40)
-    assert sorted(world.events("account_created")["event_uuid"]) == sorted(f"u{number}" for number in range(40))
+    assert (books["landed"], books["deduplicated"], books["typed"]) == (20, 20, 20)
+    assert sorted(world.events("account_created")["event_uuid"]) == sorted(f"u{number}" for number in range(20))
 
 
 def test_sigterm_lands_what_there_is_and_leaves_the_shards(make_stream: Make, world: World) -> None:
     """Exit code 0. The next consumer does not have to wait."""
     stream = make_stream(1)
     _send(stream, range(5))
-    process = start({**os.environ, **_variables(world)}, "consume", stream.name)
+    process = start({**os.environ, **_variables(world)}, "consume", stream.name, "--lease-seconds", "1")
     try:
-        assert process.stdout is not None
-        assert any("reading shardId-000000000000 after its beginning" in line for line in process.stdout)
-        time.sleep(1.5)
+        # The claim of the shard was the first beat; the next comes with what was read.
+        waited_for(lambda: _beats(world) > 1)
         assert _objects(world) == 0
         process.terminate()
         told, _ = process.communicate(timeout=30)
@@ -189,7 +181,7 @@ def test_of_two_consumers_each_reads_what_the_other_does_not(make_stream: Make, 
     fill(stream, range(4), shards=2)
     first = consumer(stream, landing, until_idle=False, max_shards=1, max_seconds=0.05)
     second = consumer(stream, landing, until_idle=False, max_seconds=0.05)
-    third = consumer(stream, landing, lease_seconds=5)
+    third = consumer(stream, landing, lease_seconds=60)
     with ThreadPoolExecutor(2) as threads:
         running = [threads.submit(first.run)]
         waited_for(lambda: first._readers)
@@ -385,8 +377,11 @@ def _send(stream: Stream, numbers: range) -> None:
     stream.client.put_records(StreamName=stream.name, Records=records)
 
 
+def _beats(world: World) -> int:
+    """Return how often a consumer has written the checkpoint."""
+    found = list(Path(f"{world.environment.landing}-checkpoints").rglob("shardId-*.json"))
+    return max((int(json.loads(path.read_text("utf-8"))["beat"]) for path in found), default=0)
+
+
 def _objects(world: World) -> int:
     return len(list(Path(world.environment.landing).rglob("*.gz")))
-
-
-__all__ = ["Checkpoint", "threading"]

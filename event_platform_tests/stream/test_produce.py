@@ -134,7 +134,7 @@ def test_a_rate_is_kept() -> None:
     fake = Fake()
     began = time.monotonic()
     sending(fake, *numbered(200), rate=500)
-    assert 0.39 < time.monotonic() - began < 2
+    assert 0.39 < time.monotonic() - began < 10
     assert [len(call) for call in fake.calls] == [50] * 4
 
 

@@ -96,7 +96,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     """What was there stays when the disk is full; no reader of landing ever sees a part of a file."""
     store = open_store(str(tmp_path))
     store.write("2025/06/02/12/a.gz", b"old")
-    seen = []
+    seen: list[str] = []
 
     def full(_descriptor: int) -> None:
         seen.extend(each.name for each in FolderLanding(tmp_path).list_objects())
