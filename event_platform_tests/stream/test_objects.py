@@ -65,7 +65,16 @@ def test_records_of_the_producer_library_are_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [AGGREGATED[:-1], AGGREGATED[:30], AGGREGATED[:4], b"", b"\xf3\x89\x9a", AGGREGATED[1:]]
+    "damaged",
+    [
+        b"",
+        AGGREGATED[:4],
+        AGGREGATED[:30],
+        AGGREGATED[:-1],
+        AGGREGATED[1:],
+        # With the right sum: cut in a number, longer than it is, of a wire type that there is not.
+        *(AGGREGATED[:4] + each + md5(each).digest() for each in (b"\x1a\xff", b"\x1a\x09x", b"\x1d\x01abcd")),  # noqa: S324
+    ],
 )
 def test_what_is_no_such_record_is_landed_as_it_is(damaged: bytes) -> None:
     """The platform sets it aside, and it can be looked at."""
