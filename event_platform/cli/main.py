@@ -43,7 +43,7 @@ def main() -> None:
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
       EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
-    S3 credentials, region and endpoint come from the standard AWS variables and profiles.
+    Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 all is well, 1 a run failed or the books do not balance, 2 wrong use or settings.
     """
