@@ -13,7 +13,7 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 class _Command(click.Command):
-    """Leaves the lines after one with `\\b` as they are: docstrings are raw, click looks for the character itself."""
+    r"""Leaves the lines after one with `\b` as they are: docstrings are raw, click looks for the character itself."""
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.help = (self.help or "").replace("\\b\n", "\b\n")

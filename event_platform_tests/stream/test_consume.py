@@ -320,7 +320,7 @@ def test_what_may_have_expired_is_told(make_stream: Make, landing: Path, caplog:
     stream = make_stream(1)
     beside = FolderStore(Path(f"{landing}-checkpoints"))
     long_ago = datetime.now(UTC) - timedelta(days=3)
-    name = f"{stream.name}/{SHARDS[0]}.json"
+    name = f"{stream.identity}/{SHARDS[0]}.json"
     beside.swap(name, json.dumps({"arrived_at": long_ago.isoformat()}).encode(), None)
     with caplog.at_level(logging.INFO, "event_platform"):
         consumer(stream, landing).run()
