@@ -4,16 +4,6 @@ resource "aws_db_subnet_group" "this" {
   subnet_ids = aws_subnet.private[*].id
 }
 
-resource "aws_db_parameter_group" "this" {
-  name   = "${local.name}-postgres16"
-  family = "postgres16"
-
-  parameter {
-    name  = "rds.force_ssl"
-    value = "1"
-  }
-}
-
 resource "aws_cloudwatch_log_group" "database" {
   name              = "/aws/rds/instance/${local.name}/postgresql"
   retention_in_days = var.log_retention_days
@@ -23,7 +13,7 @@ resource "aws_cloudwatch_log_group" "database" {
 resource "aws_db_instance" "this" {
   identifier     = local.name
   engine         = "postgres"
-  engine_version = "16"
+  engine_version = "16" # from 15 on, RDS refuses connections without TLS
   instance_class = var.database_class
   multi_az       = var.high_availability
 
@@ -39,7 +29,6 @@ resource "aws_db_instance" "this" {
   kms_key_id            = aws_kms_key.this.arn
 
   db_subnet_group_name   = aws_db_subnet_group.this.name
-  parameter_group_name   = aws_db_parameter_group.this.name
   vpc_security_group_ids = [aws_security_group.database.id]
   publicly_accessible    = false
 

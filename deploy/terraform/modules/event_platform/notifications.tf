@@ -18,15 +18,6 @@ resource "aws_sqs_queue" "landing_dead_letters" {
   kms_master_key_id         = aws_kms_key.this.arn
 }
 
-resource "aws_sqs_queue_redrive_allow_policy" "landing_dead_letters" {
-  queue_url = aws_sqs_queue.landing_dead_letters.id
-
-  redrive_allow_policy = jsonencode({
-    redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.landing.arn]
-  })
-}
-
 resource "aws_sqs_queue_policy" "landing" {
   queue_url = aws_sqs_queue.landing.id
 
