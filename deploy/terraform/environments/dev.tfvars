@@ -8,7 +8,7 @@ sizes = {
   webserver     = { cpu = 512, memory = 1024 }
   daemon        = { cpu = 512, memory = 1024 }
   code_location = { cpu = 512, memory = 2048 }
-  run           = { cpu = 1024, memory = 4096 }
+  run           = { cpu = 2048, memory = 8192 }
 }
 
 vpc_cidr          = "10.20.0.0/16"

@@ -8,7 +8,7 @@ sizes = {
   webserver     = { cpu = 1024, memory = 2048 }
   daemon        = { cpu = 1024, memory = 2048 }
   code_location = { cpu = 1024, memory = 4096 }
-  run           = { cpu = 4096, memory = 16384 }
+  run           = { cpu = 2048, memory = 8192 }
 }
 
 vpc_cidr          = "10.22.0.0/16"

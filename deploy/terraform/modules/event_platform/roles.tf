@@ -45,9 +45,7 @@ locals {
   allow_glue = {
     Sid    = "TablesOfThisEnvironment"
     Effect = "Allow"
-    Action = [
-      "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable",
-    ]
+    Action = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable"]
     Resource = [
       "${local.glue_arn}:catalog",
       "${local.glue_arn}:database/${local.glue_database}",

@@ -38,6 +38,7 @@ locals {
 
   variables = { for name, value in {
     AWS_REGION                   = local.region
+    AWS_DEFAULT_REGION           = local.region
     EVENT_PLATFORM_ENV           = var.environment
     EVENT_PLATFORM_LANDING       = "s3://${aws_s3_bucket.landing.bucket}/${local.landing_prefix}"
     EVENT_PLATFORM_LAKE          = "s3://${aws_s3_bucket.lake.bucket}/${local.lake_prefix}"
@@ -68,21 +69,21 @@ locals {
       role    = aws_iam_role.launcher.arn
       port    = 3000
       secrets = [local.secrets[0]]
-      check   = "python -c \"import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/server_info', timeout=5)\""
+      check   = "healthy webserver"
     }
     daemon = {
       size    = var.sizes.daemon
       role    = aws_iam_role.launcher.arn
       port    = null
       secrets = [local.secrets[0]]
-      check   = "dagster-daemon liveness-check"
+      check   = "healthy daemon"
     }
     code-location = {
       size    = var.sizes.code_location
       role    = aws_iam_role.task.arn
       port    = 4000
       secrets = local.secrets
-      check   = "dagster api grpc-health-check -p 4000"
+      check   = "healthy code-location"
     }
   }
 
@@ -127,9 +128,9 @@ resource "aws_ecs_task_definition" "service" {
     linuxParameters  = { initProcessEnabled = true }
     healthCheck = {
       command     = ["CMD-SHELL", each.value.check]
-      interval    = 30
-      timeout     = 20
-      retries     = 5
+      interval    = 60
+      timeout     = 30
+      retries     = 3
       startPeriod = 120
     }
   }])
