@@ -20,7 +20,7 @@ MODULE = SOURCE / "modules" / "event_platform"
 #: Given on the command line with each new image, and so in no environment's file.
 _IMAGE = "image_tag"
 
-quick = pytest.mark.xdist_group("terraform")
+pytestmark = pytest.mark.xdist_group("terraform")
 
 
 def _names(path: Path, pattern: str) -> set[str]:
@@ -68,19 +68,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return terraform_in(tmp_path_factory.mktemp("terraform") / "root")
 
 
-@quick
 def test_files_are_formatted(root: Terraform) -> None:
     """`terraform fmt` has nothing to change."""
     assert root.run("fmt", "-check", "-recursive", "-diff") == ""
 
 
-@quick
 def test_the_configuration_is_valid(root: Terraform) -> None:
     """`terraform validate` accepts the root and what it is made of."""
     assert "The configuration is valid" in root.run("validate", "-no-color")
 
 
-@quick
 def test_what_matters_holds_without_an_account(tmp_path: Path) -> None:
     """The module's own tests pass: prefixes, encryption, TLS, public access, least privilege, names, wrong settings."""
     printed = terraform_in(tmp_path / "copy", module="modules/event_platform").run("test", "-no-color")
@@ -103,16 +100,22 @@ class Life:
     left: list[str]  # addresses in the state after destroy
 
 
-@pytest.fixture(scope="module")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
-    """Every environment applied, planned again and destroyed, each against an emulator of its own, side by side.
+@pytest.mark.xdist_group("terraform-environments")
+def test_every_environment_is_made_left_alone_and_taken_down(tmp_path: Path) -> None:
+    """Each is applied, planned again and destroyed against an emulator of its own, with its state in a bucket there.
 
-    Nearly all of it is waiting: the provider looks at a database for the first time after a minute.
+    They go side by side, for nearly all of it is waiting: the provider looks at a database for the first time after a
+    minute. One test, for it is one walk through; what it must show is below, sentence by sentence.
     """
-    folder = tmp_path_factory.mktemp("environments")
-    copies = {name: terraform_in(folder / name) for name in ENVIRONMENTS}
+    copies = {name: terraform_in(tmp_path / name) for name in ENVIRONMENTS}
     with ThreadPoolExecutor(len(copies)) as threads:
-        return dict(zip(copies, threads.map(_live, copies.values(), copies), strict=True))
+        lives = dict(zip(copies, threads.map(_live, copies.values(), copies), strict=True))
+    _a_plan_after_an_apply_changes_nothing(lives)
+    _no_known_difference_is_out_of_date(lives)
+    _environments_are_made_of_the_same_things(lives)
+    _the_password_is_in_no_state(lives)
+    _what_is_not_protected_can_be_taken_down(lives)
+    _what_is_protected_refuses_to_be_taken_down(lives)
 
 
 def _live(terraform: Terraform, environment: str) -> Life:
@@ -151,7 +154,7 @@ def _differences(plan: Any) -> tuple[set[tuple[str, str]], list[str]]:
         address, change = resource["address"], resource["change"]
         if change["actions"] == ["update"]:
             before, after = change["before"], change["after"]
-            unknown = {name for name, is_unknown in change["after_unknown"].items() if is_unknown}
+            unknown = {name for name, is_unknown in change["after_unknown"].items() if is_unknown is True}
             names = {name for name in {**before, **after} if before.get(name) != after.get(name)} | unknown
             changes |= {(address, name) for name in names}
         elif change["actions"] != ["no-op"]:
@@ -169,11 +172,7 @@ def _is(known: dict[str, str], change: tuple[str, str]) -> bool:
     return attribute == known["attribute"] and re.fullmatch(known["resource"], address) is not None
 
 
-side_by_side = pytest.mark.xdist_group("terraform-environments")
-
-
-@side_by_side
-def test_a_plan_after_an_apply_changes_nothing(lives: dict[str, Life]) -> None:
+def _a_plan_after_an_apply_changes_nothing(lives: dict[str, Life]) -> None:
     """An applied environment is what its files say: a plan finds only what the emulator is known to do otherwise."""
     known = _known()
     found = {name: {c for c in life.changes if not any(_is(k, c) for k in known)} for name, life in lives.items()}
@@ -181,15 +180,13 @@ def test_a_plan_after_an_apply_changes_nothing(lives: dict[str, Life]) -> None:
     assert {name: life.unexpected for name, life in lives.items()} == {name: [] for name in ENVIRONMENTS}
 
 
-@side_by_side
-def test_no_known_difference_is_out_of_date(lives: dict[str, Life]) -> None:
+def _no_known_difference_is_out_of_date(lives: dict[str, Life]) -> None:
     """Each known difference of the emulator is seen: the list holds nothing that it has learned since."""
     seen = {change for life in lives.values() for change in life.changes}
     assert [known for known in _known() if not any(_is(known, change) for change in seen)] == []
 
 
-@side_by_side
-def test_environments_are_made_of_the_same_things(lives: dict[str, Life]) -> None:
+def _environments_are_made_of_the_same_things(lives: dict[str, Life]) -> None:
     """The three are made of the same resources, but for the gateways of a second zone."""
     made = {name: _addresses(life.applied["root_module"]) for name, life in lives.items()}
     assert len(made["dev"]) > 80
@@ -203,8 +200,7 @@ def _addresses(module: Any) -> set[str]:
     return resources.union(*(_addresses(child) for child in module.get("child_modules", [])))
 
 
-@side_by_side
-def test_the_password_is_in_no_state(lives: dict[str, Life]) -> None:
+def _the_password_is_in_no_state(lives: dict[str, Life]) -> None:
     """The password of the database is random, in Secrets Manager, and in no state."""
     assert len({life.password for life in lives.values()}) == len(ENVIRONMENTS)
     for life in lives.values():
@@ -213,16 +209,14 @@ def test_the_password_is_in_no_state(lives: dict[str, Life]) -> None:
         assert life.password not in life.stored_state
 
 
-@side_by_side
-def test_what_is_not_protected_can_be_taken_down(lives: dict[str, Life]) -> None:
+def _what_is_not_protected_can_be_taken_down(lives: dict[str, Life]) -> None:
     """Destroy leaves nothing of an environment that is not protected."""
     for name in ("dev", "staging"):
         assert "Destroy complete!" in lives[name].destroyed, lives[name].destroyed
         assert lives[name].left == []
 
 
-@side_by_side
-def test_what_is_protected_refuses_to_be_taken_down(lives: dict[str, Life]) -> None:
+def _what_is_protected_refuses_to_be_taken_down(lives: dict[str, Life]) -> None:
     """Destroy fails at the database of a protected environment, which stays, with its key and its password."""
     assert "Error: deleting RDS DB Instance (event-platform-prod)" in lives["prod"].destroyed, lives["prod"].destroyed
     assert {
