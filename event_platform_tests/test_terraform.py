@@ -124,7 +124,10 @@ def _live(terraform: Terraform, environment: str) -> Life:
         s3 = _client("s3", endpoint)
         s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         against = with_state_in(terraform, endpoint, environment)
-        against.run("apply", "-auto-approve", *variables)
+        try:
+            against.run("apply", "-auto-approve", *variables)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_refused(terraform.folder / 'emulator.log')}") from error
         applied = against.show()["values"]
         stored = s3.get_object(Bucket=STATE_BUCKET, Key=f"{environment}.tfstate")["Body"].read().decode()
         secret = f"event-platform-{environment}/database-password"
@@ -134,6 +137,12 @@ def _live(terraform: Terraform, environment: str) -> Life:
         destroyed = against.run("destroy", "-auto-approve", *variables, expected=(0, 1))
         left = against.run("state", "list").split()
     return Life(applied, stored, password, changes, unexpected, destroyed, left)
+
+
+def _refused(log: Path) -> str:
+    """Return what the emulator refused or failed at: where it is slow, the provider asks again for what was done."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(line for line in lines if re.search(r'" [45]\d\d |Error', line))
 
 
 def _client(service: str, endpoint: str) -> Any:
