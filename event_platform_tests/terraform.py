@@ -20,6 +20,17 @@ SOURCE = Path(__file__).parents[1] / "deploy" / "terraform"
 STATE_BUCKET = "terraform-state"
 
 _IGNORED = ("AWS_", "TF_", "EVENT_PLATFORM_")
+#: Of whoever runs the tests, which tests themselves do not see: Terraform looks for providers below it.
+_HOME = str(Path.home())
+
+_REMEDY = "name a folder of providers in TF_PLUGIN_MIRROR, or let terraform init reach a registry"
+#: What terraform init says where it is not what it reads that is wrong.
+_NOTHING_TO_TEST_WITH = (
+    "Failed to query available provider packages",
+    "Failed to install provider",
+    "Unsupported Terraform Core version",
+)
+
 #: Nobody listens there: whatever does not go to this machine goes nowhere.
 _NOWHERE = "http://127.0.0.1:9"
 
@@ -81,10 +92,12 @@ def terraform_in(folder: Path, *, module: str = ".") -> Terraform:
     terraform = Terraform(folder / module, _variables(folder))
     try:
         terraform.run("init", "-backend=false", "-input=false", "-no-color", seconds=180)
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        pytest.skip(
-            f"no provider: set TF_PLUGIN_MIRROR to a folder of providers, or let terraform init reach one: {error}"
-        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"terraform init reached no provider in time: {_REMEDY}")
+    except AssertionError as error:
+        if not any(reason in str(error) for reason in _NOTHING_TO_TEST_WITH):
+            raise
+        pytest.skip(f"{_REMEDY}: {error}")
     return terraform
 
 
@@ -93,9 +106,17 @@ def _variables(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_IGNORED)}
     settings = folder / "settings.tfrc"
     mirror = os.environ.get("TF_PLUGIN_MIRROR")
-    source = f"filesystem_mirror {{\n    path = {json.dumps(mirror)}\n  }}" if mirror else ""
-    settings.write_text(f"provider_installation {{\n  {source}\n}}\n" if mirror else "", encoding="utf-8")
-    return {**kept, "TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    source = f"provider_installation {{\n  filesystem_mirror {{\n    path = {json.dumps(mirror)}\n  }}\n}}\n"
+    settings.write_text(source if mirror else "", encoding="utf-8")
+    return {
+        **kept,
+        "HOME": _HOME,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
 
 
 def with_state_in(terraform: Terraform, endpoint: str, environment: str) -> Terraform:
