@@ -17,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="how often test_live_kills kills what is at work (default 4)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what mostly waits, so that the others run meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_terraform.py")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Strip what the machine sets, so that no test reaches a real account or somebody's lake."""

@@ -1,0 +1,36 @@
+name        = "event-platform"
+environment = "dev"
+region      = "eu-central-1"
+start_date  = "2025-01-01"
+catalog     = null
+
+sizes = {
+  webserver     = { cpu = 512, memory = 1024 }
+  daemon        = { cpu = 512, memory = 1024 }
+  code_location = { cpu = 512, memory = 2048 }
+  run           = { cpu = 2048, memory = 8192 }
+}
+
+vpc_cidr          = "10.20.0.0/16"
+egress            = "nat"
+high_availability = false
+ui_allowed_cidrs  = []
+ui_tunnel         = true
+ui_url            = null
+certificate_arn   = null
+
+stream_retention_hours  = 24
+delivery_buffer_seconds = 300
+delivery_buffer_mib     = 128
+
+database_class            = "db.t4g.micro"
+database_storage_gib      = 20
+database_max_storage_gib  = 50
+database_backup_days      = 1
+database_password_version = 1
+
+deletion_protection         = false
+log_retention_days          = 14
+alarm_emails                = []
+landing_queue_alarm_seconds = null
+glue_database               = true
