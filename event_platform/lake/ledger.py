@@ -17,7 +17,7 @@ _Objects = list[tuple[str, int, str]]
 #: What this process has read already, by address: a file never changes. A sensor looks every few seconds at days that
 #: have hundreds of millions of rows.
 _READ: dict[str, _Objects] = {}
-_FILES_KEPT = 50_000
+_OBJECTS_KEPT = 1_000_000  # some 300 bytes each
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
         return objects.collect(engine="streaming").rows()
 
     found = dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))
-    if len(_READ) + len(found) > _FILES_KEPT:
+    if sum(map(len, _READ.values())) > _OBJECTS_KEPT:
         _READ.clear()
     _READ.update(found)
     return {**known, **found}
