@@ -34,14 +34,17 @@ _ANSWERS = {
     "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "NoSuchKey": (404, "The specified key does not exist."),
-    "PermanentRedirect": (301, "The bucket you are attempting to access must be addressed using the specified endpoint."),
+    "PermanentRedirect": (
+        301,
+        "The bucket you are attempting to access must be addressed using the specified endpoint.",
+    ),
     "AuthorizationHeaderMalformed": (400, "The authorization header is malformed; the region is wrong"),
 }
 
 #: Kinds of faults that are no answer of S3.
 RESET = "reset"  # the connection ends before the request is passed on
 LOST_ANSWER = "lost answer"  # the server does as it is told, and then the connection ends
-TRUNCATED = "truncated"  # half of the body, and then the connection ends
+TRUNCATED = "truncated"  # half of the body, and after `seconds` the connection ends
 SILENCE = "silence"  # no answer, for `seconds`
 LATE = "late"  # the right answer, after `seconds`
 
@@ -199,7 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._elsewhere("PUT", changed, content.encode())
         for gone in rule["delete"]:
             self._elsewhere("DELETE", gone, b"")
-        time.sleep(rule["seconds"])
+        if rule["fault"] != TRUNCATED:
+            time.sleep(rule["seconds"])
         self._fail(rule, body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle
@@ -216,6 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self._upstream(body)
                 if rule["fault"] == TRUNCATED:
                     self._answer(*answer, share=0.5)
+                    self.wfile.flush()
+                    time.sleep(rule["seconds"])
             self._reset()
 
     def _reset(self) -> None:
@@ -296,7 +302,7 @@ class _Server(ThreadingHTTPServer):
 
 def _serve(port: int, upstream: str) -> None:
     handler: Callable[..., _Handler] = type("Handler", (_Handler,), {"state": _State(upstream)})
-    _Server(("127.0.0.1", port), handler).serve_forever()  # type: ignore[arg-type]
+    _Server(("127.0.0.1", port), handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
-from event_platform.steps.raw import load
+from event_platform.steps.raw import load, raise_unreadable
 from event_platform.steps.running import counting_cpu_time
 from event_platform.tasks.raw import Loading
 
@@ -67,6 +67,7 @@ def build_raw_events(
             loaded = load(tables, loading, dates, window, compute.executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
+            raise_unreadable(loaded.values())
         figures = {
             day: {
                 ROWS: rows.get(day, 0),

@@ -15,6 +15,7 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.explained import each_explained
 from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import each_in_turn
@@ -67,6 +68,7 @@ def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="raw_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def raw_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Evaluations:
@@ -109,6 +111,7 @@ def _deduplicated_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="deduplicated_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def deduplicated_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Evaluations:
@@ -137,6 +140,7 @@ def _unregistered_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksD
     ]
 
     @dg.multi_asset_check(name="unregistered_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def unregistered_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         names = _counts(tables.unregistered_events.snapshot().scan(dates), "created_date", "event_name")
@@ -166,6 +170,7 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
     ]
 
     @dg.multi_asset_check(name="typed_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def typed_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
         dates, tables, today = dates_of(context), lake.open(), datetime.now(UTC).date()
         assets = {key.asset_key for key in context.selected_asset_check_keys}

@@ -1,6 +1,8 @@
 """`event-platform`: every command, with a help that teaches. The work behind them is imported when it is asked for."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +19,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _explained():
+                return super().invoke(ctx)
         except EventPlatformError as error:
             raise click.UsageError(str(error)) from error
 
@@ -204,6 +207,20 @@ def query(sql: str, form: str | None) -> None:
     from event_platform.cli.query import run_query  # noqa: PLC0415
 
     run_query(load_environment(), sql, form)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in our words what goes wrong with S3. What it takes is imported when there is something to say."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, EventPlatformError):
+        raise
+    except Exception:
+        from event_platform.lake.explained import explained  # noqa: PLC0415
+
+        with explained():
+            raise
 
 
 def _prepared() -> Environment:

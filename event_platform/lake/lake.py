@@ -167,12 +167,11 @@ class Lake:
         Raises TableError where there is none, with the names that come near.
         """
         unread = Table(checked_name(name), pl.Schema(), None, self.storage)
-        delta = unread.snapshot().delta
-        if delta is None:
+        snapshot = unread.snapshot()
+        if snapshot.delta is None:
             near = difflib.get_close_matches(name, self.names(), n=5, cutoff=0.5)
             raise TableError(f"{unread.uri}: no such table" + (f"; did you mean {' or '.join(near)}?" if near else ""))
-        columns = delta.metadata().partition_columns
-        schema = pl.scan_delta(delta).collect_schema()
+        columns, schema = snapshot.delta.metadata().partition_columns, snapshot.stored_schema
         if [schema[column] for column in columns] not in ([], [pl.Date]):
             raise TableError(
                 f"{unread.uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none"
