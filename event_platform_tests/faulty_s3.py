@@ -1,8 +1,8 @@
 """An S3 that fails as told: a proxy in front of a server, which answers some requests with faults instead.
 
-Rules say which: see `Rule`. The first one that fits a request is taken, as often as it says. It also gives out temporary
-credentials, as a container on ECS gets them, and refuses those that have expired. The proxy is a process of its own, for
-the reason that `s3_server` is: some calls of delta-rs keep all other Python threads from running.
+Rules say which: see `Rule`. The first one that fits a request is taken, as often as it says. It also gives out
+temporary credentials, as a container on ECS gets them, and refuses those that have expired. The proxy is a process of
+its own, for the reason that `s3_server` is: some calls of delta-rs keep all other Python threads from running.
 """
 
 import http.client
@@ -206,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(rule["seconds"])
         self._fail(rule, body)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - these names are looked for
 
     def _fail(self, rule: Mapping[str, Any], body: bytes) -> None:
         told = {"x-amz-bucket-region": rule["region"]} if rule["region"] else {}

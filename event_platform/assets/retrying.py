@@ -1,4 +1,4 @@
-"""Steps that are tried again: where the storage fails, which may pass, never for what data, rights or settings cause."""
+"""Steps that are tried again: where the storage fails, which may pass, not where data, rights or settings do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,10 @@ _PAUSES = (10, 20, 40)
 
 @contextmanager
 def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Try the step again where the storage fails within, unless it says that it will not pass. Whatever was committed before is found and not done again."""
+    """Try the step again where the storage fails within, unless it says that this does not pass.
+
+    Whatever was committed before is found and not done again.
+    """
     try:
         with explained():
             yield

@@ -318,7 +318,10 @@ class Snapshot:
         if self.delta is None:
             raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
         commit_id = uuid.uuid4().hex
-        schema = merged(self.table.name, self.delta.schema(), to_delta(self.table.schema, self.table.comments))
+        try:
+            schema = merged(self.table.name, self.delta.schema(), to_delta(self.table.schema, self.table.comments))
+        except DeltaError as error:
+            raise self.table.failed("the commit failed", error) from error
         properties = CommitProperties(
             custom_metadata={**metadata, "commit_id": commit_id},
             max_commit_retries=_COMMIT_RETRIES,

@@ -20,7 +20,6 @@ from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects, task_size
 
-
 #: Objects that an error names.
 _TOLD = 5
 
@@ -110,10 +109,10 @@ def raise_unreadable(reports: Iterable[RawReport]) -> None:
     if not errors:
         return
     more = f" And {len(errors) - _TOLD} more." if len(errors) > _TOLD else ""
+    these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
     raise UnreadableError(
-        f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; "
-        f"{'this one stays' if len(errors) == 1 else f'these {len(errors)} stay'} due, and with the next run what can be "
-        "read by then is loaded.",
+        f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; {these} due, and the next run "
+        "loads what can be read by then.",
         may_pass=any(error.may_pass for error in errors),
     )
 
