@@ -245,7 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _elsewhere(self, method: str, path: str, body: bytes) -> None:
         connection = http.client.HTTPConnection(self.state.upstream, timeout=60)
-        connection.request(method, path, body)
+        # Who it was the server does not look at, as long as it was somebody.
+        connection.request(method, path, body, {"Authorization": self.headers.get("Authorization", "")})
         connection.getresponse().read()
         connection.close()
 
@@ -278,7 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _as_s3(code: str, region: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
     status, message = _ANSWERS[code]
-    told = f"<Region>{region}</Region>" if code == "AuthorizationHeaderMalformed" else ""
+    told = {
+        "AuthorizationHeaderMalformed": f"<Region>{region}</Region>",
+        "ExpiredToken": "<Token-0>a-token-that-expired</Token-0>",
+    }.get(code, "")
     content = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message>{told}</Error>"
     return status, {"Content-Type": "application/xml", **headers}, content.encode()
 

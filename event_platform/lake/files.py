@@ -196,7 +196,7 @@ def scan_files(files: Sequence[DataFile], schema: pl.Schema, partition_column: s
             extra_columns="ignore",
             cast_options=_GROWN_OBJECTS,
             hive_partitioning=False,
-            storage_options=storage.for_polars(),
+            **storage.for_polars(),
         ).with_columns(pl.lit(partition).alias(partition_column))
         for partition, uris in by_partition.items()
     ]

@@ -24,6 +24,9 @@ _TRIES = 10
 #: Seconds to wait for a connection, and for more of an answer.
 _CONNECT, _READ = 10, 30
 
+#: Seconds for which polars may use keys before it asks for them again.
+_ASK_AGAIN = 2
+
 #: Seconds after which a request is not tried again.
 _PATIENCE = 120
 
@@ -96,8 +99,8 @@ def for_delta(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def for_polars(options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options as polars takes them. Without keys in them it asks boto3, also for new ones."""
-    return {
+    """Return the arguments of a scan: the options as polars takes them, and whom it asks for keys that are renewed."""
+    storage_options = {
         **options,
         "max_retries": tries() - 1,
         "retry_timeout_ms": 1000 * _PATIENCE,
@@ -107,6 +110,18 @@ def for_polars(options: Mapping[str, str]) -> dict[str, Any]:
         "connect_timeout": f"{_CONNECT}s",
         "read_timeout": f"{_READ}s",
     }
+    return {
+        "storage_options": storage_options,
+        "credential_provider": None if "access_key_id" in options else _keys_for_polars,
+    }
+
+
+def _keys_for_polars() -> tuple[dict[str, str | None], int]:
+    """Return the keys of now, and when to ask again: at once, for boto3 knows when there are new ones."""
+    keys = _keys_of_now(_variables())
+    names = {"access_key_id": "aws_access_key_id", "secret_access_key": "aws_secret_access_key"}
+    renamed = {names.get(name, "aws_session_token"): value for name, value in keys.items()}
+    return {**renamed}, int(time.time()) + _ASK_AGAIN
 
 
 def _keys_of_now(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:

@@ -41,9 +41,9 @@ class Storage:
         """Return the options for delta-rs, as they are now."""
         return None if self.is_local else for_delta(self.options)
 
-    def for_polars(self) -> dict[str, Any] | None:
-        """Return the options for polars."""
-        return None if self.is_local else for_polars(self.options)
+    def for_polars(self) -> dict[str, Any]:
+        """Return the arguments with which polars scans files that are in it."""
+        return {} if self.is_local else for_polars(self.options)
 
     def write(self, uri: str, data: bytes) -> None:
         """Store `data` whole at `uri`, which is below the root. Raises StorageError naming it where that fails."""

@@ -219,7 +219,8 @@ class Snapshot:
         return pl.Schema() if self.delta is None else self._scan_log(self.delta).collect_schema()
 
     def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:
-        return pl.scan_delta(self._renewed(delta), storage_options=self.table.storage.for_polars())
+        options = self.table.storage.for_polars().get("storage_options")
+        return pl.scan_delta(self._renewed(delta), storage_options=options)
 
     def app_id(self, partition: date) -> str:
         """Return the app transaction under which a partition's mark is kept."""
