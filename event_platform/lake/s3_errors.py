@@ -99,7 +99,8 @@ def is_missing(error: Exception) -> bool:
 def has_broken_off(error: Exception) -> bool:
     """Say whether delta-rs lost the connection in the middle of something that it does not try again by itself."""
     text = one_line(error)
-    return "HTTP error" in text and "retries, max_retries" not in text
+    tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
+    return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
 
 
 def _code(error: Exception) -> str:

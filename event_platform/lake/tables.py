@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -106,22 +107,25 @@ class Table:
         return [] if self.partition_column is None else [self.partition_column]
 
     def _create(self) -> "Snapshot":
-        options = self.storage.for_delta()
-        try:
-            delta = DeltaTable.create(
-                self.uri,
-                to_delta(self.schema, self.comments),
-                partition_by=self.partition_by,
-                name=self.name.replace("/", "."),
-                description=self.description or None,
-                storage_options=options,
-            )
-        except (DeltaError, OSError) as error:
+        for left in reversed(range(_TRIES)):
+            options = self.storage.for_delta()
             try:
-                return self.opened()  # somebody else was first, or the answer was lost
-            except TableNotFoundError:
-                raise self.failed("the table cannot be created", error) from cause(error)
-        return Snapshot(self, delta, options)
+                delta = DeltaTable.create(
+                    self.uri,
+                    to_delta(self.schema, self.comments),
+                    partition_by=self.partition_by,
+                    name=self.name.replace("/", "."),
+                    description=self.description or None,
+                    storage_options=options,
+                )
+            except (DeltaError, OSError) as error:
+                with suppress(TableNotFoundError):
+                    return self.opened()  # somebody else was first, or the answer was lost
+                if not (left and has_broken_off(error)):
+                    raise self.failed("the table cannot be created", error) from cause(error)
+            else:
+                return Snapshot(self, delta, options)
+        raise AssertionError  # the last try has returned or raised
 
     def opened(self, version: int | None = None) -> "Snapshot":
         """Pin a version, or what is there now. Raises TableNotFoundError, and TableStorageError where that fails."""
