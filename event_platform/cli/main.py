@@ -74,6 +74,117 @@ def generate(events: int, days: int, first_day: datetime, seed: int) -> None:
 
 
 @main.command()
+@click.argument("stream")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.option("--events", type=click.IntRange(min=1), help="Make so many sample events instead of reading FILES.")
+@click.option("--seed", type=int, help="The same seed in the same hour makes the same events; by default a new one.")
+@click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write the truth about them to a file.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second; by default, all there is.")
+@click.option(
+    "--per-record", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Events to put in one record."
+)
+@click.option(
+    "--key", default="event_uuid", show_default=True, help="Field (dots go into objects) that decides on the shard."
+)
+@click.option(
+    "--failed", type=click.Path(path_type=Path, dir_okay=False), help="Write events that could not be sent to a file."
+)
+def produce(
+    stream: str,
+    files: tuple[Path, ...],
+    events: int | None,
+    seed: int | None,
+    truth: Path | None,
+    rate: float | None,
+    per_record: int,
+    key: str,
+    failed: Path | None,
+) -> None:
+    r"""Send events to a Kinesis STREAM: sample events, or the lines of FILES (NDJSON, gzip or not; - is stdin).
+
+    A newline ends each event. Calls are as large as Kinesis takes them. What a busy shard refuses is sent again for
+    half a minute, and nothing else is. Exit code 1 if any event could not be sent: which, and why, is printed, and
+    --failed keeps them in a form that can be given to this command again.
+
+    Events with the same --key go to the same shard, in their order but for those that were refused at first. With
+    --per-record they are spread evenly instead, and AWS bills a record for all of them: 13 events of 370 bytes fill
+    the 5 kB that it bills at least.
+
+    \b
+    Examples:
+      event-platform produce events --events 10000 --rate 500
+      event-platform produce events --per-record 13 exported/*.ndjson.gz
+      tail -F app.log | event-platform produce events -
+    """
+    from event_platform.cli.produce import Given, Made, send_events  # noqa: PLC0415
+
+    if (events is None) == (not files):
+        raise click.UsageError("give FILES (- for standard input), or --events to make some")
+    if events is None and (seed is not None or truth is not None):
+        raise click.UsageError("--seed and --truth are about events that are made, with --events")
+    source = Given(files) if events is None else Made(events, seed, truth)
+    raise SystemExit(send_events(stream, source, rate, per_record, key, failed))
+
+
+@main.command()
+@click.argument("stream")
+@click.option(
+    "--checkpoints",
+    help="Folder or s3://bucket/prefix that keeps how far each shard has landed; by default <landing>-checkpoints.",
+)
+@click.option(
+    "--max-bytes", type=click.IntRange(min=1), default=16 << 20, show_default=True, help="Close an object at this size."
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0),
+    default=300,
+    show_default=True,
+    help="Close an object when its first record was read so long ago.",
+)
+@click.option(
+    "--max-shards", type=click.IntRange(1, 1000), default=1000, show_default=True, help="Read no more shards."
+)
+@click.option(
+    "--lease-seconds",
+    type=click.FloatRange(min=0.1),
+    default=30,
+    show_default=True,
+    help="Take over from a consumer that was silent for so long.",
+)
+@click.option("--until-idle", is_flag=True, help="Read to the end of what there is, and stop.")
+def consume(
+    stream: str,
+    checkpoints: str | None,
+    max_bytes: int,
+    max_seconds: float,
+    max_shards: int,
+    lease_seconds: float,
+    until_idle: bool,  # noqa: FBT001 - click passes flags by position
+) -> None:
+    r"""Read a Kinesis STREAM and write what it holds to EVENT_PLATFORM_LANDING, as Firehose would.
+
+    Objects are gzip, with a newline after each record, below yyyy/MM/dd/HH/ of their first record's arrival. Sizes are
+    before gzip. A shard is read in its order, and after those that it was split or merged from.
+
+    Nothing is lost, whenever this is killed: an object is written first, and noted in a checkpoint then. Start it
+    again, and it goes on from there. SIGTERM makes it write what it has, and end with 0. Of two consumers of a stream,
+    each reads the shards that the other does not; --max-shards leaves some to others. Where a consumer was killed,
+    others take its shards after --lease-seconds. One that has lost a shard to another stops with exit code 1.
+
+    \b
+    Examples:
+      event-platform consume events
+      event-platform consume events --until-idle && event-platform run
+    """
+    from event_platform.cli.consume import land_stream  # noqa: PLC0415
+    from event_platform.stream.reader import Limits  # noqa: PLC0415
+
+    limits = Limits(max_bytes, max_seconds, until_idle)
+    raise SystemExit(land_stream(load_environment(), stream, checkpoints, limits, max_shards, lease_seconds))
+
+
+@main.command()
 @click.option("--from", "first", type=_DAY, help="Leave out days before this one.")
 @click.option("--to", "last", type=_DAY, help="Leave out days after this one.")
 def run(first: datetime | None, last: datetime | None) -> None:

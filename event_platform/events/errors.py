@@ -51,3 +51,11 @@ class ClusterError(EventPlatformError, ConnectionError):
 
 class SettingError(EventPlatformError):
     """A setting is missing or has a value that cannot be used."""
+
+
+class StreamError(EventPlatformError):
+    """A Kinesis stream did not take or give what was asked of it. May pass."""
+
+
+class OwnershipError(StreamError):
+    """Another consumer reads what this one was about to read, or was reading."""

@@ -7,7 +7,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +26,9 @@ from event_platform.sample.payloads import payload_pools
 
 #: What Firehose gathers before it writes an object, in records of this stream.
 _RECORDS_PER_OBJECT = 50_000
+
+#: What is made at once for a stream: 8 MB.
+_RECORDS_AT_ONCE = 20_000
 
 _CORRUPT, _REDELIVERED, _CONFLICTING, _LATE, _DRIFTED, _UNREGISTERED = 0.0006, 0.008, 0.0005, 0.004, 0.002, 0.001
 _UNREGISTERED_NAMES = ["lesson:teleported", "beta:widget:clicked", "internal_ping"]
@@ -114,11 +117,24 @@ def write_hour(sample: Sample, index: int, events: int) -> Truth:
     return maker.truth
 
 
+def stream_hour(hour: datetime, events: int, seed: int, truth: Truth) -> Iterator[bytes]:
+    """Yield the records of one hour in the order of arrival, made piece by piece; `truth` grows with them.
+
+    The same seed gives the same records for the same hour, and others for another.
+    """
+    maker = _HourMaker(Sample(Path(), events, hour.date(), 1, seed), hour, hour.hour, f"{seed}:{hour.isoformat()}")
+    maker.truth = truth
+    pieces = math.ceil(events / _RECORDS_AT_ONCE)
+    ends = [round(events * (piece + 1) / pieces) for piece in range(pieces)]
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield from maker.records(end - start, start, events)
+
+
 class _HourMaker:
     """Makes the records of one hour, in the order of arrival."""
 
-    def __init__(self, sample: Sample, hour: datetime, index: int) -> None:
-        self.rng = random.Random(f"{sample.seed}:{index}")  # noqa: S311 - a sample, no secret
+    def __init__(self, sample: Sample, hour: datetime, index: int, seed: str | None = None) -> None:
+        self.rng = random.Random(seed or f"{sample.seed}:{index}")  # noqa: S311 - a sample, no secret
         self.truth = Truth()
         self._pools = _pools(sample.seed)
         self._start = int(hour.timestamp())
@@ -130,13 +146,19 @@ class _HourMaker:
         digits = f"{self.rng.getrandbits(128):032x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
-    def records(self, events: int) -> list[bytes]:
-        """Return sound records, with redeliveries and conflicts behind the originals, and corrupt ones in between."""
+    def records(self, events: int, before: int = 0, in_hour: int | None = None) -> list[bytes]:
+        """Return sound records, with redeliveries and conflicts behind the originals, and corrupt ones in between.
+
+        They are those behind `before` others of the hour, which has `in_hour` in all; by default, all of them.
+        """
         rng = self.rng
         names, weights = _weighted_names(tuple(self._pools))
         chosen = rng.choices(names, cum_weights=weights, k=events)
         dates: Counter[int] = Counter()
-        records = [self._event(name, self._created_at(position, events), dates) for position, name in enumerate(chosen)]
+        records = [
+            self._event(name, self._created_at(position, in_hour or events), dates)
+            for position, name in enumerate(chosen, before)
+        ]
         for day, count in dates.items():
             self.truth.by_date[datetime.fromtimestamp(day * 86400, UTC).date().isoformat()] += count
         again = [records[rng.randrange(events)] for _ in range(int(events * _REDELIVERED + rng.random()))]

@@ -18,6 +18,8 @@ from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 COMMANDS = [
     [],
     ["generate"],
+    ["produce"],
+    ["consume"],
     ["run"],
     ["replay"],
     ["status"],

@@ -1,0 +1,129 @@
+"""`event-platform produce`."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.table import Table
+
+from event_platform.cli.output import ERR, OUT, progress_bars
+from event_platform.events.errors import SettingError
+from event_platform.sample.generate import Truth, stream_hour, write_truth
+from event_platform.stream.events import Event, as_records, read_lines
+from event_platform.stream.kinesis import connect, find
+from event_platform.stream.produce import Failed, Producer, Sent
+
+#: Events that could not be sent, of which each gets a line.
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Given:
+    """Events from files; `-` is standard input."""
+
+    files: tuple[Path, ...]
+    total: int | None = None
+
+    def events(self) -> Iterator[Event | None]:
+        """Yield the lines of all files."""
+        for path in self.files:
+            if str(path) == "-":
+                yield from read_lines("standard input", 0)
+                continue
+            with path.open("rb", buffering=0) as file:
+                yield from read_lines(str(path), file.fileno())
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+
+class Made:
+    """Sample events of the current hour, and the truth about them."""
+
+    def __init__(self, events: int, seed: int | None, truth: Path | None) -> None:
+        """Choose a seed where none is given: to send the same events twice is a rare wish."""
+        self.files: tuple[Path, ...] = ()
+        self.total: int | None = events
+        self._events = events
+        self._seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self._path, self._truth = truth, Truth()
+
+    def events(self) -> Iterator[Event | None]:
+        """Yield the events, and what goes wrong among them."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        for number, line in enumerate(stream_hour(hour, self._events, self._seed, self._truth), start=1):
+            yield Event("sample", number, line)
+
+    def finish(self) -> None:
+        """Keep the truth, if that was asked for."""
+        if self._path is not None:
+            write_truth(self._path, self._truth.as_json())
+
+
+class _Refused:
+    """Events that could not be sent: the first of them are shown, all of them are kept in a file, if there is one."""
+
+    def __init__(self, file: BinaryIO | None) -> None:
+        self._file = file
+        self._shown: list[str] = []
+
+    def add(self, failed: Failed) -> None:
+        """Take one more."""
+        if self._file is not None:
+            self._file.write(failed.event.line + b"\n")
+        if len(self._shown) < _SHOWN:
+            self._shown.append(f"{failed.event.source}, line {failed.event.number}: not sent: {failed.reason}")
+
+    def show(self, number: int, path: Path | None) -> None:
+        """Tell which could not be sent."""
+        for line in self._shown:
+            ERR.print(line, markup=False, highlight=False, soft_wrap=True)
+        if number > len(self._shown):
+            ERR.print(f"and {number - len(self._shown):,} more")
+        if number:
+            keeps = f"they are in {path}" if path else "--failed FILE keeps them, to be sent again"
+            ERR.print(keeps, markup=False, highlight=False, soft_wrap=True)
+
+
+def send_events(
+    stream: str, source: Given | Made, rate: float | None, per_record: int, key: str, failed: Path | None
+) -> int:
+    """Send events and show what became of them; return the exit code."""
+    if failed and any(failed.exists() and path.exists() and path.samefile(failed) for path in source.files):
+        raise SettingError(f"--failed {failed}: is one of the files to send, and would be emptied; name another")
+    found = find(connect(), stream)
+    began = time.monotonic()
+    with failed.open("wb") if failed else nullcontext() as file:
+        refused = _Refused(file)
+        producer = Producer(found, rate, refused.add)
+        records = as_records(source.events(), key, per_record, found.max_record_bytes)
+        try:
+            with progress_bars("events") as listen:
+                done = 0
+                for sent in producer.send(records):
+                    done = sent.events + sent.failed
+                    listen("produce", done, source.total and max(source.total, done + 1))
+                listen("produce", done, done)
+            source.finish()
+        finally:
+            _show(producer.sent, time.monotonic() - began)
+            refused.show(producer.sent.failed, failed)
+    return 1 if producer.sent.failed else 0
+
+
+def _show(sent: Sent, seconds: float) -> None:
+    table = Table("shard", "records", title=None)
+    for shard, records in sorted(sent.records_by_shard.items()):
+        table.add_row(shard, f"{records:,}")
+    OUT.print(table)
+    OUT.print(
+        f"{sent.events:,} events sent in {sent.records:,} records, {sent.bytes / 1e6:,.1f} MB, {sent.calls:,} calls, "
+        f"{seconds:,.1f} s: {sent.events / max(seconds, 1e-9):,.0f} events a second; "
+        f"{sent.retried:,} records sent again, {sent.failed:,} events failed",
+        soft_wrap=True,
+    )

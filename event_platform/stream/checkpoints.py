@@ -1,0 +1,132 @@
+"""How far a shard has landed, and who reads it: a small JSON object for each shard, beside the landing zone.
+
+A consumer writes its name into the object, and writes the object again every third of the time that a lease lasts. It
+only ever replaces what it has written itself (a conditional put), so that of two consumers of a shard one is refused,
+and stops. An object that has not changed for the length of a lease belongs to nobody: its consumer was killed. How long
+that is, each consumer measures with its own clock alone.
+
+Objects are in a folder for each stream that there was: one that is deleted and created again begins anew.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from event_platform.events.errors import OwnershipError, SettingError
+from event_platform.stream.store import ChangedError, Store
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a shard. Nothing, at first."""
+
+    #: Of the last record that is in landing, with those before it.
+    sequence_number: str | None = None
+    #: When that record arrived in the stream.
+    arrived_at: datetime | None = None
+    #: The shard is closed, and all of it is in landing.
+    ended: bool = False
+    owner: str | None = None
+    #: Counted by whoever reads the shard, to show that it still does.
+    beat: int = 0
+
+
+class Lease:
+    """A shard that is ours to read, until somebody else takes it."""
+
+    def __init__(self, store: Store, name: str, checkpoint: Checkpoint, tag: str) -> None:
+        """Begin with the checkpoint as it was written with our name."""
+        self.checkpoint = checkpoint
+        self._store, self._name, self._tag = store, name, tag
+        self._written = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since others were last shown that the shard is read."""
+        return time.monotonic() - self._written
+
+    def landed(self, sequence_number: str, arrived_at: datetime) -> None:
+        """Note that all records up to one are in landing. Raises OwnershipError where somebody took the shard."""
+        self._save(replace_in(self.checkpoint, sequence_number=sequence_number, arrived_at=arrived_at))
+
+    def renew(self) -> None:
+        """Show that the shard is still read. Raises OwnershipError."""
+        self._save(self.checkpoint)
+
+    def release(self, *, ended: bool) -> None:
+        """Leave the shard to whoever wants it; if it has ended, to nobody. Raises OwnershipError."""
+        self._save(replace_in(self.checkpoint, ended=ended, owner=None))
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        checkpoint = replace_in(checkpoint, beat=checkpoint.beat + 1)
+        try:
+            self._tag = self._store.swap(self._name, msgspec.json.encode(checkpoint), self._tag)
+        except ChangedError as error:
+            raise OwnershipError(
+                f"{self._store.uri(self._name)}: another consumer has taken this shard, so this one stops. Nothing is "
+                "lost: the other begins where this one had landed. If there should be one consumer only, stop the other"
+            ) from error
+        self.checkpoint, self._written = checkpoint, time.monotonic()
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of a stream, and who asks for them. For one thread."""
+
+    store: Store
+    folder: str
+    owner: str
+    lease_seconds: float
+    #: Shards that others read: the tag of their checkpoint, and when it was first seen.
+    _watched: dict[str, tuple[str, float]] = field(default_factory=dict)
+    #: Those whose reader is at work: their checkpoint has changed while we looked.
+    busy: dict[str, str] = field(default_factory=dict)
+
+    def read(self, shard: str) -> tuple[Checkpoint, str | None]:
+        """Return the checkpoint of a shard, and its tag; None where there is no checkpoint yet."""
+        found = self.store.read(self._name(shard))
+        if found is None:
+            return Checkpoint(), None
+        try:
+            return msgspec.json.decode(found[0], type=Checkpoint), found[1]
+        except msgspec.MsgspecError as error:
+            raise SettingError(
+                f"{self.store.uri(self._name(shard))}: no checkpoint: {error}. Restore it, or delete it to read the "
+                "shard from the oldest record that the stream still has"
+            ) from error
+
+    def is_free(self, shard: str) -> bool:
+        """Say whether nobody reads a shard."""
+        return self.read(shard)[0].owner is None
+
+    def claim(self, shard: str) -> Lease | None:
+        """Take a shard that nobody reads; None while somebody does."""
+        checkpoint, tag = self.read(shard)
+        if checkpoint.owner is not None and tag is not None and not self._is_abandoned(shard, checkpoint.owner, tag):
+            return None
+        mine = replace_in(checkpoint, owner=self.owner, beat=checkpoint.beat + 1)
+        try:
+            taken = self.store.swap(self._name(shard), msgspec.json.encode(mine), tag)
+        except ChangedError:  # another was faster
+            return None
+        self._watched.pop(shard, None)
+        self.busy.pop(shard, None)
+        return Lease(self.store, self._name(shard), mine, taken)
+
+    def _is_abandoned(self, shard: str, owner: str, tag: str) -> bool:
+        now = time.monotonic()
+        seen, since = self._watched.get(shard, (tag, now))
+        if seen != tag:
+            self.busy[shard] = owner
+            since = now
+        self._watched[shard] = (tag, since)
+        return now - since >= self.lease_seconds
+
+    def _name(self, shard: str) -> str:
+        return f"{self.folder}/{shard}.json"
+
+
+def replace_in(checkpoint: Checkpoint, **changes: object) -> Checkpoint:
+    """Return a checkpoint with some of it changed."""
+    return msgspec.structs.replace(checkpoint, **changes)

@@ -1,0 +1,178 @@
+"""All shards of a stream → landing, by one consumer or by several that share them.
+
+A shard is read once those that it was made of are in landing to their end, so that what was sent later lands later.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from event_platform.events.errors import OwnershipError
+from event_platform.stream.checkpoints import Checkpoint, Checkpoints
+from event_platform.stream.kinesis import Shard, Stream
+from event_platform.stream.reader import Limits, ShardReader
+from event_platform.stream.store import Store
+
+LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY = 10.0  # seconds: for new shards, and for those that others have left
+_TELL_EVERY = 60.0
+_TICK = 0.2
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a consumer has done."""
+
+    shards: int
+    records: int
+    objects: int
+    bytes_landed: int  # as stored
+
+
+@dataclass
+class Consumer:
+    """Reads the shards of a stream that nobody else reads, a thread for each, `max_shards` at a time."""
+
+    stream: Stream
+    landing: Store
+    checkpoints: Checkpoints
+    limits: Limits
+    max_shards: int
+    stop: threading.Event
+    _readers: "dict[str, tuple[ShardReader, Future[bool]]]" = field(default_factory=dict)
+    _read: list[ShardReader] = field(default_factory=list)
+    #: Shards that are in landing to their end, and those that were read to the tip where that is asked for.
+    _ended: set[str] = field(default_factory=set)
+    _idle: set[str] = field(default_factory=set)
+    _awaited: set[str] = field(default_factory=set)
+
+    def run(self) -> Totals:
+        """Read until told to stop, or to the tip. Raises EventPlatformError once every shard has landed what it can."""
+        with ThreadPoolExecutor(self.max_shards, "shard") as threads:
+            try:
+                self._watch(threads)
+            finally:
+                self.stop.set()
+                wait([future for _, future in self._readers.values()])
+        self._collect()
+        return self._totals()
+
+    def _watch(self, threads: ThreadPoolExecutor) -> None:
+        look_at, tell_at = 0.0, time.monotonic() + _TELL_EVERY
+        while not self.stop.is_set():
+            if self._collect() or time.monotonic() >= look_at:
+                look_at = time.monotonic() + min(_LOOK_EVERY, self.checkpoints.lease_seconds / 3)
+                waiting = self._start(threads)
+                if self.limits.until_idle and not waiting and not self._readers:
+                    return
+            if time.monotonic() >= tell_at:
+                tell_at += _TELL_EVERY
+                self._tell()
+            if self._readers:
+                wait([future for _, future in self._readers.values()], _TICK, FIRST_COMPLETED)
+            else:
+                time.sleep(_TICK)
+
+    def _collect(self) -> bool:
+        """Put away the readers that are through; return whether there were any. Raises what one of them raised."""
+        through = [name for name, (_, future) in self._readers.items() if future.done()]
+        for name in through:
+            reader, future = self._readers.pop(name)
+            self._read.append(reader)
+            (self._ended if future.result() else self._idle).add(name)
+        return bool(through)
+
+    def _start(self, threads: ThreadPoolExecutor) -> bool:
+        """Start to read what may be read; return whether there is something that has to wait."""
+        shards = self.stream.shards()
+        waiting = False
+        for shard in self._unread(shards):
+            if len(self._readers) >= self.max_shards:
+                return True
+            lease = self.checkpoints.claim(shard.name)
+            if lease is None:
+                waiting = True
+                self._await(shard.name)
+                continue
+            self._awaited.discard(shard.name)
+            self._tell_of_start(shard.name, lease.checkpoint)
+            reader = ShardReader(
+                self.stream,
+                shard.name,
+                lease,
+                self.checkpoints.lease_seconds,
+                self.landing,
+                self.limits,
+                self.stop,
+            )
+            self._readers[shard.name] = (reader, threads.submit(reader.run))
+        return waiting
+
+    def _unread(self, shards: list[Shard]) -> Iterator[Shard]:
+        """Yield the shards that can be read, and that this consumer does not read."""
+        listed = {shard.name for shard in shards}
+        for shard in shards:
+            if shard.name in self._readers or shard.name in self._ended or shard.name in self._idle:
+                continue
+            if self.checkpoints.read(shard.name)[0].ended:
+                self._ended.add(shard.name)
+            elif all(parent in self._ended for parent in shard.parents if parent in listed):
+                yield shard
+
+    def _await(self, shard: str) -> None:
+        """Wait for a shard that another reads, or for its lease to run out. Raises OwnershipError if in vain."""
+        owner = self.checkpoints.read(shard)[0].owner
+        if self.limits.until_idle and shard in self.checkpoints.busy:
+            raise OwnershipError(
+                f"stream {self.stream.name}: {shard} is being read by {owner}, and lands there. Stop that consumer, "
+                "or let it do the work"
+            )
+        if shard not in self._awaited:
+            self._awaited.add(shard)
+            seconds = self.checkpoints.lease_seconds
+            LOG.info("%s is read by %s: taking it once that is silent for %.0f s", shard, owner, seconds)
+
+    def _tell_of_start(self, shard: str, checkpoint: Checkpoint) -> None:
+        LOG.info("reading %s after %s", shard, checkpoint.sequence_number or "its beginning")
+        oldest = datetime.now(UTC) - timedelta(hours=self.stream.retention_hours)
+        if checkpoint.arrived_at is not None and checkpoint.arrived_at < oldest:
+            LOG.warning(
+                "%s was read up to %s, and the stream keeps records for %d hours: what arrived in between, if anything "
+                "did, is gone",
+                shard,
+                checkpoint.arrived_at.isoformat(),
+                self.stream.retention_hours,
+            )
+
+    def _tell(self) -> None:
+        behind = sorted((reader.millis_behind or 0, name) for name, (reader, _) in self._readers.items())
+        lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
+        totals = self._totals()
+        LOG.info(
+            "%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard is read here"
+        )
+        left = [each.name for each in self._unread(self.stream.shards()) if self.checkpoints.is_free(each.name)]
+        if left:
+            LOG.warning("nobody reads %s: start another consumer, or let this one read more shards", ", ".join(left))
+
+    def _totals(self) -> Totals:
+        readers = [*self._read, *(reader for reader, _ in self._readers.values())]
+        return Totals(
+            len({reader.shard for reader in readers}),
+            sum(reader.records for reader in readers),
+            sum(reader.objects for reader in readers),
+            sum(reader.bytes_landed for reader in readers),
+        )
+
+
+def new_owner() -> str:
+    """Return a name for a consumer that tells people where it is, and that no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

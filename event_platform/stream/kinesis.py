@@ -1,0 +1,118 @@
+"""A Kinesis stream: what it is called, what it takes, which shards it has, and what its answers mean."""
+
+import math
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.events.errors import StreamError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+#: Of a stream that does not tell, as they were before it could be set.
+_MAX_RECORD_KIB = 1024
+
+#: A shard, or AWS, is asked for too much at once: to wait is all it takes.
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "LimitExceededException",
+    "KMSThrottlingException",
+    "ThrottlingException",
+}
+_PASSING = _THROTTLED | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard, with those that it was made of: one by a split, two by a merge. Some may have expired."""
+
+    name: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream as it was found."""
+
+    client: "KinesisClient"
+    name: str
+    created: datetime
+    max_record_bytes: int  # of data and partition key together
+    retention_hours: int
+
+    def shards(self) -> list[Shard]:
+        """Return the shards that hold records, open and closed, parents first. Raises StreamError."""
+        try:
+            return list(self._shards())
+        except (BotoCoreError, ClientError) as error:
+            raise unusable(self.name, error) from error
+
+    def _shards(self) -> Iterator[Shard]:
+        for page in self.client.get_paginator("list_shards").paginate(StreamName=self.name):
+            for shard in page["Shards"]:
+                parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
+                yield Shard(shard["ShardId"], tuple(parent for parent in parents if parent))
+
+
+def connect(connections: int = 10) -> "KinesisClient":
+    """Return a client as the standard AWS variables and profiles set it up, for so many calls at a time."""
+    session = boto3.Session()
+    # To look at each of 500 records before they are sent takes longer than to send them; AWS looks at them anyway.
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        max_pool_connections=connections,
+        parameter_validation=False,
+        connect_timeout=10,
+        read_timeout=30,
+    )
+    region = session.region_name or os.environ.get("AWS_REGION")  # boto3 knows the other variable only
+    try:
+        return session.client("kinesis", region_name=region, config=config)
+    except BotoCoreError as error:  # no region
+        raise StreamError(f"Kinesis: {error}; set AWS_REGION, or a profile") from error
+
+
+def find(client: "KinesisClient", name: str) -> Stream:
+    """Look a stream up. Raises StreamError where there is none, or none that may be looked at."""
+    try:
+        found = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    except (BotoCoreError, ClientError) as error:
+        raise unusable(name, error) from error
+    limit = found.get("MaxRecordSizeInKiB", _MAX_RECORD_KIB) * 1024
+    return Stream(client, name, found["StreamCreationTimestamp"], limit, found["RetentionPeriodHours"])
+
+
+def passes(error: Exception) -> bool:
+    """Say whether a call that failed is worth another try: AWS is busy, or did not answer."""
+    if isinstance(error, ClientError):
+        return code_of(error) in _PASSING
+    return isinstance(error, BotoCoreError)
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of an error, such as ResourceNotFoundException."""
+    return error.response.get("Error", {}).get("Code", "unknown error")
+
+
+def unusable(name: str, error: Exception) -> StreamError:
+    """Return the error for a stream that cannot be used, with what to do."""
+    return StreamError(
+        f"stream {name}: {error}. Expected a stream of this account and region that these credentials may use: check "
+        "AWS_REGION, AWS_PROFILE and the name"
+    )
+
+
+def pause(tries: int) -> float:
+    """Return the seconds to wait after so many tries in a row that failed: longer each time, and never the same."""
+    longest = min(_LONGEST_PAUSE, math.ldexp(_FIRST_PAUSE, min(tries, 10)))
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads calls, no secret

@@ -1,0 +1,133 @@
+"""Records → a stream, in calls as large as Kinesis takes them; what it does not take is sent again, and nothing else.
+
+One call at a time: a batch is settled before the next is sent, so that events stay in order as far as PutRecords keeps
+it, which is: but for those that were not taken at once. An answer that is lost means a batch that is sent twice: its
+events are redeliveries, which the platform sets aside.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.stream.events import Event, Outgoing
+from event_platform.stream.kinesis import Stream, code_of, passes, pause, unusable
+
+#: What one call may hold: AWS takes 10 MiB, and had 5 for long, as others that speak the protocol still have.
+_RECORDS_A_CALL, _BYTES_A_CALL = 500, 5 << 20
+
+#: Tries for a record, over about half a minute of a busy shard, or three minutes of a silent AWS.
+_TRIES = 12
+
+#: With a rate, a call holds what is due in this time, so that a stream flows rather than hops.
+_CALL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An event that could not be sent, and why."""
+
+    event: Event
+    reason: str
+
+
+@dataclass
+class Sent:
+    """What became of the events so far."""
+
+    events: int = 0
+    records: int = 0
+    bytes: int = 0
+    #: Records that were sent more than once, each time.
+    retried: int = 0
+    calls: int = 0
+    failed: int = 0
+    records_by_shard: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Producer:
+    """Sends records. `failed` is called with each event that cannot be sent."""
+
+    stream: Stream
+    rate: float | None  # events a second
+    failed: Callable[[Failed], None]
+    sleep: Callable[[float], None] = time.sleep
+    sent: Sent = field(default_factory=Sent)
+
+    def send(self, records: Iterable[Outgoing | None]) -> Iterator[Sent]:
+        """Send all records; yield what became of them so far, after each call. Raises StreamError."""
+        began = time.monotonic()
+        for batch in self._batches(records):
+            self._settle(batch)
+            yield self.sent
+            if self.rate is not None:
+                done = self.sent.events + self.sent.failed
+                self.sleep(max(0.0, began + done / self.rate - time.monotonic()))
+
+    def _batches(self, records: Iterable[Outgoing | None]) -> Iterator[list[Outgoing]]:
+        """Gather records into calls. A None among them says that the next may be long in coming."""
+        most = math.inf if self.rate is None else max(1.0, self.rate * _CALL_SECONDS)
+        batch: list[Outgoing] = []
+        size = events = 0
+        for record in records:
+            if record is not None and record.size > self.stream.max_record_bytes:
+                self._refuse(
+                    record, f"{record.size:,} bytes: the stream takes {self.stream.max_record_bytes:,} in a record"
+                )
+                continue
+            if batch and (
+                record is None or len(batch) == _RECORDS_A_CALL or size + record.size > _BYTES_A_CALL or events >= most
+            ):
+                yield batch
+                batch, size, events = [], 0, 0
+            if record is not None:
+                batch.append(record)
+                size += record.size
+                events += len(record.events)
+        if batch:
+            yield batch
+
+    def _settle(self, batch: list[Outgoing]) -> None:
+        for tries in range(_TRIES):
+            left = self._call(batch)
+            if not left:
+                return
+            if tries + 1 < _TRIES:
+                self.sent.retried += len(left)
+                self.sleep(pause(tries))
+            batch = [record for record, _ in left]
+        for record, reason in left:
+            self._refuse(record, f"{reason}, {_TRIES} times")
+
+    def _call(self, batch: list[Outgoing]) -> list[tuple[Outgoing, str]]:
+        """Send records; return those that were not taken, and why."""
+        self.sent.calls += 1
+        try:
+            answer = self.stream.client.put_records(
+                StreamName=self.stream.name,
+                Records=[{"Data": record.data, "PartitionKey": record.key} for record in batch],
+            )
+        except (BotoCoreError, ClientError) as error:
+            if not passes(error):
+                raise unusable(self.stream.name, error) from error
+            reason = code_of(error) if isinstance(error, ClientError) else str(error)
+            return [(record, reason) for record in batch]
+        left = []
+        for record, result in zip(batch, answer["Records"], strict=True):
+            if code := result.get("ErrorCode"):
+                left.append((record, code))
+                continue
+            self.sent.records += 1
+            self.sent.events += len(record.events)
+            self.sent.bytes += len(record.data)
+            self.sent.records_by_shard[result["ShardId"]] += 1
+        return left
+
+    def _refuse(self, record: Outgoing, reason: str) -> None:
+        self.sent.failed += len(record.events)
+        for event in record.events:
+            self.failed(Failed(event, reason))

@@ -1,0 +1,173 @@
+"""One shard → objects in landing, in the order of the shard, each noted in the checkpoint once it is written.
+
+A kill at any point loses nothing: what is not noted is read again. Nor does it repeat anything, as a rule: an object
+that was written and not noted is found by its name, which tells the records in it, and is written again as it was.
+Records that are in two objects (a consumer that was held up for longer than its lease, and went on) are duplicates like
+any other to the platform, of the kind `redelivery`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.events.errors import EventPlatformError, OwnershipError, StreamError
+from event_platform.stream.checkpoints import Lease
+from event_platform.stream.kinesis import Stream, code_of, passes, pause
+from event_platform.stream.objects import Pending, Record, landed_already
+from event_platform.stream.store import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef, GetShardIteratorInputTypeDef
+
+LOG = logging.getLogger(__name__)
+
+#: A shard takes five calls a second from all who read it; at its end there is no hurry.
+_BETWEEN_CALLS, _AT_THE_TIP = 0.25, 1.0  # seconds
+
+#: Tries in a row that a busy or silent AWS is given: some minutes.
+_TRIES = 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When an object is closed, and whether there is an end to reading."""
+
+    max_bytes: int  # before gzip
+    max_seconds: float
+    #: Stop at the tip: once a shard has nothing more to give.
+    until_idle: bool
+
+
+@dataclass
+class ShardReader:
+    """Reads a shard that is leased. `run` is for one thread; others may look at the figures."""
+
+    stream: Stream
+    shard: str
+    lease: Lease
+    lease_seconds: float
+    landing: Store
+    limits: Limits
+    stop: threading.Event
+    records: int = 0
+    objects: int = 0
+    bytes_landed: int = 0  # as stored
+    millis_behind: int | None = None
+    _pending: Pending = field(default_factory=Pending)
+    _since: float = 0.0
+    #: The number of records at which the next object ends, if it was written before and not noted.
+    _cut: int | None = None
+    _is_first: bool = True
+
+    def run(self) -> bool:
+        """Read until told to stop, or to the end; return whether the shard has ended. Raises EventPlatformError."""
+        try:
+            ended = self._read()
+            # What is behind a cut that was not reached is in landing already.
+            if self._cut is None:
+                self._land()
+            self.lease.release(ended=ended)
+        except OwnershipError:
+            raise
+        except EventPlatformError:
+            with suppress(EventPlatformError):  # the next consumer need not wait for the lease to run out
+                self.lease.release(ended=False)
+            raise
+        return ended
+
+    def _read(self) -> bool:
+        position = self.lease.checkpoint.sequence_number
+        iterator: str | None = None
+        tries = 0
+        while not self.stop.is_set():
+            called = time.monotonic()
+            try:
+                iterator = iterator or self._iterator(position)
+                answer = self.stream.client.get_records(ShardIterator=iterator)
+            except (BotoCoreError, ClientError) as error:
+                iterator, tries = self._after_error(error, iterator, tries)
+                self._keep()
+                continue
+            tries = 0
+            iterator = answer.get("NextShardIterator")
+            self.millis_behind = answer["MillisBehindLatest"]
+            for record in _records(answer):
+                self._add(record)
+                position = record.sequence_number
+            if iterator is None:
+                return True
+            if self.limits.until_idle and not self.millis_behind and not answer["Records"]:
+                return False
+            self._keep()
+            at_the_tip = not self.millis_behind and not self.limits.until_idle
+            self.stop.wait(max(0.0, called + (_AT_THE_TIP if at_the_tip else _BETWEEN_CALLS) - time.monotonic()))
+        return False
+
+    def _iterator(self, position: str | None) -> str:
+        where: GetShardIteratorInputTypeDef = {
+            "StreamName": self.stream.name,
+            "ShardId": self.shard,
+            "ShardIteratorType": "TRIM_HORIZON",
+        }
+        if position is not None:
+            where |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": position}
+        return self.stream.client.get_shard_iterator(**where)["ShardIterator"]
+
+    def _after_error(self, error: Exception, iterator: str | None, tries: int) -> tuple[str | None, int]:
+        """Wait, if that may help; return the iterator to go on with, and the tries so far."""
+        if isinstance(error, ClientError) and code_of(error) == "ExpiredIteratorException":
+            return None, tries
+        if not passes(error) or tries >= _TRIES:
+            raise StreamError(
+                f"stream {self.stream.name}, {self.shard}: {error}. What follows the record "
+                f"{self.lease.checkpoint.sequence_number} is not in landing: run the consumer again. Where the stream "
+                "does not keep that record any more, delete the shard's checkpoint to begin with the oldest it has"
+            ) from error
+        LOG.debug("%s: %s", self.shard, error)
+        self.stop.wait(pause(tries))
+        return iterator, tries + 1
+
+    def _add(self, record: Record) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._cut = landed_already(self.landing, self.stream.name, self.shard, record)
+        if not self._pending.records:
+            self._since = time.monotonic()
+        self._pending.add(record)
+        if len(self._pending.records) == self._cut or (
+            self._cut is None and self._pending.size >= self.limits.max_bytes
+        ):
+            self._land()
+
+    def _keep(self) -> None:
+        """Close the object if it is old enough, and show that the shard is read."""
+        if self._pending.records and self._cut is None and time.monotonic() - self._since >= self.limits.max_seconds:
+            self._land()
+        elif self.lease.age >= self.lease_seconds / 3:
+            self.lease.renew()
+
+    def _land(self) -> None:
+        """Write the object, and then note it: in this order, whatever happens, no record is passed over."""
+        if not self._pending.records:
+            return
+        pending, self._pending, self._cut = self._pending, Pending(), None
+        last = pending.records[-1]
+        name, content = pending.name(self.stream.name, self.shard), pending.content()
+        self.landing.write(name, content)
+        self.lease.landed(last.sequence_number, last.arrived_at)
+        self.records += len(pending.records)
+        self.objects += 1
+        self.bytes_landed += len(content)
+        behind = (self.millis_behind or 0) / 1000
+        LOG.info("landed %s: %d records, %d bytes, %.0f s behind", name, len(pending.records), len(content), behind)
+
+
+def _records(answer: "GetRecordsOutputTypeDef") -> Iterator[Record]:
+    for record in answer["Records"]:
+        yield Record(record["Data"], record["SequenceNumber"], record["ApproximateArrivalTimestamp"])
