@@ -40,7 +40,6 @@ mon_data_avail_warn = 0
 run_dir = {home}
 log_file = {home}/$name.log
 log_to_stderr = false
-debug_osd = 10
 admin_socket = {home}/$name.asok
 keyring = {home}/keyring
 
@@ -118,7 +117,7 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
         (home / folder).mkdir()
     server = Ceph(f"http://127.0.0.1:{gateway}")
 
-    def run(*command: str) -> None:
+    def run(*command: str) -> str:
         done = subprocess.run(
             [command[0], *(["-c", str(configuration)] if command[0].startswith(("ceph", "rados")) else []), *command[1:]],
             capture_output=True,
@@ -127,6 +126,7 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{_logs(home)}"
+        return done.stdout
 
     def start(*command: str) -> None:
         daemons.append(
@@ -141,14 +141,17 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
     run("monmaptool", "--create", "--addv", "a", f"[v1:127.0.0.1:{port}]", "--fsid", fsid, str(home / "monmap"))
     run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(home / "monmap"))
     start("ceph-mon", "-i", "a")
-    run("ceph", "osd", "new", str(uuid.uuid4()), "0")
-    run("ceph-osd", "--mkfs", "-i", "0")
+    identity = str(uuid.uuid4())
+    run("ceph", "osd", "new", identity, "0")
+    run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", identity)
     start("ceph-osd", "-i", "0")
-    run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default", "host=here")
+    deadline = time.monotonic() + 60
+    while "1 up" not in run("ceph", "osd", "stat"):  # what is made before waits, and not only for this
+        assert time.monotonic() < deadline, f"the store does not come up{_logs(home)}"
+        time.sleep(0.2)
     keys = ["--access-key", server.access_key, "--secret-key", server.secret_key]
     run("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid", "platform", "--display-name", "platform", *keys)
     start("radosgw", "-n", "client.rgw")
-    deadline = time.monotonic() + 60
     while not _answers(server.endpoint):
         assert all(daemon.poll() is None for daemon in daemons), _logs(home)
         assert time.monotonic() < deadline, f"no answer from {server.endpoint}{_logs(home)}"
