@@ -28,13 +28,11 @@ def land_stream(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
     stream = find(connect(_CONNECTIONS), name)
-    folder = f"{name}-{stream.created:%Y%m%dT%H%M%S}"
-    owner = new_owner()
     with _stopping() as stop:
         consumer = Consumer(
             stream,
             open_store(environment.landing, _CONNECTIONS),
-            Checkpoints(open_store(place, _CONNECTIONS), folder, owner, lease_seconds),
+            Checkpoints(open_store(place, _CONNECTIONS), stream.identity, new_owner(), lease_seconds),
             limits,
             max_shards,
             stop,
@@ -46,7 +44,7 @@ def land_stream(
             return 1
     OUT.print(
         f"{totals.records:,} records of {totals.shards:,} shards landed in {totals.objects:,} objects, "
-        f"{totals.bytes_landed / 1e6:,.1f} MB of gzip; checkpoints are in {place}/{folder}",
+        f"{totals.bytes_landed / 1e6:,.1f} MB of gzip; checkpoints are in {place}/{stream.identity}",
         markup=False,
         soft_wrap=True,
     )

@@ -14,8 +14,19 @@ from event_platform.events.errors import EventPlatformError
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
-class _Commands(click.Group):
+class _Command(click.Command):
+    r"""Leaves the lines after one with `\b` as they are: docstrings are raw, click looks for the character itself."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.help = (self.help or "").replace("\\b\n", "\b\n")
+        super().format_help_text(ctx, formatter)
+
+
+class _Commands(_Command, click.Group):
     """Shows an error that the user can mend as one, without a traceback. Exit code 2, as for wrong options."""
+
+    command_class = _Command
+    group_class = type
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -46,7 +57,7 @@ def main() -> None:
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
       EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
-    S3 credentials, region and endpoint come from the standard AWS variables and profiles.
+    Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 all is well, 1 a run failed or the books do not balance, 2 wrong use or settings.
     """
@@ -103,7 +114,7 @@ def produce(
     r"""Send events to a Kinesis STREAM: sample events, or the lines of FILES (NDJSON, gzip or not; - is stdin).
 
     A newline ends each event. Calls are as large as Kinesis takes them. What a busy shard refuses is sent again for
-    half a minute, and nothing else is. Exit code 1 if any event could not be sent: which, and why, is printed, and
+    up to a minute, and nothing else is. Exit code 1 if any event could not be sent: which, and why, is printed, and
     --failed keeps them in a form that can be given to this command again.
 
     Events with the same --key go to the same shard, in their order but for those that were refused at first. With

@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Of a stream that does not tell, as they were before it could be set.
 _MAX_RECORD_KIB = 1024
+
+_SHARDS_A_PAGE = 1000
 
 #: A shard, or AWS, is asked for too much at once: to wait is all it takes.
 _THROTTLED = {
@@ -50,18 +52,28 @@ class Stream:
     max_record_bytes: int  # of data and partition key together
     retention_hours: int
 
+    @property
+    def identity(self) -> str:
+        """A name that no other stream has: none of the same name either, from before or after it."""
+        return f"{self.name}-{self.created.astimezone(UTC):%Y%m%dT%H%M%S}"
+
     def shards(self) -> list[Shard]:
-        """Return the shards that hold records, open and closed, parents first. Raises StreamError."""
+        """Return the shards that hold records, open and closed. Raises StreamError."""
         try:
             return list(self._shards())
         except (BotoCoreError, ClientError) as error:
             raise unusable(self.name, error) from error
 
     def _shards(self) -> Iterator[Shard]:
-        for page in self.client.get_paginator("list_shards").paginate(StreamName=self.name):
+        # Not boto3's paginator: it sends the name with the token, and Kinesis takes one of the two.
+        page = self.client.list_shards(StreamName=self.name, MaxResults=_SHARDS_A_PAGE)
+        while True:
             for shard in page["Shards"]:
                 parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
                 yield Shard(shard["ShardId"], tuple(parent for parent in parents if parent))
+            if not (token := page.get("NextToken")):
+                return
+            page = self.client.list_shards(NextToken=token, MaxResults=_SHARDS_A_PAGE)
 
 
 def connect(connections: int = 10) -> "KinesisClient":

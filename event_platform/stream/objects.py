@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from isal import igzip
 
+from event_platform.stream.aggregated import parts
 from event_platform.stream.store import Store
 
 _COUNT = re.compile(r"-([0-9]{1,9})\.gz")
 
-#: Half of isal's levels: 300 MB a second, and a tenth larger than what zlib makes of events in six times the time.
+#: Of isal: ten times as fast as zlib's usual level, for objects that are a fifth larger.
 _LEVEL = 2
 
 
@@ -35,16 +36,19 @@ class Pending:
 
     records: list[Record] = field(default_factory=list)
     size: int = 0  # bytes of the content, before gzip
+    _lines: list[bytes] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Add the next record."""
         self.records.append(record)
-        self.size += len(record.data) + (not record.data.endswith(b"\n"))
+        for part in parts(record.data):
+            line = part if part.endswith(b"\n") else part + b"\n"
+            self._lines.append(line)
+            self.size += len(line)
 
     def content(self) -> bytes:
         """Return the content: a newline after each record, gzip; the same bytes for the same records."""
-        lines = b"".join(record.data if record.data.endswith(b"\n") else record.data + b"\n" for record in self.records)
-        packed: bytes = igzip.compress(lines, _LEVEL, mtime=0)
+        packed: bytes = igzip.compress(b"".join(self._lines), _LEVEL, mtime=0)
         return packed
 
     def name(self, stream: str, shard: str) -> str:

@@ -19,7 +19,7 @@ from event_platform.stream.kinesis import Stream, code_of, passes, pause, unusab
 #: What one call may hold: AWS takes 10 MiB, and had 5 for long, as others that speak the protocol still have.
 _RECORDS_A_CALL, _BYTES_A_CALL = 500, 5 << 20
 
-#: Tries for a record, over about half a minute of a busy shard, or three minutes of a silent AWS.
+#: Tries for a record, over up to a minute of a busy shard, or some of a silent AWS.
 _TRIES = 12
 
 #: With a rate, a call holds what is due in this time, so that a stream flows rather than hops.

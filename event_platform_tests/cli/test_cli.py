@@ -76,6 +76,7 @@ def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
     assert told.startswith("Usage: ")
     assert "Example" in told or "A first round:" in told
     assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
+    assert "\\b" not in told  # an example has lines of its own, as it can be copied
 
 
 def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:

@@ -114,7 +114,7 @@ def consumer(
     return Consumer(
         stream,
         landing if isinstance(landing, Store) else open_store(str(landing)),
-        Checkpoints(beside, stream.name, new_owner(), lease_seconds),
+        Checkpoints(beside, stream.identity, new_owner(), lease_seconds),
         Limits(max_bytes, max_seconds, until_idle),
         max_shards,
         threading.Event(),

@@ -22,7 +22,6 @@ from event_platform.cli.main import main
 from event_platform.events.errors import OwnershipError, SettingError, StorageError, StreamError
 from event_platform.lake.balance import ledger
 from event_platform.stream.kinesis import Stream, find
-from event_platform.stream.objects import Pending, Record
 from event_platform.stream.store import FolderStore
 from event_platform_tests.command import start
 from event_platform_tests.kinesis import needs_kinesis
@@ -321,22 +320,13 @@ def test_what_may_have_expired_is_told(make_stream: Make, landing: Path, caplog:
     stream = make_stream(1)
     beside = FolderStore(Path(f"{landing}-checkpoints"))
     long_ago = datetime.now(UTC) - timedelta(days=3)
-    name = f"{stream.name}/{SHARDS[0]}.json"
+    name = f"{stream.identity}/{SHARDS[0]}.json"
     beside.swap(name, json.dumps({"arrived_at": long_ago.isoformat()}).encode(), None)
     with caplog.at_level(logging.INFO, "event_platform"):
         consumer(stream, landing).run()
     assert (
         f"{SHARDS[0]} was read up to {long_ago.isoformat()}, and the stream keeps records for 24 hours" in caplog.text
     )
-
-
-def test_the_name_of_an_object_is_never_hidden() -> None:
-    """Landing passes over names that begin with . or _; a stream may have one."""
-    pending = Pending()
-    pending.add(Record(b"{}", "17", datetime(2025, 6, 2, 23, 59, tzinfo=UTC)))
-    assert pending.name("_events", SHARDS[0]) == f"2025/06/02/23/stream_events-{SHARDS[0]}-17-1.gz"
-    assert pending.name("events", SHARDS[0]) == f"2025/06/02/23/events-{SHARDS[0]}-17-1.gz"
-    assert len(pending.name("e" * 128, SHARDS[0]).rpartition("/")[2]) + 54 + 6 < 255  # of a file system
 
 
 def test_checkpoints_are_beside_landing_and_never_in_it(world: World) -> None:

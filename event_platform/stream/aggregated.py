@@ -1,0 +1,53 @@
+"""Records in which Amazon's Kinesis Producer Library has put several: taken apart, as Firehose does.
+
+Such a record is a mark of four bytes, a Protocol Buffers message, and the message's MD5. In the message, field 3 is a
+record of the producer, and of that, field 3 is its data.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+_MARK = b"\xf3\x89\x9a\xc2"
+_MD5_BYTES = 16
+_VARINT, _BYTES = 0, 2  # wire types; the library writes no others
+_RECORDS = _DATA = 3
+
+
+def parts(data: bytes) -> list[bytes]:
+    """Return what the producer has sent: its records, or `data` itself where that is no such record."""
+    if not data.startswith(_MARK):
+        return [data]
+    message = data[len(_MARK) : -_MD5_BYTES]
+    if hashlib.md5(message, usedforsecurity=False).digest() != data[-_MD5_BYTES:]:
+        return [data]
+    try:
+        return [part for record in _fields(message, _RECORDS) for part in _fields(record, _DATA)]
+    except (IndexError, ValueError):
+        return [data]
+
+
+def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
+    """Yield the bytes of each field of a number. Raises IndexError or ValueError where it is no such message."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        length, position = _varint(message, position)  # or the value itself
+        if tag & 7 == _VARINT:
+            continue
+        if tag & 7 != _BYTES or position + length > len(message):
+            raise ValueError(f"field {tag >> 3} of wire type {tag & 7} at byte {position}")
+        if tag >> 3 == wanted:
+            yield message[position : position + length]
+        position += length
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """Return a number of variable length, and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:  # noqa: PLR2004 - the highest bit says that there is more
+            return value, position
+        shift += 7
