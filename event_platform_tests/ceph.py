@@ -15,7 +15,7 @@ from pathlib import Path
 
 from event_platform_tests.command import free_port
 
-_PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin", "monmaptool", "ceph-authtool")
+_PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin", "monmaptool")
 
 #: Nobody is asked who they are within: it is reached from this machine alone. Small, quick, and never written to disk.
 _CONFIGURATION = """[global]
@@ -119,7 +119,11 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
 
     def run(*command: str) -> str:
         done = subprocess.run(
-            [command[0], *(["-c", str(configuration)] if command[0].startswith(("ceph", "rados")) else []), *command[1:]],
+            [
+                command[0],
+                *(["-c", str(configuration)] if command[0].startswith(("ceph", "rados")) else []),
+                *command[1:],
+            ],
             capture_output=True,
             text=True,
             timeout=60,

@@ -1,4 +1,4 @@
-"""The whole chain for real: a stream that is re-sharded, a consumer and a run that are killed, a store that checks keys."""
+"""The whole chain for real: a stream that is re-sharded, what is killed half-way, a store that checks signatures."""
 
 import json
 import os
@@ -146,7 +146,8 @@ def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: 
     with ThreadPoolExecutor(1) as thread:
         sending = thread.submit(lambda: finish(start(settings, *produce, str(halves[1]))))
         landed = count(bucket, "landing/")
-        waited_for(lambda: count(bucket, "landing/") > landed)
+        waited_for(lambda: count(bucket, "landing/") > landed or killed.poll() is not None)
+        assert killed.poll() is None, killed.communicate()
         killed.kill()
         killed.communicate()
         merge(stream, "shardId-000000000001", "shardId-000000000002")
