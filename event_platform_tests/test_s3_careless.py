@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.xdist_group("careless"),
     pytest.mark.skipif(
         shutil.which("node") is None or not _SERVER.exists(),
-        reason="no node, or no node_modules/s3rver: npm install --no-save --prefix . s3rver@3.7.1",
+        reason="no node, or no node_modules/s3rver: npm install --no-save --prefix . kinesis-local@0.6.2 s3rver@3.7.1",
     ),
 ]
 
@@ -123,5 +123,6 @@ def test_the_sensors_refuse_it(environment: Environment, name: str) -> None:
     sensor, resources = definitions.resolve_sensor_def(name), build_resources(environment)
     asked = {key: resources[key] for key in ("landing", "lake")}
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingError, match=REFUSED):
-        sensor.evaluate_tick(dg.build_sensor_context(instance, resources=asked, definitions=definitions))
+        with dg.build_sensor_context(instance, resources=asked, definitions=definitions) as context:
+            sensor.evaluate_tick(context)
     assert written() == []
