@@ -75,11 +75,12 @@ def build_touched_dates_sensor(
         # While records are being loaded, more dates may come due: they go into one batch.
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        types = _digest(catalog.by_key)
+        tables, types = lake.open(), _digest(catalog.by_key)
+        tables.storage.check()
         since = version_in(context.cursor, types)
-        due = due_created_dates(lake.open(), catalog, since)
+        due = due_created_dates(tables, catalog, since)
         if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(lake.open(), catalog)
+            due = due_created_dates(tables, catalog)
         warned(context.log, [due.warning])
         days = [day for day in due.days if day >= first_date]
         counts = (f"{day}: {told}" for day, told in due.uneven.items())
