@@ -122,7 +122,10 @@ def test_the_sensors_refuse_it(environment: Environment, name: str) -> None:
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     sensor, resources = definitions.resolve_sensor_def(name), build_resources(environment)
     asked = {key: resources[key] for key in ("landing", "lake")}
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingError, match=REFUSED):
-        with dg.build_sensor_context(instance, resources=asked, definitions=definitions) as context:
-            sensor.evaluate_tick(context)
+    with (
+        pytest.raises(SettingError, match=REFUSED),
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, resources=asked, definitions=definitions) as context,
+    ):
+        sensor.evaluate_tick(context)
     assert written() == []
