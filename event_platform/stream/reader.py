@@ -2,8 +2,8 @@
 
 A kill at any point loses nothing: what is not noted is read again. Nor does it repeat anything, as a rule: an object
 that was written and not noted is found by its name, which tells the records in it, and is written again as it was.
-Records that are in two objects (a consumer that was held up for longer than its lease, and went on) are duplicates like
-any other to the platform, of the kind `redelivery`.
+Records that are in two objects (a consumer was held up for longer than its lease, and went on; or it was killed, and
+makes smaller objects since) are duplicates like any other to the platform, of the kind `redelivery`.
 """
 
 import logging
@@ -61,7 +61,7 @@ class ShardReader:
     millis_behind: int | None = None
     _pending: Pending = field(default_factory=Pending)
     _since: float = 0.0
-    #: The number of records at which the next object ends, if it was written before and not noted.
+    #: The number of records in the next object, if it was written before and not noted.
     _cut: int | None = None
     _is_first: bool = True
 
@@ -69,9 +69,7 @@ class ShardReader:
         """Read until told to stop, or to the end; return whether the shard has ended. Raises EventPlatformError."""
         try:
             ended = self._read()
-            # What is behind a cut that was not reached is in landing already.
-            if self._cut is None:
-                self._land()
+            self._land()
             self.lease.release(ended=ended)
         except OwnershipError:
             raise
@@ -96,7 +94,7 @@ class ShardReader:
                 continue
             tries = 0
             iterator = answer.get("NextShardIterator")
-            self.millis_behind = answer["MillisBehindLatest"]
+            self.millis_behind = answer.get("MillisBehindLatest", 0)
             for record in _records(answer):
                 self._add(record)
                 position = record.sequence_number
@@ -107,6 +105,8 @@ class ShardReader:
             self._keep()
             at_the_tip = not self.millis_behind and not self.limits.until_idle
             self.stop.wait(max(0.0, called + (_AT_THE_TIP if at_the_tip else _BETWEEN_CALLS) - time.monotonic()))
+        if self._cut is not None:  # it is in landing already
+            self._pending = Pending()
         return False
 
     def _iterator(self, position: str | None) -> str:
@@ -140,14 +140,12 @@ class ShardReader:
         if not self._pending.records:
             self._since = time.monotonic()
         self._pending.add(record)
-        if len(self._pending.records) == self._cut or (
-            self._cut is None and self._pending.size >= self.limits.max_bytes
-        ):
+        if len(self._pending.records) == self._cut or self._pending.size >= self.limits.max_bytes:
             self._land()
 
     def _keep(self) -> None:
         """Close the object if it is old enough, and show that the shard is read."""
-        if self._pending.records and self._cut is None and time.monotonic() - self._since >= self.limits.max_seconds:
+        if self._pending.records and time.monotonic() - self._since >= self.limits.max_seconds:
             self._land()
         elif self.lease.age >= self.lease_seconds / 3:
             self.lease.renew()
