@@ -56,7 +56,6 @@ osd_memory_target = 939524096
 
 [client.rgw]
 rgw_data = {home}/rgw
-rgw_frontends = beast endpoint=127.0.0.1:{gateway}
 rgw_run_sync_thread = false
 rgw_enable_usage_log = false
 rgw_gc_max_objs = 1
@@ -110,12 +109,11 @@ def ceph() -> Iterator[Ceph]:
 
 
 def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
-    fsid, port, gateway = str(uuid.uuid4()), free_port(), free_port()
+    fsid, port = str(uuid.uuid4()), free_port()
     configuration = home / "ceph.conf"
-    configuration.write_text(_CONFIGURATION.format(fsid=fsid, port=port, home=home, gateway=gateway), encoding="utf-8")
+    configuration.write_text(_CONFIGURATION.format(fsid=fsid, port=port, home=home), encoding="utf-8")
     for folder in ("mon", "osd", "rgw"):
         (home / folder).mkdir()
-    server = Ceph(f"http://127.0.0.1:{gateway}")
 
     def run(*command: str) -> str:
         done = subprocess.run(
@@ -153,9 +151,11 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
     while "1 up" not in run("ceph", "osd", "stat"):  # what is made before waits, and not only for this
         assert time.monotonic() < deadline, f"the store does not come up{_logs(home)}"
         time.sleep(0.2)
-    keys = ["--access-key", server.access_key, "--secret-key", server.secret_key]
+    keys = ["--access-key", Ceph.access_key, "--secret-key", Ceph.secret_key]
     run("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid", "platform", "--display-name", "platform", *keys)
-    start("radosgw", "-n", "client.rgw")
+    # Not sooner: others look for free ports as well, and it takes some seconds until here.
+    server = Ceph(f"http://127.0.0.1:{free_port()}")
+    start("radosgw", "-n", "client.rgw", f"--rgw-frontends=beast endpoint={server.endpoint.removeprefix('http://')}")
     while not _answers(server.endpoint):
         assert all(daemon.poll() is None for daemon in daemons), _logs(home)
         assert time.monotonic() < deadline, f"no answer from {server.endpoint}{_logs(home)}"
