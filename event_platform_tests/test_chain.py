@@ -37,7 +37,7 @@ pytestmark = [
 
 EVENTS = 100_000
 NAMES = ("account:created", "lesson:started", "payment:order:completed")
-WRITERS, COMMITS = 4, 10
+WRITERS, COMMITS = 4, 6
 
 
 @pytest.fixture(scope="module")
