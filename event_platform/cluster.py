@@ -24,6 +24,7 @@ from distributed import Client
 
 from event_platform.events.errors import ClusterError, SettingError
 from event_platform.lake.landing import S3Landing
+from event_platform.lake.s3 import lasting_keys
 from event_platform.lake.storage import Storage
 
 #: Seconds to wait for a scheduler, and then for a worker.
@@ -146,9 +147,7 @@ def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
     credentials = _session().get_credentials()
     if credentials is None:
         raise SettingError(f"{root}: a worker has no AWS credentials; give it AWS_PROFILE, a role or AWS_ACCESS_KEY_ID")
-    now = credentials.get_frozen_credentials()
-    own = {"access_key_id": now.access_key, "secret_access_key": now.secret_key, "token": now.token}
-    return Storage(root, {**options, **{name: value for name, value in own.items() if value}})
+    return Storage(root, {**options, **lasting_keys(credentials)})
 
 
 @lru_cache(maxsize=1)

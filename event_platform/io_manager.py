@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from event_platform.events.errors import TableError
+from event_platform.lake.explained import explained
 from event_platform.lake.tables import ConflictError
 from event_platform.metadata import COLUMN_SCHEMA, URI, column_schema, figures_of
 from event_platform.partitions import ROWS
@@ -27,12 +28,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     lake: dg.ResourceDependency[LakeResource]
 
+    @explained()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """Return a lazy scan of an input's partitions. Raises TableError for an unknown table or column."""
         partitions = context.asset_partition_keys if context.has_asset_partitions else None
         columns: Collection[str] | None = (context.definition_metadata or {}).get("columns")
         return self.lake.scan(context.asset_key.to_user_string(), partitions, columns)
 
+    @explained()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Replace the partitions of the run by a frame. Raises TableError, and then the table is as it was.
 

@@ -15,6 +15,7 @@ from event_platform.events.errors import SettingError
 from event_platform.lake.aws import region_of
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import Landing, S3Landing
+from event_platform.lake.s3 import lasting_keys
 from event_platform.lake.storage import Storage
 from event_platform.resources import LakeResource, LandingResource
 
@@ -34,12 +35,11 @@ class S3LandingResource(LandingResource):
             "use_ssl": self.s3.use_ssl,
             "verify": self.s3.verify,
             "profile_name": self.s3.profile_name,
-            "max_attempts": self.s3.max_attempts,
             "aws_access_key_id": self.s3.aws_access_key_id,
             "aws_secret_access_key": self.s3.aws_secret_access_key,
             "aws_session_token": self.s3.aws_session_token,
         }
-        return S3Landing(bucket, f"{prefix}/" if prefix else "", settings, self.s3.get_client())
+        return S3Landing(bucket, f"{prefix}/" if prefix else "", settings)
 
 
 class S3LakeResource(LakeResource):
@@ -53,13 +53,14 @@ class S3LakeResource(LakeResource):
         credentials = session.get_credentials()
         if credentials is None:
             raise SettingError(
-                f"{self.uri}: no AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret"
+                f"{self.uri}: no AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or run it "
+                "where a role gives some"
             )
-        frozen, endpoint = credentials.get_frozen_credentials(), _endpoint(session)
+        keys, endpoint = lasting_keys(credentials), _endpoint(session)
         config = S3Config(
-            access_key_id=frozen.access_key,
-            secret_access_key=frozen.secret_key,
-            token=frozen.token,
+            access_key_id=keys.get("access_key_id"),
+            secret_access_key=keys.get("secret_access_key"),
+            token=keys.get("token"),
             region=region_of(session),
             endpoint=endpoint,
         )

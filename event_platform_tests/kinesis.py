@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-#: `.ci/run` puts it there: npm install --no-save --prefix . kinesis-local@0.6.2
+#: `.ci/run` puts it there: npm install --no-save --prefix . kinesis-local@0.6.2 s3rver@3.7.1
 _SERVER = _HERE.parent / "node_modules" / "kinesis-local" / "main.js"
 
 #: How long the server takes to create a stream or to divide a shard; AWS takes seconds, and says so in the same way.
@@ -34,7 +34,7 @@ def why_absent() -> str | None:
     if shutil.which("node") is None:
         return "no node: install Debian's nodejs, or any Node.js from 20 on"
     if not _SERVER.exists():
-        return "no node_modules/kinesis-local: npm install --no-save --prefix . kinesis-local@0.6.2"
+        return "no node_modules/kinesis-local: npm install --no-save --prefix . kinesis-local@0.6.2 s3rver@3.7.1"
     return None
 
 

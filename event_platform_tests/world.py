@@ -25,7 +25,7 @@ from event_platform.lake.tables import Table
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.deduplicated import DeduplicationReport, deduplicate
 from event_platform.steps.quality import QualityReport, report_quality
-from event_platform.steps.raw import RawReport, load
+from event_platform.steps.raw import RawReport, load, raise_unreadable
 from event_platform.steps.typed import UNREGISTERED, TypedReport, type_all
 from event_platform.tasks.raw import Loading
 
@@ -164,6 +164,7 @@ class World:
             loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage)
             reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore, replay=replay)
         set_aside(self.lake, days)
+        raise_unreadable(reports.values())
         return reports
 
     def deduplicate(self, *days: date) -> dict[date, DeduplicationReport]:

@@ -16,7 +16,7 @@ from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
 from event_platform.resources import ComputeResource, GlueResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
-from event_platform.steps.raw import load
+from event_platform.steps.raw import load, raise_unreadable
 from event_platform.steps.running import counting_cpu_time
 from event_platform.tasks.raw import Loading
 
@@ -69,6 +69,7 @@ def build_raw_events(
             loaded = load(tables, loading, dates, window, compute.executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
+            raise_unreadable(loaded.values())
         looked_up = registered(context, glue, [tables.raw_events, tables.corrupt_events])
         figures = {
             day: {

@@ -1,4 +1,4 @@
-"""Steps that are tried again: where the storage fails, which may pass, never for what data or settings are at fault."""
+"""Steps that are tried again: where the storage fails, which may pass, not where data, rights or settings do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ import dagster as dg
 
 from event_platform.assets.reporting import is_watched
 from event_platform.events.errors import StorageError
+from event_platform.lake.explained import explained
 
 #: Seconds between tries. The clients of S3 have tried some times more by then, within seconds.
 _PAUSES = (10, 20, 40)
@@ -14,11 +15,16 @@ _PAUSES = (10, 20, 40)
 
 @contextmanager
 def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Try the step again where the storage fails within. Whatever was committed before is found and not done again."""
+    """Try the step again where the storage fails within, unless it says that this does not pass.
+
+    Whatever was committed before is found and not done again.
+    """
     try:
-        yield
+        with explained():
+            yield
     except (StorageError, OSError) as error:
-        try_again_later(context, error)
+        if not isinstance(error, StorageError) or error.may_pass:
+            try_again_later(context, error)
         raise
 
 

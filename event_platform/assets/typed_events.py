@@ -65,7 +65,7 @@ def build_typed_events(
             tables, names = lake.open(), list(selected.values())
             reports = type_all(tables, catalog, names, dates_of(context), compute.executor, progress_of(context))
         for each in reports.values():
-            if each.may_pass:
+            if each.error and each.may_pass:
                 try_again_later(context, StorageError(each.error))
         done = {
             name: tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])

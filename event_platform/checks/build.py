@@ -15,6 +15,7 @@ from event_platform.checks import conformance, conservation, gaps, rates, unique
 from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
+from event_platform.lake.explained import each_explained
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import each_in_turn
 from event_platform.partitions import dates_of
@@ -66,6 +67,7 @@ def _raw_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="raw_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def raw_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Evaluations:
@@ -108,6 +110,7 @@ def _deduplicated_checks(spec: SpecFactory) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="deduplicated_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def deduplicated_events_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Evaluations:
@@ -136,6 +139,7 @@ def _unregistered_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksD
     ]
 
     @dg.multi_asset_check(name="unregistered_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def unregistered_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
         dates, tables = dates_of(context), lake.open()
         names = _counts(tables.unregistered_events.snapshot().scan(dates), "created_date", "event_name")
@@ -165,6 +169,7 @@ def _typed_checks(catalog: Catalog, spec: SpecFactory) -> dg.AssetChecksDefiniti
     ]
 
     @dg.multi_asset_check(name="typed_events_checks", specs=specs, can_subset=True)
+    @each_explained
     def typed_events_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Evaluations:
         dates, tables, today = dates_of(context), lake.open(), datetime.now(UTC).date()
         assets = {key.asset_key for key in context.selected_asset_check_keys}

@@ -13,7 +13,7 @@ from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
 from event_platform.stream.reader import Limits
-from event_platform.stream.store import open_store
+from event_platform.stream.store import open_store, refuse_careless
 
 #: Shards that share a connection would wait for each other; idle connections cost nothing.
 _CONNECTIONS = 100
@@ -27,12 +27,14 @@ def land_stream(
     _check_outside(place, environment.landing)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
+    kept = open_store(place, _CONNECTIONS)
+    refuse_careless(kept)
     stream = find(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(
             stream,
             open_store(environment.landing, _CONNECTIONS),
-            Checkpoints(open_store(place, _CONNECTIONS), stream.identity, new_owner(), lease_seconds),
+            Checkpoints(kept, stream.identity, new_owner(), lease_seconds),
             limits,
             max_shards,
             stop,

@@ -1,6 +1,8 @@
 """`event-platform`: every command, with a help that teaches. The work behind them is imported when it is asked for."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +19,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _explained():
+                return super().invoke(ctx)
         except EventPlatformError as error:
             raise click.UsageError(str(error)) from error
 
@@ -353,6 +356,20 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by posit
     from event_platform.cli.doctor import show_findings  # noqa: PLC0415
 
     raise SystemExit(show_findings(as_json=as_json))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in our words what goes wrong with S3. What it takes is imported when there is something to say."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, EventPlatformError):
+        raise
+    except Exception:
+        from event_platform.lake.explained import explained  # noqa: PLC0415
+
+        with explained():
+            raise
 
 
 def _prepared() -> Environment:

@@ -34,6 +34,7 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     catalog = load_catalog(environment.catalog)
     definitions = build_definitions(environment, catalog)
     lake = open_lake(environment.lake)
+    lake.storage.check()
     with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
         due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
@@ -54,6 +55,7 @@ def replay(environment: Environment, first: date, last: date) -> int:
     """Load the arrival dates from `first` to `last` anew, then do as `run_due` does; return the exit code."""
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
+    open_lake(environment.lake).storage.check()
     with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
         failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
     _tell(failed)

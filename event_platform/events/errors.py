@@ -10,11 +10,27 @@ class CatalogError(EventPlatformError):
 
 
 class StorageError(EventPlatformError):
-    """Landing or the lake did not answer as expected, for a reason that its content does not explain. May pass."""
+    """Landing or the lake did not answer as expected, for a reason that its content does not explain.
+
+    It `may_pass` by itself, unless keys, rights or a setting are at fault.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = True) -> None:
+        """Say what happened, and whether to try again may help."""
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class LandingError(StorageError):
     """A landed object could not be listed or read."""
+
+
+class MissingError(StorageError):
+    """There is nothing where something was expected."""
+
+
+class UnreadableError(LandingError):
+    """One object cannot be read, and others can: it is archived, gone, or access to it is not granted."""
 
 
 class ObjectError(EventPlatformError):

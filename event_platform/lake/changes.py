@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from event_platform.events.errors import StorageError
+from event_platform.events.errors import MissingError
 from event_platform.lake.tables import Snapshot
 
 #: Each is a file to read. Who has missed more has so much to do that it may as well do all of it.
@@ -62,7 +62,7 @@ def _backwards(snapshot: Snapshot) -> Iterator[_Commit]:
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
             lines = storage.read(f"{log}/{version:020}.json").splitlines()
-        except StorageError:  # cleaned up
+        except MissingError:  # cleaned up
             return
         actions = [json.loads(line) for line in lines]
         yield _Commit(

@@ -231,7 +231,7 @@ def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: St
         cast_options=_GROWN_OBJECTS,
         hive_partitioning=hive,
         hive_schema={partition_column: pl.Date} if hive else None,
-        storage_options=dict(storage.options) or None,
+        **storage.for_polars(),
     )
 
 

@@ -171,17 +171,17 @@ class Lake:
     def _pinned(self, name: str) -> Snapshot:
         """Open a table as `table` does, once: it takes several requests to the store."""
         unread = Table(checked_name(name), pl.Schema(), None, self.storage)
-        delta = unread.snapshot().delta
-        if delta is None:
+        snapshot = unread.snapshot()
+        if snapshot.delta is None:
             near = difflib.get_close_matches(name, self.names(), n=5, cutoff=0.5)
             raise TableError(f"{unread.uri}: no such table" + (f"; did you mean {' or '.join(near)}?" if near else ""))
-        columns = delta.metadata().partition_columns
-        schema = pl.scan_delta(delta).collect_schema()
+        columns, schema = snapshot.delta.metadata().partition_columns, snapshot.stored_schema
         if [schema[column] for column in columns] not in ([], [pl.Date]):
             raise TableError(
                 f"{unread.uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none"
             )
-        return Snapshot(replace(unread, schema=schema, partition_column=columns[0] if columns else None), delta)
+        table = replace(unread, schema=schema, partition_column=columns[0] if columns else None)
+        return replace(snapshot, table=table)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
         """Return the table of an asset that is not the platform's, by its asset key, to be written.

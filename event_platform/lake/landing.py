@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import LandingError, UnreadableError
+from event_platform.lake.s3 import config, read_object
+from event_platform.lake.s3_errors import S3_ERRORS, cause, is_of_one_object, storage_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -60,7 +60,10 @@ class Landing(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Return the content of an object. Raises LandingError naming it where that fails."""
+        """Return the content of an object. Raises LandingError naming it where that fails.
+
+        It is an UnreadableError where the others may well be read.
+        """
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class FolderLanding(Landing):
         """See Landing."""
         try:
             return (self.root / name).read_bytes()
+        except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
+            raise _unreadable(f"{self.root / name}", error.strerror, UnreadableError) from error
         except OSError as error:
             raise _unreadable(f"{self.root / name}", error.strerror or str(error)) from error
 
@@ -119,7 +124,6 @@ class S3Landing(Landing):
     bucket: str
     prefix: str
     settings: Mapping[str, Any] = field(repr=False)
-    client: "S3Client | None" = field(default=None, repr=False)
 
     def __reduce__(self) -> tuple[type["S3Landing"], tuple[str, str, Mapping[str, Any]]]:
         """Pickle all but the client."""
@@ -133,23 +137,22 @@ class S3Landing(Landing):
                 name = entry["Key"][len(self.prefix) :]
                 if not _is_hidden(name):
                     yield from _wanted(name, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"], wanted)
-        except (BotoCoreError, ClientError) as error:
-            raise _unreadable(f"s3://{self.bucket}/{self.prefix}", _cause(error)) from error
+        except S3_ERRORS as error:
+            raise storage_error(error, f"s3://{self.bucket}/{self.prefix}", LandingError) from cause(error)
 
     def read(self, name: str) -> bytes:
         """See Landing."""
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
-        except (BotoCoreError, ClientError) as error:
-            raise _unreadable(f"s3://{self.bucket}/{self.prefix}{name}", _cause(error)) from error
+            return read_object(self._client, self.bucket, self.prefix + name)
+        except S3_ERRORS as error:
+            kind = UnreadableError if is_of_one_object(error) else LandingError
+            raise storage_error(error, f"s3://{self.bucket}/{self.prefix}{name}", kind) from cause(error)
 
     @cached_property
     def _client(self) -> "S3Client":
-        if self.client is not None:
-            return self.client
         settings = dict(self.settings)
-        retries = Config(retries={"max_attempts": settings.pop("max_attempts"), "mode": "standard"})
-        return boto3.Session(profile_name=settings.pop("profile_name")).client("s3", config=retries, **settings)
+        session = boto3.Session(profile_name=settings.pop("profile_name", None))
+        return session.client("s3", config=config(), **settings)
 
     def _entries(self, wanted: set[date] | None) -> Iterator["ObjectTypeDef"]:
         """Yield the entries to look at: of the prefixes of days only those of the wanted ones."""
@@ -221,14 +224,8 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "_")) for part in name.split("/")) or name.endswith("/")
 
 
-def _cause(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "unknown error")
-    return str(error)
-
-
-def _unreadable(where: str, cause: str) -> LandingError:
-    return LandingError(
+def _unreadable(where: str, cause: str | None, kind: type[LandingError] = LandingError) -> LandingError:
+    return kind(
         f"{where}: {cause}. Expected to read what the listing shows: check that it was not deleted and that access "
-        "is granted, then run again; nothing was written."
+        "is granted, then run again."
     )

@@ -31,7 +31,8 @@ class Delivery:
 
 def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) -> Delivery:
     """Compare landing with the ledger for the arrival dates given (all without them)."""
-    listed = list(landing.list_objects(dates))
+    # By name: where objects come and go while pages are listed, one that is on two of them is one.
+    listed = list({landed.name: landed for landed in landing.list_objects(dates)}.values())
     ledger = _ledger(raw, dates, [landed.name for landed in listed if not landed.dated])
     delivery = Delivery([], [], [])
     for landed in listed:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from event_platform.events.errors import SettingError, StorageError
+from event_platform.events.errors import MissingError, SettingError, StorageError
+from event_platform.lake.s3 import client, for_delta, for_polars, read_object
+from event_platform.lake.s3_errors import S3_ERRORS, cause, is_missing, storage_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,7 +26,7 @@ _REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 @dataclass(frozen=True)
 class Storage:
-    """The root of a lake. `options` may hold credentials: they are never shown."""
+    """The root of a lake. `options` may hold credentials: they are never shown. Those of a role are not in them."""
 
     root: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -39,6 +40,14 @@ class Storage:
         """Return the address of something below the root."""
         return "/".join([self.root.rstrip("/"), *parts])
 
+    def for_delta(self) -> dict[str, str] | None:
+        """Return the options for delta-rs, as they are now."""
+        return None if self.is_local else for_delta(self.options)
+
+    def for_polars(self) -> dict[str, Any]:
+        """Return the arguments with which polars scans files that are in it."""
+        return {} if self.is_local else for_polars(self.options)
+
     def write(self, uri: str, data: bytes) -> None:
         """Store `data` whole at `uri`, which is below the root. Raises StorageError naming it where that fails."""
         try:
@@ -46,20 +55,28 @@ class Storage:
                 Path(uri).parent.mkdir(parents=True, exist_ok=True)
                 Path(uri).write_bytes(data)
             else:
-                bucket, _, key = uri.removeprefix("s3://").partition("/")
-                _s3(tuple(sorted(self.options.items()))).put_object(Bucket=bucket, Key=key, Body=data)
-        except (OSError, BotoCoreError, ClientError) as error:
+                bucket, key = _place(uri)
+                client(self.options).put_object(Bucket=bucket, Key=key, Body=data)
+        except OSError as error:
             raise StorageError(f"{uri}: cannot be written: {error}; nothing of it was committed") from error
+        except S3_ERRORS as error:
+            raise storage_error(error, uri) from cause(error)
 
     def read(self, uri: str) -> bytes:
-        """Return what is stored at `uri`, which is below the root. Raises StorageError naming it where that fails."""
+        """Return what is stored at `uri`, which is below the root.
+
+        Raises StorageError naming it where that fails, and MissingError where there is nothing.
+        """
         try:
             if self.is_local:
                 return Path(uri).read_bytes()
-            bucket, _, key = uri.removeprefix("s3://").partition("/")
-            return _s3(tuple(sorted(self.options.items()))).get_object(Bucket=bucket, Key=key)["Body"].read()
-        except (OSError, BotoCoreError, ClientError) as error:
+            return read_object(client(self.options), *_place(uri))
+        except FileNotFoundError as error:
+            raise MissingError(f"{uri}: cannot be read: {error}") from error
+        except OSError as error:
             raise StorageError(f"{uri}: cannot be read: {error}") from error
+        except S3_ERRORS as error:
+            raise storage_error(error, uri, MissingError if is_missing(error) else StorageError) from cause(error)
 
     def folders(self, *parts: str) -> list[str]:
         """Return the names of the folders directly below one that is below the root; none where there is no such.
@@ -68,16 +85,18 @@ class Storage:
         """
         try:
             return sorted(self._folders(*parts))
-        except (OSError, BotoCoreError, ClientError) as error:
+        except OSError as error:
             raise StorageError(f"{self.uri(*parts)}: cannot be listed: {error}") from error
+        except S3_ERRORS as error:
+            raise storage_error(error, self.uri(*parts)) from cause(error)
 
     def _folders(self, *parts: str) -> Iterator[str]:
         if self.is_local:
             folder = Path(self.uri(*parts))
             yield from (each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else ()
             return
-        bucket, _, prefix = f"{self.uri(*parts)}/".removeprefix("s3://").partition("/")
-        pages = _s3(tuple(sorted(self.options.items()))).get_paginator("list_objects_v2")
+        bucket, prefix = _place(f"{self.uri(*parts)}/")
+        pages = client(self.options).get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         yield from (each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
 
@@ -102,35 +121,41 @@ class Storage:
             if self.is_local:
                 shutil.rmtree(self.uri(*parts), ignore_errors=True)
                 return
-            bucket, _, prefix = f"{self.uri(*parts)}/".removeprefix("s3://").partition("/")
-            client = _s3(tuple(sorted(self.options.items())))
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            bucket, prefix = _place(f"{self.uri(*parts)}/")
+            s3 = client(self.options)
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 if found := [each["Key"] for each in page.get("Contents", [])]:
-                    client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in found]})
-        except (BotoCoreError, ClientError) as error:
-            raise StorageError(f"{self.uri(*parts)}: cannot be removed: {error}; nothing reads it any more") from error
+                    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in found]})
+        except S3_ERRORS as error:
+            raise storage_error(error, self.uri(*parts)) from cause(error)
 
     def check(self) -> None:
-        """Make sure that the store lets one of two writers through. Raises SettingError if it does not."""
+        """Make sure that the store lets one of two writers through, once in each process that is to write.
+
+        Raises SettingError if it does not, and StorageError where it does not answer.
+        """
         if not self.is_local:
-            _check_conditional_puts(self.root, tuple(sorted(self.options.items())))
+            try:
+                _check_conditional_puts(self.root, tuple(sorted(self.options.items())))
+            except S3_ERRORS as error:
+                raise storage_error(error, self.uri(_PROBE)) from cause(error)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _check_conditional_puts(root: str, options: tuple[tuple[str, str], ...]) -> None:
-    bucket, _, prefix = root.removeprefix("s3://").partition("/")
-    if not refuses_a_second_put(_s3(options), bucket, f"{prefix}/".lstrip("/")):
+    bucket, key = _place(Storage(root).uri(_PROBE))
+    if not refuses_a_second_put(client(dict(options)), bucket, key.removesuffix(_PROBE)):
         raise SettingError(
             f"{root}: the store ignores If-None-Match, so that of two commits at once one would be lost; "
             "expected a store with conditional puts, as S3 has"
         )
 
 
-def refuses_a_second_put(client: "S3Client", bucket: str, prefix: str) -> bool:
+def refuses_a_second_put(s3: "S3Client", bucket: str, prefix: str) -> bool:
     """Put an object that must not be there yet, twice. A store that takes the second would lose concurrent commits."""
     for _ in range(2):
         try:
-            client.put_object(Bucket=bucket, Key=f"{prefix}{_PROBE}", Body=b"", IfNoneMatch="*")
+            s3.put_object(Bucket=bucket, Key=f"{prefix}{_PROBE}", Body=b"", IfNoneMatch="*")
         except ClientError as error:
             if error.response["Error"]["Code"] in _REFUSED:
                 return True
@@ -138,15 +163,6 @@ def refuses_a_second_put(client: "S3Client", bucket: str, prefix: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=1)
-def _s3(options: tuple[tuple[str, str], ...]) -> "S3Client":
-    """One client for each process: making one takes as long as a hundred writes."""
-    known = dict(options)
-    return boto3.client(
-        "s3",
-        aws_access_key_id=known.get("access_key_id"),
-        aws_secret_access_key=known.get("secret_access_key"),
-        aws_session_token=known.get("token"),
-        region_name=known.get("region"),
-        endpoint_url=known.get("endpoint"),
-    )
+def _place(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

@@ -6,11 +6,11 @@ the second writer is refused and starts over from what the first one left.
 """
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,13 +18,13 @@ from itertools import count
 from typing import Any, TypeVar
 
 import polars as pl
-from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.events.errors import TableError, TableStorageError
+from event_platform.events.errors import MissingError, StorageError, TableError, TableStorageError
 from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
+from event_platform.lake.s3_errors import cause, has_broken_off, one_line, storage_error
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.storage import Storage
 
@@ -32,11 +32,19 @@ from event_platform.lake.storage import Storage
 _COMMIT_RETRIES = 100
 
 
+#: Of opening a table and of a commit, where connections break off: delta-rs tries a request again, but not all of them.
+_TRIES = 5
+
 _TABLES_AT_ONCE = 16
 
 #: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
 #: own hundred would make that the largest part of the bill where there is little to do.
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
+
+#: What this process has read of the logs, by the id of the table: after which version, up to which, and the infos. A
+#: sensor looks every few seconds at all that a table has been through, and each commit is a request.
+_COMMITS: dict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = {}
+_COMMITS_AT_ONCE = 64
 
 #: The app transaction of every commit that replaces a table without partitions.
 _ALL = "all"
@@ -81,48 +89,72 @@ class Table:
     def snapshot(self) -> "Snapshot":
         """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
         try:
-            return Snapshot(self, self._open())
+            return self.opened()
         except TableNotFoundError:
             return Snapshot(self, None)
-        except (DeltaError, OSError) as error:
-            raise TableStorageError(f"{self.uri}: the table cannot be opened: {_told(error)}") from error
 
     def snapshot_to_write(self) -> "Snapshot":
-        """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first."""
+        """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
+
+        Raises SettingError where the store would lose commits.
+        """
+        self.storage.check()
         snapshot = self.snapshot()
-        delta = self._create() if snapshot.delta is None else snapshot.delta
-        if delta.metadata().partition_columns != self.partition_by:
+        if snapshot.delta is None:
+            snapshot = self._create()
+        found = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
+        if found != self.partition_by:
             raise TableError(
-                f"{self.uri}: the table is partitioned by {delta.metadata().partition_columns}, and what is to be "
-                f"written by {self.partition_by}. Give it another name, or delete the table and materialize it again."
+                f"{self.uri}: the table is partitioned by {found}, and what is to be written by {self.partition_by}. "
+                "Give it another name, or delete the table and materialize it again."
             )
-        return Snapshot(self, delta)
+        return snapshot
 
     @property
     def partition_by(self) -> list[str]:
         """The columns that the table is partitioned by, as Delta wants them: one or none."""
         return [] if self.partition_column is None else [self.partition_column]
 
-    def _create(self) -> DeltaTable:
-        try:
-            self.storage.check()
-            return DeltaTable.create(
-                self.uri,
-                to_delta(self.schema, self.comments),
-                partition_by=self.partition_by,
-                name=self.name.replace("/", "."),
-                description=self.description or None,
-                configuration=_CONFIGURATION,
-                storage_options=dict(self.storage.options) or None,
-            )
-        except (DeltaError, OSError, BotoCoreError, ClientError) as error:
+    def _create(self) -> "Snapshot":
+        for left in reversed(range(_TRIES)):
+            options = self.storage.for_delta()
             try:
-                return self._open()  # somebody else was first
-            except (DeltaError, OSError):
-                raise TableStorageError(f"{self.uri}: the table cannot be created: {_told(error)}") from error
+                delta = DeltaTable.create(
+                    self.uri,
+                    to_delta(self.schema, self.comments),
+                    partition_by=self.partition_by,
+                    name=self.name.replace("/", "."),
+                    description=self.description or None,
+                    configuration=_CONFIGURATION,
+                    storage_options=options,
+                )
+            except (DeltaError, OSError) as error:
+                with suppress(TableNotFoundError):
+                    return self.opened()  # somebody else was first, or the answer was lost
+                if not (left and has_broken_off(error)):
+                    raise self.failed("the table cannot be created", error) from cause(error)
+            else:
+                return Snapshot(self, delta, options)
+        raise AssertionError  # the last try has returned or raised
 
-    def _open(self) -> DeltaTable:
-        return DeltaTable(self.uri, storage_options=dict(self.storage.options) or None)
+    def opened(self, version: int | None = None) -> "Snapshot":
+        """Pin a version, or what is there now. Raises TableNotFoundError, and TableStorageError where that fails."""
+        for left in reversed(range(_TRIES)):
+            options = self.storage.for_delta()
+            try:
+                return Snapshot(self, DeltaTable(self.uri, version, storage_options=options), options)
+            except TableNotFoundError:
+                raise
+            except (DeltaError, OSError) as error:
+                if not (left and has_broken_off(error)):
+                    raise self.failed("the table cannot be opened", error) from cause(error)
+        raise AssertionError  # the last try has returned or raised
+
+    def failed(self, what: str, error: Exception) -> StorageError:
+        """Return an error of delta-rs in our words."""
+        if self.storage.is_local:
+            return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
+        return storage_error(error, f"{self.uri}: {what}", TableStorageError)
 
 
 @dataclass(frozen=True)
@@ -131,6 +163,8 @@ class Snapshot:
 
     table: Table
     delta: DeltaTable | None
+    #: That it was opened with.
+    options: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def version(self) -> int:
@@ -176,7 +210,7 @@ class Snapshot:
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """Scan the given partitions (all without them)."""
         if self.table.partition_column is None and dates is None:
-            return pl.LazyFrame(schema=self.schema) if self.delta is None else pl.scan_delta(self.delta)
+            return pl.LazyFrame(schema=self.schema) if self.delta is None else self._scan_log(self.delta)
         return scan_files(self.files(dates), self.schema, self._column, self.table.storage)
 
     @property
@@ -190,9 +224,17 @@ class Snapshot:
         """The columns of the table's shape, and after them those that only older files have."""
         if self.delta is None:
             return self.table.schema
-        stored = pl.scan_delta(self.delta).collect_schema()
-        older = {name: dtype for name, dtype in stored.items() if name not in self.table.schema}
+        older = {name: dtype for name, dtype in self.stored_schema.items() if name not in self.table.schema}
         return pl.Schema({**self.table.schema, **older})
+
+    @property
+    def stored_schema(self) -> pl.Schema:
+        """The columns that the log tells of; none where there is no table."""
+        return pl.Schema() if self.delta is None else self._scan_log(self.delta).collect_schema()
+
+    def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:
+        options = self.table.storage.for_polars().get("storage_options")
+        return pl.scan_delta(self._renewed(delta), storage_options=options)
 
     def app_id(self, partition: date) -> str:
         """Return the app transaction under which a partition's mark is kept."""
@@ -216,10 +258,41 @@ class Snapshot:
         return self.delta.transaction_version(app_id) if self.delta is not None and self.version else None
 
     def commits_since(self, version: int) -> list[dict[str, Any]]:
-        """Return the commit infos after `version`, oldest first."""
+        """Return the commit infos after `version`, oldest first. This process reads each of them once."""
         if self.delta is None or version >= self.version:
             return []
-        return [info for info in reversed(self.delta.history(self.version - version)) if info["version"] > version]
+        table_id = str(self.delta.metadata().id)
+        since, last, infos = _COMMITS.get(table_id, (version, version, ()))
+        if version < since or last > self.version:  # also where an older state of the table was restored
+            since, last, infos = version, version, ()
+        if last < self.version:
+            infos = (*infos, *self._infos(last))
+            _COMMITS[table_id] = (since, self.version, infos)
+        return [info for info in infos if info["version"] > version]
+
+    def _infos(self, after: int) -> list[dict[str, Any]]:
+        """Read the commit infos after a version, oldest first; those that were cleaned up are missing.
+
+        Not `DeltaTable.history`, which counts from the latest commit there is and gives it the number of the snapshot.
+        """
+        found: list[dict[str, Any]] = []
+        for upper in range(self.version, after, -_COMMITS_AT_ONCE):
+            versions = range(upper, max(after, upper - _COMMITS_AT_ONCE), -1)
+            infos = [info for info in each_at_once(self._info, versions) if info is not None]
+            found.extend(infos)
+            if len(infos) < len(versions):
+                break
+        return found[::-1]
+
+    def _info(self, version: int) -> dict[str, Any] | None:
+        try:
+            lines = self.table.storage.read(f"{self.table.uri}/_delta_log/{version:020}.json").splitlines()
+        except MissingError:
+            return None
+        info: dict[str, Any] = next(
+            (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"')), {}
+        )
+        return {**info, "version": version}
 
     def made_with(self, partition: date) -> int | None:
         """Return the rules (as a number of the writer's) that a partition was made with; None where none are known."""
@@ -292,32 +365,59 @@ class Snapshot:
         commit_id = uuid.uuid4().hex
         try:
             schema = merged(self.table.name, self.delta.schema(), to_delta(self.table.schema, self.table.comments))
-            self.delta.create_write_transaction(
-                actions,
-                mode,
-                schema,
-                partition_by=self.table.partition_by,
-                partition_filters=filters,
-                commit_properties=CommitProperties(
-                    custom_metadata={**metadata, "commit_id": commit_id},
-                    max_commit_retries=_COMMIT_RETRIES,
-                    app_transactions=marks,
-                ),
-            )
-        except CommitFailedError as error:
-            raise ConflictError(f"{self.table.uri}: {_told(error)}") from error
-        except (DeltaError, OSError) as error:
-            raise TableStorageError(f"{self.table.uri}: the commit failed: {_told(error)}") from error
-        return self._version_of(commit_id)
+        except DeltaError as error:
+            raise self.table.failed("the commit failed", error) from error
+        properties = CommitProperties(
+            custom_metadata={**metadata, "commit_id": commit_id},
+            max_commit_retries=_COMMIT_RETRIES,
+            app_transactions=marks,
+        )
+        for left in reversed(range(_TRIES)):
+            try:
+                self._renewed(self.delta).create_write_transaction(
+                    actions,
+                    mode,
+                    schema,
+                    partition_by=self.table.partition_by,
+                    partition_filters=filters,
+                    commit_properties=properties,
+                )
+            except (DeltaError, OSError) as error:
+                # Where the answer was lost, it may be in the log: what met a conflict was then met by itself.
+                version = self._version_of(commit_id)
+                if version is not None:
+                    return version
+                if isinstance(error, CommitFailedError):
+                    raise ConflictError(f"{self.table.uri}: {one_line(error)}") from error
+                # To try again is safe: its marks would be in conflict with those of one that arrives after all.
+                if not (left and has_broken_off(error)):
+                    raise self.table.failed("the commit failed", error) from cause(error)
+            else:
+                version = self._version_of(commit_id)
+                if version is not None:
+                    return version
+        raise TableStorageError(f"{self.table.uri}: the commit is not in the log; run again")
 
-    def _version_of(self, commit_id: str) -> int:
+    def _renewed(self, delta: DeltaTable) -> DeltaTable:
+        """Return the version with the keys of now: a step may take longer than those of its beginning last."""
+        if self.table.storage.for_delta() == self.options:
+            return delta
+        return self.table.opened(self.version).delta or delta
+
+    def _version_of(self, commit_id: str) -> int | None:
         """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.
 
-        Mostly it is the next version; writers of other partitions may have come between.
+        Mostly it is the next version; writers of other partitions may have come between. None where it is not there:
+        whether a commit was made is not known where its answer was lost.
         """
         storage, log = self.table.storage, f"{self.table.uri}/_delta_log"
-        versions = count(self.version + 1)
-        return next(each for each in versions if commit_id.encode() in storage.read(f"{log}/{each:020}.json"))
+        try:
+            for version in count(self.version + 1):
+                if commit_id.encode() in storage.read(f"{log}/{version:020}.json"):
+                    return version
+        except MissingError:
+            return None
+        raise AssertionError  # a log has an end
 
 
 def added_file(table: Table, add: AddAction) -> DataFile:
@@ -346,10 +446,3 @@ def remove_action(file: DataFile, column: str, *, data_change: bool = True) -> R
         size=file.size,
         partition_values={column: file.partition.isoformat()},
     )
-
-
-def _told(error: Exception) -> str:
-    """Return an error of delta-rs in one line, without the arrows and colours that it draws, or the XML of S3."""
-    text = " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
-    answer = re.search(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", text)
-    return f"{text[: text.index('<')].rstrip(' -')}: {answer[1]}: {answer[2]}" if answer else text

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from event_platform.events.catalog import Catalog
+from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.requests import is_under_way, run_requests, warned
@@ -34,6 +35,7 @@ def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
     )
+    @explained()
     def landing_sensor(
         context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
@@ -42,6 +44,7 @@ def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.
         today = datetime.now(UTC).date()
         days, cursor = days_to_list(context.cursor, first_date, today)
         tables = lake.open()
+        tables.storage.check()
         due = deliveries(tables.raw_events.snapshot(), landing.open(), days).due
         wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
         wanted = {day for day in wanted if first_date <= day <= today}
@@ -65,17 +68,19 @@ def build_touched_dates_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for exactly the created dates that new records touched, in one batch.",
     )
+    @explained()
     def touched_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         # While records are being loaded, more dates may come due: they go into one batch.
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        types = _digest(catalog.by_key)
+        tables, types = lake.open(), _digest(catalog.by_key)
+        tables.storage.check()
         since = version_in(context.cursor, types)
-        due = due_created_dates(lake.open(), catalog, since)
+        due = due_created_dates(tables, catalog, since)
         if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(lake.open(), catalog)
+            due = due_created_dates(tables, catalog)
         warned(context.log, [due.warning])
         days = [day for day in due.days if day >= first_date]
         counts = (f"{day}: {told}" for day, told in due.uneven.items())

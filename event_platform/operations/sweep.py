@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.events.catalog import Catalog
+from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.requests import run_requests, unreachable, warned
@@ -25,10 +26,12 @@ def build_sweep(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Asks once a day for objects of any day that are not loaded, and for dates that failed.",
     )
+    @explained()
     def daily_sweep(
         context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
         tables, today = lake.open(), datetime.now(UTC).date()
+        tables.storage.check()
         due = deliveries(tables.raw_events.snapshot(), landing.open(), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
         created = due_created_dates(tables, catalog)

@@ -10,6 +10,7 @@ from itertools import chain
 import polars as pl
 from deltalake.transaction import AddAction
 
+from event_platform.events.errors import UnreadableError
 from event_platform.lake.files import DataFile, Written, scan_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.landing import LandedObject
@@ -18,6 +19,9 @@ from event_platform.lake.tables import Snapshot, added_file, remove_action
 from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects, task_size
+
+#: Objects that an error names.
+_TOLD = 5
 
 
 @dataclass
@@ -32,6 +36,7 @@ class RawReport:
     records: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
+    unreadable: list[UnreadableError] = field(default_factory=list)  # objects that are left out, and stay due
 
 
 def load(
@@ -47,6 +52,7 @@ def load(
     """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
 
     A `replay` reads what is known as well, as the rules are now. Rows of objects that landing has no more stay.
+    Objects that cannot be read do not stop the others: see `raise_unreadable`, which is to be called in the end.
     """
     return until_no_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress, replay=replay))
 
@@ -65,15 +71,13 @@ def _load(
     delivery = deliveries(snapshot, loading.landing, dates)
     if replay:
         delivery = Delivery([*delivery.due, *delivery.known], [*delivery.changed, *delivery.known], [])
+    loaded = _loaded(loading, delivery.due, dates, executor, progress)
+    delivery = _without_unreadable(delivery, loaded)
     reports = _reports(dates, delivery, snapshot)
+    for result in loaded:
+        reports[result.arrival_date].unreadable.extend(result.unreadable.values())
     if not delivery.due:
         return reports
-    size = task_size(delivery.due)
-    by_date: dict[date, list[LandedObject]] = {day: [] for day in dates}
-    for landed in delivery.due:
-        by_date[landed.arrival_date].append(landed)
-    tasks = [(loading, batch) for objects in by_date.values() for batch in batches(objects, size)]
-    loaded = run_tasks(executor, load_objects, tasks, progress, "raw_events")
     for result in loaded:
         _add(reports[result.arrival_date], result)
     stale, kept = _without_changed(lake, snapshot, delivery.changed, executor, progress)
@@ -97,6 +101,40 @@ def _load(
     for day in written:
         reports[day].written = written[day]
     return reports
+
+
+def raise_unreadable(reports: Iterable[RawReport]) -> None:
+    """Raise an UnreadableError if there are objects that could not be read: it names them, and what to do."""
+    errors = [error for report in reports for error in report.unreadable]
+    if not errors:
+        return
+    more = f" And {len(errors) - _TOLD} more." if len(errors) > _TOLD else ""
+    these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
+    raise UnreadableError(
+        f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; {these} due, and the next run "
+        "loads what can be read by then.",
+        may_pass=any(error.may_pass for error in errors),
+    )
+
+
+def _loaded(
+    loading: Loading, due: Iterable[LandedObject], dates: Sequence[date], executor: Executor, progress: Progress
+) -> list[Loaded]:
+    by_date: dict[date, list[LandedObject]] = {day: [] for day in dates}
+    for landed in due:
+        by_date[landed.arrival_date].append(landed)
+    size = task_size(landed for objects in by_date.values() for landed in objects)
+    tasks = [(loading, batch) for objects in by_date.values() for batch in batches(objects, size)]
+    return run_tasks(executor, load_objects, tasks, progress, "raw_events")
+
+
+def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Delivery:
+    """Leave out the objects that could not be read: what they held before stays."""
+    names = {name for result in loaded for name in result.unreadable}
+    due, changed = (
+        [landed for landed in objects if landed.name not in names] for objects in (delivery.due, delivery.changed)
+    )
+    return Delivery(due, changed, delivery.known)
 
 
 def _reports(dates: Sequence[date], delivery: Delivery, snapshot: Snapshot) -> dict[date, RawReport]:

@@ -236,4 +236,4 @@ def _commit(report: TypedReport, commit: Callable[[], dict[date, Written]]) -> d
 
 
 def _fail(report: TypedReport, error: EventPlatformError) -> None:
-    report.error, report.may_pass = str(error), isinstance(error, StorageError)
+    report.error, report.may_pass = str(error), isinstance(error, StorageError) and error.may_pass

@@ -10,21 +10,26 @@ import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from event_platform.events.errors import StorageError
+from event_platform.events.errors import SettingError, StorageError
+from event_platform.lake.s3 import config
+from event_platform.lake.s3_errors import S3_ERRORS, cause, storage_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"}
+
+
+_PROBE = "_conditional_put"
 
 
 class ChangedError(StorageError):
@@ -138,12 +143,9 @@ class BucketStore(Store):
 
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
         """See Store."""
-        key = self.prefix + name
         with _naming(self.uri(name)):
             try:
-                if expected is None:
-                    return self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")["ETag"]
-                return self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfMatch=expected)["ETag"]
+                return self._put(name, data, expected)
             except ClientError as error:
                 if _code(error) not in _REFUSED:
                     raise
@@ -151,7 +153,21 @@ class BucketStore(Store):
                 found = self.read(name)
                 if found is not None and found[0] == data:
                     return found[1]
+                if found is None or found[1] != expected:
+                    raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
+            try:
+                # Nobody has: some stores, such as Ceph 16, take the quotes for a part of the tag.
+                return self._put(name, data, expected.strip('"'))
+            except ClientError as error:
+                if _code(error) not in _REFUSED:
+                    raise
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
+
+    def _put(self, name: str, data: bytes, expected: str | None) -> str:
+        key = self.prefix + name
+        if expected is None:
+            return self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")["ETag"]
+        return self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfMatch=expected)["ETag"]
 
     def read(self, name: str) -> tuple[bytes, str] | None:
         """See Store."""
@@ -179,18 +195,33 @@ def open_store(place: str, connections: int = 10) -> Store:
         return FolderStore(Path(place))
     bucket, _, prefix = place.removeprefix("s3://").rstrip("/").partition("/")
     session = boto3.Session()
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=connections)
+    patient = config().merge(Config(max_pool_connections=connections))
     region = session.region_name or os.environ.get("AWS_REGION")  # boto3 knows the other variable only
-    client = session.client("s3", region_name=region, config=config)
+    client = session.client("s3", region_name=region, config=patient)
     return BucketStore(bucket, f"{prefix}/" if prefix else "", client)
+
+
+def refuse_careless(store: Store) -> None:
+    """Make sure that of two who write the same thing a store lets one through. Raises SettingError if it does not."""
+    with suppress(ChangedError):
+        store.swap(_PROBE, uuid.uuid4().bytes, None)
+    for expected in (None, '"00000000000000000000000000000000"'):
+        with suppress(ChangedError):
+            store.swap(_PROBE, uuid.uuid4().bytes, expected)
+            raise SettingError(
+                f"{store.uri(_PROBE)}: the store ignores If-None-Match or If-Match, so that two consumers would land "
+                "the same records; give --checkpoints a folder, or a store with conditional puts, as S3 has"
+            )
 
 
 @contextmanager
 def _naming(what: object) -> Iterator[None]:
     try:
         yield
-    except (OSError, BotoCoreError, ClientError) as error:
+    except OSError as error:
         raise StorageError(f"{what}: {error}; check that it is there and that access is granted") from error
+    except S3_ERRORS as error:
+        raise storage_error(error, str(what)) from cause(error)
 
 
 def _keep_names(folder: Path) -> None:

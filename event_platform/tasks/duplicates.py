@@ -108,7 +108,7 @@ def shared_in_part(storage: Storage, addresses: list[str], search: int, searches
     """
     first, last = (_HASHES * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
-    spread = pl.scan_parquet(addresses, storage_options=dict(storage.options) or None).filter(share)
+    spread = pl.scan_parquet(addresses, **storage.for_polars()).filter(share)
     judged = pl.col("judged")
     keys = spread.filter(judged).select(_HASH).collect(engine="streaming").to_series().sort()
     beside = _met(spread.filter(~judged), keys, ["file"])

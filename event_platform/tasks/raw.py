@@ -1,7 +1,7 @@
 """Landed objects → files of raw_events."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -10,7 +10,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.classification import classify
 from event_platform.events.envelope import Envelope
-from event_platform.events.errors import ObjectError, StorageError
+from event_platform.events.errors import ObjectError, StorageError, UnreadableError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.files import DataFile, FileWriter, scan_files, write_file
@@ -46,12 +46,13 @@ class Loaded:
     """What a raw task did for one arrival date."""
 
     arrival_date: date
-    bytes_read: int
+    bytes_read: int = 0
     records: int = 0
     adds: list[AddAction] = field(default_factory=list)
     created_dates: set[date] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
     empty_objects: list[LandedObject] = field(default_factory=list)
+    unreadable: dict[str, UnreadableError] = field(default_factory=dict)  # by name; they are not in the other figures
 
 
 def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
@@ -63,9 +64,10 @@ def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
     arrival_date = objects[0].arrival_date
     late = (pl.col("created_date") < arrival_date - timedelta(days=1)).fill_null(value=False)
     writers: dict[bool, FileWriter] = {}
-    loaded = Loaded(arrival_date, bytes_read=sum(landed.size for landed in objects))
+    loaded = Loaded(arrival_date)
     for batch in batches(objects):
-        read = [(landed, _records_or_error(loading, reader, landed)) for landed in batch]
+        read = list(_readable(loading, reader, batch, loaded))
+        loaded.bytes_read += sum(landed.size for landed, _ in read)
         loaded.empty_objects.extend(landed for landed, frame in read if not frame.height)
         frames = [frame for _, frame in read if frame.height]
         if not frames:
@@ -116,6 +118,17 @@ def _share(landed: LandedObject) -> float:
     """Return what an object is of what a task holds at a time."""
     allowed = BYTES_AT_ONCE if landed.name.endswith(_COMPRESSED) else PLAIN_BYTES_AT_ONCE
     return landed.size / allowed + 1 / OBJECTS_AT_ONCE
+
+
+def _readable(
+    loading: Loading, reader: EnvelopeReader, batch: list[LandedObject], loaded: Loaded
+) -> Iterator[tuple[LandedObject, pl.DataFrame]]:
+    """Yield the records of the objects that can be read; `loaded` tells of the others, which stay due."""
+    for landed in batch:
+        try:
+            yield landed, _records_or_error(loading, reader, landed)
+        except UnreadableError as error:
+            loaded.unreadable[landed.name] = error
 
 
 def _records_or_error(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:

@@ -176,4 +176,4 @@ class _EventFile:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
             self._typed.error = "".join(traceback.format_exception_only(error)).strip()
-            self._typed.may_pass = isinstance(error, StorageError)
+            self._typed.may_pass = isinstance(error, StorageError) and error.may_pass

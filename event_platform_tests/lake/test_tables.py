@@ -291,3 +291,24 @@ def test_a_table_is_opened_from_a_checkpoint_of_a_few_commits_ago(table: Table) 
     checkpoints = sorted(Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))
     assert table.snapshot().version - int(checkpoints[-1].name.split(".")[0]) <= 10
     assert [info["number"] for info in table.snapshot().commits_since(20)] == [20, 21, 22, 23, 24]
+
+
+def test_a_commit_is_read_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks again reads what came since; an older state of the table has its own."""
+    read: list[str] = []
+    whole = Storage.read
+
+    def noting(storage: Storage, uri: str) -> bytes:
+        read.append(uri.rpartition("/")[2])
+        return whole(storage, uri)
+
+    for number in range(3):
+        table.snapshot_to_write().append([MONDAY], [], {"number": number})
+    earlier = table.snapshot()
+    table.snapshot_to_write().append([MONDAY], [], {"number": 3})
+    monkeypatch.setattr(Storage, "read", noting)
+    assert [info["number"] for info in earlier.commits_since(0)] == [0, 1, 2]
+    assert [info["number"] for info in table.snapshot().commits_since(0)] == [0, 1, 2, 3]
+    assert [info["number"] for info in table.snapshot().commits_since(2)] == [2, 3]
+    assert sorted(read) == [f"{version:020}.json" for version in (1, 2, 3, 4)]
+    assert [info["number"] for info in earlier.commits_since(1)] == [1, 2]

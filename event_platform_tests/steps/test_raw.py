@@ -101,21 +101,41 @@ def test_a_day_without_objects_is_loaded_too(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", [Path.unlink, lambda path: (path.unlink(), path.mkdir())])
-def test_an_object_that_cannot_be_read_leaves_the_partition_as_it_was(
+def test_an_object_that_cannot_be_read_does_not_stop_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], object]
 ) -> None:
-    """It is named, and nothing of the batch is committed: neither the new nor the replaced objects."""
+    """It is named and stays due; the new and the changed ones are loaded, in one commit, and later it is as well."""
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     world.deliver(MONDAY, "a", event("u2"))
     gone = world.deliver(MONDAY, "b", event("u3"))
     listed = list(world.landing.list_objects())
+    with monkeypatch.context() as stale:
+        stale.setattr("event_platform.lake.landing.FolderLanding.list_objects", lambda *_: iter(listed))
+        fault(gone)
+        with pytest.raises(LandingError, match=f"{gone}: .* this one stays due"):
+            world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == ["u2"]
+    assert version(world) == 2
+    if gone.is_dir():
+        gone.rmdir()
+    world.deliver(MONDAY, "b", event("u3"))
+    world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == ["u2", "u3"]
+
+
+def test_a_changed_object_that_cannot_be_read_keeps_its_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it held before is not lost, and not told to be replaced."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.load(MONDAY)
+    changed = world.deliver(MONDAY, "a", event("u1"), event("u2"))
+    world.deliver(MONDAY, "b", event("u3"))
+    listed = list(world.landing.list_objects())
     monkeypatch.setattr("event_platform.lake.landing.FolderLanding.list_objects", lambda *_: iter(listed))
-    fault(gone)
-    with pytest.raises(LandingError, match=str(gone)):
+    changed.unlink()
+    with pytest.raises(LandingError, match=f"{changed}: No such file"):
         world.load(MONDAY)
-    assert world.raw()["event_uuid"].to_list() == ["u1"]
-    assert version(world) == 1
+    assert world.raw()["event_uuid"].to_list() == ["u1", "u3"]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("no such codec"), pl.exceptions.PanicException("index")])
