@@ -124,7 +124,7 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{_logs(home)}"
@@ -147,7 +147,7 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
     run("ceph", "osd", "new", identity, "0")
     run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", identity)
     start("ceph-osd", "-i", "0")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while "1 up" not in run("ceph", "osd", "stat"):  # what is made before waits, and not only for this
         assert time.monotonic() < deadline, f"the store does not come up{_logs(home)}"
         time.sleep(0.2)

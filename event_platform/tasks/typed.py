@@ -129,14 +129,13 @@ def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType],
 
 
 def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
-    """Read the events of some names, in the order of time: what typed ones are made of, or `whole`."""
+    """Read the events of some names: what typed ones are made of, or `whole`."""
     columns = DEDUPLICATED_SCHEMA.names() if whole else [*EVENT_COLUMNS, "body"]
     return (
         scan_files(files, DEDUPLICATED_SCHEMA, _PARTITION, storage)
         .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
         .filter(pl.col("event_name").is_in(list(names)))
         .select(columns)
-        .sort("created_datetime", maintain_order=True)
         .collect()
     )
 
@@ -160,7 +159,8 @@ class _EventFile:
                 payload = self._reader.read(events["body"])
                 frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
-            self._file.write(frame)
+            # Not before they are typed: bodies would be sorted too, and what they were read from kept.
+            self._file.write(frame.sort("created_datetime", maintain_order=True))
             self._typed.rows += frame.height
 
     def close(self) -> Typed:
