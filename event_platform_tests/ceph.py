@@ -65,6 +65,9 @@ rgw_thread_pool_size = 64
 """
 
 
+_NOT_YET = "problem getting command descriptions"
+
+
 @dataclass(frozen=True)
 class Ceph:
     """A gateway that runs, and its only user."""
@@ -116,17 +119,15 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
         (home / folder).mkdir()
 
     def run(*command: str) -> str:
-        done = subprocess.run(
-            [
-                command[0],
-                *(["-c", str(configuration)] if command[0].startswith(("ceph", "rados")) else []),
-                *command[1:],
-            ],
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+        setting = ["-c", str(configuration)] if command[0].startswith(("ceph", "rados")) else []
+        for _ in range(60):
+            done = subprocess.run(
+                [command[0], *setting, *command[1:]], capture_output=True, text=True, timeout=180, check=False
+            )
+            # On a busy machine a client may be answered before the monitor has told it where it is.
+            if _NOT_YET not in done.stderr:
+                break
+            time.sleep(0.5)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{_logs(home)}"
         return done.stdout
 
