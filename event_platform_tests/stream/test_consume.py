@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +42,7 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "landing"
 
 
-def waited_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def waited_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait for a condition to hold."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -198,7 +199,9 @@ def test_of_two_consumers_each_reads_what_the_other_does_not(make_stream: Make, 
     first = consumer(stream, landing, until_idle=False, max_shards=1, max_seconds=0.05)
     second = consumer(stream, landing, until_idle=False, max_seconds=0.05)
     third = consumer(stream, landing, lease_seconds=60)
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(2) as threads, ExitStack() as afterwards:
+        for each in (first, second):  # also where something fails: threads that go on are waited for
+            afterwards.callback(each.stop.set)
         running = [threads.submit(first.run)]
         waited_for(lambda: first._readers)
         running.append(threads.submit(second.run))
