@@ -12,7 +12,7 @@ from dagster_deltalake.config import ClientConfig
 from pydantic import Field
 
 from event_platform.events.errors import SettingError
-from event_platform.lake.aws import region_of
+from event_platform.lake.aws import bucket_and_prefix, region_of
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import Landing, S3Landing
 from event_platform.lake.s3 import lasting_keys
@@ -28,7 +28,6 @@ class S3LandingResource(LandingResource):
 
     def open(self) -> Landing:
         """See LandingResource."""
-        bucket, _, prefix = self.uri.removeprefix("s3://").rstrip("/").partition("/")
         settings = {
             "region_name": self.s3.region_name,
             "endpoint_url": self.s3.endpoint_url,
@@ -39,7 +38,7 @@ class S3LandingResource(LandingResource):
             "aws_secret_access_key": self.s3.aws_secret_access_key,
             "aws_session_token": self.s3.aws_session_token,
         }
-        return S3Landing(bucket, f"{prefix}/" if prefix else "", settings)
+        return S3Landing(*bucket_and_prefix(self.uri), settings)
 
 
 class S3LakeResource(LakeResource):

@@ -11,9 +11,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.doctor.store import bucket_and_prefix
 from event_platform.events.records import split_concatenated
-from event_platform.lake.aws import told
+from event_platform.lake.aws import bucket_and_prefix, told
 from event_platform.lake.objects import decode
 
 if TYPE_CHECKING:

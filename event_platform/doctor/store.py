@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.lake.aws import IMPATIENT, code_of, region_of, told
+from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, code_of, region_of, told
 from event_platform.lake.storage import refuses_a_second_put
 
 if TYPE_CHECKING:
@@ -167,12 +167,6 @@ def check_clock(endpoint: str, now: float | None = None) -> Finding:
         )
         return bad(name, f"{shown}{refused}", "set the clock: keep chrony or the host's time service running")
     return good(name, shown)
-
-
-def bucket_and_prefix(uri: str) -> tuple[str, str]:
-    """Return what an address is made of; the prefix is empty or ends with a slash."""
-    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
-    return bucket, f"{prefix}/" if prefix else ""
 
 
 def _region_in(answer: Any) -> str | None:

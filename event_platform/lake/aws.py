@@ -10,9 +10,20 @@ from botocore.exceptions import ClientError
 IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
-def region_of(session: boto3.Session) -> str:
+def region_set(session: boto3.Session) -> str | None:
     """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
-    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
+    return session.region_name or os.environ.get("AWS_REGION")
+
+
+def region_of(session: boto3.Session) -> str:
+    """Return the region that is set, or the one that S3 takes a request without a region to be for."""
+    return region_set(session) or "us-east-1"
+
+
+def bucket_and_prefix(uri: str) -> tuple[str, str]:
+    """Return what an address s3://<bucket>/<prefix> is made of; the prefix is empty or ends with a slash."""
+    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
+    return bucket, f"{prefix}/" if prefix else ""
 
 
 def code_of(error: Exception) -> str:

@@ -58,10 +58,9 @@ def _added(
 
 
 def _backwards(snapshot: Snapshot) -> Iterator[_Commit]:
-    storage, log = snapshot.table.storage, f"{snapshot.table.uri}/_delta_log"
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
-            lines = storage.read(f"{log}/{version:020}.json").splitlines()
+            lines = snapshot.table.commit(version).splitlines()
         except MissingError:  # cleaned up
             return
         actions = [json.loads(line) for line in lines]

@@ -16,6 +16,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from event_platform.events.errors import StorageError
+from event_platform.lake.aws import code_of
 from event_platform.lake.s3 import client, tries
 
 #: What boto3 raises of S3: its own errors, those that S3 answers, and that of an answer which breaks off.
@@ -88,12 +89,12 @@ def cause(error: Exception) -> Exception | None:
 
 def is_of_one_object(error: Exception) -> bool:
     """Say whether a failed read tells of the object, not of the store: others may well be read."""
-    return _code(error) in _OF_ONE_OBJECT
+    return code_of(error) in _OF_ONE_OBJECT
 
 
 def is_missing(error: Exception) -> bool:
     """Say whether there is no such object."""
-    return _code(error) in _MISSING
+    return code_of(error) in _MISSING
 
 
 def has_broken_off(error: Exception) -> bool:
@@ -101,10 +102,6 @@ def has_broken_off(error: Exception) -> bool:
     text = one_line(error)
     tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
     return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
-
-
-def _code(error: Exception) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def _read(error: Exception, where: str) -> _Told:

@@ -150,6 +150,10 @@ class Table:
                     raise self.failed("the table cannot be opened", error) from cause(error)
         raise AssertionError  # the last try has returned or raised
 
+    def commit(self, version: int) -> bytes:
+        """Return the lines of a commit, as the log has them. Raises MissingError where it was cleaned up."""
+        return self.storage.read(f"{self.uri}/_delta_log/{version:020}.json")
+
     def failed(self, what: str, error: Exception) -> StorageError:
         """Return an error of delta-rs in our words."""
         if self.storage.is_local:
@@ -286,7 +290,7 @@ class Snapshot:
 
     def _info(self, version: int) -> dict[str, Any] | None:
         try:
-            lines = self.table.storage.read(f"{self.table.uri}/_delta_log/{version:020}.json").splitlines()
+            lines = self.table.commit(version).splitlines()
         except MissingError:
             return None
         info: dict[str, Any] = next(
@@ -410,10 +414,9 @@ class Snapshot:
         Mostly it is the next version; writers of other partitions may have come between. None where it is not there:
         whether a commit was made is not known where its answer was lost.
         """
-        storage, log = self.table.storage, f"{self.table.uri}/_delta_log"
         try:
             for version in count(self.version + 1):
-                if commit_id.encode() in storage.read(f"{log}/{version:020}.json"):
+                if commit_id.encode() in self.table.commit(version):
                     return version
         except MissingError:
             return None

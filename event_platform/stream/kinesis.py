@@ -1,7 +1,6 @@
 """A Kinesis stream: what it is called, what it takes, which shards it has, and what its answers mean."""
 
 import math
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import StreamError
+from event_platform.lake.aws import code_of, region_set
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -87,9 +87,8 @@ def connect(connections: int = 10) -> "KinesisClient":
         connect_timeout=10,
         read_timeout=30,
     )
-    region = session.region_name or os.environ.get("AWS_REGION")  # boto3 knows the other variable only
     try:
-        return session.client("kinesis", region_name=region, config=config)
+        return session.client("kinesis", region_name=region_set(session), config=config)
     except BotoCoreError as error:  # no region
         raise StreamError(f"Kinesis: {error}; set AWS_REGION, or a profile") from error
 
@@ -109,11 +108,6 @@ def passes(error: Exception) -> bool:
     if isinstance(error, ClientError):
         return code_of(error) in _PASSING
     return isinstance(error, BotoCoreError)
-
-
-def code_of(error: ClientError) -> str:
-    """Return the code of an error, such as ResourceNotFoundException."""
-    return error.response.get("Error", {}).get("Code", "unknown error")
 
 
 def unusable(name: str, error: Exception) -> StreamError:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from event_platform.lake.aws import code_of
 from event_platform.stream.events import Event, Outgoing
-from event_platform.stream.kinesis import Stream, code_of, passes, pause, unusable
+from event_platform.stream.kinesis import Stream, passes, pause, unusable
 
 #: What one call may hold: AWS takes 10 MiB, and had 5 for long, as others that speak the protocol still have.
 _RECORDS_A_CALL, _BYTES_A_CALL = 500, 5 << 20
@@ -114,7 +115,7 @@ class Producer:
         except (BotoCoreError, ClientError) as error:
             if not passes(error):
                 raise unusable(self.stream.name, error) from error
-            reason = code_of(error) if isinstance(error, ClientError) else str(error)
+            reason = code_of(error) or str(error)
             return [(record, reason) for record in batch]
         left = []
         for record, result in zip(batch, answer["Records"], strict=True):

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import EventPlatformError, OwnershipError, StreamError
+from event_platform.lake.aws import code_of
 from event_platform.stream.checkpoints import Lease
-from event_platform.stream.kinesis import Stream, code_of, passes, pause
+from event_platform.stream.kinesis import Stream, passes, pause
 from event_platform.stream.objects import Pending, Record, landed_already
 from event_platform.stream.store import Store
 
@@ -121,7 +122,7 @@ class ShardReader:
 
     def _after_error(self, error: Exception, iterator: str | None, tries: int) -> tuple[str | None, int]:
         """Wait, if that may help; return the iterator to go on with, and the tries so far."""
-        if isinstance(error, ClientError) and code_of(error) == "ExpiredIteratorException":
+        if code_of(error) == "ExpiredIteratorException":
             return None, tries
         if not passes(error) or tries >= _TRIES:
             raise StreamError(

@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from event_platform.events.errors import SettingError, StorageError
+from event_platform.lake.aws import bucket_and_prefix, code_of, region_set
 from event_platform.lake.s3 import config
 from event_platform.lake.s3_errors import S3_ERRORS, cause, storage_error
 
@@ -147,7 +148,7 @@ class BucketStore(Store):
             try:
                 return self._put(name, data, expected)
             except ClientError as error:
-                if _code(error) not in _REFUSED:
+                if code_of(error) not in _REFUSED:
                     raise
                 # Where an answer was lost, boto3 has asked again, and was refused for what it had written itself.
                 found = self.read(name)
@@ -159,7 +160,7 @@ class BucketStore(Store):
                 # Nobody has: some stores, such as Ceph 16, take the quotes for a part of the tag.
                 return self._put(name, data, expected.strip('"'))
             except ClientError as error:
-                if _code(error) not in _REFUSED:
+                if code_of(error) not in _REFUSED:
                     raise
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
 
@@ -175,7 +176,7 @@ class BucketStore(Store):
             try:
                 found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
             except ClientError as error:
-                if _code(error) in {"NoSuchKey", "404"}:
+                if code_of(error) in {"NoSuchKey", "404"}:
                     return None
                 raise
             return found["Body"].read(), found["ETag"]
@@ -193,12 +194,10 @@ def open_store(place: str, connections: int = 10) -> Store:
     """Open a folder, or s3://<bucket>/<prefix> as the standard AWS variables and profiles set it up."""
     if "://" not in place:
         return FolderStore(Path(place))
-    bucket, _, prefix = place.removeprefix("s3://").rstrip("/").partition("/")
     session = boto3.Session()
     patient = config().merge(Config(max_pool_connections=connections))
-    region = session.region_name or os.environ.get("AWS_REGION")  # boto3 knows the other variable only
-    client = session.client("s3", region_name=region, config=patient)
-    return BucketStore(bucket, f"{prefix}/" if prefix else "", client)
+    client = session.client("s3", region_name=region_set(session), config=patient)
+    return BucketStore(*bucket_and_prefix(place), client)
 
 
 def refuse_careless(store: Store) -> None:
@@ -235,7 +234,3 @@ def _keep_names(folder: Path) -> None:
 
 def _tag(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")

@@ -17,15 +17,13 @@ from event_platform.events.event import SOURCE_COLUMNS
 from event_platform.lake.files import DataFile, scan_files, scan_pieces
 from event_platform.lake.lake import RAW_SCHEMA
 from event_platform.lake.storage import Storage
+from event_platform.tasks.deduplicated import ROWS_AT_ONCE
 
 #: Records that one task judges at a time: about 40 bytes for each.
 ROWS_PER_SEARCH = 25_000_000
 
 #: Records whose keys one task spreads over the searches.
 ROWS_PER_SPREAD = 5_000_000
-
-#: What a task holds of the records themselves.
-_ROWS_AT_ONCE = 125_000
 
 _KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
 _HASHES = 1 << 64
@@ -139,7 +137,7 @@ def candidates_in(storage: Storage, files: list[DataFile], keys: pl.Series) -> p
     """Return the records with one of the keys, with what is needed to judge them."""
     found = [
         _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
-        for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, _ROWS_AT_ONCE)
+        for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE)
     ]
     # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
     return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])

@@ -31,6 +31,7 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
     deliver(small)
     monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
     monkeypatch.setattr(deduplicated, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(duplicates, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(deduplicated_step, "ROWS_PER_SEARCH", 10)
     monkeypatch.setattr(deduplicated_step, "ROWS_PER_SPREAD", 30)
     monkeypatch.setattr(typed, "ROWS_PER_TASK", 4)
