@@ -7,6 +7,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -86,4 +87,10 @@ def put(bucket: str, key: str, data: bytes) -> None:
 
 def client() -> "S3Client":
     """Return a client, as the variables set it up."""
-    return boto3.client("s3", region_name=REGION)
+    return _client(tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))))
+
+
+@lru_cache(maxsize=8)
+def _client(variables: tuple[tuple[str, str], ...]) -> "S3Client":  # others, another client
+    # Not the session that boto3 has by default: it keeps the keys that were set when it was first asked.
+    return boto3.Session().client("s3", region_name=REGION)
