@@ -58,7 +58,7 @@ def build_landing_sensor(
         heard = _heard(queue, context.log)
         if heard is None or is_listing_due(cursor, now):
             days, position = days_to_list((cursor or "").partition(" ")[0], first_date, today)
-            cursor = position if queue is None else f"{position} {now.timestamp():.0f}"
+            cursor = position if queue is None else f"{position} {int(now.timestamp())}"
         elif not heard.names:
             _settle(queue, heard, (), context.log)
             return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
