@@ -15,6 +15,7 @@ from event_platform.checks.build import build_checks
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
+from event_platform.lake.notifications import landing_queue
 from event_platform.lake.storage import Storage
 from event_platform.operations.alerts.sensor import build_alerts_sensor
 from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
@@ -40,7 +41,7 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
         ],
         asset_checks=build_checks(catalog, partitions),
         sensors=[
-            build_landing_sensor(raw, first_date),
+            build_landing_sensor(raw, first_date, landing_queue(environment.landing_queue, environment.landing)),
             build_touched_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),

@@ -19,6 +19,9 @@ LOCAL_COMPUTE = "local"
 #: What Athena takes for a database; Glue itself would take more.
 _GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
+#: S3 tells no queue whose name ends with .fifo.
+_QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
+
 _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
 
 
@@ -50,6 +53,8 @@ class Environment:
     compute: str = LOCAL_COMPUTE
     #: The database of the Glue Data Catalog in which tables are registered; None for none.
     glue_database: str | None = None
+    #: The URL of the SQS queue that S3 tells of objects in landing; None for none.
+    landing_queue: str | None = None
 
 
 _LOCAL_DEFAULTS = {
@@ -77,6 +82,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         days_per_run=_days(variables.get("EVENT_PLATFORM_DAYS_PER_RUN") or None),
         compute=_compute(variables.get("EVENT_PLATFORM_COMPUTE") or LOCAL_COMPUTE, landing, lake),
         glue_database=_glue_database(variables.get("EVENT_PLATFORM_GLUE_DATABASE") or None, lake),
+        landing_queue=_landing_queue(variables.get("EVENT_PLATFORM_LANDING_QUEUE") or None, landing),
     )
 
 
@@ -154,5 +160,25 @@ def _glue_database(value: str | None, lake: str) -> str | None:
         raise SettingError(
             f"EVENT_PLATFORM_GLUE_DATABASE: {value}: tables in a folder cannot be found from elsewhere; expected "
             f"EVENT_PLATFORM_LAKE on s3://<bucket>/<prefix>, not {lake}"
+        )
+    return value
+
+
+def _landing_queue(value: str | None, landing: str) -> str | None:
+    if value is None:
+        return None
+    if "@" in value or "?" in value:  # the address is shown in errors and in the UI
+        raise SettingError(
+            "EVENT_PLATFORM_LANDING_QUEUE: credentials are no part of an address; set the AWS variables or a profile"
+        )
+    if not _QUEUE.fullmatch(value):
+        raise SettingError(
+            f"EVENT_PLATFORM_LANDING_QUEUE: {value!r}: expected the URL of an SQS queue such as "
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
+        )
+    if "://" not in landing:
+        raise SettingError(
+            f"EVENT_PLATFORM_LANDING_QUEUE: {value}: nobody tells of objects in a folder; expected "
+            f"EVENT_PLATFORM_LANDING on s3://<bucket>/<prefix>, not {landing}"
         )
     return value

@@ -20,11 +20,13 @@ from event_platform.lake.tables import Table
 from event_platform.provision import open_lake, open_landing
 from event_platform.steps.running import until_no_conflict
 from event_platform.stream.kinesis import Stream, connect, find
+from event_platform.stream.store import open_store
 from event_platform_tests.ceph import Ceph, ceph, missing
 from event_platform_tests.command import all_end, finish, start, variables
 from event_platform_tests.kinesis import kinesis_server, needs_kinesis, new_stream
 from event_platform_tests.s3 import client
 from event_platform_tests.stream.consumers import merge, split
+from event_platform_tests.stream.stores import assert_one_wins
 from event_platform_tests.world import World, rows
 
 pytestmark = [
@@ -80,6 +82,11 @@ def test_commits_at_once_lose_no_row(bucket: str) -> None:
             done.result()
     assert rows(table, "n")["n"].to_list() == list(range(WRITERS * COMMITS))
     assert table.snapshot().version == WRITERS * COMMITS
+
+
+def test_of_consumers_at_once_one_wins(bucket: str) -> None:
+    """A checkpoint or a lease has one owner."""
+    assert_one_wins(open_store(f"s3://{bucket}/landing"))
 
 
 def test_a_wrong_secret_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

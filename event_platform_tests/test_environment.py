@@ -77,6 +77,26 @@ def test_tables_are_registered_where_the_lake_is_on_s3() -> None:
         load_environment({**ELSEWHERE, **database, "EVENT_PLATFORM_LAKE": "/mine"})
 
 
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
+
+
+def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
+    """Nobody sends messages of a folder. Credentials in its address are refused, and not shown."""
+    variable = "EVENT_PLATFORM_LANDING_QUEUE"
+    for url in (QUEUE, "http://127.0.0.1:5101/123456789012/landing"):
+        assert load_environment({**ELSEWHERE, variable: url}).landing_queue == url
+    assert load_environment({variable: ""}).landing_queue is None
+    with pytest.raises(SettingError, match=rf"{variable}: .*EVENT_PLATFORM_LANDING on s3://.*, not /mine$"):
+        load_environment({variable: QUEUE, "EVENT_PLATFORM_LANDING": "/mine"})
+    for address in (QUEUE.replace("sqs.", "key:secret@sqs."), f"{QUEUE}?X-Amz-Signature=secret"):
+        with pytest.raises(SettingError, match=f"{variable}: credentials are no part of an address") as failure:
+            load_environment({**ELSEWHERE, variable: address})
+        assert "secret" not in str(failure.value)
+    for wrong in ("landing", "arn:aws:sqs:eu-central-1:123456789012:landing", f"{QUEUE}.fifo", f"{QUEUE}/x"):
+        with pytest.raises(SettingError, match=f"{variable}: '{wrong}': expected the URL of an SQS queue such as"):
+            load_environment({**ELSEWHERE, variable: wrong})
+
+
 @pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])
 @pytest.mark.parametrize("address", ["s3://key:secret@bucket/lake", "https://key:secret@host/lake"])
 def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, address: str) -> None:

@@ -45,6 +45,7 @@ def main() -> None:
       EVENT_PLATFORM_CATALOG     folder of JSON Schemas and envelope.yaml             (local: the sample catalog)
       EVENT_PLATFORM_START_DATE  first day of the stream                              (local: 2025-01-01)
       EVENT_PLATFORM_COMPUTE     local, or tcp://host:port of a Dask scheduler        (default: local)
+      EVENT_PLATFORM_LANDING_QUEUE  URL of the SQS queue that tells of objects        (default: none)
       EVENT_PLATFORM_GLUE_DATABASE  where Athena and others find the tables           (default: nowhere)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError
 from event_platform.doctor.finding import PATIENCE, Check, Finding, bad, left_out, run_all, without
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
-from event_platform.doctor.services import check_dask, check_glue, check_postgres
+from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
 from event_platform.doctor.settings import (
     Settings,
     check_alert_addresses,
@@ -48,6 +48,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "dagster home": lambda: check_dagster_home(home),
         "postgres": lambda: _check_postgres(home),
         **_checks_of_places(settings),
+        "landing queue": lambda: check_queue(here.landing_queue),
         "glue database": lambda: check_glue(here.glue_database),
         "dask": lambda: check_dask(here.compute),
         "memory": lambda: check_memory(here, memory_of_this_machine(), os.cpu_count() or 1),

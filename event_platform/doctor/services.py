@@ -1,10 +1,11 @@
-"""Checks of what else an installation may use: the Glue Data Catalog, PostgreSQL, and a Dask cluster."""
+"""Checks of what else an installation may use: a queue of SQS, the Glue Data Catalog, PostgreSQL, a Dask cluster."""
 
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -12,11 +13,28 @@ from sqlalchemy.pool import NullPool
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.environment import LOCAL_COMPUTE
-from event_platform.lake.aws import code_of, told
+from event_platform.lake.aws import IMPATIENT, code_of, region_of, told
 from event_platform.lake.glue import open_glue
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
+
+
+def check_queue(url: str | None) -> Finding:
+    """Tell whether the queue of landed objects is there, and what waits in it. No message is received."""
+    name = "landing queue"
+    if url is None:
+        return left_out(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every 15 seconds")
+    session = boto3.Session()
+    try:
+        client = session.client("sqs", region_name=region_of(session), config=IMPATIENT)
+        known = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    except (BotoCoreError, ClientError) as error:
+        remedy = (
+            "correct EVENT_PLATFORM_LANDING_QUEUE and AWS_REGION; allow sqs:GetQueueAttributes, ReceiveMessage and "
+        )
+        return bad(name, f"{url}: {told(error)}", f"{remedy}DeleteMessage on it")
+    return good(name, f"{url}, with {known['ApproximateNumberOfMessages']} messages")
 
 
 def check_glue(database: str | None) -> Finding:

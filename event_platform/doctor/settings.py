@@ -30,6 +30,7 @@ _STAND_INS = {
     "EVENT_PLATFORM_DAYS_PER_RUN": "",
     "EVENT_PLATFORM_COMPUTE": "",
     "EVENT_PLATFORM_GLUE_DATABASE": "",
+    "EVENT_PLATFORM_LANDING_QUEUE": "",
 }
 _SET_IT = "set the variable where Dagster and this command run: see the table of variables in README.md"
 

@@ -193,7 +193,7 @@ def _raised(error: OSError) -> None:
 
 
 def _wanted(name: str, size: int, etag: str, modified: datetime, wanted: set[date] | None) -> Iterator[LandedObject]:
-    in_path = _date_in(name)
+    in_path = date_in(name)
     landed = LandedObject(name, size, etag, in_path or modified.astimezone(UTC).date(), in_path is not None)
     # An object without a date may be in the ledger under an earlier day than its last change: always look at it.
     if size and (wanted is None or not landed.dated or landed.arrival_date in wanted):
@@ -207,10 +207,10 @@ def _step(path: str) -> _Step:
         return _Step.OUTSIDE
     if depth + 1 < len(_TO_A_DAY):
         return _Step.TOWARDS
-    return _Step.OUTSIDE if _date_in(f"{path}/") is None else _Step.DAY
+    return _Step.OUTSIDE if date_in(f"{path}/") is None else _Step.DAY
 
 
-def _date_in(name: str) -> date | None:
+def date_in(name: str) -> date | None:
     """Return the first date in a path: of the folders of days at the root, it is theirs."""
     for match in _DATE_IN_PATH.finditer(name):
         try:

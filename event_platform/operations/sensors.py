@@ -1,17 +1,21 @@
 """Sensors: new objects in landing → arrival dates; records in raw_events → the created dates that they touched.
 
-Neither remembers what was done: that is in the tables. A cursor only says what need not be looked at again.
+Neither remembers what was done: that is in the tables. A cursor only says what need not be looked at again. Where S3
+tells a queue of objects, landing is listed where that points, and every ten minutes as without one.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from event_platform.events.catalog import Catalog
+from event_platform.events.errors import LandingError
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
+from event_platform.lake.notifications import Heard, LandingQueue, days_of
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.requests import is_under_way, run_requests, warned
 from event_platform.resources import LakeResource, LandingResource
@@ -24,9 +28,17 @@ _RECENT_DAYS = 3
 #: Days of the past that a tick lists as well, in turn: a year is looked round in ten minutes.
 _PAST_DAYS_IN_A_TICK = 10
 
+#: Seconds after which a tick lists those days although the queue did not tell of them: messages can be lost.
+_SECONDS_BETWEEN_LISTINGS = 600
 
-def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.SensorDefinition:
-    """Return the sensor that asks for the arrival dates of new and changed objects."""
+
+def build_landing_sensor(
+    assets: Sequence[dg.AssetKey], first_date: date, queue: LandingQueue | None = None
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for the arrival dates of new and changed objects.
+
+    With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
+    """
 
     @dg.sensor(
         name="landing_sensor",
@@ -41,16 +53,27 @@ def build_landing_sensor(assets: Sequence[dg.AssetKey], first_date: date) -> dg.
     ) -> dg.SensorResult | dg.SkipReason:
         if is_under_way(context.instance, "raw"):
             return dg.SkipReason("a run is loading already")
-        today = datetime.now(UTC).date()
-        days, cursor = days_to_list(context.cursor, first_date, today)
+        now, cursor = datetime.now(UTC), context.cursor
+        today, days = now.date(), list[date]()
+        heard = _heard(queue, context.log)
+        if heard is None or is_listing_due(cursor, now):
+            days, position = days_to_list((cursor or "").partition(" ")[0], first_date, today)
+            cursor = position if queue is None else f"{position} {int(now.timestamp())}"
+        elif not heard.names:
+            _settle(queue, heard, (), context.log)
+            return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
+        told = days_of(heard.names) if heard else set[date]()
+        looked_at = None if told is None else sorted({*days, *told})
         tables = lake.open()
         tables.storage.check()
-        due = deliveries(tables.raw_events.snapshot(), landing.open(), days).due
+        due = deliveries(tables.raw_events.snapshot(), landing.open(), looked_at).due
+        # What lies outside the partitions is not loaded, and the sweep tells of it: no message has to wait for that.
+        _settle(queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log)
         wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
         wanted = {day for day in wanted if first_date <= day <= today}
         state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
         requests = run_requests("raw", wanted, state, assets)
-        reason = None if requests else f"nothing new on {len(days)} days"
+        reason = None if requests else f"nothing new on {'any day' if looked_at is None else f'{len(looked_at)} days'}"
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor)
 
     return landing_sensor
@@ -123,6 +146,13 @@ def days_to_list(cursor: str | None, first_date: date, today: date) -> tuple[lis
     return sorted({day for day in (*recent, *past) if first_date <= day <= today}), position.isoformat()
 
 
+def is_listing_due(cursor: str | None, now: datetime) -> bool:
+    """Say whether it is time to list landing although there is a queue; also where the cursor does not tell."""
+    then = (cursor or "").partition(" ")[2]
+    is_time = then.isascii() and then.isdecimal()
+    return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LISTINGS
+
+
 def version_in(cursor: str | None, types: str) -> int:
     """Return the version of raw_events up to which every date was up to date, with these event types; else 0.
 
@@ -130,6 +160,30 @@ def version_in(cursor: str | None, types: str) -> int:
     """
     known, _, version = (cursor or "").partition(":")
     return int(version) if known == types and version.isascii() and version.isdecimal() else 0
+
+
+def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
+    """Return what a queue tells; None where there is none, or none that answers, and all is as if there were none."""
+    if queue is None:
+        return None
+    try:
+        heard = queue.receive()
+    except LandingError as error:
+        warned(log, [f"{error}. Landing is listed instead"])
+        return None
+    warned(log, heard.faults)
+    return heard
+
+
+def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[str], log: logging.Logger) -> None:
+    """Delete the messages that tell of no object that waits to be loaded. The others come again."""
+    if queue is None or heard is None:
+        return
+    names = frozenset(waiting)
+    try:
+        queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
+    except LandingError as error:
+        warned(log, [str(error)])
 
 
 def _position(cursor: str | None, otherwise: date) -> date:

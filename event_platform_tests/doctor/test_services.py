@@ -1,4 +1,4 @@
-"""The Glue Data Catalog, PostgreSQL, and a Dask cluster."""
+"""A queue of SQS, the Glue Data Catalog, PostgreSQL, and a Dask cluster."""
 
 import socket
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from event_platform.doctor.finding import Verdict
-from event_platform.doctor.services import check_dask, check_glue, check_postgres
+from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
 from event_platform_tests.command import free_port
 from event_platform_tests.dask_cluster import dask_cluster
 from event_platform_tests.postgres import Postgres, postgres_server, programs
@@ -18,6 +18,20 @@ from event_platform_tests.s3 import REGION
 
 SETTINGS = yaml.safe_load((Path(__file__).parents[2] / "deploy/postgres/dagster.yaml").read_text(encoding="utf-8"))
 SHORT = {"storage": {"postgres": {"postgres_db": {**SETTINGS["run_storage"]["config"]["postgres_db"]}}}}
+
+
+def test_the_landing_queue_is_there(bucket: str) -> None:
+    """With so many messages, none of which is received; one that is not there is told, and none is not looked for."""
+    assert check_queue(None).verdict is Verdict.LEFT_OUT
+    sqs = boto3.client("sqs", region_name=REGION)
+    url = sqs.create_queue(QueueName=bucket)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    for _ in range(2):
+        assert check_queue(url).found == f"{url}, with 1 messages"
+    missing = check_queue(f"{url}-elsewhere")
+    assert missing.verdict is Verdict.BAD
+    assert "NonExistentQueue" in missing.found
+    assert "sqs:GetQueueAttributes" in missing.remedy
 
 
 def test_the_glue_database_is_there(bucket: str) -> None:

@@ -32,5 +32,5 @@ database_password_version = 1
 deletion_protection         = true
 log_retention_days          = 90
 alarm_emails                = []
-landing_queue_alarm_seconds = null
+landing_queue_alarm_seconds = 3600
 glue_database               = true

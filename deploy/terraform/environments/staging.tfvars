@@ -32,5 +32,5 @@ database_password_version = 1
 deletion_protection         = false
 log_retention_days          = 30
 alarm_emails                = []
-landing_queue_alarm_seconds = null
+landing_queue_alarm_seconds = 3600
 glue_database               = true

@@ -42,7 +42,7 @@ locals {
         of_minutes = 5, times = 2
       }
       landing-messages-fail = {
-        why        = "Whoever reads the queue of landed objects gave up on some."
+        why        = "Landed objects were not loaded for hours, or messages cannot be read: see the landing sensor, and runs that fail."
         namespace  = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible"
         dimensions = { QueueName = aws_sqs_queue.landing_dead_letters.name }
         statistic  = "Maximum", comparison = "GreaterThanThreshold", missing = "notBreaching"
@@ -58,7 +58,7 @@ locals {
       }
     },
     { for seconds in [var.landing_queue_alarm_seconds] : "landing-messages-wait" => {
-      why        = "Whoever reads the queue of landed objects is behind."
+      why        = "The landing sensor does not read its queue: see whether it is on, its log, and runs that take long."
       namespace  = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage"
       dimensions = { QueueName = aws_sqs_queue.landing.name }
       statistic  = "Maximum", comparison = "GreaterThanThreshold", missing = "notBreaching"

@@ -5,8 +5,8 @@ locals {
   gateways = var.egress == "endpoints" ? 0 : var.high_availability ? 2 : 1
 
   interfaces = var.egress == "nat" ? [] : concat(
-    # Images, secrets, logs; what the run launcher asks, and where it stands.
-    ["ecr.api", "ecr.dkr", "secretsmanager", "logs", "ecs", "ec2"],
+    # Images, secrets, logs; the queue of landed objects; what the run launcher asks, and where it stands.
+    ["ecr.api", "ecr.dkr", "secretsmanager", "logs", "sqs", "ecs", "ec2"],
     var.glue_database ? ["glue"] : [],
     var.ui_tunnel ? ["ssmmessages"] : [],
   )

@@ -1,4 +1,5 @@
-# A message for each object that landed, for whoever wants to hear of it: the platform itself lists landing.
+# A message for each object that landed: where the landing sensor looks. It is given again until the object is loaded,
+# while runs work or wait, for some eight hours before it counts as failed.
 resource "aws_sqs_queue" "landing" {
   name                              = "${local.name}-landing"
   message_retention_seconds         = 1209600 # two weeks, the most there is
@@ -8,7 +9,7 @@ resource "aws_sqs_queue" "landing" {
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.landing_dead_letters.arn
-    maxReceiveCount     = 5
+    maxReceiveCount     = 100
   })
 }
 

@@ -2,7 +2,7 @@
 #
 #   firehose    reads the stream, writes landing
 #   execution   starts a task: its image, its secrets, its log
-#   task        code location and runs: read landing; read, write and delete in the lake
+#   task        code location and runs: read landing and its queue; read, write and delete in the lake
 #   launcher    webserver and daemon: start and stop runs, read and write Dagster's logs
 
 locals {
@@ -198,6 +198,12 @@ resource "aws_iam_role_policy" "task" {
           Effect   = "Allow"
           Action   = "s3:ListBucket"
           Resource = aws_s3_bucket.landing.arn
+        },
+        {
+          Sid      = "HearOfLanding"
+          Effect   = "Allow"
+          Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+          Resource = aws_sqs_queue.landing.arn
         },
         {
           Sid      = "WriteLake"

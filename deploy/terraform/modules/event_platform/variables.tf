@@ -198,7 +198,7 @@ variable "alarm_emails" {
 }
 
 variable "landing_queue_alarm_seconds" {
-  description = "Alarm when a message about a landed object waits longer. null where nothing reads the queue: all would."
+  description = "Alarm when a message about a landed object waits longer. null for none."
   type        = number
   default     = null
 }

@@ -34,7 +34,7 @@ override_resource {
 }
 override_resource {
   target = aws_sqs_queue.landing
-  values = { arn = "arn:aws:sqs:eu-central-1:111122223333:the-queue" }
+  values = { arn = "arn:aws:sqs:eu-central-1:111122223333:the-queue", url = "https://sqs.eu-central-1.amazonaws.com/111122223333/the-queue" }
 }
 override_resource {
   target = aws_sqs_queue.landing_dead_letters
@@ -257,6 +257,11 @@ run "an_environment" {
   }
 
   assert {
+    condition     = aws_sqs_queue.landing.visibility_timeout_seconds * jsondecode(aws_sqs_queue.landing.redrive_policy).maxReceiveCount >= 8 * 3600
+    error_message = "A message whose object waits to be loaded does not fail within eight hours."
+  }
+
+  assert {
     condition = one([for s in jsondecode(aws_sqs_queue_policy.landing.policy).Statement : [s.Principal.Service, s.Action, s.Condition.ArnEquals["aws:SourceArn"]]
     if s.Effect == "Allow"]) == ["s3.amazonaws.com", "sqs:SendMessage", "arn:aws:s3:::landing-bucket"]
     error_message = "Only S3 may send, and only about the landing bucket."
@@ -349,10 +354,11 @@ run "an_environment" {
 
   assert {
     condition = { for variable in jsondecode(aws_ecs_task_definition.run.container_definitions)[0].environment : variable.name => variable.value
-      if contains(["EVENT_PLATFORM_ENV", "EVENT_PLATFORM_START_DATE", "EVENT_PLATFORM_GLUE_DATABASE", "EVENT_PLATFORM_UI_URL", "DAGSTER_ECS_TASK_DEFINITION", "DAGSTER_CODE_LOCATION_HOST"], variable.name) } == {
+      if contains(["EVENT_PLATFORM_ENV", "EVENT_PLATFORM_START_DATE", "EVENT_PLATFORM_GLUE_DATABASE", "EVENT_PLATFORM_LANDING_QUEUE", "EVENT_PLATFORM_UI_URL", "DAGSTER_ECS_TASK_DEFINITION", "DAGSTER_CODE_LOCATION_HOST"], variable.name) } == {
       EVENT_PLATFORM_ENV           = "staging"
       EVENT_PLATFORM_START_DATE    = "2025-01-01"
       EVENT_PLATFORM_GLUE_DATABASE = "event_platform_staging"
+      EVENT_PLATFORM_LANDING_QUEUE = "https://sqs.eu-central-1.amazonaws.com/111122223333/the-queue"
       EVENT_PLATFORM_UI_URL        = "http://the-balancer.example"
       DAGSTER_ECS_TASK_DEFINITION  = "event-platform-staging-run"
       DAGSTER_CODE_LOCATION_HOST   = "code-location.event-platform-staging.internal"
@@ -368,6 +374,12 @@ run "least_privilege" {
     condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.task.policy).Statement : s.Action
     if anytrue([for resource in flatten([s.Resource]) : strcontains(resource, "landing-bucket")])])) == toset(["s3:GetObject", "s3:ListBucket"])
     error_message = "Of landing, code location and runs may list and read, and nothing else."
+  }
+
+  assert {
+    condition = one([for s in jsondecode(aws_iam_role_policy.task.policy).Statement : [toset(s.Action), s.Resource] if s.Sid == "HearOfLanding"]) == [
+    toset(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]), "arn:aws:sqs:eu-central-1:111122223333:the-queue"]
+    error_message = "They may receive and delete what the queue of landed objects holds."
   }
 
   assert {
@@ -466,7 +478,7 @@ run "through_endpoints" {
   }
 
   assert {
-    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "secretsmanager", "logs", "ecs", "ec2", "glue", "ssmmessages"])
+    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "secretsmanager", "logs", "sqs", "ecs", "ec2", "glue", "ssmmessages"])
     error_message = "All that tasks and the run launcher ask has an endpoint."
   }
 
@@ -528,7 +540,7 @@ run "alarm_for_readers_of_the_queue" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["landing-messages-wait"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["landing-messages-wait"].threshold == 3600
-    error_message = "Where something reads the queue, there is an alarm on what waits in it."
+    error_message = "There is an alarm on what waits in the queue, where one is asked for."
   }
 }
 
