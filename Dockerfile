@@ -6,9 +6,9 @@ FROM base AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # Dependencies first: they change less often than the code, and stay in the cache. They are what was tested, to the byte,
 # and wheels alone: nothing is compiled, and nothing runs at installation.
-COPY deploy/image/build.lock requirements-aws.lock /locks/
+COPY deploy/image/build.lock requirements-image.lock /locks/
 RUN python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-deps -r /locks/requirements-aws.lock \
+    && pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-deps -r /locks/requirements-image.lock \
     && pip install --require-hashes --only-binary :all: --no-deps -r /locks/build.lock
 COPY pyproject.toml README.md LICENSE /source/
 COPY event_platform /source/event_platform

@@ -16,7 +16,7 @@ tar -xzf /tmp/event_platform.tar.gz -C /opt/event_platform
 python3.11 -m venv --without-pip /opt/venv
 python3.11 -m venv /opt/build
 /opt/build/bin/pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: --no-deps -q \
-  -r /opt/event_platform/requirements-aws.lock
+  -r /opt/event_platform/requirements-image.lock
 /opt/build/bin/pip install --require-hashes --only-binary :all: --no-deps -q -r /opt/event_platform/deploy/image/build.lock
 /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index -q --wheel-dir /opt/build/wheels /opt/event_platform
 /opt/build/bin/pip --python /opt/venv/bin/python install --no-deps --no-index -q /opt/build/wheels/event_platform-*.whl

@@ -14,10 +14,10 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 from event_platform.checks.verdict import BLOCKING, Verdict, done, evaluations
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.balance import arrival_balances, deduplication_balances, typing_balances
 from event_platform.lake.explained import each_explained
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import each_in_turn
 from event_platform.partitions import dates_of
 from event_platform.resources import LakeResource, RulesResource
 

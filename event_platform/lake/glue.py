@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deltalake.schema import ArrayType, Field, PrimitiveType, StructType
 
 from event_platform.events.errors import EventPlatformError, StorageError, TableError
+from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.aws import IMPATIENT, code_of, region_of, told
 from event_platform.lake.schemas import DeltaType, to_delta
-from event_platform.lake.tables import Table, each_in_turn
+from event_platform.lake.tables import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient

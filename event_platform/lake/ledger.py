@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
+from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.landing import LandedObject, Landing
-from event_platform.lake.tables import Snapshot, each_in_turn
+from event_platform.lake.tables import Snapshot
 
 #: Name, size and etag of each.
 _Objects = list[tuple[str, int, str]]

@@ -12,8 +12,9 @@ from datetime import date
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Snapshot, Table, each_at_once
+from event_platform.lake.tables import Snapshot, Table
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ the second writer is refused and starts over from what the first one left.
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -23,6 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import MissingError, StorageError, TableError, TableStorageError
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
 from event_platform.lake.s3_errors import cause, has_broken_off, one_line, storage_error
 from event_platform.lake.schemas import merged, to_delta
@@ -35,8 +35,6 @@ _COMMIT_RETRIES = 100
 #: Of opening a table and of a commit, where connections break off: delta-rs tries a request again, but not all of them.
 _TRIES = 5
 
-_TABLES_AT_ONCE = 16
-
 #: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
 #: own hundred would make that the largest part of the bill where there is little to do.
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
@@ -48,20 +46,6 @@ _COMMITS_AT_ONCE = 64
 
 #: The app transaction of every commit that replaces a table without partitions.
 _ALL = "all"
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def each_at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Call `function` for many tables side by side: opening and committing them is mostly waiting for the store."""
-    return list(each_in_turn(function, items))
-
-
-def each_in_turn(function: Callable[[T], R], items: Iterable[T], at_once: int = _TABLES_AT_ONCE) -> Iterator[R]:
-    """Do as `each_at_once`, and yield each result in its turn, while others are still worked on, so many at a time."""
-    with ThreadPoolExecutor(at_once) as threads:
-        yield from threads.map(function, items)
 
 
 class ConflictError(TableError):

@@ -7,9 +7,10 @@ from datetime import date
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Table, each_at_once
+from event_platform.lake.tables import Table
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.quality import Reported, Sources, report_day
 

@@ -15,10 +15,11 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.columns import shape_of
 from event_platform.events.errors import EventPlatformError, StorageError
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.changes import added_since_mark
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import ConflictError, Snapshot, Table, each_at_once
+from event_platform.lake.tables import ConflictError, Snapshot, Table
 from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.typed import Typed, count_names, plan, type_events

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -13,6 +14,7 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.errors import ObjectError, StorageError, UnreadableError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.reader import EnvelopeReader
+from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, FileWriter, scan_files, write_file
 from event_platform.lake.lake import RAW_SCHEMA
 from event_platform.lake.landing import LandedObject, Landing
@@ -27,6 +29,9 @@ OBJECTS_AT_ONCE = 2_000
 #: A task takes so many times as much, one after the other, for a file of about 64 MB; unless there is little: then
 #: tasks are at least so many.
 _MOST_AT_ONCE, _TASKS = 6, 16
+
+#: Objects that a task reads side by side; boto3 has so many connections.
+_READ_AT_ONCE = 10
 
 _COMPRESSED = (".gz", ".zst", ".parquet")
 
@@ -123,18 +128,33 @@ def _share(landed: LandedObject) -> float:
 def _readable(
     loading: Loading, reader: EnvelopeReader, batch: list[LandedObject], loaded: Loaded
 ) -> Iterator[tuple[LandedObject, pl.DataFrame]]:
-    """Yield the records of the objects that can be read; `loaded` tells of the others, which stay due."""
-    for landed in batch:
-        try:
-            yield landed, _records_or_error(loading, reader, landed)
-        except UnreadableError as error:
-            loaded.unreadable[landed.name] = error
+    """Yield the records of the objects that can be read; `loaded` tells of the others, which stay due.
+
+    While one is worked on the next ones are read: a store takes longer to answer than it takes to parse an object.
+    """
+    contents = each_in_turn(lambda landed: _content(loading.landing, landed), batch, _READ_AT_ONCE)
+    for landed, content in zip(batch, contents, strict=True):
+        if isinstance(content, UnreadableError):
+            loaded.unreadable[landed.name] = content
+            continue
+        with _naming(landed):
+            records = _records(loading, reader, landed, content)
+        yield landed, records
 
 
-def _records_or_error(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:
+def _content(landing: Landing, landed: LandedObject) -> bytes | UnreadableError:
+    try:
+        with _naming(landed):
+            return landing.read(landed.name)
+    except UnreadableError as error:
+        return error
+
+
+@contextmanager
+def _naming(landed: LandedObject) -> Iterator[None]:
     """Name the object that nobody was prepared for: one among thousands, it would stop all of them at each try."""
     try:
-        return _records(loading, reader, landed)
+        yield
     except StorageError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:
@@ -144,8 +164,8 @@ def _records_or_error(loading: Loading, reader: EnvelopeReader, landed: LandedOb
         ) from error
 
 
-def _records(loading: Loading, reader: EnvelopeReader, landed: LandedObject) -> pl.DataFrame:
-    content = decode(landed.name, loading.landing.read(landed.name))
+def _records(loading: Loading, reader: EnvelopeReader, landed: LandedObject, raw: bytes) -> pl.DataFrame:
+    content = decode(landed.name, raw)
     records = reader.read(content.data)
     if content.fault is not None:
         records = pl.concat([records, _unreadable(content.fault, records.schema)])

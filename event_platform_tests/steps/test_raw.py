@@ -1,6 +1,7 @@
 """Landing → raw_events: every object once, whole, in one commit."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from event_platform.events.errors import LandingError, ObjectError
-from event_platform.lake.landing import LandedObject
+from event_platform.lake.landing import FolderLanding, LandedObject
 from event_platform.lake.objects import Content, decode
 from event_platform.tasks.raw import batches
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
@@ -57,6 +58,21 @@ def test_an_object_in_the_ledger_is_not_read_again(world: World) -> None:
     report = world.load(MONDAY)[MONDAY]
     assert (report.objects, report.known_objects, report.bytes_read) == (0, 1, 0)
     assert (world.raw()["event_uuid"].to_list(), version(world)) == (["u1"], 1)
+
+
+def test_objects_are_read_side_by_side_and_stay_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store takes longer to answer than it takes to parse what it sends: here it answers three at once or none."""
+    for name in ("a", "b", "c"):
+        world.deliver(MONDAY, name, event(f"u-{name}"))
+    together, read = threading.Barrier(3), FolderLanding.read
+
+    def slow(landing: FolderLanding, name: str) -> bytes:
+        together.wait(timeout=60)
+        return read(landing, name)
+
+    monkeypatch.setattr(FolderLanding, "read", slow)
+    world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == ["u-a", "u-b", "u-c"]
 
 
 def test_a_changed_object_replaces_its_rows_in_one_commit(world: World) -> None:

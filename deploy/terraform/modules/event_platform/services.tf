@@ -48,6 +48,7 @@ locals {
     EVENT_PLATFORM_LANDING_QUEUE = aws_sqs_queue.landing.url
     EVENT_PLATFORM_GLUE_DATABASE = var.glue_database ? local.glue_database : null
 
+    PGSSLMODE                   = "require"
     DAGSTER_POSTGRES_HOST       = aws_db_instance.this.address
     DAGSTER_POSTGRES_PORT       = tostring(aws_db_instance.this.port)
     DAGSTER_POSTGRES_USER       = aws_db_instance.this.username
