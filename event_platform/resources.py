@@ -4,17 +4,17 @@ Those of S3 are in `resources_s3`: to import what they build on takes as long as
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from event_platform.compute import open_executor
+from event_platform.compute import open_executor, prepare
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.glue import GlueDatabase, open_glue
@@ -71,22 +71,22 @@ class FolderLakeResource(LakeResource):
 
 
 class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
-    """Where tasks run: a process pool on this machine or a Dask cluster, open for the length of a run."""
+    """Where tasks run: a process pool on this machine or a Dask cluster."""
 
     compute: str = Field(default=LOCAL_COMPUTE, description="local, or the address of a Dask scheduler")
     workers: int = Field(default=0, description="Processes of the pool; 0 for one a core")
-    _executor: Executor = PrivateAttr()
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["ComputeResource"]:  # noqa: ARG002
-        """Hold it open while a run uses it."""
-        with open_executor(self.compute, self.workers or None) as self._executor:
-            yield self
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Import what workers need while Dagster still prepares the run."""
+        if self.compute == LOCAL_COMPUTE:
+            prepare()
 
-    @property
-    def executor(self) -> Executor:
-        """The pool or the cluster."""
-        return self._executor
+    def open(self) -> AbstractContextManager[Executor]:
+        """Return the pool or the cluster, to be opened for one step.
+
+        Workers keep the memory that they took: those of a step would still hold it beside the checks that follow.
+        """
+        return open_executor(self.compute, self.workers or None)
 
 
 class GlueResource(dg.ConfigurableResource["GlueResource"]):

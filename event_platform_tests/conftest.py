@@ -18,8 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what mostly waits, so that the others run meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_terraform.py")
+    """Begin with what takes longest, one after the other: at the end it would keep one worker at work, and no other."""
+    first = ("test_terraform.py", "test_live_kills.py", "test_live.py", "test_live_backfills.py")
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
 @pytest.fixture(autouse=True)

@@ -41,13 +41,13 @@ def build_deduplicated_events(
         rules: RulesResource,
         glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        with retrying(context), counting_cpu_time() as cpu_time:
+        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables = lake.open()
             reports = deduplicate(
                 tables,
                 dates_of(context),
                 rules.deduplication_window_days,
-                compute.executor,
+                executor,
                 progress_of(context),
             )
         looked_up = registered(context, glue, [tables.deduplicated_events, tables.duplicate_events])

@@ -45,9 +45,9 @@ def build_quality_report(
     def quality_report(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
     ) -> dg.MaterializeResult[Any]:
-        with retrying(context), counting_cpu_time() as cpu_time:
+        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables = lake.open()
-            reports = report_quality(tables, catalog, dates_of(context), compute.executor, progress_of(context))
+            reports = report_quality(tables, catalog, dates_of(context), executor, progress_of(context))
         looked_up = registered(context, glue, [tables.quality_report])
         figures = {day: _metadata(each.found) for day, each in reports.items()}
         written = {day: each.written for day, each in reports.items()}

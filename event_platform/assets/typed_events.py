@@ -61,9 +61,9 @@ def build_typed_events(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
-        with retrying(context), counting_cpu_time() as cpu_time:
+        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables, names = lake.open(), list(selected.values())
-            reports = type_all(tables, catalog, names, dates_of(context), compute.executor, progress_of(context))
+            reports = type_all(tables, catalog, names, dates_of(context), executor, progress_of(context))
         for each in reports.values():
             if each.error and each.may_pass:
                 try_again_later(context, StorageError(each.error))

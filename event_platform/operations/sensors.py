@@ -28,8 +28,8 @@ _RECENT_DAYS = 3
 #: Days of the past that a tick lists as well, in turn: a year is looked round in ten minutes.
 _PAST_DAYS_IN_A_TICK = 10
 
-#: Seconds after which a tick lists those days although the queue did not tell of them: messages can be lost.
-_SECONDS_BETWEEN_LISTINGS = 600
+#: Seconds after which a tick looks although nothing told it to: messages can be lost, and rows be deleted.
+_SECONDS_BETWEEN_LOOKS = 600
 
 
 def build_landing_sensor(
@@ -56,9 +56,9 @@ def build_landing_sensor(
         now, cursor = datetime.now(UTC), context.cursor
         today, days = now.date(), list[date]()
         heard = _heard(queue, context.log)
-        if heard is None or is_listing_due(cursor, now):
+        if heard is None or is_time_to_look(cursor, now):
             days, position = days_to_list((cursor or "").partition(" ")[0], first_date, today)
-            cursor = position if queue is None else f"{position} {int(now.timestamp())}"
+            cursor = position if queue is None else _stamped(position, now)
         elif not heard.names:
             _settle(queue, heard, (), context.log)
             return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
@@ -98,9 +98,12 @@ def build_touched_dates_sensor(
         # While records are being loaded, more dates may come due: they go into one batch.
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        tables, types = lake.open(), _digest(catalog.by_key)
+        tables, types, now = lake.open(), _digest(catalog.by_key), datetime.now(UTC)
         tables.storage.check()
         since = version_in(context.cursor, types)
+        # What is left are rows that somebody deleted: to look for them opens a hundred tables.
+        if since == tables.raw_events.snapshot().version and not is_time_to_look(context.cursor, now):
+            return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
         due = due_created_dates(tables, catalog, since)
         if since > due.version:  # another table than the one that the cursor is about
             due = due_created_dates(tables, catalog)
@@ -110,7 +113,7 @@ def build_touched_dates_sensor(
         requests = run_requests("created", days, _digest([f"{due.version}", *catalog.by_key, *counts]), assets)
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=context.cursor)
-        return dg.SensorResult(skip_reason="every date is up to date", cursor=f"{types}:{due.version}")
+        return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{due.version}", now))
 
     return touched_dates_sensor
 
@@ -146,11 +149,11 @@ def days_to_list(cursor: str | None, first_date: date, today: date) -> tuple[lis
     return sorted({day for day in (*recent, *past) if first_date <= day <= today}), position.isoformat()
 
 
-def is_listing_due(cursor: str | None, now: datetime) -> bool:
-    """Say whether it is time to list landing although there is a queue; also where the cursor does not tell."""
+def is_time_to_look(cursor: str | None, now: datetime) -> bool:
+    """Say whether it is time to look where nobody told of anything new; also where the cursor does not tell."""
     then = (cursor or "").partition(" ")[2]
     is_time = then.isascii() and then.isdecimal()
-    return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LISTINGS
+    return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LOOKS
 
 
 def version_in(cursor: str | None, types: str) -> int:
@@ -158,7 +161,7 @@ def version_in(cursor: str | None, types: str) -> int:
 
     What failed after that is looked at until it is built; tables that are set back by hand are found by the sweep.
     """
-    known, _, version = (cursor or "").partition(":")
+    known, _, version = (cursor or "").partition(" ")[0].partition(":")
     return int(version) if known == types and version.isascii() and version.isdecimal() else 0
 
 
@@ -184,6 +187,10 @@ def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[s
         queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
     except LandingError as error:
         warned(log, [str(error)])
+
+
+def _stamped(cursor: str, now: datetime) -> str:
+    return f"{cursor} {int(now.timestamp())}"
 
 
 def _position(cursor: str | None, otherwise: date) -> date:

@@ -13,7 +13,7 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import LandingError
 from event_platform.lake.landing import Landing
 from event_platform.lake.notifications import landing_queue
-from event_platform.operations.sensors import is_listing_due
+from event_platform.operations.sensors import is_time_to_look
 from event_platform.provision import open_landing
 from event_platform.resources import FolderLakeResource
 from event_platform.resources_s3 import S3LandingResource
@@ -149,7 +149,7 @@ def test_an_object_of_which_no_message_tells_is_found_all_the_same(
     assert asked(tick(here, "landing_sensor", instance, listed(590))) == []
     found = tick(here, "landing_sensor", instance, listed(600))
     assert asked(found) == [(str(TODAY), str(TODAY))]
-    assert not is_listing_due(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
+    assert not is_time_to_look(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
     assert len(sweep(here, instance).run_requests or []) == 1
 
 
@@ -158,7 +158,7 @@ def test_an_object_of_which_no_message_tells_is_found_all_the_same(
 )
 def test_a_cursor_without_a_time_that_has_been_lists_landing(cursor: str) -> None:
     """Such as the one of a sensor that had no queue yet, or of a clock that was wrong."""
-    assert is_listing_due(cursor, datetime.now(UTC))
+    assert is_time_to_look(cursor, datetime.now(UTC))
 
 
 def test_messages_that_have_nothing_to_wait_for_are_deleted(
