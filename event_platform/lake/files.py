@@ -268,9 +268,20 @@ def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
 
 
 def _repetitive(sample: pl.DataFrame) -> list[str]:
-    """Return the columns of which a dictionary is smaller than the values."""
-    plain = [name for name, dtype in sample.schema.items() if not dtype.is_nested()]
-    return [name for name in plain if 2 * sample[name].n_unique() <= sample.height]
+    """Return the columns of which a dictionary is smaller than the values, as Parquet names them."""
+    leaves = (leaf for name in sample.columns for leaf in _leaves(name, sample[name]))
+    return [path for path, values in leaves if 2 * values.n_unique() <= len(values)]
+
+
+def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
+    """Yield what a column is made of: values, by their names."""
+    if isinstance(values.dtype, pl.Struct):
+        for field in values.struct.fields:
+            yield from _leaves(f"{path}.{field}", values.struct.field(field))
+    elif isinstance(values.dtype, pl.List):
+        yield from _leaves(f"{path}.list.element", values.explode())
+    else:
+        yield path, values
 
 
 def _short(bound: Any, last: str) -> Any:

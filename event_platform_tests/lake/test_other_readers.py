@@ -3,13 +3,15 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from pyarrow import compute
+from pyarrow import compute, parquet
 
-from event_platform.lake.files import Statistics
+from event_platform.lake.files import Statistics, write_file
+from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
 from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
@@ -137,3 +139,20 @@ def test_numbers_beyond_json_leave_a_column_without_bounds() -> None:
     for frame in frames:
         statistics.add(frame)
     assert json.loads(statistics.as_json())["maxValues"] == {"m": 2.0}
+
+
+def test_values_that_repeat_are_read_through_a_dictionary_wherever_they_are(tmp_path: Path) -> None:
+    """Also in objects and lists: without one they take three times as long to read."""
+    rows = [
+        {"n": n, "os": "ios", "device": {"os": "ios", "at": {"city": "b"}, "id": f"{n}"}, "skills": ["a", f"{n % 3}"]}
+        for n in range(100)
+    ]
+    add = write_file(pl.DataFrame(rows), Storage(str(tmp_path)), "t")
+    group = parquet.ParquetFile(tmp_path / "t" / add.path).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings} == {
+        "os",
+        "device.os",
+        "device.at.city",
+        "skills.list.element",
+    }
