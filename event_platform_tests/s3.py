@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import pytest
 
-from event_platform_tests.command import beside_python, free_port
+from event_platform_tests.command import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,6 +24,8 @@ ACCESS_KEY = "AKIASHOWNNOWHERE0001"
 SECRET_KEY = "sEcReT/shown+nowhere/0000000000000000001"
 SESSION_TOKEN = "ToKeNshownNowhere0000000000000000000000001"
 REGION: Final = "eu-central-1"
+
+_SERVER = Path(__file__).with_name("one_put_at_a_time.py")
 
 #: Of a listing; S3 itself has a thousand.
 KEYS_ON_A_PAGE = 20
@@ -38,7 +41,7 @@ def s3_server(log: Path) -> Iterator[str]:
     settings = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(KEYS_ON_A_PAGE)}
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [beside_python("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-P", str(_SERVER), "-H", "127.0.0.1", "-p", str(port)],
             env=settings,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -337,6 +337,32 @@ def register() -> None:
     from event_platform.cli.register import register_tables  # noqa: PLC0415
 
     raise SystemExit(register_tables(load_environment()))
+
+
+@main.command()
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=1),
+    default=7,
+    show_default=True,
+    help="Keep the files of versions that were replaced within so many days.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    """Delete the files that no table needs any more.
+
+    Whatever is put together, built anew or replaced leaves its old files behind, for those who read an old version;
+    and a run that is killed leaves what it had not committed. Nothing of the tables as they are now goes, but their
+    versions of more than so many days ago cannot be read any more. Landing is not touched. It may run at any time,
+    beside everything else. Exit code 1 if a table could not be read.
+
+    \b
+    Example, once a week:
+      event-platform vacuum --keep-days 7
+    """
+    from event_platform.cli.vacuum import vacuum_tables  # noqa: PLC0415
+
+    raise SystemExit(vacuum_tables(load_environment(), timedelta(days=keep_days), dry_run=dry_run))
 
 
 @main.command()

@@ -28,6 +28,7 @@ COMMANDS = [
     ["catalog", "check"],
     ["query"],
     ["register"],
+    ["vacuum"],
     ["doctor"],
 ]
 

@@ -47,9 +47,9 @@ def test_only_what_is_as_expected_is_replaced(store: Store) -> None:
     assert store.read("x.json") == (b"2", second)
 
 
-def test_of_many_at_once_one_wins(tmp_path: Path) -> None:
-    """In a folder; `test_chain.py` has the same of a store that swaps as S3 does, which the server here does not."""
-    assert_one_wins(open_store(str(tmp_path)))
+def test_of_many_at_once_one_wins(store: Store) -> None:
+    """`test_chain.py` has the same of a store that nobody helps with that."""
+    assert_one_wins(store)
 
 
 def test_an_answer_that_was_lost_is_no_refusal(bucket: str) -> None:

@@ -1,0 +1,112 @@
+"""What is vacuumed is nobody's any more, and what is left is as it was."""
+
+import os
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from event_platform.cli.main import main
+from event_platform.lake.balance import ledger
+from event_platform.lake.files import write_file
+from event_platform.lake.staleness import due_created_dates
+from event_platform.lake.tables import Table
+from event_platform.lake.vacuum import vacuum
+from event_platform.provision import open_lake
+from event_platform_tests.command import variables
+from event_platform_tests.s3 import client
+from event_platform_tests.world import MONDAY, TUESDAY, World, event, rows
+
+NOTHING = timedelta(0)
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Two days, the first of which was built three times."""
+    for number in range(3):
+        world.deliver(MONDAY, "a", event(f"m{number}"), event("n", name="beta:new"), "{broken")
+        world.deliver(TUESDAY, "a", event("t", TUESDAY, "lesson:started", user="usr_1"), event("m0", TUESDAY))
+        world.load(MONDAY, TUESDAY, replay=bool(number))
+        world.build(MONDAY, TUESDAY)
+    return world
+
+
+def files_of(world: World, table: Table) -> set[str]:
+    """Return the data files in the folder of a table."""
+    folder = world.root / "lake" / table.name
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if "_delta_log" not in path.parts}
+
+
+def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) -> None:
+    """Also the increments, which look back into a log that has commits of the vacuum now."""
+    tables = built.lake.tables(built.catalog.event_types)
+    books, before = ledger(built.lake, built.catalog), {table.name: rows(table, *table.key) for table in tables}
+    assert any(files_of(built, table) > {file.path for file in table.snapshot().files()} for table in tables)
+    for table in tables:
+        vacuum(table, NOTHING, dry_run=False)
+        assert files_of(built, table) == {file.path for file in table.snapshot().files()}
+    assert ledger(built.lake, built.catalog) == books
+    assert all(rows(table, *table.key).equals(before[table.name]) for table in tables)
+    assert due_created_dates(built.lake, built.catalog).days == []
+    files = files_of(built, built.event_table("account_created"))
+    built.deliver(MONDAY, "b", event("later"))
+    built.load(MONDAY)
+    assert due_created_dates(built.lake, built.catalog).days == [MONDAY]
+    built.build(MONDAY)
+    assert built.events("account_created")["event_uuid"].to_list().count("later") == 1
+    assert files < files_of(built, built.event_table("account_created"))  # not built anew
+    assert due_created_dates(built.lake, built.catalog).days == []
+
+
+def test_what_is_young_stays(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may be at work on it. What a run that was killed has left goes with time, and a try deletes nothing."""
+    for name, value in variables(built).items():
+        monkeypatch.setenv(name, value)
+    folder = built.root / "lake" / "raw_events" / f"arrival_date={MONDAY}"
+    young, old = folder / "young.parquet", folder / "old.parquet"
+    for path, days in ((young, 1), (old, 8)):
+        path.write_bytes(b"PAR1")
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    assert told("--dry-run") == ["1 files of raw_events", "1 files of 9 tables that nobody needs would be deleted"]
+    assert old.exists()
+    assert told() == ["1 files of raw_events", "1 files of 9 tables that nobody needs are deleted"]
+    assert told() == ["0 files of 9 tables that nobody needs are deleted"]
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
+    built: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code tells too."""
+    for name, value in variables(built).items():
+        monkeypatch.setenv(name, value)
+    (Path(built.lake.corrupt_events.uri) / "_delta_log" / f"{0:020}.json").write_text("{", encoding="utf-8")
+    result = CliRunner().invoke(main, ["vacuum"])
+    assert (result.exit_code, result.stdout) == (1, "0 files of 9 tables that nobody needs are deleted\n")
+    assert "corrupt_events: the table cannot be opened" in result.stderr
+
+
+def test_a_table_in_a_bucket_is_vacuumed(bucket: str) -> None:
+    """What is left is read as before."""
+    storage = open_lake(f"s3://{bucket}/lake").storage
+    table = Table("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day", storage)
+    assert vacuum(table, NOTHING, dry_run=False) == []
+    day = date(2025, 6, 2)
+    for number in range(3):
+        add = write_file(pl.DataFrame({"day": [day], "n": [number]}), storage, table.name, "day", day)
+        table.snapshot_to_write().replace([day], [add], {day: number})
+    for left, dry_run in ((3, True), (1, False), (1, False)):
+        assert len(vacuum(table, NOTHING, dry_run=dry_run)) == 2  # they are told until the log forgets them
+        keys = [each["Key"] for each in client().list_objects_v2(Bucket=bucket, MaxKeys=1000)["Contents"]]
+        assert len([key for key in keys if "/day=" in key]) == left
+    assert rows(table, "n")["n"].to_list() == [2]
+
+
+def told(*options: str) -> list[str]:
+    """Call the command; return the lines that it prints."""
+    result = CliRunner().invoke(main, ["vacuum", *options])
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
