@@ -9,9 +9,6 @@ import pytest
 from event_platform_tests.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.world import World
 
-#: By their place; pytest-xdist keeps to it with --no-loadscope-reorder.
-_LONGEST = {"terraform-environments": 0, "backfills": 1, "live": 2}
-
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 
@@ -21,13 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the groups that take longest: at the end one would keep one worker waiting, and no other."""
-    items.sort(key=lambda item: _LONGEST.get(_group(item), len(_LONGEST)))
-
-
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    return str(marker.args[0]) if marker else ""
+    """Begin with what takes longest, one after the other: at the end it would keep one worker at work, and no other."""
+    first = ("test_terraform.py", "test_live_kills.py", "test_live.py", "test_live_backfills.py")
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
 @pytest.fixture(autouse=True)
