@@ -72,10 +72,10 @@ def containers(root: Path, variables: Mapping[str, str], dagster_yaml: str) -> I
     (home / "workspace.yaml").write_text(instance.here(workspace), encoding="utf-8")
     try:
         instance.start("code-location")
-        until(instance.has_code, 120, "the code location serves", instance)
+        until(instance.has_code, 300, "the code location serves", instance)
         # One after the other: on a busy machine Dagster fails where two processes make its tables at once.
         instance.start("webserver")
-        until(instance.is_serving, 120, "the webserver serves", instance)
+        until(instance.is_serving, 300, "the webserver serves", instance)
         instance.start("daemon")
         yield instance
     finally:
