@@ -14,13 +14,7 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest test be as long as one likes."""
-    parser.addoption("--kills", type=int, default=4, help="how often test_live_kills kills what is at work (default 4)")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, one after the other: at the end it would keep one worker at work, and no other."""
-    first = ("test_terraform.py", "test_live_kills.py", "test_live.py", "test_live_backfills.py")
-    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
+    parser.addoption("--kills", type=int, default=3, help="how often test_live_kills kills what is at work (default 3)")
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ MODULE = SOURCE / "modules" / "event_platform"
 #: Given on the command line with each new image, and so in no environment's file.
 _IMAGE = "image_tag"
 
+# One group: pytest-xdist begins with those of most tests, and what waits longest here is one test of them.
 pytestmark = pytest.mark.xdist_group("terraform")
 
 
@@ -100,7 +101,6 @@ class Life:
     left: list[str]  # addresses in the state after destroy
 
 
-@pytest.mark.xdist_group("terraform-environments")
 def test_every_environment_is_made_left_alone_and_taken_down(tmp_path: Path) -> None:
     """Each is applied, planned again and destroyed against an emulator of its own, with its state in a bucket there.
 
