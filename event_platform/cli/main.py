@@ -353,8 +353,8 @@ def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passe
 
     Whatever is put together, built anew or replaced leaves its old files behind, for those who read an old version;
     and a run that is killed leaves what it had not committed. Nothing of the tables as they are now goes, but their
-    versions of more than so many days ago cannot be read any more. Landing is not touched. It may run at any time,
-    beside everything else. Exit code 1 if a table could not be read.
+    versions of more than so many days ago cannot be read any more. Landing is not touched, nor what is younger,
+    which a run may be at work on. Exit code 1 if a table could not be read.
 
     \b
     Example, once a week:

@@ -17,7 +17,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import LandingError
-from event_platform.lake.aws import IMPATIENT, region_of, told
+from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, region_of, told
 from event_platform.lake.landing import date_in
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ class LandingQueue:
 
 def landing_queue(url: str | None, landing: str) -> LandingQueue | None:
     """Return the queue of a landing zone, s3://<bucket>/<prefix>; None where it has none. Nothing is asked of it."""
-    bucket, _, prefix = landing.removeprefix("s3://").partition("/")
-    return None if url is None else LandingQueue(url, bucket, f"{prefix}/" if prefix else "")
+    return None if url is None else LandingQueue(url, *bucket_and_prefix(landing))
 
 
 def days_of(names: Iterable[str]) -> set[date] | None:
