@@ -7,19 +7,36 @@ by Dagster's `ConsolidatedSqliteEventLogStorage`, and the other way round.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import EventLogEntry
+from dagster import DagsterEventType, EventLogEntry
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqlPollingEventWatcher
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
+
+#: Seconds until an event counts as settled: longer than it takes to store the rest of what happened with it.
+_SECONDS_TO_SETTLE = 5
+
+
+def settled(events: Mapping[int, EventLogEntry]) -> Mapping[int, EventLogEntry]:
+    """Return events by their number, up to the first that is younger than five seconds.
+
+    Dagster's daemon follows the log with a cursor to start failed runs again, and does not come back to what it has
+    seen. A failure is in the log before the run says that it failed: who looks in between takes the run for one that
+    goes on, it is never started again, and its backfill waits for that for ever. In PostgreSQL, an event may also
+    become visible after one with a higher number.
+    """
+    now = time.time()
+    return dict(takewhile(lambda each: not 0 <= now - each[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
 
 
 class SqliteEventLog(ConsolidatedSqliteEventLogStorage):
@@ -65,6 +82,15 @@ class SqliteEventLog(ConsolidatedSqliteEventLogStorage):
         """Store events in one transaction."""
         with self._connect():
             super().store_event_batch(events)
+
+    def get_logs_for_all_runs_by_log_id(
+        self,
+        after_cursor: int = -1,
+        dagster_event_type: DagsterEventType | set[DagsterEventType] | None = None,
+        limit: int | None = None,
+    ) -> Mapping[int, EventLogEntry]:
+        """Return the settled events after a cursor, by their number."""
+        return settled(super().get_logs_for_all_runs_by_log_id(after_cursor, dagster_event_type, limit))
 
     def has_table(self, table_name: str) -> bool:
         """Say whether there is a table. Dagster asks for each check; tables come, and do not go."""

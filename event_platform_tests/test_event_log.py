@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._daemon.auto_run_reexecution import auto_run_reexecution
+from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 
+from event_platform import event_log
 from event_platform_tests.postgres import Postgres, postgres_server, programs
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
@@ -173,6 +177,35 @@ def test_who_watches_a_run_is_told_of_each_event_once(world: World, in_sqlite: d
     assert [told.get(timeout=30) for _ in events] == list(events)
     in_sqlite.end_watch_event_logs(run_id, tell)
     assert told.empty()
+
+
+def test_a_run_that_fails_while_the_daemon_looks_is_started_again(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its failure is in the log before the run says that it failed; the daemon looks at each event once."""
+    started_again: list[str] = []
+    monkeypatch.setattr(auto_run_reexecution, "retry_run", lambda run, _context: started_again.append(run.run_id))
+    daemon, context = EventLogConsumerDaemon(), SimpleNamespace(instance=instance)
+
+    def look() -> None:
+        list(daemon.run_iteration(context))  # type: ignore[arg-type]
+
+    say_so = instance.run_storage.handle_run_event
+
+    def look_and_say_so(*arguments: Any) -> None:
+        look()
+        say_so(*arguments)
+
+    look()
+    run = instance.add_run(dg.DagsterRun("everything", status=dg.DagsterRunStatus.STARTED))
+    monkeypatch.setattr(instance.run_storage, "handle_run_event", look_and_say_so)
+    instance.report_run_failed(run, "its process was killed")
+    look()
+    assert started_again == []
+    monkeypatch.setattr(event_log, "_SECONDS_TO_SETTLE", 0)
+    look()
+    look()
+    assert started_again == [run.run_id]
 
 
 @contextmanager
