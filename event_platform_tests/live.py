@@ -115,7 +115,7 @@ def until(condition: Callable[[], object], seconds: float, what: str, instance: 
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}\n{instance.log()}"
-        time.sleep(0.25)
+        time.sleep(1)  # each look costs the webserver some hundredths of a second
     return time.monotonic() - began
 
 

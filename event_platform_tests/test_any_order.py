@@ -35,7 +35,7 @@ LANDED = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     landed=LANDED,
     built=st.lists(st.sampled_from(DAYS), unique=True, max_size=3),

@@ -130,14 +130,24 @@ def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(shop: Wor
     assert Counter(found) == {("redelivery", 0): 1_100, ("conflict", 1): 100, ("conflict", 2): 10}
 
 
-def test_the_last_hour_comes_into_the_lake_that_has_the_rest_of_the_day(shop: Workshop) -> None:
-    """Both together are the day; landing is as it was, for the next case."""
-    landing, known = shop.sample(300)
+def test_the_last_hour_comes_into_the_lake_that_has_the_rest_of_the_day(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job, which is that of `small`, is asked for both; landing is as it was, for the next case."""
+    landing, known = shop.sample(_SMALL.increment)
     objects = sorted(landing.rglob("*.gz"))
-    before, came = _measured(shop, "increment")
-    assert before.events + came.events == known["deduplicated"]
-    assert 0 < came.events < before.events
-    assert sorted(landing.rglob("*.gz")) == objects
+    hour = [path for path in objects if path.parent.name == "23"]
+    jobs: list[tuple[bool, list[Path], bool]] = []
+
+    def job(shop: Workshop, landing: Path, truth: dict[str, Any]) -> Outcome:
+        jobs.append((shop.lake.exists(), sorted(landing.rglob("*.gz")), truth == known))
+        shop.lake.mkdir(exist_ok=True)
+        return Outcome(_row("increment", 1, 1.0).cost, {"deduplicated": known["deduplicated"] - 7 * (len(jobs) == 1)})
+
+    monkeypatch.setattr(Workshop, "job", job)
+    assert [row.events for row in _measured(shop, "increment")] == [known["deduplicated"] - 7, 7]
+    assert jobs == [(False, [path for path in objects if path not in hour], False), (True, objects, True)]
+    assert hour
 
 
 def test_a_case_that_comes_out_otherwise_fails_and_stops_no_other(

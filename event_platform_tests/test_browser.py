@@ -50,7 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         "EVENT_PLATFORM_START_DATE": "2025-05-20",
     }
     with live(root, settings, sensors=False) as instance:
-        for command in (["generate", "--events", "20000"], ["run"]):
+        for command in (["generate", "--events", "3000"], ["run"]):
             subprocess.run(
                 [sys.executable, "-m", "event_platform", *command],
                 env={**settings, "DAGSTER_HOME": str(instance.home)},

@@ -11,12 +11,14 @@ import pytest
 from event_platform_tests.world import World, write_catalog
 
 LOAD = """
-import socket
+import os, socket, sys
 def refuse(*_): raise RuntimeError("nothing is opened while code loads")
 socket.socket.connect = socket.getaddrinfo = refuse
 from event_platform import definitions
-graph = definitions.defs().resolve_asset_graph()
-print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
+for name in sys.argv[1:]:
+    os.environ["EVENT_PLATFORM_ENV"] = name
+    graph = definitions.defs().resolve_asset_graph()
+    print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
 """
 KEYS = (
     "corrupt_events deduplicated_events duplicate_events events/account_created events/lesson_started "
@@ -24,11 +26,11 @@ KEYS = (
 )
 
 
-def load(world: World, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Load the code location in a new interpreter."""
+def load(world: World, *names: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Load the code location of each environment in a new interpreter."""
     variables = {"EVENT_PLATFORM_CATALOG": str(world.root / "catalog"), **settings}
     return subprocess.run(
-        [sys.executable, "-c", LOAD],
+        [sys.executable, "-c", LOAD, *(names or ("local",))],
         env={**os.environ, **variables},
         cwd=Path(__file__).parents[1],
         capture_output=True,
@@ -38,16 +40,17 @@ def load(world: World, **settings: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
-def test_the_same_assets_load_in_every_environment(world: World, name: str) -> None:
+def test_the_same_assets_load_in_every_environment(world: World) -> None:
     """Without credentials, without a connection, without a table."""
     settings = {
         "EVENT_PLATFORM_LANDING": "s3://bucket/landing",
         "EVENT_PLATFORM_LAKE": "s3://bucket/lake",
         "EVENT_PLATFORM_START_DATE": "2025-06-01",
     }
-    loaded = load(world, EVENT_PLATFORM_ENV=name, **(settings if name != "local" else {}))
-    assert loaded.stdout.split() == KEYS.split(), loaded.stderr
+    loaded = load(world, "dev", "staging", "prod", **settings)
+    assert loaded.stdout.splitlines() == [KEYS] * 3, loaded.stderr
+    loaded = load(world)
+    assert loaded.stdout.splitlines() == [KEYS], loaded.stderr
     assert not (world.root / "lake").exists()
 
 
@@ -62,16 +65,18 @@ def test_a_lake_that_cannot_be_opened_does_not_stop_the_load(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("name", "settings", "message"),
     [
-        ({"EVENT_PLATFORM_ENV": "production"}, "EVENT_PLATFORM_ENV: 'production' is none of local, dev, staging, prod"),
-        ({"EVENT_PLATFORM_ENV": "prod"}, "EVENT_PLATFORM_LANDING: not set"),
-        ({"EVENT_PLATFORM_CATALOG": "/nowhere"}, "/nowhere: no such folder"),
+        ("production", {}, "EVENT_PLATFORM_ENV: 'production' is none of local, dev, staging, prod"),
+        ("prod", {}, "EVENT_PLATFORM_LANDING: not set"),
+        ("local", {"EVENT_PLATFORM_CATALOG": "/nowhere"}, "/nowhere: no such folder"),
     ],
 )
-def test_wrong_settings_stop_the_load_with_one_line(world: World, settings: dict[str, str], message: str) -> None:
+def test_wrong_settings_stop_the_load_with_one_line(
+    world: World, name: str, settings: dict[str, str], message: str
+) -> None:
     """The last one, below the traceback that Python prints."""
-    loaded = load(world, **settings)
+    loaded = load(world, name, **settings)
     assert loaded.returncode == 1
     assert message in loaded.stderr.splitlines()[-1]
 

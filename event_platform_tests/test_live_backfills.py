@@ -1,13 +1,12 @@
 """Backfills over a month, launched as the UI does, by GraphQL: right for each day, and for nothing but what was asked.
 
-One webserver and daemon for each way to cut a backfill into runs; sensors are off, so that only backfills run.
+One webserver and daemon for all of it; sensors are off, so that only backfills run. A backfill is one run here, as it
+is unless told otherwise; those of `test_live_kills` are a run for each day.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,39 +147,24 @@ FAILING: dict[tuple[str, str], Callable[[date], int]] = {
 
 
 @pytest.fixture(scope="module")
-def in_one_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
-    """A month over all event types, built by a backfill that is one run."""
-    with built(tmp_path_factory.mktemp("month"), None) as month:
-        yield month
-
-
-@pytest.fixture(scope="module")
-def in_three_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
-    """The same, with ten days to a run."""
-    with built(tmp_path_factory.mktemp("month"), 10) as month:
-        yield month
-
-
-@contextmanager
-def built(root: Path, days_per_run: int | None) -> Iterator[Month]:
-    """Land a month and backfill everything."""
+def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
+    """A month over all event types, built by a backfill."""
+    root = tmp_path_factory.mktemp("month")
     schemas = {**SCHEMAS, **{key: {"title": key.replace("_", ":"), "type": "object"} for key in TYPES[3:]}}
     world = World(root, schemas, start_date=date(2025, 5, 1))
     for day in DAYS:
         deliver(world, day)
-    settings = variables(world) | ({"EVENT_PLATFORM_DAYS_PER_RUN": str(days_per_run)} if days_per_run else {})
-    with live(root, settings, sensors=False) as instance:
+    with live(root, variables(world), sensors=False) as instance:
         launched = launch(instance, ASSETS, DAYS)["backfillId"]
         assert ended(instance, launched) == "COMPLETED_SUCCESS"
-        starts = {run["dagster/asset_partition_range_start"] for run in runs_of(instance, launched)}
-        assert starts == {day.isoformat() for day in DAYS[:: days_per_run or len(DAYS)]}
+        (run,) = runs_of(instance, launched)
+        assert run["dagster/asset_partition_range_start"] == DAYS[0].isoformat()
+        assert run["dagster/asset_partition_range_end"] == DAYS[-1].isoformat()
         yield Month(world, instance)
 
 
-@pytest.mark.parametrize("fixture", ["in_one_run", "in_three_runs"])
-def test_each_day_has_its_status_rows_and_check_results(fixture: str, request: pytest.FixtureRequest) -> None:
+def test_each_day_has_its_status_rows_and_check_results(month: Month) -> None:
     """Also those without data: they are materialized, with no rows."""
-    month: Month = request.getfixturevalue(fixture)
     stats = partition_stats(month.instance)
     for asset in ASSETS:
         assert stats[asset] == {"numMaterialized": len(DAYS), "numFailed": 0, "numMaterializing": 0}
@@ -196,12 +180,12 @@ def test_each_day_has_its_status_rows_and_check_results(fixture: str, request: p
     assert books["typed"] == sum(accounts(day) + lessons(day) for day in DAYS)
 
 
-def test_a_subset_of_types_and_days_touches_nothing_else(in_one_run: Month) -> None:
+def test_a_subset_of_types_and_days_touches_nothing_else(month: Month) -> None:
     """Three event types and ten days: no other partition gets another file, no other table another version.
 
     Days before any data succeed with no rows; and a day outside of the partitions is refused, and nothing runs.
     """
-    month, chosen = in_one_run, ["events/account_created", "events/lesson_started", "events/account_closed"]
+    chosen = ["events/account_created", "events/lesson_started", "events/account_closed"]
     before, versions = month.files(), {table.name: table.snapshot().version for table in month.tables()}
     launched = launch(month.instance, chosen, DAYS[15:25])["backfillId"]
     assert ended(month.instance, launched) == "COMPLETED_SUCCESS"
@@ -220,9 +204,8 @@ def test_a_subset_of_types_and_days_touches_nothing_else(in_one_run: Month) -> N
         assert materialized_rows(month.instance, asset, empty) == dict.fromkeys(empty, 0)
 
 
-def test_cancel_and_relaunch_leaves_no_half_day(in_three_runs: Month) -> None:
+def test_cancel_and_relaunch_leaves_no_half_day(month: Month) -> None:
     """Whatever is cancelled, each partition is as it was before or as it is after; launched again, all is built."""
-    month = in_three_runs
     for day in DAYS:
         month.world.deliver(day, "more", event(f"{day}-more", day, plan="x"))
     launched = launch(month.instance, ASSETS, DAYS)["backfillId"]

@@ -24,6 +24,7 @@ from event_platform_tests.live import (
     has_ended,
     launch,
     live,
+    runs_of,
     switch_sensor_on,
     until,
 )
@@ -33,7 +34,8 @@ from event_platform_tests.world import World, event
 pytestmark = pytest.mark.xdist_group("live")
 LOG = logging.getLogger(__name__)
 
-DAYS = days_from(date(2025, 6, 1), 10)
+DAYS = days_from(date(2025, 6, 1), 6)
+_START, _END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 VICTIMS = ["what works on runs", "the daemon", "both"]
 ASSETS = [
     *("raw_events", "corrupt_events", "deduplicated_events", "duplicate_events", "unregistered_events"),
@@ -45,7 +47,7 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
     """The ledger balances, the tables are as if nobody had killed anything, and each failure was told."""
     world = World(tmp_path / "world")
     for day in DAYS:
-        accounts = [event(f"{day}-{number}", day, plan="x") for number in range(2_000)]
+        accounts = [event(f"{day}-{number}", day, plan="x") for number in range(500)]
         world.deliver(day, "a.gz", *accounts, event(f"{day}-l", day, "lesson:started", user="usr_1", level="seven"))
     kills: int = pytestconfig.getoption("kills")
     chance = random.Random(20)  # noqa: S311 - the same kills each time
@@ -63,6 +65,8 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
                 time.sleep(chance.uniform(0, 8))
                 kill(instance, chance.choice(VICTIMS), number)
             status = ended(instance, launched)
+            ranges = {(run[_START], run[_END]) for run in runs_of(instance, launched)}
+            assert ranges == {(f"{day}", f"{day}") for day in DAYS}
             LOG.info("after %s kills the backfill is %s", kills, status)
             if status != "COMPLETED_SUCCESS":  # a run was killed each time that it was tried
                 status = ended(instance, launch(instance, ASSETS, DAYS)["backfillId"])

@@ -134,7 +134,7 @@ def _live(terraform: Terraform, environment: str) -> Life:
         password = _client("secretsmanager", endpoint).get_secret_value(SecretId=secret)["SecretString"]
         against.run("plan", "-detailed-exitcode", "-out=plan", *variables, expected=(0, 2))
         changes, unexpected = _differences(against.show("plan"))
-        destroyed = against.run("destroy", "-auto-approve", *variables, expected=(0, 1))
+        destroyed = against.run("destroy", "-auto-approve", "-refresh=false", *variables, expected=(0, 1))
         left = against.run("state", "list").split()
     return Life(applied, stored, password, changes, unexpected, destroyed, left)
 

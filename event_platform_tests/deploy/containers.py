@@ -76,6 +76,8 @@ def containers(root: Path, variables: Mapping[str, str], dagster_yaml: str) -> I
         # One after the other: on a busy machine Dagster fails where two processes make its tables at once.
         instance.start("webserver")
         until(instance.is_serving, 300, "the webserver serves", instance)
+        # A run that a sensor asks for is a task that nobody does, and all others would wait for it.
+        live.switch_automation_off(instance)
         instance.start("daemon")
         yield instance
     finally:

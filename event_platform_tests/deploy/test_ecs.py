@@ -73,7 +73,7 @@ def running(
     """The containers of the platform. Monitoring looks sooner than it does in earnest."""
     root = tmp_path_factory.mktemp("ecs")
     settings = yaml.safe_load((PROJECT / "deploy" / "aws" / "dagster.yaml").read_text(encoding="utf-8"))
-    settings["run_monitoring"].update(poll_interval_seconds=1)
+    settings["run_monitoring"].update(poll_interval_seconds=2)
     variables = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
