@@ -5,6 +5,7 @@ tasks need, so that a worker can be prepared for them first.
 """
 
 import gc
+import hashlib
 import io
 import os
 import pickle
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -135,7 +137,16 @@ def _prepare() -> None:
 @lru_cache(maxsize=1)
 def _versions() -> Mapping[str, str]:
     """Return the versions that matter of this process; of Python the first two parts."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: version(name) for name in _SAME}}
+    python, code = ".".join(platform.python_version_tuple()[:2]), _digest(Path(__file__).parent)
+    return {"python": python, **{name: version(name) for name in _SAME}, "code of event-platform": code}
+
+
+def _digest(package: Path) -> str:
+    """Return a digest of a package's code: between two releases, there may be other code under the same version."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:

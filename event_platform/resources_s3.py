@@ -9,7 +9,7 @@ from dagster import ResourceDependency
 from dagster_aws.s3 import S3Resource
 from dagster_deltalake import S3Config
 from dagster_deltalake.config import ClientConfig
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from event_platform.events.errors import SettingError
 from event_platform.lake.aws import bucket_and_prefix, region_of
@@ -45,6 +45,7 @@ class S3LakeResource(LakeResource):
     """Tables live in a bucket, below a prefix."""
 
     uri: str = Field(description="s3://<bucket>/<prefix>")
+    _address: str = PrivateAttr("")
 
     def open(self) -> Lake:
         """See LakeResource."""
@@ -55,7 +56,7 @@ class S3LakeResource(LakeResource):
                 f"{self.uri}: no AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or run it "
                 "where a role gives some"
             )
-        keys, endpoint = lasting_keys(credentials), _endpoint(session)
+        keys, endpoint = lasting_keys(credentials), self._endpoint(session)
         config = S3Config(
             access_key_id=keys.get("access_key_id"),
             secret_access_key=keys.get("secret_access_key"),
@@ -66,9 +67,11 @@ class S3LakeResource(LakeResource):
         client = ClientConfig(allow_http=True).str_dict() if (endpoint or "").startswith("http://") else {}
         return Lake(Storage(self.uri, {**config.str_dict(), **client}))
 
+    def _endpoint(self, session: boto3.Session) -> str | None:
+        """Return the endpoint that AWS_ENDPOINT_URL or the profile sets; None for AWS itself.
 
-def _endpoint(session: boto3.Session) -> str | None:
-    """Return the endpoint that AWS_ENDPOINT_URL or the profile sets; None for AWS itself."""
-    client = session.client("s3", region_name=region_of(session))
-    url = client.meta.endpoint_url
-    return None if url.endswith(".amazonaws.com") else url
+        It is looked up once: the client that tells it takes a tenth of a second to make, and each step and check opens
+        the lake.
+        """
+        self._address = self._address or session.client("s3", region_name=region_of(session)).meta.endpoint_url
+        return None if self._address.endswith(".amazonaws.com") else self._address

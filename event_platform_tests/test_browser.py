@@ -41,7 +41,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Three days of the sample, run from the command line and recorded in the instance that the UI is about."""
+    """Two days of the sample, run from the command line and recorded in the instance that the UI is about."""
     root = tmp_path_factory.mktemp("desk")
     settings = {
         **os.environ,
@@ -50,7 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         "EVENT_PLATFORM_START_DATE": "2025-05-20",
     }
     with live(root, settings, sensors=False) as instance:
-        for command in (["generate", "--events", "3000"], ["run"]):
+        for command in (["generate", "--events", "3000", "--days", "2"], ["run"]):
             subprocess.run(
                 [sys.executable, "-m", "event_platform", *command],
                 env={**settings, "DAGSTER_HOME": str(instance.home)},

@@ -3,6 +3,7 @@
 import gc
 import pickle
 import platform
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from event_platform.cluster import _open_storage, _packed, _versions, cluster
+from event_platform import cluster as module
+from event_platform.cluster import _digest, _open_storage, _packed, _versions, cluster
 from event_platform.compute import open_executor
 from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
@@ -174,6 +176,16 @@ def test_a_worker_with_other_versions_does_nothing(dask: DaskCluster, monkeypatc
         executor.submit(uuid.uuid4).result()
     assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
     assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)
+
+
+def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
+    """Whatever its number is."""
+    shutil.copytree(Path(module.__file__).parent, tmp_path / "other")
+    same = _digest(tmp_path / "other")
+    assert same in _versions().values()
+    with (tmp_path / "other" / "tasks" / "raw.py").open("a", encoding="utf-8") as changed:
+        changed.write("# by another rule")
+    assert _digest(tmp_path / "other") != same
 
 
 def test_a_worker_without_this_package_says_so(dask: DaskCluster, tmp_path: Path) -> None:

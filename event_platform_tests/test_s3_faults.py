@@ -1,6 +1,7 @@
 """S3 at its worst: what fails for a while is tried again, what fails for good is told, and nothing is lost."""
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from event_platform.provision import open_lake, open_landing
 from event_platform_tests.command import finish, start, variables
 from event_platform_tests.comparison import contents
 from event_platform_tests.faulty_s3 import LATE, LOST_ANSWER, RESET, SILENCE, TRUNCATED, FaultyS3, Rule, faulty_s3
+from event_platform_tests.live import PROJECT
 from event_platform_tests.s3 import SECRET_KEY, SESSION_TOKEN, client, new_bucket, use_s3
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
@@ -378,7 +380,7 @@ def test_credentials_that_have_expired_are_told_and_shown_nowhere(
     land_some(there)
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)
     settings = {**there.variables(), "DAGSTER_HOME": str(home), "AWS_MAX_ATTEMPTS": "2"}
     faulty.set(Rule("GET|PUT", r"\.parquet", "ExpiredToken", times=None, after=2))
     process = start(settings, "run")

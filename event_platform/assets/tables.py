@@ -4,8 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
@@ -22,6 +20,7 @@ from event_platform.metadata import (
     column_schema,
     sql_name,
 )
+from event_platform.steps.rules import release
 
 _DESCRIPTION = """{about}
 
@@ -95,12 +94,7 @@ def same_columns(names: Sequence[str], source: dg.AssetKey) -> Lineage:
 
 def code_version(made_with: str = "") -> str:
     """Return the release that makes a table, and a digest of what else its rows depend on."""
-    return f"{_release()}-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}" if made_with else _release()
-
-
-@cache
-def _release() -> str:
-    return version("event-platform")
+    return f"{release()}-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}" if made_with else release()
 
 
 def _description(table: Table, about: str, query: str) -> str:

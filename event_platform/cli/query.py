@@ -7,15 +7,16 @@ from event_platform.cli.output import OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import TableError
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.tables import Table
 from event_platform.provision import open_lake
 
 
 def run_query(environment: Environment, sql: str, form: str | None) -> None:
     """Print the rows of `sql` as a table, or as `json` or `csv`."""
-    context = pl.SQLContext(
-        {name: table.snapshot().scan() for name, table in _tables(environment).items() if name in sql}
-    )
+    tables = {name: table for name, table in _tables(environment).items() if name in sql}
+    scans = each_at_once(lambda table: table.snapshot().scan(), tables.values())
+    context = pl.SQLContext(dict(zip(tables, scans, strict=True)))
     try:
         rows = context.execute(sql).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:

@@ -21,6 +21,7 @@ from event_platform.lake.files import DataFile, Written, in_batches
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
 from event_platform.steps.compacted import compacted
+from event_platform.steps.rules import rules_number
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.deduplicated import split_files, task_rows
 from event_platform.tasks.duplicates import (
@@ -87,12 +88,13 @@ def _deduplicate(
     ]
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     marks = dict.fromkeys(dates, raw.version)
+    rules = rules_number(window_days)
     dead = [add for split in splits for add in split.duplicates]
     sound = [add for split in splits for add in split.unique]
     moved = compacted({"dead": (duplicates, more), "sound": (unique, more)}, executor, progress)
     # deduplicated_events last: its mark says that the partition is done.
-    duplicates_written = duplicates.replace(rest, dead, marks, window_days, more, moved["dead"])
-    unique_written = unique.replace(rest, sound, marks, window_days, more, moved["sound"])
+    duplicates_written = duplicates.replace(rest, dead, marks, rules, more, moved["dead"])
+    unique_written = unique.replace(rest, sound, marks, rules, more, moved["sound"])
     kinds = _kinds(lake, dates)
     rows = lake.deduplicated_events.snapshot().rows_by_date(dates)
     return {
@@ -121,7 +123,7 @@ def _by_mark(
         # Of two commits one may be missing: the run was killed in between.
         state, other = ((table.built_from(day), table.made_with(day)) for table in (unique, duplicates))
         mark, rules = state
-        if mark is not None and mark < version and rules == window_days and state == other:
+        if mark is not None and mark < version and rules == rules_number(window_days) and state == other:
             found.setdefault(mark, []).append(day)
     return found
 

@@ -1,7 +1,5 @@
 """deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
 
-import json
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table
 from event_platform.steps.compacted import compacted
+from event_platform.steps.rules import rules_number
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.typed import Typed, count_names, plan, type_events
 
@@ -106,7 +105,7 @@ def _type_some(
 def _rules_of(catalog: Catalog, key: str) -> int:
     """Return a number that stands for what the rows of a table depend on beside the events."""
     rules: Any = sorted(catalog.names) if key == UNREGISTERED else shape_of(catalog.by_key[key].columns)
-    return zlib.crc32(json.dumps([rules, repr(catalog.envelope)]).encode())
+    return rules_number(rules, repr(catalog.envelope))
 
 
 def _grown(

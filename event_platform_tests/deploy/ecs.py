@@ -110,4 +110,4 @@ def _metadata(answers: dict[str, dict[str, str]]) -> Iterator[str]:
 
 
 def _tags(task: dict[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in task["tags"]}
+    return {tag["key"]: tag["value"] for tag in task.get("tags", [])}

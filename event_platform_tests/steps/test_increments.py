@@ -7,6 +7,7 @@ import pytest
 
 from event_platform.lake.balance import ledger
 from event_platform.lake.tables import Table
+from event_platform.steps import rules
 from event_platform.tasks import compacted
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -80,6 +81,17 @@ def test_a_day_whose_verdicts_change_is_built_anew(built: World, deliver: Callab
     deliver(built)
     build(built)
     assert not before & paths(built.lake.deduplicated_events)
+    assert contents(built.lake, built.catalog) == at_once(built)
+
+
+def test_another_release_builds_a_day_anew_when_it_grows(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rules may be other ones, and a partition has rows of one kind."""
+    tables = [built.lake.deduplicated_events, built.lake.event_table(built.catalog.by_key["account_created"])]
+    before = [paths(table) for table in tables]
+    monkeypatch.setattr(rules, "release", lambda: "another")
+    built.deliver(MONDAY, "z", event("new"))
+    build(built)
+    assert not any(old & paths(table) for old, table in zip(before, tables, strict=True))
     assert contents(built.lake, built.catalog) == at_once(built)
 
 
