@@ -36,7 +36,7 @@ def start(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str
 
 def finish(process: "subprocess.Popen[str]") -> str:
     """Wait for a command to succeed and return what it printed."""
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
 

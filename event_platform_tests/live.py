@@ -101,7 +101,7 @@ def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watc
     try:
         # One after the other: on a busy machine Dagster fails where two processes make its databases at once.
         instance.start("dagster-webserver")
-        until(instance.is_serving, 90, "the webserver serves", instance)
+        until(instance.is_serving, "the webserver serves", instance)
         if not sensors:
             switch_automation_off(instance)
         instance.start("dagster-daemon")
@@ -110,8 +110,11 @@ def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watc
         end(instance)
 
 
-def until(condition: Callable[[], object], seconds: float, what: str, instance: Live) -> float:
-    """Wait for a condition to hold; return the seconds it took. Raises AssertionError with the programs' logs."""
+def until(condition: Callable[[], object], what: str, instance: Live, seconds: float = 300) -> float:
+    """Wait for a condition to hold; return the seconds it took. Raises AssertionError with the programs' logs.
+
+    It waits for far longer than anything takes: whatever else the machine does, a test only fails for a reason.
+    """
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}\n{instance.log()}"
@@ -186,7 +189,7 @@ def has_ended(instance: Live, backfill: str) -> bool:
 
 def ended(instance: Live, backfill: str) -> str:
     """Wait for a backfill to end and return its status. The daemon looks at backfills every half minute."""
-    until(lambda: has_ended(instance, backfill), 900, "the backfill ends", instance)
+    until(lambda: has_ended(instance, backfill), "the backfill ends", instance, seconds=900)
     return backfill_status(instance, backfill)
 
 

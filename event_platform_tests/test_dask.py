@@ -110,7 +110,7 @@ def test_a_scheduler_that_goes_away_is_told_and_a_second_run_completes(
     driver = start(variables_, "run")
     dask.wait_for_stall(worker, driver)
     scheduler.kill()
-    output, _ = driver.communicate(timeout=120)
+    output, _ = driver.communicate(timeout=300)
     assert driver.returncode == 1
     assert "event tables: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote" in output
     committed = contents(open_lake(f"s3://{bucket}/lake"), landed.catalog, without=WITHOUT)

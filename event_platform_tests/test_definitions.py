@@ -36,7 +36,7 @@ def load(world: World, *names: str, **settings: str) -> "subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -78,13 +78,13 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
     days = [today - timedelta(days=back) for back in (11, 10, 9, 0)]
     with live(tmp_path, place.settings) as instance:
         place.deliver(today, "first", *(event(f"u{day}", day) for day in days), event("x", today, "ping"))
-        seconds = until(lambda: place.accounts() == {f"u{day}" for day in days}, 180, "four events", instance)
+        seconds = until(lambda: place.accounts() == {f"u{day}" for day in days}, "four events", instance)
         LOG.info("an object was in its event table after %.0f s", seconds)
         wait_for_runs(instance, place)
         before = place.marks(days)
 
         place.deliver(today, "late", event("late", days[1]))
-        seconds = until(lambda: "late" in place.accounts(), 180, "the late event", instance)
+        seconds = until(lambda: "late" in place.accounts(), "the late event", instance)
         LOG.info("a late event was in its event table after %.0f s", seconds)
         wait_for_runs(instance, place)
         after = place.marks(days)
@@ -102,4 +102,4 @@ _UNDER_WAY = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING,
 
 def wait_for_runs(instance: Live, place: Place) -> None:
     """Wait until no date is due and no run is under way."""
-    until(lambda: place.is_settled() and not instance.ask(_UNDER_WAY)["results"], 120, "every date is built", instance)
+    until(lambda: place.is_settled() and not instance.ask(_UNDER_WAY)["results"], "every date is built", instance)

@@ -211,7 +211,7 @@ def test_cancel_and_relaunch_leaves_no_half_day(month: Month) -> None:
     launched = launch(month.instance, ASSETS, DAYS)["backfillId"]
     raw = month.world.lake.raw_events
     version = raw.snapshot().version
-    until(lambda: raw.snapshot().version > version, 120, "the backfill has written something", month.instance)
+    until(lambda: raw.snapshot().version > version, "the backfill has written something", month.instance)
     cancel(month.instance, launched)
 
     rows = month.world.event_table("account_created").snapshot().rows_by_date()

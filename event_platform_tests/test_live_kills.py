@@ -71,9 +71,9 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
             if status != "COMPLETED_SUCCESS":  # a run was killed each time that it was tried
                 status = ended(instance, launch(instance, ASSETS, DAYS)["backfillId"])
             assert status == "COMPLETED_SUCCESS"
-            until(lambda: told_days(warnings) == set(DAYS), 120, "every warning is told", instance)
+            until(lambda: told_days(warnings) == set(DAYS), "every warning is told", instance)
             failed = failed_runs(instance)
-            until(lambda: told_failures(errors) >= len(failed), 120, "every failed run is told", instance)
+            until(lambda: told_failures(errors) >= len(failed), "every failed run is told", instance)
 
     assert ledger(world.lake, world.catalog)["balanced"]
     undisturbed = World(tmp_path / "undisturbed")

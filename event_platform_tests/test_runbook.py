@@ -159,7 +159,7 @@ def test_the_commands_of_dagster_do_what_they_say(built: World, command: str, tm
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "RUN_SUCCESS" in done.stderr

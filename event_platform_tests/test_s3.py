@@ -82,7 +82,7 @@ def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket:
     bad = {**good, "EVENT_PLATFORM_LAKE": "s3://no-such-bucket-anywhere/lake"}
     shown = finish(start(good, "run")) + finish(start(good, "status", "--json"))
     for command in (("run",), ("query", "select nothing from raw_events")):
-        output, _ = start(bad, *command).communicate(timeout=120)
+        output, _ = start(bad, *command).communicate(timeout=300)
         assert "s3://no-such-bucket-anywhere/lake" in output
         shown += output
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())

@@ -87,7 +87,7 @@ def settings(environment: Environment, world: World) -> dict[str, str]:
 def test_a_command_refuses_it(environment: Environment, world: World, command: tuple[str, ...]) -> None:
     """With exit code 2, as for any setting that cannot be used."""
     process = start(settings(environment, world), *command)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 2, output
     assert "s3://events/lake: the store ignores If-None-Match" in output
     assert written() == []
@@ -96,7 +96,7 @@ def test_a_command_refuses_it(environment: Environment, world: World, command: t
 def test_a_consumer_refuses_it(environment: Environment, world: World) -> None:
     """For its checkpoints: two consumers would take each other's place unseen."""
     process = start(settings(environment, world), "consume", "no-matter-which")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 2, output
     assert "s3://events/landing-checkpoints/_conditional_put: the store ignores If-None-Match" in output
     assert written() == []

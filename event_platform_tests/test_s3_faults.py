@@ -238,7 +238,7 @@ def test_access_denied_to_one_object_does_not_stop_the_others(there: BucketWorld
     land_some(there)
     faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "AccessDenied", times=None))
     process = start(there.variables(), "run")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output
     told = f"s3://{there.bucket}/landing/2025/06/02/12/b: AccessDenied: Access Denied. Grant s3:GetObject on "
     assert f"{told}arn:aws:s3:::{there.bucket}/landing/2025/06/02/12/b" in " ".join(output.split())
@@ -384,7 +384,7 @@ def test_credentials_that_have_expired_are_told_and_shown_nowhere(
     settings = {**there.variables(), "DAGSTER_HOME": str(home), "AWS_MAX_ATTEMPTS": "2"}
     faulty.set(Rule("GET|PUT", r"\.parquet", "ExpiredToken", times=None, after=2))
     process = start(settings, "run")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode, output
     assert "ExpiredToken: The provided token has expired. Renew the credentials: `aws sso login`" in " ".join(
         output.split()

@@ -38,7 +38,7 @@ class Containers(Live):
     def is_healthy(self, program: str) -> bool:
         """Say what the health check of the image says."""
         check = subprocess.run(
-            self.command("healthy", program), env=self.variables, capture_output=True, check=False, timeout=120
+            self.command("healthy", program), env=self.variables, capture_output=True, check=False, timeout=300
         )
         return check.returncode == 0
 
@@ -72,10 +72,10 @@ def containers(root: Path, variables: Mapping[str, str], dagster_yaml: str) -> I
     (home / "workspace.yaml").write_text(instance.here(workspace), encoding="utf-8")
     try:
         instance.start("code-location")
-        until(instance.has_code, 300, "the code location serves", instance)
+        until(instance.has_code, "the code location serves", instance)
         # One after the other: on a busy machine Dagster fails where two processes make its tables at once.
         instance.start("webserver")
-        until(instance.is_serving, 300, "the webserver serves", instance)
+        until(instance.is_serving, "the webserver serves", instance)
         # A run that a sensor asks for is a task that nobody does, and all others would wait for it.
         live.switch_automation_off(instance)
         instance.start("daemon")

@@ -132,12 +132,12 @@ def test_a_run_whose_task_is_killed_is_started_again(running: Containers, cluste
     (container,) = task["overrides"]["containerOverrides"]
     with (running.home / "task.log").open("ab") as log:
         process = subprocess.Popen(container["command"], env=running.variables, stdout=log, stderr=log)
-    until(lambda: running.ask(_RUN, id=run_id)["status"] == "STARTED", 300, "the run has started", running)
+    until(lambda: running.ask(_RUN, id=run_id)["status"] == "STARTED", "the run has started", running)
     process.kill()
     process.wait(timeout=30)
     assert running.ask(_RUN, id=run_id)["status"] == "STARTED"
     cluster.kill(task)
-    until(lambda: running.ask(_RUN, id=run_id)["status"] == "FAILURE", 300, "the run is ended", running)
+    until(lambda: running.ask(_RUN, id=run_id)["status"] == "FAILURE", "the run is ended", running)
     said = [each.get("message") or "" for each in running.ask(_RUN, id=run_id)["eventConnection"]["events"]]
     assert any("exit code 137" in each and "OutOfMemoryError" in each for each in said)
 
@@ -151,7 +151,7 @@ def test_the_health_checks_of_the_image_tell_who_is_well(running: Containers) ->
     """Each of the three; and where nothing listens, nobody is."""
     assert running.is_healthy("code-location")
     assert running.is_healthy("webserver")
-    until(lambda: running.is_healthy("daemon"), 300, "the daemon is well", running)
+    until(lambda: running.is_healthy("daemon"), "the daemon is well", running)
     assert not Containers(running.home, running.variables, port=1).is_healthy("webserver")
 
 
@@ -180,7 +180,7 @@ def _launch(running: Containers, tags: dict[str, str]) -> str:
 
 def _task(running: Containers, cluster: Ecs, run_id: str) -> dict[str, Any]:
     """Wait for the task of a run."""
-    until(lambda: cluster.tasks(**{"dagster/run_id": run_id}), 300, "the daemon has launched the run", running)
+    until(lambda: cluster.tasks(**{"dagster/run_id": run_id}), "the daemon has launched the run", running)
     (task,) = cluster.tasks(**{"dagster/run_id": run_id})
     return task
 
@@ -193,7 +193,7 @@ def _again(running: Containers, run_id: str) -> str:
         found = running.ask(query, filter={"tags": [{"key": "dagster/parent_run_id", "value": run_id}]})
         return [each["runId"] for each in found["results"]]
 
-    until(retries, 300, "the run is started again", running)
+    until(retries, "the run is started again", running)
     return retries()[0]
 
 
