@@ -169,7 +169,7 @@ RECORDS = st.lists(
 ).map(lambda rows: list(starmap(Record, rows)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(records=RECORDS, window=st.integers(0, 4), created=st.sets(DAYS))
 def test_verdicts_are_those_of_a_plain_search(records: list[Record], window: int, created: set[int]) -> None:
     """For any records; and a created_date judged by itself gets the verdicts that it gets with all others."""

@@ -171,7 +171,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(payloads=st.lists(st.dictionaries(KEYS, JSON, max_size=4), min_size=1, max_size=5))
 def test_a_drafted_catalog_has_no_fault_and_holds_every_record(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]]

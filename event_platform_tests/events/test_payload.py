@@ -234,7 +234,7 @@ def bodies_of(payloads: list[dict[str, Any]]) -> list[str]:
     return [json.dumps({**payload, **head}) for payload in payloads]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(payloads=st.lists(PAYLOADS, min_size=1, max_size=6))
 def test_nothing_of_any_record_is_lost(payloads: list[dict[str, Any]]) -> None:
     """Every value is in its column or in `_rescued`."""
@@ -242,7 +242,7 @@ def test_nothing_of_any_record_is_lost(payloads: list[dict[str, Any]]) -> None:
         assert lost(payload, row, COLUMNS) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(payloads=st.lists(PAYLOADS, min_size=1, max_size=6))
 def test_reading_in_bulk_is_reading_field_by_field(payloads: list[dict[str, Any]]) -> None:
     """The fast way and the exact way give the same rows."""
@@ -252,7 +252,7 @@ def test_reading_in_bulk_is_reading_field_by_field(payloads: list[dict[str, Any]
     assert frame.equals(pl.DataFrame(exact, schema=frame.schema, orient="row"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(payloads=st.lists(st.tuples(PAYLOADS, PAYLOADS, st.booleans()), min_size=1, max_size=4))
 def test_so_it_is_where_keys_are_written_twice(payloads: list[tuple[dict[str, Any], dict[str, Any], bool]]) -> None:
     """Also beside records that have each key once."""

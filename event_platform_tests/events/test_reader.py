@@ -213,7 +213,7 @@ DAMAGED = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.sampled_from([A.encode(), B.encode(), C.encode(), *DAMAGED]), max_size=300),
     st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n\t"]),
@@ -237,7 +237,7 @@ CLOSED = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([A.encode(), B.encode(), *CLOSED]), st.sampled_from([b"", b"", b"\n", b"\r\n"])))
 )
@@ -247,7 +247,7 @@ def test_nor_does_it_where_now_and_then_nothing_stands_between(pieces: list[tupl
     assert repr(together) == repr([row for record, _ in pieces for row in READER.read(record).rows()])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=12), max_size=20))
 def test_no_bytes_make_the_reader_fail(lines: list[bytes]) -> None:
     """Every line that is not blank becomes a record, at least one; a byte order mark is no line."""

@@ -9,6 +9,7 @@ from event_platform.definitions import build_definitions
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 LESSON = "events/lesson_started"
+_LESSONS = dg.AssetSelection.assets(LESSON.split("/")).upstream().required_multi_asset_neighbors()
 
 
 class Alerts:
@@ -40,11 +41,11 @@ def fail(world: World, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResul
     """Materialize Monday and Tuesday with a lesson whose level is no number."""
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"{day}", day, "lesson:started", user="usr_1", level="<b>@channel"))
-    return world.materialize(MONDAY, TUESDAY, instance=instance)
+    return world.materialize(MONDAY, TUESDAY, selection=_LESSONS, instance=instance)
 
 
 def mend(world: World, instance: dg.DagsterInstance) -> None:
     """Land both objects again, as they should have been."""
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"{day}", day, "lesson:started", user="usr_1", level=1))
-    world.materialize(MONDAY, TUESDAY, instance=instance)
+    world.materialize(MONDAY, TUESDAY, selection=_LESSONS, instance=instance)
