@@ -18,7 +18,11 @@ from typing import Any
 import sqlalchemy as db
 from dagster import DagsterEventType, EventLogEntry
 from dagster._core.event_api import EventHandlerFn
-from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqlPollingEventWatcher
+from dagster._core.storage.event_log import (
+    ConsolidatedSqliteEventLogStorage,
+    SqlEventLogStorage,
+    SqlPollingEventWatcher,
+)
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
@@ -27,19 +31,27 @@ from sqlalchemy.engine import Connection, Engine
 _SECONDS_TO_SETTLE = 5
 
 
-def settled(events: Mapping[int, EventLogEntry]) -> Mapping[int, EventLogEntry]:
-    """Return events by their number, up to the first that is younger than five seconds.
+class SettledEventLog(SqlEventLogStorage):
+    """An event log that shows an event to those who follow it by number once the event is settled.
 
     Dagster's daemon follows the log with a cursor to start failed runs again, and does not come back to what it has
     seen. A failure is in the log before the run says that it failed: who looks in between takes the run for one that
     goes on, it is never started again, and its backfill waits for that for ever. In PostgreSQL, an event may also
     become visible after one with a higher number.
     """
-    now = time.time()
-    return dict(takewhile(lambda each: not 0 <= now - each[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
+
+    def get_logs_for_all_runs_by_log_id(
+        self,
+        after_cursor: int = -1,
+        dagster_event_type: DagsterEventType | set[DagsterEventType] | None = None,
+        limit: int | None = None,
+    ) -> Mapping[int, EventLogEntry]:
+        """Return events after a cursor by their number, up to the first that is younger than five seconds."""
+        events, now = super().get_logs_for_all_runs_by_log_id(after_cursor, dagster_event_type, limit), time.time()
+        return dict(takewhile(lambda each: not 0 <= now - each[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
 
 
-class SqliteEventLog(ConsolidatedSqliteEventLogStorage):
+class SqliteEventLog(SettledEventLog, ConsolidatedSqliteEventLogStorage):
     """An event log in one file, `event_log.db` in the folder `base_dir`.
 
     An event is stored whole or not at all. A process that is killed loses none; a machine that loses its power may
@@ -82,15 +94,6 @@ class SqliteEventLog(ConsolidatedSqliteEventLogStorage):
         """Store events in one transaction."""
         with self._connect():
             super().store_event_batch(events)
-
-    def get_logs_for_all_runs_by_log_id(
-        self,
-        after_cursor: int = -1,
-        dagster_event_type: DagsterEventType | set[DagsterEventType] | None = None,
-        limit: int | None = None,
-    ) -> Mapping[int, EventLogEntry]:
-        """Return the settled events after a cursor, by their number."""
-        return settled(super().get_logs_for_all_runs_by_log_id(after_cursor, dagster_event_type, limit))
 
     def has_table(self, table_name: str) -> bool:
         """Say whether there is a table. Dagster asks for each check; tables come, and do not go."""

@@ -7,15 +7,14 @@ Dagster's own storage connects anew two or three times for each event, and each 
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import DagsterEventType, EventLogEntry
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
-from event_platform.event_log import settled
+from event_platform.event_log import SettledEventLog
 
 
-class PostgresEventLog(PostgresEventLogStorage):
+class PostgresEventLog(SettledEventLog, PostgresEventLogStorage):
     """An event log that keeps up to five connections in each process, and takes more while it needs them."""
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -33,15 +32,6 @@ class PostgresEventLog(PostgresEventLogStorage):
     ) -> "PostgresEventLog":
         """Open the log that dagster.yaml describes, in the words of `PostgresEventLogStorage`."""
         return cls(pg_url_from_config(config_value), inst_data)
-
-    def get_logs_for_all_runs_by_log_id(
-        self,
-        after_cursor: int = -1,
-        dagster_event_type: DagsterEventType | set[DagsterEventType] | None = None,
-        limit: int | None = None,
-    ) -> Mapping[int, EventLogEntry]:
-        """Return the settled events after a cursor, by their number."""
-        return settled(super().get_logs_for_all_runs_by_log_id(after_cursor, dagster_event_type, limit))
 
     def has_table(self, table_name: str) -> bool:
         """Say whether there is a table. Dagster asks for each event; tables come, and do not go."""

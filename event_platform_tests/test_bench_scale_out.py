@@ -11,10 +11,13 @@ from event_platform.events.catalog import load_catalog
 pytestmark = pytest.mark.xdist_group("dask")
 
 
-def test_a_measurement_does_every_step_and_counts_the_time_of_all_processes(tmp_path: Path) -> None:
-    """On a cluster; it fails where the books do not balance."""
+@pytest.mark.parametrize("workers", [None, 1])
+def test_a_measurement_does_every_step_and_counts_the_time_of_all_processes(
+    tmp_path: Path, workers: int | None
+) -> None:
+    """With the pool and on a cluster; it fails where the books do not balance."""
     catalog = load_catalog(SAMPLE_CATALOG)
     work, small = (prepare_work(tmp_path / name, 300, 2, catalog) for name in ("work", "small"))
-    costs = measure(work, small, 1)
+    costs = measure(work, small, workers)
     assert list(costs) == ["raw_events", "corrupt_events", "deduplicated_events", "events/…", "quality_report"]
     assert all(cost.wall_seconds > 0 and cost.cpu_seconds >= 0 for cost in costs.values())

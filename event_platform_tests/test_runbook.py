@@ -95,6 +95,7 @@ def run(*arguments: str, code: int = 0) -> str:
         ("duplicate_events", "event_uuid is not null"),
         ("raw_events", "source_offset = 0"),
         ("deduplicated_events", "source_offset = 0"),
+        ("duplicate_events", "source_offset = 0"),
     ],
 )
 def test_a_replay_mends_whatever_was_deleted(built: World, table: str, rows: str) -> None:

@@ -72,10 +72,10 @@ def _deduplicate(
 ) -> dict[date, DeduplicationReport]:
     # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
     unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
-    raw = lake.raw_events.snapshot()
+    raw, rules = lake.raw_events.snapshot(), rules_number(window_days)
     grown = [
         work
-        for mark, days in _by_mark(unique, duplicates, dates, window_days, raw.version).items()
+        for mark, days in _by_mark(unique, duplicates, dates, rules, raw.version).items()
         if (work := _what_came(lake, raw, mark, days, window_days, executor, progress)) is not None
     ]
     more = [day for work in grown for day in work.dates]
@@ -88,7 +88,6 @@ def _deduplicate(
     ]
     splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
     marks = dict.fromkeys(dates, raw.version)
-    rules = rules_number(window_days)
     dead = [add for split in splits for add in split.duplicates]
     sound = [add for split in splits for add in split.unique]
     moved = compacted({"dead": (duplicates, more), "sound": (unique, more)}, executor, progress)
@@ -115,15 +114,15 @@ def _losers_in(files: Sequence[DataFile], losers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_mark(
-    unique: Snapshot, duplicates: Snapshot, dates: Sequence[date], window_days: int, version: int
+    unique: Snapshot, duplicates: Snapshot, dates: Sequence[date], rules: int, version: int
 ) -> dict[int, list[date]]:
     """Return the partitions that may only lack what came since, by the version of raw_events that they hold."""
     found: dict[int, list[date]] = {}
     for day in dates:
         # Of two commits one may be missing: the run was killed in between.
         state, other = ((table.built_from(day), table.made_with(day)) for table in (unique, duplicates))
-        mark, rules = state
-        if mark is not None and mark < version and rules == rules_number(window_days) and state == other:
+        mark, made_with = state
+        if mark is not None and mark < version and made_with == rules and state == other:
             found.setdefault(mark, []).append(day)
     return found
 
