@@ -89,7 +89,7 @@ class FaultyS3:
         self._ask("rules", json.dumps([asdict(rule) for rule in rules]).encode())
 
     def give_sessions(self, seconds: float) -> str:
-        """Give out credentials that expire after so many seconds, new ones from half of it on; return their address."""
+        """Give out credentials that expire after so many seconds, others from a quarter of it on; return their address."""
         self._ask("sessions", json.dumps(seconds).encode())
         return f"{self.endpoint}{_CONTROL}credentials"
 
@@ -142,7 +142,7 @@ class _State:
         """Return the credentials of now, as the endpoint of ECS does."""
         with self.lock:
             now = time.time()
-            if not self.sessions or now - self.sessions[-1] > self.seconds / 2:
+            if not self.sessions or now - self.sessions[-1] > self.seconds / 4:
                 self.sessions.append(now)
             expires = datetime.fromtimestamp(self.sessions[-1] + self.seconds, UTC)
             return {

@@ -333,9 +333,9 @@ def test_a_run_outlives_the_credentials_it_began_with(
 ) -> None:
     """A task on ECS gets keys that expire, and new ones in time: everything that talks to S3 takes the new ones."""
     land_some(there)
-    of_a_role(faulty, monkeypatch, 6)
+    of_a_role(faulty, monkeypatch, 12)
     faulty.set(
-        Rule("GET", "landing/.*/a.gz$", LATE, seconds=3), Rule("PUT", "deduplicated_events.*parquet", LATE, seconds=3)
+        Rule("GET", "landing/.*/a.gz$", LATE, seconds=7), Rule("PUT", "deduplicated_events.*parquet", LATE, seconds=7)
     )
     finish(start(there.variables(), "run"))
     assert len(keys_seen(faulty)) >= 3
@@ -351,10 +351,10 @@ def test_a_snapshot_outlives_the_credentials_it_was_opened_with(
     """It is committed to, and read, with the keys of then."""
     land_some(there)
     there.load(MONDAY)
-    of_a_role(faulty, monkeypatch, 5)
+    of_a_role(faulty, monkeypatch, 8)
     snapshot = there.lake.raw_events.snapshot_to_write()
     rows = snapshot.scan()
-    time.sleep(5.5)
+    time.sleep(8.5)
     snapshot.append([MONDAY], [], {})
     assert len(snapshot.commits_since(0)) == 1
     assert rows.collect().height == 53
