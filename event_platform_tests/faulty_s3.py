@@ -89,7 +89,7 @@ class FaultyS3:
         self._ask("rules", json.dumps([asdict(rule) for rule in rules]).encode())
 
     def give_sessions(self, seconds: float) -> str:
-        """Give out credentials that expire after so many seconds, others from a quarter of it on; return their address."""
+        """Give out credentials that expire after so many seconds, others after a quarter; return their address."""
         self._ask("sessions", json.dumps(seconds).encode())
         return f"{self.endpoint}{_CONTROL}credentials"
 
