@@ -62,9 +62,9 @@ class Terraform:
         assert process.returncode in expected, f"terraform {' '.join(arguments)}: {process.returncode}\n{output}"
         return output
 
-    def show(self, *plan: str) -> Any:
-        """Return the state, or a plan, as `terraform show -json` tells it."""
-        return json.loads(self.run("show", "-json", *plan).splitlines()[-1])
+    def show(self, plan: str) -> Any:
+        """Return a plan as `terraform show -json` tells it."""
+        return json.loads(self.run("show", "-json", plan).splitlines()[-1])
 
     def against(self, endpoint: str) -> "Terraform":
         """Return the same with an AWS that is at `endpoint`, and is the only one that can be reached."""

@@ -92,7 +92,7 @@ def test_what_matters_holds_without_an_account(tmp_path: Path) -> None:
 class Life:
     """What happened to an environment between its first apply and its end."""
 
-    applied: Any  # the state, as Terraform shows it
+    applied: Any  # the state after the apply, as the plan found it
     stored_state: str
     password: str
     changes: set[tuple[str, str]]  # address and attribute that the plan after the apply would change
@@ -128,15 +128,14 @@ def _live(terraform: Terraform, environment: str) -> Life:
             against.run("apply", "-auto-approve", *variables)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{_refused(terraform.folder / 'emulator.log')}") from error
-        applied = against.show()["values"]
         stored = s3.get_object(Bucket=STATE_BUCKET, Key=f"{environment}.tfstate")["Body"].read().decode()
         secret = f"event-platform-{environment}/database-password"
         password = _client("secretsmanager", endpoint).get_secret_value(SecretId=secret)["SecretString"]
         against.run("plan", "-detailed-exitcode", "-out=plan", *variables, expected=(0, 2))
-        changes, unexpected = _differences(against.show("plan"))
+        plan = against.show("plan")
         destroyed = against.run("destroy", "-auto-approve", "-refresh=false", *variables, expected=(0, 1))
         left = against.run("state", "list").split()
-    return Life(applied, stored, password, changes, unexpected, destroyed, left)
+    return Life(plan["prior_state"]["values"], stored, password, *_differences(plan), destroyed, left)
 
 
 def _refused(log: Path) -> str:

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
-from moto.ecs.models import ecs_backends
 from moto.server import ThreadedMotoServer
 
 from event_platform_tests.s3 import REGION
@@ -56,6 +55,8 @@ class Ecs:
 
     def kill(self, task: dict[str, Any]) -> None:
         """Have ECS tell what it tells of a task whose process was killed."""
+        from moto.ecs.models import ecs_backends  # noqa: PLC0415 - takes a second, and whoever collects tests is here
+
         account = task["taskArn"].split(":")[4]
         found = ecs_backends[account][REGION].tasks[CLUSTER][task["taskArn"]]
         found.last_status, found.stopped_reason = "STOPPED", "OutOfMemoryError: Container killed due to memory usage"
