@@ -357,7 +357,7 @@ def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passe
     which a run may be at work on. Exit code 1 if a table could not be read.
 
     \b
-    Example, once a week:
+    Example, once a week, where Dagster's schedule weekly_vacuum does not:
       event-platform vacuum --keep-days 7
     """
     from event_platform.cli.vacuum import vacuum_tables  # noqa: PLC0415

@@ -22,8 +22,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import MissingError, StorageError, TableError, TableStorageError
-from event_platform.lake.at_once import each_at_once
 from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
+from event_platform.lake.history import commit_infos
 from event_platform.lake.s3_errors import cause, has_broken_off, one_line, storage_error
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.storage import Storage
@@ -38,11 +38,6 @@ _TRIES = 5
 #: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
 #: own hundred would make that the largest part of the bill where there is little to do.
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
-
-#: What this process has read of the logs, by the id of the table: after which version, up to which, and the infos. A
-#: sensor looks every few seconds at all that a table has been through, and each commit is a request.
-_COMMITS: dict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = {}
-_COMMITS_AT_ONCE = 64
 
 #: The app transaction of every commit that replaces a table without partitions.
 _ALL = "all"
@@ -249,38 +244,7 @@ class Snapshot:
         """Return the commit infos after `version`, oldest first. This process reads each of them once."""
         if self.delta is None or version >= self.version:
             return []
-        table_id = str(self.delta.metadata().id)
-        since, last, infos = _COMMITS.get(table_id, (version, version, ()))
-        if version < since or last > self.version:  # also where an older state of the table was restored
-            since, last, infos = version, version, ()
-        if last < self.version:
-            infos = (*infos, *self._infos(last))
-            _COMMITS[table_id] = (since, self.version, infos)
-        return [info for info in infos if info["version"] > version]
-
-    def _infos(self, after: int) -> list[dict[str, Any]]:
-        """Read the commit infos after a version, oldest first; those that were cleaned up are missing.
-
-        Not `DeltaTable.history`, which counts from the latest commit there is and gives it the number of the snapshot.
-        """
-        found: list[dict[str, Any]] = []
-        for upper in range(self.version, after, -_COMMITS_AT_ONCE):
-            versions = range(upper, max(after, upper - _COMMITS_AT_ONCE), -1)
-            infos = [info for info in each_at_once(self._info, versions) if info is not None]
-            found.extend(infos)
-            if len(infos) < len(versions):
-                break
-        return found[::-1]
-
-    def _info(self, version: int) -> dict[str, Any] | None:
-        try:
-            lines = self.table.commit(version).splitlines()
-        except MissingError:
-            return None
-        info: dict[str, Any] = next(
-            (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"')), {}
-        )
-        return {**info, "version": version}
+        return commit_infos(str(self.delta.metadata().id), version, self.version, self.table.commit)
 
     def made_with(self, partition: date) -> int | None:
         """Return the rules (as a number of the writer's) that a partition was made with; None where none are known."""

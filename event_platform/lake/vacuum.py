@@ -1,13 +1,36 @@
 """Files that no table needs any more: of versions that were replaced, and of tasks that were killed."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from deltalake.exceptions import DeltaError
 
+from event_platform.events.catalog import Catalog
+from event_platform.events.errors import TableError
+from event_platform.lake.lake import Lake
 from event_platform.lake.s3_errors import cause
 from event_platform.lake.tables import Table
 
 _HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Vacuumed:
+    """A table, and those of its files that nobody needs, or why they are not known."""
+
+    table: Table
+    files: Sequence[str] = ()
+    error: TableError | None = None
+
+
+def vacuum_all(lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool) -> Iterator[Vacuumed]:
+    """Vacuum every table, one after the other, those of retired types too. One that fails does not stop the others."""
+    for table in [*lake.tables(catalog.event_types), *lake.retired_tables(catalog.event_types)]:
+        try:
+            yield Vacuumed(table, vacuum(table, keep, dry_run=dry_run))
+        except TableError as error:
+            yield Vacuumed(table, error=error)
 
 
 def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:

@@ -1,0 +1,55 @@
+"""What a table has been through: the infos of its commits, read from its log."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from event_platform.events.errors import MissingError
+from event_platform.lake.at_once import each_at_once
+
+#: What this process has read, by the id of the table: after which version, up to which, and the infos. A sensor looks
+#: every few seconds at all that a table has been through, and each commit is a request.
+_READ: dict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = {}
+
+_COMMITS_AT_ONCE = 64
+
+#: Returns the lines of a commit. Raises MissingError where it was cleaned up.
+ReadCommit = Callable[[int], bytes]
+
+
+def commit_infos(table_id: str, after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
+    """Return the commit infos of a table after a version and up to another, oldest first, each with its `version`.
+
+    Those that were cleaned up are missing. This process reads each of them once.
+    """
+    since, last, infos = _READ.get(table_id, (after, after, ()))
+    if after < since or last > upto:  # also where an older state of the table was restored
+        since, last, infos = after, after, ()
+    if last < upto:
+        infos = (*infos, *_infos(last, upto, read))
+        _READ[table_id] = (since, upto, infos)
+    return [info for info in infos if info["version"] > after]
+
+
+def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
+    """Read them from the log.
+
+    Not `DeltaTable.history`, which counts from the latest commit there is and gives it the number of the snapshot.
+    """
+
+    def info(version: int) -> dict[str, Any] | None:
+        try:
+            lines = read(version).splitlines()
+        except MissingError:
+            return None
+        told = (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
+        return {**next(told, {}), "version": version}
+
+    found: list[dict[str, Any]] = []
+    for upper in range(upto, after, -_COMMITS_AT_ONCE):
+        versions = range(upper, max(after, upper - _COMMITS_AT_ONCE), -1)
+        infos = [each for each in each_at_once(info, versions) if each is not None]
+        found.extend(infos)
+        if len(infos) < len(versions):
+            break
+    return found[::-1]
