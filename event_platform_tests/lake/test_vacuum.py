@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -87,6 +88,35 @@ def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
     result = CliRunner().invoke(main, ["vacuum"])
     assert (result.exit_code, result.stdout) == (1, "0 files of 9 tables that nobody needs are deleted\n")
     assert "corrupt_events: the table cannot be opened" in result.stderr
+
+
+def test_who_writes_meanwhile_loses_nothing(tmp_path: Path) -> None:
+    """Both commit: a vacuum tells the log of itself, and neither is in the other's way."""
+    storage = open_lake(str(tmp_path)).storage
+    table = Table("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day", storage)
+    folder, day, times = tmp_path / "counted" / f"day={MONDAY}", MONDAY, 20
+    table.snapshot_to_write()
+    folder.mkdir()
+
+    def write() -> None:
+        for number in range(times):
+            add = write_file(pl.DataFrame({"day": [day], "n": [number]}), storage, table.name, "day", day)
+            table.snapshot_to_write().append([day], [add], {})
+
+    def clean() -> int:
+        gone = 0
+        for number in range(times):
+            (folder / f"{number}.parquet").write_bytes(b"PAR1")
+            os.utime(folder / f"{number}.parquet", (time.time() - 86_400,) * 2)
+            gone += len(vacuum(table, timedelta(hours=1), dry_run=False))
+        return gone
+
+    with ThreadPoolExecutor() as threads:
+        writing, cleaning = threads.submit(write), threads.submit(clean)
+        writing.result()
+        assert cleaning.result() == times
+    assert rows(table, "n")["n"].to_list() == list(range(times))
+    assert {path.name for path in folder.iterdir()} == {Path(file.path).name for file in table.snapshot().files()}
 
 
 def test_a_table_in_a_bucket_is_vacuumed(bucket: str) -> None:
