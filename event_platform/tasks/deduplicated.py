@@ -8,7 +8,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.event import SOURCE_COLUMNS
-from event_platform.lake.files import DataFile, FileWriter, scan_pieces
+from event_platform.lake.files import DataFile, FileWriter, by_name, scan_pieces
 from event_platform.lake.lake import DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, RAW_SCHEMA
 from event_platform.lake.storage import Storage
 
@@ -49,8 +49,7 @@ def split_files(storage: Storage, files: list[DataFile], dates: list[date], dupl
         records = piece.filter(_sound_of(dates)).select(DEDUPLICATED_SCHEMA.names()).collect()
         losers = records.join(duplicates, on=_ORDER, how="inner").select(DUPLICATE_SCHEMA.names())
         winners = records.join(duplicates, on=_ORDER, how="anti") if losers.height else records
-        ordered = winners.sort("event_name", maintain_order=True)
-        for table, rows in (("deduplicated_events", ordered), ("duplicate_events", losers)):
+        for table, rows in (("deduplicated_events", by_name(winners)), ("duplicate_events", losers)):
             for (day,), part in rows.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
                 if (table, day) not in writers:
                     writers[table, day] = FileWriter(storage, table, _PARTITION, day)
