@@ -19,14 +19,15 @@ from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_fil
 from event_platform.lake.lake import DEDUPLICATED_SCHEMA
 from event_platform.lake.storage import Storage
 
-#: What one task takes of types that are small.
-ROWS_PER_TASK = 100_000
+#: What one task takes of types that are small. The fewer tasks there are, the fewer read the row groups that hold the
+#: events of two of them; unless there is little: then tasks are at least so many, where each has half as much.
+ROWS_PER_TASK, _TASKS = 200_000, 20
 
 #: What one file takes of a type that is large: about 64 MB.
 ROWS_PER_FILE = 1_500_000
 
 #: What a task holds at a time, as records and as columns.
-ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 200_000
 
 _PARTITION = "created_date"
 
@@ -74,15 +75,17 @@ def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
 def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -> list[Unit]:
     """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
     units: list[Unit] = []
+    counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
+    allowed = min(ROWS_PER_TASK, max(ROWS_PER_TASK // 2, counts["rows"].cast(pl.Int64).sum() // _TASKS))
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
-        named = counts.filter(pl.col("uri").is_in(list(own)) & pl.col("event_name").is_in(list(wanted)))
+        named = counts.filter(pl.col("uri").is_in(list(own)))
         held: dict[str, dict[str, int]] = {}
         for (name,), part in (
             named.sort("event_name", "uri").partition_by("event_name", as_dict=True, maintain_order=True).items()
         ):
             rows = dict(part.select("uri", "rows").iter_rows())
-            if held and sum(map(_total, held.values())) + _total(rows) > ROWS_PER_TASK:
+            if held and sum(map(_total, held.values())) + _total(rows) > allowed:
                 units.append(_unit(created_date, own, held))
                 held = {}
             if _total(rows) > ROWS_PER_FILE:

@@ -84,3 +84,13 @@ def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypa
     reports = world.deduplicate(MONDAY, TUESDAY)
     assert max(each["source_object"].n_unique() for each in sent) == 1
     assert sum(each.height for each in sent) == sum(report.kinds.total() for report in reports.values())
+
+
+@pytest.mark.parametrize(("names", "units"), [(10, 1), (100, 10), (2_000, 100), (20_000, 1_000)])
+def test_tasks_of_typing_are_larger_where_there_are_enough_of_them(names: int, units: int) -> None:
+    """Of names with 10,000 events each, a task takes ten, or twenty where there are twenty such tasks."""
+    file = DataFile("f", "f", MONDAY, 0, 0, 0, {"source_object": "a"}, {}, {})
+    counts = pl.DataFrame({"event_name": [f"n{n:05}" for n in range(names)], "rows": 10_000, "uri": "f"})
+    found = typed.plan([file], counts, set(counts["event_name"]))
+    assert len(found) == units
+    assert sum(unit.rows for unit in found) == names * 10_000
