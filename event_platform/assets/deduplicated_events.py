@@ -9,7 +9,7 @@ from event_platform.assets.raw_events import RAW_EVENTS
 from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
-from event_platform.assets.tables import Layer, same_columns, table_spec
+from event_platform.assets.tables import BuildConfig, Layer, same_columns, table_spec
 from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
@@ -36,6 +36,7 @@ def build_deduplicated_events(
     )
     def deduplicated_events(
         context: dg.AssetExecutionContext,
+        config: BuildConfig,
         lake: LakeResource,
         compute: ComputeResource,
         rules: RulesResource,
@@ -49,6 +50,7 @@ def build_deduplicated_events(
                 rules.deduplication_window_days,
                 executor,
                 progress_of(context),
+                rebuild=config.rebuild,
             )
         looked_up = registered(context, glue, [tables.deduplicated_events, tables.duplicate_events])
         figures = {day: {ROWS: each.unique} for day, each in reports.items()}

@@ -69,6 +69,11 @@ def build_raw_events(
             loaded = load(tables, loading, dates, window, executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
+            for day, each in loaded.items():
+                if each.altered:
+                    context.log.warning(
+                        "%s was not as the platform left it (%s), and is loaded again", day, each.altered
+                    )
             raise_unreadable(loaded.values())
         looked_up = registered(context, glue, [tables.raw_events, tables.corrupt_events])
         figures = {

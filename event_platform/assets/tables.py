@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from event_platform.lake.tables import Table
 from event_platform.metadata import (
@@ -40,6 +41,15 @@ polars.scan_delta({uri})
 deltalake.DeltaTable({uri}, version=0)
 ```
 """
+
+
+class BuildConfig(dg.Config):
+    """What one run of an asset that grows may be told."""
+
+    rebuild: bool = Field(
+        default=False,
+        description="Build the partitions of this run whole, also where adding what is new would do",
+    )
 
 
 class Layer(StrEnum):

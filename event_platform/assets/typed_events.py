@@ -11,7 +11,7 @@ from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying, try_again_later
-from event_platform.assets.tables import Layer, same_columns, table_spec
+from event_platform.assets.tables import BuildConfig, Layer, same_columns, table_spec
 from event_platform.events.catalog import Catalog, EventType, key_of
 from event_platform.events.columns import Rules, shape_of, typed
 from event_platform.events.errors import StorageError
@@ -58,12 +58,18 @@ def build_typed_events(
         specs=[*(_spec(place, event_type) for event_type in catalog.event_types), _unregistered_spec(place)],
     )
     def typed_events(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
+        context: dg.AssetExecutionContext,
+        config: BuildConfig,
+        lake: LakeResource,
+        compute: ComputeResource,
+        glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
         with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables, names = lake.open(), list(selected.values())
-            reports = type_all(tables, catalog, names, dates_of(context), executor, progress_of(context))
+            reports = type_all(
+                tables, catalog, names, dates_of(context), executor, progress_of(context), rebuild=config.rebuild
+            )
         for each in reports.values():
             if each.error and each.may_pass:
                 try_again_later(context, StorageError(each.error))

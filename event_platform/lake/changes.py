@@ -1,24 +1,15 @@
 """What a table gained since one of its partitions was read: read off the commits in its log, the newest first."""
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from event_platform.events.errors import MissingError
+from event_platform.lake.commits import Commit, read_commit
 from event_platform.lake.tables import Snapshot
 
 #: Each is a file to read. Who has missed more has so much to do that it may as well do all of it.
 _COMMITS = 200
-
-
-@dataclass(frozen=True)
-class _Commit:
-    version: int
-    added: list[dict[str, Any]]
-    removed: list[dict[str, Any]]
-    transactions: dict[str, int] = field(default_factory=dict)
 
 
 def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
@@ -41,7 +32,7 @@ def added_since_mark(snapshot: Snapshot, partition: date, mark: int) -> set[str]
 
 
 def _added(
-    snapshot: Snapshot, reached: Callable[[_Commit], bool], concerns: Callable[[dict[str, Any]], bool]
+    snapshot: Snapshot, reached: Callable[[Commit], bool], concerns: Callable[[dict[str, Any]], bool]
 ) -> set[str] | None:
     added: set[str] = set()
     moved: set[str] = set()
@@ -57,16 +48,9 @@ def _added(
     return None
 
 
-def _backwards(snapshot: Snapshot) -> Iterator[_Commit]:
+def _backwards(snapshot: Snapshot) -> Iterator[Commit]:
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
-            lines = snapshot.table.commit(version).splitlines()
+            yield read_commit(version, snapshot.table.commit)
         except MissingError:  # cleaned up
             return
-        actions = [json.loads(line) for line in lines]
-        yield _Commit(
-            version,
-            [action["add"] for action in actions if "add" in action],
-            [action["remove"] for action in actions if "remove" in action],
-            {action["txn"]["appId"]: action["txn"]["version"] for action in actions if "txn" in action},
-        )

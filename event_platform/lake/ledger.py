@@ -7,8 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
+import polars as pl
+
 from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.foreign import damaged_files
 from event_platform.lake.landing import LandedObject, Landing
 from event_platform.lake.tables import Snapshot
 
@@ -76,7 +79,12 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
     def read(file: DataFile) -> _Objects:
         rows = scan_files([file], raw.schema, "arrival_date", raw.table.storage)
         objects = rows.select("source_object", "source_size", "source_etag").unique()
-        return objects.collect(engine="streaming").rows()
+        try:
+            return objects.collect(engine="streaming").rows()
+        except (OSError, pl.exceptions.PolarsError):
+            if file not in [each.file for each in damaged_files(raw, [file.partition])]:
+                raise
+            return []  # its objects are due again
 
     found = dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))
     if sum(map(len, _READ.values())) > _OBJECTS_KEPT:

@@ -48,6 +48,33 @@ def type_name(dtype: DeltaType) -> str:
     return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
 
 
+def readable(stored: pl.Schema, defined: pl.Schema) -> pl.Schema:
+    """Return the columns to read a table with: as its log has them, and those that only its definition has.
+
+    What a catalog dropped, at any depth, is still in the table, and a type that it changed is still the old one there.
+    """
+    return pl.Schema(_readable_fields(stored, defined))
+
+
+def _readable_fields(
+    stored: Mapping[str, PolarsDataType], defined: Mapping[str, PolarsDataType]
+) -> dict[str, PolarsDataType]:
+    known = {name.lower() for name in stored}
+    columns = {name: dtype for name, dtype in defined.items() if name in stored or name.lower() not in known}
+    return {
+        name: _readable_type(stored[name], columns.get(name)) if name in stored else columns[name]
+        for name in {**columns, **stored}
+    }
+
+
+def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> PolarsDataType:
+    if isinstance(stored, pl.Struct) and isinstance(defined, pl.Struct):
+        return pl.Struct(_readable_fields(stored.to_schema(), defined.to_schema()))
+    if isinstance(stored, pl.List) and isinstance(defined, pl.List):
+        return pl.List(_readable_type(stored.inner, defined.inner))
+    return stored
+
+
 def merged(table: str, old: Schema, new: Schema) -> Schema:
     """Return the old schema with the new columns behind it. Raises TableError where a column changed its type."""
     return Schema(_merged_fields(table, old.fields, new.fields))

@@ -1,5 +1,6 @@
 """Where a lake is: a folder or an S3 prefix, and what it takes to open it."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -100,6 +101,31 @@ class Storage:
         found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         yield from (each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
 
+    def sizes(self, *parts: str) -> dict[str, int]:
+        """Return the bytes of each file below a folder that is below the root, by its path below the root.
+
+        Empty where there is no such folder. Raises StorageError naming it where it cannot be listed.
+        """
+        try:
+            return dict(self._sizes(*parts))
+        except OSError as error:
+            raise StorageError(f"{self.uri(*parts)}: cannot be listed: {error}") from error
+        except S3_ERRORS as error:
+            raise storage_error(error, self.uri(*parts)) from cause(error)
+
+    def _sizes(self, *parts: str) -> Iterator[tuple[str, int]]:
+        if self.is_local:
+            root = Path(self.root)
+            for folder, _, names in os.walk(root.joinpath(*parts), onerror=_raise_unless_missing):
+                for name in names:
+                    path = Path(folder, name)
+                    yield path.relative_to(root).as_posix(), path.stat().st_size
+            return
+        bucket, root_key = _place(f"{self.uri()}/")
+        prefix = f"{root_key}{'/'.join(parts)}/"
+        for page in client(self.options).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from ((each["Key"][len(root_key) :], each["Size"]) for each in page.get("Contents", []))
+
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """Yield the address of a new folder for what tasks leave to each other, and remove it afterwards.
@@ -166,3 +192,8 @@ def refuses_a_second_put(s3: "S3Client", bucket: str, prefix: str) -> bool:
 def _place(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -22,10 +22,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import MissingError, StorageError, TableError, TableStorageError
+from event_platform.lake.commits import commit_info, foreign_versions
 from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
 from event_platform.lake.history import commit_infos
 from event_platform.lake.s3_errors import cause, has_broken_off, one_line, storage_error
-from event_platform.lake.schemas import merged, to_delta
+from event_platform.lake.schemas import merged, readable, to_delta
 from event_platform.lake.storage import Storage
 
 #: Other partitions' writers may get in between this often; each try costs one round to the store.
@@ -204,11 +205,8 @@ class Snapshot:
 
     @cached_property
     def schema(self) -> pl.Schema:
-        """The columns of the table's shape, and after them those that only older files have."""
-        if self.delta is None:
-            return self.table.schema
-        older = {name: dtype for name, dtype in self.stored_schema.items() if name not in self.table.schema}
-        return pl.Schema({**self.table.schema, **older})
+        """The columns of the table, also those that its definition has no more, and those that no file has yet."""
+        return readable(self.stored_schema, self.table.schema)
 
     @property
     def stored_schema(self) -> pl.Schema:
@@ -246,6 +244,11 @@ class Snapshot:
             return []
         return commit_infos(str(self.delta.metadata().id), version, self.version, self.table.commit)
 
+    @cached_property
+    def foreign(self) -> dict[date, int]:
+        """The partitions that others changed since the platform wrote them, each with the version that did so."""
+        return foreign_versions(self.version, self.rows_by_date(), self.table.commit) if self.table.partition_by else {}
+
     def made_with(self, partition: date) -> int | None:
         """Return the rules (as a number of the writer's) that a partition was made with; None where none are known."""
         return self.transaction(self._rules_id(partition))
@@ -268,11 +271,11 @@ class Snapshot:
         marks = self._marks([*dates, *extended], built_from, made_with, dates)
         if extended:
             gone = [remove_action(file, self._column) for file in (self.files(dates) if dates else [])]
-            version = self._commit([*adds, *moved, *gone], "append", marks, {}, None)
+            version = self._commit([*adds, *moved, *gone], "append", marks, {}, None, dates)
         else:
             days = [day.isoformat() for day in dates]
             filters = [(column, "in", days) for column in self.table.partition_by]
-            version = self._commit(list(adds), "overwrite", marks, {}, filters)
+            version = self._commit(list(adds), "overwrite", marks, {}, filters, dates)
         return written_by_date(version, [*dates, *extended], adds)
 
     def _marks(
@@ -293,15 +296,17 @@ class Snapshot:
         actions: Sequence[AddAction | RemoveAction],
         metadata: Mapping[str, Any],
         transactions: Sequence[str] = (),
+        replaced: Collection[date] = (),
     ) -> dict[date, Written]:
         """Commit files to add and to remove in the partitions `dates`; `metadata` rides in the commit.
 
-        `transactions` are further app ids to leave in the log. Returns and raises as `replace` does.
+        `transactions` are further app ids to leave in the log; `replaced` are those of the partitions that hold nothing
+        any more of what others made of them. Returns and raises as `replace` does.
         """
         marks = [Transaction(self.app_id(day), self.version + 1) for day in dates]
         marks += [Transaction(app_id, 1) for app_id in transactions]
         adds = [action for action in actions if isinstance(action, AddAction) and action.data_change]
-        return written_by_date(self._commit(list(actions), "append", marks, metadata, None), dates, adds)
+        return written_by_date(self._commit(list(actions), "append", marks, metadata, None, replaced), dates, adds)
 
     def _commit(
         self,
@@ -310,6 +315,7 @@ class Snapshot:
         marks: list[Transaction],
         metadata: Mapping[str, Any],
         filters: list[tuple[str, str, Any]] | None,
+        replaced: Collection[date] = (),
     ) -> int:
         """Commit, and return the version that it made."""
         if self.delta is None:
@@ -320,7 +326,7 @@ class Snapshot:
         except DeltaError as error:
             raise self.table.failed("the commit failed", error) from error
         properties = CommitProperties(
-            custom_metadata={**metadata, "commit_id": commit_id},
+            custom_metadata={**metadata, **commit_info(commit_id, self.version, replaced, self.foreign)},
             max_commit_retries=_COMMIT_RETRIES,
             app_transactions=marks,
         )

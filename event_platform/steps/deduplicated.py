@@ -1,8 +1,9 @@
 """raw_events → deduplicated_events and duplicate_events, partition by partition of created_date.
 
 A verdict depends only on what arrived before. So of a partition that was built already only the records that came
-since are judged, and their files added. It is built anew where that is not so: where rows went, something that arrived
-late took an old record's verdict, the window is another one, or somebody asks for it again.
+since are judged, and their files added. It is rebuilt where that is not so: where rows went, something that arrived
+late took an old record's verdict, the window is another one, the tables are not as the platform left them, or somebody
+asks for it again.
 """
 
 import math
@@ -11,13 +12,14 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 import polars as pl
 
 from event_platform.events.deduplication import find_duplicates
 from event_platform.lake.changes import added_since_version
 from event_platform.lake.files import DataFile, Written, in_batches
+from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
 from event_platform.steps.compacted import compacted
@@ -61,21 +63,31 @@ class _Work:
 
 
 def deduplicate(
-    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+    lake: Lake,
+    dates: Sequence[date],
+    window_days: int,
+    executor: Executor,
+    progress: Progress,
+    *,
+    rebuild: bool = False,
 ) -> dict[date, DeduplicationReport]:
-    """Bring the created_dates given up to date with raw_events as it is now. Returns a report for each."""
-    return until_no_conflict(lambda: _deduplicate(lake, dates, window_days, executor, progress))
+    """Bring the created_dates given up to date with raw_events as it is now. Returns a report for each.
+
+    With `rebuild` all of them are built whole, where they might grow as well.
+    """
+    return until_no_conflict(lambda: _deduplicate(lake, dates, window_days, executor, progress, rebuild=rebuild))
 
 
 def _deduplicate(
-    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress
+    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress, *, rebuild: bool
 ) -> dict[date, DeduplicationReport]:
     # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
     unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
     raw, rules = lake.raw_events.snapshot(), rules_number(window_days)
+    growing = _by_mark(unique, duplicates, [] if rebuild else dates, rules, raw.version)
     grown = [
         work
-        for mark, days in _by_mark(unique, duplicates, dates, rules, raw.version).items()
+        for mark, days in growing.items()
         if (work := _what_came(lake, raw, mark, days, window_days, executor, progress)) is not None
     ]
     more = [day for work in grown for day in work.dates]
@@ -124,7 +136,9 @@ def _by_mark(
         mark, made_with = state
         if mark is not None and mark < version and made_with == rules and state == other:
             found.setdefault(mark, []).append(day)
-    return found
+    altered = {day for table in (unique, duplicates) for day in altered_dates(table, list(chain(*found.values())))}
+    intact = {mark: [day for day in days if day not in altered] for mark, days in found.items()}
+    return {mark: days for mark, days in intact.items() if days}
 
 
 def _what_came(

@@ -1,7 +1,7 @@
 """Landing → raw_events: what is new or changed, each object once, all in one commit."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -12,6 +12,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.errors import UnreadableError
 from event_platform.lake.files import DataFile, Written, scan_files
+from event_platform.lake.foreign import altered_dates, damaged_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.landing import LandedObject
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
@@ -37,6 +38,7 @@ class RawReport:
     reasons: Counter[str] = field(default_factory=Counter)
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
     unreadable: list[UnreadableError] = field(default_factory=list)  # objects that are left out, and stay due
+    altered: str = ""  # why the day was loaded again, where it was not as the platform left it
 
 
 def load(
@@ -51,7 +53,8 @@ def load(
 ) -> dict[date, RawReport]:
     """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
 
-    A `replay` reads what is known as well, as the rules are now. Rows of objects that landing has no more stay.
+    A `replay` reads what is known as well, as the rules are now; so are days that are not as the platform left them.
+    Rows of objects that landing has no more stay.
     Objects that cannot be read do not stop the others: see `raise_unreadable`, which is to be called in the end.
     """
     return until_no_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress, replay=replay))
@@ -69,34 +72,40 @@ def _load(
 ) -> dict[date, RawReport]:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
-    if replay:
-        delivery = Delivery([*delivery.due, *delivery.known], [*delivery.changed, *delivery.known], [])
+    altered = altered_dates(snapshot, dates)
+    damaged = [each.file for each in damaged_files(snapshot, altered)] if altered else []
+    again = [landed for landed in delivery.known if replay or landed.arrival_date in altered]
+    known = [landed for landed in delivery.known if not (replay or landed.arrival_date in altered)]
+    delivery = Delivery([*delivery.due, *again], [*delivery.changed, *again], known)
     loaded = _loaded(loading, delivery.due, dates, executor, progress)
     delivery = _without_unreadable(delivery, loaded)
     reports = _reports(dates, delivery, snapshot)
     for result in loaded:
         reports[result.arrival_date].unreadable.extend(result.unreadable.values())
-    if not delivery.due:
+    for day, reason in altered.items():
+        reports[day].altered = reason
+    if not delivery.due and not altered:
         return reports
     for result in loaded:
         _add(reports[result.arrival_date], result)
-    stale, kept = _without_changed(lake, snapshot, delivery.changed, executor, progress)
+    stale, kept = _without_changed(lake, snapshot, delivery.changed, damaged, executor, progress)
     adds = [add for result in loaded for add in result.adds]
-    touched = _touched(lake, snapshot, delivery.changed, stale, adds, window_days)
-    for created_date, arrival_date in touched:
+    touched = _touched(lake, snapshot, delivery.changed, stale, damaged, adds, window_days)
+    for created_date, arrival_date in [*touched, *_lost(damaged)]:
         reports[arrival_date].created_dates.add(created_date)
-    due = sorted({landed.arrival_date for landed in delivery.due})
+    due = sorted({*altered, *(landed.arrival_date for landed in delivery.due)})
     # Where an object changed, files of its day change places anyway.
-    growing = set(due) - {landed.arrival_date for landed in delivery.changed}
+    growing = set(due) - {landed.arrival_date for landed in delivery.changed} - altered.keys()
     moved = compacted({"raw_events": (snapshot, growing)}, executor, progress)["raw_events"]
     written = snapshot.append(
         due,
-        [*adds, *kept, *moved, *(remove_action(file, "arrival_date") for file in stale)],
+        [*adds, *kept, *moved, *(remove_action(file, "arrival_date") for file in (*stale, *damaged))],
         {
             "arrival_dates": [day.isoformat() for day in due],
             "created_dates": sorted({day.isoformat() for report in reports.values() for day in report.created_dates}),
         },
         [empty_object_id(landed) for result in loaded for landed in result.empty_objects],
+        [day for day in altered if not reports[day].unreadable],
     )
     for day in written:
         reports[day].written = written[day]
@@ -157,9 +166,17 @@ def _add(report: RawReport, result: Loaded) -> None:
 
 
 def _without_changed(
-    lake: Lake, snapshot: Snapshot, changed: list[LandedObject], executor: Executor, progress: Progress
+    lake: Lake,
+    snapshot: Snapshot,
+    changed: list[LandedObject],
+    damaged: Collection[DataFile],
+    executor: Executor,
+    progress: Progress,
 ) -> tuple[list[DataFile], list[AddAction]]:
-    """Return the files that hold records of changed objects, and what takes their place without them."""
+    """Return the files that hold records of changed objects, and what takes their place without them.
+
+    Files that are `damaged` cannot be read: nothing takes their place.
+    """
     if not changed:
         return [], []
     names = [landed.name for landed in changed]
@@ -167,7 +184,8 @@ def _without_changed(
     stale = [
         file
         for file in files
-        if not _scan(lake, [file])
+        if file not in damaged
+        and not _scan(lake, [file])
         .filter(pl.col("source_object").is_in(names))
         .select("source_object")
         .head(1)
@@ -183,6 +201,7 @@ def _touched(
     snapshot: Snapshot,
     changed: list[LandedObject],
     stale: list[DataFile],
+    damaged: Collection[DataFile],
     adds: list[AddAction],
     window_days: int,
 ) -> set[tuple[date, date]]:
@@ -204,7 +223,7 @@ def _touched(
             file
             for file in snapshot.files(window)
             # Of the same day only what may sort behind: new objects mostly come after old ones.
-            if file.partition > arrival_date or file.maximum["source_object"] >= first
+            if file not in damaged and (file.partition > arrival_date or file.maximum["source_object"] >= first)
         ]
         decisive = pl.concat([_sound(lake, own), gone.filter(pl.col("arrival_date") == arrival_date)])
         followers = (
@@ -216,6 +235,16 @@ def _touched(
         days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
         touched.update((day, arrival_date) for day in days)
     return touched
+
+
+def _lost(damaged: Iterable[DataFile]) -> set[tuple[date, date]]:
+    """Return the (created_date, arrival_date) that files held records of which cannot be read any more."""
+    return {
+        (first + timedelta(days=number), file.partition)
+        for file in damaged
+        if (first := file.minimum.get("created_date")) is not None
+        for number in range((file.maximum["created_date"] - first).days + 1)
+    }
 
 
 def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:

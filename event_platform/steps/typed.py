@@ -16,6 +16,7 @@ from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.changes import added_since_mark
 from event_platform.lake.files import DataFile, Written
+from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import ConflictError, Snapshot, Table
 from event_platform.steps.compacted import compacted
@@ -47,16 +48,19 @@ def type_all(
     dates: Sequence[date],
     executor: Executor,
     progress: Progress,
+    *,
+    rebuild: bool = False,
 ) -> dict[str, TypedReport]:
     """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
 
-    One type's failure is in its report and leaves its table as it was; the others go on.
+    One type's failure is in its report and leaves its table as it was; the others go on. With `rebuild` all partitions
+    are built whole, where they might grow as well.
     """
     reports: dict[str, TypedReport] = {}
 
     def attempt() -> None:
         left = [key for key in keys if key not in reports or reports[key].conflict]
-        reports.update(_type_some(lake, catalog, left, dates, executor, progress))
+        reports.update(_type_some(lake, catalog, left, dates, executor, progress, rebuild=rebuild))
         lost = [key for key, report in reports.items() if report.conflict]
         if lost:
             raise ConflictError(f"{', '.join(lost)}: written by another run at the same time")
@@ -72,6 +76,8 @@ def _type_some(
     dates: Sequence[date],
     executor: Executor,
     progress: Progress,
+    *,
+    rebuild: bool,
 ) -> dict[str, TypedReport]:
     reports = {key: TypedReport(dict.fromkeys(dates, 0), dict.fromkeys(dates, 0)) for key in keys}
     tables = {
@@ -86,15 +92,16 @@ def _type_some(
     rules = {key: _rules_of(catalog, key) for key in targets}
     partitions = [(key, day) for key in targets for day in dates]
     files = {day: source.files([day]) for day in dates}
-    grown = _grown(source, files, targets, partitions, marks, rules)
+    growing = {} if rebuild else _grown(source, files, targets, partitions, marks, rules)
+    grown = _without_altered(growing, targets, reports)
     for result in _run(lake, catalog, files, partitions, grown, executor, progress):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
-    growing = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
-    moved = compacted(growing, executor, progress)
+    more = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
+    moved = compacted(more, executor, progress)
 
     def commit(key: str) -> None:
-        _commit_type(targets[key], reports[key], dates, growing[key][1], marks, rules[key], moved[key])
+        _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key])
 
     each_at_once(commit, sound)
     if UNREGISTERED in sound:
@@ -118,7 +125,8 @@ def _grown(
 ) -> dict[tuple[str, date], list[DataFile]]:
     """Return the partitions that only lack the events that came since they were built, with the files of these.
 
-    The others are built anew: events of theirs went, their rules are other ones, or somebody asks for them again.
+    The others are rebuilt: events of theirs went, their rules are other ones, they are not as the platform left them,
+    or somebody asks for them again.
     """
 
     @cache
@@ -133,6 +141,27 @@ def _grown(
             new = came(day, mark)
             found |= {} if new is None else {(key, day): new}
     return found
+
+
+def _without_altered(
+    grown: Mapping[tuple[str, date], list[DataFile]],
+    targets: Mapping[str, Snapshot],
+    reports: Mapping[str, TypedReport],
+) -> dict[tuple[str, date], list[DataFile]]:
+    """Leave out the partitions that are not as the platform left them: those are rebuilt."""
+    days: dict[str, list[date]] = {}
+    for key, day in grown:
+        days.setdefault(key, []).append(day)
+
+    def altered(key: str) -> Collection[date]:
+        try:
+            return altered_dates(targets[key], days[key])
+        except EventPlatformError as error:
+            _fail(reports[key], error)
+            return days[key]
+
+    found = dict(zip(days, each_at_once(altered, days), strict=True))
+    return {(key, day): files for (key, day), files in grown.items() if day not in found[key]}
 
 
 def _open(table: Table, report: TypedReport) -> Snapshot | None:

@@ -1,0 +1,129 @@
+"""The commits of a table's log, and which partitions others than the platform changed.
+
+A commit of the platform says in its commit info up to which version it knew its table, and which partitions were still
+as others had left them. So the last one speaks for all before it: mostly it is the only file of the log that is read.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from event_platform.events.errors import MissingError
+
+#: Returns the lines of a commit. Raises MissingError where it was cleaned up.
+ReadCommit = Callable[[int], bytes]
+
+#: Others' commits that are read, each with a request. A table that has more in a row is taken for changed everywhere.
+_MOST_READ = 200
+
+#: What only commits of the platform have in their commit info.
+_COMMIT_ID, _KNOWN_VERSION, _REPLACED, _FOREIGN = "commit_id", "known_version", "replaced", "foreign"
+
+_VALUE_IN_PATH = re.compile(r"[^/=]+=(\d{4}-\d{2}-\d{2})/")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit did: its commit info, the files that it added and removed, and its app transactions."""
+
+    version: int
+    info: Mapping[str, Any]
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    transactions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def known_version(self) -> int | None:
+        """The version up to which the platform knew the table when it made the commit; None for others' commits.
+
+        Releases that did not say so looked at the rows of a table instead: nothing before their commits is asked for.
+        """
+        return self.info.get(_KNOWN_VERSION, self.version) if _COMMIT_ID in self.info else None
+
+    @property
+    def changed_dates(self) -> set[date]:
+        """The partitions whose rows the commit changed, not only moved from file to file."""
+        actions = (action for action in (*self.added, *self.removed) if action.get("dataChange", True))
+        return {day for action in actions if (day := _partition(action)) is not None}
+
+
+def read_commit(version: int, read: ReadCommit) -> Commit:
+    """Return a commit of a log. Raises MissingError where it was cleaned up."""
+    actions = [json.loads(line) for line in read(version).splitlines()]
+
+    def of_kind(kind: str) -> list[dict[str, Any]]:
+        return [action[kind] for action in actions if kind in action]
+
+    return Commit(
+        version,
+        next(iter(of_kind("commitInfo")), {}),
+        of_kind("add"),
+        of_kind("remove"),
+        {transaction["appId"]: transaction["version"] for transaction in of_kind("txn")},
+    )
+
+
+def commit_info(
+    commit_id: str, known_version: int, replaced: Collection[date], foreign: Mapping[date, int]
+) -> dict[str, Any]:
+    """Return what a commit of the platform says of itself: see `foreign_versions`.
+
+    `foreign` are the partitions that others had changed up to `known_version`; what is `replaced` is foreign no more.
+    """
+    left = _without(foreign, replaced, known_version)
+    return {
+        _COMMIT_ID: commit_id,
+        _KNOWN_VERSION: known_version,
+        _REPLACED: sorted(day.isoformat() for day in replaced),
+        _FOREIGN: {day.isoformat(): version for day, version in sorted(left.items())},
+    }
+
+
+def foreign_versions(version: int, partitions: Collection[date], read: ReadCommit) -> dict[date, int]:
+    """Return the partitions of a table that others changed since the platform wrote them, and with which version.
+
+    `version` is the last one, `partitions` are those that the table has. What was cleaned up changed nothing: newer
+    commits would say so.
+    """
+    commits, last, stop, at = list[Commit](), None, -1, version
+    while at > stop:
+        if len(commits) == _MOST_READ:
+            return dict.fromkeys(partitions, version)
+        try:
+            commit = read_commit(at, read)
+        except MissingError:
+            break
+        commits.append(commit)
+        if last is None and commit.known_version is not None:
+            last, stop = commit, commit.known_version
+        at -= 1
+    return _left_foreign(last, reversed(commits))
+
+
+def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, int]:
+    """Begin with what the `last` commit of the platform knew, and go through those that it did not know, and itself."""
+    told = last.info.get(_FOREIGN, {}) if last else {}
+    found = {date.fromisoformat(day): version for day, version in told.items()}
+    for commit in commits:
+        if commit.known_version is None:
+            found |= dict.fromkeys(commit.changed_dates, commit.version)
+        else:
+            replaced = map(date.fromisoformat, commit.info.get(_REPLACED, []))
+            found = _without(found, set(replaced), commit.known_version)
+    return found
+
+
+def _without(foreign: Mapping[date, int], replaced: Collection[date], known_version: int) -> dict[date, int]:
+    """Drop the partitions that were written whole by somebody who knew of the change."""
+    return {day: version for day, version in foreign.items() if day not in replaced or version > known_version}
+
+
+def _partition(action: Mapping[str, Any]) -> date | None:
+    values = action.get("partitionValues") or dict(enumerate(_VALUE_IN_PATH.findall(action["path"])))
+    try:
+        return date.fromisoformat(next(iter(values.values())))
+    except (StopIteration, TypeError, ValueError):  # a table without partitions, or a partition without a date
+        return None

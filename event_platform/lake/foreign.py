@@ -1,0 +1,57 @@
+"""Partitions that hold something else than what the platform left in them: they are built whole, and never grow."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from event_platform.lake.at_once import each_at_once
+from event_platform.lake.files import DataFile
+from event_platform.lake.tables import Snapshot
+
+
+@dataclass(frozen=True)
+class DamagedFile:
+    """A file of a table that cannot be read, and what is there instead."""
+
+    file: DataFile
+    reason: str
+
+
+def foreign_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, str]:
+    """Return which of some partitions (all without them) others changed since the platform wrote them, and how."""
+    return {
+        day: f"version {version} of {snapshot.table.name} was not committed by the platform"
+        for day, version in snapshot.foreign.items()
+        if dates is None or day in dates
+    }
+
+
+def damaged_files(
+    snapshot: Snapshot, dates: Collection[date] | None = None, sizes: Mapping[str, int] | None = None
+) -> list[DamagedFile]:
+    """Return the files of some partitions (all without them) that are missing or of another size than the log says.
+
+    `sizes` are those of the files that are there, by their paths below the root of the lake; without them, the folders
+    that should hold the files are listed.
+    """
+    table, files = snapshot.table, snapshot.files(dates)
+    if sizes is None:
+        folders = sorted({f"{table.name}/{file.path}".rpartition("/")[0] for file in files})
+        listed = each_at_once(lambda folder: table.storage.sizes(*folder.split("/")), folders)
+        sizes = {path: size for each in listed for path, size in each.items()}
+    found = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
+    return [
+        DamagedFile(file, f"the file {file.path} of {table.name} {_instead(file.size, size)}")
+        for file, size in found
+        if size != file.size
+    ]
+
+
+def altered_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, str]:
+    """Return which of some partitions (all without them) are not as the platform left them, and why."""
+    damaged = {each.file.partition: each.reason for each in damaged_files(snapshot, dates)}
+    return {**damaged, **foreign_dates(snapshot, dates)}
+
+
+def _instead(size: int, found: int | None) -> str:
+    return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
