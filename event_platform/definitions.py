@@ -21,6 +21,7 @@ from event_platform.operations.alerts.sensor import build_alerts_sensor
 from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
 from event_platform.operations.sweep import build_sweep
 from event_platform.operations.vacuum import build_vacuum
+from event_platform.operations.verification import build_verification
 from event_platform.partitions import backfill_policy, daily_partitions
 from event_platform.provision import build_resources
 
@@ -47,7 +48,11 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),
         ],
-        schedules=[build_sweep(raw, downstream, catalog, first_date), build_vacuum(catalog)],
+        schedules=[
+            build_sweep(raw, downstream, catalog, first_date),
+            build_vacuum(catalog),
+            build_verification(catalog),
+        ],
         resources=build_resources(environment),
         # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
         executor=dg.in_process_executor,

@@ -13,8 +13,8 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the longest test be as long as one likes."""
-    parser.addoption("--kills", type=int, default=3, help="how often test_live_kills kills what is at work (default 3)")
+    """Let the tests that kill be as long as one likes."""
+    parser.addoption("--kills", type=int, help="SIGKILLs in test_exactly_once (default 4) and test_live_kills (3)")
 
 
 @pytest.fixture(scope="session", autouse=True)

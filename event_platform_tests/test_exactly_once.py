@@ -1,6 +1,10 @@
 """However often something is delivered, killed, repeated or done twice at once: the tables are the same."""
 
 import json
+import logging
+import os
+import random
+import shutil
 import subprocess
 import time
 from datetime import timedelta
@@ -17,6 +21,7 @@ from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, World, event
 
 DAYS = [MONDAY + timedelta(days=number) for number in range(3)]
+LOG = logging.getLogger(__name__)
 PLACES = ("source_object", "source_offset", "source_size", "source_etag")
 
 
@@ -65,20 +70,36 @@ def expected(landed: World) -> dict[str, list[str]]:
     return contents(landed.lake, landed.catalog)
 
 
-def test_a_run_killed_at_any_moment_and_started_again_gives_the_same_tables(
-    landed: World, expected: dict[str, list[str]]
+def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
+    landed: World, pytestconfig: pytest.Config
 ) -> None:
-    """Killed once after the first file is written, once after a few more, and so on; no process is left behind."""
-    lake = landed.root / "killed"
-    killed = 0
-    for files in (1, 4, 9, 14, 20, 28):
-        process = start(variables(landed, lake), "run")
-        killed += kill_after(process, lake, files)
-        assert all_end(str(lake), seconds=20)
-    assert killed > 3
-    finish(start(variables(landed, lake), "run"))
-    assert contents(Lake(Storage(str(lake))), landed.catalog) == expected
-    assert json.loads(finish(start(variables(landed, lake), "status", "--json")))["balanced"]
+    """Killed at any moment, however often, and started again when more has landed; no process is left behind.
+
+    `pytest event_platform_tests/test_exactly_once.py --kills 40` kills forty times.
+    """
+    kills, killed, number = pytestconfig.getoption("kills") or 4, 0, 0
+    chance = random.Random(20)  # noqa: S311 - the same moments each time
+    while killed < kills:
+        process = start(variables(landed), "run")
+        killed += kill_after(process, landed.root / "lake", chance.randrange(1, 25))
+        assert all_end(landed.environment.lake, seconds=60)
+        grow(landed, number := number + 1, chance)
+        LOG.info("run %s: %s kills", number, killed)
+    finish(start(variables(landed), "run"))
+    assert json.loads(finish(start(variables(landed), "status", "--json")))["balanced"]
+    undisturbed = World(landed.root / "undisturbed")
+    shutil.copytree(landed.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
+    undisturbed.build(*DAYS)
+    expected = contents(undisturbed.lake, undisturbed.catalog, without=("source_etag",))
+    assert contents(landed.lake, landed.catalog, without=("source_etag",)) == expected
+
+
+def grow(world: World, number: int, chance: random.Random) -> None:
+    """Land one more object, mostly on the last day: new events, late ones, and what was there already, or changed."""
+    day = chance.choice([*DAYS, DAYS[-1], DAYS[-1]])
+    new = [event(f"n{number}-{each}", chance.choice(DAYS), plan="free") for each in range(20)]
+    again = [event(f"{day}-1-{chance.randrange(40)}", day, plan=chance.choice(["free", "pro"])) for _ in range(3)]
+    world.deliver(day, chance.choice([f"n{number}.gz", f"0{number}", "b"]), *new, *again, hour=chance.choice([0, 2, 3]))
 
 
 def test_two_runs_at_once_end_with_one_correct_result(landed: World, expected: dict[str, list[str]]) -> None:
@@ -90,10 +111,16 @@ def test_two_runs_at_once_end_with_one_correct_result(landed: World, expected: d
 
 
 def kill_after(process: "subprocess.Popen[str]", lake: Path, files: int) -> bool:
-    """Kill a run with SIGKILL once the lake holds so many files; say whether it was still running."""
-    while process.poll() is None and sum(path.is_file() for path in lake.rglob("*")) < files:
+    """Kill a run with SIGKILL once it has written so many files to the lake; say whether it was still running."""
+    before = files_in(lake)
+    while process.poll() is None and files_in(lake) < before + files:
         time.sleep(0.005)
     alive = process.poll() is None
     process.kill()
     process.communicate()
     return alive
+
+
+def files_in(lake: Path) -> int:
+    """Count the files of a lake, while others write to it."""
+    return sum(len(names) for _, _, names in os.walk(lake))

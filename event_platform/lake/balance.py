@@ -187,7 +187,7 @@ def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[d
     files = lake.raw_events.snapshot().files()
     if dates is not None:
         first, last = min(dates), max(dates)
-        files = [file for file in files if _overlaps(file, first, last)]
+        files = [file for file in files if may_hold(file, first, last)]
     counts = (
         _scan_raw(lake, files)
         .filter(pl.col("corruption_reason").is_null())
@@ -198,7 +198,8 @@ def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[d
     return {day: rows for day, rows in counts.iter_rows() if dates is None or day in dates}
 
 
-def _overlaps(file: DataFile, first: date, last: date) -> bool:
+def may_hold(file: DataFile, first: date, last: date) -> bool:
+    """Say whether a file of raw_events may hold sound records of the created_dates from `first` to `last`."""
     low, high = file.minimum.get("created_date"), file.maximum.get("created_date")
     return low is not None and high is not None and low <= last and first <= high
 

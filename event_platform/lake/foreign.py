@@ -41,7 +41,7 @@ def damaged_files(
         sizes = {path: size for each in listed for path, size in each.items()}
     found = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
     return [
-        DamagedFile(file, f"the file {file.path} of {table.name} {_instead(file.size, size)}")
+        DamagedFile(file, f"the file {file.path} of {table.name} {instead(file.size, size)}")
         for file, size in found
         if size != file.size
     ]
@@ -53,5 +53,6 @@ def altered_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> 
     return {**damaged, **foreign_dates(snapshot, dates)}
 
 
-def _instead(size: int, found: int | None) -> str:
+def instead(size: int, found: int | None) -> str:
+    """Say what is there in the place of a file of so many bytes."""
     return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"

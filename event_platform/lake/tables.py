@@ -173,6 +173,12 @@ class Snapshot:
             for row in (log.sort("date", "path").to_dicts() if log.width else [])
         ]
 
+    @property
+    def stored_sizes(self) -> dict[str, int]:
+        """The bytes of each file of the version by its path below the table, also where there are no partitions."""
+        log = None if self.delta is None else pl.DataFrame(self.delta.get_add_actions())
+        return {} if log is None or log.is_empty() else dict(log.select("path", "size_bytes").iter_rows())
+
     def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
         """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
         log = self._log_of(dates)

@@ -48,6 +48,16 @@ def test_on_s3_a_file_is_an_object(bucket: str, s3_endpoint: str, monkeypatch: p
     assert client().get_object(Bucket=bucket, Key="lake/a/x")["Body"].read() == b"content"
 
 
+def test_the_sizes_of_files_are_listed_by_their_paths(bucket: str, tmp_path: Path) -> None:
+    """Below one folder, however deep; nothing where there is no such folder."""
+    for storage in (Storage(str(tmp_path)), open_lake(f"s3://{bucket}/lake").storage):
+        for name, size in (("a/d=1/x", 3), ("a/y", 5), ("ab/z", 7)):
+            storage.write(storage.uri(name), b"." * size)
+        assert storage.sizes("a") == {"a/d=1/x": 3, "a/y": 5}
+        assert storage.sizes("a", "d=1") == {"a/d=1/x": 3}
+        assert storage.sizes("none") == {}
+
+
 def test_options_are_never_shown() -> None:
     """Not by the storage, nor by what holds it, nor after a journey to another process."""
     storage = Storage("s3://bucket/lake", {"secret_access_key": SECRET_KEY})

@@ -1,0 +1,224 @@
+"""The proof that does not trust the logs: files are looked for where they should be, and rows are counted in them.
+
+Checks in a run go by what the logs say of files. Here every file of every table is looked for, keys are counted in the
+rows, and what the tables of a day hold is compared by the event_uuids themselves.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from event_platform.lake.at_once import each_in_turn
+from event_platform.lake.balance import arrival_balances, may_hold
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.foreign import damaged_files, foreign_dates, instead
+from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.tables import Snapshot, Table
+
+#: Rows whose keys are held at a time, and tables that are read side by side.
+_ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
+
+#: Of a hash so many bits: sums of many millions of them stay exact.
+_BITS = 38
+
+_UUID = pl.col("event_uuid").hash() % (1 << _BITS)
+
+_EVENT_TABLES = "events/"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is not as it should be, in a table on a day (None for a table without partitions)."""
+
+    table: str
+    day: date | None
+    reason: str
+
+    def __str__(self) -> str:
+        """Say where it is, and what."""
+        return f"{self.table}{f' on {self.day}' if self.day else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was counted in the files of one partition: rows, distinct keys, and the sum of its uuids' hashes."""
+
+    rows: int = 0
+    distinct: int = 0
+    uuids: int = 0
+
+    def __add__(self, other: "Rows") -> "Rows":
+        """Return both together."""
+        return Rows(self.rows + other.rows, self.distinct + other.distinct, self.uuids + other.uuids)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and what is wrong."""
+
+    tables: int
+    files: int
+    size: int  # bytes
+    rows: dict[str, dict[date, Rows]]  # by table and day, as counted in the files
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def faulty_dates(self) -> list[date]:
+        """The days on which something is wrong, in order."""
+        return sorted({fault.day for fault in self.faults if fault.day is not None})
+
+
+def verify(lake: Lake, tables: Sequence[Table], dates: Collection[date] | None = None) -> Verification:
+    """Look for every file of `tables`, and count the rows of some partitions (all without them) in their files.
+
+    `tables` are all of the lake, those of the platform among them.
+    """
+    found = list(each_in_turn(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE))
+    by_name = {each.snapshot.table.name: each for each in found}
+    damaged = {day for each in found for day in each.damaged}
+    faults = [fault for each in found for fault in each.faults]
+    faults += _arrival_faults(lake, by_name, damaged)
+    faults += _created_faults(lake, by_name, dates, damaged)
+    return Verification(
+        len(found),
+        sum(len(each.files) for each in found),
+        sum(file.size for each in found for file in each.files),
+        {name: each.rows for name, each in by_name.items()},
+        sorted(faults, key=lambda fault: (fault.day or date.min, fault.table, fault.reason)),
+    )
+
+
+@dataclass(frozen=True)
+class _Verified:
+    snapshot: Snapshot
+    files: list[DataFile]
+    damaged: set[date]
+    rows: dict[date, Rows]
+    faults: list[Fault]
+
+
+def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
+    snapshot = table.snapshot()
+    if not table.partition_by:
+        return _verify_whole(snapshot)
+    files = snapshot.files()
+    broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))
+    damaged = {each.file.partition for each in broken}
+    faults = [Fault(table.name, each.file.partition, each.reason) for each in broken]
+    faults += [Fault(table.name, day, reason) for day, reason in foreign_dates(snapshot).items()]
+    logged = {day: rows for day, rows in snapshot.rows_by_date(dates).items() if day not in damaged}
+    rows = _count(snapshot, logged)
+    for day, counted in rows.items():
+        if counted.rows != logged[day]:
+            faults.append(Fault(table.name, day, f"{counted.rows:,} rows in its files, {logged[day]:,} in its log"))
+        if counted.distinct != counted.rows:
+            repeated = counted.rows - counted.distinct
+            faults.append(Fault(table.name, day, f"{repeated:,} of {counted.rows:,} rows have the key of another one"))
+    return _Verified(snapshot, files, damaged, rows, faults)
+
+
+def _verify_whole(snapshot: Snapshot) -> _Verified:
+    """Look for the files of a table without partitions; it is somebody's own, and has no sums to come out even."""
+    name, sizes = snapshot.table.name, snapshot.table.storage.sizes(*snapshot.table.name.split("/"))
+    found = {path: sizes.get(f"{name}/{path}") for path in snapshot.stored_sizes}
+    faults = [
+        Fault(name, None, f"the file {path} {instead(size, found[path])}")
+        for path, size in snapshot.stored_sizes.items()
+        if found[path] != size
+    ]
+    return _Verified(snapshot, [], set(), {}, faults)
+
+
+def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
+    """Count the rows of the days that the log has rows of."""
+    found: dict[date, Rows] = {}
+    for days in _days_together(logged):
+        rows, day = snapshot.scan(days), str(snapshot.table.partition_column)
+        columns, key = rows.collect_schema().names(), _key_of(snapshot.table)
+        counted = rows.select(
+            day,
+            key=pl.struct(key).hash() if key else pl.int_range(pl.len(), dtype=pl.UInt64),
+            uuid=_UUID if "event_uuid" in columns else pl.lit(0, pl.UInt64),
+        )
+        totals = counted.group_by(day).agg(pl.len(), pl.col("key").n_unique(), pl.col("uuid").sum())
+        found.update({each: Rows(*figures) for each, *figures in totals.collect(engine="streaming").iter_rows()})
+    return {day: found.get(day, Rows()) for day in logged}
+
+
+def _key_of(table: Table) -> tuple[str, ...]:
+    """Return the primary key of a table: of a retired event table, the log does not tell it."""
+    return table.key or (("created_date", "event_uuid") if table.name.startswith(_EVENT_TABLES) else ())
+
+
+def _days_together(logged: Mapping[date, int]) -> Iterator[list[date]]:
+    """Group days so that no group has more than _ROWS_AT_ONCE rows, but for a day that has more by itself."""
+    held, count = list[date](), 0
+    for day in sorted(logged):
+        if held and count + logged[day] > _ROWS_AT_ONCE:
+            yield held
+            held, count = [], 0
+        held.append(day)
+        count += logged[day]
+    if held:
+        yield held
+
+
+def _arrival_faults(lake: Lake, tables: Mapping[str, _Verified], damaged: Collection[date]) -> Iterator[Fault]:
+    """Landed = sound + corrupt, and the records of each object are numbered without a gap."""
+    raw, corrupt = (tables[table.name] for table in (lake.raw_events, lake.corrupt_events))
+    days = {*raw.rows, *corrupt.rows} - set(damaged)
+    for balance in arrival_balances(lake, sorted(days)) if days else []:
+        dead = corrupt.rows.get(balance.arrival_date, Rows()).rows
+        if balance.landed != balance.sound + dead:
+            reason = f"{balance.landed:,} landed, {balance.sound:,} sound, and {dead:,} rows in corrupt_events"
+            yield Fault(lake.raw_events.name, balance.arrival_date, reason)
+        if balance.broken_objects:
+            reason = f"{balance.broken_objects:,} objects have lost or repeated a record"
+            yield Fault(lake.raw_events.name, balance.arrival_date, reason)
+
+
+def _created_faults(
+    lake: Lake, tables: Mapping[str, _Verified], dates: Collection[date] | None, damaged: Collection[date]
+) -> Iterator[Fault]:
+    """Sound = deduplicated + duplicates, deduplicated = Σ events/… + unregistered: rows and uuids."""
+    if tables[lake.raw_events.name].damaged:
+        return  # what is sound cannot be counted
+    unique, duplicates, unregistered = (
+        tables[table.name].rows for table in (lake.deduplicated_events, lake.duplicate_events, lake.unregistered_events)
+    )
+    typed = [each.rows for name, each in tables.items() if name.startswith(_EVENT_TABLES)]
+    sound = _sound_by_created_date(tables[lake.raw_events.name], lake, dates)
+    for day in sorted({*sound, *unique, *duplicates, *unregistered, *(day for rows in typed for day in rows)}):
+        if day in damaged:
+            continue
+        nothing = Rows()
+        landed, kept = sound.get(day, nothing), unique.get(day, nothing)
+        split = kept + duplicates.get(day, nothing)
+        parts = sum((rows.get(day, nothing) for rows in typed), unregistered.get(day, nothing))
+        if reason := _difference(landed, "sound records", split, "rows in deduplicated_events and duplicate_events"):
+            yield Fault(lake.deduplicated_events.name, day, reason)
+        if reason := _difference(kept, "deduplicated", parts, "rows in event tables and unregistered_events"):
+            yield Fault(lake.unregistered_events.name, day, reason)
+
+
+def _difference(whole: Rows, what: str, parts: Rows, of_what: str) -> str | None:
+    if whole.rows != parts.rows:
+        return f"{whole.rows:,} {what}, {parts.rows:,} {of_what}"
+    return None if whole.uuids == parts.uuids else f"{whole.rows:,} {what} and {of_what}, with other event_uuids"
+
+
+def _sound_by_created_date(raw: _Verified, lake: Lake, dates: Collection[date] | None) -> dict[date, Rows]:
+    files: Iterable[DataFile] = raw.files
+    if dates is not None:
+        first, last = min(dates, default=date.max), max(dates, default=date.min)
+        files = [file for file in raw.files if may_hold(file, first, last)]
+    counts = (
+        scan_files(list(files), RAW_SCHEMA, "arrival_date", lake.storage)
+        .filter(pl.col("corruption_reason").is_null())
+        .group_by("created_date")
+        .agg(pl.len(), uuids=_UUID.sum())
+        .collect(engine="streaming")
+    )
+    return {day: Rows(rows, rows, uuids) for day, rows, uuids in counts.iter_rows() if dates is None or day in dates}

@@ -1,0 +1,117 @@
+"""The proof that does not trust the logs finds what they do not tell."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from event_platform.lake.tables import Table
+from event_platform.lake.verification import Verification, verify
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Two days with rows in every table."""
+    for day in (MONDAY, TUESDAY):
+        accounts = [event(f"{day}{number}", day) for number in range(3)]
+        world.deliver(day, "a", *accounts, accounts[0], event(f"x{day}", day, name="beta:new"), "{broken")
+    world.build(MONDAY, TUESDAY)
+    return world
+
+
+def found(world: World) -> Verification:
+    """Verify every table of the world's catalog."""
+    return verify(world.lake, world.lake.tables(world.catalog.event_types))
+
+
+def test_a_lake_as_the_platform_left_it_has_no_fault(built: World) -> None:
+    """Every file was looked for, and every row counted."""
+    verification = found(built)
+    assert verification.faults == []
+    assert verification.tables == len(built.lake.tables(built.catalog.event_types))
+    assert verification.files == sum(1 for _ in (built.root / "lake").rglob("*=*/*.parquet"))
+    assert {day: rows.rows for day, rows in verification.rows["raw_events"].items()} == {MONDAY: 6, TUESDAY: 6}
+
+
+def rewrite(table: Table, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Put other rows into the file of Monday: whoever does that leaves nothing in the log."""
+    (file,) = table.snapshot().files([MONDAY])
+    change(pl.read_parquet(file.uri, hive_partitioning=False)).write_parquet(file.uri)
+    resize(table, Path(file.uri).stat().st_size)
+
+
+def resize(table: Table, size: int) -> None:
+    """Have the log say that the file of Monday has so many bytes."""
+    (file,) = table.snapshot().files([MONDAY])
+    for log in Path(table.uri, "_delta_log").glob("*.json"):
+        lines = log.read_text(encoding="utf-8").splitlines()
+        changed = [
+            line.replace(f'"size":{file.size}', f'"size":{size}') if file.path in line else line for line in lines
+        ]
+        log.write_text("\n".join(changed), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("alter", "reasons"),
+    [
+        pytest.param(lambda table: Path(table.snapshot().files()[0].uri).unlink(), ["is missing"], id="no file"),
+        pytest.param(
+            lambda table: DeltaTable(table.uri).delete("event_uuid = '2025-06-020'"), None, id="a row deleted"
+        ),
+        pytest.param(
+            lambda table: rewrite(table, lambda rows: rows.head(2)),
+            ["2 rows in its files, 3 in its log", "4 deduplicated, 3 rows in event tables"],
+            id="a row less than the log says",
+        ),
+        pytest.param(
+            lambda table: rewrite(table, lambda rows: pl.concat([rows.head(2), rows.head(1)])),
+            ["1 of 3 rows have the key of another one", "with other event_uuids"],
+            id="a row twice, and another one gone",
+        ),
+        pytest.param(
+            lambda table: rewrite(table, lambda rows: rows.with_columns(event_uuid=pl.col("event_uuid") + "x")),
+            ["4 deduplicated and rows in event tables and unregistered_events, with other event_uuids"],
+            id="all uuids changed",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_day(
+    built: World, alter: Callable[[Table], object], reasons: list[str] | None
+) -> None:
+    """And the other day is without fault."""
+    alter(built.event_table("account_created"))
+    verification = found(built)
+    assert verification.faulty_dates == [MONDAY]
+    told = [fault.reason for fault in verification.faults]
+    for reason in reasons or ["was not committed by the platform", "4 deduplicated, 3 rows in event tables"]:
+        assert any(reason in each for each in told), told
+
+
+def test_what_the_platform_builds_again_is_without_fault(built: World) -> None:
+    """Whatever was found before."""
+    DeltaTable(built.event_table("account_created").uri).delete(f"created_date = '{MONDAY}'")
+    assert found(built).faulty_dates == [MONDAY]
+    built.build(MONDAY)
+    assert found(built).faults == []
+
+
+def test_records_that_raw_events_lost_are_told_by_arrival_date(built: World) -> None:
+    """Nothing downstream knows of them."""
+    DeltaTable(built.lake.raw_events.uri).delete("arrival_date = '2025-06-02' and source_offset = 2")
+    told = [fault.reason for fault in found(built).faults if fault.table == "raw_events"]
+    assert any("1 objects have lost or repeated a record" in each for each in told)
+
+
+def test_a_table_without_partitions_is_looked_at(built: World) -> None:
+    """It has files as well."""
+    table = Table("mart", pl.Schema({"n": pl.Int64}), None, built.lake.storage)
+    write_deltalake(table.uri, pl.DataFrame({"n": [1]}))
+    tables = [*built.lake.tables(built.catalog.event_types), table]
+    assert verify(built.lake, tables).faults == []
+    (file,) = Path(table.uri).glob("*.parquet")
+    file.unlink()
+    (fault,) = verify(built.lake, tables).faults
+    assert (fault.table, fault.day, "is missing" in fault.reason) == ("mart", None, True)
