@@ -32,15 +32,7 @@ _DATA_WORK = {
     "event_platform.assets.typed_events": ["type_all"],
     "event_platform.assets.quality_report": ["report_quality"],
     "event_platform.io_manager": ["write_frame"],
-    "event_platform.checks.gaps": ["objects_by_hour"],
-    "event_platform.checks.build": [
-        "arrival_balances",
-        "deduplication_balances",
-        "typing_balances",
-        "_counts",
-        "_typed_verdicts",
-        "each_in_turn",
-    ],
+    "event_platform.checks.build": ["each_in_turn"],
 }
 _RAW = dg.AssetSelection.assets("raw_events", "corrupt_events")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -22,7 +22,9 @@ class _Commands(click.Group):
             with _explained():
                 return super().invoke(ctx)
         except EventPlatformError as error:
-            raise click.UsageError(str(error)) from error
+            from event_platform.cli.output import visible  # noqa: PLC0415
+
+            raise click.UsageError(visible(str(error))) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -310,10 +312,15 @@ def query(sql: str, form: str | None) -> None:
     """Run SQL (polars' dialect) over the tables of the lake.
 
     Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events,
-    quality_report and events.<key>, such as events.lesson_started.
+    quality_report and events.<key>, such as events.lesson_started. Nothing else can be read, and nothing is written.
+
+    The first 100 rows are shown, as a table where it fits the terminal, else with a line for each value. --json and
+    --csv print all rows; in CSV, lists and objects are JSON.
 
     \b
     Examples:
+      event-platform query "show tables"
+      event-platform query "describe events.lesson_started"
       event-platform query "select created_date, count(*) n from events.lesson_started group by created_date"
       event-platform query --csv "select corruption_reason, count(*) n from corrupt_events group by 1"
     """

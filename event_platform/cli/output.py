@@ -2,15 +2,36 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from event_platform.report.text import shown
 
 #: Called with what is being done, how much of it is, and how much there is, if that is known.
 Listener = Callable[[str, int, int | None], None]
 
-OUT = Console()
-ERR = Console(stderr=True)
+
+def visible(text: str) -> str:
+    r"""Return a text of one or more lines in which whatever a terminal would obey is written out, as in `\u{1b}`."""
+    return text if text.isprintable() else "\n".join(shown(line, len(line)) for line in text.split("\n"))
+
+
+class _PlainConsole(Console):
+    """A console on which texts are no more than texts: neither commands to the terminal nor rich's markup."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Do as rich does, for every text that is printed and for every cell of a table."""
+        return super().render_str(visible(text), **options)
+
+
+OUT = _PlainConsole()
+ERR = _PlainConsole(stderr=True)
 
 
 @contextmanager

@@ -1,38 +1,165 @@
-"""`event-platform query`: SQL over every table of the lake."""
+"""`event-platform query`: SQL over every table of the lake, and over nothing else."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
-from rich.table import Table as RichTable
 
-from event_platform.cli.output import OUT
+# The parser of polars' own SQL: whatever it takes for the name of a table, or of a function in a table's place, is
+# found here as polars finds it. There is no public way to it.
+from polars._plr import PySQLContext
+from polars._typing import PolarsDataType
+
+from event_platform.cli.rows import print_csv, print_json, print_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.at_once import each_at_once
+from event_platform.lake.explained import explained
+from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.tables import Table
 from event_platform.provision import open_lake
+from event_platform.report.text import shown
+
+#: The first word of a statement, behind spaces, comments and brackets.
+_FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", re.DOTALL)
+_READING = {"select", "with", "from", "values", "explain"}
+_SHOW_TABLES = re.compile(r"show\s+tables\s*;?\s*$", re.IGNORECASE)
+_DESCRIBING = re.compile(r"(?:describe|desc)(?:\s+table)?\b", re.IGNORECASE)
+
+#: Functions that read files and addresses in a table's place.
+_READERS = re.compile(r"(read|scan)_\w+", re.IGNORECASE)
+
+_NO_TABLE = re.compile(r"relation '(.+)' was not found")
+_NO_COLUMN = re.compile(r"""(?:unable to find column|column named) (["'])(?P<name>.+?)\1""")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+#: Of a table that people are shown; programs are given all rows.
+_SHOWN_ROWS = 100
+_REASON_LENGTH = 500
 
 
 def run_query(environment: Environment, sql: str, form: str | None) -> None:
-    """Print the rows of `sql` as a table, or as `json` or `csv`."""
-    tables = {name: table for name, table in _tables(environment).items() if name in sql}
-    scans = each_at_once(lambda table: table.snapshot().scan(), tables.values())
-    context = pl.SQLContext(dict(zip(tables, scans, strict=True)))
+    """Print the rows of `sql` as a table, or as `json` or `csv`. Raises TableError where the query fails, in a line."""
+    tables = _tables(environment)
+    opened: dict[str, pl.LazyFrame] = {}
     try:
-        rows = context.execute(sql).collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise TableError(f"the query failed: {error}") from error
-    if form == "json":
-        print(rows.write_json())  # noqa: T201 - rich would wrap it
-    elif form == "csv":
-        print(rows.write_csv(), end="")  # noqa: T201
-    else:
-        table = RichTable(*rows.columns)
-        for row in rows.iter_rows():
-            table.add_row(*("" if value is None else str(value) for value in row))
-        OUT.print(table, markup=False)
+        with explained():
+            word = _first_word(sql)
+            rows = _answer(word, sql, tables, opened)
+            if form == "json":
+                print_json(rows)
+            elif form == "csv":
+                print_csv(rows)
+            else:
+                print_table(rows, _SHOWN_ROWS if word in _READING else None)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _failed(_reason(error, tables, opened)) from error
 
 
 def _tables(environment: Environment) -> dict[str, Table]:
     lake, event_types = open_lake(environment.lake), load_catalog(environment.catalog).event_types
     tables = [*lake.tables(event_types), *lake.retired_tables(event_types)]
     return {table.name.replace("/", "."): table for table in tables}
+
+
+def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the rows that a statement asks for. The tables that it names are opened, and added to `opened`."""
+    if word in {"describe", "desc"}:
+        return _columns_of(_described(_DESCRIBING.sub("describe", sql, count=1), tables))
+    if word == "show" and _SHOW_TABLES.search(sql):
+        return pl.LazyFrame({"table": sorted(tables)})
+    if word not in _READING:
+        raise _failed(f"expected select …, show tables or describe <table>, got {word or 'nothing'}")
+    names = _named(sql, tables)
+    opened |= zip(names, each_at_once(lambda name: tables[name].snapshot().scan(), names), strict=True)
+    return pl.SQLContext(opened).execute(sql)
+
+
+def _first_word(sql: str) -> str:
+    found = _FIRST_WORD.match(sql)
+    return found[1].lower() if found else ""
+
+
+def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
+    """Return the tables that a statement names. Raises TableError where it would read anything but tables."""
+    # The names of common table expressions are among them.
+    names = PySQLContext.table_identifiers(sql, include_schema=True, unique=True)
+    readers = [name for name in names if _READERS.fullmatch(name)]
+    if readers:
+        raise _failed(f"{readers[0]} is not allowed: only the lake's tables can be read (show tables lists them)")
+    found = [_spelled(name, tables) for name in names]
+    return list(dict.fromkeys(name for name in found if name is not None))
+
+
+def _spelled(name: str, tables: Iterable[str]) -> str | None:
+    """Return the name of a table as the lake has it: case does not matter, unless two names differ in nothing else."""
+    return next((table for table in (name, *tables) if table in tables and table.lower() == name.lower()), None)
+
+
+def _described(sql: str, tables: Mapping[str, Table]) -> Table:
+    names = PySQLContext.table_identifiers(sql, include_schema=True)
+    if len(names) != 1:
+        raise _failed("expected describe <table>")
+    spelled = _spelled(names[0], tables)
+    if spelled is None:
+        raise _failed(_no_table(names[0], tables))
+    return tables[spelled]
+
+
+def _columns_of(table: Table) -> pl.LazyFrame:
+    """Return the columns of a table, with their types and comments."""
+    snapshot = table.snapshot()
+    logged = snapshot.delta.schema().fields if snapshot.delta else []
+    comments = {field.name: field.metadata.get("comment") for field in logged} | dict(table.comments)
+    columns = [
+        (field.name, type_name(field.type), comments.get(field.name) or None)
+        for field in to_delta(snapshot.schema, {}).fields
+    ]
+    return pl.LazyFrame(columns, {"column": pl.String, "type": pl.String, "comment": pl.String}, orient="row")
+
+
+def _failed(reason: str) -> TableError:
+    return TableError(f"the query failed: {reason}")
+
+
+def _reason(error: BaseException, tables: Iterable[str], opened: Mapping[str, pl.LazyFrame]) -> str:
+    """Return what is wrong in one line: polars' own words end with a plan of many."""
+    words = " ".join(str(error).partition("\n\n")[0].split())
+    if no_table := _NO_TABLE.search(words):
+        return _no_table(no_table[1], tables)
+    schemas = [rows.collect_schema() for rows in opened.values()]
+    if isinstance(error, pl.exceptions.StructFieldNotFoundError):
+        return _no_column(words, opened, [name for schema in schemas for name in _fields(pl.Struct(schema))])
+    if no_column := _NO_COLUMN.search(words):
+        _, _, valid = words.partition("valid columns: ")
+        columns = _QUOTED.findall(valid) or [name for schema in schemas for name in schema]
+        return _no_column(no_column["name"], opened, columns)
+    return shown(words, _REASON_LENGTH)
+
+
+def _no_table(name: str, tables: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), tables)
+    return f"no table {name}; {_did_you_mean(near) or 'show tables lists all of them'}"
+
+
+def _no_column(name: str, tables: Iterable[str], columns: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, columns)
+    place = f" in {', '.join(tables)}" if tables else ""
+    there_are = shown(f"there are {', '.join(columns)}", _REASON_LENGTH)
+    return f"no column {name}{place}; {_did_you_mean(near) or there_are}"
+
+
+def _did_you_mean(near: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _fields(dtype: PolarsDataType) -> Iterator[str]:
+    """Yield the names of an object's fields, and of those below it."""
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            yield field.name
+            yield from _fields(field.dtype)
+    elif isinstance(dtype, pl.List):
+        yield from _fields(dtype.inner)

@@ -48,12 +48,15 @@ def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> N
             soft_wrap=True,
             highlight=False,
         )
-    OUT.print("balanced: nothing is lost, nothing is counted twice" if books["balanced"] else _unbalanced(books))
+    if books["balanced"]:
+        OUT.print("balanced: nothing is lost, nothing is counted twice")
+    else:
+        OUT.print(_unbalanced(books), style="red")
 
 
 def _unbalanced(books: Mapping[str, Any]) -> str:
     days = [f"{what.replace('_', ' ')} {', '.join(found)}" for what, found in books["unbalanced"].items() if found]
-    return f"[red]NOT balanced: {'; '.join(days)}. docs/runbook.md says what to do."
+    return f"NOT balanced: {'; '.join(days)}. docs/runbook.md says what to do."
 
 
 def _totals(books: Mapping[str, Any]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Checks in Dagster: a result for each partition, and a blocking one stops what is downstream."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -11,10 +12,18 @@ from deltalake import DeltaTable, write_deltalake
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.assets.raw_events import RAW_EVENTS
 from event_platform.assets.typed_events import UNREGISTERED_EVENTS
+from event_platform.checks.build import CheckedAsset, build_operation
+from event_platform.checks.verdict import Check, Verdict
+from event_platform.lake.balance import ArrivalBalance, arrival_balances
+from event_platform.lake.lake import Lake
+from event_platform.operations.requests import run_tags
+from event_platform.partitions import daily_partitions
+from event_platform.resources import RulesResource
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 LESSON = dg.AssetKey(["events", "lesson_started"])
 MAIN = [RAW_EVENTS, DEDUPLICATED_EVENTS, UNREGISTERED_EVENTS]
+PARTITIONS = daily_partitions(date(2025, 1, 1))
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
@@ -155,3 +164,59 @@ def test_a_repeated_event_fails_its_checks(good: World) -> None:
             ("unique_event_uuid", MONDAY.isoformat()): False,
             ("unique_event_uuid", TUESDAY.isoformat()): True,
         }
+
+
+def figures(_lake: Lake, _rules: RulesResource, dates: list[date]) -> list[date]:
+    """Return what checks of these tests look at."""
+    return dates
+
+
+def verdicts(dates: list[date]) -> list[tuple[date, Verdict]]:
+    """Find nothing wrong on any date."""
+    return [(day, Verdict(passed=True, description="")) for day in dates]
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "warning"])
+@pytest.mark.parametrize(
+    ("evaluate", "days"),
+    [(lambda _: [], "2025-06-02, 2025-06-03"), (lambda dates: verdicts(dates[:1]), "2025-06-03")],
+    ids=["no verdict", "one day without"],
+)
+def test_a_check_without_a_verdict_is_an_error_that_names_it(
+    good: World, blocking: bool, evaluate: Callable[[list[date]], list[tuple[date, Verdict]]], days: str
+) -> None:
+    """Dagster takes a check that was never evaluated for passed. The others are evaluated all the same."""
+    forgotten = Check("forgotten", RAW_EVENTS, None, evaluate, blocking=blocking)
+    sound = Check("sound", RAW_EVENTS, None, verdicts, blocking=True)
+    operation = build_operation("checks", [CheckedAsset([forgotten, sound], figures)], PARTITIONS)
+    result = dg.materialize(
+        [operation, dg.AssetSpec(RAW_EVENTS, partitions_def=PARTITIONS)],
+        selection=dg.AssetSelection.checks(operation),
+        resources=dict(good.definitions().resources or {}),
+        tags=run_tags(MONDAY, TUESDAY),
+        raise_on_error=False,
+    )
+    assert not result.success
+    (failure,) = result.filter_events(lambda each: each.is_step_failure)
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert told.description == f"checks without a verdict: forgotten of raw_events on {days}"
+    assert found(result, RAW_EVENTS).items() >= {("sound", f"{day}"): True for day in (MONDAY, TUESDAY)}.items()
+
+
+def test_what_several_checks_look_at_is_counted_once(good: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not at all where none of them is selected."""
+    good.materialize(MONDAY, TUESDAY)
+    calls = []
+
+    def counted(lake: Lake, dates: list[date]) -> list[ArrivalBalance]:
+        calls.append(dates)
+        return arrival_balances(lake, dates)
+
+    monkeypatch.setattr("event_platform.checks.build.arrival_balances", counted)
+    for names, times in ((["conservation", "corruption_rate", "arrival_gaps"], 1), (["arrival_gaps"], 0)):
+        calls.clear()
+        keys = [dg.AssetCheckKey(RAW_EVENTS, name) for name in names]
+        result = good.materialize(MONDAY, TUESDAY, selection=dg.AssetSelection.checks(*keys))
+        assert {name for name, _ in found(result, RAW_EVENTS)} == set(names)
+        assert calls == [[MONDAY, TUESDAY]] * times
