@@ -23,6 +23,7 @@ import dagster as dg
 from event_platform.definitions import build_definitions
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
+from event_platform.instance import open_instance
 from event_platform.operations.requests import run_tags
 
 #: Where assets and checks leave for the data: everything else in a run is bookkeeping.
@@ -74,7 +75,7 @@ def measure(first: date, days: int, days_per_run: int) -> dict[str, Any]:
     environment = load_environment()
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     watch, events = Stopwatch(), Counter[str]()
-    with _instance() as instance, ExitStack() as patches:
+    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, ExitStack() as patches:
         for module, names in _DATA_WORK.items():
             for name in names:
                 target = importlib.import_module(module)
@@ -98,10 +99,6 @@ def measure(first: date, days: int, days_per_run: int) -> dict[str, Any]:
         "events": events.total(),
         "events_by_type": dict(events.most_common()),
     }
-
-
-def _instance() -> dg.DagsterInstance:
-    return dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.ephemeral()
 
 
 def _slices(first: date, days: int, size: int) -> Iterator[tuple[date, date]]:

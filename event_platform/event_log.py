@@ -17,15 +17,18 @@ from typing import Any
 
 import sqlalchemy as db
 from dagster import DagsterEventType, EventLogEntry
-from dagster._core.event_api import EventHandlerFn
-from dagster._core.storage.event_log import (
-    ConsolidatedSqliteEventLogStorage,
+from sqlalchemy.engine import Connection, Engine
+
+from event_platform.dagster_internals import (
+    EVENT_LOG_TABLES,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    ConfigurableClassData,
+    EventHandlerFn,
     SqlEventLogStorage,
+    SqliteEventLogBase,
     SqlPollingEventWatcher,
 )
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
-from sqlalchemy.engine import Connection, Engine
+from event_platform.instance import alone_in
 
 #: Seconds until an event counts as settled: longer than it takes to store the rest of what happened with it.
 _SECONDS_TO_SETTLE = 5
@@ -51,7 +54,7 @@ class SettledEventLog(SqlEventLogStorage):
         return dict(takewhile(lambda each: not 0 <= now - each[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
 
 
-class SqliteEventLog(SettledEventLog, ConsolidatedSqliteEventLogStorage):
+class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
     """An event log in one file, `event_log.db` in the folder `base_dir`.
 
     An event is stored whole or not at all. A process that is killed loses none; a machine that loses its power may
@@ -63,7 +66,11 @@ class SqliteEventLog(SettledEventLog, ConsolidatedSqliteEventLogStorage):
         self._own = threading.local()
         self._known_tables: set[str] = set()
         self._address = f"sqlite:///{Path(base_dir).absolute() / 'event_log.db'}"
-        super().__init__(base_dir, inst_data)
+        with alone_in(Path(base_dir)):
+            super().__init__(base_dir, inst_data)
+            # Dagster makes them where there is no file; who was killed in the middle of that has left one without.
+            if not all(map(self.has_table, EVENT_LOG_TABLES)):
+                self.make_tables()
 
     @cached_property
     def _engine(self) -> Engine:
@@ -72,7 +79,7 @@ class SqliteEventLog(SettledEventLog, ConsolidatedSqliteEventLogStorage):
         return engine
 
     @contextmanager
-    def _connect(self) -> Iterator[Connection]:
+    def connection(self) -> Iterator[Connection]:
         """Yield this thread's transaction; a new one where there is none."""
         under_way: Connection | None = getattr(self._own, "connection", None)
         if under_way is not None:
@@ -87,18 +94,18 @@ class SqliteEventLog(SettledEventLog, ConsolidatedSqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event and what is kept of it beside the log, in one transaction."""
-        with self._connect():
+        with self.connection():
             super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events in one transaction."""
-        with self._connect():
+        with self.connection():
             super().store_event_batch(events)
 
     def has_table(self, table_name: str) -> bool:
         """Say whether there is a table. Dagster asks for each check; tables come, and do not go."""
         if table_name not in self._known_tables:
-            with self._connect() as connection:
+            with self.connection() as connection:
                 if db.inspect(connection).has_table(table_name):
                     self._known_tables.add(table_name)
         return table_name in self._known_tables

@@ -1,5 +1,6 @@
 """Where Dagster's events go: the profiles in the repository, and the logs that they name."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -17,8 +18,12 @@ import yaml
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._daemon.auto_run_reexecution import auto_run_reexecution
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
+from dagster_postgres import PostgresEventLogStorage, auth
+from dagster_postgres.utils import get_conn_string
+from sqlalchemy import create_engine, text
 
 from event_platform import event_log
+from event_platform.event_log_postgres import PostgresEventLog
 from event_platform_tests.postgres import Postgres, postgres_server, programs
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
@@ -208,11 +213,67 @@ def test_a_run_that_fails_while_the_daemon_looks_is_started_again(
     assert started_again == [run.run_id]
 
 
+def test_the_log_of_postgres_takes_every_option_of_dagsters_own() -> None:
+    """One that is added to it later, and not passed on, fails here."""
+    own, theirs = PostgresEventLog, PostgresEventLogStorage
+    assert set(own.config_type()) == set(theirs.config_type())
+    assert set(own.config_type()) == {"postgres_url", "postgres_db", "auth_provider", "should_autocreate_tables"}
+    assert list(inspect.signature(own).parameters) == list(inspect.signature(theirs).parameters)
+
+
+def test_the_log_of_postgres_makes_no_tables_where_it_is_not_to(server: Postgres) -> None:
+    """Somebody with more rights makes them, and the platform's user only reads and writes."""
+    database = _database(server, "empty")
+    for make, expected in ((False, False), (True, True)):
+        log = PostgresEventLog.from_config_value(None, {"postgres_db": database, "should_autocreate_tables": make})
+        assert log.has_table("event_logs") is expected
+        log.dispose()
+
+
+def test_the_log_of_postgres_asks_for_a_token_where_it_is_told_to(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of RDS, it is the password, and every new connection has the one of now."""
+    password = server.variables["DAGSTER_POSTGRES_PASSWORD"]
+    asked: list[int] = []
+
+    def token(_: auth.AwsWifTokenProvider) -> tuple[str, float]:
+        asked.append(1)
+        return password, 0.0  # has run out: each connection asks for another
+
+    monkeypatch.setattr(auth.AwsWifTokenProvider, "_fetch_token", token)
+    database = {**_database(server, "tokens"), "password": ""}
+    log = PostgresEventLog.from_config_value(
+        None, {"postgres_db": database, "auth_provider": {"aws_wif": {"region": "eu-central-1"}}}
+    )
+    before = len(asked)
+    assert log.has_table("event_logs")
+    assert len(asked) == before + 1
+    log.dispose()
+
+
 @contextmanager
 def _opened(profile: Path, home: Path) -> Iterator[dg.DagsterInstance]:
     (home / "dagster.yaml").write_text(profile.read_text(encoding="utf-8"), encoding="utf-8")
     with dg.DagsterInstance.get() as instance:
         yield instance
+
+
+def _database(server: Postgres, name: str) -> dict[str, Any]:
+    """Make an empty database and return what dagster.yaml says of it."""
+    known = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": server.variables["DAGSTER_POSTGRES_HOST"],
+        "port": int(server.variables["DAGSTER_POSTGRES_PORT"]),
+        "username": server.variables["DAGSTER_POSTGRES_USER"],
+        "password": server.variables["DAGSTER_POSTGRES_PASSWORD"],
+        "db_name": server.variables["DAGSTER_POSTGRES_DB"],
+    }
+    engine = create_engine(get_conn_string(**known), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine.dispose()
+    return {**known, "db_name": name}
 
 
 def _without_storage(profile: Path) -> dict[str, Any]:

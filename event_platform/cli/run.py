@@ -16,6 +16,7 @@ from event_platform.definitions import build_definitions
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
+from event_platform.instance import open_instance
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.failures import cause_of
@@ -35,7 +36,7 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     definitions = build_definitions(environment, catalog)
     lake = open_lake(environment.lake)
     lake.storage.check()
-    with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
+    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
         due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
         _warn(unreachable(arrivals, *_window(environment, None, None)))
@@ -56,7 +57,7 @@ def replay(environment: Environment, first: date, last: date) -> int:
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     open_lake(environment.lake).storage.check()
-    with _instance() as instance, progress_bars("tasks") as bars, listening(bars):
+    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
         failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
     _tell(failed)
     return 1 if failed else run_due(environment, None, None)
@@ -98,10 +99,6 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
         problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
     return problems
-
-
-def _instance() -> dg.DagsterInstance:
-    return dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
 
 
 def _window(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:

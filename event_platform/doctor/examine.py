@@ -9,15 +9,16 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError
 
-from event_platform.doctor.finding import PATIENCE, Check, Finding, bad, left_out, run_all, without
+from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, left_out, run_all, without
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
-from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
+from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, names_postgres
 from event_platform.doctor.settings import (
     Settings,
     check_alert_addresses,
     check_catalog,
     check_dagster_home,
+    check_records,
     check_settings,
     check_versions,
     read_dagster_settings,
@@ -45,7 +46,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "settings": lambda: check_settings(settings, variables),
         "versions": check_versions,
         "catalog": lambda: check_catalog(settings),
-        "dagster home": lambda: check_dagster_home(home),
+        "dagster home": lambda: _check_dagster_home(home),
         "postgres": lambda: _check_postgres(home),
         **_checks_of_places(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
@@ -105,11 +106,19 @@ def _checks_on_s3(places: Mapping[str, str]) -> dict[str, Check]:
     return checks
 
 
+def _check_dagster_home(home: str | None) -> Finding:
+    finding = check_dagster_home(home)
+    if home is None or finding.verdict is not Verdict.GOOD or names_postgres(read_dagster_settings(home)):
+        return finding
+    return check_records(home, finding)
+
+
 def _check_postgres(home: str | None) -> Finding:
     try:
-        return check_postgres(read_dagster_settings(home) if home else {})
+        finding = check_postgres(read_dagster_settings(home) if home else {})
     except (OSError, yaml.YAMLError):
         return left_out("postgres", "dagster.yaml cannot be read")
+    return check_records(home, finding) if home and finding.verdict is Verdict.GOOD else finding
 
 
 def _credentials() -> set[str]:

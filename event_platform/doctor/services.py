@@ -115,6 +115,11 @@ def _version_of_postgres(where: Mapping[str, Any]) -> str:
         return str(connection.execute(text("show server_version")).scalar_one())
 
 
+def names_postgres(dagster_settings: Any) -> bool:
+    """Say whether dagster.yaml puts Dagster's records into PostgreSQL."""
+    return next(_postgres_in(dagster_settings), None) is not None
+
+
 def _postgres_in(settings: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every `postgres_db` of dagster.yaml: `storage: postgres:` or the configuration of one of the three."""
     for key, value in settings.items() if isinstance(settings, Mapping) else ():

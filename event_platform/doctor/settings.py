@@ -96,16 +96,16 @@ def check_alert_addresses(environment: Environment) -> Finding:
 
 def read_dagster_settings(home: str) -> Any:
     """Return what dagster.yaml in DAGSTER_HOME says; empty where there is none. Raises OSError and YAMLError."""
-    path = Path(home) / "dagster.yaml"
+    path = Path(home).expanduser() / "dagster.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
 
 
 def check_dagster_home(home: str | None) -> Finding:
-    """Tell whether Dagster can keep its records."""
+    """Tell whether Dagster has a place for its records. Whether they can be opened is for `check_records` to tell."""
     name = "dagster home"
     if not home:
         return left_out(name, "DAGSTER_HOME is not set: runs of this command leave no record")
-    folder = Path(home)
+    folder = Path(home).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
         return bad(name, f"DAGSTER_HOME: {home}: no folder", "set it to the absolute path of a folder that exists")
     try:
@@ -119,6 +119,17 @@ def check_dagster_home(home: str | None) -> Finding:
         remedy = "put one there, such as .dagster/dagster.yaml: without its pools two runs may do the same work"
         return bad(name, f"{folder}: no dagster.yaml", remedy)
     return good(name, str(folder))
+
+
+def check_records(home: str, sound: Finding) -> Finding:
+    """Tell whether Dagster's records can be opened; they are made where there are none yet. If so, `sound` holds."""
+    from event_platform.instance import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
+
+    try:
+        open_instance(home).dispose()
+    except RecordsError as error:
+        return bad(sound.name, error.problem, error.remedy)
+    return sound
 
 
 def check_catalog(settings: Settings) -> Finding:

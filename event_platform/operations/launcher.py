@@ -4,13 +4,16 @@ Dagster's default one leaves it to the code server to notice that a run's proces
 as well, as by a restart of the machine, the run is "started" for ever, and whatever waits for it waits for ever.
 """
 
-from typing import Any
-
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-from dagster._serdes import deserialize_value
+
+from event_platform.dagster_internals import (
+    CheckRunHealthResult,
+    DagsterUserCodeUnreachableError,
+    DefaultRunLauncher,
+    WorkerStatus,
+    can_cancel,
+    client_of_code_server,
+)
 
 _SECONDS_TO_ANSWER = 60
 
@@ -25,15 +28,13 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server that started the run whether its process lives."""
-        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        client = client_of_code_server(self, run)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run has ended, or names no code server")
         try:
-            answer: Any = client.can_cancel_execution(
-                CanCancelExecutionRequest(run_id=run.run_id), timeout=_SECONDS_TO_ANSWER
-            )
+            lives = can_cancel(client, run, _SECONDS_TO_ANSWER)
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server that started the run is gone")
-        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+        if lives:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")

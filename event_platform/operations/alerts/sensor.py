@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType
-from dagster._core.definitions.freshness import FreshnessState
 
 from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
+from event_platform.dagster_internals import FreshnessState
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.operations.alerts.memory import IDS_TO_LOOK_BACK, Memory, remembered

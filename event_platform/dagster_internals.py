@@ -1,0 +1,85 @@
+"""Every private name of Dagster that this project uses, and nothing else.
+
+A minor release of Dagster may change or drop them. Its version is pinned, and a test of this module says for each of
+them what depends on it and what to do when it goes. No other module imports or calls a private name of Dagster.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.event_api import EventHandlerFn
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.storage.event_log import (
+    ConsolidatedSqliteEventLogStorage,
+    SqlEventLogStorage,
+    SqlPollingEventWatcher,
+)
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import ConfigurableClassData, deserialize_value
+from sqlalchemy.engine import Connection, Engine
+
+__all__ = [
+    "EVENT_LOG_TABLES",
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterUserCodeUnreachableError",
+    "DefaultRunLauncher",
+    "EventHandlerFn",
+    "FreshnessState",
+    "SqlEventLogStorage",
+    "SqlPollingEventWatcher",
+    "SqliteEventLogBase",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
+    "WorkerStatus",
+    "can_cancel",
+    "client_of_code_server",
+    "take_connections_from",
+]
+
+#: Names of the tables of an event log.
+EVENT_LOG_TABLES = tuple(SqlEventLogStorageMetadata.tables)
+
+
+class SqliteEventLogBase(ConsolidatedSqliteEventLogStorage):
+    """Dagster's event log in one file of SQLite, over connections that a subclass hands out."""
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that ends with the context."""
+        with super()._connect() as connection:
+            yield connection
+
+    def make_tables(self) -> None:
+        """Make the tables of the log."""
+        self._init_db()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        return self.connection()
+
+
+def take_connections_from(engine: Engine, storage: SqlEventLogStorage) -> None:
+    """Have a storage in PostgreSQL take its connections from an engine, not from that which closes each after use."""
+    storage._engine = engine  # type: ignore[attr-defined]  # noqa: SLF001 - this module is where it is done
+
+
+def client_of_code_server(launcher: DefaultRunLauncher, run: dg.DagsterRun) -> DagsterGrpcClient | None:
+    """Return a client of the code server that started a run; None where the run has ended or names none."""
+    client: DagsterGrpcClient | None = launcher._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    return client
+
+
+def can_cancel(client: DagsterGrpcClient, run: dg.DagsterRun, timeout: int) -> bool:
+    """Ask a code server whether the process of a run lives, for so many seconds."""
+    answer: Any = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=timeout)
+    return bool(deserialize_value(answer, CanCancelExecutionResult).can_cancel)
