@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import chain
 
@@ -70,12 +70,15 @@ def _load(
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
     if replay:
-        delivery = Delivery([*delivery.due, *delivery.known], [*delivery.changed, *delivery.known], [])
+        known = delivery.known
+        delivery = replace(delivery, due=[*delivery.due, *known], changed=[*delivery.changed, *known], known=[])
     loaded = _loaded(loading, delivery.due, dates, executor, progress)
     delivery = _without_unreadable(delivery, loaded)
     reports = _reports(dates, delivery, snapshot)
     for result in loaded:
         reports[result.arrival_date].unreadable.extend(result.unreadable.values())
+    # A folder may hold objects of any day: none of them is known to be complete.
+    reports[min(dates)].unreadable.extend(delivery.omissions.faults.values())
     if not delivery.due:
         return reports
     for result in loaded:
@@ -134,7 +137,7 @@ def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Deliver
     due, changed = (
         [landed for landed in objects if landed.name not in names] for objects in (delivery.due, delivery.changed)
     )
-    return Delivery(due, changed, delivery.known)
+    return replace(delivery, due=due, changed=changed)
 
 
 def _reports(dates: Sequence[date], delivery: Delivery, snapshot: Snapshot) -> dict[date, RawReport]:
