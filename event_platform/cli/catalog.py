@@ -14,6 +14,7 @@ from event_platform.events.draft import Draft
 from event_platform.events.envelope import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.reader import EnvelopeReader
+from event_platform.lake.landing import Omissions
 from event_platform.lake.objects import decode
 from event_platform.provision import open_landing
 
@@ -69,7 +70,10 @@ def check_catalog(folder: Path) -> int:
 
 def _read(environment: Environment, draft: Draft) -> Draft:
     opened = open_landing(environment.landing)
-    objects = sorted(opened.list_objects(), key=lambda each: each.name)
+    omissions = Omissions()
+    objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
+    for fault in omissions.faults.values():
+        ERR.print(str(fault), style="yellow", soft_wrap=True, highlight=False, markup=False)
     reader = EnvelopeReader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):

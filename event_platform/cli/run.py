@@ -37,13 +37,16 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     lake = open_lake(environment.lake)
     lake.storage.check()
     with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
-        due = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None).due
-        arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(lake))
+        delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
+        _warn(delivery.omissions.hidden_warning)
+        arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(lake))
         _warn(unreachable(arrivals, *_window(environment, None, None)))
         failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
         created = due_created_dates(lake, catalog)
         _warn(created.warning)
         failed += _materialize(definitions, instance, _DOWNSTREAM, stretches(_within(created.days, window)))
+    # Those that are in a folder of a day that was loaded are in what that run tells.
+    failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     _tell(failed)
     unbalanced = show_status(environment, catalog, as_json=False)
     left = due_created_dates(lake, catalog).days if (first or last) and not failed else []

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, left_out, run_all, without
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
+from event_platform.doctor.names import check_names
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, names_postgres
 from event_platform.doctor.settings import (
     Settings,
@@ -35,7 +36,8 @@ from event_platform.doctor.store import (
     check_writing,
     s3_client,
 )
-from event_platform.lake.aws import region_of, told
+from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, region_of, told
+from event_platform.lake.landing import FolderLanding, S3Landing
 
 
 def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:
@@ -75,6 +77,7 @@ def _checks_of_places(settings: Settings) -> dict[str, Check]:
     checks: dict[str, Check] = {**unknown, **folders, **(_checks_on_s3(on_s3) if on_s3 else {})}
     if "landing" in folders:
         checks["landing layout"] = lambda: check_layout(look_at_folder(Path(landing)))
+        checks["landing names"] = lambda: check_names(FolderLanding(Path(landing)))
     return checks
 
 
@@ -100,6 +103,8 @@ def _checks_on_s3(places: Mapping[str, str]) -> dict[str, Check]:
     if "landing" in places:
         checks["read landing"] = partial(check_reading, places["landing"], client)
         checks["landing layout"] = lambda: check_layout(look_at_bucket(places["landing"], client))
+        settings = {"region_name": region, "config": IMPATIENT}
+        checks["landing names"] = lambda: check_names(S3Landing(*bucket_and_prefix(places["landing"]), settings))
     if "lake" in places:
         checks["write lake"] = partial(check_writing, places["lake"], client)
         checks["conditional put"] = partial(check_conditional_put, places["lake"], client)

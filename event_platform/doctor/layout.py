@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.events.records import split_concatenated
 from event_platform.lake.aws import bucket_and_prefix, told
+from event_platform.lake.landing import is_hidden
 from event_platform.lake.objects import decode
 
 if TYPE_CHECKING:
@@ -154,8 +155,7 @@ def _age(modified: datetime) -> str:
 
 
 def _shown(folders: list[str], objects: list[Landed]) -> Inside:
-    hidden = (".", "_")
     return Inside(
-        sorted(folder for folder in folders if not folder.startswith(hidden)),
-        [each for each in objects if each.size and not each.name.rpartition("/")[2].startswith(hidden)],
+        sorted(folder for folder in folders if not is_hidden(folder)),
+        [each for each in objects if each.size and not is_hidden(each.name)],
     )

@@ -3,16 +3,18 @@
 raw_events is its own ledger. There is no second store that could disagree with it.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import date
+from threading import Lock
 
 import polars as pl
 
 from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files
-from event_platform.lake.landing import LandedObject, Landing
+from event_platform.lake.landing import LandedObject, Landing, Omissions
 from event_platform.lake.tables import Snapshot
 
 #: Name, size and etag of each.
@@ -20,8 +22,9 @@ _Objects = list[tuple[str, int, str]]
 
 #: What this process has read already, by address: a file never changes. A sensor looks every few seconds at days that
 #: have hundreds of millions of rows.
-_READ: dict[str, _Objects] = {}
-_OBJECTS_KEPT = 1_000_000  # some 300 bytes each
+_READ: OrderedDict[str, _Objects] = OrderedDict()
+_KEEPING = Lock()  # sensors are evaluated side by side
+_OBJECTS_KEPT = 1_000_000  # some 300 bytes each; those that were asked for last
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,23 @@ class Delivery:
     due: list[LandedObject]  # to be read: new or changed
     changed: list[LandedObject]  # those of the due ones that are in the ledger in another form
     known: list[LandedObject]  # in the ledger as they are
+    omissions: Omissions = field(default_factory=Omissions)  # what the listing left out
 
 
 def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) -> Delivery:
     """Compare landing with the ledger for the arrival dates given (all without them)."""
+    omissions = Omissions()
+    return compare(raw, landing.list_objects(dates, omissions), dates, omissions)
+
+
+def compare(
+    raw: Snapshot, objects: Iterable[LandedObject], dates: Collection[date] | None, omissions: Omissions
+) -> Delivery:
+    """Compare objects that were listed with the ledger, for the arrival dates given (all without them)."""
     # By name: where objects come and go while pages are listed, one that is on two of them is one.
-    listed = list({landed.name: landed for landed in landing.list_objects(dates)}.values())
+    listed = list({landed.name: landed for landed in objects}.values())
     ledger = _ledger(raw, dates, [landed.name for landed in listed if not landed.dated])
-    delivery = Delivery([], [], [])
+    delivery = Delivery([], [], [], omissions)
     for landed in listed:
         entry = ledger.get(landed.name)
         if entry is not None:
@@ -86,8 +98,17 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
                 raise
             return []  # its objects are due again
 
-    found = dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))
-    if sum(map(len, _READ.values())) > _OBJECTS_KEPT:
-        _READ.clear()
-    _READ.update(found)
-    return {**known, **found}
+    found = {**known, **dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))}
+    _keep(found)
+    return found
+
+
+def _keep(found: dict[str, _Objects]) -> None:
+    """Remember what was read, and forget what was asked for longest ago where it is too much."""
+    with _KEEPING:
+        for uri, objects in found.items():
+            _READ[uri] = objects
+            _READ.move_to_end(uri)
+        kept = sum(map(len, _READ.values()))
+        while kept > _OBJECTS_KEPT:
+            kept -= len(_READ.popitem(last=False)[1])

@@ -66,15 +66,17 @@ def build_landing_sensor(
         looked_at = None if told is None else sorted({*days, *told})
         tables = lake.open()
         tables.storage.check()
-        due = deliveries(tables.raw_events.snapshot(), landing.open(), looked_at).due
+        delivery = deliveries(tables.raw_events.snapshot(), landing.open(), looked_at)
+        due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What lies outside the partitions is not loaded, and the sweep tells of it: no message has to wait for that.
         _settle(queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log)
         wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
         wanted = {day for day in wanted if first_date <= day <= today}
         state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
         requests = run_requests("raw", wanted, state, assets)
-        reason = None if requests else f"nothing new on {'any day' if looked_at is None else f'{len(looked_at)} days'}"
-        return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=cursor)
+        reason = f"nothing new on {'any day' if looked_at is None else f'{len(looked_at)} days'}"
+        skip_reason = None if requests else "; ".join([reason, *left_out])
+        return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=cursor)
 
     return landing_sensor
 

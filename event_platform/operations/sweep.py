@@ -32,10 +32,13 @@ def build_sweep(
     ) -> list[dg.RunRequest] | dg.SkipReason:
         tables, today = lake.open(), datetime.now(UTC).date()
         tables.storage.check()
-        due = deliveries(tables.raw_events.snapshot(), landing.open(), None).due
-        arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
+        delivery = deliveries(tables.raw_events.snapshot(), landing.open(), None)
+        arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(tables))
         created = due_created_dates(tables, catalog)
-        told = warned(context.log, [unreachable(arrivals, first_date, today), created.warning])
+        told = warned(
+            context.log,
+            [unreachable(arrivals, first_date, today), created.warning, *delivery.omissions.warnings],
+        )
         state = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}"
         requests = [
             *run_requests("raw", {day for day in arrivals if first_date <= day <= today}, state, raw),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import chain
 
@@ -76,7 +76,7 @@ def _load(
     damaged = [each.file for each in damaged_files(snapshot, altered)] if altered else []
     again = [landed for landed in delivery.known if replay or landed.arrival_date in altered]
     known = [landed for landed in delivery.known if not (replay or landed.arrival_date in altered)]
-    delivery = Delivery([*delivery.due, *again], [*delivery.changed, *again], known)
+    delivery = replace(delivery, due=[*delivery.due, *again], changed=[*delivery.changed, *again], known=known)
     loaded = _loaded(loading, delivery.due, dates, executor, progress)
     delivery = _without_unreadable(delivery, loaded)
     reports = _reports(dates, delivery, snapshot)
@@ -84,6 +84,8 @@ def _load(
         reports[result.arrival_date].unreadable.extend(result.unreadable.values())
     for day, reason in altered.items():
         reports[day].altered = reason
+    # A folder may hold objects of any day: none of them is known to be complete.
+    reports[min(dates)].unreadable.extend(delivery.omissions.faults.values())
     if not delivery.due and not altered:
         return reports
     for result in loaded:
@@ -143,7 +145,7 @@ def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Deliver
     due, changed = (
         [landed for landed in objects if landed.name not in names] for objects in (delivery.due, delivery.changed)
     )
-    return Delivery(due, changed, delivery.known)
+    return replace(delivery, due=due, changed=changed)
 
 
 def _reports(dates: Sequence[date], delivery: Delivery, snapshot: Snapshot) -> dict[date, RawReport]:

@@ -221,10 +221,11 @@ def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> No
 
 
 @pytest.mark.parametrize("command", [["run"], ["replay", "--from", "2025-06-02", "--to", "2025-06-02"]])
-def test_a_listing_that_fails_is_told_and_nothing_is_committed(
+def test_a_folder_that_cannot_be_listed_is_named_and_fails_the_run(
     landed: World, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    """Naming the folder; the next run loads all."""
+    """Once, with 1; what is in the others is loaded, and the next run loads all."""
+    landed.deliver(MONDAY, "c", event("u9"), hour=13)
     folder, listed = str(landed.root / "landing/2025/06/02/12"), os.scandir
 
     def scandir(path: str) -> object:
@@ -235,11 +236,37 @@ def test_a_listing_that_fails_is_told_and_nothing_is_committed(
     with monkeypatch.context() as failing:
         failing.setattr(os, "scandir", scandir)
         result = CliRunner().invoke(main, command)
-    assert result.exit_code in (1, 2)
-    assert f"{folder}: Input/output error" in " ".join(result.output.split())
-    assert landed.raw().is_empty()
+    assert result.exit_code == 1
+    assert result.output.count(f"{folder}: Input/output error") == 1
+    assert landed.raw().filter(arrival_date=MONDAY)["event_uuid"].to_list() == ["u9"]
     call("run")
-    assert status()["landed"] == 6
+    assert status()["landed"] == 7
+
+
+def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(landed: World) -> None:
+    """A name that is not UTF-8, a link that leads out; hidden ones are counted."""
+    folder = landed.root / "landing/2025/06/02/12"
+    (folder / os.fsdecode(b"caf\xe9.gz")).write_bytes(b"{}")
+    (folder / "out").symlink_to("/etc/hostname")
+    (folder / "_hidden").write_bytes(b"{}")
+    for _ in range(2):  # also where nothing is due
+        told = call("run", code=1).output
+        for fault in (
+            f"{folder}/caf\\xe9.gz: its name is not UTF-8",
+            f"{folder}/out: a link that leads out of landing",
+        ):
+            assert told.count(fault) == 1
+        assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(told.split())
+        assert status()["landed"] == 6
+    assert call("catalog", "draft", str(landed.root / "drafted")).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["run"], ["catalog", "draft", "drafted"]])
+def test_landing_that_is_not_there_is_a_wrong_setting(home: World, command: list[str]) -> None:
+    """It must not look like an empty day."""
+    (home.root / "landing").rmdir()
+    told = " ".join(call(*command, code=2).output.split())
+    assert f"{home.root / 'landing'}: no such folder. Expected the folder that objects land in: create or mount" in told
 
 
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from event_platform.doctor.finding import Finding, Verdict
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
+from event_platform.doctor.names import check_names
 from event_platform.doctor.store import (
     check_bucket,
     check_clock,
@@ -22,6 +23,7 @@ from event_platform.doctor.store import (
     check_writing,
     s3_client,
 )
+from event_platform.lake.landing import FolderLanding
 from event_platform_tests.doctor.answering import answering
 from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, use_s3
 from event_platform_tests.world import MONDAY, TUESDAY, World, event, gzipped, ndjson
@@ -199,3 +201,23 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
     assert records.verdict is Verdict.GOOD
     world.deliver_bytes(MONDAY, "a", b"{}").rename(world.root / "landing" / "2025" / "a")
     assert landing_found(world)[0].verdict is Verdict.GOOD  # an empty hour is an hour
+
+
+def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: World) -> None:
+    """A link that leads out, a name that is not UTF-8; on S3 there are none of these."""
+    landing = FolderLanding(world.root / "landing")
+    assert check_names(landing) == Finding(
+        "landing names", Verdict.GOOD, "0 objects, and nothing that cannot be loaded"
+    )
+    folder = world.deliver(MONDAY, "a", event("u1")).parent
+    world.deliver(MONDAY, "_b", event("u2"))
+    found = check_names(landing)
+    assert (found.verdict, found.found[:44]) == (Verdict.GOOD, "1 objects, and nothing that cannot be loaded")
+    assert "1 hidden objects, such as 2025/06/02/12/_b" in found.found
+    (folder / "out").symlink_to("/etc")
+    (folder / os.fsdecode(b"\xe9")).mkdir()
+    found = check_names(landing)
+    assert found.verdict is Verdict.BAD
+    assert found.found.startswith(f"2 files or folders are left out, such as {folder}/")
+    missing = check_names(FolderLanding(world.root / "nowhere"))
+    assert (missing.verdict, "no such folder" in missing.found) == (Verdict.LEFT_OUT, True)

@@ -4,6 +4,10 @@ import errno
 import io
 import os
 import pickle
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from event_platform.events.errors import LandingError
-from event_platform.lake.landing import FolderLanding, Landing, S3Landing
+from event_platform.lake.landing import FolderLanding, Landing, Omissions, S3Landing
 from event_platform.provision import open_landing
 from event_platform_tests.s3 import KEYS_ON_A_PAGE, client, put
 
@@ -110,7 +114,7 @@ def test_without_a_date_an_object_arrived_when_it_was_last_modified(bucket: str)
 
 
 def test_hidden_names_and_empty_objects_are_left_out(place: Place) -> None:
-    """As Hive and Spark do: `.` or `_` first, in any part of the path."""
+    """As Hive and Spark do: `.` or `_` first, in any part of the path, and no `=` in it."""
     place.fill("2025/06/02/_SUCCESS", "2025/06/02/.a.gz.crc", "_tmp/2025/06/02/a.gz", ".git/b.gz", "2025/06/02/ok_.gz")
     place.put("2025/06/02/empty.gz", b"")
     assert place.names() == ["2025/06/02/ok_.gz"]
@@ -176,9 +180,19 @@ def test_landing_travels_to_other_processes(place: Place) -> None:
     assert arrived.read("2025/06/02/a") == b"content"
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    """Before the first delivery there is none."""
+def test_a_folder_that_is_not_there_is_an_error_that_tells_what_to_do(tmp_path: Path) -> None:
+    """A wrong setting must not look like an empty day; a folder without objects is one."""
     place = _folder(tmp_path / "none")
+    for dates in (None, [MONDAY]):
+        with pytest.raises(LandingError, match=rf"^{tmp_path}/none: no such folder\. .*EVENT_PLATFORM_LANDING"):
+            place.names(dates)
+    (tmp_path / "none").mkdir()
+    assert place.names() == place.names([MONDAY]) == []
+
+
+def test_a_prefix_without_objects_holds_nothing(bucket: str) -> None:
+    """The store knows no folders: that nothing has landed yet cannot be told from a wrong prefix."""
+    place = _s3(bucket)
     assert place.names() == place.names([MONDAY]) == []
 
 
@@ -189,9 +203,18 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
         list(landing.list_objects([MONDAY]))
 
 
-@pytest.mark.parametrize("unreadable", ["2025/06/02/13", "2025/06/02", "2025/06", "other/deep"])
-def test_a_folder_that_cannot_be_read_fails_the_listing_and_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize(
+    ("unreadable", "left"),
+    [
+        ("2025/06/02/13", ["12", "14", "other"]),
+        ("2025/06/02", ["other"]),
+        ("2025", ["other"]),
+        ("other", ["12", "13", "14"]),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, left: list[str], error: int
 ) -> None:
     """To take it for an empty one would be to miss what is in it; the next listing, when it can be read, has all."""
     place = _folder(tmp_path)
@@ -200,16 +223,201 @@ def test_a_folder_that_cannot_be_read_fails_the_listing_and_is_named(
 
     def refused(path: str | Path) -> object:
         if Path(path) == tmp_path / unreadable:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            raise OSError(error, os.strerror(error), str(path))
         return listed(path)
 
     with monkeypatch.context() as refusing:
         refusing.setattr(os, "scandir", refused)
-        refusing.setattr(os, "listdir", lambda path: [entry.name for entry in refused(path)])  # type: ignore[attr-defined]
         for dates in (None, [MONDAY]):
-            with pytest.raises(LandingError, match=f"^{tmp_path / unreadable}: Permission denied"):
+            omissions = Omissions()
+            names = [each.name for each in place.landing.list_objects(dates, omissions)]
+            assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == left
+            assert list(omissions.faults) == [unreadable]
+            told = str(omissions.faults[unreadable])
+            assert told.startswith(f"{tmp_path / unreadable}: {os.strerror(error)}.")
+            with pytest.raises(LandingError, match=f"^{tmp_path / unreadable}: "):
                 place.names(dates)
     assert len(place.names([MONDAY])) == len(place.names()) == 4
+
+
+def test_a_root_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are no others."""
+    place = _folder(tmp_path)
+    place.fill("2025/06/02/12/a")
+
+    def refused(path: str) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(LandingError, match=f"^{tmp_path}: Permission denied"):
+        list(place.landing.list_objects([MONDAY], Omissions()))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_tenant=acme/2025/06/02/12/a",
+        "2025/06/02/12/_tenant=acme/a",
+        ".region=eu/2025/06/02/a",
+        "2025/06/02/12/_key=1.gz",
+        "_tenant=acme/_source=app/2025/06/02/a",
+    ],
+)
+def test_a_partition_whose_name_begins_with_an_underscore_is_data(place: Place, name: str) -> None:
+    """`_x=…` is what Hive and Spark take for a column."""
+    place.fill(name, f"_{name}/_x/b")
+    omissions = Omissions()
+    for dates in (None, [MONDAY]):
+        assert [each.name for each in place.landing.list_objects(dates, omissions)] == [name]
+
+
+def test_hidden_objects_are_counted_but_for_markers(place: Place) -> None:
+    """With one as an example: it may be data that somebody named so."""
+    place.fill("2025/06/02/_SUCCESS", "2025/06/02/.a.gz.crc", "2025/06/02/.b.tmp", "_temporary/0/x", "2025/06/02/ok")
+    place.fill("tables/_delta_log/0.json", "_delta_log/0.json")
+    place.put("2025/06/02/_empty", b"")
+    omissions = Omissions()
+    assert [each.name for each in place.landing.list_objects(None, omissions)] == ["2025/06/02/ok"]
+    assert (omissions.hidden, omissions.hidden_warning, omissions.warnings) == (0, None, [])
+    place.fill("2025/06/02/_tenant/a", "2025/06/02/_tenant/b", "_x=1/.c/d")
+    for dates, count in ((None, 3), ([MONDAY], 3), ([TUESDAY], 1)):
+        omissions = Omissions()
+        list(place.landing.list_objects(dates, omissions))
+        assert omissions.hidden == count
+    assert omissions.warnings == [omissions.hidden_warning]
+    assert "landing holds 1 hidden objects, such as _x=1/.c/d: names that begin with _ or ." in omissions.warnings[0]
+
+
+LATIN_1 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (f"2025/06/02/12/{LATIN_1}.gz", r"2025/06/02/12/caf\xe9.gz"),
+        (f"2025/06/02/{LATIN_1}/a.gz", r"2025/06/02/caf\xe9"),
+        (f"{LATIN_1}/a.gz", r"caf\xe9"),
+        (f"{LATIN_1}\n\x1b[2J", r"caf\xe9\n\x1b[2J"),
+    ],
+)
+def test_a_name_that_is_not_utf8_is_refused_and_named(tmp_path: Path, name: str, shown: str) -> None:
+    """No table could hold it; the others are listed."""
+    place = _folder(tmp_path)
+    place.fill(name, "2025/06/02/12/a", f"2025/06/02/_{LATIN_1}")
+    omissions = Omissions()
+    assert [each.name for each in place.landing.list_objects([MONDAY], omissions)] == ["2025/06/02/12/a"]
+    (told,) = map(str, omissions.faults.values())
+    assert told.startswith(f"{tmp_path}/{shown}: its name is not UTF-8")
+    assert told.isprintable()
+    assert omissions.hidden_warning
+    assert omissions.hidden_warning.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["2025/06/02/12/a\nb.gz", "2025/06/02/12/\x1b[31mred", "2025/06/02/\t/a", "2025/06/02/\u202e"]
+)
+def test_names_of_control_characters_are_read(place: Place, name: str) -> None:
+    """They break nothing; an error about one shows them escaped."""
+    if "\n" in name and isinstance(place.landing, S3Landing):
+        pytest.skip("the server of the tests takes no such key")
+    place.put(name, b"content")
+    assert place.names([MONDAY]) == [name]
+    assert place.landing.read(name) == b"content"
+    with pytest.raises(LandingError) as gone:
+        FolderLanding(Path("/nowhere")).read(name)
+    assert str(gone.value).isprintable()
+
+
+def link(place: Path, target: str | Path) -> None:
+    """Make a symbolic link."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "name", ["2025/06/02/12/out", "2025/06/02/out", "2025/06/02", "2025/06", "2025", "out", "app/out"]
+)
+@pytest.mark.parametrize("to", ["file", "folder"])
+def test_a_link_that_leads_out_of_landing_is_refused_and_named(tmp_path: Path, name: str, to: str) -> None:
+    """Whoever may write there must not have other files of the machine read; the others are listed."""
+    landing, outside = tmp_path / "landing", tmp_path / "landing-not"
+    place = _folder(landing)
+    (outside / "06" / "02").mkdir(parents=True)
+    for folder in (outside, outside / "06", outside / "06" / "02"):
+        (folder / "secret").write_bytes(b"{}")
+    link(landing / name, outside / "secret" if to == "file" else outside)
+    place.fill("2024/06/02/a")
+    for dates in (None, [MONDAY, date(2024, 6, 2)]):
+        omissions = Omissions()
+        assert [each.name for each in place.landing.list_objects(dates, omissions)] == ["2024/06/02/a"]
+        assert list(omissions.faults) == [name]
+        assert str(omissions.faults[name]).startswith(
+            f"{landing / name}: a link that leads out of landing, to {outside}"
+        )
+    omissions = Omissions()
+    assert [day.name for _, found in place.landing.list_days([MONDAY], omissions) for day in found] == []
+
+
+@pytest.mark.parametrize(
+    ("links", "faults"),
+    [
+        ({"2025/06/02/12/self": "self"}, ["2025/06/02/12/self"]),
+        ({"2025/06/02/12/loop": ".."}, ["2025/06/02/12/loop"]),
+        ({"2025/06/02/12/loop": "."}, ["2025/06/02/12/loop"]),
+        ({"loop": "."}, ["loop"]),
+        ({"a/b": "../b", "b/a": "../a"}, ["a/b/a", "b/a/b"]),
+        ({"2025/06/02/gone": "nothing"}, ["2025/06/02/gone"]),
+        ({"2025/06/02/_hidden": ".."}, []),
+    ],
+)
+def test_links_that_lead_nowhere_or_round_in_a_circle_are_refused_and_named(
+    tmp_path: Path, links: dict[str, str], faults: list[str]
+) -> None:
+    """The listing ends, and has the others once."""
+    place = _folder(tmp_path)
+    place.fill("2025/06/02/12/a")
+    for name, target in links.items():
+        link(tmp_path / name, target)
+    omissions = Omissions()
+    assert [each.name for each in place.landing.list_objects(None, omissions)] == ["2025/06/02/12/a"]
+    assert sorted(omissions.faults) == faults
+
+
+def test_links_within_landing_are_followed(tmp_path: Path) -> None:
+    """Also where landing itself is a link."""
+    (tmp_path / "real").mkdir()
+    link(tmp_path / "landing", tmp_path / "real")
+    place = _folder(tmp_path / "landing")
+    place.fill("2025/06/02/12/a", "2025/06/02/_store/b")
+    link(tmp_path / "real/2025/06/02/12/file", "a")
+    link(tmp_path / "real/2025/06/02/13", "_store")
+    link(tmp_path / "real/2025/06/03", tmp_path / "real/2025/06/02/_store")
+    assert place.names([MONDAY]) == ["2025/06/02/12/a", "2025/06/02/12/file", "2025/06/02/13/b"]
+    assert place.names([TUESDAY]) == ["2025/06/03/b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    """As its owner's mode says; by a process of its own, since one of root may read everything."""
+    place = _folder(tmp_path)
+    place.fill("2025/06/02/12/a", "2025/06/02/13/b")
+    closed = tmp_path / "2025/06/02/13"
+    closed.chmod(0)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
+    listed = (
+        "import os, sys; from pathlib import Path; from event_platform.lake.landing import FolderLanding, Omissions\n"
+        "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "told = Omissions(); print([each.name for each in FolderLanding(Path(sys.argv[1])).list_objects(None, told)])\n"
+        "print(*told.faults.values())"
+    )
+    done = subprocess.run([sys.executable, "-c", listed, tmp_path], capture_output=True, text=True, check=False)
+    closed.chmod(0o755)
+    assert done.stdout.splitlines() == [
+        "['2025/06/02/12/a']",
+        f"{closed}: Permission denied. It is left out: grant access to it, or take it out of landing, then run again.",
+    ], done.stderr
 
 
 def test_a_listing_of_s3_that_fails_on_its_second_page_is_an_error_that_names_the_prefix(
@@ -231,7 +439,7 @@ def deny_second_page(landing: Landing) -> Iterator[None]:
     events = landing._client.meta.events
 
     def refuse(request: AWSPreparedRequest, **_: object) -> Any:
-        if "continuation-token" not in str(request.url):
+        if not re.search("continuation-token|start-after=[^&]*12%2F", str(request.url)):
             return None
         body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         return AWSResponse(str(request.url), 403, {}, RawBody(body))  # type: ignore[arg-type]

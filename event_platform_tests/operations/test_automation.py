@@ -216,39 +216,53 @@ def test_objects_outside_the_partitions_are_told_by_the_sweep(
 
 
 @pytest.mark.parametrize("asks", ["landing_sensor", "daily_sweep"])
-def test_a_listing_that_fails_asks_for_nothing_and_the_next_one_for_everything(
-    world: World, instance: dg.DagsterInstance, today: date, asks: str, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
+    world: World,
+    instance: dg.DagsterInstance,
+    today: date,
+    asks: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Not for what was listed before it failed either; the tick fails, and its message names the folder."""
+    """In the log of the tick, and in its reason where it asks for nothing."""
 
-    def requests() -> list[str]:
+    def ask() -> tuple[list[str], str]:
         found = sweep(world, instance) if asks == "daily_sweep" else tick(world, asks, instance)
-        return [request.tags[FIRST] for request in found.run_requests or []]
+        told = found.skip_message if isinstance(found, ScheduleExecutionData) else str(found.skip_reason)
+        return [request.tags[FIRST] for request in found.run_requests or []], told or ""
 
     for hour in (1, 2, 3):
         world.deliver(today, "a", event(f"u{hour}", today), hour=hour)
     with monkeypatch.context() as failing:
         broken = fail_listing(failing, world, today)
-        with pytest.raises((LandingError, ScheduleExecutionError)) as raised:
-            requests()
-        cause = raised.value.__cause__ if asks == "daily_sweep" else raised.value
-        assert str(cause).startswith(f"{broken}: Input/output error")
-    assert requests() == [str(today)]
-
-
-def test_a_listing_that_fails_in_a_run_commits_nothing(
-    world: World, today: date, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run fails naming the folder; the next one loads all."""
-    for hour in (1, 2, 3):
-        world.deliver(today, "a", event(f"u{hour}", today), hour=hour)
-    with monkeypatch.context() as failing:
-        broken = fail_listing(failing, world, today)
+        assert ask()[0] == [str(today)]
+        assert f"{broken}: Input/output error. It is left out" in capsys.readouterr().err
         with pytest.raises(LandingError, match=f"^{broken}: Input/output error"):
             world.materialize(today)
-    assert world.raw().is_empty()
+        assert world.raw().height == 2
+        carry_out(world, tick(world, "touched_dates_sensor", instance))
+        assert f"{broken}: Input/output error" in ask()[1]
+    assert ask()[0] == [str(today)]
     world.materialize(today)
     assert world.raw().height == 3
+
+
+@pytest.mark.parametrize("asks", ["landing_sensor", "daily_sweep"])
+def test_landing_that_is_not_there_fails_the_tick(world: World, instance: dg.DagsterInstance, asks: str) -> None:
+    """It is a wrong setting, or a disk that is not mounted; the message says what to do."""
+    (world.root / "landing").rmdir()
+    with pytest.raises((LandingError, ScheduleExecutionError)) as raised:
+        _ = sweep(world, instance) if asks == "daily_sweep" else tick(world, asks, instance)
+    cause = raised.value.__cause__ if asks == "daily_sweep" else raised.value
+    assert str(cause).startswith(f"{world.root / 'landing'}: no such folder. Expected the folder that objects land in")
+
+
+def test_hidden_objects_are_told_by_the_sweep(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """Not markers; how many, and one of them."""
+    world.deliver(today, "_SUCCESS", event("u1", today))
+    world.deliver(today, "_a", event("u1", today))
+    told = f"landing holds 1 hidden objects, such as {today:%Y/%m/%d}/12/_a"
+    assert told in (sweep(world, instance).skip_message or "")
 
 
 def fail_listing(monkeypatch: pytest.MonkeyPatch, world: World, day: date) -> str:
