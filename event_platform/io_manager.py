@@ -11,7 +11,8 @@ from event_platform.lake.explained import explained
 from event_platform.lake.tables import ConflictError
 from event_platform.metadata import COLUMN_SCHEMA, URI, column_schema, figures_of
 from event_platform.partitions import ROWS
-from event_platform.resources import LakeResource, dates_in
+from event_platform.registering import registered
+from event_platform.resources import GlueResource, LakeResource, dates_in
 from event_platform.steps.frames import write_frame
 
 _TRIES = 5
@@ -23,10 +24,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     An input is a `pl.LazyFrame` of exactly the partitions that it is mapped to; the input's metadata
     `{"columns": [...]}` chooses columns. An output, a `pl.LazyFrame` or `pl.DataFrame`, replaces exactly the run's
     partitions, in one commit; `created_date` (Date) says which of them a row belongs to. The output of an asset without
-    partitions replaces its table. None leaves the table alone.
+    partitions replaces its table. None leaves the table alone. What is written is registered in the Glue Data Catalog,
+    where a database is set.
     """
 
     lake: dg.ResourceDependency[LakeResource]
+    glue: dg.ResourceDependency[GlueResource]
 
     @explained()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
@@ -55,7 +58,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
             report = write_frame(self.lake.open(), context.asset_key.to_user_string(), obj.lazy(), dates)
         except ConflictError as error:
             raise dg.RetryRequested(max_retries=_TRIES, seconds_to_wait=1) from error
-        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table)})
+        looked_up = registered(context, self.glue, [report.table]).get(context.asset_key, {})
+        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table), **looked_up})
         for day, rows in report.rows.items():
             figures = figures_of(report.written[day])
             if day is None:

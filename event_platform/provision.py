@@ -14,14 +14,14 @@ def build_resources(environment: Environment) -> dict[str, Any]:
     from event_platform.io_manager import LakeIOManager  # noqa: PLC0415
     from event_platform.resources import ComputeResource, GlueResource, RulesResource  # noqa: PLC0415
 
-    lake = _lake_resource(environment.lake)
+    lake, glue = _lake_resource(environment.lake), GlueResource(database=environment.glue_database or "")
     return {
         "landing": _landing_resource(environment.landing),
         "lake": lake,
-        "io_manager": LakeIOManager(lake=lake),
+        "io_manager": LakeIOManager(lake=lake, glue=glue),
         "compute": ComputeResource(compute=environment.compute),
         "rules": RulesResource(),
-        "glue": GlueResource(database=environment.glue_database or ""),
+        "glue": glue,
     }
 
 

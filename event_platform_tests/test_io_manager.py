@@ -1,6 +1,9 @@
 """Assets that people add: inputs are exactly what they are mapped to, outputs are exactly the partitions of the run."""
 
+import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,9 +12,13 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from deltalake import DeltaTable
 
+from event_platform.cli.main import main
+from event_platform.lake.vacuum import vacuum_all
 from event_platform.partitions import ONE_RUN, daily_partitions
+from event_platform_tests.command import variables
 from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
@@ -340,6 +347,37 @@ def test_partitions_that_are_no_days_are_refused(lessons: World) -> None:
     assert "Invalid isoformat string: 'a': expected partition keys such as 2025-06-02" in str(
         failure.step_failure_data.error
     )
+
+
+@pytest.mark.parametrize("name", ["2025", "marts/2025/x"])
+def test_an_asset_cannot_write_a_table_that_nobody_would_find(lessons: World, name: str) -> None:
+    """A folder of digits alone is a part of a date, as those of landing are."""
+
+    @dg.asset(key=dg.AssetKey(name.split("/")), partitions_def=PARTITIONS)
+    def own() -> pl.DataFrame:
+        return pl.DataFrame({"created_date": [MONDAY]})
+
+    assert "a part of digits alone stands for a date; give the asset another key" in refused(lessons, own)
+
+
+def test_the_table_of_an_asset_is_queried_and_vacuumed_as_all_others(
+    lessons: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of its key; it is one of the tables of the lake."""
+    for variable, value in variables(lessons).items():
+        monkeypatch.setenv(variable, value)
+    for _ in range(2):
+        run(lessons, mart(counted), MONDAY)
+    shown = CliRunner().invoke(main, ["query", "--json", "select lessons from marts.learners"])
+    assert json.loads(shown.output) == [{"lessons": 1}]
+    folder = lessons.root / "lake" / "marts" / "learners"
+    for path in folder.glob("*/*.parquet"):
+        os.utime(path, (time.time() - 8 * 86_400,) * 2)
+    assert len(list(folder.glob("*/*.parquet"))) == 2
+    for vacuumed in vacuum_all(lessons.lake, lessons.catalog, timedelta(0), dry_run=False):
+        assert vacuumed.error is None
+    assert len(list(folder.glob("*/*.parquet"))) == 1
+    assert table(lessons) == [(MONDAY, 1)]
 
 
 def test_a_field_that_the_catalog_gains_is_read_from_old_and_new_partitions(tmp_path: Path) -> None:

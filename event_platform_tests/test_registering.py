@@ -6,11 +6,14 @@ from typing import Any
 
 import boto3
 import dagster as dg
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from deltalake import write_deltalake
 
 from event_platform.cli.main import main
 from event_platform.environment import Environment
+from event_platform.lake.glue import Outcome, open_glue
 from event_platform.provision import open_lake
 from event_platform_tests.s3 import REGION, SECRET_KEY
 from event_platform_tests.world import MONDAY, SCHEMAS, World, event, write_catalog
@@ -96,6 +99,39 @@ def test_a_run_whose_tables_cannot_be_registered_has_written_them(world: World, 
     glue().create_database(DatabaseInput={"Name": "events"})
     assert set(told(world.materialize(MONDAY, selection=raw)).values()) == {"created"}
     glue().delete_database(Name="events")
+
+
+def test_the_table_of_an_asset_of_ones_own_is_registered(world: World, database: None) -> None:
+    """By the run that writes it, as those of the platform are; and by the command, whatever became of it."""
+    world = RegisteringWorld(world.root)
+
+    @dg.asset(key=["marts", "learners"])
+    def learners() -> pl.DataFrame:
+        return pl.DataFrame({"learners": [1]})
+
+    def materialize() -> dict[str, str]:
+        return told(dg.materialize([learners], resources=dict(world.definitions().resources or {})))
+
+    assert materialize() == {"marts/learners": "created"}
+    assert materialize() == {"marts/learners": "unchanged"}
+    assert registered() == {"marts_learners"}
+    glue().delete_table(DatabaseName="events", Name="marts_learners")
+    found = open_glue("events").register(world.lake.every_table(world.catalog.event_types), from_the_logs=True)
+    assert {each.table for each in found if each.outcome is Outcome.CREATED} == {"marts/learners"}
+    (column,) = glue().get_table(DatabaseName="events", Name="marts_learners")["Table"]["StorageDescriptor"]["Columns"]
+    assert (column["Name"], column["Type"]) == ("learners", "bigint")
+
+
+def test_tables_that_would_have_the_same_name_in_the_database_are_told(world: World, database: None) -> None:
+    """One of them is registered, and stays it."""
+    for name in ("marts/learners", "marts_learners"):
+        write_deltalake(f"{world.root}/lake/{name}", pl.DataFrame({"n": [1]}))
+    tables = world.lake.every_table([])[-2:]
+    for outcome in (Outcome.CREATED, Outcome.UNCHANGED):
+        first, second = open_glue("events").register(tables, from_the_logs=True)
+        assert (first.table, first.outcome) == ("marts/learners", outcome)
+        assert (second.table, second.outcome) == ("marts_learners", Outcome.FAILED)
+        assert second.reason == "marts/learners has the same name there, marts_learners: give one of them another key"
 
 
 def test_the_command_registers_everything_that_is_there(

@@ -6,13 +6,13 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.raw_events import RAW_EVENTS
-from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import BuildConfig, Layer, same_columns, table_spec
 from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
+from event_platform.registering import registered
 from event_platform.resources import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.steps.deduplicated import deduplicate
 from event_platform.steps.running import counting_cpu_time

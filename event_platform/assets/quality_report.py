@@ -8,7 +8,6 @@ import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.assets.raw_events import CORRUPT_EVENTS
-from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import Layer, table_spec
@@ -16,6 +15,7 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
+from event_platform.registering import registered
 from event_platform.report.page import DRIFT, LATENESS, totals
 from event_platform.report.text import shown
 from event_platform.resources import ComputeResource, GlueResource, LakeResource

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying
 from event_platform.assets.tables import Layer, same_columns, table_spec
 from event_platform.events.envelope import Envelope
 from event_platform.lake.lake import Lake
 from event_platform.partitions import ROWS, dates_of
+from event_platform.registering import registered
 from event_platform.resources import ComputeResource, GlueResource, LakeResource, LandingResource, RulesResource
 from event_platform.steps.corrupt import set_aside
 from event_platform.steps.raw import load, raise_unreadable

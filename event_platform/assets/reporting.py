@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.assets.registering import Registered
 from event_platform.lake.files import Written
 from event_platform.lake.tables import Table
 from event_platform.metadata import URI, asset_key, figures_of
+from event_platform.registering import Registered
 from event_platform.steps.running import CpuTime, Progress
 
 _SECONDS_BETWEEN_LINES = 5.0

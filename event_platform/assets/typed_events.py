@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS
-from event_platform.assets.registering import registered
 from event_platform.assets.reporting import progress_of, report
 from event_platform.assets.retrying import retrying, try_again_later
 from event_platform.assets.tables import BuildConfig, Layer, same_columns, table_spec
@@ -19,6 +18,7 @@ from event_platform.events.event import EVENT_COLUMNS
 from event_platform.lake.lake import Lake
 from event_platform.metadata import Lineage
 from event_platform.partitions import ROWS, dates_of
+from event_platform.registering import registered
 from event_platform.report.text import as_markdown
 from event_platform.resources import ComputeResource, GlueResource, LakeResource
 from event_platform.steps.running import counting_cpu_time

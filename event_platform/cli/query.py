@@ -60,8 +60,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
 
 def _tables(environment: Environment) -> dict[str, Table]:
     lake, event_types = open_lake(environment.lake), load_catalog(environment.catalog).event_types
-    tables = [*lake.tables(event_types), *lake.retired_tables(event_types)]
-    return {table.name.replace("/", "."): table for table in tables}
+    return {table.name.replace("/", "."): table for table in lake.every_table(event_types)}
 
 
 def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, pl.LazyFrame]) -> pl.LazyFrame:

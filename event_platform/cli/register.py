@@ -16,7 +16,7 @@ def register_tables(environment: Environment) -> int:
         raise SettingError(
             "EVENT_PLATFORM_GLUE_DATABASE: not set; expected a database of the Glue Data Catalog to register tables in"
         )
-    tables = open_lake(environment.lake).tables(load_catalog(environment.catalog).event_types)
+    tables = open_lake(environment.lake).every_table(load_catalog(environment.catalog).event_types)
     found = open_glue(environment.glue_database).register(tables, from_the_logs=True)
     for each in found:
         if each.outcome is Outcome.FAILED:

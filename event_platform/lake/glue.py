@@ -89,9 +89,13 @@ class GlueDatabase:
         Raises GlueError where the database cannot be read; what goes wrong with one table is in its registration.
         """
         known = self._tables()
+        first = {glue_name(table): table.name for table in reversed(tables)}
 
         def register_one(table: Table) -> Registration:
             name = glue_name(table)
+            if first[name] != table.name:
+                reason = f"{first[name]} has the same name there, {name}: give one of them another key"
+                return Registration(table.name, name, Outcome.FAILED, reason)
             try:
                 return Registration(
                     table.name, name, self._registered(table, known.get(name), from_the_log=from_the_logs)
@@ -149,7 +153,8 @@ def open_glue(database: str) -> GlueDatabase:
 def glue_name(table: Table) -> str:
     """Return the name of a table in the database: `events/lesson_started` → `events_lesson_started`, in lower case.
 
-    No two tables have the same: keys of event types differ by more than case, and no other name begins with `events_`.
+    No two tables of the platform have the same: keys of event types differ by more than case, and no other name of the
+    platform begins with `events_`.
     """
     return table.name.replace("/", "_").lower()
 

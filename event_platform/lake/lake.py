@@ -12,6 +12,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
 from event_platform.events.errors import TableError
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS
+from event_platform.lake.at_once import each_at_once
 from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Snapshot, Table
 
@@ -19,7 +20,8 @@ from event_platform.lake.tables import Snapshot, Table
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 
 #: Folders of the platform that hold tables or pages; its other tables are folders of their own.
-_FOLDERS = ("events", "reports")
+_PAGES = "reports"
+_FOLDERS = ("events", _PAGES)
 
 _COMMENTS = {
     "arrival_date": "Day (UTC) on which the record landed",
@@ -83,6 +85,23 @@ _OF_EVENTS = frozenset(EVENT_COLUMNS) - {"event_subtype"}
 _OF_SOUND_RECORDS = frozenset(_RECORD) - {"event_subtype"}
 
 
+class FoundTable(Table):
+    """A table of which only the name is known: what its columns and partitions are, its log tells its snapshots."""
+
+    def opened(self, version: int | None = None) -> Snapshot:
+        """See Table. What is partitioned by anything else than dates can be read as a whole only."""
+        snapshot = super().opened(version)
+        if snapshot.delta is None:
+            return snapshot
+        metadata, schema = snapshot.delta.metadata(), snapshot.stored_schema
+        column = next(iter(metadata.partition_columns), None)
+        by_date = metadata.partition_columns == [column] and schema[str(column)] == pl.Date
+        shape = Table(
+            self.name, schema, column if by_date else None, self.storage, description=metadata.description or ""
+        )
+        return replace(snapshot, table=shape)
+
+
 @dataclass(frozen=True)
 class Lake:
     """Every table of one environment."""
@@ -143,7 +162,7 @@ class Lake:
         )
 
     def tables(self, event_types: Iterable[EventType]) -> list[Table]:
-        """Return every table of the platform, those of `event_types` last."""
+        """Return the tables of the platform, those of `event_types` last, whether they exist yet or not."""
         return [
             self.raw_events,
             self.corrupt_events,
@@ -153,6 +172,16 @@ class Lake:
             self.quality_report,
             *map(self.event_table, event_types),
         ]
+
+    def every_table(self, event_types: Iterable[EventType]) -> list[Table]:
+        """Return the tables of the platform, as `tables` does, and then all others that exist, by name.
+
+        Those are the tables of people's own assets, and of event types that were in the catalog once. Folders are
+        listed, and no table's: what that costs grows with tables, not with what is in them.
+        """
+        platform = self.tables(event_types)
+        others = sorted(self._found({table.name for table in platform}))
+        return [*platform, *map(self._found_table, others)]
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""
@@ -170,18 +199,18 @@ class Lake:
 
     def _pinned(self, name: str) -> Snapshot:
         """Open a table as `table` does, once: it takes several requests to the store."""
-        unread = Table(checked_name(name), pl.Schema(), None, self.storage)
-        snapshot = unread.snapshot()
+        snapshot = self._found_table(checked_name(name)).snapshot()
+        uri = snapshot.table.uri
         if snapshot.delta is None:
             near = difflib.get_close_matches(name, self.names(), n=5, cutoff=0.5)
-            raise TableError(f"{unread.uri}: no such table" + (f"; did you mean {' or '.join(near)}?" if near else ""))
-        columns, schema = snapshot.delta.metadata().partition_columns, snapshot.stored_schema
-        if [schema[column] for column in columns] not in ([], [pl.Date]):
-            raise TableError(
-                f"{unread.uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none"
-            )
-        table = replace(unread, schema=schema, partition_column=columns[0] if columns else None)
-        return replace(snapshot, table=table)
+            raise TableError(f"{uri}: no such table" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        columns = snapshot.delta.metadata().partition_columns
+        if columns != snapshot.table.partition_by:
+            raise TableError(f"{uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none")
+        return snapshot
+
+    def _found_table(self, name: str) -> FoundTable:
+        return FoundTable(name, pl.Schema(), None, self.storage)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
         """Return the table of an asset that is not the platform's, by its asset key, to be written.
@@ -190,6 +219,8 @@ class Lake:
         cleaning up the outer table would delete the inner one.
         """
         folders = checked_name(name).split("/")
+        if not all(map(_may_be_of_a_table, folders)):
+            raise TableError(f"{name}: a part of digits alone stands for a date; give the asset another key")
         if folders[0] in (*_FOLDERS, *(table.name for table in self.tables([]))):
             raise TableError(f"{name}: a table of the platform itself; give the asset another key")
         above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
@@ -217,24 +248,31 @@ class Lake:
 
     def names(self) -> list[str]:
         """Return the names of all tables that exist, by walking the folders."""
-        return sorted(self._names_below())
+        return sorted(self._found(()))
 
     def _is_table(self, *parts: str) -> bool:
-        return "_delta_log" in self.storage.folders(*parts)
+        return self.storage.has_folder(*parts, "_delta_log")
 
-    def _names_below(self, *parts: str) -> Iterator[str]:
-        folders = self.storage.folders(*parts)
-        if "_delta_log" in folders:
-            yield "/".join(parts)
-        else:
-            for folder in folders:
-                yield from self._names_below(*parts, folder)
+    def _found(self, known: Collection[str], *parts: str) -> Iterator[str]:
+        """Yield the names of the tables below a folder, but for those that are `known`: they are not looked into."""
+        below = ["/".join([*parts, folder]) for folder in self.storage.folders(*parts) if _may_be_of_a_table(folder)]
+        names = [name for name in below if name not in known and name != _PAGES]
+        for name, is_table in zip(names, each_at_once(self._is_table, names), strict=True):
+            if is_table:
+                yield name
+            else:
+                yield from self._found(known, *name.split("/"))
 
     def _table(
         self, name: str, schema: pl.Schema, partition_column: str, key: tuple[str, ...], filled: frozenset[str]
     ) -> Table:
         comments = {column: _COMMENTS[column] for column in schema.names()}
         return Table(name, schema, partition_column, self.storage, comments, _DESCRIPTIONS[name], key, filled)
+
+
+def _may_be_of_a_table(folder: str) -> bool:
+    """Say whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
+    return bool(_NAME.fullmatch(folder)) and not folder.isdecimal()
 
 
 def checked_name(name: str) -> str:

@@ -101,6 +101,21 @@ class Storage:
         found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         yield from (each["Prefix"][len(prefix) : -1] for page in found for each in page.get("CommonPrefixes", []))
 
+    def has_folder(self, *parts: str) -> bool:
+        """Say whether there is anything in a folder below the root. One request, however much there is.
+
+        Raises StorageError naming it where that cannot be told.
+        """
+        try:
+            if self.is_local:
+                return Path(self.uri(*parts)).is_dir()
+            bucket, prefix = _place(f"{self.uri(*parts)}/")
+            return bool(client(self.options).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
+        except OSError as error:
+            raise StorageError(f"{self.uri(*parts)}: cannot be listed: {error}") from error
+        except S3_ERRORS as error:
+            raise storage_error(error, self.uri(*parts)) from cause(error)
+
     def sizes(self, *parts: str) -> dict[str, int]:
         """Return the bytes of each file below a folder that is below the root, by its path below the root.
 

@@ -25,8 +25,8 @@ class Vacuumed:
 
 
 def vacuum_all(lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool) -> Iterator[Vacuumed]:
-    """Vacuum every table, one after the other, those of retired types too. One that fails does not stop the others."""
-    for table in [*lake.tables(catalog.event_types), *lake.retired_tables(catalog.event_types)]:
+    """Vacuum every table of the lake, one after the other. One that fails does not stop the others."""
+    for table in lake.every_table(catalog.event_types):
         try:
             yield Vacuumed(table, vacuum(table, keep, dry_run=dry_run))
         except TableError as error:

@@ -1,6 +1,8 @@
 """Tables by name: whoever has the lake can read it, without a catalog at hand."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -92,6 +94,65 @@ def test_a_table_that_is_partitioned_by_something_else_is_told(tmp_path: Path) -
     assert lake.scan("whole").collect().rows() == [(1,)]
     with pytest.raises(TableError, match="whole: the table has no partitions to choose from"):
         lake.scan("whole", [MONDAY])
+
+
+def test_every_table_is_one_of_the_platform_or_found(world: World) -> None:
+    """Those of people's own assets and of types that the catalog lost, wherever they are; no page and no date."""
+    world.deliver(MONDAY, "a", event("u1"), event("l1", name="lesson:started", user="usr_1"))
+    world.build(MONDAY)
+    (world.root / "catalog" / "lesson_started.yaml").unlink()
+    root, frame = world.root / "lake", pl.DataFrame({"created_date": [MONDAY], "n": [1], "of": ["x"]})
+    write_deltalake(f"{root}/marts/daily/learners", frame, partition_by=["created_date"])
+    write_deltalake(f"{root}/by_name", frame, partition_by=["of"])
+    for folder in ("reports/pages", "landing/2025/06/02/12", "_scratch/x", "events/of=x"):
+        write_deltalake(f"{root}/{folder}", frame)
+    event_types = world.catalog.event_types
+    found = {table.name: table for table in world.lake.every_table(event_types)}
+    others = ["by_name", "events/lesson_started", "marts/daily/learners"]
+    assert list(found) == [*(table.name for table in world.lake.tables(event_types)), *others]
+    snapshots = {name: found[name].snapshot() for name in others}
+    assert {name: each.table.partition_column for name, each in snapshots.items()} == {
+        "by_name": None,
+        "events/lesson_started": "created_date",
+        "marts/daily/learners": "created_date",
+    }
+    assert {name: each.scan().collect().height for name, each in snapshots.items()} == dict.fromkeys(others, 1)
+    assert snapshots["marts/daily/learners"].rows_by_date() == {MONDAY: 1}
+    (root / "by_name" / "_delta_log" / f"{0:020}.json").write_text("{", encoding="utf-8")
+    assert [table.name for table in world.lake.every_table(event_types)] == list(found)
+    with pytest.raises(TableError, match="by_name: the table cannot be opened"):
+        found["by_name"].snapshot()
+
+
+def test_finding_every_table_takes_as_many_requests_however_much_they_hold(
+    bucket: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is listed, and each in it asked for a log; tables of the platform are not even asked."""
+    storage = S3LakeResource(uri=f"s3://{bucket}/lake").open().storage
+    lake, asked = Lake(storage), list[str]()
+
+    def counting(name: str, method: Callable[..., Any]) -> None:
+        def counted(self: Storage, *parts: str) -> Any:
+            asked.append(f"{name} {'/'.join(parts)}")
+            return method(self, *parts)
+
+        monkeypatch.setattr(Storage, name, counted)
+
+    counting("folders", Storage.folders)
+    counting("has_folder", Storage.has_folder)
+    for name in ("raw_events", "events/account_created", "marts/a", "marts/b"):
+        storage.write(storage.uri(name, "_delta_log", f"{0:020}.json"), b"")
+    expected = [
+        *["folders ", "folders events", "has_folder marts/_delta_log", "folders marts"],
+        *["has_folder events/_delta_log", "has_folder marts/a/_delta_log", "has_folder marts/b/_delta_log"],
+    ]
+    for day in ("2025-06-02", "2025-06-03"):
+        for name in ("raw_events", "marts/a", "marts/b"):
+            storage.write(storage.uri(name, f"created_date={day}", "x.parquet"), b"")
+        found = lake.every_table(world.catalog.event_types)
+        assert [table.name for table in found][-2:] == ["marts/a", "marts/b"]
+        assert sorted(asked) == sorted(expected)
+        asked.clear()
 
 
 def test_tables_are_listed_and_read_by_name_on_s3(bucket: str) -> None:

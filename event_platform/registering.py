@@ -15,7 +15,9 @@ from event_platform.resources import GlueResource
 Registered = Mapping[dg.AssetKey, Mapping[str, Any]]
 
 
-def registered(context: dg.AssetExecutionContext, glue: GlueResource, tables: Sequence[Table]) -> Registered:
+def registered(
+    context: dg.AssetExecutionContext | dg.OutputContext, glue: GlueResource, tables: Sequence[Table]
+) -> Registered:
     """Register the tables that a step has committed, where a database is set; return metadata for each.
 
     What fails is told in the log of the run and in the metadata, and is tried again by the next run of the asset: a
@@ -25,7 +27,9 @@ def registered(context: dg.AssetExecutionContext, glue: GlueResource, tables: Se
     return {} if database is None else _registered(context, database, tables)
 
 
-def _registered(context: dg.AssetExecutionContext, database: GlueDatabase, tables: Sequence[Table]) -> Registered:
+def _registered(
+    context: dg.AssetExecutionContext | dg.OutputContext, database: GlueDatabase, tables: Sequence[Table]
+) -> Registered:
     try:
         found = database.register(tables)
     except EventPlatformError as error:
