@@ -110,14 +110,13 @@ def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]])
     """
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(call)
-    return pickle.dumps(_Call(buffer.getvalue(), _versions()), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(_Call(buffer.getvalue(), versions()), pickle.HIGHEST_PROTOCOL)
 
 
-def _make(call: bytes, versions: Mapping[str, str]) -> Any:
+def _make(call: bytes, driver: Mapping[str, str]) -> Any:
     """Make a call that came from another process, if this one has the same versions; return its result."""
     _prepare()
-    here = _versions()
-    others = [f"{name} {here[name]}, the driver {there}" for name, there in versions.items() if here[name] != there]
+    others = differences(versions(), driver)
     if others:
         raise SettingError(
             "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine; the worker on "
@@ -134,8 +133,15 @@ def _prepare() -> None:
     gc.set_threshold(1_000_000)
 
 
+def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[str]:
+    """Return in words which versions of a worker are not those of its driver."""
+    return [
+        f"{name} {worker.get(name)}, the driver {there}" for name, there in driver.items() if worker.get(name) != there
+    ]
+
+
 @lru_cache(maxsize=1)
-def _versions() -> Mapping[str, str]:
+def versions() -> Mapping[str, str]:
     """Return the versions that matter of this process; of Python the first two parts."""
     python, code = ".".join(platform.python_version_tuple()[:2]), _digest(Path(__file__).parent)
     return {"python": python, **{name: version(name) for name in _SAME}, "code of event-platform": code}

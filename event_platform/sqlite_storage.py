@@ -36,4 +36,4 @@ class SqliteScheduleStorage(dagster_internals.SqliteScheduleStorage):
         """Open the storage that dagster.yaml describes, and make it if there is none."""
         home = Path(config_value["base_dir"])
         with alone_in(home):
-            return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value] - it is one of `cls`
+            return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # by `cls`

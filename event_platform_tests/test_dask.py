@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from event_platform import cluster as module
-from event_platform.cluster import _digest, _open_storage, _packed, _versions, cluster
+from event_platform.cluster import _digest, _open_storage, _packed, cluster, versions
 from event_platform.compute import open_executor
 from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
@@ -168,8 +168,8 @@ def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster
 
 def test_a_worker_with_other_versions_does_nothing(dask: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says which, whenever it came."""
-    here = _versions()
-    monkeypatch.setattr("event_platform.cluster._versions", lambda: {**here, "polars": "9.9"})
+    here = versions()
+    monkeypatch.setattr("event_platform.cluster.versions", lambda: {**here, "polars": "9.9"})
     dask.start_scheduler()
     dask.start_worker()
     with cluster(dask.address) as executor, pytest.raises(SettingError) as failure:
@@ -182,7 +182,7 @@ def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
     """Whatever its number is."""
     shutil.copytree(Path(module.__file__).parent, tmp_path / "other")
     same = _digest(tmp_path / "other")
-    assert same in _versions().values()
+    assert same in versions().values()
     with (tmp_path / "other" / "tasks" / "raw.py").open("a", encoding="utf-8") as changed:
         changed.write("# by another rule")
     assert _digest(tmp_path / "other") != same

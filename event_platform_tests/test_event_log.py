@@ -216,8 +216,9 @@ def test_a_run_that_fails_while_the_daemon_looks_is_started_again(
 def test_the_log_of_postgres_takes_every_option_of_dagsters_own() -> None:
     """One that is added to it later, and not passed on, fails here."""
     own, theirs = PostgresEventLog, PostgresEventLogStorage
-    assert set(own.config_type()) == set(theirs.config_type())
-    assert set(own.config_type()) == {"postgres_url", "postgres_db", "auth_provider", "should_autocreate_tables"}
+    options: list[Any] = [own.config_type(), theirs.config_type()]
+    expected = {"postgres_url", "postgres_db", "auth_provider", "should_autocreate_tables"}
+    assert [set(each) for each in options] == [expected, expected]
     assert list(inspect.signature(own).parameters) == list(inspect.signature(theirs).parameters)
 
 
@@ -261,7 +262,7 @@ def _opened(profile: Path, home: Path) -> Iterator[dg.DagsterInstance]:
 
 def _database(server: Postgres, name: str) -> dict[str, Any]:
     """Make an empty database and return what dagster.yaml says of it."""
-    known = {
+    known: dict[str, Any] = {
         "scheme": "postgresql+psycopg2",
         "hostname": server.variables["DAGSTER_POSTGRES_HOST"],
         "port": int(server.variables["DAGSTER_POSTGRES_PORT"]),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ from event_platform.lake.glue import open_glue
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
+
+#: Seconds to wait for workers, of which each may have to import this package first.
+_PATIENCE_WITH_WORKERS = 15
+
+#: Workers that are named.
+_SHOWN = 5
 
 
 def check_queue(url: str | None) -> Finding:
@@ -77,7 +84,7 @@ def check_postgres(dagster_settings: Any) -> Finding:
 
 
 def check_dask(compute: str) -> Finding:
-    """Tell whether the scheduler answers, and has workers with the same versions."""
+    """Tell whether the scheduler answers, and has workers, all with the versions of this process."""
     name = "dask"
     if compute == LOCAL_COMPUTE:
         return left_out(name, "tasks run on this machine")
@@ -89,16 +96,52 @@ def check_dask(compute: str) -> Finding:
         return bad(name, f"{compute}: no scheduler answers ({type(error).__name__})", "start one: dask scheduler")
     if not workers:
         return bad(name, f"{compute}: no worker", f"start some: dask worker {compute} --nworkers … --nthreads 1")
-    return good(name, f"{compute}, with {workers} workers")
+    return _check_versions_of_workers(compute, workers)
+
+
+def _check_versions_of_workers(compute: str, workers: int) -> Finding:
+    name = "dask"
+    try:
+        others = asyncio.run(asyncio.wait_for(_other_versions(compute), _PATIENCE_WITH_WORKERS))
+    except OSError as error:
+        told = f"{compute}: the workers do not say which versions they have ({type(error).__name__})"
+        return bad(name, told, "look at what they are busy with, and at the network between the scheduler and them")
+    if others:
+        shown = "; ".join(others[:_SHOWN]) + (f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+        return bad(name, shown, "install the same release of event-platform, from its lock file, on every machine")
+    return good(name, f"{compute}, with {workers} workers, all with the versions of this process")
 
 
 async def _workers_of(compute: str) -> int:
     """Return how many workers a scheduler has. Not with a client: one waits for ever where a server says nothing."""
+    async with _scheduler(compute) as scheduler:
+        return len((await scheduler.identity(n_workers=-1))["workers"])
+
+
+async def _other_versions(compute: str) -> list[str]:
+    """Return a sentence for each worker with other versions than this process, or that cannot say which it has."""
+    from event_platform.cluster import differences, versions  # noqa: PLC0415 - an extra, which takes a second
+
+    async with _scheduler(compute) as scheduler:
+        question = {"op": "run", "function": pickle.dumps(versions)}
+        answers: Mapping[str, Any] = await scheduler.broadcast(msg=question, on_error="return_pickle")
+    found = []
+    for worker, answer in sorted(answers.items()):
+        # What a worker raised is pickled, and not looked into: it is its copy of this package that it misses.
+        there = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
+        if there is None:
+            found.append(f"the worker {worker} has no event-platform, or another release")
+        elif others := differences(there, versions()):
+            found.append(f"the worker {worker} has {', '.join(others)}")
+    return found
+
+
+def _scheduler(compute: str) -> Any:
+    """Return a connection to a scheduler, to be opened."""
     from distributed.core import rpc  # noqa: PLC0415 - an extra, which takes a second
     from distributed.security import Security  # noqa: PLC0415
 
-    async with rpc(compute, connection_args=Security().get_connection_args("client")) as scheduler:
-        return len((await scheduler.identity(n_workers=-1))["workers"])
+    return rpc(compute, connection_args=Security().get_connection_args("client"))
 
 
 def _version_of_postgres(where: Mapping[str, Any]) -> str:

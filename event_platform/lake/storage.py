@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,6 +171,28 @@ class Storage:
                     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in found]})
         except S3_ERRORS as error:
             raise storage_error(error, self.uri(*parts)) from cause(error)
+
+    def clock(self) -> float:
+        """Return the store's time in Unix seconds: of a folder, when a file seems to be written that is written now.
+
+        Raises StorageError where it does not answer.
+        """
+        try:
+            if self.is_local:
+                Path(self.root).mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile(dir=self.root, prefix="_clock-") as file:
+                    return os.fstat(file.fileno()).st_mtime
+            answer: Any = client(self.options).head_bucket(Bucket=_place(self.root)[0])
+        except OSError as error:
+            raise StorageError(f"{self.root}: cannot be written: {error}") from error
+        except ClientError as error:  # whoever is refused is told the time as well
+            answer = error.response
+        except S3_ERRORS as error:
+            raise storage_error(error, self.root) from cause(error)
+        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if told is None:
+            raise StorageError(f"{self.root}: the store does not say what time it is")
+        return parsedate_to_datetime(told).timestamp()
 
     def check(self) -> None:
         """Make sure that the store lets one of two writers through, once in each process that is to write.

@@ -1,18 +1,23 @@
 """Files that no table needs any more: of versions that were replaced, and of tasks that were killed."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from deltalake.exceptions import DeltaError
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import TableError
+from event_platform.events.errors import SettingError, TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.s3_errors import cause
+from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
 
 _HOUR = timedelta(hours=1)
+
+#: By how much this clock may be ahead of the store's.
+_TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,46 @@ class Vacuumed:
 
 
 def vacuum_all(lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool) -> Iterator[Vacuumed]:
-    """Vacuum every table of the lake, one after the other. One that fails does not stop the others."""
-    for table in lake.every_table(catalog.event_types):
+    """Vacuum every table of the lake, one after the other. One that fails does not stop the others.
+
+    Time is counted back from the newest commit: where nothing is written for long, or this clock is ahead, what was
+    needed in the last days of work stays. Raises SettingError where this clock is ahead of the store's.
+    """
+    require_sound_clock(lake.storage, time.time())
+    tables = lake.every_table(catalog.event_types)
+    idle = time_since_newest_commit(tables, time.time())
+    for table in tables:
         try:
-            yield Vacuumed(table, vacuum(table, keep, dry_run=dry_run))
+            yield Vacuumed(table, vacuum(table, keep + idle, dry_run=dry_run))
         except TableError as error:
             yield Vacuumed(table, error=error)
+
+
+def require_sound_clock(storage: Storage, now: float) -> None:
+    """Raise SettingError where `now` (Unix seconds) is ahead of the store's clock: by it, young files would be old."""
+    ahead = timedelta(seconds=round(now - storage.clock()))
+    if ahead > _TOLERANCE:
+        raise SettingError(
+            f"the clock of this machine is {ahead} ahead of that of {storage.root}: files of which a run has need "
+            "would be deleted as old; set the clock (keep chrony or the host's time service running), and try again"
+        )
+
+
+def time_since_newest_commit(tables: Iterable[Table], now: float) -> timedelta:
+    """Return how long ago, seen from `now` (Unix seconds), any of the tables was committed to; 0 if none was.
+
+    A table that cannot be read is left out: whoever vacuums it is told.
+    """
+    return timedelta(seconds=max(now - max(map(_newest_commit, tables), default=now), 0))
+
+
+def _newest_commit(table: Table) -> float:
+    """Return when a table was last committed to, by the clock of whoever did; 0 where there is no commit."""
+    try:
+        delta = table.snapshot().delta
+    except TableError:
+        return 0
+    return 0 if delta is None else float(delta.history(1)[0]["timestamp"]) / 1000
 
 
 def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:

@@ -32,8 +32,7 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
     def verify_tables(context: dg.OpExecutionContext, config: VerificationConfig, lake: LakeResource) -> None:
         today, tables = datetime.now(UTC).date(), lake.open()
         dates = [today - timedelta(days=back) for back in range(config.days)] or None
-        every_table = [*tables.tables(catalog.event_types), *tables.retired_tables(catalog.event_types)]
-        found = verify(tables, every_table, dates)
+        found = verify(tables, tables.every_table(catalog.event_types), dates)
         context.add_output_metadata({"tables": found.tables, "files": found.files, "faults": len(found.faults)})
         if found.faults:
             raise dg.Failure(_description(found), metadata=_faults(found), allow_retries=False)

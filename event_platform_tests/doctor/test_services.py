@@ -1,7 +1,10 @@
 """A queue of SQS, the Glue Data Catalog, PostgreSQL, and a Dask cluster."""
 
+import pydoc
+import re
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import boto3
 import pytest
 import yaml
 
+from event_platform.cluster import versions
 from event_platform.doctor.finding import Verdict
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
 from event_platform_tests.command import free_port
@@ -82,6 +86,21 @@ def test_a_postgres_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert check_postgres(SETTINGS).verdict is Verdict.BAD
 
 
+@dataclass
+class Elsewhere:
+    """A function `versions` that says something else here, and is itself on a worker."""
+
+    here: dict[str, str]
+
+    def __call__(self) -> dict[str, str]:
+        """Return what it says here."""
+        return self.here
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be the function of the module, where this is unpickled."""
+        return pydoc.locate, ("event_platform.cluster.versions",)
+
+
 @pytest.mark.xdist_group("dask")
 def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a worker nothing would be done; what listens and says nothing is no scheduler, and is given up soon."""
@@ -89,6 +108,19 @@ def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pyte
     with dask_cluster(tmp_path) as cluster:
         cluster.start_scheduler()
         assert check_dask(cluster.address).found == f"{cluster.address}: no worker"
+        lacking = tmp_path / "lacking"
+        lacking.mkdir()
+        (lacking / "sitecustomize.py").write_text("import sys; sys.modules['event_platform'] = None", encoding="utf-8")
+        cluster.start_worker()
+        assert check_dask(cluster.address).found.startswith(f"{cluster.address}, with 1 workers, all with the versions")
+        cluster.start_worker(PYTHONPATH=str(lacking))
+        found = check_dask(cluster.address)
+        assert found.verdict is Verdict.BAD
+        assert re.fullmatch(r"the worker tcp://127\.0\.0\.1:\d+ has no event-platform, or another release", found.found)
+        here = versions()
+        monkeypatch.setattr("event_platform.cluster.versions", Elsewhere({**here, "polars": "9.9"}))
+        found = check_dask(cluster.address)
+        assert f"has polars {here['polars']}, the driver 9.9" in found.found
     monkeypatch.setattr("event_platform.doctor.services._PATIENCE", 0.5)
     assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{free_port()}").found
     with socket.create_server(("127.0.0.1", 0)) as silent:

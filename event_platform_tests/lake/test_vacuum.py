@@ -1,27 +1,32 @@
 """What is vacuumed is nobody's any more, and what is left is as it was."""
 
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from event_platform.cli.main import main
+from event_platform.events.errors import SettingError
 from event_platform.lake.balance import ledger
 from event_platform.lake.files import write_file
 from event_platform.lake.staleness import due_created_dates
 from event_platform.lake.tables import Table
-from event_platform.lake.vacuum import vacuum
+from event_platform.lake.vacuum import require_sound_clock, vacuum
 from event_platform.provision import open_lake
 from event_platform_tests.command import variables
-from event_platform_tests.s3 import client
+from event_platform_tests.doctor.answering import answering
+from event_platform_tests.s3 import client, use_s3
 from event_platform_tests.world import MONDAY, TUESDAY, World, event, rows
 
 NOTHING = timedelta(0)
+YEAR = 365 * 86_400
 
 
 @pytest.fixture
@@ -76,6 +81,57 @@ def test_what_is_young_stays(built: World, monkeypatch: pytest.MonkeyPatch) -> N
     assert told() == ["1 files of raw_events", "1 files of 9 tables that nobody needs are deleted"]
     assert told() == ["0 files of 9 tables that nobody needs are deleted"]
     assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_a_clock_that_is_ahead_of_the_stores_deletes_nothing(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock a year ahead would take a file of seconds ago for an old one: it is refused, with what to do."""
+    for name, value in variables(built).items():
+        monkeypatch.setenv(name, value)
+    tables = built.lake.tables(built.catalog.event_types)
+    before = [files_of(built, table) for table in tables]
+    now = time.time()
+    monkeypatch.setattr("event_platform.lake.vacuum.time", SimpleNamespace(time=lambda: now + YEAR))
+    for options in ([], ["--dry-run"]):
+        result = CliRunner().invoke(main, ["vacuum", *options])
+        assert (result.exit_code, "365 days" in result.output, "set the clock" in result.output) == (2, True, True)
+    assert [files_of(built, table) for table in tables] == before
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_clock_is_compared_with_that_of_s3(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """By the Date of an answer, whoever asks; a little ahead, or behind, is no matter."""
+    with answering(status, "", {"Date": "Mon, 02 Jun 2025 12:00:00 GMT"}) as endpoint:
+        use_s3(monkeypatch, endpoint)
+        storage, noon = open_lake("s3://bucket/lake").storage, datetime(2025, 6, 2, 12, tzinfo=UTC).timestamp()
+        for now in (noon, noon + 200, noon - YEAR):
+            require_sound_clock(storage, now)
+        with pytest.raises(SettingError, match=r"1 day, 0:00:00 ahead of that of s3://bucket/lake"):
+            require_sound_clock(storage, noon + 86_400)
+
+
+def test_time_is_counted_back_from_the_newest_commit(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was written seems a year old where every clock is ahead, and where nothing was written for a year."""
+    for name, value in variables(built).items():
+        monkeypatch.setenv(name, value)
+    unused = [path for table in built.lake.tables(built.catalog.event_types) for path in unused_files(built, table)]
+    assert unused
+    for path in (built.root / "lake").rglob("*.*"):
+        if path.suffix == ".json" and path.parent.name == "_delta_log":
+            path.write_text(re.sub(r'(?i)((?:timestamp|time)":)(\d{13})', aged, path.read_text(encoding="utf-8")))
+        os.utime(path, (path.stat().st_mtime - YEAR,) * 2)
+    assert told() == ["0 files of 9 tables that nobody needs are deleted"]
+    assert all(path.exists() for path in unused)
+
+
+def unused_files(world: World, table: Table) -> list[Path]:
+    """Return the files in the folder of a table that its last version does not need."""
+    folder = world.root / "lake" / table.name
+    return [folder / name for name in files_of(world, table) - {file.path for file in table.snapshot().files()}]
+
+
+def aged(field: re.Match[str]) -> str:
+    """Return a time of a log, a year earlier."""
+    return f"{field[1]}{int(field[2]) - 1000 * YEAR}"
 
 
 def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
