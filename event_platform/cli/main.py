@@ -231,20 +231,32 @@ def replay(first: datetime, last: datetime) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def status(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
+@click.option(
+    "--verify", is_flag=True, help="Look for every file, and count the rows in them: it reads the whole lake."
+)
+def status(as_json: bool, verify: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Show the ledger of the lake: what landed, and what became of it.
 
     landed = sound + corrupt for every arrival date; sound = deduplicated + duplicates and
     deduplicated = typed + unregistered for every created date. Exit code 1 where they do not come out even.
 
+    With --verify nothing is taken from the logs: every file of every table is looked for, with its size, keys and rows
+    are counted in the files, and the event_uuids of a day are compared from table to table. Exit code 1, and the days,
+    where anything is not as it should be.
+
     \b
-    Example, in a script that must not go on with books that do not balance:
+    Examples, the first in a script that must not go on with books that do not balance:
       event-platform status --json > ledger.json || exit 1
+      event-platform status --verify
     """
     from event_platform.cli.status import show_status  # noqa: PLC0415
     from event_platform.events.catalog import load_catalog  # noqa: PLC0415
 
     environment = load_environment()
+    if verify:
+        from event_platform.cli.verify import show_verification  # noqa: PLC0415
+
+        raise SystemExit(show_verification(environment, load_catalog(environment.catalog), as_json=as_json))
     raise SystemExit(show_status(environment, load_catalog(environment.catalog), as_json=as_json))
 
 

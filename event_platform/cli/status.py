@@ -38,8 +38,8 @@ def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> N
             style="red" if wrong else None,
         )
     OUT.print(totals)
-    OUT.print(_days(books["by_arrival_date"], "By arrival date"))
-    OUT.print(_days(books["by_created_date"], "By created date"))
+    OUT.print(days_table(books["by_arrival_date"], "By arrival date"))
+    OUT.print(days_table(books["by_created_date"], "By created date"))
     for name, rows in books["retired_tables"].items():
         OUT.print(
             f"{name}: {rows:,} rows of a type that the catalog has no more. They count as typed; of the days that are "
@@ -73,7 +73,8 @@ def _totals(books: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _days(days: list[dict[str, Any]], title: str) -> Table:
+def days_table(days: list[dict[str, Any]], title: str) -> Table:
+    """Return a table with a row for each day, whose figures have the same names."""
     table = _table(*(days[0] if days else ["nothing yet"]), title=title)
     for day in days:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in day.values()))

@@ -36,6 +36,7 @@ from event_platform.doctor.store import (
     check_writing,
     s3_client,
 )
+from event_platform.doctor.tables import check_tables
 from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, region_of, told
 from event_platform.lake.landing import FolderLanding, S3Landing
 
@@ -51,6 +52,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "dagster home": lambda: _check_dagster_home(home),
         "postgres": lambda: _check_postgres(home),
         **_checks_of_places(settings),
+        "lake tables": lambda: check_tables(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
         "glue database": lambda: check_glue(here.glue_database),
         "dask": lambda: check_dask(here.compute),

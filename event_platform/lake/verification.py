@@ -4,7 +4,7 @@ Checks in a run go by what the logs say of files. Here every file of every table
 rows, and what the tables of a day hold is compared by the event_uuids themselves.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -25,7 +25,8 @@ _BITS = 38
 
 _UUID = pl.col("event_uuid").hash() % (1 << _BITS)
 
-_EVENT_TABLES = "events/"
+#: How the names of event tables begin.
+EVENT_TABLES = "events/"
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,40 @@ class Verification:
         return sorted({fault.day for fault in self.faults if fault.day is not None})
 
 
-def verify(lake: Lake, tables: Sequence[Table], dates: Collection[date] | None = None) -> Verification:
+def look_for_files(tables: Sequence[Table]) -> Verification:
+    """Look for every file of `tables`, and for commits that others made; no row is read, and none is counted."""
+    found = list(each_in_turn(lambda table: _verify_table(table, ()), tables))
+    return _verification(found, [])
+
+
+def verify(
+    lake: Lake,
+    tables: Sequence[Table],
+    dates: Collection[date] | None = None,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Verification:
     """Look for every file of `tables`, and count the rows of some partitions (all without them) in their files.
 
-    `tables` are all of the lake, those of the platform among them.
+    `tables` are all of the lake, those of the platform among them. `progress` is called with what is being done, how
+    many tables are done, and how many there are.
     """
-    found = list(each_in_turn(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE))
+    found = list[_Verified]()
+    for each in each_in_turn(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
+        found.append(each)
+        progress("verify", len(found), len(tables))
     by_name = {each.snapshot.table.name: each for each in found}
     damaged = {day for each in found for day in each.damaged}
-    faults = [fault for each in found for fault in each.faults]
-    faults += _arrival_faults(lake, by_name, damaged)
-    faults += _created_faults(lake, by_name, dates, damaged)
+    arrivals = _arrival_faults(lake, by_name, damaged)
+    return _verification(found, [*arrivals, *_created_faults(lake, by_name, dates, damaged)])
+
+
+def _verification(found: "Sequence[_Verified]", sums: Iterable[Fault]) -> Verification:
+    faults = [*(fault for each in found for fault in each.faults), *sums]
     return Verification(
         len(found),
-        sum(len(each.files) for each in found),
-        sum(file.size for each in found for file in each.files),
-        {name: each.rows for name, each in by_name.items()},
+        sum(len(each.sizes) for each in found),
+        sum(sum(each.sizes.values()) for each in found),
+        {each.snapshot.table.name: each.rows for each in found},
         sorted(faults, key=lambda fault: (fault.day or date.min, fault.table, fault.reason)),
     )
 
@@ -94,6 +113,7 @@ def verify(lake: Lake, tables: Sequence[Table], dates: Collection[date] | None =
 class _Verified:
     snapshot: Snapshot
     files: list[DataFile]
+    sizes: dict[str, int]
     damaged: set[date]
     rows: dict[date, Rows]
     faults: list[Fault]
@@ -116,7 +136,7 @@ def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
         if counted.distinct != counted.rows:
             repeated = counted.rows - counted.distinct
             faults.append(Fault(table.name, day, f"{repeated:,} of {counted.rows:,} rows have the key of another one"))
-    return _Verified(snapshot, files, damaged, rows, faults)
+    return _Verified(snapshot, files, snapshot.stored_sizes, damaged, rows, faults)
 
 
 def _verify_whole(snapshot: Snapshot) -> _Verified:
@@ -128,7 +148,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
         for path, size in snapshot.stored_sizes.items()
         if found[path] != size
     ]
-    return _Verified(snapshot, [], set(), {}, faults)
+    return _Verified(snapshot, [], snapshot.stored_sizes, set(), {}, faults)
 
 
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
@@ -149,7 +169,7 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
 
 def _key_of(table: Table) -> tuple[str, ...]:
     """Return the primary key of a table: of a retired event table, the log does not tell it."""
-    return table.key or (("created_date", "event_uuid") if table.name.startswith(_EVENT_TABLES) else ())
+    return table.key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
 
 
 def _days_together(logged: Mapping[date, int]) -> Iterator[list[date]]:
@@ -188,7 +208,7 @@ def _created_faults(
     unique, duplicates, unregistered = (
         tables[table.name].rows for table in (lake.deduplicated_events, lake.duplicate_events, lake.unregistered_events)
     )
-    typed = [each.rows for name, each in tables.items() if name.startswith(_EVENT_TABLES)]
+    typed = [each.rows for name, each in tables.items() if name.startswith(EVENT_TABLES)]
     sound = _sound_by_created_date(tables[lake.raw_events.name], lake, dates)
     for day in sorted({*sound, *unique, *duplicates, *unregistered, *(day for rows in typed for day in rows)}):
         if day in damaged:

@@ -1,0 +1,58 @@
+"""`event-platform status --verify`: figures of each day, faults, and what the exit code means."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from deltalake import DeltaTable
+
+from event_platform.cli.main import main
+from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+
+@pytest.fixture
+def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world that the environment variables name, with rows in every table."""
+    settings = world.environment
+    monkeypatch.setenv("EVENT_PLATFORM_LANDING", settings.landing)
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", settings.lake)
+    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(settings.catalog))
+    for day in (MONDAY, TUESDAY):
+        accounts = [event(f"{day}{number}", day) for number in range(3)]
+        world.deliver(day, "a", *accounts, accounts[0], event(f"x{day}", day, name="beta:new"), "{broken")
+    world.build(MONDAY, TUESDAY)
+    return world
+
+
+def verify(*arguments: str, code: int = 0) -> str:
+    """Call the command; it must end with `code`."""
+    result = CliRunner().invoke(main, ["status", "--verify", *arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def test_the_figures_of_each_day_are_shown(built: World) -> None:
+    """As they are counted in the files."""
+    shown = verify()
+    assert ["2025-06-02", "4", "1", "1", "3", "0"] in [line.split() for line in shown.splitlines()]
+    assert "every file is there, and every row is where it should be" in shown
+    found = json.loads(verify("--json"))
+    assert (found["verified"], found["faults"]) == (True, [])
+    assert found["by_arrival_date"][0] == {"arrival_date": "2025-06-02", "landed": 6, "corrupt": 1, "faults": 0}
+
+
+def test_faults_end_it_with_1_and_the_days(built: World) -> None:
+    """A run rebuilds what was altered, and all is well again."""
+    (file,) = built.event_table("account_created").snapshot().files([TUESDAY])
+    Path(file.uri).unlink()
+    DeltaTable(built.lake.duplicate_events.uri).delete("created_date = '2025-06-02'")
+    assert "faults in" in (shown := verify(code=1))
+    assert "on 2025-06-02, 2025-06-03. `event-platform run` rebuilds" in " ".join(shown.split())
+    found = json.loads(verify("--json", code=1))
+    assert {(fault["table"], fault["day"]) for fault in found["faults"]} >= {
+        ("events/account_created", "2025-06-03"),
+        ("duplicate_events", "2025-06-02"),
+    }
+    built.build(MONDAY, TUESDAY)
+    verify()

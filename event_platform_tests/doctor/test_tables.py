@@ -1,0 +1,51 @@
+"""The check of the lake's tables: files are looked for, and no row is read."""
+
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from event_platform.doctor.finding import Finding, Verdict
+from event_platform.doctor.settings import read_settings
+from event_platform.doctor.tables import check_tables
+from event_platform_tests.command import variables
+from event_platform_tests.world import MONDAY, World, event
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """A day in every table."""
+    world.deliver(MONDAY, "a", event("u1"), event("u2"))
+    world.build(MONDAY)
+    return world
+
+
+def look(world: World) -> Finding:
+    """Check the tables of a world."""
+    return check_tables(read_settings(variables(world)))
+
+
+def test_tables_that_are_whole_are_counted(built: World) -> None:
+    """Those that have no file yet as well."""
+    finding = look(built)
+    files = sum(1 for _ in (built.root / "lake").rglob("*.parquet"))
+    told = f"{files} files of 9 tables are there, as the platform left them"
+    assert (finding.verdict, finding.found) == (Verdict.GOOD, told)
+
+
+def test_a_file_that_is_missing_and_a_commit_of_somebody_else_are_told(built: World) -> None:
+    """With the table, and what to do."""
+    (file,) = built.lake.deduplicated_events.snapshot().files()
+    Path(file.uri).unlink()
+    DeltaTable(built.event_table("account_created").uri).delete("event_uuid = 'u1'")
+    finding = look(built)
+    assert finding.verdict is Verdict.BAD
+    assert finding.found.startswith("2 faults in ")
+    assert "such as deduplicated_events on 2025-06-02: the file" in finding.found
+    assert "event-platform run" in finding.remedy
+
+
+def test_an_empty_lake_has_nothing_to_look_for(world: World) -> None:
+    """Nothing is made by looking."""
+    assert look(world).verdict is Verdict.GOOD
+    assert not (world.root / "lake").exists()
