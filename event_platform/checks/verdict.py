@@ -7,6 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from event_platform.report.text import as_markdown
+
+#: Characters of a description, which Dagster draws as Markdown. Names out of the data are in it.
+_LENGTH = 2_000
+
 #: The checks that stop what is downstream: the promises that everything else is built on.
 BLOCKING = frozenset({"conservation", "unique_event_uuid"})
 
@@ -39,7 +44,7 @@ def evaluations(
                     check_name=name,
                     passed=verdict.passed,
                     severity=verdict.severity,
-                    description=verdict.description,
+                    description=as_markdown(verdict.description, _LENGTH),
                     metadata={key: _metadata(value) for key, value in verdict.metadata.items()},
                     blocking=name in BLOCKING,
                     partition=day.isoformat(),
