@@ -8,7 +8,12 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
+from event_platform.report.text import as_markdown
+
 F = TypeVar("F")
+
+#: Characters of a description, which Dagster draws as Markdown. Names out of the data are in it.
+_LENGTH = 2_000
 
 #: Days of a missing verdict that are named.
 _DAYS_NAMED = 3
@@ -97,7 +102,7 @@ def _evaluation(check: Check[Any], day: date, verdict: Verdict) -> dg.AssetCheck
         check_name=check.name,
         passed=verdict.passed,
         severity=verdict.severity,
-        description=verdict.description,
+        description=as_markdown(verdict.description, _LENGTH),
         metadata={key: _metadata(value) for key, value in verdict.metadata.items()},
         blocking=check.blocking,
         partition=day.isoformat(),

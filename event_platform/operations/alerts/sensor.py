@@ -25,6 +25,7 @@ from event_platform.operations.alerts.wording import (
     run_alerts,
 )
 from event_platform.operations.failures import cause_of
+from event_platform.report.text import from_markdown
 
 _SECONDS_BETWEEN_TICKS = 15
 _RUNS_IN_A_TICK = 50
@@ -115,7 +116,7 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]
                 check=found.check_name,
                 partition=found.partition or "",
                 level=Level.RECOVERED if found.passed else failed,
-                figures=found.description or "",
+                figures=from_markdown(found.description or ""),
             )
 
 

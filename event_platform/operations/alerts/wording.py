@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from event_platform.operations.alerts.causes import CAUSES
 from event_platform.operations.requests import stretches
+from event_platform.report.text import without_links
 
 #: More alerts than this for one address at once become a summary.
 FLOOD = 10
@@ -184,9 +185,10 @@ def _is_day(partition: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return text that no address takes for markup, in one line of bounded length."""
-    line = _CONTROL.sub(" ", text).translate(_MARKUP).replace("@", "@\u2060")
-    return line if len(line) <= _CHARACTERS_OF_A_FINDING else f"{line[:_CHARACTERS_OF_A_FINDING]}…"
+    """Return text that no address takes for markup or for a link, in one line of bounded length."""
+    line = _CONTROL.sub(" ", text).translate(_MARKUP)
+    cut = line if len(line) <= _CHARACTERS_OF_A_FINDING else f"{line[:_CHARACTERS_OF_A_FINDING]}…"
+    return without_links(cut)
 
 
 def _shortened(lines: Sequence[str]) -> tuple[str, ...]:

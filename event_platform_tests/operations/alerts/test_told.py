@@ -27,6 +27,24 @@ def test_a_failed_check_is_told_with_figures_partitions_cause_and_link(
     ]
 
 
+def test_names_out_of_the_data_are_neither_markup_nor_links(
+    world: World, instance: dg.DagsterInstance, hook: Hook
+) -> None:
+    """Not in the UI, which draws Markdown, nor in a chat, which makes a link of an address; and they can be read."""
+    name = "__p__ ![x](http://evil.example/pixel) evil.example/login"
+    world.deliver(MONDAY, "a", event("u1", **{name: 1}))
+    run = world.materialize(MONDAY, instance=instance)
+    (found,) = [each for each in run.get_asset_check_evaluations() if not each.passed]
+    assert found.description == (
+        "1 x unknown field: \\_\\_p\\_\\_ !\\[x\\](http:\u2060//evil.example/pixel) evil.example/login"
+    )
+    Alerts(world, instance, hook.url).tick()
+    (message,) = hook.messages
+    assert "  1 x unknown field: __p__ !(x)(http:\u2060//evil.\u2060example/pixel) evil.\u2060example/login" in (
+        message["message"].splitlines()
+    )
+
+
 def test_a_check_that_goes_on_failing_is_told_once_and_so_is_its_recovery(
     world: World, instance: dg.DagsterInstance, hook: Hook
 ) -> None:
@@ -122,4 +140,4 @@ def test_text_from_events_is_no_markup_and_mentions_nobody(
     world.deliver(MONDAY, "a", event("l1", MONDAY, "lesson:started", user="usr_1", **{field: 1}))
     world.materialize(MONDAY, instance=instance)
     Alerts(world, instance, hook.url).tick()
-    assert "1 x unknown field: (!channel) @\u2060everyone (x)(http://x) '" in hook.messages[0]["message"]
+    assert "1 x unknown field: (!channel) @\u2060everyone (x)(http:\u2060//x) '" in hook.messages[0]["message"]
