@@ -1,7 +1,9 @@
 """What a table has been through: the infos of its commits, read from its log."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from event_platform.events.errors import MissingError
@@ -9,7 +11,12 @@ from event_platform.lake.at_once import each_at_once
 
 #: What this process has read, by the id of the table: after which version, up to which, and the infos. A sensor looks
 #: every few seconds at all that a table has been through, and each commit is a request.
-_READ: dict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = {}
+_READ: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDict()
+
+_KEEPING = Lock()  # sensors are evaluated side by side
+
+#: Tables that are remembered, those that were asked for last; and commits of each whose infos are kept whole.
+_TABLES, _COMMITS = 16, 1_000
 
 _COMMITS_AT_ONCE = 64
 
@@ -20,15 +27,40 @@ ReadCommit = Callable[[int], bytes]
 def commit_infos(table_id: str, after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
     """Return the commit infos of a table after a version and up to another, oldest first, each with its `version`.
 
-    Those that were cleaned up are missing. This process reads each of them once.
+    Those that were cleaned up are missing. This process reads each of them once. Of long ago it keeps what the lists of
+    an info say, such as days, and no later one says again: which commit was the last to name a day is always known.
     """
     since, last, infos = _READ.get(table_id, (after, after, ()))
     if after < since or last > upto:  # also where an older state of the table was restored
         since, last, infos = after, after, ()
     if last < upto:
-        infos = (*infos, *_infos(last, upto, read))
+        infos = _bounded((*infos, *_infos(last, upto, read)))
+    with _KEEPING:
         _READ[table_id] = (since, upto, infos)
+        _READ.move_to_end(table_id)
+        if len(_READ) > _TABLES:
+            _READ.popitem(last=False)
     return [info for info in infos if info["version"] > after]
+
+
+def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Shorten the infos of long ago, where there are twice as many as are kept whole."""
+    if len(infos) <= 2 * _COMMITS:
+        return infos
+    said, kept = set[tuple[str, str]](), list[dict[str, Any]]()
+    for number, info in enumerate(reversed(infos)):
+        lists = {name: _texts(value) for name, value in info.items() if isinstance(value, list)}
+        left = {name: [each for each in texts if (name, each) not in said] for name, texts in lists.items()}
+        said.update((name, each) for name, texts in left.items() for each in texts)
+        if number < _COMMITS:
+            kept.append(info)
+        elif any(left.values()):
+            kept.append({**left, "version": info["version"]})
+    return tuple(reversed(kept))
+
+
+def _texts(values: list[Any]) -> list[str]:
+    return [each for each in values if isinstance(each, str)]
 
 
 def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:

@@ -342,18 +342,21 @@ class S3Landing(Landing):
         A page begins at the first day that is left, and goes on into the next ones: names are in order. Where other
         days are between them, the next page begins behind these.
         """
-        entries, after = list["ObjectTypeDef"](), ""
+        entries, after, where = list["ObjectTypeDef"](), "", dict[str, str]()
         while days:
             start = f"{self.prefix}{days[0]:%Y/%m/%d}/"
-            prefix = start if len(days) == 1 else f"{self.prefix}{days[0]:%Y/%m}/"
-            page = self._page(Prefix=prefix, StartAfter=max(start, after))
+            if after <= start:
+                prefix = start if len(days) == 1 else f"{self.prefix}{days[0]:%Y/%m}/"
+                where = {"Prefix": prefix, "StartAfter": start}
+            page = self._page(where)
             for entry in page.get("Contents", []):
-                while days and entry["Key"] > start and not entry["Key"].startswith(start):
+                after = entry["Key"]
+                while days and after > start and not after.startswith(start):
                     yield days.popleft(), entries
                     entries, start = [], f"{self.prefix}{days[0]:%Y/%m/%d}/" if days else ""
-                if days and entry["Key"].startswith(start):
+                if days and after.startswith(start):
                     entries.append(entry)
-                after = entry["Key"]
+            where = {"Prefix": where["Prefix"], "ContinuationToken": page.get("NextContinuationToken", "")}
             if not page["IsTruncated"]:
                 while days:
                     yield days.popleft(), entries
@@ -375,7 +378,7 @@ class S3Landing(Landing):
         with self._named():
             yield from paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter)
 
-    def _page(self, **where: str) -> "ListObjectsV2OutputTypeDef":
+    def _page(self, where: Mapping[str, str]) -> "ListObjectsV2OutputTypeDef":
         with self._named():
             return self._client.list_objects_v2(Bucket=self.bucket, **where)  # type: ignore[arg-type]
 

@@ -40,24 +40,27 @@ class Delivery:
 def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) -> Delivery:
     """Compare landing with the ledger for the arrival dates given (all without them)."""
     omissions = Omissions()
-    return compare(raw, landing.list_objects(dates, omissions), dates, omissions)
+    found = compare(raw, landing.list_objects(dates, omissions), omissions)
+    if dates is None:
+        return found
+    due, changed, known = (
+        [landed for landed in objects if landed.arrival_date in dates]
+        for objects in (found.due, found.changed, found.known)
+    )
+    return replace(found, due=due, changed=changed, known=known)
 
 
-def compare(
-    raw: Snapshot, objects: Iterable[LandedObject], dates: Collection[date] | None, omissions: Omissions
-) -> Delivery:
-    """Compare objects that were listed with the ledger, for the arrival dates given (all without them)."""
+def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions) -> Delivery:
+    """Compare objects that were listed with the ledger."""
     # By name: where objects come and go while pages are listed, one that is on two of them is one.
     listed = list({landed.name: landed for landed in objects}.values())
-    ledger = _ledger(raw, dates, [landed.name for landed in listed if not landed.dated])
+    ledger = _ledger(raw, listed)
     delivery = Delivery([], [], [], omissions)
     for landed in listed:
         entry = ledger.get(landed.name)
         if entry is not None:
             # An object without a date in its path keeps the day on which it was first seen.
             landed = replace(landed, arrival_date=entry[0])  # noqa: PLW2901
-        if dates is not None and landed.arrival_date not in dates:
-            continue
         if _is_known(raw, landed, entry):
             delivery.known.append(landed)
         else:
@@ -77,8 +80,10 @@ def empty_object_id(landed: LandedObject) -> str:
     return f"empty:{landed.name}:{landed.size}:{landed.etag}"
 
 
-def _ledger(raw: Snapshot, dates: Collection[date] | None, undated: list[str]) -> dict[str, tuple[date, int, str]]:
-    files = raw.files(None if undated else dates)
+def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[date, int, str]]:
+    """Return the day, size and etag of objects by name: of all days where one of those listed may be of any."""
+    is_any = not all(landed.dated for landed in listed)
+    files = raw.files(None if is_any else {landed.arrival_date for landed in listed})
     objects = _objects_in(raw, files)
     return {name: (file.partition, size, etag) for file in files for name, size, etag in objects[file.uri]}
 

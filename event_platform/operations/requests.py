@@ -1,22 +1,33 @@
 """Days that are due → runs to ask for, without asking twice."""
 
+import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 
 import dagster as dg
+
+from event_platform.operations.under_way import ACTIVE, days_under_way
 
 #: How a run tells which part of the work it does, so that the next tick sees what is under way.
 PART = "event_platform/part"
 
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+
+#: What made a run due. Runs that were asked for in the same state are tries of the same work.
+STATE = "event_platform/state"
+
+#: Seconds until work is asked for again whose run failed: twice as many after each failure, up to the longest.
+_PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
+
+#: Runs in a row that succeed, and leave due what they were asked for, before there is a pause: what they have brought
+#: back may have been deleted again.
+_IN_VAIN = 5
+
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_LOOKED_BACK = 20  # runs
 
 
 def stretches(days: Collection[date]) -> list[tuple[date, date]]:
@@ -46,25 +57,73 @@ def run_tags(first: date, last: date) -> dict[str, str]:
     return {_FIRST: first.isoformat(), _LAST: last.isoformat()}
 
 
-def run_requests(part: str, days: Collection[date], state: str, assets: Sequence[dg.AssetKey]) -> list[dg.RunRequest]:
-    """Ask for a run for each stretch of days.
+@dataclass(frozen=True)
+class Asked:
+    """Runs to ask for, and why some of what is due is not asked for now."""
 
-    `state` is what made them due. A run is asked for once in each state: one that fails is not started again and again
-    by the next ticks, but by the schedule.
+    requests: list[dg.RunRequest]
+    waiting: list[str]
+
+
+def ask(
+    instance: dg.DagsterInstance, part: str, due: Mapping[date, str], assets: Sequence[dg.AssetKey], now: datetime
+) -> Asked:
+    """Ask for a run for each stretch of days that are due, each with what made it due.
+
+    Days that anybody's run or backfill is about to write have to wait for that: what is left then is asked for. What
+    was asked for in the same state is asked for again at once where its run was cancelled, or where it succeeded and
+    the same came due again; where it failed, after a pause that grows. Another state does not wait.
     """
-    return [
-        dg.RunRequest(
-            run_key=f"{part}:{first}:{last}:{state}",
-            asset_selection=list(assets),
-            tags={PART: part, **run_tags(first, last)},
-        )
-        for first, last in stretches(days)
+    taken = days_under_way(instance, assets, due)
+    waiting = [
+        f"{_shown(first, last)}: {what} is at work there"
+        for what in sorted(set(taken.values()))
+        for first, last in stretches([day for day, other in taken.items() if other == what])
     ]
+    requests = list[dg.RunRequest]()
+    for first, last in stretches(due.keys() - taken):
+        state = f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}"
+        tries = instance.get_run_records(
+            dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: state}), limit=_LOOKED_BACK
+        )
+        ended = [(each.dagster_run.status, each.end_time or each.update_timestamp.timestamp()) for each in tries]
+        again = next_try(ended)
+        if now.timestamp() < again:
+            status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
+            waiting.append(
+                f"{_shown(first, last)}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+                f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
+            )
+            continue
+        # Dagster takes a key once: it names the try, by the run that ended the last one.
+        before = tries[0].dagster_run.run_id[:8] if tries else "first"
+        tags = {PART: part, STATE: state, **run_tags(first, last)}
+        requests.append(dg.RunRequest(f"{part}:{state}:{before}", asset_selection=list(assets), tags=tags))
+    return Asked(requests, waiting)
+
+
+def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
+    """Return from when on work may be asked for again whose runs ended so, the last one first, in Unix seconds."""
+    tries = [each for each in ended if each[0] is not dg.DagsterRunStatus.CANCELED]
+    if not tries or ended[0][0] is dg.DagsterRunStatus.CANCELED:
+        return 0
+    alike = sum(1 for _ in takewhile(lambda each: each[0] is tries[0][0], tries))
+    strikes = alike if tries[0][0] is dg.DagsterRunStatus.FAILURE else alike - _IN_VAIN + 1
+    return tries[0][1] + min(_PAUSE * 2 ** (strikes - 1), _LONGEST_PAUSE) if strikes > 0 else 0
 
 
 def is_under_way(instance: dg.DagsterInstance, part: str) -> bool:
     """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
-    return bool(instance.get_run_ids(dg.RunsFilter(statuses=_ACTIVE, tags={PART: part}), limit=1))
+    return bool(instance.get_run_ids(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}), limit=1))
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Return a short text that stands for some others, in any order."""
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+
+
+def _shown(first: date, last: date) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:

@@ -4,10 +4,10 @@ Neither remembers what was done: that is in the tables. A cursor only says what 
 tells a queue of objects, landing is listed where that points, and every ten minutes as without one.
 """
 
-import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
@@ -17,16 +17,11 @@ from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.notifications import Heard, LandingQueue, days_of
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import is_under_way, run_requests, warned
+from event_platform.operations.looking import as_cursor, look, position_in
+from event_platform.operations.requests import Asked, ask, digest, is_under_way, warned
 from event_platform.resources import LakeResource, LandingResource
 
 _SECONDS_BETWEEN_TICKS = 15
-
-#: Days that every tick lists: today and those into which Firehose may still deliver.
-_RECENT_DAYS = 3
-
-#: Days of the past that a tick lists as well, in turn: a year is looked round in ten minutes.
-_PAST_DAYS_IN_A_TICK = 10
 
 #: Seconds after which a tick looks although nothing told it to: messages can be lost, and rows be deleted.
 _SECONDS_BETWEEN_LOOKS = 600
@@ -54,29 +49,32 @@ def build_landing_sensor(
         if is_under_way(context.instance, "raw"):
             return dg.SkipReason("a run is loading already")
         now, cursor = datetime.now(UTC), context.cursor
-        today, days = now.date(), list[date]()
-        heard = _heard(queue, context.log)
-        if heard is None or is_time_to_look(cursor, now):
-            days, position = days_to_list((cursor or "").partition(" ")[0], first_date, today)
-            cursor = position if queue is None else _stamped(position, now)
-        elif not heard.names:
+        today, heard = now.date(), _heard(queue, context.log)
+        looks = heard is None or is_time_to_look(cursor, now)
+        if not looks and heard is not None and not heard.names:
             _settle(queue, heard, (), context.log)
             return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
         told = days_of(heard.names) if heard else set[date]()
-        looked_at = None if told is None else sorted({*days, *told})
-        tables = lake.open()
+        tables, here = lake.open(), landing.open()
         tables.storage.check()
-        delivery = deliveries(tables.raw_events.snapshot(), landing.open(), looked_at)
+        raw, position = tables.raw_events.snapshot(), position_in(cursor)
+        if told is None or not looks:
+            delivery, looked_at = deliveries(raw, here, told), "any day" if told is None else f"{len(told)} days"
+        else:
+            seen = look(raw, here, position, told, first_date, today)
+            delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
+        if looks:
+            cursor = as_cursor(position) if queue is None else _stamped(as_cursor(position), now)
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What lies outside the partitions is not loaded, and the sweep tells of it: no message has to wait for that.
         _settle(queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log)
-        wanted = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
-        wanted = {day for day in wanted if first_date <= day <= today}
-        state = _digest(f"{landed.name}:{landed.size}:{landed.etag}" for landed in due)
-        requests = run_requests("raw", wanted, state, assets)
-        reason = f"nothing new on {'any day' if looked_at is None else f'{len(looked_at)} days'}"
-        skip_reason = None if requests else "; ".join([reason, *left_out])
-        return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=cursor)
+        objects = defaultdict[date, list[str]](list, {day: ["corrupt_events"] for day in due_arrival_dates(tables)})
+        for landed in due:
+            objects[landed.arrival_date].append(f"{landed.name}:{landed.size}:{landed.etag}")
+        wanted = {day: digest(names) for day, names in objects.items() if first_date <= day <= today}
+        asked = ask(context.instance, "raw", wanted, assets, now)
+        reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
+        return _result(context, asked, "; ".join(reasons), cursor)
 
     return landing_sensor
 
@@ -100,7 +98,7 @@ def build_touched_dates_sensor(
         # While records are being loaded, more dates may come due: they go into one batch.
         if any(is_under_way(context.instance, part) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        tables, types, now = lake.open(), _digest(catalog.by_key), datetime.now(UTC)
+        tables, types, now = lake.open(), digest(catalog.by_key), datetime.now(UTC)
         tables.storage.check()
         since = version_in(context.cursor, types)
         # What is left are rows that somebody deleted: to look for them opens a hundred tables.
@@ -111,10 +109,11 @@ def build_touched_dates_sensor(
             due = due_created_dates(tables, catalog)
         warned(context.log, [due.warning])
         days = [day for day in due.days if day >= first_date]
-        counts = (f"{day}: {told}" for day, told in due.uneven.items())
-        requests = run_requests("created", days, _digest([f"{due.version}", *catalog.by_key, *counts]), assets)
-        if requests:
-            return dg.SensorResult(run_requests=requests, cursor=context.cursor)
+        state = digest([f"{due.version}", *catalog.by_key])
+        wanted = {day: f"{state}:{due.uneven.get(day, '')}" for day in days}
+        asked = ask(context.instance, "created", wanted, assets, now)
+        if asked.requests or asked.waiting:
+            return _result(context, asked, "; ".join(asked.waiting), context.cursor)
         return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{due.version}", now))
 
     return touched_dates_sensor
@@ -134,23 +133,6 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def days_to_list(cursor: str | None, first_date: date, today: date) -> tuple[list[date], str]:
-    """Return the days whose objects are listed now, and the cursor for the next time.
-
-    The latest days are listed each time, the others in turn: late deliveries into an old folder are found, and the
-    cost of a tick does not grow with the age of the stream. A cursor that cannot be read begins anew.
-    """
-    recent = [today - timedelta(days=back) for back in range(_RECENT_DAYS)]
-    oldest = max(first_date, date.min + timedelta(days=_RECENT_DAYS))
-    position = _position(cursor, recent[-1] - timedelta(days=1))
-    past = []
-    for _ in range(_PAST_DAYS_IN_A_TICK):
-        position = position if oldest <= position < recent[-1] else recent[-1] - timedelta(days=1)
-        past.append(position)
-        position -= timedelta(days=1)
-    return sorted({day for day in (*recent, *past) if first_date <= day <= today}), position.isoformat()
-
-
 def is_time_to_look(cursor: str | None, now: datetime) -> bool:
     """Say whether it is time to look where nobody told of anything new; also where the cursor does not tell."""
     then = (cursor or "").partition(" ")[2]
@@ -165,6 +147,14 @@ def version_in(cursor: str | None, types: str) -> int:
     """
     known, _, version = (cursor or "").partition(" ")[0].partition(":")
     return int(version) if known == types and version.isascii() and version.isdecimal() else 0
+
+
+def _result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
+    """Return what a tick asks for, else why it asks for nothing; what has to wait is in its log where it asks."""
+    if asked.requests:
+        warned(context.log, asked.waiting)
+        return dg.SensorResult(run_requests=asked.requests, cursor=cursor)
+    return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
 def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
@@ -193,14 +183,3 @@ def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[s
 
 def _stamped(cursor: str, now: datetime) -> str:
     return f"{cursor} {int(now.timestamp())}"
-
-
-def _position(cursor: str | None, otherwise: date) -> date:
-    try:
-        return date.fromisoformat(cursor or "")
-    except ValueError:
-        return otherwise
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]

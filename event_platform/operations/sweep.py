@@ -9,7 +9,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import run_requests, unreachable, warned
+from event_platform.operations.requests import ask, unreachable, warned
 from event_platform.resources import LakeResource, LandingResource
 
 
@@ -39,11 +39,26 @@ def build_sweep(
             context.log,
             [unreachable(arrivals, first_date, today), created.warning, *delivery.omissions.warnings],
         )
-        state = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}"
-        requests = [
-            *run_requests("raw", {day for day in arrivals if first_date <= day <= today}, state, raw),
-            *run_requests("created", {day for day in created.days if day >= first_date}, state, downstream),
-        ]
-        return requests or dg.SkipReason("; ".join(["everything is loaded, and every date is up to date", *told]))
+        # A state of its own each day: the sweep does not wait for the pause of a sensor.
+        state, now = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}", datetime.now(UTC)
+        arrived = {day: state for day in arrivals if first_date <= day <= today}
+        touched = {day: state for day in created.days if day >= first_date}
+        instance = _instance_of(context)
+        asked = [ask(instance, "raw", arrived, raw, now), ask(instance, "created", touched, downstream, now)]
+        requests = [request for each in asked for request in each.requests]
+        if requests:
+            warned(context.log, [why for each in asked for why in each.waiting])
+            return requests
+        waiting = [why for each in asked for why in each.waiting]
+        reasons = waiting or ["everything is loaded, and every date is up to date"]
+        return dg.SkipReason("; ".join([*reasons, *told]))
 
     return daily_sweep
+
+
+def _instance_of(context: dg.ScheduleEvaluationContext) -> dg.DagsterInstance:
+    """Return the instance of a schedule: one that is in memory alone is not handed on, and nothing runs there."""
+    try:
+        return context.instance
+    except dg.DagsterInvariantViolationError:
+        return dg.DagsterInstance.ephemeral()

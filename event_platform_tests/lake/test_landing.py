@@ -4,7 +4,6 @@ import errno
 import io
 import os
 import pickle
-import re
 import subprocess
 import sys
 import tempfile
@@ -439,7 +438,7 @@ def deny_second_page(landing: Landing) -> Iterator[None]:
     events = landing._client.meta.events
 
     def refuse(request: AWSPreparedRequest, **_: object) -> Any:
-        if not re.search("continuation-token|start-after=[^&]*12%2F", str(request.url)):
+        if "continuation-token" not in str(request.url):
             return None
         body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         return AWSResponse(str(request.url), 403, {}, RawBody(body))  # type: ignore[arg-type]

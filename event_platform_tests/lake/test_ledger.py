@@ -129,3 +129,22 @@ def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.Mon
     assert len(compare(world, MONDAY).known) == 2
     assert len(compare(world, MONDAY, TUESDAY).known) == 2
     assert sorted(read) == sorted(file.uri for file in world.lake.raw_events.snapshot().files())
+
+
+def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else: the days that every tick looks at are never read again."""
+    for day in (MONDAY, TUESDAY, WEDNESDAY):
+        world.deliver(day, "a", event(f"{day}", day))
+    world.load(MONDAY, TUESDAY, WEDNESDAY)
+    monkeypatch.setattr(ledger, "_OBJECTS_KEPT", 2)
+    ledger._READ.clear()
+    read: list[date] = []
+
+    def noting(files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
+        read.extend(file.partition for file in files)
+        return scan_files(files, *arguments)
+
+    monkeypatch.setattr(ledger, "scan_files", noting)
+    for day in (MONDAY, TUESDAY, MONDAY, WEDNESDAY, MONDAY, TUESDAY):
+        assert len(compare(world, day).known) == 1
+    assert read == [MONDAY, TUESDAY, WEDNESDAY, TUESDAY]

@@ -2,18 +2,21 @@
 
 import errno
 import os
+import re
+import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.errors import ScheduleExecutionError
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from deltalake import DeltaTable
 
 from event_platform.events.errors import LandingError
-from event_platform.operations.requests import PART, stretches
-from event_platform.operations.sensors import days_to_list, version_in
-from event_platform_tests.world import MONDAY, World, event, write_catalog
+from event_platform.operations.requests import PART, next_try, stretches
+from event_platform.operations.sensors import version_in
+from event_platform_tests.world import MONDAY, World, event, ndjson, noon, write_catalog
 
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -57,13 +60,35 @@ def asked(result: dg.SensorResult) -> list[tuple[str, str]]:
     return [(request.tags[FIRST], request.tags[LAST]) for request in result.run_requests or []]
 
 
-def carry_out(world: World, result: dg.SensorResult) -> None:
-    """Do what was asked for, as the daemon does."""
+def carry_out(world: World, result: dg.SensorResult, instance: dg.DagsterInstance | None = None) -> None:
+    """Do what was asked for, as the daemon does: a key that a run had is dropped, and tags go to the run."""
     for request in result.run_requests or []:
         keys = request.asset_selection
         assert keys is not None
+        if instance and instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)})):
+            continue
         first, last = (date.fromisoformat(request.tags[tag]) for tag in (FIRST, LAST))
-        world.materialize(first, last, selection=dg.AssetSelection.assets(*keys))
+        done = world.materialize(
+            first, last, selection=dg.AssetSelection.assets(*keys), instance=instance, raise_on_error=instance is None
+        )
+        if instance:
+            instance.add_run_tags(done.run_id, {**request.tags, "dagster/run_key": str(request.run_key)})
+
+
+def end(result: dg.SensorResult, instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
+    """Record runs for what was asked for that did nothing, and ended so."""
+    assert result.run_requests
+    for request in result.run_requests:
+        known = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
+        assert known == []  # or the daemon would start nothing
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        instance.add_run(dg.DagsterRun(job_name="__ASSET_JOB", status=status, tags=tags))
+
+
+def said(result: dg.SensorResult) -> str:
+    """Return why a tick asked for nothing."""
+    reason = result.skip_reason
+    return str(reason.skip_message if isinstance(reason, dg.SkipReason) else reason)
 
 
 def settle(world: World, instance: dg.DagsterInstance) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -117,20 +142,51 @@ def test_a_changed_object_is_loaded_again(world: World, instance: dg.DagsterInst
     assert world.events("account_created")["event_uuid"].to_list() == ["u1", "u2"]
 
 
+def test_history_is_found_at_once(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """Days of years ago that are copied into landing beside a running stream are asked for by the next tick."""
+    world.start_date = date(2017, 7, 1)
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    cursor = tick(world, "landing_sensor", instance).cursor
+    days = [world.start_date + timedelta(days=number) for number in range(5)]
+    for day in days:
+        world.deliver(day, "a", event(f"{day}", day))
+    found = tick(world, "landing_sensor", instance, cursor)
+    assert asked(found) == [(str(days[0]), str(days[-1]))]
+    # Until it is loaded: a run may fail.
+    again = tick(world, "landing_sensor", instance, found.cursor)
+    assert asked(again) == asked(found)
+    carry_out(world, again)
+    later = tick(world, "landing_sensor", instance, again.cursor)
+    assert (asked(later), said(later)) == ([], "nothing new on 6 of 6 days")
+
+
 def test_an_object_delivered_late_into_an_old_folder_is_found(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
-    """After a few ticks, each of which goes on where the last one stopped."""
+    """Also where all that was there is loaded."""
     old = today - timedelta(days=17)
     world.deliver(old, "a", event("u1", old))
-    cursor, found = None, list[tuple[str, str]]()
-    for _ in range(3):
-        result = tick(world, "landing_sensor", instance, cursor)
-        cursor, found = result.cursor, found + asked(result)
-    assert (str(old), str(old)) in found
+    settle(world, instance)
+    cursor = tick(world, "landing_sensor", instance).cursor
+    world.deliver(old, "b", event("u2", old))
+    assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(old), str(old))]
 
 
-@pytest.mark.parametrize("cursor", ["", "not a date", '{"version": 1}', "0001-01-01", "9999-12-31"])
+def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Whatever the day of its last change: no folder of that day has to be there."""
+    old = today - timedelta(days=17)
+    (world.root / "landing" / "export.json").write_bytes(ndjson(event("u1", old)))
+    os.utime(world.root / "landing" / "export.json", (noon(old), noon(old)))
+    assert asked(tick(world, "landing_sensor", instance)) == [(str(old), str(old))]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "not a date", '{"version": 1}', "0001-01-01", "9999-12-31", "2025-01-01;x/y", ";", "2025-01-01;2025-01-02/"],
+)
 def test_a_cursor_that_makes_no_sense_begins_anew(
     world: World, instance: dg.DagsterInstance, today: date, cursor: str
 ) -> None:
@@ -166,6 +222,234 @@ def test_the_same_state_is_asked_for_under_the_same_key(
     assert again
     assert other
     assert first[0].run_key == again[0].run_key != other[0].run_key
+
+
+@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+def test_what_was_terminated_is_asked_for_again_by_the_next_tick(
+    world: World, instance: dg.DagsterInstance, today: date, sensor: str
+) -> None:
+    """Under another key, however often; so is what was deleted from Dagster."""
+    world.deliver(today, "a", event("u1", today))
+    if sensor == "touched_dates_sensor":
+        world.load(today)
+    for _ in range(5):
+        end(tick(world, sensor, instance), instance, dg.DagsterRunStatus.CANCELED)
+    assert asked(tick(world, sensor, instance)) == [(str(today), str(today))]
+
+
+@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+def test_what_failed_is_asked_for_again_after_a_pause(
+    world: World, instance: dg.DagsterInstance, today: date, sensor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ticks until then say so; what else comes due does not wait, nor does the sweep."""
+    yesterday, other = today - timedelta(days=1), today - timedelta(days=3)
+
+    def land(day: date) -> None:
+        world.deliver(day, f"{day}", event(f"{day}", day))
+        if sensor == "touched_dates_sensor":
+            world.load(day)
+
+    land(yesterday)
+    failing = tick(world, sensor, instance)
+    end(failing, instance, dg.DagsterRunStatus.FAILURE)
+    for _ in range(2):
+        waiting = tick(world, sensor, instance)
+        assert asked(waiting) == []
+        assert re.search(rf"{yesterday}: run \w{{8}} failed; asked for again at \d\d:\d\d UTC, or when", said(waiting))
+    assert [request.tags[FIRST] for request in sweep(world, instance).run_requests or []] == [str(yesterday)]
+    with monkeypatch.context() as later:
+        later.setattr("event_platform.operations.requests._PAUSE", 0)
+        again = tick(world, sensor, instance)
+        assert asked(again) == asked(failing)
+        end(again, instance, dg.DagsterRunStatus.FAILURE)
+    assert asked(tick(world, sensor, instance)) == []
+    land(other)
+    assert (str(other), str(other)) in asked(tick(world, sensor, instance))
+
+
+@pytest.mark.parametrize(
+    ("ended", "wait"),
+    [
+        ("", None),
+        ("c", None),
+        ("f", 600),
+        ("ff", 1200),
+        ("fff", 2400),
+        ("fcf", 1200),
+        ("fs", 600),
+        ("f" * 20, 4 * 3600),
+        ("cfff", None),
+        ("s", None),
+        ("ssss", None),
+        ("sssss", 600),
+        ("ssssss", 1200),
+        ("ssssfs", None),
+    ],
+)
+def test_the_pause_grows_with_runs_that_fail_or_are_in_vain(ended: str, wait: int | None) -> None:
+    """The last run first: f failed, c was cancelled, s succeeded and left due what it was asked for."""
+    status = {"f": dg.DagsterRunStatus.FAILURE, "c": dg.DagsterRunStatus.CANCELED, "s": dg.DagsterRunStatus.SUCCESS}
+    runs = [(status[each], 1_000_000.0 - 10 * number) for number, each in enumerate(ended)]
+    assert next_try(runs) == (0 if wait is None else 1_000_000 + wait)
+
+
+def test_rows_that_are_deleted_again_are_brought_back_again(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """The same ones, by a run of its own each time."""
+    world.deliver(today, "a", event("u1", today))
+    for sensor in ("landing_sensor", "touched_dates_sensor"):
+        carry_out(world, tick(world, sensor, instance), instance)
+    for _ in range(3):
+        DeltaTable(world.event_table("account_created").uri).delete()
+        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        assert world.events("account_created").height == 1
+    for _ in range(3):
+        DeltaTable(world.lake.raw_events.uri).delete()
+        carry_out(world, tick(world, "landing_sensor", instance), instance)
+        assert world.raw().height == 1
+
+
+def test_a_type_that_is_removed_and_put_back_is_built(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """As often as that happens."""
+    world.deliver(today, "a", event("u1", today))
+    carry_out(world, tick(world, "landing_sensor", instance), instance)
+    carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+    for number in range(2):
+        (world.root / "catalog" / "account_created.yaml").unlink()
+        world.deliver(today, f"{number}", event(f"v{number}", today))
+        world.load(today)
+        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        write_catalog(world.root / "catalog", world.schemas)
+        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        assert world.events("account_created").height == number + 2
+        assert asked(tick(world, "touched_dates_sensor", instance)) == []
+
+
+def test_the_sweep_asks_for_no_day_that_is_being_written(world: World, today: date) -> None:
+    """By whoever; and for what failed under a sensor without a pause."""
+    old = today - timedelta(days=5)
+    for day in (old, today):
+        world.deliver(day, "a", event(f"{day}", day))
+    with dg.instance_for_test() as instance:
+        end(tick(world, "landing_sensor", instance), instance, dg.DagsterRunStatus.FAILURE)
+        started = dg.DagsterRunStatus.STARTED
+        run = dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset([RAW]), status=started, tags={FIRST: str(old)})
+        instance.add_run(run._replace(tags={FIRST: str(old), LAST: str(old)}))
+        assert [request.tags[FIRST] for request in sweep(world, instance).run_requests or []] == [str(today)]
+        world.build(today)
+        assert f"{old}: run {run.run_id[:8]} is at work there" in (sweep(world, instance).skip_message or "")
+
+
+RAW, TYPED = dg.AssetKey("raw_events"), dg.AssetKey(["events", "account_created"])
+
+
+@pytest.mark.parametrize(
+    ("status", "holds"),
+    [
+        (dg.DagsterRunStatus.NOT_STARTED, True),
+        (dg.DagsterRunStatus.STARTED, True),
+        (dg.DagsterRunStatus.CANCELING, True),
+        (dg.DagsterRunStatus.SUCCESS, False),
+        (dg.DagsterRunStatus.CANCELED, False),
+    ],
+)
+@pytest.mark.parametrize(("sensor", "asset"), [("landing_sensor", RAW), ("touched_dates_sensor", TYPED)])
+def test_days_that_somebody_else_is_at_work_on_are_not_asked_for(
+    world: World,
+    instance: dg.DagsterInstance,
+    today: date,
+    sensor: str,
+    asset: dg.AssetKey,
+    status: dg.DagsterRunStatus,
+    holds: bool,
+) -> None:
+    """A run from the UI, over one day or several, that waits or works; the other days are asked for."""
+    days = [today - timedelta(days=back) for back in (9, 7, 5)]
+    for day in days:
+        world.deliver(day, "a", event(f"{day}", day))
+    if sensor == "touched_dates_sensor":
+        world.load(*days)
+    chosen = frozenset([asset])
+    for tags in ({"dagster/partition": str(days[0])}, {FIRST: str(days[1]), LAST: str(days[1] + timedelta(days=1))}):
+        instance.add_run(dg.DagsterRun("__ASSET_JOB", asset_selection=chosen, status=status, tags=tags))
+    found = asked(tick(world, sensor, instance))
+    assert found == [(str(day), str(day)) for day in (days[2:] if holds else days)]
+    instance.add_run(dg.DagsterRun("__ASSET_JOB", asset_selection=chosen, status=status))  # it does not say which days
+    told = tick(world, sensor, instance)
+    assert bool(asked(told)) is not holds
+    if holds:
+        assert re.search(rf"{days[2]}: run \w{{8}} is at work there", said(told))
+
+
+def test_a_run_over_other_assets_or_days_holds_nothing_back(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Nor one that only evaluates checks, or has no assets."""
+    world.deliver(today, "a", event("u1", today))
+    started, here = dg.DagsterRunStatus.STARTED, {"dagster/partition": str(today)}
+    there = {"dagster/partition": str(today - timedelta(days=1))}
+    for assets, tags in (([TYPED], here), ([RAW], there), ([dg.AssetKey("daily_active_learners")], here), ([], here)):
+        instance.add_run(dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset(assets), status=started, tags=tags))
+    instance.add_run(dg.DagsterRun("vacuum", status=started))
+    assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
+
+
+def test_a_run_of_the_command_line_holds_its_days_back(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """It selects no assets: its plan tells what it writes."""
+    world.deliver(today, "a", event("u1", today))
+    done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
+    run = instance.get_run_by_id(done.run_id)
+    assert run is not None
+    instance.add_run(run._replace(run_id=str(uuid.uuid4()), asset_selection=None, status=dg.DagsterRunStatus.STARTED))
+    world.deliver(today, "b", event("u2", today))
+    assert "is at work there" in said(tick(world, "landing_sensor", instance))
+    assert asked(tick(world, "touched_dates_sensor", instance)) == [(str(today), str(today))]
+
+
+@pytest.mark.parametrize(
+    ("status", "assets", "back", "holds"),
+    [
+        (BulkActionStatus.REQUESTED, ["raw_events", "corrupt_events"], 0, True),
+        (BulkActionStatus.REQUESTED, ["raw_events", "corrupt_events"], 1, False),
+        (BulkActionStatus.REQUESTED, ["deduplicated_events", "duplicate_events"], 0, False),
+        (BulkActionStatus.COMPLETED_SUCCESS, ["raw_events", "corrupt_events"], 0, False),
+        (BulkActionStatus.CANCELED, ["raw_events", "corrupt_events"], 0, False),
+    ],
+)
+def test_a_backfill_that_has_no_runs_yet_holds_its_days_back(
+    world: World,
+    instance: dg.DagsterInstance,
+    today: date,
+    status: BulkActionStatus,
+    assets: list[str],
+    back: int,
+    holds: bool,
+) -> None:
+    """Of its assets, until they are done or it has ended."""
+    world.deliver(today, "a", event("u1", today))
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id="ofthe-ui",
+        asset_graph=world.definitions().resolve_asset_graph(),
+        partition_names=[str(today - timedelta(days=back))],
+        asset_selection=[dg.AssetKey(name) for name in assets],
+        backfill_timestamp=datetime.now(UTC).timestamp(),
+        tags={},
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill._replace(status=status))
+    found = tick(world, "landing_sensor", instance)
+    assert bool(asked(found)) is not holds
+    assert ("backfill ofthe-ui is at work there" in said(found)) is holds
+    data = backfill.asset_backfill_data
+    assert data is not None
+    done = backfill._replace(asset_backfill_data=data._replace(materialized_subset=data.target_subset))
+    instance.update_backfill(done._replace(status=status))
+    assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
 
 
 def test_the_sweep_asks_for_everything_that_is_left(world: World, instance: dg.DagsterInstance, today: date) -> None:
@@ -329,18 +613,6 @@ def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
     state, _, then = str(known).partition(" ")
     earlier = f"{state} {int(then) - 600}"
     assert asked(tick(world, "touched_dates_sensor", instance, earlier)) == [(str(today), str(today))]
-
-
-def test_a_tick_lists_the_latest_days_and_some_of_the_past_in_turn() -> None:
-    """All of them after a while, never one outside the stream."""
-    first, cursor, seen = MONDAY - timedelta(days=40), None, set[date]()
-    for _ in range(4):
-        days, cursor = days_to_list(cursor, first, MONDAY)
-        assert {MONDAY, MONDAY - timedelta(days=2)} <= set(days)
-        assert len(days) <= 13
-        seen.update(days)
-    assert seen == {first + timedelta(days=number) for number in range(41)}
-    assert days_to_list(None, MONDAY, MONDAY)[0] == [MONDAY]
 
 
 def test_days_without_a_gap_are_one_run() -> None:
