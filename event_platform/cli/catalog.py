@@ -1,32 +1,45 @@
 """`event-platform catalog draft` and `catalog check`."""
 
+import json
+import os
 import shutil
+from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import yaml
+from deltalake import Schema
 
 from event_platform.cli.output import ERR, OUT, progress_bars
 from event_platform.environment import Environment
-from event_platform.events.catalog import ENVELOPE_FILE, key_of, load_catalog
+from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
 from event_platform.events.classification import classify
+from event_platform.events.columns import typed
+from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
 from event_platform.events.draft import Draft
-from event_platform.events.envelope import load_envelope
-from event_platform.events.errors import CatalogError
+from event_platform.events.envelope import Envelope, load_envelope
+from event_platform.events.errors import CatalogError, panics_as_errors
+from event_platform.events.payload import PayloadReader
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.landing import Omissions
 from event_platform.lake.objects import decode
+from event_platform.lake.schemas import to_delta
 from event_platform.provision import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
 
 
 def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | None, *, force: bool) -> int:
-    """Write a schema for each event name in landing; return the exit code."""
+    """Write a schema for each event name in landing; return the exit code.
+
+    Without `force` no file is replaced, and with it only the schemas of these events and the envelope.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if envelope_file is not None and envelope_file.resolve() != (folder / ENVELOPE_FILE).resolve():
-        load_envelope(envelope_file)
-        shutil.copyfile(envelope_file, folder / ENVELOPE_FILE)
+    if envelope_file is not None:
+        _copy_envelope(envelope_file, folder / ENVELOPE_FILE, force=force)
     draft = _read(environment, Draft(load_envelope(folder / ENVELOPE_FILE)))
     schemas = draft.schemas()
     if not schemas:
@@ -34,38 +47,104 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
             f"{environment.landing}: no record has an event_uuid, event_name and created_at where "
             f"{folder / ENVELOPE_FILE} says; write there which fields hold them"
         )
-    keys: dict[str, str] = {}
-    written = 0
-    clashes = []
+    files = _Files(folder)
+    names = {key_of(name).lower(): name for name in files.by_title}
+    written, left_out = 0, []
     for name, schema in schemas.items():
         key = key_of(name)
-        if key.lower() in keys:
-            clashes.append(f"{name}: has the same table as {keys[key.lower()]} ({key}); left out")
+        first = names.setdefault(key.lower(), name)
+        if first != name:
+            left_out.append(f"{name}: has the same table as {first} ({key}); left out")
             continue
-        keys[key.lower()] = name
-        path = folder / f"{key}.yaml"
-        if force or not path.exists():
-            text = yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
-            path.write_text(text, encoding="utf-8")
-            written += 1
-    OUT.print(f"{written} schemas written to {folder}, {len(keys) - written} kept as they were", soft_wrap=True)
-    for clash in clashes:
-        ERR.print(clash, soft_wrap=True)
+        path = files.by_title.get(name)
+        if path is not None and not force:
+            continue
+        path = path or files.free_for(key)
+        text = _as_json(schema) if path.suffix == ".json" else _as_yaml(schema)
+        if len(text.encode()) > MAX_BYTES:
+            left_out.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
+            continue
+        path.write_text(text, encoding="utf-8")
+        written += 1
+    kept = len(schemas) - written - len(left_out)
+    OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
+    for line in left_out:
+        ERR.print(line, soft_wrap=True)
     load_catalog(folder)
-    return 1 if clashes else 0
+    return 1 if left_out else 0
 
 
 def check_catalog(folder: Path) -> int:
     """Print the catalog's faults, or what is in it; return the exit code."""
     try:
         catalog = load_catalog(folder)
+        faults = [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
     except CatalogError as error:
-        for line in str(error).splitlines():
-            ERR.print(line, soft_wrap=True, highlight=False, markup=False)
+        faults = str(error).splitlines()
+    for line in faults:
+        ERR.print(line, soft_wrap=True)
+    if faults:
         return 1
     columns = sum(len(event_type.schema) for event_type in catalog.event_types)
     OUT.print(f"{folder}: {len(catalog.event_types)} event types, {columns:,} columns, no fault", soft_wrap=True)
     return 0
+
+
+def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
+    """Make what a run makes of a schema before it reads an event; yield what is wrong with it."""
+    comments = {column.name: column.description for column in typed(event_type.columns)}
+    try:
+        with panics_as_errors():
+            Schema.from_json(to_delta(event_type.schema, comments).to_json())
+            PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
+    except Exception as error:  # noqa: BLE001 - whatever a library says to it, a run would say too
+        yield f"{event_type.name}: no table can be made of its schema: {' '.join(str(error).split())}"
+
+
+def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
+    envelope = load_envelope(source)
+    if os.path.lexists(target):
+        if source.resolve() == target.resolve() or load_envelope(target) == envelope:
+            return
+        if not force:
+            raise CatalogError(f"{target}: says something else than {source}; --force replaces it")
+    shutil.copyfile(source, target)
+
+
+class _Files:
+    """The files of a catalog's folder that a draft must not write over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        #: The schemas that are there, by the name of their event.
+        self.by_title = {title: path for path in schema_files(folder) if (title := _title_of(path))}
+        # Compared without case, as not every file system tells it.
+        self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
+
+    def free_for(self, key: str) -> Path:
+        """Return the file for the schema of an event that has none: `<key>.yaml`, unless that is another file."""
+        names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
+        name = next(name for name in names if name.lower() not in self._names)
+        self._names.add(name.lower())
+        return self._folder / name
+
+
+def _title_of(path: Path) -> str | None:
+    """Return the name of the event that a schema is for; None where it cannot be read: checking it says why."""
+    try:
+        document = read_document(path)
+    except DocumentError:
+        return None
+    title = document.get("title") if isinstance(document, dict) else None
+    return title if isinstance(title, str) else None
+
+
+def _as_yaml(schema: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _as_json(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def _read(environment: Environment, draft: Draft) -> Draft:

@@ -14,7 +14,7 @@ from polars._typing import PolarsDataType
 from event_platform.cli.rows import print_csv, print_json, print_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import TableError
+from event_platform.events.errors import PanicError, TableError, panics_as_errors
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.explained import explained
 from event_platform.lake.schemas import to_delta, type_name
@@ -45,7 +45,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
     tables = _tables(environment)
     opened: dict[str, pl.LazyFrame] = {}
     try:
-        with explained():
+        with explained(), panics_as_errors():
             word = _first_word(sql)
             rows = _answer(word, sql, tables, opened)
             if form == "json":
@@ -54,7 +54,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
                 print_csv(rows)
             else:
                 print_table(rows, _SHOWN_ROWS if word in _READING else None)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (pl.exceptions.PolarsError, PanicError) as error:
         raise _failed(_reason(error, tables, opened)) from error
 
 

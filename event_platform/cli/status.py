@@ -8,9 +8,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from event_platform.cli.output import OUT
+from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
+from event_platform.events.documents import DocumentError, read_document
 from event_platform.lake.balance import ledger
 from event_platform.provision import open_lake
 
@@ -93,5 +94,10 @@ def _truth_beside(landing: str) -> dict[str, Any] | None:
     path = Path(landing).parent / "ground_truth.json"
     if landing.startswith("s3://") or not path.exists():
         return None
-    truth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        truth: dict[str, Any] = read_document(path)
+        _totals(truth)
+    except (DocumentError, LookupError, TypeError, AttributeError) as error:
+        ERR.print(f"{path}: not the truth about a sample: {error}", style="yellow", soft_wrap=True)
+        return None
     return truth

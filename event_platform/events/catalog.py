@@ -3,8 +3,9 @@
 A schema's `title` is its event's name. Only a catalogued name becomes an asset key or a table.
 """
 
-import json
+import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,22 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.classification import VALID_NAME
-from event_platform.events.columns import UNSUPPORTED, Column, parse_columns, typed
+from event_platform.events.columns import DEEPEST, UNSUPPORTED, Column, parse_columns, typed
+from event_platform.events.documents import DocumentError, read_document, value_faults
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError
-from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED_COLUMN
 
 ENVELOPE_FILE = "envelope.yaml"
-#: The safe loader in C, where PyYAML has it: a hundred schemas load in a fifth of the time.
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
-#: A table's folder has the name of its type, and most file systems take 255 characters.
-_MAX_TITLE_LENGTH = 200
+#: A table's folder and a schema's file have the key as their name, and most file systems take 255 characters.
+_MAX_KEY_LENGTH, _DIGEST_LENGTH = 200, 16
+#: Columns of a table with those in objects. Each costs time in every run.
+_MAX_COLUMNS = 10_000
 _SUFFIXES = {".yaml", ".yml", ".json"}
+
+#: Whom Dagster takes for the owner of an asset: a mail address or a team.
+_OWNER = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b|team:(?s:.+)")
 
 
 @dataclass(frozen=True)
@@ -66,26 +70,48 @@ class Catalog:
 
 
 def key_of(name: str) -> str:
-    """Turn an event name into the key of its asset and table: `lesson:started` → `lesson_started`."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", name)
+    """Turn an event name into the key of its asset and table: `lesson:started` → `lesson_started`.
+
+    A key has up to 200 characters: that of a longer name ends with a digest of the name. It does not begin with `_`,
+    as the folders do that readers of tables leave out, or take for their own (`_delta_log`): `_x` → `event_x`.
+    """
+    key = re.sub(r"[^A-Za-z0-9]+", "_", name)
+    key = f"event{key}" if key.startswith("_") else key
+    if len(key) <= _MAX_KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{key[: _MAX_KEY_LENGTH - _DIGEST_LENGTH - 1]}_{digest}"
 
 
 def load_catalog(folder: Path) -> Catalog:
     """Read and validate every schema in `folder`. Raises CatalogError, one line for each fault."""
-    if not folder.is_dir():
-        raise CatalogError(f"{folder}: no such folder; set EVENT_PLATFORM_CATALOG to a folder of JSON Schemas")
     faults: list[str] = []
+    files = schema_files(folder)
     envelope = _load_envelope(folder, faults)
-    event_types: list[EventType] = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _SUFFIXES and path.name != ENVELOPE_FILE:
-            event_type = _load_event_type(path, envelope, faults)
-            if event_type is not None:
-                faults.extend(_clash(path, event_type, event_types))
-                event_types.append(event_type)
+    event_types: dict[str, list[EventType]] = defaultdict(list)
+    for path in files:
+        event_type = _load_event_type(path, envelope, faults)
+        if event_type is not None:
+            # Compared without case: the key is a folder's name, and not every file system tells case.
+            alike = event_types[event_type.key.lower()]
+            faults.extend(_clashes(path, event_type, alike))
+            alike.append(event_type)
     if faults:
         raise CatalogError("\n".join(faults))
-    return Catalog(envelope, tuple(event_types))
+    return Catalog(envelope, tuple(event_type for alike in event_types.values() for event_type in alike))
+
+
+def schema_files(folder: Path) -> list[Path]:
+    """Return the files of `folder` that are schemas by their names. Raises CatalogError where there is no folder."""
+    try:
+        files = sorted(folder.iterdir())
+    except FileNotFoundError as error:
+        raise CatalogError(
+            f"{folder}: no such folder; set EVENT_PLATFORM_CATALOG to a folder of JSON Schemas"
+        ) from error
+    except OSError as error:
+        raise CatalogError(f"{folder}: expected a folder of JSON Schemas: {error.strerror}") from error
+    return [path for path in files if path.suffix in _SUFFIXES and path.name != ENVELOPE_FILE]
 
 
 def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
@@ -96,12 +122,10 @@ def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
         return Envelope()  # so that the faults of the schemas are found as well
 
 
-def _clash(path: Path, new: EventType, known: list[EventType]) -> list[str]:
-    # Compared without case: the key is a folder's name, and not every file system tells case.
+def _clashes(path: Path, new: EventType, alike: list[EventType]) -> list[str]:
     return [
         f"{path}: title: {new.name!r} has the same table as {other.name!r} ({new.key}); rename one or drop a file"
-        for other in known
-        if other.key.lower() == new.key.lower()
+        for other in alike
     ]
 
 
@@ -115,43 +139,26 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
     columns: tuple[Column, ...] = ()
     if not found:
         columns = parse_columns(_without_envelope(document, envelope), "properties", found)
+        found += _limit_faults(columns)
     # A line each, even where a key holds a newline.
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
     if found:
         return None
     name = document["title"]
-    return EventType(name, key_of(name), columns, document.get("description", ""), document.get("x-owner"))
+    return EventType(name, key_of(name), columns, document.get("description", ""), document.get("x-owner") or None)
 
 
 def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - both are safe loaders
-        unquoted = list(_unquoted(document))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        faults.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
+        document = read_document(path)
+    except DocumentError as error:
+        faults.append(f"{path}: cannot be read: {error}")
         return None
-    if unquoted:
-        faults.extend(f"{path}: {fault}" for fault in unquoted)
-        return None
-    if not isinstance(document, Mapping):
-        faults.append(f"{path}: expected a JSON Schema: an object with title, type and properties")
-        return None
-    return document
-
-
-def _unquoted(value: Any, where: str = "") -> Iterator[str]:
-    """Yield what YAML takes for something that JSON does not have: a key such as `on` or `1`, a date."""
-    if isinstance(value, dict):
-        for key, below in value.items():
-            if not isinstance(key, str):
-                yield f"{where}{key}: YAML does not take this key for a text; put it in quotes"
-            yield from _unquoted(below, f"{where}{key}.")
-    elif isinstance(value, list):
-        for number, below in enumerate(value):
-            yield from _unquoted(below, f"{where}{number}.")
-    elif not isinstance(value, str | int | float | None):
-        yield f"{where.rstrip('.')}: YAML does not take {str(value)!r} for a text; put it in quotes"
+    found = list(value_faults(document))
+    if not found and not isinstance(document, Mapping):
+        found = ["expected a JSON Schema: an object with title, type and properties"]
+    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
+    return None if found else document
 
 
 def _schema_faults(document: Mapping[str, Any]) -> list[str]:
@@ -162,8 +169,11 @@ def _schema_faults(document: Mapping[str, Any]) -> list[str]:
 
 def _event_faults(document: Mapping[str, Any]) -> list[str]:
     title = document.get("title")
-    if not isinstance(title, str) or len(title) > _MAX_TITLE_LENGTH or not VALID_NAME.fullmatch(title):
+    if not isinstance(title, str) or len(title) > MAX_NAME_LENGTH or not VALID_NAME.fullmatch(title):
         return [f"title: expected the event's name, such as lesson:started, got {title!r}"]
+    owner = document.get("x-owner") or ""
+    if owner and not (isinstance(owner, str) and _OWNER.fullmatch(owner)):
+        return [f"x-owner: expected a mail address, or a team such as team:growth, got {owner!r}"]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]
     return [f"{key}: not supported; write the properties here" for key in UNSUPPORTED if key in document]
@@ -177,3 +187,24 @@ def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[s
         if field not in envelope.consumed or (isinstance(definition, Mapping) and "x-column" in definition)
     }
     return {**document, "properties": properties}
+
+
+def _limit_faults(columns: tuple[Column, ...]) -> Iterator[str]:
+    """Yield what Delta and Parquet could not hold any more."""
+    count = 0
+    for column in typed(columns):
+        below, depth = _extent(column)
+        count += below
+        if depth > DEEPEST:
+            yield (
+                f"properties.{column.field}: more than {DEEPEST} objects and arrays within each other; "
+                "leave out the type of what is deeper"
+            )
+    if count > _MAX_COLUMNS:
+        yield f"properties: {count:,} columns with those in objects; expected up to {_MAX_COLUMNS:,}"
+
+
+def _extent(column: Column) -> tuple[int, int]:
+    """Return how many columns one is with those in it, and how many objects and arrays stand within each other."""
+    inner = [_extent(each) for each in ([column.item] if column.item else typed(column.fields))]
+    return 1 + sum(count for count, _ in inner), max((1 + depth for _, depth in inner), default=0)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +45,9 @@ _JSON_TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.NUMBER: (int, float),
     Kind.BOOLEAN: (bool,),
 }
+#: Objects and arrays within each other that get columns: Delta's log can be read up to some forty.
+DEEPEST = 32
+_INT64, _INT128 = range(-(2**63), 2**63), range(-(2**127), 2**127)
 #: What refers to another schema; a column's type has to stand where the column is.
 UNSUPPORTED = ("$ref", "$dynamicRef")
 
@@ -200,8 +204,17 @@ def _rule_faults(kind: Kind, rules: Rules) -> Iterator[str]:
     for value in rules.enum or ():
         if kind in _JSON_TYPES and value is not None and type(value) not in _JSON_TYPES[kind]:
             yield f"enum: {value!r} does not have the type {kind.value}"
+        elif kind in _JSON_TYPES and type(value) is int and value not in (_INT64 if kind is Kind.INTEGER else _INT128):
+            yield f"enum: {_shortened(value)} is more than a column holds"
+    for name, limit in (("minimum", rules.minimum), ("maximum", rules.maximum)):
+        if type(limit) is int and limit not in _INT128:
+            yield f"{name}: {_shortened(limit)} is more than a column can be compared with"
     if kind is Kind.STRING and rules.pattern is not None:
         try:
             pl.Series([""]).str.contains(rules.pattern)
         except pl.exceptions.ComputeError:
             yield f"pattern: {rules.pattern!r} cannot be checked (a regular expression without look-around is expected)"
+
+
+def _shortened(number: int) -> str:
+    return f"{Decimal(number):.3e}"

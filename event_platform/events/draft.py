@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from event_platform.events.columns import ESCAPED
+from event_platform.events.columns import DEEPEST, ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.rescue import RFC3339
@@ -20,9 +20,6 @@ from event_platform.events.wire import EXACT_INTEGERS, INT64
 
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 _MISFIT = "misfit"
-
-#: Objects and arrays within each other that get columns; what is deeper gets no type, and lives in `_rescued`.
-_DEEPEST = 32
 
 
 @dataclass
@@ -38,7 +35,7 @@ class Shape:
         """Widen the shape by one value, as `msgspec.json.decode` gives it."""
         self.seen += 1
         self.types[_type_of(value)] += 1
-        if depth > _DEEPEST:
+        if depth > DEEPEST:  # it gets no type, and lives in `_rescued`
             return
         if isinstance(value, dict):
             for key, below in value.items():

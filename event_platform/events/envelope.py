@@ -3,6 +3,7 @@
 The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,11 +11,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from event_platform.events.documents import DocumentError, has_surrogate, read_document
 from event_platform.events.errors import CatalogError
 
 FieldPath = tuple[str, ...]
+
+#: Fields that a name is joined from; each is looked for in every record.
+_MAX_NAMES = 16
 
 
 class TimeUnit(StrEnum):
@@ -46,12 +49,12 @@ class Envelope:
 
 def load_envelope(path: Path) -> Envelope:
     """Read `envelope.yaml`; a missing file means the default envelope. Raises CatalogError naming file and key."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return Envelope()
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        document = read_document(path)
+    except DocumentError as error:
+        raise CatalogError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, Mapping):
         raise CatalogError(f"{path}: expected the keys event_uuid, event_name and created_at")
     unknown = sorted(map(str, set(document) - {"event_uuid", "event_name", "created_at"}))
@@ -61,6 +64,8 @@ def load_envelope(path: Path) -> Envelope:
     names = document.get("event_name", "event_name")
     if names == []:
         raise CatalogError(f"{path}: event_name: expected one or more fields, got none")
+    if isinstance(names, list) and len(names) > _MAX_NAMES:
+        raise CatalogError(f"{path}: event_name: expected up to {_MAX_NAMES} fields, got {len(names)}")
     envelope = Envelope(
         event_uuid=_field(path, "event_uuid", document.get("event_uuid", "event_uuid")),
         event_name=tuple(_field(path, "event_name", name) for name in (names if isinstance(names, list) else [names])),
@@ -97,6 +102,6 @@ def _expect_apart(path: Path, envelope: Envelope) -> None:
 
 def _field(path: Path, key: str, value: Any) -> FieldPath:
     parts = tuple(value.split(".")) if isinstance(value, str) else ()
-    if not parts or not all(parts):
+    if not parts or not all(parts) or has_surrogate(value):
         raise CatalogError(f"{path}: {key}: expected a field such as event_uuid or header.id, got {value!r}")
     return parts

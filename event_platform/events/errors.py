@@ -1,5 +1,8 @@
 """Errors that a user can mend; each message names the thing, what was expected and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class EventPlatformError(Exception):
     """The base of every error that this project raises on purpose."""
@@ -59,3 +62,18 @@ class StreamError(EventPlatformError):
 
 class OwnershipError(StreamError):
     """Another consumer reads what this one was about to read, or was reading."""
+
+
+class PanicError(EventPlatformError):
+    """A library failed in a way that it did not foresee. It stops what it was asked for, and nothing beside it."""
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise a panic of a library in Rust as PanicError: each library has a class for it, and none is an Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise PanicError(f"a library panicked: {' '.join(str(error).split())[:500]}") from error

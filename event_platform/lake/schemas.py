@@ -76,12 +76,23 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
 
 
 def merged(table: str, old: Schema, new: Schema) -> Schema:
-    """Return the old schema with the new columns behind it. Raises TableError where a column changed its type."""
+    """Return the old schema with the new columns behind it.
+
+    Raises TableError where a column changed its type, or its name in nothing but case: most readers ignore that.
+    """
     return Schema(_merged_fields(table, old.fields, new.fields))
 
 
 def _merged_fields(where: str, old: list[Field], new: list[Field]) -> list[Field]:
     by_name = {field.name: field for field in new}
+    spelled = {field.name.lower(): field.name for field in old} | {field.name: field.name for field in old}
+    for name in by_name:
+        stored = spelled.get(name, spelled.get(name.lower(), name))
+        if stored != name:
+            raise TableError(
+                f"{where}.{name}: the table has {stored}, and readers of Delta ignore case. Give the property that "
+                f"column with x-column: {stored}, or another name with x-column."
+            )
     kept = [_merged_field(f"{where}.{field.name}", field, by_name.pop(field.name, field)) for field in old]
     return [*kept, *by_name.values()]
 

@@ -1,25 +1,28 @@
 """deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.columns import shape_of
-from event_platform.events.errors import EventPlatformError, StorageError
+from event_platform.events.errors import EventPlatformError, StorageError, panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.changes import added_since_mark
+from event_platform.lake.explained import explained
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
+from event_platform.lake.s3_errors import one_line
 from event_platform.lake.tables import ConflictError, Snapshot, Table
-from event_platform.steps.compacted import compacted
+from event_platform.steps.compacted import each_compacted
 from event_platform.steps.rules import rules_number
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.typed import Typed, count_names, plan, type_events
@@ -98,7 +101,10 @@ def _type_some(
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
     more = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
-    moved = compacted(more, executor, progress)
+    moved, failed = each_compacted(more, executor, progress)
+    for key, error in failed.items():
+        _fail(reports[key], error)
+    sound = [key for key in sound if key not in failed]
 
     def commit(key: str) -> None:
         _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key])
@@ -154,30 +160,24 @@ def _without_altered(
         days.setdefault(key, []).append(day)
 
     def altered(key: str) -> Collection[date]:
-        try:
+        with _keeping_errors(reports[key]):
             return altered_dates(targets[key], days[key])
-        except EventPlatformError as error:
-            _fail(reports[key], error)
-            return days[key]
+        return days[key]
 
     found = dict(zip(days, each_at_once(altered, days), strict=True))
     return {(key, day): files for (key, day), files in grown.items() if day not in found[key]}
 
 
 def _open(table: Table, report: TypedReport) -> Snapshot | None:
-    try:
+    with _keeping_errors(report):
         return table.snapshot_to_write()
-    except EventPlatformError as error:
-        _fail(report, error)
-        return None
+    return None
 
 
 def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Snapshot]:
-    try:
+    with _keeping_errors(report):
         return [table.snapshot_to_write() for table in lake.retired_tables(catalog.event_types)]
-    except EventPlatformError as error:
-        _fail(report, error)
-        return []
+    return []
 
 
 def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[date]) -> None:
@@ -188,7 +188,8 @@ def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[
     for snapshot in retired:
         days = sorted(snapshot.rows_by_date(dates))
         if days and not report.conflict and report.error is None:
-            _commit(report, partial(snapshot.replace, days, [], dict.fromkeys(days, -1)))
+            with _keeping_errors(report):
+                snapshot.replace(days, [], dict.fromkeys(days, -1))
 
 
 def _run(
@@ -246,23 +247,28 @@ def _commit_type(
     moved: Sequence[AddAction | RemoveAction],
 ) -> None:
     whole = [day for day in dates if day not in more]
-    for file in target.files(more):
-        report.rows[file.partition] += file.rows
-        report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
     adds = [add for each in report.results for add in each.adds]
-    report.written |= _commit(report, partial(target.replace, whole, adds, marks, rules, more, moved))
+    with _keeping_errors(report):
+        grown = target.files(more)
+        report.written |= target.replace(whole, adds, marks, rules, more, moved)
+        for file in grown:
+            report.rows[file.partition] += file.rows
+            report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
 
 
-def _commit(report: TypedReport, commit: Callable[[], dict[date, Written]]) -> dict[date, Written]:
-    """Return what was written; where nothing was, `report` says why."""
+@contextmanager
+def _keeping_errors(report: TypedReport) -> Iterator[None]:
+    """Keep what goes wrong with one table in its report: it must not stop the others."""
     try:
-        return commit()
+        with explained(), panics_as_errors():
+            yield
     except ConflictError:
         report.conflict = True
-    except EventPlatformError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is
         _fail(report, error)
-    return {}
 
 
-def _fail(report: TypedReport, error: EventPlatformError) -> None:
-    report.error, report.may_pass = str(error), isinstance(error, StorageError) and error.may_pass
+def _fail(report: TypedReport, error: Exception) -> None:
+    report.error = str(error) if isinstance(error, EventPlatformError) else f"{type(error).__name__}: {one_line(error)}"
+    # As of every step: what the storage says may pass, unless it says that it does not.
+    report.may_pass = error.may_pass if isinstance(error, StorageError) else isinstance(error, OSError)

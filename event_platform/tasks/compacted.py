@@ -1,14 +1,20 @@
 """Small files of a partition → one, so that what came little by little reads as fast as what came at once."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import polars as pl
 from deltalake.transaction import AddAction
 
+from event_platform.events.errors import EventPlatformError, TableError, TableStorageError, panics_as_errors
+from event_platform.lake.explained import explained
 from event_platform.lake.files import DataFile, FileWriter, scan_files
+from event_platform.lake.s3_errors import one_line
 from event_platform.lake.tables import Table
+
+T = TypeVar("T")
 
 #: So many files of about one size become one. A row is written anew when its file is full, and when that one is: with
 #: 16 to the power of two increments a day, twice.
@@ -58,6 +64,23 @@ def _one_file_of(files: Sequence[DataFile]) -> list[DataFile]:
 
 def _is_due(group: Sequence[DataFile]) -> bool:
     return len(group) >= FILES_TOGETHER or (len(group) > 1 and sum(file.size for file in group) >= FULL)
+
+
+def try_to_put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction | EventPlatformError:
+    """Do as `put_together`, as `tried`."""
+    return tried(table, lambda: put_together(table, schema, files))
+
+
+def tried(table: Table, function: Callable[[], T]) -> T | EventPlatformError:
+    """Return the result of what is done to the files of a table, or its error: it must not stop the other tables."""
+    try:
+        with explained(), panics_as_errors():
+            return function()
+    except EventPlatformError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        kind = TableStorageError if isinstance(error, OSError) else TableError
+        return kind(f"{table.uri}: small files cannot be put together: {one_line(error)}")
 
 
 def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction:

@@ -12,7 +12,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import EventType
 from event_platform.events.envelope import Envelope
-from event_platform.events.errors import StorageError
+from event_platform.events.errors import StorageError, panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_files
@@ -148,9 +148,12 @@ class _EventFile:
 
     def __init__(self, storage: Storage, day: date, event_type: EventType | None, envelope: Envelope) -> None:
         self._typed = Typed(event_type.key if event_type else None, day)
-        self._reader = PayloadReader(event_type, envelope) if event_type else None
+        self._reader: PayloadReader | None = None
         table = f"events/{event_type.key}" if event_type else "unregistered_events"
         self._file = FileWriter(storage, table, _PARTITION, day)
+        if event_type is not None:
+            with self._keeping_errors():
+                self._reader = PayloadReader(event_type, envelope)
 
     def write(self, events: pl.DataFrame) -> None:
         """Add events, in typed columns where they have a type."""
@@ -176,7 +179,8 @@ class _EventFile:
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:
         try:
-            yield
+            with panics_as_errors():
+                yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
             self._typed.error = "".join(traceback.format_exception_only(error)).strip()
             self._typed.may_pass = isinstance(error, StorageError) and error.may_pass

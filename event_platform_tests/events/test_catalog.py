@@ -1,24 +1,56 @@
 """The catalog: what it says of an event type, and one clear line for each fault, naming file and key."""
 
+import hashlib
+import json
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
+from deltalake import Schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_platform.assets.typed_events import build_typed_events
+from event_platform.checks import conformance
 from event_platform.environment import SAMPLE_CATALOG
-from event_platform.events.catalog import load_catalog
+from event_platform.events.catalog import Catalog, key_of, load_catalog
+from event_platform.events.classification import VALID_NAME
 from event_platform.events.errors import CatalogError
-from event_platform_tests.world import SCHEMAS, write_catalog
+from event_platform.events.payload import PayloadReader
+from event_platform.lake.lake import Lake, checked_name
+from event_platform.lake.schemas import to_delta
+from event_platform.lake.storage import Storage
+from event_platform.partitions import ONE_RUN, daily_partitions
+from event_platform_tests.world import MONDAY, SCHEMAS, World, event, write_catalog
 
 #: Keys and definitions, sensible and not.
 FIELDS = st.sampled_from(
     ["a", "A", "b", "body", "@t", "id.x", "a\nb", "\u2028", "", "on", "1", "é", "$ref", "__class__"]
 )
-VALUES = st.sampled_from([None, True, 1, -1.5, 2**70, "", "(", "string", "x\ny", [], ["a"], {}, {"type": "string"}])
+VALUES = st.sampled_from(
+    [
+        None,
+        True,
+        1,
+        -1.5,
+        2**70,
+        2**200,
+        [2**70],
+        [10**400],
+        "",
+        "(",
+        "string",
+        "x\ny",
+        [],
+        ["a"],
+        {},
+        {"type": "string"},
+    ]
+)
 DEFINITIONS: st.SearchStrategy[Any] = st.recursive(
     st.sampled_from([{}, True, {"type": "string"}, {"type": "integer"}, {"type": ["number", "null"]}]),
     lambda inner: st.one_of(
@@ -27,7 +59,9 @@ DEFINITIONS: st.SearchStrategy[Any] = st.recursive(
         st.builds(
             lambda below, key, value: {**(below if isinstance(below, dict) else {}), key: value},
             inner,
-            st.sampled_from(["type", "format", "enum", "pattern", "minimum", "x-column", "items", "$ref", "required"]),
+            st.sampled_from(
+                ["type", "format", "enum", "pattern", "minimum", "maximum", "x-column", "items", "$ref", "required"]
+            ),
             VALUES,
         ),
     ),
@@ -35,9 +69,32 @@ DEFINITIONS: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+STRING, OBJECT = {"type": "string"}, {"type": "object"}
+HUNDRED = {**OBJECT, "properties": {f"c{number}": STRING for number in range(99)}}
+
+
+def nested(depth: int, leaf: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition of objects and arrays within each other."""
+    for level in range(depth):
+        leaf = {**OBJECT, "properties": {"a": leaf}} if level % 2 else {"type": "array", "items": leaf}
+    return leaf
+
+
 def schema(title: str = "lesson:started", /, **properties: Any) -> dict[str, Any]:
     """Return a schema with these properties."""
     return {"title": title, "type": "object", "properties": properties}
+
+
+def make_of(catalog: Catalog) -> None:
+    """Make of each event type what a run makes of it: its table, its reader, its check and its asset."""
+    lake = Lake(Storage("lake"))
+    for event_type in catalog.event_types:
+        table = lake.event_table(event_type)
+        Schema.from_json(to_delta(table.schema, table.comments).to_json())
+        PayloadReader(event_type, catalog.envelope).read(pl.Series(['{"a": 1}', "{}"]))
+        rows = pl.LazyFrame(schema=event_type.schema)
+        list(conformance._counted(event_type, rows, [MONDAY]))
+    build_typed_events(lake, catalog, daily_partitions(date(2025, 1, 1)), ONE_RUN)
 
 
 def faults(folder: Path, **files: Any) -> list[str]:
@@ -137,6 +194,54 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
             id="a whole reference",
         ),
         pytest.param(
+            {"a": {"title": "a", "x-owner": "team"}},
+            "a.yaml: x-owner: expected a mail address, or a team such as team:growth, got 'team'",
+            id="no owner",
+        ),
+        pytest.param(
+            {"a": {"title": "a", "x-owner": ["team:x"]}}, "a.yaml: x-owner: expected a mail address", id="owners"
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "integer", "enum": [1, 2**63]})},
+            "a.yaml: properties.x.enum: 9.223e+18 is more than a column holds",
+            id="an integer that no column holds",
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "number", "enum": [10**400]})},
+            "a.yaml: properties.x.enum: 1.000e+400 is more than a column holds",
+            id="a number that no column holds",
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "number", "maximum": -(2**128)})},
+            "a.yaml: properties.x.maximum: -3.403e+38 is more than a column can be compared with",
+            id="a limit beyond all",
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "string", "pattern": "(a{1000}){1000}"})},
+            "a.yaml: properties.x.pattern: '(a{1000}){1000}' cannot be checked",
+            id="a pattern that is too large",
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "object", "properties": {"Tag": STRING, "tag": STRING}})},
+            "a.yaml: properties.x.properties.tag: the column name 'tag' is taken (case is ignored); give it another",
+            id="case, in an object",
+        ),
+        pytest.param(
+            {"a": schema("a", x={"type": "array", "items": {**OBJECT, "properties": {"T": STRING, "t": STRING}}})},
+            "a.yaml: properties.x.items.properties.t: the column name 't' is taken (case is ignored); give it another",
+            id="case, in a list",
+        ),
+        pytest.param(
+            {"a": schema("a", x=nested(33, STRING))},
+            "a.yaml: properties.x: more than 32 objects and arrays within each other; leave out the type of what is",
+            id="too deep",
+        ),
+        pytest.param(
+            {"a": schema("a", **{f"o{number}": HUNDRED for number in range(101)})},
+            "a.yaml: properties: 10,100 columns with those in objects; expected up to 10,000",
+            id="too many",
+        ),
+        pytest.param(
             {"envelope": {"uuid": "x"}},
             "envelope.yaml: uuid: unknown key; expected event_uuid, event_name, created_at",
             id="envelope: unknown key",
@@ -193,8 +298,9 @@ def test_any_schema_loads_or_is_refused_line_by_line(properties: dict[str, Any])
         write_catalog(Path(folder), {"a": schema(**properties)})
         lines = []
         try:
-            (event_type,) = load_catalog(Path(folder)).event_types
-            assert pl.DataFrame(schema=event_type.schema).columns[-1] == "_rescued"
+            catalog = load_catalog(Path(folder))
+            assert pl.DataFrame(schema=catalog.event_types[0].schema).columns[-1] == "_rescued"
+            make_of(catalog)
         except CatalogError as error:
             lines = str(error).splitlines()
         assert all(line.startswith(f"{folder}/a.yaml: properties") for line in lines)
@@ -240,6 +346,104 @@ def test_fields_of_the_envelope_are_no_payload_unless_they_ask_for_a_column(tmp_
     envelope = {"event_uuid": "id", "event_name": "name", "created_at": {"field": "at", "unit": "iso8601"}}
     (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema("a", **properties)}, envelope)).event_types
     assert [column.name for column in event_type.columns] == ["at_text"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "fault"),
+    [
+        ({"description": "\ud800"}, r"description: '\ud800'"),
+        ({"x-owner": "team:\ud800"}, r"x-owner: 'team:\ud800'"),
+        ({"properties": {"x": {"type": "integer", "description": "a\udfff"}}}, r"properties.x.description: 'a\udfff'"),
+        ({"properties": {"x": {"type": "string", "enum": ["\ud800"]}}}, r"properties.x.enum.0: '\ud800'"),
+        ({"properties": {"x\ud800": {}}}, r"properties.'x\ud800'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.json", "a.yaml"])
+def test_half_a_character_is_a_fault(tmp_path: Path, definition: dict[str, Any], fault: str, name: str) -> None:
+    """No table holds it, and no log. YAML's parser in C refuses it by itself."""
+    (tmp_path / name).write_text(json.dumps({"title": "a", **definition}), encoding="utf-8")
+    (line,) = faults(tmp_path)
+    if name == "a.json":
+        assert line == f"a.json: {fault}: half of a surrogate pair is no character"
+    else:
+        assert line.startswith("a.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        *("a.b+c%d@e-f.co.uk", "@b.de", "a@.de", "a b@c.de", "a@b.d|", "team:\n", "a@b.de,c@d.de", "x"),
+        "team:growth",
+        "team:",
+        "team",
+        "Team:x",
+        "team:a b\n",
+        "a@b.de",
+        "a@b",
+        "a@b.abcdefgh",
+        " a@b.de",
+        "a@b.de\n",
+        "é@b.de",
+    ],
+)
+def test_an_owner_is_one_for_whom_dagster_takes_it(tmp_path: Path, owner: str) -> None:
+    """One schema must not stop the code location."""
+    write_catalog(tmp_path, {"a": {"title": "a", "x-owner": owner}})
+    try:
+        dg.AssetSpec("a", owners=[owner])
+    except dg.DagsterInvalidDefinitionError:
+        (fault,) = faults(tmp_path)
+        assert fault.startswith("a.yaml: x-owner: expected a mail address, or a team such as team:growth, got ")
+    else:
+        assert load_catalog(tmp_path).event_types[0].owner == owner
+
+
+def test_what_is_as_deep_as_can_be_is_a_table(world: World) -> None:
+    """Written and read; deeper, and Delta's log could not be read any more."""
+    payload: Any = "x"
+    for level in range(32):
+        payload = {"a": payload} if level % 2 else [payload]
+    write_catalog(world.root / "catalog", {"deep": schema("deep", x=nested(32, STRING))})
+    world.deliver(MONDAY, "a", event("1", name="deep", x=payload))
+    world.build(MONDAY)
+    (row,) = world.events("deep").to_dicts()
+    assert (row["x"], row["_rescued"]) == (payload, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("lesson:started", "lesson_started"),
+        ("a..:b - c", "a_b_c"),
+        ("_", "event_"),
+        ("_x:y", "event_x_y"),
+        ("_delta_log", "event_delta_log"),
+        ("a" * 200, "a" * 200),
+        ("a" * 201, f"{'a' * 183}_{hashlib.sha256(b'a' * 201).hexdigest()[:16]}"),
+        (f"{'a' * 100}:{'b' * 155}", f"{'a' * 100}_{'b' * 82}_"),
+    ],
+)
+def test_the_key_of_a_name_is_a_folder_everywhere(name: str, key: str) -> None:
+    """Not too long, and none that readers of tables leave out or take for their own."""
+    assert key_of(name).startswith(key)
+    assert len(key_of(name)) <= 200
+
+
+def test_long_names_that_begin_alike_have_keys_of_their_own() -> None:
+    """The same at every time."""
+    keys = {key_of("a" * 255 + end) for end in "bcd"}
+    assert len(keys) == 3
+    assert key_of("a" * 256) == f"{'a' * 183}_02d7160d77e18c64"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.from_regex(VALID_NAME, fullmatch=True).filter(lambda name: len(name) <= 256))
+def test_every_name_that_a_record_may_have_has_a_table(name: str) -> None:
+    """Whatever classification takes as sound can be in the catalog, and its table be opened by its name."""
+    with TemporaryDirectory() as folder:
+        (event_type,) = load_catalog(write_catalog(Path(folder), {"a": schema(name)})).event_types
+    assert checked_name(f"events/{event_type.key}")
+    assert len(f"{event_type.key}.yaml") <= 255
 
 
 def test_the_sample_catalog_has_a_hundred_types_without_a_fault() -> None:

@@ -1,0 +1,163 @@
+"""Files that people write, YAML and JSON: read within limits, and refused where they could be taken in two ways."""
+
+import json
+import math
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+#: More than a file of this kind needs. What is larger is another kind of file, or is meant to do harm.
+MAX_BYTES = 1 << 20
+#: Values of a YAML file, where each alias counts for what it stands for.
+_MAX_VALUES = 100_000
+#: Objects and lists within each other. YAML's parser, in C, would end the process at some ten thousand.
+_MAX_DEPTH = 100
+
+#: The safe loader in C, where PyYAML has it: a hundred schemas load in a fifth of the time.
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class DocumentError(ValueError):
+    """A file cannot be read; the message says why, without its name."""
+
+
+def read_document(path: Path) -> Any:
+    """Return what a file holds: JSON where its name ends with .json, else YAML. Raises DocumentError."""
+    try:
+        text = _text(path)
+        return _read_json(text) if path.suffix == ".json" else _read_yaml(text)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DocumentError(" ".join(str(error).split())) from error
+
+
+def value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield what JSON, or a table, does not have: a key such as `on` or `1`, a date, half a surrogate pair."""
+    if depth > _MAX_DEPTH:
+        yield f"{where[:100]}…: more than {_MAX_DEPTH} objects and lists within each other"
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                yield f"{where}{key}: YAML does not take this key for a text; put it in quotes"
+            elif has_surrogate(key):
+                yield f"{where}{key!r}: half of a surrogate pair is no character"
+            yield from value_faults(below, f"{where}{key}.", depth + 1)
+    elif isinstance(value, list):
+        for number, below in enumerate(value):
+            yield from value_faults(below, f"{where}{number}.", depth + 1)
+    elif fault := _scalar_fault(value):
+        yield f"{where.rstrip('.')}: {fault}"
+
+
+def _scalar_fault(value: Any) -> str | None:
+    if isinstance(value, str):
+        return f"{value[:100]!r}: half of a surrogate pair is no character" if has_surrogate(value) else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{value} is no number that JSON has"
+    if isinstance(value, int | None):
+        return None
+    return f"YAML does not take {str(value)!r} for a text; put it in quotes"
+
+
+def has_surrogate(text: str) -> bool:
+    """Say whether a text holds half of a surrogate pair, which no encoding of Unicode has."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _text(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be waited for, or never end
+        raise DocumentError("not a regular file")
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"larger than {MAX_BYTES:,} bytes")
+    return data.decode()
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except _KeyTwiceError:
+        with suppress(yaml.YAMLError):  # mostly JSON is YAML, whose parser tells the lines
+            _look_through(text)
+        raise
+
+
+class _KeyTwiceError(DocumentError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise _KeyTwiceError(f"{key}: the key is written twice")
+        values[key] = value
+    return values
+
+
+def _read_yaml(text: str) -> Any:
+    _look_through(text)
+    return yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - it is a safe loader
+
+
+@dataclass
+class _Collection:
+    """An object or list of a YAML file while it is read. An object's keys, with their lines; None for a list."""
+
+    anchor: str | None
+    keys: dict[str, int] | None
+    values: int = 1  # in it, with itself
+    parts: int = 0  # keys and values that stand in it; every second one of an object is a value
+
+
+def _look_through(text: str) -> None:
+    """Read YAML without keeping it. Raises DocumentError where it is too much, and where a key is written twice."""
+    sizes: dict[str, int] = {}  # of what has an anchor
+    outer: list[_Collection] = []
+    for event in yaml.parse(text, Loader=_YAML_LOADER):
+        if isinstance(event, yaml.ScalarEvent):
+            _note_key(outer, event)
+            _add(outer, sizes, event.anchor, 1)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            outer.append(_Collection(event.anchor, {} if isinstance(event, yaml.MappingStartEvent) else None))
+            if len(outer) > _MAX_DEPTH:
+                raise DocumentError(
+                    f"more than {_MAX_DEPTH} objects and lists within each other, in line {_line(event)}"
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            ended = outer.pop()
+            _add(outer, sizes, ended.anchor, ended.values)
+        elif isinstance(event, yaml.AliasEvent):
+            if any(each.anchor == event.anchor for each in outer):  # what it stands for has not ended
+                raise DocumentError(f"maximum recursion depth exceeded: {event.anchor} is an alias of what it is in")
+            _add(outer, sizes, None, sizes.get(str(event.anchor), 1))
+
+
+def _note_key(outer: Sequence[_Collection], event: yaml.ScalarEvent) -> None:
+    keys = outer[-1].keys if outer and outer[-1].parts % 2 == 0 else None
+    if keys is None:
+        return
+    line = _line(event)
+    if event.value in keys:
+        raise DocumentError(f"{event.value}: the key is written twice, in lines {keys[event.value]} and {line}")
+    keys[event.value] = line
+
+
+def _add(outer: Sequence[_Collection], sizes: dict[str, int], anchor: str | None, size: int) -> None:
+    """Count what has ended for the collection that it is in."""
+    if anchor is not None:
+        sizes[anchor] = size
+    if outer:
+        outer[-1].parts += 1
+        outer[-1].values += size
+        if outer[-1].values > _MAX_VALUES:
+            raise DocumentError(f"more than {_MAX_VALUES:,} values, with what aliases stand for")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
