@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, date, datetime
+from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
     Kind.STRING: msgspec.json.Decoder(str),
-    Kind.INTEGER: msgspec.json.Decoder(int),
+    Kind.INTEGER: msgspec.json.Decoder(int | float),
     Kind.NUMBER: msgspec.json.Decoder(int | float),
     Kind.BOOLEAN: msgspec.json.Decoder(bool),
     Kind.DATE_TIME: msgspec.json.Decoder(str),
@@ -49,11 +50,11 @@ def _fit_fields(
     values: dict[str, Any] = {column.name: None for column in typed(columns)}
     rescued: Rescued = {}
     for field, raw in fields.items():
+        column = by_field.get(field)
         if field in consumed or bytes(raw) == b"null":
             continue
-        column = by_field.get(field)
         if column is None or column.kind is Kind.UNTYPED:
-            rescued[field] = raw
+            rescued.update({} if is_empty(json.loads(bytes(raw), parse_int=str)) else {field: raw})
             continue
         try:
             values[column.name], left = _fit(raw, column)
@@ -71,7 +72,10 @@ def _fit(raw: msgspec.Raw, column: Column) -> tuple[Any, Rescued]:
             return _fit_fields(_FIELDS.decode(raw), column.fields)
         if column.item is not None:
             return [_fit_item(item, column.item) for item in _ITEMS.decode(raw)], {}
-        return _fit_scalar(_DECODERS[column.kind].decode(raw), column.kind), {}
+        value = _DECODERS[column.kind].decode(raw)
+        if column.kind in (Kind.INTEGER, Kind.NUMBER):
+            return _fit_number(bytes(raw).decode(), column.kind), {}
+        return _fit_scalar(value, column.kind), {}
     except (msgspec.MsgspecError, ValueError, OverflowError) as error:
         raise MisfitError from error
 
@@ -91,9 +95,27 @@ def _fit_scalar(value: Any, kind: Kind) -> Any:
         return datetime.fromisoformat(_shaped(value, RFC3339)).astimezone(UTC)  # years 1 to 9999 there
     if kind is Kind.DATE:
         return date.fromisoformat(_shaped(value, DATE))
-    if type(value) is int and value not in (INT64 if kind is Kind.INTEGER else EXACT_INTEGERS):
+    return value
+
+
+def _fit_number(text: str, kind: Kind) -> int | float:
+    number, value = Decimal(text), float(text)
+    digits = len("".join(map(str, number.as_tuple().digits)).strip("0"))
+    if kind is Kind.INTEGER:
+        if number != number.to_integral_value() or int(number) not in INT64:
+            raise MisfitError
+        return int(number)
+    if text.lstrip("-").isdigit() and int(text) not in EXACT_INTEGERS:
         raise MisfitError
-    return float(value) if kind is Kind.NUMBER else value
+    exact = not number or Context(prec=max(digits, 1)).plus(Decimal(value)) == number
+    if digits > 17 or (not exact and not 2.0**-1022 <= abs(value) < 2**53):
+        raise MisfitError
+    return value
+
+
+def is_empty(value: Any) -> bool:
+    """Say whether there is nothing in a JSON value."""
+    return value is None or value == [] or (isinstance(value, dict) and all(map(is_empty, value.values())))
 
 
 def _shaped(text: str, shape: re.Pattern[str]) -> str:

@@ -6,12 +6,16 @@ from datetime import date, datetime
 from typing import Any
 
 from event_platform.events.columns import Column, Kind, typed
+from event_platform_tests.exact import is_empty
 
 Json = Any
 
 
 def lost(record: Mapping[str, Json], row: Mapping[str, Any], columns: tuple[Column, ...]) -> list[str]:
-    """Return the paths of the values of `record` that its row of an event table does not hold. A null is no value."""
+    """Return the paths of the values of `record` that its row of an event table does not hold.
+
+    A null is no value; nor is an empty object or array in the place of a field that has no column.
+    """
     rescued = json.loads(row["_rescued"] or "{}")
     if "$record" in rescued and "$record" not in record:
         return [] if json.loads(rescued["$record"]) == record else ["$record"]
@@ -25,7 +29,7 @@ def _lost(
     for field, value in record.items():
         column = by_field.get(field)
         kept = rescued.get(field) if isinstance(rescued, dict) else None
-        if value is None or (kept is not None and same_json(kept, value)):
+        if value is None or (column is None and is_empty(value)) or (kept is not None and same_json(kept, value)):
             continue
         stored = row[column.name] if column else None
         if column is not None and column.kind is Kind.OBJECT and stored is not None and isinstance(value, dict):

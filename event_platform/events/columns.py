@@ -1,7 +1,7 @@
 """A JSON Schema's properties → the typed columns of a table, and what their names may be."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -13,11 +13,12 @@ from event_platform.events.event import RESERVED_COLUMNS, UTC_DATETIME
 
 
 class Kind(StrEnum):
-    """What a column holds. An UNTYPED property is known, has no column, and lives in `_rescued`."""
+    """What a column holds. An UNTYPED property is known, has no column, and lives in `_rescued` unless it is empty."""
 
     STRING = "string"
     INTEGER = "integer"
     NUMBER = "number"
+    DECIMAL = "decimal"
     BOOLEAN = "boolean"
     DATE_TIME = "date-time"
     DATE = "date"
@@ -43,11 +44,18 @@ _JSON_TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.STRING: (str,),
     Kind.INTEGER: (int,),
     Kind.NUMBER: (int, float),
+    Kind.DECIMAL: (int, float),
     Kind.BOOLEAN: (bool,),
 }
 #: Objects and arrays within each other that get columns: Delta's log can be read up to some forty.
 DEEPEST = 32
 _INT64, _INT128 = range(-(2**63), 2**63), range(-(2**127), 2**127)
+#: Of JSON values that may be in the place of a column's.
+_TYPE_NAMES = ("array", "boolean", "integer", "number", "object", "string")
+
+#: Digits of a decimal, as Delta has them.
+_MAX_PRECISION = 38
+
 #: What refers to another schema; a column's type has to stand where the column is.
 UNSUPPORTED = ("$ref", "$dynamicRef")
 
@@ -74,6 +82,9 @@ class Column:
     rules: Rules = Rules()
     fields: tuple["Column", ...] = ()  # of an object
     item: "Column | None" = None  # of an array
+    digits: tuple[int, int] = (0, 0)  # of a decimal: how many there are, and how many of them behind the point
+    empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT where `{}` is expected, ARRAY where `[]` is, else null
+    mixed: frozenset[str] = frozenset()  # JSON types that come beside its own; these values live in `_rescued`
 
     @property
     def dtype(self) -> pl.DataType:
@@ -82,6 +93,8 @@ class Column:
             return pl.Struct({column.name: column.dtype for column in typed(self.fields)})
         if self.item is not None:
             return pl.List(self.item.dtype)
+        if self.kind is Kind.DECIMAL:
+            return pl.Decimal(*self.digits)
         return _SCALARS[self.kind]
 
 
@@ -99,7 +112,7 @@ def parse_columns(
     the name is no plain identifier (`@timestamp`, `id.orig_h`), is `taken`, or differs from another only in case.
     Only a key that JSON has to escape (quotes, control characters) can have none: its values live in `_rescued`.
     """
-    required = schema.get("required", [])
+    required = frozenset(schema.get("required", []))
     columns: list[Column] = []
     names = set(taken)
     for field, definition in schema.get("properties", {}).items():
@@ -115,11 +128,23 @@ def parse_columns(
     return tuple(columns)
 
 
+def untyped(columns: tuple[Column, ...]) -> list[Column]:
+    """Return those of `columns` that do not."""
+    return [column for column in columns if column.kind is Kind.UNTYPED]
+
+
 def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
     """Yield every typed column with the path of its name, objects before their fields."""
     for column in typed(columns):
         yield (*path, column.name), column
         yield from walk(column.fields, (*path, column.name))
+
+
+def kinds_below(columns: Iterable[Column]) -> Iterator[Kind]:
+    """Yield what the columns hold, however deep."""
+    for column in columns:
+        yield column.kind
+        yield from kinds_below([*column.fields, *([column.item] if column.item else [])])
 
 
 def shape_of(columns: tuple[Column, ...]) -> list[Any]:
@@ -134,6 +159,7 @@ def shape_of(columns: tuple[Column, ...]) -> list[Any]:
             column.kind.value,
             shape_of(column.fields),
             column.item and shape_of((column.item,)),
+            *(column.digits if column.kind is Kind.DECIMAL else ()),
         ]
         for column in sorted(typed(columns), key=lambda column: column.field)
     ]
@@ -150,15 +176,18 @@ def _name_fault(name: Any, taken: set[str]) -> str | None:
 def _parse(field: str, definition: Any, where: str, faults: list[str], *, required: bool) -> Column:
     definition = definition if isinstance(definition, Mapping) else {}
     faults.extend(f"{where}: {key} is not supported; write the type here" for key in UNSUPPORTED if key in definition)
-    kind = _kind(definition)
+    declared = kind = _kind(definition)
     fields = parse_columns(definition, f"{where}.properties", faults, frozenset()) if kind is Kind.OBJECT else ()
     item = None
     if kind is Kind.ARRAY:
-        item = _parse("item", definition["items"], f"{where}.items", faults, required=False)
+        items = definition.get("items")
+        item = _parse("item", items, f"{where}.items", faults, required=False)
         kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
     if kind is Kind.OBJECT and not typed(fields):
         kind = Kind.UNTYPED
     rules = _rules(definition, required=required)
+    mixed = definition.get("x-mixed", [])
+    faults.extend(f"{where}.{fault}" for fault in [*_digit_faults(kind, definition), *_mixed_faults(mixed)])
     faults.extend(f"{where}.{fault}" for fault in _rule_faults(kind, rules))
     return Column(
         field=field,
@@ -168,6 +197,9 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         rules=rules,
         fields=fields,
         item=item if kind is Kind.ARRAY else None,
+        digits=_digits(definition) or (0, 0),
+        empty=declared if kind is Kind.UNTYPED else Kind.UNTYPED,
+        mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
     )
 
 
@@ -175,16 +207,39 @@ def _kind(definition: Mapping[str, Any]) -> Kind:
     declared = definition.get("type", [])
     types = {declared} if isinstance(declared, str) else set(declared)
     types -= {"null"}
-    if types == {"integer", "number"}:
-        return Kind.NUMBER
+    if types in ({"integer", "number"}, {"number"}):
+        return Kind.DECIMAL if _digits(definition) else Kind.NUMBER
     if len(types) != 1:
         return Kind.UNTYPED
     (name,) = types
     if name == "string":
         return _FORMATS.get(definition.get("format", ""), Kind.STRING)
-    if (name == "array" and not isinstance(definition.get("items"), Mapping)) or name == "null":
-        return Kind.UNTYPED
-    return Kind(name)
+    return Kind.UNTYPED if name == "null" else Kind(name)
+
+
+def _digits(definition: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return what `x-decimal` asks for; None where that is nothing that a decimal column can have."""
+    match definition.get("x-decimal"):
+        case [int() as precision, int() as scale] if 0 < precision <= _MAX_PRECISION and 0 <= scale <= precision:
+            return (precision, scale) if not {type(precision), type(scale)} - {int} else None
+    return None
+
+
+def _digit_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:
+    if "x-decimal" not in definition or kind is Kind.DECIMAL:
+        return []
+    if _digits(definition):
+        return [
+            f"x-decimal: only a property of the type number can be a decimal, not one of {definition.get('type')!r}"
+        ]
+    expected = f"[precision, scale], two integers: 1 to {_MAX_PRECISION}, and 0 to the precision"
+    return [f"x-decimal: expected {expected}; got {definition['x-decimal']!r}"]
+
+
+def _mixed_faults(mixed: Any) -> list[str]:
+    if isinstance(mixed, list) and all(isinstance(name, str) and name in _TYPE_NAMES for name in mixed):
+        return []
+    return [f"x-mixed: expected a list of {', '.join(_TYPE_NAMES)}, got {mixed!r}"]
 
 
 def _rules(definition: Mapping[str, Any], *, required: bool) -> Rules:

@@ -1,63 +1,82 @@
-"""Values as JSON has them → values as a table has them; and which of them may not be what was written."""
+"""Values as JSON has them → values as a table has them; and which of them may not be what was written.
+
+Columns are walked as Arrow has them: the fields of an object and the items of an array are arrays of their own.
+"""
 
 from datetime import UTC, date, datetime
+from decimal import Context, Decimal
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
+from pyarrow import compute
 
-from event_platform.events.columns import Column, Kind, typed
+from event_platform.events.columns import Column, Kind
 from event_platform.events.rescue import DATE, RFC3339
 from event_platform.events.wire import EXACT_INTEGERS
 
 #: What a timestamp can be shown as, once it is in UTC.
 _YEARS_1_TO_9999 = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
+_EXACT = Context(prec=38)
 
-def conformed(value: pl.Expr, column: Column) -> pl.Expr:
-    """Turn texts into the timestamps and dates that they are (null for those that are none), however deep.
+#: The positions of values, as an array of Arrow's.
+Positions = Any
 
-    Fields of objects get the names of their columns.
+
+def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
+    """Return the values that a column has, and which of them may be others than were written.
+
+    Texts become the timestamps and dates that they are (null for those that are none), however deep; fields get the
+    names of their columns, and those without a type are left out. In doubt are texts that are no timestamp, numbers so
+    large that they may have been an integer that a float cannot hold, decimals of more digits than the column has
+    (Arrow takes them where they are written with an exponent), and arrays without a type that are not empty.
     """
     if column.kind in (Kind.DATE_TIME, Kind.DATE):
-        return _moment(value, column.kind)
-    if column.item is not None:
-        return value.list.eval(conformed(pl.element(), column.item)) if _differs(column.item) else value
-    if column.kind is Kind.OBJECT and _differs(column):
-        fields = typed(column.fields)
-        return _named(value, column).struct.with_fields(
-            [conformed(pl.field(field.name), field) for field in fields if _differs(field)]
-        )
-    return value
-
-
-def suspect(value: pl.Expr, column: Column) -> pl.Expr | None:
-    """Say of each value whether its column may hold something else than was written; None where that cannot be.
-
-    Texts that are no timestamp, and numbers so large that they may have been an integer that a float cannot hold.
-    """
-    if column.kind in (Kind.DATE_TIME, Kind.DATE):
-        return value.is_not_null() & _moment(value, column.kind).is_null()
+        return _conform_texts(array, column.kind)
     if column.kind is Kind.NUMBER:
-        return value.abs() >= EXACT_INTEGERS.stop
+        return array, _positions(compute.greater_equal(compute.abs(array), float(EXACT_INTEGERS.stop - 1)))
+    if column.kind is Kind.DECIMAL:
+        precision, scale = column.digits
+        largest = pa.scalar(Decimal("9" * precision).scaleb(-scale, _EXACT), array.type)
+        return array, _positions(compute.greater(compute.abs(array), largest))
+    if column.empty is Kind.ARRAY:
+        return array, _positions(compute.greater(compute.list_value_length(array), 0))
     if column.item is not None:
-        item = suspect(pl.element(), column.item)
-        return None if item is None else value.list.eval(item).list.any()
-    named = _named(value, column) if column.kind is Kind.OBJECT else value
-    found = [suspect(named.struct.field(field.name), field) for field in typed(column.fields)]
-    suspects = [each for each in found if each is not None]
-    return pl.any_horizontal(suspects) if suspects else None
+        return _conform_items(array, column.item)
+    return _conform_fields(array, column) if column.fields else (array, [])
 
 
-def _differs(column: Column) -> bool:
-    """Say whether a value is another one in the table than in JSON."""
-    return (
-        column.kind in (Kind.DATE_TIME, Kind.DATE)
-        or (column.item is not None and _differs(column.item))
-        or any(field.name != field.field or _differs(field) for field in typed(column.fields))
-    )
+def _conform_texts(array: pa.Array, kind: Kind) -> tuple[pa.Array, list[Positions]]:
+    text = pl.col("text")
+    texts = pl.DataFrame({"text": array}).with_columns(moment=_moment(text, kind))
+    doubtful = texts.select(text.is_not_null() & pl.col("moment").is_null()).to_series()
+    return texts["moment"].to_arrow(), _positions(doubtful.to_arrow())
 
 
-def _named(value: pl.Expr, column: Column) -> pl.Expr:
-    return value.struct.rename_fields([field.name for field in typed(column.fields)])
+def _conform_items(array: pa.Array, item: Column) -> tuple[pa.Array, list[Positions]]:
+    items, doubtful = conform(array.values, item)
+    rows = [compute.list_parent_indices(array).take(positions) for positions in doubtful]
+    if items is array.values:
+        return array, rows
+    return pa.ListArray.from_arrays(array.offsets, items, mask=array.is_null()), rows
+
+
+def _conform_fields(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
+    doubtful: list[Positions] = []
+    fields: list[pa.Array] = []
+    for number, field in enumerate(column.fields):
+        values, positions = conform(array.field(number), field)
+        doubtful.extend(positions)
+        if field.kind is not Kind.UNTYPED:
+            fields.append(values)
+    names = [field.name for field in column.fields if field.kind is not Kind.UNTYPED]
+    return pa.StructArray.from_arrays(fields, names, mask=array.is_null()), doubtful
+
+
+def _positions(chosen: pa.Array) -> list[Positions]:
+    """Return the positions of what is true; none, which is the rule, is no array."""
+    return [compute.indices_nonzero(chosen)] if compute.any(chosen).as_py() else []
 
 
 def _moment(text: pl.Expr, kind: Kind) -> pl.Expr:

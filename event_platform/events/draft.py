@@ -1,49 +1,85 @@
 """Records seen → a JSON Schema that holds them: the first draft of a tracking plan.
 
 Every property gets the widest type that loses nothing of what was seen. Where there is none (a text here, a number
-there), the property is listed without a type: it is known, has no column, and its values live in `_rescued`.
+there), it gets the type that more than half of the values have, and the JSON types of the others are noted (`x-mixed`):
+they live in `_rescued`. Where no type is that frequent, it has none. Nor has what never held anything: the schema says
+whether that was null, `{}` or `[]`, which costs nothing to read then.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import msgspec
 
-from event_platform.events.columns import DEEPEST, ESCAPED
+from event_platform.events.columns import DEEPEST, ESCAPED, Kind
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.rescue import RFC3339
+from event_platform.events.numbers import doubtful, fits_double
+from event_platform.events.rescue import MOMENTS, is_moment, is_nothing
+from event_platform.events.surrogates import covered
 from event_platform.events.wire import EXACT_INTEGERS, INT64
 
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
-_MISFIT = "misfit"
+#: An object with more keys, in all records together, is a map: its keys are data, and get no columns. So is one with
+#: fewer of which most look like identifiers or dates: they are numbers, or there is a long one in them.
+_MOST_KEYS, _MOST_IDENTIFIERS = 1_000, 100
+_IDENTIFIER = re.compile(r"\d+|.*(\d{4}|[0-9a-fA-F]{8}).*", re.DOTALL)
+_MAP = "Not typed: its keys look like data, not like the names of fields."
+
+#: Texts and numbers that no column holds.
+_MISFITS = {"misfit text": "string", "misfit integer": "integer", "misfit number": "number"}
+#: What a type holds; the JSON type is that of the name, or stands here.
+_NOTHING = ("null", "empty object", "empty array")
+_TEXTS = ("string", "date-time", "date")
+_JSON_TYPES = {
+    **_MISFITS,
+    "long": "integer",
+    "date-time": "string",
+    "date": "string",
+    "empty object": "object",
+    "empty array": "array",
+}
 
 
 @dataclass
 class Shape:
-    """What was seen at one place of the records: how often, with which JSON types, and what was below it."""
+    """What was seen at one place of the records: how often, which kinds of values, and what was below them.
+
+    An array finds its column whole or not at all. So what is in one is counted once for each outermost array.
+    """
 
     seen: int = 0
-    types: Counter[str] = field(default_factory=Counter)
+    objects: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
     fields: dict[str, "Shape"] = field(default_factory=dict)
     item: "Shape | None" = None
+    is_map: bool = False
+    last: dict[str, int] = field(default_factory=dict)  # array that was counted, by kind
 
-    def add(self, value: Any, depth: int = 0) -> None:
-        """Widen the shape by one value, as `msgspec.json.decode` gives it."""
+    def add(self, value: Any, depth: int = 0, array: int | None = None) -> None:
+        """Widen the shape by one value, as `_decode` gives it, in the outermost `array` of this number."""
         self.seen += 1
-        self.types[_type_of(value)] += 1
+        kind = _kind_of(value)
+        if array is None or self.last.get(kind) != array:
+            self.kinds[kind] += 1
+            self.last.update({} if array is None else {kind: array})
+        self.objects += isinstance(value, dict)
         if depth > DEEPEST:  # it gets no type, and lives in `_rescued`
             return
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not self.is_map:
             for key, below in value.items():
-                self.fields.setdefault(key, Shape()).add(below, depth + 1)
+                self.fields.setdefault(key, Shape()).add(below, depth + 1, array)
+            if len(self.fields) > _MOST_KEYS and depth:
+                self.is_map = True
+                self.fields.clear()
         elif isinstance(value, list):
             self.item = self.item or Shape()
             for below in value:
-                self.item.add(below, depth + 1)
+                self.item.add(below, depth + 1, self.seen if array is None else array)
 
 
 @dataclass
@@ -68,53 +104,96 @@ class Draft:
             "title": name,
             "description": f"Drafted from {shape.seen:,} events.",
             "type": "object",
-            **_properties(payload, shape.types["object"], RESERVED_COLUMNS),
+            **_properties(payload, shape.objects, RESERVED_COLUMNS, in_array=False)[0],
         }
 
 
 def _decode(body: str) -> Any:
+    text, cover = covered(body)
     try:
-        return msgspec.json.decode(body)
+        if not cover and not doubtful(text.encode()):
+            return msgspec.json.decode(text)
     # A number beyond what a double can hold, or a value too deep to decode: decode the fields one by one.
     except (msgspec.MsgspecError, RecursionError):
-        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        return {key: _decode_or_misfit(raw) for key, raw in fields.items()}
+        pass
+    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    # No schema names a key with half of a character in it.
+    return {key: _decode_exactly(raw, cover) for key, raw in fields.items() if not cover or cover not in key}
 
 
-def _decode_or_misfit(raw: msgspec.Raw) -> Any:
+def _decode_exactly(raw: msgspec.Raw, cover: str) -> Any:
+    """Return a value with a `_Misfit` for each number and text that no column holds."""
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
-        return 2**64  # no column holds it
+        value = json.loads(bytes(raw), parse_float=_float, parse_int=_integer)
+    except RecursionError:
+        return _Misfit("misfit integer")
+    return _marked(value, cover) if cover else value
 
 
-def _type_of(value: Any) -> str:  # noqa: PLR0911 - one for each JSON type
+@dataclass(frozen=True)
+class _Misfit:
+    """A value that no column holds."""
+
+    kind: str
+
+
+def _float(text: str) -> Any:
+    return float(text) if fits_double(text) else _Misfit("misfit number")
+
+
+def _integer(text: str) -> Any:
+    # Python takes no more than some thousand digits for an integer.
+    return int(text) if len(text) <= len(str(INT64.start)) else _Misfit("misfit integer")
+
+
+def _marked(value: Any, cover: str) -> Any:
+    """Put a misfit in the place of each text that is covered, and leave out such keys."""
+    if isinstance(value, dict):
+        return {key: _marked(below, cover) for key, below in value.items() if cover not in key}
+    if isinstance(value, list):
+        return [_marked(below, cover) for below in value]
+    return _Misfit("misfit text") if isinstance(value, str) and cover in value else value
+
+
+def _kind_of(value: Any) -> str:  # noqa: PLR0911 - one for each kind
     match value:
         case None:
             return "null"
         case bool():
             return "boolean"
         case int():
-            return "integer" if value in EXACT_INTEGERS else "long" if value in INT64 else _MISFIT
+            return "integer" if value in EXACT_INTEGERS else "long" if value in INT64 else "misfit integer"
         case float():
             return "number"
         case str():
-            return "date-time" if RFC3339.match(value) else "date" if _DATE.fullmatch(value) else "string"
+            found = (kind for kind in MOMENTS if is_moment(value, kind))
+            return next(found, Kind.STRING).value
         case dict():
-            return "object"
+            return "empty object" if is_nothing(value) else "object"
+        case list():
+            return "array" if value else "empty array"
+        case _Misfit():
+            return value.kind
         case _:
-            return "array"
+            raise TypeError(type(value))
 
 
-def _properties(fields: Mapping[str, Shape], parents: int, reserved: frozenset[str]) -> dict[str, Any]:
-    taken = set(reserved)
+def _properties(
+    fields: Mapping[str, Shape], parents: int, reserved: frozenset[str], *, in_array: bool
+) -> tuple[dict[str, Any], int]:
+    """Return the `properties` of a schema, and how often a field was seen at most with what has no place in them."""
+    names = _Names(reserved)
     properties: dict[str, Any] = {}
+    lost = 0
+    without_type = {key for key in fields if ESCAPED.search(key)} | _identifiers(fields)
     # The most frequent of two names that differ only in case keeps its own.
     for key, shape in sorted(fields.items(), key=lambda pair: -pair[1].seen):
-        definition = {} if ESCAPED.search(key) else _definition(shape)
-        if "type" in definition:
-            name = _column_name(key, taken)
-            taken.add(name.lower())
+        definition, lost_below = (
+            ({}, _content(shape).total()) if key in without_type else _definition(shape, in_array=in_array)
+        )
+        lost += lost_below
+        if _is_typed(definition):
+            name = names.free(key)
             if name != key:
                 definition = {**definition, "x-column": name}
         properties[key] = definition
@@ -122,43 +201,115 @@ def _properties(fields: Mapping[str, Shape], parents: int, reserved: frozenset[s
     return {
         "properties": {key: properties[key] for key in fields},
         **({"required": required} if required else {}),
-    }
+    }, lost
 
 
-def _definition(shape: Shape) -> dict[str, Any]:  # noqa: PLR0911 - one for each mixture
-    kinds = set(shape.types) - {"null"}
-    nullable = bool(shape.types["null"])
-    match sorted(kinds):
-        case ["object"]:
-            below = _properties(shape.fields, shape.types["object"], frozenset())
-            typed = any("type" in definition for definition in below["properties"].values())
-            return {"type": _with_null("object", nullable=nullable), **below} if typed else {}
-        case ["array"]:
-            items = _definition(shape.item) if shape.item and shape.item.seen else {}
-            return {"type": _with_null("array", nullable=nullable), "items": items} if "type" in items else {}
-        case ["integer"] | ["long"] | ["integer", "long"]:
-            return {"type": _with_null("integer", nullable=nullable)}
-        case ["number"] | ["integer", "number"]:
-            return {"type": _with_null("number", nullable=nullable)}
-        case ["boolean"]:
-            return {"type": _with_null("boolean", nullable=nullable)}
-        case ["date-time"] | ["date"]:
-            (kind,) = kinds
-            return {"type": _with_null("string", nullable=nullable), "format": kind}
-        case _ if kinds and kinds <= {"string", "date-time", "date"}:
-            return {"type": _with_null("string", nullable=nullable)}
-        case _:
-            return {}
+def _identifiers(fields: Iterable[str]) -> set[str]:
+    """Return the keys that look like identifiers, where there are so many that they are no names."""
+    found = {key for key in fields if _IDENTIFIER.fullmatch(key)}
+    return found if len(found) > _MOST_IDENTIFIERS else set()
 
 
-def _with_null(name: str, *, nullable: bool) -> str | list[str]:
-    return [name, "null"] if nullable else name
+def _is_map(shape: Shape) -> bool:
+    return shape.is_map or 2 * len(_identifiers(shape.fields)) > len(shape.fields)
 
 
-def _column_name(key: str, taken: set[str]) -> str:
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", key).strip("_") or "field"
-    name = f"_{name}" if name[0].isdigit() else name
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+def _is_typed(definition: Mapping[str, Any]) -> bool:
+    """Say whether a drafted property has a column."""
+    types = {definition.get("type")} if isinstance(definition.get("type"), str) else set(definition.get("type", ()))
+    if "object" in types:
+        return any(map(_is_typed, definition.get("properties", {}).values()))
+    return _is_typed(definition.get("items", {})) if "array" in types else bool(types - {"null"})
+
+
+def _content(shape: Shape) -> Counter[str]:
+    """Return how often a place held something, by kind."""
+    return Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in _NOTHING})
+
+
+def _definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
+    """Return the schema of a place, and how many of its values at most have no place in a column of it."""
+    content = _content(shape)
+    if not content:
+        return _nothing(shape, in_array=in_array), 0
+    type_name, kinds = _frequent(content)
+    definition, lost = _typed_definition(shape, type_name, in_array=in_array)
+    fitting = sum(content[kind] for kind in kinds) - (0 if in_array or type_name != "array" else lost)
+    if 2 * fitting <= content.total() or not _is_typed(definition):
+        return ({"description": _MAP} if type_name == "object" and _is_map(shape) else {}), content.total()
+    others = shape.kinds.keys() - kinds - {"null"}
+    mixed = {_JSON_TYPES.get(kind, kind) for kind in others} | ({type_name} if type_name == "array" and lost else set())
+    if shape.kinds["null"]:
+        definition["type"] = [type_name, "null"]
+    if mixed and not in_array:
+        definition["x-mixed"] = sorted(mixed)
+    return definition, lost + sum(shape.kinds[kind] for kind in others)
+
+
+def _typed_definition(shape: Shape, type_name: str, *, in_array: bool) -> tuple[dict[str, Any], int]:
+    """Return the schema of the values that have a type, and how many of them at most have something without a place."""
+    if type_name == "object" and not _is_map(shape):
+        below, lost = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
+        return {"type": "object", **below}, lost
+    if type_name == "array" and shape.item:
+        items, lost = _definition(shape.item, in_array=True)
+        return {"type": "array", "items": items}, lost
+    kinds = _content(shape).keys() & set(_TEXTS)
+    if type_name == "string" and kinds in ({"date-time"}, {"date"}):
+        return {"type": "string", "format": kinds.pop()}, 0
+    return {"type": type_name}, 0
+
+
+def _frequent(content: Counter[str]) -> tuple[str, set[str]]:
+    """Return the JSON type that holds most values, and the kinds that it holds."""
+    # Both hold small integers.
+    number = (
+        ("number", {"number", "integer"})
+        if content["number"] >= max(content["long"], 1)
+        else ("integer", {"integer", "long"})
+    )
+    types = [
+        ("boolean", {"boolean"}),
+        number,
+        ("string", set(_TEXTS)),
+        ("object", {"object", "empty object"}),
+        ("array", {"array", "empty array"}),
+    ]
+    return max(types, key=lambda each: sum(content[kind] for kind in each[1]))
+
+
+def _nothing(shape: Shape, *, in_array: bool) -> dict[str, Any]:
+    """Return the schema of a place that held nothing."""
+    if shape.kinds["empty array"] > shape.kinds["empty object"]:
+        return {"type": _with_null("array", shape)}
+    if shape.kinds["empty object"]:
+        below, _ = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
+        return {"type": _with_null("object", shape), **(below if shape.fields and not _is_map(shape) else {})}
+    return {"type": "null"}
+
+
+def _with_null(name: str, shape: Shape) -> str | list[str]:
+    return [name, "null"] if shape.kinds["null"] else name
+
+
+class _Names:
+    """Names of columns, each of which is given once."""
+
+    def __init__(self, reserved: frozenset[str]) -> None:
+        self._taken = set(reserved)
+        self._numbers: dict[str, Iterable[int]] = {}
+
+    def free(self, key: str) -> str:
+        """Return the name of a key's column: the key, if it is a name, and free but for its case."""
         name = key
-    candidates = [name, *(f"{name}_{number}" for number in range(2, len(taken) + 3))]
-    return next(candidate for candidate in candidates if candidate.lower() not in taken)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            name = re.sub(r"[^A-Za-z0-9_]+", "_", key).strip("_") or "field"
+            name = f"_{name}" if name[0].isdigit() else name
+        numbers = self._numbers.setdefault(name.lower(), count(2))
+        free = next(
+            each
+            for each in chain([name], (f"{name}_{number}" for number in numbers))
+            if each.lower() not in self._taken
+        )
+        self._taken.add(free.lower())
+        return free

@@ -11,18 +11,22 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind, typed
-from event_platform.events.conforming import conformed, suspect
+from event_platform.events.columns import Column, Kind, kinds_below, typed
+from event_platform.events.conforming import conform
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.numbers import doubtful_rows
 from event_platform.events.rescue import Rescuer
-from event_platform.events.wire import arrow_schema, object_decoder
+from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
 #: Many enough that the call itself costs nothing, few enough that a row that does not fit sends little the longer way.
 _ROWS_AT_ONCE = 4_096
 
-#: No names of columns.
-_ROW, _DOUBTFUL = "$row", "$doubtful"
+#: Where rows fit by themselves and not together, those are looked for in halves down to so many.
+_ROWS_IN_DOUBT = 64
+
+#: No name of a column.
+_ROW = "$row"
 
 
 class PayloadReader:
@@ -31,13 +35,15 @@ class PayloadReader:
     def __init__(self, event_type: EventType, envelope: Envelope) -> None:
         """Compile the type's schema; fields that the `envelope` consumes are neither payload nor unknown."""
         self._name = event_type.name
-        self._typed = typed(event_type.columns)
+        self._columns = event_type.columns
         consumed = envelope.consumed - {column.field for column in event_type.columns}
         moment = Kind.DATE_TIME if envelope.unit is TimeUnit.ISO8601 else Kind.NUMBER
         head = [Column(field, field, moment if envelope.created_at == (field,) else Kind.STRING) for field in consumed]
-        self._schema = arrow_schema([*self._typed, *head])
-        self._one_row = object_decoder([*self._typed, *head])
+        self._schema = arrow_schema([*self._columns, *head])
+        self._one_row = None if is_wide(self._columns) else object_decoder([*self._columns, *head])
         self._rescuer = Rescuer(event_type.columns, consumed)
+        kinds = set(kinds_below(self._columns))
+        self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return one row for each body, in order: the payload's columns and `_rescued`."""
@@ -46,14 +52,19 @@ class PayloadReader:
 
     def _read_block(self, bodies: pl.Series) -> pl.DataFrame:
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
-        table = self._parse(bodies)
+        # Arrow takes texts for decimals.
+        table = None if self._has_decimals else self._parse(bodies)
         if table is None:
-            rows = rows.filter(pl.Series([self._fits(body) for body in bodies]))
+            rows = rows.filter(self._fitting(bodies))
             table = self._parse(bodies.gather(rows))
-        if table is None:  # what fits by itself has a key twice, or a number beyond all: all rows go the longer way
+        if table is None:  # what fits by itself has a key twice, or a decimal has too many digits
+            if len(bodies) > _ROWS_IN_DOUBT:
+                half = len(bodies) // 2
+                return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
             rows, table = rows.clear(), self._schema.empty_table()
-        frame = self._conform(table, rows)
-        doubtful = frame.drop_in_place(_DOUBTFUL)
+        frame, doubtful = self._conform(table, rows)
+        if self._has_numbers:
+            doubtful |= doubtful_rows(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
         if len(rows) == len(bodies) and not doubtful.any():
             return frame.drop(_ROW)
         return self._with_rescued(frame.filter(~doubtful), bodies).drop(_ROW)
@@ -71,25 +82,33 @@ class PayloadReader:
         except pa.ArrowInvalid:
             return None
 
-    def _fits(self, body: str) -> bool:
-        try:
-            self._one_row.decode(body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return False
-        return True
+    def _fitting(self, bodies: pl.Series) -> pl.Series:
+        """Say of each body whether it fits by itself; it may, where that cannot be told at a fair price."""
+        if self._one_row is None:
+            return pl.repeat(True, len(bodies), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
+        decode, fits = self._one_row.decode, [True] * len(bodies)
+        for row, body in enumerate(bodies.to_list()):
+            try:
+                decode(body)
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                fits[row] = False
+        return pl.Series(fits, dtype=pl.Boolean)
 
-    def _conform(self, table: pa.Table, rows: pl.Series) -> pl.DataFrame:
+    def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
         """Give the values the types of their columns, and say which rows may hold another than was written."""
-        names = [column.name for column in self._typed]  # the envelope's fields come last: they are columns already
-        parsed = pl.DataFrame(table.select(range(len(names))).rename_columns(names)).insert_column(0, rows.alias(_ROW))
-        columns = [(pl.col(column.name), column) for column in self._typed]
-        doubts = [found for value, column in columns if (found := suspect(value, column)) is not None]
-        return parsed.select(
-            _ROW,
-            *(conformed(value, column) for value, column in columns),
-            pl.lit(None, pl.String).alias(RESCUED_COLUMN),
-            pl.any_horizontal(pl.col(_ROW).is_null(), *doubts).fill_null(value=False).alias(_DOUBTFUL),
-        )
+        # The envelope's fields come last: they are columns already.
+        conformed = [conform(_whole(table.column(number)), column) for number, column in enumerate(self._columns)]
+        doubtful = pl.zeros(len(rows), pl.Boolean, eager=True)
+        for positions in (each for _, found in conformed for each in found):
+            doubtful = doubtful.scatter(pl.Series(positions), True)  # noqa: FBT003 - a value
+        names = [column.name for column in typed(self._columns)]
+        arrays = [
+            values
+            for (values, _), column in zip(conformed, self._columns, strict=True)
+            if column.kind is not Kind.UNTYPED
+        ]
+        frame = pl.DataFrame(pa.table([rows.to_arrow(), *arrays], [_ROW, *names]))
+        return frame.with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN)), doubtful
 
     def _with_rescued(self, fitting: pl.DataFrame, bodies: pl.Series) -> pl.DataFrame:
         """Put what does not fit between the rows that do: what of it fits its columns, and the rest as text."""
@@ -99,5 +118,9 @@ class PayloadReader:
         table = self._parse(pl.Series(held))
         if table is None:
             raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
-        rescued = self._conform(table, unfit).drop(_DOUBTFUL).with_columns(pl.Series(RESCUED_COLUMN, left, pl.String))
-        return pl.concat([fitting, rescued]).sort(_ROW)
+        rescued, _ = self._conform(table, unfit)
+        return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, left, pl.String))]).sort(_ROW)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,4 +1,8 @@
-"""The columns of an event type → what the two JSON parsers take them for. Both are strict: they cast nothing."""
+"""The columns of an event type → what the two JSON parsers take them for. Both are strict: they cast nothing.
+
+Of a property without a type they take null and, where the schema says so, `{}` or `[]`: nothing else, but that Arrow's
+takes nulls in such an array.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -6,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from event_platform.events.columns import Column, Kind, typed
+from event_platform.events.columns import ESCAPED, Column, Kind
 
 #: What an Int64 column holds, and the integers that a Float64 column holds without loss.
 INT64 = range(-(2**63), 2**63)
@@ -25,7 +29,20 @@ _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
     Kind.BOOLEAN: (pa.bool_(), bool),
     Kind.DATE_TIME: (pa.string(), str),
     Kind.DATE: (pa.string(), str),
+    Kind.DECIMAL: (pa.decimal128(1), int | float),  # of its digits
+    Kind.UNTYPED: (pa.null(), type(None)),
 }
+
+
+#: Fields of an object that msgspec is asked to take apart: it looks for each among all, where they come in any order.
+_MOST_FIELDS = 256
+
+
+def is_wide(columns: Sequence[Column]) -> bool:
+    """Say whether an object with these fields, or one below it, has so many that decoding it would be quadratic."""
+    return len(columns) > _MOST_FIELDS or any(
+        is_wide([*column.fields, *([column.item] if column.item else [])]) for column in columns
+    )
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
@@ -48,23 +65,31 @@ def _arrow_field(column: Column) -> pa.Field:
 
 
 def _arrow_type(column: Column) -> pa.DataType:
-    if column.kind is Kind.OBJECT:
-        return pa.struct([_arrow_field(field) for field in typed(column.fields)])
+    if Kind.OBJECT in (column.kind, column.empty):
+        return pa.struct([_arrow_field(field) for field in column.fields])
+    if column.empty is Kind.ARRAY:
+        return pa.list_(pa.null())
     if column.item is not None:
         return pa.list_(_arrow_type(column.item))
-    return _TYPES[column.kind][0]
+    return pa.decimal128(*column.digits) if column.kind is Kind.DECIMAL else _TYPES[column.kind][0]
 
 
 def _struct_of(columns: Sequence[Column]) -> type[msgspec.Struct]:
-    """Compile a struct. Its attributes are numbered: a name from a schema may mean something in Python."""
-    fields = [(f"f{number}", _python_type(column) | None, None) for number, column in enumerate(columns)]
-    rename = {f"f{number}": column.field for number, column in enumerate(columns)}
+    """Compile a struct. Its attributes are numbered: a name from a schema may mean something in Python.
+
+    A key that JSON has to escape has no type, and msgspec looks for none: it is left out.
+    """
+    named = [column for column in columns if not ESCAPED.search(column.field)]
+    fields = [(f"f{number}", _python_type(column) | None, None) for number, column in enumerate(named)]
+    rename = {f"f{number}": column.field for number, column in enumerate(named)}
     return msgspec.defstruct("Payload", fields, rename=rename, forbid_unknown_fields=True, gc=False)
 
 
 def _python_type(column: Column) -> Any:
-    if column.kind is Kind.OBJECT:
-        return _struct_of(typed(column.fields))
+    if Kind.OBJECT in (column.kind, column.empty):
+        return _struct_of(column.fields)
+    if column.empty is Kind.ARRAY:
+        return Annotated[list[None], msgspec.Meta(max_length=0)]
     if column.item is not None:
         return list[_python_type(column.item) | None]  # type: ignore[misc]
     return _TYPES[column.kind][1]

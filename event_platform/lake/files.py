@@ -1,7 +1,6 @@
 """Parquet files of Delta tables: written by tasks, described by the add actions that the driver commits."""
 
 import io
-import json
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 from deltalake.transaction import AddAction
@@ -28,7 +28,10 @@ _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct
 
 #: Columns of which the log has minimum and maximum: all of a plain type. Where a column had none, deltalake would tell
 #: Arrow that its values are beyond null, and a filter on it would find nothing (`DeltaTable.to_pyarrow_dataset`).
-_BOUNDED = (pl.Int64, pl.Float64, pl.Date, pl.Datetime, pl.Boolean, pl.String)
+_BOUNDED = (pl.Int64, pl.Float64, pl.Decimal, pl.Date, pl.Datetime, pl.Boolean, pl.String)
+
+#: Escapes no character but those that have to be: deltalake takes a pair of surrogates for another one.
+_JSON = msgspec.json.Encoder(decimal_format="number")
 
 #: Texts whose bounds are whole: the order of arrival is told by them, or whole files are of one of them.
 _EXACT_TEXTS = ("event_name", "source_object")
@@ -83,7 +86,7 @@ class Statistics:
         """Count rows of the file."""
         bounded = [name for name, dtype in frame.schema.items() if dtype in _BOUNDED]
         self._rows += frame.height
-        self._nulls.update({n: frame[n].null_count() for n, dtype in frame.schema.items() if not dtype.is_nested()})
+        self._nulls.update({c.name: c.null_count() for c in frame.get_columns() if not c.dtype.is_nested()})
         for bounds, pick in ((self._minima, min), (self._maxima, max)):
             found = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
             for name, value in found.items():
@@ -94,16 +97,14 @@ class Statistics:
 
     def as_json(self) -> str:
         """Return them in the form of the log."""
-        return json.dumps(
+        return _JSON.encode(
             {
                 "numRecords": self._rows,
                 "minValues": self._bounds_as_json(self._minima, ""),
                 "maxValues": self._bounds_as_json(self._maxima, _LAST),
                 "nullCount": dict(self._nulls),
-            },
-            # deltalake takes a character that is escaped as a pair of surrogates for another one.
-            ensure_ascii=False,
-        )
+            }
+        ).decode()
 
     def _bounds_as_json(self, bounds: Mapping[str, Any], last: str) -> dict[str, Any]:
         return {
@@ -293,8 +294,8 @@ def _repetitive(sample: pl.DataFrame) -> list[str]:
 def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
     """Yield what a column is made of: values, by their names."""
     if isinstance(values.dtype, pl.Struct):
-        for field in values.struct.fields:
-            yield from _leaves(f"{path}.{field}", values.struct.field(field))
+        for field in values.struct.unnest():  # each by itself would be a query over all of them
+            yield from _leaves(f"{path}.{field.name}", field)
     elif isinstance(values.dtype, pl.List):
         yield from _leaves(f"{path}.list.element", values.explode())
     else:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from event_platform.events.columns import Column, Kind, Rules, parse_columns, typed, walk
+from event_platform.events.columns import Column, Kind, Rules, parse_columns, shape_of, typed, walk
 
 TEXT = {"type": "string"}
 
@@ -42,6 +42,9 @@ def faults(**properties: Any) -> list[str]:
         ({"type": "integer", "format": "date"}, pl.Int64()),
         ({"type": "number"}, pl.Float64()),
         ({"type": ["number", "integer"]}, pl.Float64()),
+        ({"type": "number", "x-decimal": [38, 2]}, pl.Decimal(38, 2)),
+        ({"type": ["integer", "number", "null"], "x-decimal": [1, 0]}, pl.Decimal(1, 0)),
+        ({"type": "array", "items": {"type": "number", "x-decimal": [5, 5]}}, pl.List(pl.Decimal(5, 5))),
         ({"type": "boolean"}, pl.Boolean()),
         ({"type": ["null", "string"]}, pl.String()),
         ({"type": ["string", "null"], "format": "date"}, pl.Date()),
@@ -213,6 +216,60 @@ def test_a_rule_that_no_check_can_apply_is_refused(definition: dict[str, Any], f
     """When the code loads, not each day when the check runs."""
     (found,) = faults(field=definition)
     assert found.startswith(f"properties.field.{fault}")
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [None, 2, "38,2", [], [38], [38, 2, 1], ["38", "2"], [38.0, 2], [True, False], [39, 2], [0, 0], [5, 6], [5, -1]],
+)
+def test_a_decimal_has_digits_that_a_column_can_have(digits: Any) -> None:
+    """Two integers: 1 to 38 digits, of which none to all are behind the point."""
+    (fault,) = faults(field={"type": "number", "x-decimal": digits})
+    assert fault.startswith("properties.field.x-decimal: expected [precision, scale]")
+
+
+@pytest.mark.parametrize("kind", [{}, TEXT, {"type": "integer"}, {"type": ["number", "string"]}, {"type": "null"}])
+def test_only_a_number_is_a_decimal(kind: dict[str, Any]) -> None:
+    """Anything else with `x-decimal` is a fault of the catalog, wherever it is."""
+    (fault,) = faults(field={"type": "object", "properties": {"a": {**kind, "x-decimal": [38, 2]}}})
+    assert fault.startswith("properties.field.properties.a.x-decimal: only a property of the type number")
+
+
+def test_the_digits_of_a_decimal_are_what_its_rows_depend_on() -> None:
+    """What the schema expects beside its type is not: nor what kind of nothing a property without a type holds."""
+    number = {"type": "number"}
+    shapes = [
+        shape_of(parsed({"properties": {"field": each}}))
+        for each in (number, {**number, "x-decimal": [38, 2]}, {**number, "x-decimal": [38, 3]})
+    ]
+    assert all(shapes.count(shape) == 1 for shape in shapes)
+    assert shape_of((column({**number, "x-mixed": ["string"]}),)) == shapes[0]
+    assert shape_of((column({"type": "array"}),)) == shape_of((column({"type": "null"}),)) == []
+
+
+@pytest.mark.parametrize("mixed", ["string", ["text"], [1], {"string": 1}, [None], [["string"]]])
+def test_what_comes_beside_a_type_is_a_list_of_types(mixed: Any) -> None:
+    """Of those that JSON has."""
+    (fault,) = faults(field={**TEXT, "x-mixed": mixed})
+    assert fault.startswith("properties.field.x-mixed: expected a list of array, boolean, integer")
+    assert column({**TEXT, "x-mixed": ["integer"]}).mixed == {"integer"}
+
+
+@pytest.mark.parametrize(
+    ("definition", "empty"),
+    [
+        ({}, Kind.UNTYPED),
+        ({"type": "null"}, Kind.UNTYPED),
+        ({"type": ["string", "boolean"]}, Kind.UNTYPED),
+        ({"type": "object"}, Kind.OBJECT),
+        ({"type": ["object", "null"], "properties": {"a": {"type": "null"}}}, Kind.OBJECT),
+        ({"type": "array"}, Kind.ARRAY),
+        ({"type": "array", "items": {"type": "object"}}, Kind.ARRAY),
+    ],
+)
+def test_what_has_no_type_may_be_known_to_hold_nothing(definition: dict[str, Any], empty: Kind) -> None:
+    """Null, or also an empty object or an empty array."""
+    assert column(definition).empty is empty
 
 
 def test_walking_yields_objects_before_their_fields_and_leaves_arrays_whole() -> None:

@@ -1,21 +1,27 @@
 """Records seen become a schema that holds them: the widest type that loses nothing, or none."""
 
 import json
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_platform.checks import conformance
+from event_platform.checks.verdict import Verdict
 from event_platform.events.catalog import EventType, load_catalog
-from event_platform.events.columns import parse_columns
+from event_platform.events.columns import Column, Kind, parse_columns, typed
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
+from event_platform_tests.counting import count_calls
 from event_platform_tests.fidelity import lost
-from event_platform_tests.world import event, write_catalog
+from event_platform_tests.world import MONDAY, event, write_catalog
 
 
 def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +43,7 @@ def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
         ([True], {"type": "boolean"}),
         ([True, 1], {}),
         (["a", 1], {}),
-        ([None], {}),
+        ([None], {"type": "null"}),
         ([None, 1], {"type": ["integer", "null"]}),
         (["2025-06-02T12:00:00Z", "2025-06-02T12:00:00.5+02:00"], {"type": "string", "format": "date-time"}),
         (["2025-06-02"], {"type": "string", "format": "date"}),
@@ -45,9 +51,35 @@ def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
         (["2025-06-02", "soon"], {"type": "string"}),
         ([["a"], []], {"type": "array", "items": {"type": "string"}}),
         ([[1, "a"]], {}),
-        ([[]], {}),
+        ([[]], {"type": "array"}),
+        ([[], None], {"type": ["array", "null"]}),
+        ([[None]], {}),
         ([["a"], "a"], {}),
-        ([{}], {}),
+        ([{}], {"type": "object"}),
+        ([{}, {"x": None}], {"type": "object", "properties": {"x": {"type": "null"}}}),
+        ([{}, {}, [], None], {"type": ["object", "null"]}),
+        ([["a"], [], "a", ["b"]], {"type": "array", "items": {"type": "string"}, "x-mixed": ["string"]}),
+        (["a", 1, "b"], {"type": "string", "x-mixed": ["integer"]}),
+        ([1, 2, 3, 2.5, True], {"type": "number", "x-mixed": ["boolean"]}),
+        ([1, 2, 2**70], {"type": "integer", "x-mixed": ["integer"]}),
+        ([2**60, 2**61, 2.5], {"type": "integer", "x-mixed": ["number"]}),
+        (["a", [], {}], {"type": "string", "x-mixed": ["array", "object"]}),
+        (["2025-02-30"], {"type": "string"}),
+        (["2025-06-02T25:00:00Z"], {"type": "string"}),
+        ([[1], [2], ["a"]], {"type": "array", "items": {"type": "integer"}, "x-mixed": ["array"]}),
+        ([[1], [2, "a"]], {}),
+        ([[{"x": 1, "y": [None]}]], {}),
+        (
+            [[{"x": 1, "y": []}]],
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"x": {"type": "integer"}, "y": {"type": "array"}},
+                    "required": ["x", "y"],
+                },
+            },
+        ),
         (
             [{"x": 1}, {"x": 2, "y": "t"}],
             {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "string"}}, "required": ["x"]},
@@ -62,7 +94,7 @@ def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_values_get_the_widest_type_that_loses_nothing(values: list[Any], definition: dict[str, Any]) -> None:
-    """Where no type holds them all, the property is known and has none."""
+    """Where no type holds them all, that of more than half of them, and the others are noted; or none."""
     assert drafted(*({"field": value} for value in values))["properties"] == {"field": definition}
 
 
@@ -176,14 +208,170 @@ JSON = st.recursive(
 def test_a_drafted_catalog_has_no_fault_and_holds_every_record(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]]
 ) -> None:
-    """Whatever the records are."""
+    """Whatever the records are: and what got a type is in its column, and no check fails on them."""
     folder = write_catalog(tmp_path_factory.mktemp("catalog"), {"a": drafted(*payloads)})
     (event_type,) = load_catalog(folder).event_types
-    rows = PayloadReader(event_type, Envelope()).read(
-        pl.Series([json.dumps(event("u") | payload) for payload in payloads])
-    )
+    rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
     for payload, row in zip(payloads, rows.to_dicts(), strict=True):
         assert lost(payload, row, event_type.columns) == []
+    verdict = conformed(event_type, rows)
+    assert verdict.passed, verdict.description
+
+
+def read_drafted(event_type: EventType, bodies: list[str]) -> pl.DataFrame:
+    """Return the rows of an event type that was drafted from these bodies."""
+    return PayloadReader(event_type, Envelope()).read(pl.Series(bodies))
+
+
+def conformed(event_type: EventType, rows: pl.DataFrame) -> Verdict:
+    """Return the verdict on the rows, which are those of a day."""
+    of_day = rows.lazy().with_columns(created_date=pl.lit(MONDAY))
+    ((_, figures),) = conformance._counted(event_type, of_day, [MONDAY])
+    return conformance.verdict(event_type, figures)
+
+
+def holes() -> st.SearchStrategy[Any]:
+    """Return values that hold nothing."""
+    return st.recursive(
+        st.none() | st.builds(list) | st.builds(dict), lambda below: st.dictionaries(KEYS, below, max_size=2)
+    )
+
+
+def values_of_a_place(draw: Callable[[Any], Any], depth: int = 0) -> Any:
+    """Draw a strategy for the values of one place: all of one type, with nulls, and fields that are there or not."""
+    scalars = [
+        st.text(max_size=3),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.dates().map(date.isoformat),
+    ]
+    kind = draw(st.integers(0, len(scalars) + (2 if depth < 3 else 0)))
+    if kind < len(scalars):
+        return scalars[kind] | st.none()
+    if kind == len(scalars):
+        return holes()
+    if kind == len(scalars) + 1:
+        return st.lists(values_of_a_place(draw, depth + 1), max_size=3) | st.none()
+    fields = {key: values_of_a_place(draw, depth + 1) for key in draw(st.sets(KEYS, max_size=3))}
+    return st.fixed_dictionaries({}, optional=fields) | st.none()
+
+
+@settings(max_examples=75, deadline=None)
+@given(data=st.data())
+def test_what_has_one_type_at_each_place_is_in_its_column(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Of the very records that a catalog was drafted from, nothing that got a type is rescued."""
+    strategies = {key: values_of_a_place(data.draw) for key in data.draw(st.sets(KEYS, max_size=3))}
+    payloads = data.draw(st.lists(st.fixed_dictionaries({}, optional=strategies), min_size=1, max_size=4))
+    folder = write_catalog(tmp_path_factory.mktemp("catalog"), {"a": drafted(*payloads)})
+    (event_type,) = load_catalog(folder).event_types
+    rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
+    for payload, row in zip(payloads, rows.to_dicts(), strict=True):
+        assert lost(payload, row, event_type.columns) == []
+        assert rescued_of_typed(json.loads(row["_rescued"] or "{}"), event_type.columns) == []
+    assert conformed(event_type, rows).passed
+
+
+def rescued_of_typed(rescued: dict[str, Any], columns: tuple[Column, ...]) -> list[str]:
+    """Return the fields of a `_rescued` text that have a column."""
+    by_field = {column.field: column for column in typed(columns)}
+    found = []
+    for field, value in rescued.items():
+        column = by_field.get(field)
+        if column is not None and column.kind is Kind.OBJECT and isinstance(value, dict):
+            found.extend(rescued_of_typed(value, column.fields))
+        elif column is not None:
+            found.append(field)
+    return found
+
+
+def test_the_minority_is_rescued_and_no_check_fails_on_it() -> None:
+    """The schema says that it comes; another one that comes later is a fault."""
+    payloads: list[dict[str, Any]] = [
+        {"v": "a"},
+        {"v": "b"},
+        {"v": 1},
+        {"v": "c", "o": {"w": [1]}},
+        {"o": {"w": [2]}},
+        {"o": {"w": ["x"]}},
+    ]
+    event_type = EventType("a", "a", parse_columns(drafted(*payloads), "properties", []))
+    rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
+    assert rows["v"].to_list() == ["a", "b", None, "c", None, None]
+    assert rows["_rescued"].to_list() == [None, None, '{"v":1}', None, None, '{"o":{"w":["x"]}}']
+    verdict = conformed(event_type, rows)
+    assert verdict.passed
+    assert verdict.metadata["expected_fields"] == {"o.w": 1, "v": 1}
+    later = read_drafted(event_type, [json.dumps(event("u") | {"v": True})])
+    assert conformed(event_type, later).description == "1 x rescued: v"
+
+
+def test_numbers_and_texts_that_no_column_holds_are_a_minority_like_others() -> None:
+    """Too many digits, half of an emoji: those that fit are in the column."""
+    bodies = [
+        f'{{"event_uuid": "u", "event_name": "a", "created_at": 1, "n": {number}, "t": {text}}}'
+        for number, text in [("0.5", '"a"'), ("19.99999999999999999", r'"caf\ud83d"'), ("1e3", '"b"')]
+    ]
+    draft = Draft(Envelope())
+    draft.add(["a"] * 3, bodies)
+    schema = draft.schemas()["a"]
+    assert schema["properties"] == {
+        "n": {"type": "number", "x-mixed": ["number"]},
+        "t": {"type": "string", "x-mixed": ["string"]},
+    }
+    event_type = EventType("a", "a", parse_columns(schema, "properties", []))
+    rows = read_drafted(event_type, bodies)
+    assert rows.rows() == [
+        (0.5, "a", None),
+        (None, None, r'{"n":19.99999999999999999,"t":"caf\ud83d"}'),
+        (1000.0, "b", None),
+    ]
+    assert conformed(event_type, rows).passed
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param([f"user_{10_000 + number}" for number in range(6_000)], id="6,000 user ids"),
+        pytest.param([f"{number}" for number in range(200)], id="numbers"),
+        pytest.param([f"{UUID(int=number)}" for number in range(200)], id="uuids"),
+        pytest.param([f"{date.fromordinal(700_000 + number)}" for number in range(200)], id="dates"),
+        pytest.param([f"k{'x' * number}" for number in range(1_001)], id="more names than an object has"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_an_object_whose_keys_are_data_has_no_columns(keys: list[str], together: bool) -> None:
+    """Whether one record has them all, or each has its own; a note says so, and no check fails."""
+    maps = [dict.fromkeys(keys, 1)] if together else [{key: 1} for key in keys]
+    payloads = [{"n": 1, "o": {"by_user": each, "total": 1}} for each in maps]
+    schema = drafted(*payloads)
+    assert schema["properties"]["o"]["properties"] == {
+        "by_user": {"description": "Not typed: its keys look like data, not like the names of fields."},
+        "total": {"type": "integer"},
+    }
+    event_type = EventType("a", "a", parse_columns(schema, "properties", []))
+    rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
+    assert json.loads(rows["_rescued"][0]) == {"o": {"by_user": maps[0]}}
+    assert conformed(event_type, rows).passed
+
+
+def test_an_object_of_some_hundred_names_has_a_column_for_each() -> None:
+    """Also where some of them have numbers."""
+    fields = {f"answer_{number}": number for number in range(500)}
+    assert len(drafted({"o": fields})["properties"]["o"]["properties"]) == 500
+
+
+def test_names_that_clash_are_counted_once_each() -> None:
+    """Twice as many keys that all want the same name take twice the calls."""
+
+    def calls(keys: int) -> int:
+        draft = Draft(Envelope())
+        draft.add(["a"], [json.dumps({"@" * number: 1 for number in range(1, keys + 1)})])
+        return count_calls(draft.schemas)
+
+    assert calls(400) < 2.5 * calls(200)
 
 
 def test_typed_records_need_no_rescue() -> None:

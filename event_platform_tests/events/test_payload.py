@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -10,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.columns import Column, parse_columns
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
+from event_platform.events.rescue import Rescuer
+from event_platform.events.wire import is_wide
+from event_platform_tests.counting import count_calls
 from event_platform_tests.exact import read_exactly
 from event_platform_tests.fidelity import lost
 
@@ -41,8 +45,12 @@ SCHEMA: dict[str, Any] = {
             },
         },
         "any": {},
+        "none": {"type": "null"},
+        "hollow": {"type": "object", "properties": {"a": {"type": "array"}}},
+        "list": {"type": ["array", "null"]},
     }
 }
+UNTYPED = ("any", "none", "hollow", "list")
 COLUMNS = parse_columns(SCHEMA, "properties", [])
 TYPE = EventType("lesson:started", "lesson_started", COLUMNS)
 READER = PayloadReader(TYPE, Envelope())
@@ -54,7 +62,7 @@ def read(*payloads: str) -> list[dict[str, Any]]:
     """Return the rows of events with these insides; columns without a value are left out."""
     bodies = pl.Series([f"{{{HEAD}{', ' if payload else ''}{payload}}}" for payload in payloads], dtype=pl.String)
     frame = READER.read(bodies)
-    assert frame.schema == {**{c.name: c.dtype for c in COLUMNS if c.name != "any"}, "_rescued": pl.String}
+    assert frame.schema == {**{c.name: c.dtype for c in COLUMNS if c.name not in UNTYPED}, "_rescued": pl.String}
     return [{name: value for name, value in row.items() if value is not None} for row in frame.to_dicts()]
 
 
@@ -87,6 +95,34 @@ def read(*payloads: str) -> list[dict[str, Any]]:
             id="array of objects",
         ),
         pytest.param('"text": null, "device": null, "numbers": null, "new": null', {}, id="nulls are no values"),
+        pytest.param('"any": null, "none": null, "hollow": null, "list": null', {}, id="nor are those without a type"),
+        pytest.param('"any": {}, "none": [], "hollow": {}, "list": []', {}, id="empty values without a type"),
+        pytest.param('"any": [], "none": {}, "hollow": [], "list": {}', {}, id="of another kind than was expected"),
+        pytest.param('"new": {}, "newer": [ ], "newest": { }', {}, id="empty values of unknown fields"),
+        pytest.param('"hollow": {"a": [], "b": null}, "new": {"a": {"b": null}}', {}, id="objects that hold nothing"),
+        pytest.param(
+            '"device": {"os": "ios", "new": null, "newer": {}, "newest": []}',
+            {"device": {"os": "ios", "screen": None}},
+            id="empty values in an object",
+        ),
+        pytest.param(
+            '"answers": [{"id": 1, "hint": null, "more": {}, "most": []}, {"id": 2}]',
+            {"answers": [{"id": 1, "words": None}, {"id": 2, "words": None}]},
+            id="empty values of unknown fields in an array",
+        ),
+        pytest.param('"count": 7.0', {"count": 7}, id="integer with a point"),
+        pytest.param('"count": -7.50e1', {"count": -75}, id="integer with an exponent"),
+        pytest.param('"numbers": [1.0, 1e3]', {"numbers": [1, 1000]}, id="such integers in an array"),
+        pytest.param('"count": 9007199254740993.0', {"count": 2**53 + 1}, id="integer with a point beyond 2^53"),
+        pytest.param('"score": 0.1', {"score": 0.1}, id="one digit"),
+        pytest.param('"score": 0.10000000000000001', {"score": 0.1}, id="17 digits"),
+        pytest.param('"score": 0.50000000000000000000', {"score": 0.5}, id="zeros at the end are no digits"),
+        pytest.param('"score": 100000000000.0000000000', {"score": 1e11}, id="nor are zeros around the point"),
+        pytest.param('"score": 1e308', {"score": 1e308}, id="large number"),
+        pytest.param('"score": 1.7976931348623157e308', {"score": 1.7976931348623157e308}, id="largest number"),
+        pytest.param('"score": 5e-324', {"score": 5e-324}, id="smallest number"),
+        pytest.param('"score": 0e-999', {"score": 0.0}, id="zero, however small"),
+        pytest.param('"score": 0e999', {"score": 0.0}, id="zero, however large"),
     ],
 )
 def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
@@ -98,11 +134,21 @@ def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
     ("payload", "row", "rescued"),
     [
         pytest.param('"count": "7"', {}, {"count": "7"}, id="text in an integer column"),
-        pytest.param('"count": 7.0', {}, {"count": 7.0}, id="float in an integer column"),
+        pytest.param('"count": 7.5', {}, {"count": 7.5}, id="fraction in an integer column"),
         pytest.param('"count": true', {}, {"count": True}, id="boolean in an integer column"),
         pytest.param('"count": 9223372036854775808', {}, {"count": 2**63}, id="beyond 64 bits"),
         pytest.param('"score": 9007199254740993', {}, {"score": 2**53 + 1}, id="integer that a float would change"),
         pytest.param('"text": 7', {}, {"text": 7}, id="number in a text column"),
+        pytest.param('"any": [null]', {}, {"any": [None]}, id="null in an array is a value"),
+        pytest.param('"list": [null]', {}, {"list": [None]}, id="also where an array is expected"),
+        pytest.param('"list": [{}]', {}, {"list": [{}]}, id="as is an empty object"),
+        pytest.param('"hollow": {"a": [[]]}', {}, {"hollow": {"a": [[]]}}, id="and an empty array"),
+        pytest.param('"hollow": {"a": 1}', {}, {"hollow": {"a": 1}}, id="value where none is expected"),
+        pytest.param('"none": 0', {}, {"none": 0}, id="zero is a value"),
+        pytest.param('"none": ""', {}, {"none": ""}, id="as is an empty text"),
+        pytest.param('"none": false', {}, {"none": False}, id="and false"),
+        pytest.param('"text": []', {}, {"text": []}, id="empty array in a text column"),
+        pytest.param('"device": []', {}, {"device": []}, id="empty array in an object column"),
         pytest.param('"right": 1', {}, {"right": 1}, id="number in a boolean column"),
         pytest.param('"at": "2025-06-02T12:00:00"', {}, {"at": "2025-06-02T12:00:00"}, id="timestamp without offset"),
         pytest.param(
@@ -148,6 +194,232 @@ def test_a_number_that_no_double_holds_is_kept_as_it_was_written() -> None:
     """Digit by digit."""
     (row,) = read('"score": 1e400')
     assert row == {"_rescued": '{"score":1e400}'}
+
+
+NUMBERS_TO_KEEP = [
+    "12345678901234567.89",
+    "19.99999999999999999",
+    "0.1234567890123456789",
+    "-0.00012345678901234567890",
+    "123456789.1234567891",
+    "123456789012345678e-5",
+    "9007199254740993.5",
+    "9007199254740992.5",
+    "9007199254740993.0",
+    "9.007199254740993e15",
+    "1e-400",
+    "-1e-400",
+    "3e-324",
+    "1.2345678901e-320",
+    f"0.{'0' * 330}1",
+    "1e309",
+    "-1E+400",
+]
+
+
+@pytest.mark.parametrize("number", NUMBERS_TO_KEEP)
+@pytest.mark.parametrize(
+    ("column", "around", "beside"),
+    [
+        ("score", "{}", None),
+        ("deep", '{{"at": {{"lat": {}, "n": 1}}}}', {"lat": None, "n": 1}),
+        ("list", "[0.5, {}]", 0),
+    ],
+)
+def test_a_number_that_a_double_would_change_is_rescued_as_it_was_written(
+    number: str, column: str, around: str, beside: Any
+) -> None:
+    """However deep, wherever it is in the text, and beside rows that have a number in the same place."""
+    number_type = {"type": "number"}
+    place = {"type": "object", "properties": {"lat": number_type, "n": {"type": "integer"}}}
+    properties = {
+        "score": number_type,
+        "list": {"type": "array", "items": number_type},
+        "deep": {"type": "object", "properties": {"at": place}},
+    }
+    reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
+    for padding in range(6):
+        texts = [around.format(each) for each in ("0.1", number, "1e308")]
+        bodies = [f'{{"pad":null{" " * padding},"{column}":{text}}}' for text in texts]
+        before, row, behind = reader.read(pl.Series(bodies)).to_dicts()
+        assert before["_rescued"] is behind["_rescued"] is None
+        assert number in row["_rescued"]
+        if column == "deep":
+            assert row["deep"] == {"at": beside}
+            assert row["_rescued"] == f'{{"deep":{{"at":{{"lat":{number}}}}}}}'
+        else:
+            assert row[column] is None
+            assert row["_rescued"] == f'{{"{column}":{texts[1]}}}'
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False), width=st.sampled_from(["", ".17g", ".16e", "r"]))
+def test_every_double_is_held_however_a_program_writes_it(number: float, width: str) -> None:
+    """As short as can be, or with the 17 digits that tell it from all others."""
+    text = repr(number) if width in {"", "r"} else format(number, width)
+    (row,) = read(f'"score": {text}')
+    if float(text).is_integer() and text.lstrip("-").isdigit() and abs(number) > 2**53:
+        assert "_rescued" in row
+    else:
+        assert row == {"score": number}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['"text": "123456789.1234567891"', '"count": 1234567890123456789', '"text": "1234567890123456789"'],
+)
+def test_digits_of_texts_and_integers_send_no_row_the_longer_way(payload: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identifiers of 19 digits are frequent."""
+    monkeypatch.setattr(Rescuer, "split", lambda *_: pytest.fail("looked at by itself"))
+    (row,) = read(payload)
+    assert row == json.loads(f"{{{payload}}}")
+
+
+def test_a_field_that_is_always_empty_sends_no_row_the_longer_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the schema knows it: at every depth."""
+    empty = {"type": "object", "properties": {"n": {"type": "null"}, "a": {"type": "array"}, "o": {"type": "object"}}}
+    item = {"type": "object", "properties": {"x": {"type": "integer", "x-column": "y"}, "e": empty}}
+    properties = {"e": empty, "list": {"type": "array", "items": item}, "o": item, "any": {}}
+    reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
+    monkeypatch.setattr(Rescuer, "split", lambda *_: pytest.fail("looked at by itself"))
+    nothing = '{"n": null, "a": [], "o": {}}'
+    bodies = [
+        f'{{"e": {nothing}, "list": [{{"x": 1, "e": {nothing}}}, null], "o": {{"e": {nothing}, "x": 2}}, "any": null}}',
+        '{"list": [], "o": null}',
+        '{"list": null, "o": {}}',
+    ]
+    assert reader.read(pl.Series(bodies)).rows() == [
+        ([{"y": 1}, None], {"y": 2}, None),
+        ([], None, None),
+        (None, {"y": None}, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "row", "rescued"),
+    [
+        (r'"text": "caf\ud83d"', {}, r'{"text":"caf\ud83d"}'),
+        (r'"text": "\uDE00!"', {}, r'{"text":"\uDE00!"}'),
+        (r'"text": "half- \ud83d\ud83d\ude00"', {}, r'{"text":"half- \ud83d\ud83d\ude00"}'),
+        (r'"new": "caf\ud83d"', {}, r'{"new":"caf\ud83d"}'),
+        (r'"k\ud83d": 1', {}, r'{"k\ud83d":1}'),
+        (r'"any": {"k\ud83d": [1, "\udc00"]}', {}, r'{"any":{"k\ud83d": [1, "\udc00"]}}'),
+        (r'"at": "\ud83d"', {}, r'{"at":"\ud83d"}'),
+        (
+            r'"device": {"os": "\ud83d", "screen": {"width": 9}}',
+            {"device": {"os": None, "screen": {"width": 9}}},
+            r'{"device":{"os":"\ud83d"}}',
+        ),
+        (r'"answers": [{"id": 1, "words": ["a", "\ud83d"]}]', {}, r'{"answers":[{"id": 1, "words": ["a", "\ud83d"]}]}'),
+        (r'"answers": [{"id": 1, "\ud83d": 2}]', {}, r'{"answers":[{"id": 1, "\ud83d": 2}]}'),
+        (r'"numbers": ["\ud83d"]', {}, r'{"numbers":["\ud83d"]}'),
+    ],
+)
+def test_half_of_an_emoji_is_rescued_as_it_was_written(payload: str, row: dict[str, Any], rescued: str) -> None:
+    """Everything else is in its column, in its row and in those beside it."""
+    before, found, behind = read('"text": "before"', f'"count": 1, {payload}, "right": true', r'"text": "\\ud83d"')
+    assert found.pop("_rescued") == rescued
+    assert found == {"count": 1, "right": True, **row}
+    assert (before, behind) == ({"text": "before"}, {"text": "\\ud83d"})
+
+
+def test_half_of_an_emoji_in_a_record_with_a_key_twice_is_in_the_whole_record() -> None:
+    """Which is kept beside what is rescued of it."""
+    payload = r'"text": "\ud83d", "count": 1, "count": 2'
+    (row,) = read(payload)
+    kept = json.loads(row.pop("_rescued"))
+    assert row == {"count": 2}
+    assert kept == {"text": "\ud83d", "$record": f"{{{HEAD}, {payload}}}"}
+
+
+DECIMALS: list[tuple[str, str | None]] = [
+    ("1.5", "1.50"),
+    ("-0.01", "-0.01"),
+    ("1.500", "1.50"),
+    ("1e3", "1000.00"),
+    ("150e-2", "1.50"),
+    ("0e-99", "0.00"),
+    ("123456789012345678901234567890123456.78", "123456789012345678901234567890123456.78"),
+    ("-999999999999999999999999999999999999.99", "-999999999999999999999999999999999999.99"),
+    (f"1.5{'0' * 60}", "1.50"),
+    ("1.239", None),
+    ("1e-400", None),
+    ("1e36", None),
+    ("1e400", None),
+    ("1234567890123456789012345678901234567", None),
+    ('"1.5"', None),
+    ("true", None),
+]
+
+
+@pytest.mark.parametrize(("written", "decimal"), DECIMALS)
+def test_a_decimal_is_exact_or_rescued(written: str, decimal: str | None) -> None:
+    """In a field, an object and an array; a text is none."""
+    kind = {"type": ["number", "null"], "x-decimal": [38, 2]}
+    properties = {
+        "d": kind,
+        "o": {"type": "object", "properties": {"d": kind}},
+        "l": {"type": "array", "items": kind},
+    }
+    reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
+    bodies = [f'{{"d": {each}, "o": {{"d": {each}}}, "l": [{each}, null]}}' for each in ("0.25", written, "7")]
+    rows = reader.read(pl.Series(bodies))
+    assert rows.schema["d"] == pl.Decimal(38, 2)
+    quarter, value, seven = Decimal("0.25"), None if decimal is None else Decimal(decimal), Decimal(7)
+    assert rows["d"].to_list() == [quarter, value, seven]
+    assert rows["o"].to_list() == [{"d": quarter}, {"d": value}, {"d": seven}]
+    assert rows["l"].to_list() == [[quarter, None], None if value is None else [value, None], [seven, None]]
+    rescued = None if decimal else f'{{"d":{written},"o":{{"d":{written}}},"l":[{written}, null]}}'
+    assert rows["_rescued"].to_list() == [None, rescued, None]
+
+
+@pytest.mark.parametrize(
+    ("written", "decimal"), [("999.99", "999.99"), ("1e3", None), ("1000", None), ("99999e-2", "999.99")]
+)
+def test_a_decimal_has_no_more_digits_than_its_column(written: str, decimal: str | None) -> None:
+    """Five, of which two are behind the point."""
+    columns = parse_columns({"properties": {"d": {"type": "number", "x-decimal": [5, 2]}}}, "", [])
+    rows = PayloadReader(EventType("a", "a", columns), Envelope()).read(pl.Series([f'{{"d": {written}}}']))
+    assert rows["d"].to_list() == [None if decimal is None else Decimal(decimal)]
+    assert rows["_rescued"].to_list() == [None if decimal else f'{{"d":{written}}}']
+
+
+def test_a_row_that_does_not_fit_beside_the_others_sends_few_the_longer_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that fit by themselves, such as one with a key twice, are looked for in halves."""
+    looked_at: list[str] = []
+    split = Rescuer.split
+
+    def noted(rescuer: Rescuer, body: str) -> tuple[str, str | None]:
+        looked_at.append(body)
+        return split(rescuer, body)
+
+    monkeypatch.setattr(Rescuer, "split", noted)
+    payloads = [f'"count": {number}' for number in range(4_096)]
+    payloads[1_000] += ', "count": 7'
+    assert [row["count"] for row in read(*payloads)] == [*range(1_000), 7, *range(1_001, 4_096)]
+    assert len(looked_at) <= 64
+
+
+def test_a_wide_type_is_read_for_a_price_that_is_linear_in_its_fields() -> None:
+    """No decoder that looks for each key among all fields is asked; keys come in any order, some do not fit."""
+
+    def columns(fields: int, *, nested: bool) -> tuple[Column, ...]:
+        properties: dict[str, Any] = {f"f{number}": {"type": "integer"} for number in range(fields)}
+        if nested:
+            properties = {"o": {"type": "object", "properties": properties}}
+        return parse_columns({"properties": properties}, "", [])
+
+    def calls(fields: int, *, nested: bool) -> int:
+        reader = PayloadReader(EventType("a", "a", columns(fields, nested=nested)), Envelope())
+        record: dict[str, Any] = {f"f{number}": number for number in reversed(range(fields))} | {"f0": "x", "f1": [1]}
+        body = json.dumps({"o": record} if nested else record)
+        found: list[dict[str, Any]] = []
+        called = count_calls(lambda: found.extend(reader.read(pl.Series([body] * 3)).to_dicts()))
+        assert found[1]["_rescued"] == ('{"o":{"f1":[1],"f0":"x"}}' if nested else '{"f1":[1],"f0":"x"}')
+        return called
+
+    for nested in (True, False):
+        assert is_wide(columns(1_000, nested=nested))
+        assert calls(2_000, nested=nested) < 2.2 * calls(1_000, nested=nested)
 
 
 @pytest.mark.parametrize("twice", ['"count": 1, "count": 2', '"device": {"os": "a", "os": "b"}', '"new": 1, "new": 2'])

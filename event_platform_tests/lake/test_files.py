@@ -1,14 +1,20 @@
 """What is written to a file is read from it again, whatever it is made of."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
+from polars.series.struct import StructNameSpace
+from pyarrow import compute
 
 from event_platform.lake import files
-from event_platform.lake.files import FileWriter, by_name
+from event_platform.lake.files import FileWriter, by_name, write_file
+from event_platform.lake.schemas import to_delta
 from event_platform.lake.storage import Storage
+from event_platform_tests.counting import count_calls
 from event_platform_tests.world import MONDAY
 
 TEXTS = [None, "", "short", "a text that is longer than twelve bytes", "\U0001f600" * 40]
@@ -37,6 +43,49 @@ def test_texts_wherever_they_are_come_back(kind: str, tmp_path: Path, monkeypatc
         file.write(part)
     path = tmp_path / "t" / file.close().path
     assert pl.read_parquet(path, hive_partitioning=False).equals(pl.concat(parts))
+
+
+def test_decimals_come_back_digit_by_digit_and_are_found_by_their_value(tmp_path: Path) -> None:
+    """Their bounds are in the log as they are: with none, deltalake has Arrow find nothing."""
+    texts = ["1.50", None, "-123456789012345678901234567890123456.78", "999999999999999999999999999999999999.99"]
+    values = [None if text is None else Decimal(text) for text in texts]
+    columns = {"d": pl.Series(values, dtype=pl.Decimal(38, 2)), "o": [{"d": value} for value in values]}
+    frame = pl.DataFrame(
+        {**columns, "created_date": [MONDAY] * 4}, schema_overrides={"o": pl.Struct({"d": pl.Decimal(38, 2)})}
+    )
+    schema = to_delta(frame.schema, {})
+    table = DeltaTable.create(f"{tmp_path}/t", schema, partition_by=["created_date"])
+    add = write_file(frame, Storage(str(tmp_path)), "t", "created_date", MONDAY)
+    table.create_write_transaction([add], "append", schema, ["created_date"])
+    assert pl.scan_delta(f"{tmp_path}/t").collect().equals(frame)
+    dataset = DeltaTable(f"{tmp_path}/t").to_pyarrow_dataset()
+    for value in filter(None, values):
+        assert dataset.to_table(filter=compute.field("d") == value).num_rows == 1
+        assert pl.scan_delta(f"{tmp_path}/t").filter(pl.col("d") == value).collect().height == 1
+
+
+def test_the_fields_of_an_object_are_written_for_a_price_that_is_linear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects are taken apart once; a field that is asked for by itself is a query over all of them."""
+    taken_apart: list[int] = []
+    unnest = StructNameSpace.unnest
+
+    def noted(namespace: StructNameSpace) -> pl.DataFrame:
+        taken_apart.append(1)
+        return unnest(namespace)
+
+    monkeypatch.setattr(StructNameSpace, "field", lambda *_: pytest.fail("a query over the whole object"))
+    monkeypatch.setattr(StructNameSpace, "unnest", noted)
+
+    def calls(fields: int) -> int:
+        row = {"o": {f"f{number}": {"x": number} if number < 2 else number for number in range(fields)}}
+        frame = pl.DataFrame([row])
+        return count_calls(lambda: write_file(frame, Storage(str(tmp_path)), "t"))
+
+    few, many = calls(500), calls(1_000)
+    assert len(taken_apart) == 2 * 3
+    assert many < 2.2 * few
 
 
 def test_records_are_put_in_the_order_of_their_names() -> None:
