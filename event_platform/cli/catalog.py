@@ -13,6 +13,7 @@ from event_platform.events.classification import classify
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import load_envelope
 from event_platform.events.errors import CatalogError
+from event_platform.events.names import names_like_ids, refuse_too_many
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.objects import decode
 from event_platform.provision import open_landing
@@ -50,6 +51,8 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     OUT.print(f"{written} schemas written to {folder}, {len(keys) - written} kept as they were", soft_wrap=True)
     for clash in clashes:
         ERR.print(clash, soft_wrap=True)
+    if ids := names_like_ids(schemas):
+        ERR.print(f"{ids}: see event_name in {folder / ENVELOPE_FILE}", soft_wrap=True)
     load_catalog(folder)
     return 1 if clashes else 0
 
@@ -77,5 +80,6 @@ def _read(environment: Environment, draft: Draft) -> Draft:
             rows = classify(records, draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
             sound = rows.filter(rows["corruption_reason"].is_null())
             draft.add(sound["event_name"].to_list(), sound["body"].to_list())
+            refuse_too_many(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
     return draft
