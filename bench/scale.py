@@ -123,6 +123,8 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     small       a thousand events; and Dagster alone, for as many assets and checks that do nothing
     objects     the same events in 1,000 to 10,000 objects
     types       as many events of 100 to 1,000 event types
+    names       as many events of 10,000 to 100,000 names that the catalog lacks
+    damaged     as many events, and 10,000 to 40,000 damaged pieces, with nothing between them
     partitions  as many events of 10 types on 10 to 400 days
     window      duplicates of a day of 24,000,000 records, and of a tenth, after seven days with as many each
     increment   the last hour of a day of 24,000,000, in a lake that has the rest of the day

@@ -29,6 +29,10 @@ class Scale:
     objects_events: int = 440_000
     types: tuple[int, ...] = (100, 500, 1_000)
     types_events: int = 500_000
+    names: tuple[int, ...] = (10_000, 20_000, 40_000, 100_000)  # event names that the catalog lacks
+    names_events: int = 100_000
+    damaged: tuple[int, ...] = (10_000, 20_000, 40_000)  # pieces that are no JSON
+    damaged_events: int = 100_000
     partitions_days: tuple[int, ...] = (10, 100, 400)
     partitions_types: int = 10
     partitions_events: int = 400_000
@@ -104,7 +108,7 @@ class Workshop:
     def job_on(self, shape: Shape) -> Outcome:
         """Do the same in a new lake on a stream of this shape, with a catalog of its own."""
         folder = self.folder / "stream"
-        write_catalog(folder / "catalog", shape.types)
+        write_catalog(folder / "catalog", shape.types if shape.registered is None else shape.registered)
         write_landing(folder / "landing", shape)
         self.clear()
         outcome = self.job(folder / "landing", shape.truth(), folder / "catalog")
@@ -159,6 +163,20 @@ def types(shop: Workshop, scale: Scale) -> Iterator[Row]:
         yield Row("types", f"{count:,} event types", scale.types_events, count, "type", outcome.cost)
 
 
+def names(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on as many events of more and more names, of which the catalog has one."""
+    for count in scale.names:
+        outcome = shop.job_on(Shape(scale.names_events, count, registered=1))
+        yield Row("names", f"{count:,} event names", scale.names_events, count, "name", outcome.cost)
+
+
+def damaged(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the whole job on one object without delimiters, with more and more damaged pieces beside its events."""
+    for count in scale.damaged:
+        outcome = shop.job_on(Shape(scale.damaged_events, 10, objects=1, damaged=count))
+        yield Row("damaged", f"{count:,} damaged pieces", scale.damaged_events, count, "piece", outcome.cost)
+
+
 def partitions(shop: Workshop, scale: Scale) -> Iterator[Row]:
     """Measure the whole job on as many events of more and more days."""
     for days in scale.partitions_days:
@@ -198,5 +216,5 @@ def increment(shop: Workshop, scale: Scale) -> Iterator[Row]:
 
 
 CASES: dict[str, Callable[[Workshop, Scale], Iterator[Row]]] = {
-    case.__name__: case for case in (sizes, small, objects, types, partitions, window, increment)
+    case.__name__: case for case in (sizes, small, objects, types, names, damaged, partitions, window, increment)
 }

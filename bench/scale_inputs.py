@@ -18,6 +18,7 @@ FIRST = date(2025, 6, 1)
 
 _TYPES_PER_AREA = 10
 _HOURS, _SECONDS_PER_HOUR = 24, 3_600
+_DAMAGED = b'{"event_uuid":"1","level":tru}'
 _MODES = ("fast", "slow", "careful")
 
 
@@ -29,18 +30,23 @@ class Shape:
     types: int
     days: int = 1
     objects: int = 24  # a day
+    registered: int | None = None  # types that the catalog has, of the first ones; None: all
+    damaged: int = 0  # pieces that are no JSON; with some, nothing stands between records
 
     def truth(self) -> dict[str, Any]:
         """Return what the ledger has to say of it."""
+        registered = self.types if self.registered is None else self.registered
+        rounds, rest = divmod(self.events, self.types)
+        typed = rounds * registered + min(rest, registered)
         return {
-            "landed": self.events,
+            "landed": self.events + self.damaged,
             "sound": self.events,
-            "corrupt": 0,
+            "corrupt": self.damaged,
             "deduplicated": self.events,
             "duplicates": {"redelivery": 0, "conflict": 0},
-            "unregistered": 0,
-            "typed": self.events,
-            "event_tables": min(self.types, self.events),
+            "unregistered": self.events - typed,
+            "typed": typed,
+            "event_tables": min(registered, self.events),
         }
 
 
@@ -79,7 +85,11 @@ def write_landing(folder: Path, shape: Shape) -> None:
         share = range(number * shape.events // count, (number + 1) * shape.events // count)
         path = folder / f"{hour:%Y/%m/%d/%H}" / f"events-{of_day:06d}.gz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(igzip.compress(b"".join(_records(share, shape.types, hour, rng)), 1, mtime=0))
+        records = b"".join(_records(share, shape.types, hour, rng))
+        if shape.damaged:
+            damaged = (number + 1) * shape.damaged // count - number * shape.damaged // count
+            records = _DAMAGED * damaged + records.replace(b"\n", b"")
+        path.write_bytes(igzip.compress(records, 1, mtime=0))
 
 
 def _records(numbers: range, types: int, hour: datetime, rng: random.Random) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """How the cost grows can be measured again, and every case of it does the work that it says."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
@@ -33,6 +34,10 @@ _SMALL = Scale(
     objects_events=300,
     types=(5,),
     types_events=200,
+    names=(30,),
+    names_events=100,
+    damaged=(7,),
+    damaged_events=50,
     partitions_days=(3,),
     partitions_types=2,
     partitions_events=60,
@@ -106,6 +111,17 @@ def test_every_event_type_has_its_table(shop: Workshop) -> None:
     (row,) = _measured(shop, "types")
     found = _ledger_of(shop, 5)
     assert (found["balanced"], found["typed"], found["event_tables"], row.count) == (True, 200, 5, 5)
+
+
+def test_names_that_the_catalog_lacks_and_damaged_pieces_are_as_many_as_asked_for(shop: Workshop) -> None:
+    """One name has a table, and the events of the others none; each piece is a corrupt record."""
+    assert [row.count for row in _measured(shop, "names")] == [30]
+    found = _ledger_of(shop, 1)
+    assert (found["balanced"], found["typed"], found["unregistered"], found["event_tables"]) == (True, 4, 96, 1)
+    shutil.rmtree(shop.folder / "catalog")
+    assert [row.count for row in _measured(shop, "damaged")] == [7]
+    found = _ledger_of(shop, 10)
+    assert (found["balanced"], found["typed"], found["corrupt_by_reason"]) == (True, 50, {"not_json": 7})
 
 
 def test_every_day_of_every_type_is_a_partition(shop: Workshop) -> None:

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 import dagster as dg
 
 from event_platform.checks.verdict import Verdict
+from event_platform.events.names import names_like_ids
 from event_platform.lake.balance import DeduplicationBalance
 
 CORRUPTION = "corruption_rate"
 DUPLICATION = "duplicate_rate"
 UNREGISTERED = "unregistered_names"
+
+#: Names that a verdict lists.
+_NAMES_TOLD = 100
 
 
 def of_corruption(landed: int, reasons: Mapping[str, int], warn_above: float, error_above: float) -> Verdict:
@@ -39,9 +43,14 @@ def of_duplication(balance: DeduplicationBalance, warn_above: float) -> Verdict:
 
 def of_unregistered(names: Mapping[str, int]) -> Verdict:
     """Every event's name is in the catalog."""
+    # There may be any number of names, as where they hold an id; Dagster stores what is told here for each day.
+    most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_TOLD])
+    more = {"more_names": len(names) - len(most)} if len(names) > len(most) else {}
+    ids = names_like_ids(names)
     return Verdict(
         passed=not names,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(names.values()):,} events of {len(names)} names that the catalog lacks",
-        metadata={"events": sum(names.values()), "names": dict(names)},
+        description=f"{sum(names.values()):,} events of {len(names):,} names that the catalog lacks"
+        + (f". {ids}" if ids else ""),
+        metadata={"events": sum(names.values()), "names": most, **more},
     )

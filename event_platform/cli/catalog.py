@@ -22,6 +22,7 @@ from event_platform.events.documents import MAX_BYTES, DocumentError, read_docum
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError, panics_as_errors
+from event_platform.events.names import names_like_ids, refuse_too_many
 from event_platform.events.payload import PayloadReader
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.landing import Omissions
@@ -70,6 +71,8 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
     for line in left_out:
         ERR.print(line, soft_wrap=True)
+    if ids := names_like_ids(schemas):
+        ERR.print(f"{ids}: see event_name in {folder / ENVELOPE_FILE}", soft_wrap=True)
     load_catalog(folder)
     return 1 if left_out else 0
 
@@ -160,5 +163,6 @@ def _read(environment: Environment, draft: Draft) -> Draft:
             rows = classify(records, draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
             sound = rows.filter(rows["corruption_reason"].is_null())
             draft.add(sound["event_name"].to_list(), sound["body"].to_list())
+            refuse_too_many(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
     return draft

@@ -11,7 +11,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.events.records import split_concatenated
+from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.lake.aws import bucket_and_prefix, told
 from event_platform.lake.landing import is_hidden
 from event_platform.lake.objects import decode
@@ -127,8 +127,10 @@ def _records(landed: Landed, look: Look) -> Finding:
     if landed.size > _LARGEST:
         return left_out(name, f"{landed.name} is too large to look into by the way ({landed.size / 1e6:.0f} MB)")
     content = decode(landed.name, look.read(landed.name))
-    line = content.data.strip().partition(b"\n")[0]
-    records = list(split_concatenated(line.decode("utf-8", "replace")))
+    text = content.data.strip().decode("utf-8", "replace").removeprefix("\ufeff")
+    records = list(split_concatenated(text.partition("\n")[0]))
+    if not content.fault and records and not _is_object(records[0]) and _is_object(next(split_concatenated(text))):
+        return good(name, "JSON objects, each over several lines")
     if content.fault or not records or not _is_object(records[0]):
         told_ = content.fault or ("it is empty" if not records else "its first record is no JSON object")
         remedy = "its records go to corrupt_events, with the reason: event-platform query, and docs/runbook.md"
@@ -142,7 +144,7 @@ def _records(landed: Landed, look: Look) -> Finding:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(msgspec.json.decode(text), dict)
+        return isinstance(msgspec.json.decode(without_lone_surrogates(text.encode())), dict)
     except (msgspec.MsgspecError, RecursionError):
         return False
 

@@ -1,13 +1,14 @@
 """The bytes of one object → its records, with the envelope fields of each and the fault of those that have one.
 
 Many lines at a time. Only where that fails does the reader look closer, at fewer and fewer lines until the damaged ones
-stand alone: a damaged record costs its neighbours nothing.
+stand alone: a damaged record costs its neighbours nothing. Those are cut where objects follow each other, and read
+alike; what is left then is more than a line, or damaged.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import compress
+from itertools import accumulate, compress
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +17,16 @@ import polars as pl
 
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
-from event_platform.events.records import WHITESPACE, decode_around_damage, split_concatenated, without_byte_order_mark
+from event_platform.events.records import (
+    NO_CHARACTER,
+    WHITESPACE,
+    CloserLook,
+    cut_at_braces,
+    cut_at_separators,
+    decode_around_damage,
+    without_byte_order_mark,
+    without_lone_surrogates,
+)
 
 #: Stands for a name that is there but is no text; no valid name holds it.
 NAME_OF_WRONG_TYPE = "\0"
@@ -27,8 +37,8 @@ _LINES_AT_ONCE = 128
 #: Into how many parts lines are cut to find those that are not UTF-8: a sixth look finds one among a billion.
 _PARTS = 32
 
-#: Bytes in which a stream without a delimiter shows that it has none.
-_BEGINNING = 1 << 20
+#: Stands for a text that holds half a surrogate pair: it cannot be stored, and so it is no text.
+_NO_TEXT = object()
 
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -36,12 +46,14 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True)
 class _Scanned:
-    """The lines that are sound, with what was decoded of each; and the others, which want a closer look."""
+    """The pieces that are sound, with what was decoded of each; and the others, which want a closer look."""
 
-    numbers: pl.Series  # of the sound lines
+    pieces: list[bytes]  # all of them
+    texts: pl.Series  # the same, null where they are not UTF-8
+    sound: pl.Series  # numbers of the sound pieces
     bodies: pl.Series
     heads: list[Any]
-    odd: list[tuple[int, bytes]]  # number and line
+    malformed: list[int]  # numbers of the others, without those that are blank
 
 
 class EnvelopeReader:
@@ -62,18 +74,14 @@ class EnvelopeReader:
         for event_uuid, `NAME_OF_WRONG_TYPE` for event_name and NaN (or "") for created_at.
         """
         data = without_byte_order_mark(data)
-        found = self._scan(data.split(b"\n"))
-        if found.odd and b"}{" in data[:_BEGINNING]:
-            # A stream without a delimiter. A newline inside a text is not JSON, so that a cut at the wrong "}{"
-            # cannot pass for sound.
-            cut = self._scan(data.replace(b"}{", b"}\n{").split(b"\n"))
-            found = found if cut.odd else cut
-        sound = self._frame(found.bodies, [_values_at(found.heads, path) for path in self._paths], None)
-        return self._with_odd(sound, found) if found.odd else sound
+        scanned = self._scan(data.split(b"\n"))
+        sound = self._frame_of(scanned)
+        return self._with_malformed(data, scanned, sound) if scanned.malformed else sound
 
-    def _scan(self, lines: list[bytes]) -> "_Scanned":
+    def _scan(self, lines: list[bytes]) -> _Scanned:
         """Decode the lines that are an object from end to end, many at once, and less where one is damaged."""
-        texts = _texts(pl.Series(lines, dtype=pl.Binary)).str.strip_chars(WHITESPACE)
+        written = _texts(pl.Series(lines, dtype=pl.Binary))
+        texts = written.str.strip_chars(WHITESPACE)
         whole = texts.str.starts_with("{") & texts.str.ends_with("}") & (texts.str.len_bytes() <= MAX_RECORD_BYTES)
         whole = whole.fill_null(value=False)  # null is what is not UTF-8: the decoder does not look at fields it skips
         numbers = whole.arg_true()
@@ -89,16 +97,54 @@ class EnvelopeReader:
         if damaged:
             sound = numbers.filter(~pl.int_range(len(numbers), eager=True).is_in(damaged))
         others = {*(~whole).arg_true().to_list(), *numbers.gather(damaged).to_list()}
-        odd = [(number, line) for number in sorted(others) if (line := lines[number].strip())]
-        return _Scanned(sound, texts.gather(sound), heads, odd)
+        malformed = [number for number in sorted(others) if lines[number].strip()]
+        return _Scanned(lines, written, sound, texts.gather(sound), heads, malformed)
 
-    def _with_odd(self, sound: pl.DataFrame, found: "_Scanned") -> pl.DataFrame:
-        """Put the records of the odd lines in between, each read by itself."""
-        odd = [(number, *record) for number, line in found.odd for record in self._records(line)]
-        numbers, texts, faults, *columns = zip(*odd, strict=True)
+    def _with_malformed(self, data: bytes, lines: _Scanned, sound: pl.DataFrame) -> pl.DataFrame:
+        """Put the records of malformed lines in between: what is sound when they are cut, and what is damaged."""
+        scanned, starts = lines, list(accumulate((len(line) + 1 for line in lines.pieces), initial=0))
+        frames = [sound.with_columns(start=_first_characters(scanned, starts))]
+        for cut in (cut_at_braces, cut_at_separators):
+            if scanned.malformed:
+                scanned, starts = self._cut(scanned, starts, cut)
+                frames.append(self._frame_of(scanned).with_columns(start=_first_characters(scanned, starts)))
+        by_themselves = pl.concat(frames)
+        if sum(frame.height > 0 for frame in frames) > 1:
+            by_themselves = by_themselves.sort("start")
+        malformed = {starts[number]: scanned.pieces[number] for number in scanned.malformed}
+        result = self._with_stretches(data, malformed, by_themselves) if malformed else by_themselves
+        return result.drop("start")
+
+    def _cut(
+        self, scanned: _Scanned, starts: list[int], cut: Callable[[bytes], tuple[list[int], list[bytes]]]
+    ) -> tuple[_Scanned, list[int]]:
+        """Cut the malformed pieces into smaller ones; return these, and where they begin."""
+        places: list[int] = []
+        pieces: list[bytes] = []
+        for number in scanned.malformed:
+            within, parts = cut(scanned.pieces[number])
+            places.extend(map(starts[number].__add__, within))
+            pieces.extend(parts)
+        return self._scan(pieces), places
+
+    def _with_stretches(self, data: bytes, malformed: Mapping[int, bytes], by_themselves: pl.DataFrame) -> pl.DataFrame:
+        """Put in between what is more than a piece, or damaged; `malformed` is by the place that it begins at."""
+        readable = _readable(data, malformed)
+        is_event = pl.all_horizontal(pl.col("event_uuid", "event_name", "created_at").is_not_null())
+        starts, events = by_themselves["start"], by_themselves.filter(is_event)["start"]
+        look = CloserLook(readable, starts.to_list(), events.to_list(), self._is_event)
+        rows: list[tuple[Any, ...]] = []
+        swallowed: list[int] = []
+        for start, end in look.records(list(malformed)):
+            rows.append((start, *self._record(data[start:end].strip(), readable[start:end].strip())))
+            swallowed.extend(look.swallowed(start, end))
+        if not rows:
+            return by_themselves
+        places, texts, faults, *columns = zip(*rows, strict=True)
         frame = self._frame(pl.Series(texts, dtype=pl.String), list(map(list, columns)), list(faults))
-        order = pl.concat([found.numbers.cast(pl.UInt32), pl.Series(numbers, dtype=pl.UInt32)])
-        return pl.concat([sound, frame]).with_columns(line=order).sort("line", maintain_order=True).drop("line")
+        frame = frame.with_columns(start=pl.Series(places, dtype=pl.Int64))
+        kept = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves
+        return pl.concat([kept, frame]).sort("start")
 
     def _decode(self, lines: list[bytes]) -> list[Any] | None:
         """Return the heads of lines; None where one is no JSON, or has a value of a wrong type."""
@@ -107,17 +153,17 @@ class EnvelopeReader:
         except (msgspec.MsgspecError, RecursionError):
             return None
 
-    def _records(self, line: bytes) -> Iterator[tuple[Any, ...]]:
-        """Yield the text, the fault and the values of the one record of a line, or of those written on it in a row."""
-        # Bytes that are no UTF-8 travel as lone surrogates, so that they spoil only the record they are in.
-        for text in split_concatenated(line.decode("utf-8", "surrogateescape")):
-            record = text.encode("utf-8", "surrogateescape")
-            fault, values = self._read_record(record)
-            if fault is CorruptionReason.RECORD_TOO_LARGE:
-                record = record[:KEPT_BYTES_OF_OVERSIZED_RECORD]
-            yield record.decode("utf-8", "backslashreplace"), fault, *values
+    def _record(self, written: bytes, readable: bytes) -> tuple[Any, ...]:
+        """Return the text, the fault and the values of a record, `written` as it is `readable` but for surrogates."""
+        fault, (uuid, *names, moment) = self._read_record(readable, mended=written != readable)
+        if fault is CorruptionReason.RECORD_TOO_LARGE:
+            written = written[:KEPT_BYTES_OF_OVERSIZED_RECORD]
+        names = [name if name is None or isinstance(name, str) else NAME_OF_WRONG_TYPE for name in names]
+        uuid = uuid if isinstance(uuid, str) else None
+        return written.decode("utf-8", "backslashreplace"), fault, uuid, *names, self._moment(moment)
 
-    def _read_record(self, record: bytes) -> tuple[CorruptionReason | None, list[Any]]:
+    def _read_record(self, record: bytes, *, mended: bool = False) -> tuple[CorruptionReason | None, list[Any]]:
+        """Return the fault and the values of a record; of a `mended` one, NO_CHARACTER makes no text."""
         nothing = [None] * len(self._paths)
         if len(record) > MAX_RECORD_BYTES:
             return CorruptionReason.RECORD_TOO_LARGE, nothing
@@ -130,14 +176,24 @@ class EnvelopeReader:
             return _fault_of_no_object(record), nothing
         except (msgspec.MsgspecError, RecursionError):
             return CorruptionReason.NOT_JSON, nothing
-        uuid, *names, moment = (_value_at(fields, path) for path in self._paths)
-        names = [name if name is None or isinstance(name, str) else NAME_OF_WRONG_TYPE for name in names]
-        return None, [uuid if isinstance(uuid, str) else None, *names, self._moment(moment)]
+        values = [_value_at(fields, path) for path in self._paths]
+        if mended:
+            values = [_NO_TEXT if isinstance(value, str) and NO_CHARACTER in value else value for value in values]
+        return None, values
+
+    def _is_event(self, record: bytes) -> bool:
+        """Say whether a text is an object that has all of the envelope, whatever it says there."""
+        _, values = self._read_record(record)
+        uuid, *names, moment = values
+        return not (uuid is None or moment is None or all(name is None for name in names))
 
     def _moment(self, value: Any) -> Any:
         if self._iso8601:
             return value if value is None or isinstance(value, str) else ""
         return value if value is None or type(value) in {int, float} else float("nan")
+
+    def _frame_of(self, scanned: _Scanned) -> pl.DataFrame:
+        return self._frame(scanned.bodies, [_values_at(scanned.heads, path) for path in self._paths], None)
 
     def _frame(self, bodies: pl.Series, columns: list[list[Any]], faults: list[str | None] | None) -> pl.DataFrame:
         uuids, *parts, moments = columns
@@ -151,6 +207,26 @@ class EnvelopeReader:
                 "fault": pl.Series(faults or [None] * len(bodies), dtype=pl.String),
             }
         )
+
+
+def _first_characters(scanned: _Scanned, starts: list[int]) -> pl.Series:
+    """Return where the sound pieces begin, without the blanks around them; `starts` is where all pieces begin."""
+    places = pl.Series(starts, dtype=pl.Int64).gather(scanned.sound)
+    texts = scanned.texts.gather(scanned.sound)
+    if texts.str.len_bytes().sum() == scanned.bodies.str.len_bytes().sum():
+        return places
+    return places + texts.str.len_bytes() - texts.str.strip_chars_start(WHITESPACE).str.len_bytes()
+
+
+def _readable(data: bytes, malformed: Mapping[int, bytes]) -> bytes:
+    """Return the bytes of an object with what can be read in the place of lone surrogates."""
+    mended: bytearray | None = None
+    for start, piece in malformed.items():
+        readable = without_lone_surrogates(piece)
+        if readable != piece:
+            mended = mended or bytearray(data)
+            mended[start : start + len(readable)] = readable
+    return bytes(mended) if mended else data
 
 
 def _texts(lines: pl.Series) -> pl.Series:

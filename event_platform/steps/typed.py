@@ -8,6 +8,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
+import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.catalog import Catalog
@@ -210,9 +211,7 @@ def _run(
         lake.storage, list({file.path: file for files, _ in together.values() for file in files}.values())
     )
     units = [
-        unit
-        for files, keys in together.values()
-        for unit in plan(files, counts, _names(catalog, keys, counts["event_name"]))
+        unit for files, keys in together.values() for unit in plan(files, counts, _names(catalog, keys, files, counts))
     ]
     by_name = {event_type.name: event_type for event_type in catalog.event_types}
     tasks = [
@@ -223,10 +222,12 @@ def _run(
     return [typed for result in run_tasks(executor, type_events, tasks, progress, "event tables") for typed in result]
 
 
-def _names(catalog: Catalog, keys: Collection[str], seen: Iterable[str]) -> set[str]:
-    """Return the event names whose events are in the tables `keys`, of those that were `seen`."""
+def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], counts: pl.DataFrame) -> set[str]:
+    """Return the event names whose events are in the tables `keys`, of those that are in `files`."""
     names = {catalog.by_key[key].name for key in keys if key != UNREGISTERED}
-    return names | (set(seen) - catalog.names) if UNREGISTERED in keys else names
+    if UNREGISTERED not in keys:
+        return names
+    return names | (set(counts.filter(pl.col("uri").is_in([file.uri for file in files]))["event_name"]) - catalog.names)
 
 
 def _add(report: TypedReport, result: Typed) -> None:

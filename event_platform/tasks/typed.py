@@ -1,8 +1,7 @@
 """Files of deduplicated_events → files of the event tables, and of unregistered_events."""
 
 import traceback
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -30,6 +29,9 @@ ROWS_PER_FILE = 1_500_000
 ROWS_AT_ONCE = 200_000
 
 _PARTITION = "created_date"
+
+#: No name of a column: the event name where it has a type, else null.
+_NAME_OF_TYPE = "$type"
 
 
 @dataclass(frozen=True)
@@ -80,33 +82,30 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
         named = counts.filter(pl.col("uri").is_in(list(own)))
-        held: dict[str, dict[str, int]] = {}
-        for (name,), part in (
-            named.sort("event_name", "uri").partition_by("event_name", as_dict=True, maintain_order=True).items()
-        ):
-            rows = dict(part.select("uri", "rows").iter_rows())
-            if held and sum(map(_total, held.values())) + _total(rows) > allowed:
-                units.append(_unit(created_date, own, held))
-                held = {}
-            if _total(rows) > ROWS_PER_FILE:
-                batches = in_batches(_in_order(own, rows), ROWS_PER_FILE)
-                units.extend(_unit(created_date, own, {name: {f.uri: f.rows for f in batch}}) for batch in batches)
-            else:
-                held[name] = rows
-        units.extend([_unit(created_date, own, held)] if held else [])
+        # There may be any number of names: what is done for each by itself is next to nothing.
+        totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
+        numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"], allowed), dtype=pl.UInt32))
+        for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
+            units.extend(_units(created_date, own, part))
     return units
 
 
-def _total(rows: Mapping[str, int]) -> int:
-    return sum(rows.values())
+def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
+    """Yield the number of the unit that each name is in, by its rows: what a name has is not cut here."""
+    number, held = 0, 0
+    for total in totals:
+        if held and held + total > allowed:
+            number, held = number + 1, 0
+        held += total
+        yield number
 
 
-def _unit(created_date: date, own: Mapping[str, DataFile], held: Mapping[str, Mapping[str, int]]) -> Unit:
-    """Return a unit of names, each with its rows by file."""
-    rows = Counter[str]()
-    for each in held.values():
-        rows.update(each)
-    return Unit(created_date, tuple(_in_order(own, rows)), frozenset(held))
+def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame) -> Iterator[Unit]:
+    """Yield the unit of some names (event_name, uri, rows), or several of one that is large."""
+    names = frozenset(part["event_name"])
+    files = _in_order(own, dict(part.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
+    most = ROWS_PER_FILE if len(names) == 1 else sum(file.rows for file in files)
+    yield from (Unit(created_date, tuple(batch), names) for batch in in_batches(files, most))
 
 
 def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
@@ -123,11 +122,16 @@ def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType],
     files: dict[str | None, _EventFile] = {}
     for batch in in_batches(unit.files, ROWS_AT_ONCE):
         events = _read(storage, batch, unit.names, whole=not unit.names <= event_types.keys())
-        for (name,), part in events.partition_by("event_name", as_dict=True, maintain_order=True).items():
-            key = name if name in event_types else None
-            if key not in files:
-                files[key] = _EventFile(storage, unit.created_date, event_types.get(name), envelope)
-            files[key].write(part)
+        typed = pl.when(pl.col("event_name").is_in(list(event_types))).then("event_name").alias(_NAME_OF_TYPE)
+        # Unregistered names are one part: there may be any number of them.
+        for (name,), part in (
+            events.with_columns(typed)
+            .partition_by(_NAME_OF_TYPE, as_dict=True, include_key=False, maintain_order=True)
+            .items()
+        ):
+            if name not in files:
+                files[name] = _EventFile(storage, unit.created_date, event_types.get(name), envelope)
+            files[name].write(part)
     return [file.close() for file in files.values()]
 
 
@@ -166,7 +170,8 @@ class _EventFile:
                 frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
             # Not before they are typed: bodies would be sorted too, and what they were read from kept.
-            self._file.write(frame.sort("created_datetime", maintain_order=True))
+            order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
+            self._file.write(frame.sort(order, maintain_order=True))
             self._typed.rows += frame.height
 
     def close(self) -> Typed:

@@ -94,6 +94,18 @@ def test_unregistered_names_are_listed_with_their_counts() -> None:
     assert rates.of_unregistered({}).passed
 
 
+def test_of_any_number_of_unregistered_names_the_most_frequent_are_listed() -> None:
+    """And how many there are beside; what they have in common is said."""
+    verdict = rates.of_unregistered({f"user:{number}": number for number in range(1, 100_001)})
+    assert list(verdict.metadata["names"]) == [f"user:{number}" for number in range(100_000, 99_900, -1)]
+    assert verdict.metadata["more_names"] == 99_900
+    assert verdict.metadata["events"] == sum(range(100_001))
+    assert verdict.description.endswith(
+        "events of 100,000 names that the catalog lacks. 100,000 names look like ids: user:… (user:1, user:10, "
+        "user:100 and others)"
+    )
+
+
 SCHEMA = {
     "required": ["user", "maybe"],
     "properties": {

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.cli.main import main
+from event_platform.events import names
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 COMMANDS = [
@@ -321,6 +322,19 @@ def test_a_catalog_is_drafted_from_landing_and_passes_its_check(landed: World) -
     assert "mine" in (folder / "beta_new.yaml").read_text(encoding="utf-8")
     call("catalog", "draft", "--force", str(folder))
     assert "mine" not in (folder / "beta_new.yaml").read_text(encoding="utf-8")
+
+
+def test_no_catalog_is_drafted_for_names_that_hold_an_id(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many of them no schema is written; where there are fewer, they are told."""
+    home.deliver(MONDAY, "a", *(event(f"u{number}", name=f"user:{number}") for number in range(30)))
+    folder = home.root / "drafted"
+    assert "30 names look like ids: user:…" in " ".join(call("catalog", "draft", str(folder)).output.split())
+    assert len(list(folder.iterdir())) == 30
+    monkeypatch.setattr(names, "MOST_NAMES", 29)
+    told = " ".join(call("catalog", "draft", str(home.root / "none"), code=2).output.split())
+    assert "more than the 29 event names" in told
+    assert "The envelope takes the name from event_name" in told
+    assert list((home.root / "none").iterdir()) == []
 
 
 def test_a_faulty_catalog_fails_its_check_with_a_line_each(home: World) -> None:

@@ -1,5 +1,6 @@
 """Landing and the lake: in a bucket, in a folder, and where something is in the way."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -176,6 +177,9 @@ def test_the_newest_object_is_found_by_its_path(world: World) -> None:
     assert records.found == "JSON objects, one a line"
     world.deliver_bytes(TUESDAY, "joined.gz", gzipped(ndjson(event("u4"), event("u5")).replace(b"\n", b"")), hour=6)
     assert landing_found(world)[1].found.startswith("one after the other without a newline")
+    world.deliver_bytes(TUESDAY, "lines", json.dumps(event("u4", plan="x"), indent=1).encode(), hour=6)
+    (world.root / "landing/2025/06/03/06/joined.gz").unlink()
+    assert landing_found(world)[1].found == "JSON objects, each over several lines"
     world.deliver_bytes(TUESDAY, "broken.gz", gzipped(ndjson(event("u6")))[:-9], hour=7)
     world.deliver_bytes(TUESDAY, "_hidden", b"x", hour=8)
     assert landing_found(world)[0].found == "yyyy/MM/dd/HH; the newest folder is 2025/06/03/08/"

@@ -1,12 +1,15 @@
 """The bytes of an object become records, one row each, in order, whatever stands between them."""
 
 import json
+import re
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_platform.events import records
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.reader import NAME_OF_WRONG_TYPE, EnvelopeReader
 from event_platform_tests.world import event
@@ -59,12 +62,215 @@ def test_a_brace_pair_inside_a_text_separates_nothing() -> None:
         assert set(uuids(data)) - {None} == {"t", "a"}
 
 
-def test_a_record_over_several_lines_is_not_taken_for_one() -> None:
-    """Landing holds a record a line: each piece is corrupt, and its neighbours are sound."""
-    pretty = json.dumps(event("p"), indent=1)
-    frame = READER.read(f"{A}\n{pretty}\n{B}\n".encode())
-    assert frame["event_uuid"].to_list()[:: frame.height - 1] == ["a", "b"]
-    assert frame["fault"].null_count() == 2
+def test_a_record_over_several_lines_is_one() -> None:
+    """With its neighbours, whatever they look like, and as it landed."""
+    pretty = json.dumps(event("p", items=[{"sku": "}{"}, {}], note=None), indent=1)
+    for text in (pretty, pretty.replace("\n", "\r\n"), pretty.replace(" ", "")):
+        for data in (f"{A}\n{text}\n{B}\n", f"{A}{text}{B}", f"{text}\n{text}", f"{{broken\n{text}\n}}"):
+            frame = READER.read(data.encode())
+            assert frame["body"].to_list().count(text) == data.count(text)
+            assert frame["fault"].null_count() == data.count("event_uuid")
+            assert frame.height == data.count("event_uuid") + 2 * data.startswith("{broken")
+
+
+def test_an_object_of_which_some_lines_are_objects_is_one() -> None:
+    """Also where it is damaged; an event on a line is an event, whatever is around it."""
+    lines = ["{", '"event_uuid": "a",', '"items": [', '{"sku": 1},', '{"sku": 2}', "]", "}"]
+    assert READER.read("\n".join(lines).encode()).select("body", "event_uuid").rows() == [("\n".join(lines), "a")]
+    damaged = "\n".join([*lines[:2], '"n": bad,', *lines[2:]])
+    assert READER.read(f"{damaged}\n{B}".encode()).select("body", "fault").rows() == [(damaged, "not_json"), (B, None)]
+    assert uuids(f'{{"Records": [\n{A},\n{B}\n]}}\n{C}') == [None, "a", "b", None, "c"]
+
+
+def test_an_array_is_one_record_on_one_line_and_its_objects_are_records_over_several() -> None:
+    """A bracket or comma by itself is a separator; of an array that is damaged, what is sound is read."""
+    array = f"[{A}, {B}]"
+    assert READER.read(f"{array}\n{C}".encode()).select("body", "fault").rows() == [(array, "not_an_object"), (C, None)]
+    pretty = json.dumps([json.loads(A), json.loads(B)], indent=2)
+    for data in (f"[\n{A},\n{B}\n]\n", f"[{A},\n{B}]", f"[\n  {A}\n  ,{B}\n]", pretty):
+        assert READER.read(data.encode()).select("event_uuid", "fault").rows() == [("a", None), ("b", None)]
+    for data, expected in (
+        (f"[{A},{B[:-9]}", [A, B[:-9]]),
+        (f"[{A},{{broken}},{C}]", [A, "{broken}", C]),
+    ):
+        assert READER.read(data.encode())["body"].to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "bodies"),
+    [
+        pytest.param(f'{{"bad": }} {A} {B}', ['{"bad": }', A, B], id="blanks behind it"),
+        pytest.param(f"{A},{B}", [A, B], id="a comma between"),
+        pytest.param(f'{A},{{"bad": }},{B}', [A, '{"bad": }', B], id="commas around it"),
+        pytest.param(f"{A}{{trunc{B}{C}", [A, "{trunc", B, C], id="an object without an end"),
+        pytest.param(f'{A}{{"event_uuid":"1","pl{B}{C}', [A, '{"event_uuid":"1","pl', B, C], id="a text without one"),
+        pytest.param(f'{A}{{"x":{B}{C}', [A, '{"x":', B, C], id="cut behind a colon"),
+        pytest.param(f'{A}{{"x":1,{B}{C}', [A, '{"x":1,', B, C], id="cut behind a comma"),
+        pytest.param(f'{A}{{"x":{{"y":1}}{B}', [A, '{"x":{"y":1}', B], id="a brace that was not closed"),
+        pytest.param(f"{A[1:]}{B}", [A[1:], B], id="a brace that was not opened"),
+        pytest.param(f"{A}\n{B[1:]}\n{C}", [A, B[1:], C], id="nor on a line"),
+        pytest.param("{}}", ["{}}"], id="a brace too many"),
+        pytest.param(f"{A}}}", [A, "}"], id="a brace too many behind an event"),
+        pytest.param(f'{{"bad": , "t": "}}{{}}{{"}}{A}', ['{"bad": , "t": "}{}{"}', A], id="braces in a text of it"),
+        pytest.param(f'{{"bad": , "t": {A}}}{B}', [f'{{"bad": , "t": {A}}}', B], id="an event within it"),
+        pytest.param(f"\x1e{A}\n\x1e{B[:-1]}\n\x1e{C}\n", [A, B[:-1], C], id="RFC 7464"),
+        pytest.param(f"{A};{B};\n{C};", [A, B, C], id="semicolons"),
+        pytest.param(f"\ufeff{A}\n\ufeff{B}\n\ufeff{{trunc", [A, B, "{trunc"], id="a byte order mark on each line"),
+        pytest.param(f"\0{A}\n\0\0\n{B}\0\0{C}", ["\0", A, "\0\0", B, "\0\0", C], id="NUL bytes"),
+        pytest.param(f"{A} \udcff {B}", [A, r"\xff", B], id="no UTF-8 between"),
+        pytest.param(f"[1][2]{A}true{B}", ["[1]", "[2]", A, "true", B], id="what is no object"),
+        pytest.param('{"a": 1, "b" {"x": 2}, "c": 3}', ['{"a": 1, "b" {"x": 2}, "c": 3}'], id="an object within it"),
+    ],
+)
+def test_a_damaged_stretch_is_one_record_and_its_neighbours_are_read(data: str, bodies: list[str]) -> None:
+    """By what is around it, not by what it holds; the bodies are what landed."""
+    assert READER.read(data.encode("utf-8", "surrogateescape"))["body"].to_list() == bodies
+
+
+@pytest.mark.parametrize("indent", [0, 1, "\t"])
+def test_a_damaged_record_over_several_lines_is_one(indent: int | str) -> None:
+    """Wherever it is cut or damaged, and the records around it are sound."""
+    before, damaged, behind = (json.dumps(event(uuid, items=[{"n": 1}]), indent=indent) for uuid in "abc")
+    cut = damaged.index("created_at")
+    for bad in (damaged.replace("1", "bad", 1), damaged[:cut], damaged[: cut + 3], damaged[:-1], damaged[:3]):
+        frame = READER.read(f"{before}\n{bad}\n{behind}\n{A}".encode())
+        assert frame["body"].to_list() == [before, bad.strip(), behind, A]
+
+
+def _texts_with_anything() -> st.SearchStrategy[str]:
+    return st.text(st.sampled_from('{}[]",:\\ añ\ud83d\n'), max_size=12)
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> str:
+    """Return a sound event, in any of the usual ways to write it."""
+    items = draw(st.lists(st.dictionaries(_texts_with_anything(), _texts_with_anything(), max_size=2), max_size=2))
+    fields = event(draw(st.sampled_from("abc")), plan=draw(_texts_with_anything()), items=items)
+    indent = draw(st.sampled_from([None, None, 0, 2]))
+    return json.dumps(fields, indent=indent, separators=draw(st.sampled_from([None, (",", ":")])))
+
+
+def _damage(text: str, kind: int, place: int) -> str:
+    place = 1 + place % (len(text) - 1)
+    return [
+        text[:place],
+        text[place:],
+        text[:place] + text[place + 1 :],
+        text[:place] + '"' + text[place:],
+        text[:place] + "}" + text[place:],
+        text[:place] + "\n" + text[place:],
+        '{"bad": }',
+    ][kind]
+
+
+_SEPARATING = {"\n", "\r\n", "\n\ufeff", ",\n", "\n\x1e"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(_records(), st.none() | st.tuples(st.integers(0, 6), st.integers(0, 10_000))), max_size=8),
+    st.lists(st.sampled_from([*sorted(_SEPARATING), "", " ", ";", "\x1e"]), min_size=8, max_size=8),
+)
+def test_whatever_is_damaged_the_others_are_read_and_no_byte_is_lost(
+    records: list[tuple[str, tuple[int, int] | None]], delimiters: list[str]
+) -> None:
+    """Each undamaged record with a newline or `}{` on both sides is sound; all bytes but separators are in a body."""
+    texts = [text if damage is None else _damage(text, *damage) for text, damage in records]
+    data = "".join(map(str.__add__, texts, delimiters))
+    frame = READER.read(data.encode())
+    bodies = frame.filter(pl.col("fault").is_null())["body"].to_list()
+    for number, (text, damage) in enumerate(records):
+        apart = [
+            delimiter in _SEPARATING or (before.endswith("}") and behind.startswith("{"))
+            for delimiter, before, behind in [
+                (delimiters[number - 1] if number else "\n", texts[number - 1], text),
+                (delimiters[number] if number < len(texts) - 1 else "\n", text, texts[(number + 1) % len(texts)]),
+            ]
+        ]
+        assert damage is not None or not all(apart) or text in bodies
+    kept = re.sub(r"[\s,;\x1e\[\]\ufeff]", "", "".join(frame["body"]))
+    assert kept == re.sub(r"[\s,;\x1e\[\]\ufeff]", "", data)
+
+
+def _work(monkeypatch: pytest.MonkeyPatch, data: bytes) -> int:
+    """Return how many bytes are looked at more closely, one by one."""
+    looked_at = 0
+
+    class Tokens:
+        def search(self, text: bytes, start: int, end: int) -> re.Match[bytes] | None:
+            nonlocal looked_at
+            found = tokens.search(text, start, end)
+            looked_at += (found.end() if found else end) - start
+            return found
+
+    def end_of_value(text: memoryview) -> tuple[int | None, int]:
+        nonlocal looked_at
+        end, reached = find_end(text)
+        looked_at += reached
+        return end, reached
+
+    tokens, find_end = records._TOKEN, records.end_of_value
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "_TOKEN", Tokens())
+        patch.setattr(records, "end_of_value", end_of_value)
+        READER.read(data)
+    return looked_at
+
+
+@pytest.mark.parametrize("delimiter", ["", "\n", " "])
+def test_one_damaged_record_among_many_is_looked_at_alone(monkeypatch: pytest.MonkeyPatch, delimiter: str) -> None:
+    """However many there are, with a delimiter or without."""
+    looked_at = [
+        _work(monkeypatch, delimiter.join([*[A] * count, B[:-20], *[A] * count]).encode()) for count in (5, 5_000)
+    ]
+    assert 0 < looked_at[1] <= looked_at[0] < 5 * len(A)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '{"bad": }',
+        '{"event_uuid":"1","pl',
+        '{"a":{"b":1}',
+        '{"a":',
+        '{"a":[\n',
+        "[",
+        "[\n",
+        "{",
+        "}",
+        '"',
+        '{"',
+        '}{"x',
+        'x{"a":1 ',
+        ",1\n",
+        "{}\n{x\n",
+    ],
+)
+def test_what_is_damaged_costs_as_much_as_it_is_large(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
+    """Twice as much of it, twice as many bytes are looked at: not one of them again for each piece that is before."""
+    few, many = (_work(monkeypatch, (piece * count).encode()) for count in (3_000, 6_000))
+    assert many <= 2.2 * few + 100
+
+
+def test_half_a_surrogate_pair_spoils_no_event() -> None:
+    """JavaScript leaves it where it cuts a text in the middle of an emoji. The body is as it landed."""
+    cut = A[:-1] + r', "text": "caf\ud83d", "\ude00": ["\uD83D\uD83D\uDE00"]}'
+    for data in (cut, f"{B}\n{cut}\n{C}", f"{B}{cut}{C}", f"{{broken\n{cut}", cut.replace(", ", ",\n")):
+        frame = READER.read(data.encode()).filter(event_uuid="a")
+        assert frame.select("event_name", "fault").rows() == [("account:created", None)]
+        assert frame["body"][0].replace("\n", " ") == cut
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "value"),
+    [("event_uuid", "event_uuid", None), ("event_name", "event_name", NAME_OF_WRONG_TYPE)],
+)
+def test_an_identifier_with_half_a_surrogate_pair_is_none(field: str, column: str, value: str | None) -> None:
+    r"""No text can hold it, and two of them must not become one; `\ud83d` behind a backslash is a text like others."""
+    record = A.replace(json.dumps(event("a")[field]), r'"x\ud83d"')
+    assert READER.read(record.encode()).select(column, "fault").rows() == [(value, None)]
+    escaped = A.replace(json.dumps(event("a")[field]), r'"x\\ud83d \ud83d\ude00", "more": "\ud83d"')
+    assert READER.read(escaped.encode())[column].to_list() == ["x\\ud83d \U0001f600"]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +338,6 @@ def test_an_envelope_may_be_deep_and_its_name_in_parts() -> None:
         pytest.param(b'{"plan": "\xed\xa0\x80"}', "not_utf8", id="a surrogate as bytes"),
         pytest.param(b'{"plan": "\xc0\x80"}', "not_utf8", id="a NUL in two bytes"),
         pytest.param(b"{broken \xff}", "not_utf8", id="neither UTF-8 nor JSON"),
-        pytest.param(rb'{"plan": "\ud800"}', "not_json", id="a lone surrogate"),
-        pytest.param(rb'{"\udc00": 1}', "not_json", id="a lone surrogate in a key"),
         pytest.param(b'{"plan": NaN}', "not_json", id="NaN"),
         pytest.param(b'{"created_at": -Infinity}', "not_json", id="infinity"),
         pytest.param(b'{"created_at": 01}', "not_json", id="a leading zero"),
@@ -250,9 +454,11 @@ def test_nor_does_it_where_now_and_then_nothing_stands_between(pieces: list[tupl
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=12), max_size=20))
 def test_no_bytes_make_the_reader_fail(lines: list[bytes]) -> None:
-    """Every line that is not blank becomes a record, at least one; a byte order mark is no line."""
-    data = b"\n".join(lines).removeprefix(b"\xef\xbb\xbf")
-    assert READER.read(data).height >= sum(bool(line.strip()) for line in data.split(b"\n"))
+    """Whatever they are: all that is no separator is in a body, in order."""
+    data = b"\n".join(lines)
+    separators = re.compile(r"[\s,;\x1e\[\]\ufeff]|\\xef|\\xbb|\\xbf")
+    kept = separators.sub("", "".join(READER.read(data)["body"]))
+    assert kept == separators.sub("", data.decode("utf-8", "backslashreplace"))
 
 
 def test_deep_nesting_is_a_fault_of_one_record() -> None:

@@ -5,13 +5,15 @@ from datetime import date
 import polars as pl
 import pytest
 
-from event_platform.lake.files import DataFile
+from event_platform.lake.files import DataFile, FileWriter
 from event_platform.lake.storage import Storage
 from event_platform.steps import deduplicated as deduplicated_step
 from event_platform.tasks import deduplicated, duplicates, raw, typed
 from event_platform.tasks.deduplicated import Split
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
+
+FILES = {"f": MONDAY, "g": MONDAY, "h": TUESDAY}
 
 
 def deliver(world: World) -> None:
@@ -94,3 +96,59 @@ def test_tasks_of_typing_are_larger_where_there_are_enough_of_them(names: int, u
     found = typed.plan([file], counts, set(counts["event_name"]))
     assert len(found) == units
     assert sum(unit.rows for unit in found) == names * 10_000
+
+
+def test_a_plan_looks_at_each_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many names a task has: what it holds is not summed again for each."""
+    summed = 0
+
+    class Total(int):
+        def __add__(self, other: int) -> "Total":
+            nonlocal summed
+            summed += 1
+            return Total(int(self) + int(other))
+
+        __radd__ = __add__
+
+    assert list(typed._numbers(map(Total, [1] * 1_000), 10_000)) == [0] * 1_000
+    assert summed <= 2 * 1_000
+    assert list(typed._numbers([4, 4, 4, 30, 1, 10], 10)) == [0, 0, 1, 2, 3, 4]
+
+
+def test_a_plan_of_several_days_and_files_has_every_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large name is in a unit of its own for each of its files, and a unit has the files of its names."""
+    monkeypatch.setattr(typed, "ROWS_PER_TASK", 20)
+    monkeypatch.setattr(typed, "ROWS_PER_FILE", 20)
+    files = [DataFile(uri, uri, day, 0, 0, 0, {"source_object": uri}, {}, {}) for uri, day in FILES.items()]
+    rows = [("a", "f", 3), ("a", "g", 3), ("b", "g", 2), ("c", "f", 15), ("c", "g", 15), ("d", "f", 9), ("a", "h", 1)]
+    counts = pl.DataFrame([*rows, ("other", "f", 99)], schema=["event_name", "uri", "rows"], orient="row")
+    units = typed.plan(files, counts, {"a", "b", "c", "d"})
+    found = [(unit.created_date, sorted(unit.names), [(file.uri, file.rows) for file in unit.files]) for unit in units]
+    assert found == [
+        (MONDAY, ["a", "b"], [("f", 3), ("g", 5)]),
+        (MONDAY, ["c"], [("f", 15)]),
+        (MONDAY, ["c"], [("g", 15)]),
+        (MONDAY, ["d"], [("f", 9)]),
+        (TUESDAY, ["a"], [("h", 1)]),
+    ]
+
+
+def test_any_number_of_unregistered_names_is_one_file_that_is_written_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a piece for each: in the order of names and time."""
+    written: list[int] = []
+    write = FileWriter.write
+
+    def noting(file: FileWriter, frame: pl.DataFrame) -> None:
+        written.append(frame.height)
+        write(file, frame)
+
+    world.deliver(MONDAY, "a", *(event(f"u{number}", name=f"user:{number % 300}") for number in range(600)))
+    world.load(MONDAY)
+    world.deduplicate(MONDAY)
+    monkeypatch.setattr(FileWriter, "write", noting)
+    world.type(MONDAY)
+    assert written.count(600) == len(written) == 1
+    names = world.lake.unregistered_events.snapshot().scan([MONDAY]).select("event_name").collect().to_series()
+    assert names.is_sorted()
