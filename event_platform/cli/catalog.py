@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import yaml
@@ -14,7 +15,8 @@ from event_platform.events.draft import Draft
 from event_platform.events.envelope import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.reader import EnvelopeReader
-from event_platform.lake.objects import decode
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import DEFAULT_LIMITS
 from event_platform.provision import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
@@ -73,9 +75,9 @@ def _read(environment: Environment, draft: Draft) -> Draft:
     reader = EnvelopeReader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
-            records = reader.read(decode(landed.name, opened.read(landed.name)).data)
-            rows = classify(records, draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
-            sound = rows.filter(rows["corruption_reason"].is_null())
-            draft.add(sound["event_name"].to_list(), sound["body"].to_list())
+            for piece in pieces(landed.name, BytesIO(opened.read(landed.name)), DEFAULT_LIMITS):
+                rows = classify(reader.read(piece.data), draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
+                sound = rows.filter(rows["corruption_reason"].is_null())
+                draft.add(sound["event_name"].to_list(), sound["body"].to_list())
             listen("read", number, len(objects))
     return draft

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated
 from event_platform.lake.aws import bucket_and_prefix, told
-from event_platform.lake.objects import decode
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import DEFAULT_LIMITS, Piece
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,6 +30,7 @@ _LARGEST = 8_000_000
 _PREFIX = (
     "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object arrives on "
 )
+_NO_OBJECT = "its first record is no JSON object"
 _OTHERWISE = "the day on which it was last changed, and landing has to be listed whole at each tick"
 
 
@@ -125,11 +129,12 @@ def _records(landed: Landed, look: Look) -> Finding:
     name = "records"
     if landed.size > _LARGEST:
         return left_out(name, f"{landed.name} is too large to look into by the way ({landed.size / 1e6:.0f} MB)")
-    content = decode(landed.name, look.read(landed.name))
-    line = content.data.strip().partition(b"\n")[0]
+    # The first piece tells, however much there is packed.
+    first = next(pieces(landed.name, BytesIO(look.read(landed.name)), DEFAULT_LIMITS), Piece(b""))
+    line = first.data.strip().partition(b"\n")[0]
     records = list(split_concatenated(line.decode("utf-8", "replace")))
-    if content.fault or not records or not _is_object(records[0]):
-        told_ = content.fault or ("it is empty" if not records else "its first record is no JSON object")
+    if first.reason or not records or not _is_object(records[0]):
+        told_ = _fault(first) if first.reason else _NO_OBJECT if records else "it is empty"
         remedy = "its records go to corrupt_events, with the reason: event-platform query, and docs/runbook.md"
         return bad(name, f"{landed.name}: {told_}", remedy)
     if len(records) > 1:
@@ -137,6 +142,10 @@ def _records(landed: Landed, look: Look) -> Finding:
             name, "one after the other without a newline, which is read as well; AppendDelimiterToRecord adds one"
         )
     return good(name, "JSON objects, one a line")
+
+
+def _fault(piece: Piece) -> str:
+    return piece.text if piece.reason is CorruptionReason.UNREADABLE_OBJECT else "its first record is too large"
 
 
 def _is_object(text: str) -> bool:

@@ -10,7 +10,7 @@ from itertools import chain
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.errors import UnreadableError
+from event_platform.events.errors import ObjectError, UnreadableError
 from event_platform.lake.files import DataFile, Written, scan_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.landing import LandedObject
@@ -18,7 +18,7 @@ from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
 from event_platform.lake.tables import Snapshot, added_file, remove_action
 from event_platform.steps.compacted import compacted
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
-from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects, task_size
+from event_platform.tasks.raw import LeftOut, Loaded, Loading, batches, drop_objects, load_objects, task_size
 
 #: Objects that an error names.
 _TOLD = 5
@@ -36,7 +36,7 @@ class RawReport:
     records: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
-    unreadable: list[UnreadableError] = field(default_factory=list)  # objects that are left out, and stay due
+    unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
 
 
 def load(
@@ -104,17 +104,23 @@ def _load(
 
 
 def raise_unreadable(reports: Iterable[RawReport]) -> None:
-    """Raise an UnreadableError if there are objects that could not be read: it names them, and what to do."""
+    """Raise an error if there are objects that were left out: it names them, and what to do.
+
+    It is an ObjectError where all of them make the program fail: to try again does not help.
+    """
     errors = [error for report in reports for error in report.unreadable]
     if not errors:
         return
     more = f" And {len(errors) - _TOLD} more." if len(errors) > _TOLD else ""
     these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
-    raise UnreadableError(
+    message = (
         f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; {these} due, and the next run "
-        "loads what can be read by then.",
-        may_pass=any(error.may_pass for error in errors),
+        "loads what can be read by then."
     )
+    unreadable = [error for error in errors if isinstance(error, UnreadableError)]
+    if not unreadable:
+        raise ObjectError(message)
+    raise UnreadableError(message, may_pass=any(error.may_pass for error in unreadable))
 
 
 def _loaded(
