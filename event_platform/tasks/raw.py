@@ -14,7 +14,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.classification import classify
 from event_platform.events.envelope import Envelope
-from event_platform.events.errors import ObjectError, StorageError, UnreadableError
+from event_platform.events.errors import ObjectError, StorageError, UnreadableError, WorkerError
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, FileWriter, by_name, scan_files, write_file
@@ -34,7 +34,7 @@ OBJECTS_AT_ONCE = 2_000
 _MOST_AT_ONCE, _TASKS = 6, 16
 
 #: An object with more bytes is not read at once, and a single task with more is not done by the driver.
-LARGE_OBJECT, LARGE_TASK = 64 * 1024 * 1024, 0.5  # bytes; share of what a task holds at a time
+LARGE_OBJECT, LARGE_TASK = 64 * 1024 * 1024, 0.25  # bytes; share of what a task holds at a time
 
 #: Bytes of a large object that are read at a time.
 _RANGE = 16 * 1024 * 1024
@@ -45,8 +45,8 @@ _READ_AT_ONCE = 10
 _COMPRESSED = (".gz", ".zst", ".parquet")
 
 
-#: Why an object is left out: it cannot be read, or makes the program fail.
-LeftOut = UnreadableError | ObjectError
+#: Why an object is left out: it cannot be read, makes the program fail, or ends the process that works on it.
+LeftOut = UnreadableError | ObjectError | WorkerError
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Landing → raw_events: every object once, whole, in one commit."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import BinaryIO
 import polars as pl
 import pytest
 
-from event_platform.events.errors import LandingError, ObjectError
+from event_platform.compute import local_pool
+from event_platform.events.errors import LandingError, ObjectError, WorkerError
 from event_platform.lake.landing import FolderLanding, LandedObject
 from event_platform.lake.objects import pieces
 from event_platform.lake.pieces import Limits, Piece
-from event_platform.tasks.raw import batches
+from event_platform.steps.raw import load, raise_unreadable
+from event_platform.tasks.raw import Loaded, Loading, batches, is_large, load_objects
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 MIB = 1024 * 1024
@@ -183,6 +186,43 @@ def test_an_object_that_makes_the_program_fail_is_named_and_does_not_stop_the_ot
     assert version(world) == 1
     world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
+def load_or_die(loading: Loading, objects: list[LandedObject]) -> Loaded:
+    """Load objects; end the process at one that is called so."""
+    if any(landed.name.endswith("deadly") for landed in objects):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load_objects(loading, objects)
+
+
+def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are committed; it stays due."""
+    names = ["a", "b", "c", "deadly", "e"]
+    for name in names:
+        world.deliver(MONDAY, name, event(name))
+    monkeypatch.setattr("event_platform.steps.raw.load_objects", load_or_die)
+    monkeypatch.setattr("event_platform.steps.raw.is_large", lambda _: True)
+    loading = Loading(world.landing, world.catalog.envelope, world.start_date, world.lake.storage)
+    with local_pool(2) as pool:
+        reports = load(world.lake, loading, [MONDAY], 7, pool, lambda *_: None)
+    assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]
+    assert version(world) == 1
+    with pytest.raises(WorkerError, match=r"worked on 2025/06/02/12/deadly was ended .* this one stays due"):
+        raise_unreadable(reports.values())
+    monkeypatch.undo()
+    world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == names
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "large"),
+    [(100_000, "a", False), (1_000_000, "a.gz", False), (20 * MIB, "a", True), (4 * MIB, "a.zst", True)],
+)
+def test_a_task_tells_whether_it_is_too_much_for_the_driver(size: int, name: str, large: bool) -> None:
+    """By the bytes of its objects; packed ones are more than they seem."""
+    assert is_large([LandedObject(name, size, "etag", MONDAY)]) is large
 
 
 def test_records_that_are_late_have_files_of_their_own(world: World) -> None:
