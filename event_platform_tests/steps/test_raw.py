@@ -1,7 +1,6 @@
 """Landing → raw_events: every object once, whole, in one commit."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from event_platform.lake.landing import FolderLanding, LandedObject
 from event_platform.lake.objects import pieces
 from event_platform.lake.pieces import Limits, Piece
 from event_platform.steps.raw import load, raise_unreadable
-from event_platform.tasks.raw import Loaded, Loading, batches, is_large, load_objects
+from event_platform.tasks.raw import Loading, batches, is_large
+from event_platform_tests.deadly import load_or_die
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 MIB = 1024 * 1024
@@ -186,13 +186,6 @@ def test_an_object_that_makes_the_program_fail_is_named_and_does_not_stop_the_ot
     assert version(world) == 1
     world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["a1", "a2", "b1", "b2", "c1", "c2"]
-
-
-def load_or_die(loading: Loading, objects: list[LandedObject]) -> Loaded:
-    """Load objects; end the process at one that is called so."""
-    if any(landed.name.endswith("deadly") for landed in objects):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return load_objects(loading, objects)
 
 
 def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from event_platform.compute import local_pool
 from event_platform.events.errors import WorkerError
 from event_platform.lake.files import DataFile
 from event_platform.steps.running import LocalPool, Parts, counting_cpu_time, run_tasks
-from event_platform_tests.world import MONDAY
 
 
 def burn(seconds: float) -> int:
@@ -107,7 +107,7 @@ def test_a_single_task_that_is_large_is_not_done_by_this_process(tmp_path: Path)
 
 def test_a_task_that_kills_its_worker_three_times_is_named(tmp_path: Path) -> None:
     """With what it worked on, the likely cause and what to do."""
-    file = DataFile("s3://lake/raw_events/a.parquet", "a.parquet", MONDAY, 1, 1, 0, {}, {}, {})
+    file = DataFile("s3://lake/raw_events/a.parquet", "a.parquet", date(2025, 6, 2), 1, 1, 0, {}, {}, {})
     with local_pool(2) as pool, pytest.raises(WorkerError) as raised:
         run_tasks(pool, die, [([file],)], lambda *_: None, "duplicates", large=True)
     assert str(raised.value).startswith(
@@ -142,7 +142,7 @@ def test_a_task_is_done_in_smaller_and_smaller_parts_until_what_kills_its_worker
 def test_where_many_kill_their_workers_it_is_not_about_one(tmp_path: Path) -> None:
     """The step fails, naming them."""
     with pytest.raises(WorkerError) as raised:
-        noted(tmp_path, [["deadly"]] * 10, 1_000, parts=PARTS)
+        noted(tmp_path, [["deadly"]] * 5, 1_000, parts=PARTS)
     assert str(raised.value).count("was ended by the system 3 times") == 4
 
 
