@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import SettingError
+from event_platform.steps.running import LocalPool
 
 #: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
 #: polars query must not be forked.
@@ -61,13 +63,18 @@ def open_executor(compute: str, workers: int | None = None) -> Iterator[Executor
 def local_pool(workers: int | None = None) -> Iterator[Executor]:
     """Open a pool with a worker for each core. Workers start with the first task and end with the pool."""
     prepare()
-    context = multiprocessing.get_context("forkserver")
     count = workers or os.cpu_count() or 1
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    pool = LocalPool(partial(_open_pool, count), count)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _open_pool(workers: int) -> ProcessPoolExecutor:
+    prepare()  # the server may have been ended as well
+    context = multiprocessing.get_context("forkserver")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
 def prepare() -> None:

@@ -20,6 +20,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.glue import GlueDatabase, open_glue
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import FolderLanding, Landing
+from event_platform.lake.pieces import DEFAULT_LIMITS, Limits
 from event_platform.lake.storage import Storage
 
 
@@ -108,6 +109,17 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     corruption_warn_above: float = Field(default=0.001, ge=0, le=1, description="Share of corrupt records that warns")
     corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
     duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
+    object_limit_bytes: int = Field(
+        default=DEFAULT_LIMITS.object_bytes, gt=0, description="Bytes that are unpacked of one landed object at most"
+    )
+    task_limit_bytes: int = Field(
+        default=DEFAULT_LIMITS.task_bytes, gt=0, description="Bytes that a task of raw_events holds in memory at most"
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What is unpacked of an object at most, and held by a task."""
+        return Limits(self.object_limit_bytes, self.task_limit_bytes)
 
 
 def dates_in(partitions: Iterable[str]) -> list[date]:

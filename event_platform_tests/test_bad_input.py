@@ -164,8 +164,8 @@ RECORD = ndjson(*(event(f"u{number}", plan="x" * number) for number in range(500
     ("name", "data", "least"),
     [
         pytest.param("cut.gz", gzipped(RECORD)[:-500], 100, id="a gzip cut in the middle"),
-        pytest.param("no.gz", RECORD, 0, id="a .gz that is not gzip"),
-        pytest.param("no.zst", RECORD, 0, id="a .zst that is not zstd"),
+        pytest.param("no.gz", b"\x00" + RECORD, 0, id="a .gz that is not gzip"),
+        pytest.param("no.zst", b"\x00" + RECORD, 0, id="a .zst that is not zstd"),
         pytest.param("no.parquet", b"PAR1" + RECORD, 0, id="a .parquet that is not Parquet"),
     ],
 )

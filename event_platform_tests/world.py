@@ -20,6 +20,7 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.landing import FolderLanding, Landing
+from event_platform.lake.pieces import DEFAULT_LIMITS, Limits
 from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
 from event_platform.steps.corrupt import set_aside
@@ -114,6 +115,7 @@ class World:
     schemas: dict[str, dict[str, Any]] = field(default_factory=lambda: SCHEMAS)
     envelope: dict[str, Any] | None = None
     start_date: date = date(2025, 1, 1)
+    limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         """Make the folders."""
@@ -161,7 +163,7 @@ class World:
     def load(self, *days: date, replay: bool = False) -> dict[date, RawReport]:
         """Landing → raw_events and corrupt_events."""
         with ThreadPoolExecutor(2) as executor:
-            loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage)
+            loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage, self.limits)
             reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore, replay=replay)
         set_aside(self.lake, days)
         raise_unreadable(reports.values())

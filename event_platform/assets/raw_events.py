@@ -65,7 +65,7 @@ def build_raw_events(
         dates, window = dates_of(context), rules.deduplication_window_days
         with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables = lake.open()
-            loading = Loading(landing.open(), envelope, first_date, tables.storage)
+            loading = Loading(landing.open(), envelope, first_date, tables.storage, rules.limits)
             loaded = load(tables, loading, dates, window, executor, progress_of(context), replay=config.replay)
             corrupt = set_aside(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import date
+from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from event_platform.events.names import names_like_ids, refuse_too_many
 from event_platform.events.payload import PayloadReader
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.landing import Omissions
-from event_platform.lake.objects import decode
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import DEFAULT_LIMITS
 from event_platform.lake.schemas import to_delta
 from event_platform.provision import open_landing
 
@@ -159,10 +161,10 @@ def _read(environment: Environment, draft: Draft) -> Draft:
     reader = EnvelopeReader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
-            records = reader.read(decode(landed.name, opened.read(landed.name)).data)
-            rows = classify(records, draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
-            sound = rows.filter(rows["corruption_reason"].is_null())
-            draft.add(sound["event_name"].to_list(), sound["body"].to_list())
-            refuse_too_many(draft.shapes, draft.envelope)
+            for piece in pieces(landed.name, BytesIO(opened.read(landed.name)), DEFAULT_LIMITS):
+                rows = classify(reader.read(piece.data), draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
+                sound = rows.filter(rows["corruption_reason"].is_null())
+                draft.add(sound["event_name"].to_list(), sound["body"].to_list())
+                refuse_too_many(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
     return draft

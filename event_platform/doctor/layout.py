@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.lake.aws import bucket_and_prefix, told
 from event_platform.lake.landing import is_hidden
-from event_platform.lake.objects import decode
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import DEFAULT_LIMITS, Piece
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,6 +31,7 @@ _LARGEST = 8_000_000
 _PREFIX = (
     "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object arrives on "
 )
+_NO_OBJECT = "its first record is no JSON object"
 _OTHERWISE = "the day on which it was last changed, and landing has to be listed whole at each tick"
 
 
@@ -126,13 +130,14 @@ def _records(landed: Landed, look: Look) -> Finding:
     name = "records"
     if landed.size > _LARGEST:
         return left_out(name, f"{landed.name} is too large to look into by the way ({landed.size / 1e6:.0f} MB)")
-    content = decode(landed.name, look.read(landed.name))
-    text = content.data.strip().decode("utf-8", "replace").removeprefix("\ufeff")
+    # The first piece tells, however much there is packed.
+    first = next(pieces(landed.name, BytesIO(look.read(landed.name)), DEFAULT_LIMITS), Piece(b""))
+    text = first.data.strip().decode("utf-8", "replace").removeprefix("\ufeff")
     records = list(split_concatenated(text.partition("\n")[0]))
-    if not content.fault and records and not _is_object(records[0]) and _is_object(next(split_concatenated(text))):
+    if not first.reason and records and not _is_object(records[0]) and _is_object(next(split_concatenated(text))):
         return good(name, "JSON objects, each over several lines")
-    if content.fault or not records or not _is_object(records[0]):
-        told_ = content.fault or ("it is empty" if not records else "its first record is no JSON object")
+    if first.reason or not records or not _is_object(records[0]):
+        told_ = _fault(first) if first.reason else _NO_OBJECT if records else "it is empty"
         remedy = "its records go to corrupt_events, with the reason: event-platform query, and docs/runbook.md"
         return bad(name, f"{landed.name}: {told_}", remedy)
     if len(records) > 1:
@@ -140,6 +145,10 @@ def _records(landed: Landed, look: Look) -> Finding:
             name, "one after the other without a newline, which is read as well; AppendDelimiterToRecord adds one"
         )
     return good(name, "JSON objects, one a line")
+
+
+def _fault(piece: Piece) -> str:
+    return piece.text if piece.reason is CorruptionReason.UNREADABLE_OBJECT else "its first record is too large"
 
 
 def _is_object(text: str) -> bool:

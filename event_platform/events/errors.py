@@ -52,6 +52,10 @@ class ClusterError(EventPlatformError, ConnectionError):
     """The cluster that tasks run on does not answer, or dropped them. May pass."""
 
 
+class WorkerError(EventPlatformError):
+    """A process that tasks run in was ended by the system, each time that it did the same one."""
+
+
 class SettingError(EventPlatformError):
     """A setting is missing or has a value that cannot be used."""
 

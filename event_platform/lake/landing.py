@@ -157,6 +157,10 @@ class Landing(ABC):
         It is an UnreadableError where the others may well be read.
         """
 
+    @abstractmethod
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """Return so many bytes of an object from `start`, which is within it; fewer at its end. Errors as of `read`."""
+
 
 @dataclass(frozen=True)
 class FolderLanding(Landing):
@@ -180,8 +184,17 @@ class FolderLanding(Landing):
 
     def read(self, name: str) -> bytes:
         """See Landing."""
+        return self._read(name, 0, -1)
+
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """See Landing."""
+        return self._read(name, start, size)
+
+    def _read(self, name: str, start: int, size: int) -> bytes:
         try:
-            return (self.root / name).read_bytes()
+            with (self.root / name).open("rb") as file:
+                file.seek(start)
+                return file.read(size)
         except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
             raise _unreadable(f"{self.root / name}", error.strerror, UnreadableError) from error
         except OSError as error:
@@ -324,8 +337,15 @@ class S3Landing(Landing):
 
     def read(self, name: str) -> bytes:
         """See Landing."""
+        return self._read(name)
+
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """See Landing."""
+        return self._read(name, (start, start + size - 1))
+
+    def _read(self, name: str, span: tuple[int, int] | None = None) -> bytes:
         try:
-            return read_object(self._client, self.bucket, self.prefix + name)
+            return read_object(self._client, self.bucket, self.prefix + name, span)
         except S3_ERRORS as error:
             kind = UnreadableError if is_of_one_object(error) else LandingError
             raise storage_error(error, f"s3://{self.bucket}/{self.prefix}{name}", kind) from cause(error)

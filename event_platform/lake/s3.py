@@ -17,6 +17,7 @@ from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 #: Tries of a request, with pauses that grow to 20 seconds: about a minute of throttling is waited out.
 _TRIES = 10
@@ -62,14 +63,20 @@ def _client(options: tuple[tuple[str, str], ...], variables: tuple[tuple[str, st
     )
 
 
-def read_object(s3: "S3Client", bucket: str, key: str) -> bytes:
-    """Return the content of an object, also where the answer breaks off now and then, which boto3 leaves to others."""
+def read_object(s3: "S3Client", bucket: str, key: str, span: tuple[int, int] | None = None) -> bytes:
+    """Return the content of an object, also where the answer breaks off now and then, which boto3 leaves to others.
+
+    With a `span`, only the bytes from its first to its last one.
+    """
+    wanted: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
+    if span is not None:
+        wanted["Range"] = f"bytes={span[0]}-{span[1]}"
     for number in range(tries() - 1):
         try:
-            return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return s3.get_object(**wanted)["Body"].read()
         except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
             time.sleep(random.uniform(0, min(0.2 * 2**number, 20)))  # noqa: S311 - spreads readers, keeps no secret
-    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return s3.get_object(**wanted)["Body"].read()
 
 
 def lasting_keys(credentials: Credentials) -> dict[str, str]:

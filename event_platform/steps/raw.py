@@ -6,11 +6,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import chain
+from typing import Any
 
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.errors import UnreadableError
+from event_platform.events.errors import UnreadableError, WorkerError
 from event_platform.lake.files import DataFile, Written, scan_files
 from event_platform.lake.foreign import altered_dates, damaged_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
@@ -18,8 +19,8 @@ from event_platform.lake.landing import LandedObject
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
 from event_platform.lake.tables import Snapshot, added_file, remove_action
 from event_platform.steps.compacted import compacted
-from event_platform.steps.running import Progress, run_tasks, until_no_conflict
-from event_platform.tasks.raw import Loaded, Loading, batches, drop_objects, load_objects, task_size
+from event_platform.steps.running import Parts, Progress, run_tasks, until_no_conflict
+from event_platform.tasks.raw import LeftOut, Loaded, Loading, batches, drop_objects, is_large, load_objects, task_size
 
 #: Objects that an error names.
 _TOLD = 5
@@ -37,7 +38,7 @@ class RawReport:
     records: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
-    unreadable: list[UnreadableError] = field(default_factory=list)  # objects that are left out, and stay due
+    unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
     altered: str = ""  # why the day was loaded again, where it was not as the platform left it
 
 
@@ -115,17 +116,24 @@ def _load(
 
 
 def raise_unreadable(reports: Iterable[RawReport]) -> None:
-    """Raise an UnreadableError if there are objects that could not be read: it names them, and what to do."""
+    """Raise an error if there are objects that were left out: it names them, and what to do.
+
+    It is an UnreadableError where one of them cannot be read: that may pass. The others make the program fail, or end
+    the process that works on them.
+    """
     errors = [error for report in reports for error in report.unreadable]
     if not errors:
         return
     more = f" And {len(errors) - _TOLD} more." if len(errors) > _TOLD else ""
     these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
-    raise UnreadableError(
+    message = (
         f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; {these} due, and the next run "
-        "loads what can be read by then.",
-        may_pass=any(error.may_pass for error in errors),
+        "loads what can be read by then."
     )
+    unreadable = [error for error in errors if isinstance(error, UnreadableError)]
+    if not unreadable:
+        raise type(errors[0])(message)
+    raise UnreadableError(message, may_pass=any(error.may_pass for error in unreadable))
 
 
 def _loaded(
@@ -136,7 +144,21 @@ def _loaded(
         by_date[landed.arrival_date].append(landed)
     size = task_size(landed for objects in by_date.values() for landed in objects)
     tasks = [(loading, batch) for objects in by_date.values() for batch in batches(objects, size)]
-    return run_tasks(executor, load_objects, tasks, progress, "raw_events")
+    large = any(is_large(batch) for _, batch in tasks)
+    return run_tasks(executor, load_objects, tasks, progress, "raw_events", large=large, parts=_PARTS)
+
+
+def _halves(loading: Loading, objects: list[LandedObject]) -> list[tuple[Any, ...]]:
+    middle = len(objects) // 2
+    return [(loading, objects[:middle]), (loading, objects[middle:])] if middle else []
+
+
+def _left_out(task: tuple[Any, ...], error: WorkerError) -> Loaded:
+    _, (landed,) = task
+    return Loaded(landed.arrival_date, unreadable={landed.name: error})
+
+
+_PARTS = Parts(_halves, _left_out)
 
 
 def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Delivery:

@@ -25,6 +25,10 @@ LINES = ONE + b"\n" + TWO + b"\n" + THREE + b"\n"
         ("lines.zst", zstandard.compress(LINES)),
         ("frames.zst", zstandard.compress(ONE + b"\n") + zstandard.compress(TWO + b"\n" + THREE)),
         ("no-extension", gzipped(LINES)),
+        ("twice.gz", gzipped(gzipped(LINES))),
+        ("text.gz", LINES),
+        ("text.zst", LINES),
+        ("text.parquet", LINES),
         ("no-last-newline", LINES.rstrip()),
         ("crlf", LINES.replace(b"\n", b"\r\n")),
         ("byte-order-mark", b"\xef\xbb\xbf" + LINES),
@@ -60,9 +64,9 @@ def test_a_broken_gzip_keeps_what_is_before_the_break_and_gets_a_row(world: Worl
 
 
 @pytest.mark.parametrize("name", ["text.gz", "text.zst", "text.parquet"])
-def test_an_object_that_is_not_what_its_name_says_gets_a_row(world: World, name: str) -> None:
+def test_an_object_that_is_neither_what_its_name_says_nor_text_gets_a_row(world: World, name: str) -> None:
     """Dead letter, with the name of the object to look at."""
-    world.deliver_bytes(MONDAY, name, LINES)
+    world.deliver_bytes(MONDAY, name, b"\x00" + LINES)
     world.load(MONDAY)
     corrupt = pl.scan_delta(world.lake.corrupt_events.uri).collect()
     assert corrupt["corruption_reason"].to_list() == ["unreadable_object"]

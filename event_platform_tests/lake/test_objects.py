@@ -3,7 +3,9 @@
 import io
 import json
 import zlib
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import reduce
 from itertools import accumulate
 from typing import Any
 
@@ -11,11 +13,30 @@ import polars as pl
 import pytest
 import zstandard
 
-from event_platform.lake.objects import decode
+from event_platform.events.event import CorruptionReason
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import DEFAULT_LIMITS, Limits
 from event_platform_tests.world import gzipped
 
 RECORDS = b'{"n":1}\n{"n":2}\n{"n":3}\n'
 LONG = b"".join(b'{"number":%d,"text":"%s"}\n' % (number, b"\xc3\xa9" * (number % 40)) for number in range(2_000))
+
+
+@dataclass(frozen=True)
+class Content:
+    """The records of an object, and the fault that ended the reading early, if one did."""
+
+    data: bytes
+    fault: str | None = None
+
+
+def decode(name: str, raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Content:
+    """Put the pieces of an object together; the fault is the last one's."""
+    found = list(pieces(name, io.BytesIO(raw), limits))
+    *others, last = [piece.reason for piece in found] or [None]
+    assert last in {None, CorruptionReason.UNREADABLE_OBJECT}
+    assert set(others) <= {None}
+    return Content(b"".join(piece.data for piece in found), found[-1].text if last else None)
 
 
 def zst(data: bytes) -> bytes:
@@ -36,13 +57,28 @@ def zst(data: bytes) -> bytes:
         ("a.zst", zst(RECORDS[:8]) + zst(RECORDS[8:])),
         ("no-extension", gzipped(RECORDS)),
         ("no-extension", zst(RECORDS)),
+        ("text.gz", RECORDS),
+        ("text.zst", b"\xef\xbb\xbf" + RECORDS),
+        ("text.parquet", b"  \n" + RECORDS),
+        ("zstd.gz", zst(RECORDS)),
+        ("gzip.zst", gzipped(RECORDS)),
+        ("gzip.parquet", gzipped(RECORDS)),
+        ("twice.gz", gzipped(gzipped(RECORDS))),
+        (
+            "members-of-members.gz",
+            gzipped(gzipped(RECORDS[:8]) + gzipped(RECORDS[8:])[:9]) + gzipped(gzipped(RECORDS[8:])[9:]),
+        ),
+        ("zstd-in-gzip.gz", gzipped(zst(RECORDS))),
+        ("gzip-in-zstd", zst(gzipped(RECORDS))),
+        ("thrice", gzipped(zst(gzipped(RECORDS)))),
+        ("skippable.zst", b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc" + zst(RECORDS)),
         ("2025.06.02", gzipped(RECORDS[:8]) + gzipped(RECORDS[8:])),
     ],
 )
 def test_whole_objects_give_their_records(name: str, raw: bytes) -> None:
-    """Plain, gzip and zstd, of one part or several; a name that says nothing leaves it to the first bytes."""
+    """Plain, gzip and zstd, of one part or several, one within the other; the bytes tell, whatever the name says."""
     content = decode(name, raw)
-    assert (content.data, content.fault) == (RECORDS, None)
+    assert (content.data.removeprefix(b"\xef\xbb\xbf").lstrip(), content.fault) == (RECORDS, None)
 
 
 @pytest.mark.parametrize(("name", "raw"), [("a.gz", gzipped(LONG)), ("a.zst", zst(LONG))])
@@ -76,17 +112,24 @@ def test_every_record_before_a_cut_is_kept() -> None:
 @pytest.mark.parametrize(
     ("name", "raw", "fault"),
     [
-        ("a.gz", RECORDS, "gzip: "),
+        ("a.gz", b"\x00\x01" + RECORDS, "gzip: it is neither gzip, as its name says, nor text"),
+        ("a.zst", b"\xff" * 600, "zstd: it is neither zstd, as its name says, nor text"),
+        ("a.parquet", "\u00e9".encode("utf-16"), "parquet: it is neither parquet, as its name says, nor text"),
         ("a.gz", b"\x1f\x8b", "gzip: the object ends in the middle of its data"),
         ("a.gz", gzipped(RECORDS) + b"not gzip", "gzip: "),
         ("a.gz", gzipped(RECORDS)[:-8] + bytes(8), "gzip: "),
-        ("a.zst", RECORDS, "zstd: "),
-        ("a.parquet", RECORDS, "parquet: "),
         ("a.parquet", b"PAR1", "parquet: "),
+        ("a.gz", b"PAR1" + RECORDS, "parquet: "),
+        ("a", b"PARE" + RECORDS, "encrypted parquet: "),
+        ("a.parquet", b"PARE\xff\x00", "encrypted parquet: "),
+        ("a.gz", gzipped(b"PARE\xff\x00"), "encrypted parquet: "),
+        ("a", b"PK\x03\x04" + RECORDS, "zip: "),
+        ("a", b"\xff\x06\x00\x00sNaPpY" + RECORDS, "snappy: "),
+        ("a.gz", reduce(lambda data, _: gzipped(data), range(4), RECORDS), "it is packed more than 3 times"),
     ],
 )
-def test_what_is_not_what_its_name_says_is_told(name: str, raw: bytes, fault: str) -> None:
-    """A name is taken at its word: what breaks it is a fault, not another format."""
+def test_what_cannot_be_read_is_told(name: str, raw: bytes, fault: str) -> None:
+    """Broken, or of a format that is not read; never lines."""
     content = decode(name, raw)
     assert content.fault is not None
     assert content.fault.startswith(fault)

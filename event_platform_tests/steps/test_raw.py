@@ -2,16 +2,21 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 import pytest
 
-from event_platform.events.errors import LandingError, ObjectError
+from event_platform.compute import local_pool
+from event_platform.events.errors import LandingError, ObjectError, WorkerError
 from event_platform.lake.landing import FolderLanding, LandedObject
-from event_platform.lake.objects import Content, decode
-from event_platform.tasks.raw import batches
+from event_platform.lake.objects import pieces
+from event_platform.lake.pieces import Limits, Piece
+from event_platform.steps.raw import load, raise_unreadable
+from event_platform.tasks.raw import Loading, batches, is_large
+from event_platform_tests.deadly import load_or_die
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 MIB = 1024 * 1024
@@ -155,30 +160,62 @@ def test_a_changed_object_that_cannot_be_read_keeps_its_rows(world: World, monke
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("no such codec"), pl.exceptions.PanicException("index")])
-def test_an_object_that_makes_the_program_fail_is_named_and_can_be_left_out(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+@pytest.mark.parametrize("pieces_before", [0, 1])
+def test_an_object_that_makes_the_program_fail_is_named_and_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, pieces_before: int
 ) -> None:
-    """Under a hidden name; with its own again, it is loaded when the program is mended."""
-    poisoned = world.deliver(MONDAY, "b", event("u2"))
-    for name in ("a", "c"):
-        world.deliver(MONDAY, name, event(name))
+    """It stays due as a whole, and is loaded when the program is mended; the others are loaded, in one commit."""
+    for name in ("a", "b", "c"):
+        world.deliver(MONDAY, name, event(f"{name}1"), event(f"{name}2"))
 
-    def fail(name: str, raw: bytes) -> Content:
-        if name.endswith("/b"):
-            raise error
-        return decode(name, raw)
+    def fail(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
+        for piece in pieces(name, file, limits):
+            if name.endswith("/b"):
+                yield from [piece] * pieces_before
+                raise error
+            yield piece
 
+    world.limits = Limits(task_bytes=16)  # each piece is written as soon as it is read
     with monkeypatch.context() as failing:
-        failing.setattr("event_platform.tasks.raw.decode", fail)
-        with pytest.raises(ObjectError, match=f"^2025/06/02/12/b: cannot be loaded: {type(error).__name__}: "):
+        failing.setattr("event_platform.tasks.raw.pieces", fail)
+        with pytest.raises(
+            ObjectError, match=f"^2025/06/02/12/b: cannot be loaded: {type(error).__name__}: .* stays due"
+        ):
             world.load(MONDAY)
-        assert world.raw().is_empty()
-        hidden = poisoned.rename(poisoned.with_name("_b"))
-        world.load(MONDAY)
-        assert world.raw()["event_uuid"].to_list() == ["a", "c"]
-    hidden.rename(poisoned)
+    assert world.raw()["event_uuid"].to_list() == ["a1", "a2", "c1", "c2"]
+    assert version(world) == 1
     world.load(MONDAY)
-    assert world.raw()["event_uuid"].to_list() == ["a", "u2", "c"]
+    assert world.raw()["event_uuid"].to_list() == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
+def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are committed; it stays due."""
+    names = ["a", "b", "c", "deadly", "e"]
+    for name in names:
+        world.deliver(MONDAY, name, event(name))
+    monkeypatch.setattr("event_platform.steps.raw.load_objects", load_or_die)
+    monkeypatch.setattr("event_platform.steps.raw.is_large", lambda _: True)
+    loading = Loading(world.landing, world.catalog.envelope, world.start_date, world.lake.storage)
+    with local_pool(2) as pool:
+        reports = load(world.lake, loading, [MONDAY], 7, pool, lambda *_: None)
+    assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]
+    assert version(world) == 1
+    with pytest.raises(WorkerError, match=r"worked on 2025/06/02/12/deadly was ended .* this one stays due"):
+        raise_unreadable(reports.values())
+    monkeypatch.undo()
+    world.load(MONDAY)
+    assert world.raw()["event_uuid"].to_list() == names
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "large"),
+    [(100_000, "a", False), (1_000_000, "a.gz", False), (20 * MIB, "a", True), (4 * MIB, "a.zst", True)],
+)
+def test_a_task_tells_whether_it_is_too_much_for_the_driver(size: int, name: str, large: bool) -> None:
+    """By the bytes of its objects; packed ones are more than they seem."""
+    assert is_large([LandedObject(name, size, "etag", MONDAY)]) is large
 
 
 def test_records_that_are_late_have_files_of_their_own(world: World) -> None:
