@@ -19,6 +19,7 @@ from event_platform_tests.s3 import put
 from event_platform_tests.world import World, event, ndjson
 
 LOG = logging.getLogger(__name__)
+HISTORY = date(2017, 7, 1)
 pytestmark = pytest.mark.xdist_group("live")
 
 
@@ -56,14 +57,17 @@ class Place:
 
 @pytest.fixture
 def place(bucket: str, tmp_path: Path) -> Place:
-    """A stream that began three weeks ago, on S3; runs in a folder are in the other tests of a live Dagster."""
-    world = World(tmp_path, start_date=datetime.now(UTC).date() - timedelta(days=21))
+    """A stream that began years ago, on S3; runs in a folder are in the other tests of a live Dagster."""
+    world = World(tmp_path, start_date=HISTORY)
     places = {"EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing", "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake"}
     return Place(world, {**variables(world), **places}, open_lake(places["EVENT_PLATFORM_LAKE"]), bucket)
 
 
 def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place: Place, tmp_path: Path) -> None:
-    """Nobody asks for anything; the other days stay at the version that they were built from."""
+    """Nobody asks for anything; the other days stay at the version that they were built from.
+
+    Days of history that are copied into landing meanwhile are found like those of today.
+    """
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=back) for back in (11, 10, 9, 0)]
     with live(tmp_path, place.settings) as instance:
@@ -79,11 +83,18 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
         wait_for_runs(instance, place)
         after = place.marks(days)
 
+        history = [HISTORY + timedelta(days=number) for number in range(5)]
+        for day in history:
+            place.deliver(day, "history", event(f"h{day}", day))
+        seconds = until(lambda: len(place.accounts()) == 10, "five days of years ago", instance)
+        LOG.info("five days of %s were in their event table after %.0f s", HISTORY, seconds)
+        wait_for_runs(instance, place)
+
     assert {key for key in before if before[key] != after[key]} == {key for key in before if key[1] == days[1]}
     books = ledger(place.lake, place.world.catalog)
-    assert (books["balanced"], books["landed"], books["typed"], books["unregistered"]) == (True, 6, 5, 1)
+    assert (books["balanced"], books["landed"], books["typed"], books["unregistered"]) == (True, 11, 10, 1)
     raw = place.lake.raw_events.snapshot().scan().group_by("source_object").agg(pl.len()).collect()
-    assert raw.height == 2
+    assert raw.height == 7
 
 
 _UNDER_WAY = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {

@@ -39,6 +39,8 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
         delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
         _warn(delivery.omissions.hidden_warning)
+        if not (delivery.due or delivery.known):
+            _warn(f"{environment.landing} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING")
         arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(lake))
         _warn(unreachable(arrivals, *_window(environment, None, None)))
         failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))

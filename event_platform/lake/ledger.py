@@ -108,6 +108,12 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
     return found
 
 
+def unread(raw: Snapshot, day: date) -> tuple[int, int]:
+    """Return how many files of a day, and rows in them, this process has to read before it can compare that day."""
+    files = [file for file in raw.files([day]) if file.uri not in _READ]
+    return len(files), sum(file.rows for file in files)
+
+
 def _keep(found: dict[str, _Objects]) -> None:
     """Remember what was read, and forget what was asked for longest ago where it is too much."""
     with _KEEPING:

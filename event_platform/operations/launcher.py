@@ -28,6 +28,8 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server that started the run whether its process lives."""
+        if run.remote_job_origin is None:  # monitoring would end what works at somebody's terminal
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "no code server has started the run")
         client = client_of_code_server(self, run)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run has ended, or names no code server")

@@ -4,23 +4,26 @@ Nothing rests on what was seen but where to look first: every day is listed agai
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 
 from event_platform.lake.landing import LandedObject, Landing, Omissions, Survey
-from event_platform.lake.ledger import Delivery, compare
+from event_platform.lake.ledger import Delivery, compare, unread
 from event_platform.lake.tables import Snapshot
 from event_platform.operations.requests import stretches
 
 #: Days that every tick lists: today and those into which Firehose may still deliver.
 _RECENT_DAYS = 3
 
-#: What a tick lists at most of days that were not seen, and of those that were: objects, a thousand a request. A day
-#: that is in the ledger counts as more of them: a process that has just started reads what the ledger holds of it.
-_UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK, _OF_A_LOADED_DAY = 100_000, 20_000, 200
+#: What a tick lists at most of days that were not seen, and of those that were: objects, a thousand a request.
+_UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK = 100_000, 30_000
+
+#: For how many objects it counts, in time, to compare a day with the ledger, and to read a file of it and so many rows,
+#: which a process does once.
+_LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,19 @@ def look(
     days = {day for day in {*survey.days, *outside} if first_date <= day <= today}
     loaded = raw.rows_by_date().keys()
 
+    def weight(day: date, objects: list[LandedObject]) -> int:
+        files, rows = unread(raw, day) if day in loaded else (0, 0)
+        return len(objects) + (_LOADED_DAY if day in loaded else 1) + files * _LEDGER_FILE + rows // _LEDGER_ROWS
+
     def listed(chosen: AbstractSet[date]) -> Iterator[tuple[date, list[LandedObject]]]:
         return _listed(landing, survey, outside, chosen, omissions)
 
     now = days & {*also, *(today - timedelta(days=back) for back in range(_RECENT_DAYS))}
     seen = days & position.seen - now
     found = dict(listed(now))
-    found.update(_some(listed(days - now - seen), loaded, _UNSEEN_IN_A_TICK))
+    found.update(_some(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
     turn = {day for day in seen if day > position.turn}
-    in_turn = dict(_some(chain(listed(turn), listed(seen - turn)), loaded, _SEEN_IN_A_TICK))
+    in_turn = dict(_some(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
     undated = (landed for landed in survey.outside if not landed.dated)
     objects = chain(undated, *found.values(), *in_turn.values())
     delivery = compare(raw, objects, omissions)
@@ -91,12 +98,12 @@ def _listed(
 
 
 def _some(
-    listed: Iterable[tuple[date, list[LandedObject]]], loaded: AbstractSet[date], most: int
+    listed: Iterable[tuple[date, list[LandedObject]]], weight: Callable[[date, list[LandedObject]], int], most: int
 ) -> Iterator[tuple[date, list[LandedObject]]]:
     """Yield days until there are enough objects."""
     for day, objects in listed:
         yield day, objects
-        most -= len(objects) + (_OF_A_LOADED_DAY if day in loaded else 1)
+        most -= weight(day, objects)
         if most <= 0:
             break
 

@@ -74,7 +74,7 @@ def ask(
     was asked for in the same state is asked for again at once where its run was cancelled, or where it succeeded and
     the same came due again; where it failed, after a pause that grows. Another state does not wait.
     """
-    taken = days_under_way(instance, assets, due)
+    taken = days_under_way(instance, assets, due, now)
     waiting = [
         f"{_shown(first, last)}: {what} is at work there"
         for what in sorted(set(taken.values()))

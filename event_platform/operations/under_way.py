@@ -2,13 +2,16 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+#: Seconds without an event after which a run that nobody watches is taken for dead.
+_SILENCE = 3600
 
 ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
@@ -20,20 +23,33 @@ ACTIVE = [
 
 
 def days_under_way(
-    instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date]
+    instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date], now: datetime
 ) -> dict[date, str]:
     """Return those of the days on which one of the assets is being written, or will be, each with what does."""
     found = dict[date, str]()
-    for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
+        run = record.dagster_run
         first, last = _range_of(run)
         met = [day for day in days if first <= day <= last]
-        if met and not _assets_of(instance, run).isdisjoint(assets):
+        if met and not _assets_of(instance, run).isdisjoint(assets) and _is_alive(instance, record, now):
             found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
     # A backfill that was asked for may have no runs yet.
     for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
         left = _days_left(backfill, assets)
         found.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
     return found
+
+
+def _is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
+    """Say whether a run is believed to be worked on. Run monitoring ends one that was launched, if its process is gone.
+
+    A run of a terminal nobody ends when that is closed.
+    """
+    if record.dagster_run.remote_job_origin is not None:
+        return True
+    last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    heard = max([record.update_timestamp.timestamp(), *(each.timestamp for each in last)])
+    return now.timestamp() - heard < _SILENCE
 
 
 def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:

@@ -277,6 +277,15 @@ def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> 
     assert status()["landed"] == 0
 
 
+def test_landing_without_an_object_is_told(home: World) -> None:
+    """It may be a wrong prefix; it is no error, for nothing may have landed yet."""
+    told = f"{home.root / 'landing'} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING"
+    assert told in " ".join(call("run").output.split())
+    home.deliver(MONDAY, "a", event("u1"))
+    assert "holds no object" not in call("run").output
+    assert "holds no object" not in call("run").output
+
+
 def test_an_empty_lake_has_books_that_balance(home: World) -> None:
     """Before anything ran."""
     assert status()["balanced"] is True

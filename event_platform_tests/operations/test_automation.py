@@ -11,9 +11,11 @@ import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.errors import ScheduleExecutionError
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
 from event_platform.events.errors import LandingError
+from event_platform.operations.launcher import WatchfulRunLauncher
 from event_platform.operations.requests import PART, next_try, stretches
 from event_platform.operations.sensors import version_in
 from event_platform_tests.world import MONDAY, World, event, ndjson, noon, write_catalog
@@ -395,8 +397,10 @@ def test_a_run_over_other_assets_or_days_holds_nothing_back(
     assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
 
 
-def test_a_run_of_the_command_line_holds_its_days_back(world: World, instance: dg.DagsterInstance, today: date) -> None:
-    """It selects no assets: its plan tells what it writes."""
+def test_a_run_of_the_command_line_holds_its_days_back(
+    world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It selects no assets: its plan tells what it writes. Where it was killed, nobody ends it: its silence tells."""
     world.deliver(today, "a", event("u1", today))
     done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
     run = instance.get_run_by_id(done.run_id)
@@ -405,6 +409,14 @@ def test_a_run_of_the_command_line_holds_its_days_back(world: World, instance: d
     world.deliver(today, "b", event("u2", today))
     assert "is at work there" in said(tick(world, "landing_sensor", instance))
     assert asked(tick(world, "touched_dates_sensor", instance)) == [(str(today), str(today))]
+    monkeypatch.setattr("event_platform.operations.under_way._SILENCE", 0)
+    assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
+
+
+def test_run_monitoring_does_not_end_a_run_of_the_command_line() -> None:
+    """Nobody but its terminal knows whether it is worked on, and its assets would be asked for beside it."""
+    run = dg.DagsterRun("__ephemeral_asset_job__", status=dg.DagsterRunStatus.STARTED)
+    assert WatchfulRunLauncher().check_run_worker_health(run).status is WorkerStatus.RUNNING
 
 
 @pytest.mark.parametrize(
