@@ -62,6 +62,11 @@ def run_requests(part: str, days: Collection[date], state: str, assets: Sequence
     ]
 
 
+def whole_request(part: str, state: str, asset: dg.AssetKey) -> dg.RunRequest:
+    """Ask for a run of an asset without partitions, as `run_requests` does for days."""
+    return dg.RunRequest(run_key=f"{part}:{asset.to_user_string()}:{state}", asset_selection=[asset], tags={PART: part})
+
+
 def is_under_way(instance: dg.DagsterInstance, part: str) -> bool:
     """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
     return bool(instance.get_run_ids(dg.RunsFilter(statuses=_ACTIVE, tags={PART: part}), limit=1))

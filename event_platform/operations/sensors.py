@@ -13,12 +13,15 @@ import dagster as dg
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
+from event_platform.graph import own_assets_of
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.notifications import Heard, LandingQueue, days_of
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import is_under_way, run_requests, warned
+from event_platform.operations.downstream import Together, due_whole, together
+from event_platform.operations.requests import is_under_way, run_requests, warned, whole_request
 from event_platform.resources import LakeResource, LandingResource
+from event_platform.steps.shipped import shipped_assets
 
 _SECONDS_BETWEEN_TICKS = 15
 
@@ -82,11 +85,14 @@ def build_landing_sensor(
 def build_touched_dates_sensor(
     assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for the created dates that are older than raw_events."""
+    """Return the sensor that asks for the created dates that are older than raw_events, or than what they are made of.
+
+    Of assets that people add as well, as the code location has them. The automation sensor then finds them built.
+    """
 
     @dg.sensor(
         name="touched_dates_sensor",
-        target=dg.AssetSelection.assets(*assets),
+        target=dg.AssetSelection.all(),
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for exactly the created dates that new records touched, in one batch.",
@@ -104,15 +110,22 @@ def build_touched_dates_sensor(
         # What is left are rows that somebody deleted: to look for them opens a hundred tables.
         if since == tables.raw_events.snapshot().version and not is_time_to_look(context.cursor, now):
             return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
-        due = due_created_dates(tables, catalog, since)
+        own = own_assets_of(context, shipped_assets(catalog, first_date))
+        due = due_created_dates(tables, catalog, since, own)
         if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(tables, catalog)
+            due = due_created_dates(tables, catalog, own=own)
         warned(context.log, [due.warning])
-        days = [day for day in due.days if day >= first_date]
-        counts = (f"{day}: {told}" for day, told in due.uneven.items())
-        requests = run_requests("created", days, _digest([f"{due.version}", *catalog.by_key, *counts]), assets)
+        state = _digest([f"{due.version}", *catalog.by_key])
+        requests = [
+            request
+            for each in together(due, own, assets, first_date, now.date())
+            for request in run_requests("created", each.days, _digest([state, *_causes(each)]), each.assets)
+        ]
+        requests += [whole_request("created", state, key) for key in due_whole(due, own)]
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=context.cursor)
+        if any(day > now.date() for day in due.days):  # no partitions yet; they stay due
+            return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
         return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{due.version}", now))
 
     return touched_dates_sensor
@@ -187,6 +200,10 @@ def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[s
         queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
     except LandingError as error:
         warned(log, [str(error)])
+
+
+def _causes(each: Together) -> list[str]:
+    return [*(key.to_user_string() for key in each.assets), *(f"{day}: {why}" for day, why in each.days.items())]
 
 
 def _stamped(cursor: str, now: datetime) -> str:

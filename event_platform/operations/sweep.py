@@ -6,11 +6,14 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.events.catalog import Catalog
+from event_platform.graph import own_assets_of
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import run_requests, unreachable, warned
+from event_platform.operations.downstream import due_whole, together
+from event_platform.operations.requests import run_requests, unreachable, warned, whole_request
 from event_platform.resources import LakeResource, LandingResource
+from event_platform.steps.shipped import shipped_assets
 
 
 def build_sweep(
@@ -20,7 +23,7 @@ def build_sweep(
 
     @dg.schedule(
         name="daily_sweep",
-        target=dg.AssetSelection.assets(*raw, *downstream),
+        target=dg.AssetSelection.all(),
         cron_schedule="0 4 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -34,13 +37,23 @@ def build_sweep(
         tables.storage.check()
         due = deliveries(tables.raw_events.snapshot(), landing.open(), None).due
         arrivals = {landed.arrival_date for landed in due} | set(due_arrival_dates(tables))
-        created = due_created_dates(tables, catalog)
+        own = own_assets_of(context, shipped_assets(catalog, first_date))
+        created = due_created_dates(tables, catalog, own=own)
         told = warned(context.log, [unreachable(arrivals, first_date, today), created.warning])
         state = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}"
         requests = [
             *run_requests("raw", {day for day in arrivals if first_date <= day <= today}, state, raw),
-            *run_requests("created", {day for day in created.days if day >= first_date}, state, downstream),
+            *(
+                request
+                for each in together(created, own, downstream, first_date, today)
+                for request in run_requests("created", each.days, f"{state}:{_names(each.assets)}", each.assets)
+            ),
+            *(whole_request("created", state, key) for key in due_whole(created, own)),
         ]
         return requests or dg.SkipReason("; ".join(["everything is loaded, and every date is up to date", *told]))
 
     return daily_sweep
+
+
+def _names(assets: Sequence[dg.AssetKey]) -> str:
+    return ",".join(key.to_user_string() for key in assets)
