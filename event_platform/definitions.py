@@ -30,9 +30,8 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
     """Return the assets, checks and resources of an environment."""
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
-    raw = [RAW_EVENTS, CORRUPT_EVENTS]
+    raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
     types = list(map(event_key, catalog.event_types))
-    downstream = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *types, QUALITY_REPORT]
     return dg.Definitions(
         assets=[
             build_raw_events(place, catalog.envelope, partitions, policy),
@@ -57,6 +56,12 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
         # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
         executor=dg.in_process_executor,
     )
+
+
+def platform_assets(catalog: Catalog) -> list[dg.AssetKey]:
+    """Return the assets of the platform that are made of raw_events, by created date."""
+    types = map(event_key, catalog.event_types)
+    return [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *types, QUALITY_REPORT]
 
 
 @dg.definitions

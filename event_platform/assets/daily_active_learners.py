@@ -8,20 +8,17 @@ import polars as pl
 from event_platform.assets.tables import Layer, code_version
 from event_platform.events.catalog import Catalog
 from event_platform.partitions import FOLLOW_LATE_DATA
+from event_platform.steps.shipped import DAILY_ACTIVE_LEARNERS, LESSONS, shipped_assets
 
 _COLUMNS = {"columns": ["created_date", "user_id"]}
-_LESSONS = {
-    key: dg.AssetIn(["events", key], metadata=_COLUMNS)
-    for key in ("lesson_started", "lesson_completed", "exercise_answered")
-}
+_LESSONS = {key: dg.AssetIn(["events", key], metadata=_COLUMNS) for key in LESSONS}
 
 
 def build_daily_active_learners(
     catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> list[dg.AssetsDefinition]:
     """Return the asset, where the catalog has the event types that it counts, with a text `user_id`; else nothing."""
-    schemas = [catalog.by_key[key].schema if key in catalog.by_key else pl.Schema() for key in _LESSONS]
-    if any(schema.get("user_id") != pl.String for schema in schemas):
+    if not shipped_assets(catalog, partitions.start.date()):
         return []
     # Dagster calls the backfill policy of an asset beta: its minor version is pinned, and tests depend on it.
     with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
@@ -34,7 +31,7 @@ def _daily_active_learners(partitions: dg.DailyPartitionsDefinition, policy: dg.
         partitions_def=partitions,
         backfill_policy=policy,
         automation_condition=FOLLOW_LATE_DATA,
-        pool="daily_active_learners",
+        pool=DAILY_ACTIVE_LEARNERS,
         group_name="marts",
         kinds={"deltalake", "polars"},
         code_version=code_version(),

@@ -52,7 +52,7 @@ def main() -> None:
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
-    Exit codes: 0 all is well, 1 a run failed or the books do not balance, 2 wrong use or settings.
+    Exit codes: 0 all is well, 1 a run failed, the books do not balance or work is overdue, 2 wrong use or settings.
     """
 
 
@@ -194,8 +194,9 @@ def consume(
 def run(first: datetime | None, last: datetime | None) -> None:
     """Materialize whatever landing calls for, through Dagster, and show the ledger.
 
-    First the arrival dates with new or changed objects, then the created dates that these touched, and those that an
-    earlier run was stopped before. What is up to date is not touched; run it again, and nothing happens.
+    First the arrival dates with new or changed objects, then the created dates that these touched, and whatever an
+    earlier run has left: a day, the quality report, an asset over event tables that failed. What is up to date is not
+    touched; run it again, and nothing happens.
 
     \b
     Examples:
@@ -235,10 +236,19 @@ def replay(first: datetime, last: datetime) -> None:
     "--verify", is_flag=True, help="Look for every file, and count the rows in them: it reads the whole lake."
 )
 def status(as_json: bool, verify: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    """Show the ledger of the lake: what landed, and what became of it.
+    """Show the ledger of the lake: what landed, what became of it, and what is left to be done.
 
     landed = sound + corrupt for every arrival date; sound = deduplicated + duplicates and
-    deduplicated = typed + unregistered for every created date. Exit code 1 where they do not come out even.
+    deduplicated = typed + unregistered for every created date. The last line says whether they come out even, and
+    names the objects that wait to be loaded and the days that are due, also of tables of assets that people add.
+
+    \b
+    Exit code 0 where the books balance, also while what has just landed waits, as it does while a stream goes on.
+    Exit code 1 where they do not balance, and where something is overdue:
+      an object waits whose day is over (UTC, and an hour more)
+      a day is due for which nothing was loaded within the last hour
+      landing cannot be listed: nobody knows what waits
+    With --json, "completeness" has all of it; its "complete" is true where nothing is left at all.
 
     With --verify nothing is taken from the logs: every file of every table is looked for, with its size, keys and rows
     are counted in the files, and the event_uuids of a day are compared from table to table. Exit code 1, and the days,
@@ -324,7 +334,8 @@ def query(sql: str, form: str | None) -> None:
     """Run SQL (polars' dialect) over the tables of the lake.
 
     Tables: raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events,
-    quality_report and events.<key>, such as events.lesson_started. Nothing else can be read, and nothing is written.
+    quality_report, events.<key>, such as events.lesson_started, and those of your own assets by their keys.
+    Nothing else can be read, and nothing is written.
 
     The first 100 rows are shown, as a table where it fits the terminal, else with a line for each value. --json and
     --csv print all rows; in CSV, lists and objects are JSON.

@@ -7,26 +7,26 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.assets.reporting import listening
 from event_platform.cli.output import ERR, progress_bars
-from event_platform.cli.status import show_status
-from event_platform.definitions import build_definitions
+from event_platform.cli.status import show_ledger
+from event_platform.definitions import build_definitions, platform_assets
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.instance import open_instance
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.operations.downstream import Together, together
 from event_platform.operations.failures import cause_of
 from event_platform.operations.requests import run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
+from event_platform.steps.shipped import shipped_assets
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
 _RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
-_DOWNSTREAM = dg.AssetSelection.assets(DEDUPLICATED_EVENTS, DUPLICATE_EVENTS).downstream()
 
 
 def run_due(environment: Environment, first: date | None, last: date | None) -> int:
@@ -44,17 +44,33 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
         arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(lake))
         _warn(unreachable(arrivals, *_window(environment, None, None)))
         failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
-        created = due_created_dates(lake, catalog)
+        own = shipped_assets(catalog, environment.start_date)
+        created = due_created_dates(lake, catalog, own=own)
         _warn(created.warning)
-        failed += _materialize(definitions, instance, _DOWNSTREAM, stretches(_within(created.days, window)))
+        done = set[tuple[dg.AssetKey, date]]()
+        while runs := _to_do(together(created, own, platform_assets(catalog), *window), done):
+            for each in runs:
+                selection = dg.AssetSelection.assets(*each.assets)
+                failed += _materialize(definitions, instance, selection, stretches(each.days))
+            created = due_created_dates(lake, catalog, own=own)
     # Those that are in a folder of a day that was loaded are in what that run tells.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     _tell(failed)
-    unbalanced = show_status(environment, catalog, as_json=False)
-    left = due_created_dates(lake, catalog).days if (first or last) and not failed else []
+    balanced = show_ledger(environment, lake, catalog, created)
+    left = sorted(day for day in created.every if day is not None) if (first or last) and not failed else []
     if left:
         ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
-    return 1 if failed or (unbalanced and not left) else 0
+    return 1 if failed or not (balanced or left) else 0
+
+
+def _to_do(runs: Iterable[Together], done: set[tuple[dg.AssetKey, date]]) -> list[Together]:
+    """Return what has not been tried yet, and note it: what failed is left to the next call."""
+    found = []
+    for each in runs:
+        days = {day: why for day, why in each.days.items() if not done.issuperset((key, day) for key in each.assets)}
+        done |= {(key, day) for key in each.assets for day in days}
+        found += [Together(each.assets, days)] if days else []
+    return found
 
 
 def replay(environment: Environment, first: date, last: date) -> int:

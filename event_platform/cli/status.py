@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,39 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.documents import DocumentError, read_document
 from event_platform.lake.balance import ledger
-from event_platform.provision import open_lake
+from event_platform.lake.completeness import Completeness, completeness
+from event_platform.lake.lake import Lake
+from event_platform.lake.staleness import DueDates, due_created_dates
+from event_platform.provision import open_lake, open_landing
+from event_platform.steps.shipped import shipped_assets
 
 
 def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
-    """Print the ledger; return the exit code."""
-    books = ledger(open_lake(environment.lake), catalog)
+    """Print the ledger and what is still to be done; return the exit code."""
+    lake = open_lake(environment.lake)
+    due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
+    books, rest = ledger(lake, catalog), compare(environment, lake, due)
     if as_json:
-        print(json.dumps(books))  # noqa: T201 - rich would wrap it
+        print(json.dumps({**books, "completeness": rest.as_json()}))  # noqa: T201 - rich would wrap it
     else:
-        print_ledger(books, _truth_beside(environment.landing))
-    return 0 if books["balanced"] else 1
+        print_ledger(books, _truth_beside(environment.landing), rest)
+    return 0 if books["balanced"] and not rest.is_overdue else 1
 
 
-def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> None:
-    """Print totals (beside the truth, where a sample's is known) and the days."""
+def compare(environment: Environment, lake: Lake, due: DueDates) -> Completeness:
+    """Return what is left to be done now: objects that wait in landing, and what is `due`."""
+    return completeness(lake, due, lambda: open_landing(environment.landing), environment.start_date, datetime.now(UTC))
+
+
+def show_ledger(environment: Environment, lake: Lake, catalog: Catalog, due: DueDates) -> bool:
+    """Print what `status` prints, with what is `due`; say whether the books balance."""
+    books = ledger(lake, catalog)
+    print_ledger(books, _truth_beside(environment.landing), compare(environment, lake, due))
+    return bool(books["balanced"])
+
+
+def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None, rest: Completeness) -> None:
+    """Print totals (beside the truth, where a sample's is known), the days, and what is left to be done."""
     totals = _table("", "ledger", *(["truth"] if truth else []), title="Ledger")
     for name, figure in _totals(books).items():
         known = dict(_totals(truth)) if truth else {}
@@ -49,10 +68,14 @@ def print_ledger(books: Mapping[str, Any], truth: Mapping[str, Any] | None) -> N
             soft_wrap=True,
             highlight=False,
         )
-    if books["balanced"]:
+    left = "; ".join(rest.left)
+    if not books["balanced"]:
+        OUT.print(_unbalanced(books), style="red", soft_wrap=True)
+    if left:
+        told = "balanced, but not complete" if books["balanced"] else "And not complete"
+        OUT.print(f"{told}: {left}", style="yellow", soft_wrap=True)
+    elif books["balanced"]:
         OUT.print("balanced: nothing is lost, nothing is counted twice")
-    else:
-        OUT.print(_unbalanced(books), style="red")
 
 
 def _unbalanced(books: Mapping[str, Any]) -> str:

@@ -63,6 +63,9 @@ _DESCRIPTIONS = {
     "of them for each day, below reports/quality.",
 }
 
+#: What no table of somebody's own is called, or is inside of.
+_NAMES = frozenset({*_FOLDERS, *_DESCRIPTIONS})
+
 _OBJECT_COLUMNS = {"source_size": pl.Int64, "source_etag": pl.String}
 _SURVIVOR_COLUMNS = {f"survivor_{name}": dtype for name, dtype in SOURCE_COLUMNS.items()}
 _REASON = {"corruption_reason": pl.String}
@@ -181,7 +184,7 @@ class Lake:
         """
         platform = self.tables(event_types)
         others = sorted(self._found({table.name for table in platform}))
-        return [*platform, *map(self._found_table, others)]
+        return [*platform, *map(self.found_table, others)]
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""
@@ -195,11 +198,11 @@ class Lake:
 
         Raises TableError where there is none, with the names that come near.
         """
-        return self._pinned(name).table
+        return self.pinned(name).table
 
-    def _pinned(self, name: str) -> Snapshot:
-        """Open a table as `table` does, once: it takes several requests to the store."""
-        snapshot = self._found_table(checked_name(name)).snapshot()
+    def pinned(self, name: str) -> Snapshot:
+        """Return a table as `table` does, as it is now: to open it takes several requests to the store."""
+        snapshot = self.found_table(name).snapshot()
         uri = snapshot.table.uri
         if snapshot.delta is None:
             near = difflib.get_close_matches(name, self.names(), n=5, cutoff=0.5)
@@ -209,8 +212,9 @@ class Lake:
             raise TableError(f"{uri}: partitioned by {', '.join(columns)}; expected one column of dates, or none")
         return snapshot
 
-    def _found_table(self, name: str) -> FoundTable:
-        return FoundTable(name, pl.Schema(), None, self.storage)
+    def found_table(self, name: str) -> FoundTable:
+        """Return a table by its name, which need not exist. Raises TableError for what is no name of a table."""
+        return FoundTable(checked_name(name), pl.Schema(), None, self.storage)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
         """Return the table of an asset that is not the platform's, by its asset key, to be written.
@@ -221,7 +225,7 @@ class Lake:
         folders = checked_name(name).split("/")
         if not all(map(_may_be_of_a_table, folders)):
             raise TableError(f"{name}: a part of digits alone stands for a date; give the asset another key")
-        if folders[0] in (*_FOLDERS, *(table.name for table in self.tables([]))):
+        if is_of_platform(name):
             raise TableError(f"{name}: a table of the platform itself; give the asset another key")
         above = ["/".join(folders[:depth]) for depth in range(1, len(folders))]
         inside = [outer for outer in above if self._is_table(outer)]
@@ -239,12 +243,7 @@ class Lake:
 
         Raises TableError where there is no such table or column.
         """
-        rows = self._pinned(name).scan(dates)
-        known = rows.collect_schema().names()
-        unknown = [column for column in columns or () if column not in known]
-        if unknown:
-            raise TableError(f"{name}: no column {', '.join(unknown)}; there are {', '.join(known)}")
-        return rows if columns is None else rows.select(columns)
+        return chosen(self.pinned(name), dates, columns)
 
     def names(self) -> list[str]:
         """Return the names of all tables that exist, by walking the folders."""
@@ -270,9 +269,24 @@ class Lake:
         return Table(name, schema, partition_column, self.storage, comments, _DESCRIPTIONS[name], key, filled)
 
 
+def chosen(snapshot: Snapshot, dates: Collection[date] | None, columns: Collection[str] | None) -> pl.LazyFrame:
+    """Scan some partitions and columns of a table, as `Lake.scan` does."""
+    rows = snapshot.scan(dates)
+    known = rows.collect_schema().names()
+    unknown = [column for column in columns or () if column not in known]
+    if unknown:
+        raise TableError(f"{snapshot.table.name}: no column {', '.join(unknown)}; there are {', '.join(known)}")
+    return rows if columns is None else rows.select(columns)
+
+
 def _may_be_of_a_table(folder: str) -> bool:
     """Say whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
     return bool(_NAME.fullmatch(folder)) and not folder.isdecimal()
+
+
+def is_of_platform(name: str) -> bool:
+    """Say whether a table is, or can only be, one of the platform itself."""
+    return name.split("/", maxsplit=1)[0] in _NAMES
 
 
 def checked_name(name: str) -> str:

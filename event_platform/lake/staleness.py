@@ -2,33 +2,72 @@
 
 Every commit to raw_events names the created_dates that it may change. Every partition downstream carries the version
 of raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Marks do not
-tell of rows that somebody deletes, or of a type that the catalog loses or gets back: the counts of rows do.
+tell of rows that somebody deletes, or of a type that the catalog loses or gets back: the counts of rows do. What is
+made of these tables, the quality report and the tables of people's own assets, carries what it was made of.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.at_once import each_at_once
+from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
+from event_platform.lake.foreign import foreign_dates
 from event_platform.lake.lake import Lake
+from event_platform.lake.marks import marks_of
+from event_platform.lake.report_sources import ReportSources
 from event_platform.lake.tables import Snapshot, Table
+
+#: Stands for all tables of the platform that are made of raw_events, by created_date.
+PLATFORM = "tables of the platform"
 
 
 @dataclass(frozen=True)
 class DueDates:
-    """The created_dates that are to be built."""
+    """The created_dates that are to be built: of all tables of the platform, of the report, of people's own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
     uneven: Mapping[date, str]  # all is as new, but rows went or came that no run has written; with the counts
     version: int  # of raw_events, up to which this is known
+    reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
+    own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
+    changed_at: Mapping[date, datetime] = field(default_factory=dict)  # when raw_events changed a date, where known
 
     @property
     def days(self) -> list[date]:
-        """All of them, in order."""
+        """Those on which all tables of the platform are built, in order."""
         return sorted({*self.stale, *self.uneven})
+
+    @property
+    def every(self) -> set[date | None]:
+        """All days on which anything is due; None for a table without partitions."""
+        return {*self.days, *self.reports, *(day for days in self.own.values() for day in days)}
+
+    def is_overdue(self, since: datetime) -> bool:
+        """Say whether anything is due of a day for which nothing has been loaded after `since`."""
+        latest = max(self.changed_at.values(), default=None)
+        moments = [latest if day is None else self.changed_at.get(day) for day in self.every]
+        return any(moment is None or moment < since for moment in moments)
+
+    @property
+    def of_platform(self) -> dict[date, str]:
+        """The days on which all tables of the platform are built, and why."""
+        return {day: self.uneven.get(day, "newer events have landed") for day in self.days}
+
+    @property
+    def sentences(self) -> list[str]:
+        """Say what is due, of each table by itself."""
+        tables: list[tuple[str, Mapping[date, str] | Days]] = [
+            (PLATFORM, self.of_platform),
+            ("quality_report", self.reports),
+            *sorted(self.own.items()),
+        ]
+        return [_told(table, days) for table, days in tables if days]
 
     @property
     def warning(self) -> str | None:
@@ -42,26 +81,108 @@ class DueDates:
         )
 
 
-def due_created_dates(lake: Lake, catalog: Catalog, since: int = 0) -> DueDates:
-    """Return the created_dates that are older than raw_events, and those whose rows the logs do not count evenly.
+def _told(table: str, due: Mapping[date, str] | Days) -> str:
+    days = sorted((day, why) for day, why in due.items() if day is not None)
+    if not days:
+        return f"{table}: due ({'; '.join(due.values())})"
+    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+
+
+def due_created_dates(lake: Lake, catalog: Catalog, since: int = 0, own: Sequence[OwnAsset] = ()) -> DueDates:
+    """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
 
     Only what raw_events gained after its version `since` is looked at: a mark costs a millisecond to read, for each
-    table and each day. Rows are counted for all days.
+    table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
+
+    `own` are the assets of people's own that the asset graph knows, each after those that it is made of. Of other
+    tables their logs say what they are made of, once they are written.
     """
     raw = lake.raw_events.snapshot()
-    changed = _last_change(raw, "created_dates", since)
+    infos = {
+        date.fromisoformat(day): info for info in raw.commits_since(since) for day in info.get("created_dates", [])
+    }
+    changed = {day: info["version"] for day, info in infos.items()}
     deduplicated = lake.deduplicated_events.snapshot()
     built = {day: deduplicated.built_from(day) for day in changed}
     stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
-    unregistered, report, *typed = each_at_once(
-        _snapshot,
-        [lake.unregistered_events, lake.quality_report, *map(lake.event_table, catalog.event_types)],
-    )
+    tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
+    tables += map(lake.event_table, catalog.event_types)
+    opened = each_at_once(_snapshot, tables)
+    unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
         stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
     retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
-    counts = _counts([deduplicated, unregistered, *typed, *retired])
-    return DueDates(frozenset(stale), {day: told for day, told in counts.items() if day not in stale}, raw.version)
+    uneven = _foreign([deduplicated, duplicates, unregistered, report, *typed])
+    uneven |= _counts([deduplicated, unregistered, *typed, *retired])
+    due = {*stale, *uneven}
+    reports = {}
+    every = [snapshot for snapshot in typed if snapshot is not None]
+    if report and duplicates and corrupt and unregistered and len(every) == len(typed):
+        sources = ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, every)
+        reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
+    pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
+    pinned |= {"raw_events": raw, "deduplicated_events": deduplicated}
+    return DueDates(
+        frozenset(stale),
+        {day: told for day, told in uneven.items() if day not in stale},
+        raw.version,
+        reports,
+        _due_own(lake, catalog, own, pinned, {"quality_report": {*due, *reports}}, due),
+        {day: _moment(info) for day, info in infos.items()},
+    )
+
+
+def _moment(info: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
+
+
+def _due_own(
+    lake: Lake,
+    catalog: Catalog,
+    own: Sequence[OwnAsset],
+    opened: Mapping[str, Snapshot | None],
+    due: Mapping[str, set[date]],
+    due_of_platform: set[date],
+) -> dict[str, Days]:
+    """Return what is due of the tables of `own`, and of others whose logs tell what they are made of."""
+
+    @cache
+    def pinned(name: str) -> Snapshot | None:
+        return opened[name] if name in opened else _snapshot(lake.found_table(name))
+
+    known = {*opened, *(asset.table for asset in own)}
+    others = [table.name for table in lake.every_table(catalog.event_types) if table.name not in known]
+    each_at_once(pinned, [*(asset.table for asset in own), *others])
+    noted = [
+        OwnAsset(name, sources, None if snapshot.table.partition_column is None else date.min)
+        for name in others
+        if (snapshot := pinned(name)) is not None and (sources := sources_in(snapshot))
+    ]
+    by_arrival = {"raw_events", "corrupt_events"}
+    due = {**dict.fromkeys(opened.keys() - by_arrival, due_of_platform), **due}
+    return due_tables([*own, *noted], pinned, due, datetime.now(UTC).date())
+
+
+def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
+    """Yield the days whose report was made of something else than what is there now, as far as marks tell."""
+    marks = marks_of(report)
+    days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
+    for day, made_of in sources.fingerprints(days).items():
+        mark = marks(made_of_id(day))
+        if mark is not None and mark != made_of:
+            yield day, "its tables, or the fields of the catalog, changed since"
+        elif mark is None and marks(report.app_id(day)) is None:
+            yield day, "it was never built"
+
+
+def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
+    """Return the days on which a table holds something else than what the platform left there."""
+    return {
+        day: f"{snapshot.table.name}: {why}"
+        for snapshot in snapshots
+        if snapshot is not None
+        for day, why in foreign_dates(snapshot).items()
+    }
 
 
 def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
@@ -88,14 +209,12 @@ def _snapshot(table: Table) -> Snapshot | None:
 
 
 def due_arrival_dates(lake: Lake) -> list[date]:
-    """Return the arrival dates whose corrupt_events are older than raw_events, in order."""
+    """Return the arrival dates whose corrupt_events are older than raw_events, or not what was written, in order."""
     corrupt = lake.corrupt_events.snapshot()
-    changed = _last_change(lake.raw_events.snapshot(), "arrival_dates", 0)
-    return sorted(
-        day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version
-    )
-
-
-def _last_change(raw: Snapshot, what: str, since: int) -> dict[date, int]:
-    """Return the last version of raw_events that changed each date, of those after `since`."""
-    return {date.fromisoformat(day): info["version"] for info in raw.commits_since(since) for day in info.get(what, [])}
+    changed = {
+        date.fromisoformat(day): info["version"]
+        for info in lake.raw_events.snapshot().commits_since(0)
+        for day in info.get("arrival_dates", [])
+    }
+    stale = {day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version}
+    return sorted({*stale, *foreign_dates(corrupt)})

@@ -184,6 +184,22 @@ class Snapshot:
         log = self._log_of(dates)
         return dict(log.group_by("date").agg(pl.col("num_records").sum()).iter_rows()) if log.width else {}
 
+    def paths_by_date(self, dates: Collection[date] | None = None, column: str | None = None) -> dict[date, list[str]]:
+        """Return the sorted paths of the files of each partition (of the given ones, else of all) that has any.
+
+        With `column`, of those files in which it may hold a value, as their statistics say.
+        """
+        log = self._log_of(dates)
+        counted = log.schema.get("null_count")
+        if isinstance(counted, pl.Struct) and column in [each.name for each in counted.fields]:
+            log = log.filter(pl.col("null_count").struct.field(str(column)).ne_missing(pl.col("num_records")))
+        return dict(log.group_by("date").agg(pl.col("path").sort()).iter_rows()) if log.width else {}
+
+    def paths(self) -> list[str]:
+        """Return the sorted paths of all files."""
+        log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
+        return [] if log.is_empty() else log["path"].sort().to_list()
+
     def _log_of(self, dates: Collection[date] | None) -> pl.DataFrame:
         return (
             self._log if dates is None or not self._log.width else self._log.filter(pl.col("date").is_in(list(dates)))
@@ -267,14 +283,16 @@ class Snapshot:
         made_with: int | None = None,
         extended: Sequence[date] = (),
         moved: Sequence[AddAction | RemoveAction] = (),
+        transactions: Mapping[str, int] = {},
     ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
         Of the partitions `extended` they are more of the content, beside what is `moved` from file to file there.
-        `made_with` is a number that stands for the rules.
+        `made_with` is a number that stands for the rules; `transactions` are further ones to leave in the log.
         Returns what was written of each partition. Raises ConflictError if any of them changed since the snapshot.
         """
         marks = self._marks([*dates, *extended], built_from, made_with, dates)
+        marks += [Transaction(app_id, version) for app_id, version in transactions.items()]
         if extended:
             gone = [remove_action(file, self._column) for file in (self.files(dates) if dates else [])]
             version = self._commit([*adds, *moved, *gone], "append", marks, {}, None, dates)
@@ -291,9 +309,10 @@ class Snapshot:
         rules = [] if made_with is None else [Transaction(self._rules_id(day), made_with) for day in made]
         return [*marks, *rules]
 
-    def replace_all(self, adds: Sequence[AddAction]) -> Written:
+    def replace_all(self, adds: Sequence[AddAction], transactions: Mapping[str, int] = {}) -> Written:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `replace` does."""
-        version = self._commit(list(adds), "overwrite", [Transaction(_ALL, self.version + 1)], {}, None)
+        marks = [Transaction(app_id, number) for app_id, number in {_ALL: self.version + 1, **transactions}.items()]
+        version = self._commit(list(adds), "overwrite", marks, {}, None)
         return written(version, adds)
 
     def append(

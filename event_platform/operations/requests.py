@@ -80,26 +80,52 @@ def ask(
         for what in sorted(set(taken.values()))
         for first, last in stretches([day for day, other in taken.items() if other == what])
     ]
-    requests = list[dg.RunRequest]()
+    found = [Asked([], waiting)]
     for first, last in stretches(due.keys() - taken):
         state = f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}"
-        tries = instance.get_run_records(
-            dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: state}), limit=_LOOKED_BACK
-        )
-        ended = [(each.dagster_run.status, each.end_time or each.update_timestamp.timestamp()) for each in tries]
-        again = next_try(ended)
-        if now.timestamp() < again:
-            status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
-            waiting.append(
-                f"{_shown(first, last)}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+        found.append(_ask(instance, part, state, assets, _shown(first, last), run_tags(first, last), now))
+    return join(found)
+
+
+def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
+    """Ask for a run of an asset without partitions, as `ask` does for days."""
+    name = asset.to_user_string()
+    return _ask(instance, part, f"{name}:{state}", [asset], name, {}, now)
+
+
+def join(asked: Iterable[Asked]) -> Asked:
+    """Return all of it together."""
+    every = list(asked)
+    return Asked([run for each in every for run in each.requests], [why for each in every for why in each.waiting])
+
+
+def _ask(
+    instance: dg.DagsterInstance,
+    part: str,
+    state: str,
+    assets: Sequence[dg.AssetKey],
+    what: str,
+    tags: Mapping[str, str],
+    now: datetime,
+) -> Asked:
+    tries = instance.get_run_records(
+        dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: state}), limit=_LOOKED_BACK
+    )
+    ended = [(each.dagster_run.status, each.end_time or each.update_timestamp.timestamp()) for each in tries]
+    again = next_try(ended)
+    if now.timestamp() < again:
+        status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
+        return Asked(
+            [],
+            [
+                f"{what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
                 f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
-            )
-            continue
-        # Dagster takes a key once: it names the try, by the run that ended the last one.
-        before = tries[0].dagster_run.run_id[:8] if tries else "first"
-        tags = {PART: part, STATE: state, **run_tags(first, last)}
-        requests.append(dg.RunRequest(f"{part}:{state}:{before}", asset_selection=list(assets), tags=tags))
-    return Asked(requests, waiting)
+            ],
+        )
+    # Dagster takes a key once: it names the try, by the run that ended the last one.
+    before = tries[0].dagster_run.run_id[:8] if tries else "first"
+    tagged = {PART: part, STATE: state, **tags}
+    return Asked([dg.RunRequest(f"{part}:{state}:{before}", asset_selection=list(assets), tags=tagged)], [])
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:

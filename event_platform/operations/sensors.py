@@ -13,13 +13,16 @@ import dagster as dg
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
+from event_platform.graph import own_assets_of
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.notifications import Heard, LandingQueue, days_of
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
+from event_platform.operations.downstream import due_whole, states, together
 from event_platform.operations.looking import as_cursor, look, position_in
-from event_platform.operations.requests import Asked, ask, digest, is_under_way, warned
+from event_platform.operations.requests import Asked, ask, ask_whole, digest, is_under_way, join, warned
 from event_platform.resources import LakeResource, LandingResource
+from event_platform.steps.shipped import shipped_assets
 
 _SECONDS_BETWEEN_TICKS = 15
 
@@ -82,11 +85,14 @@ def build_landing_sensor(
 def build_touched_dates_sensor(
     assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for the created dates that are older than raw_events."""
+    """Return the sensor that asks for the created dates that are older than raw_events, or than what they are made of.
+
+    Of assets that people add as well, as the code location has them. The automation sensor then finds them built.
+    """
 
     @dg.sensor(
         name="touched_dates_sensor",
-        target=dg.AssetSelection.assets(*assets),
+        target=dg.AssetSelection.all(),
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for exactly the created dates that new records touched, in one batch.",
@@ -104,16 +110,25 @@ def build_touched_dates_sensor(
         # What is left are rows that somebody deleted: to look for them opens a hundred tables.
         if since == tables.raw_events.snapshot().version and not is_time_to_look(context.cursor, now):
             return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
-        due = due_created_dates(tables, catalog, since)
+        own = own_assets_of(context, shipped_assets(catalog, first_date))
+        due = due_created_dates(tables, catalog, since, own)
         if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(tables, catalog)
+            due = due_created_dates(tables, catalog, own=own)
         warned(context.log, [due.warning])
-        days = [day for day in due.days if day >= first_date]
         state = digest([f"{due.version}", *catalog.by_key])
-        wanted = {day: f"{state}:{due.uneven.get(day, '')}" for day in days}
-        asked = ask(context.instance, "created", wanted, assets, now)
+        asked = join(
+            [
+                *(
+                    ask(context.instance, "created", states(each, state), each.assets, now)
+                    for each in together(due, own, assets, first_date, now.date())
+                ),
+                *(ask_whole(context.instance, "created", state, key, now) for key in due_whole(due, own)),
+            ]
+        )
         if asked.requests or asked.waiting:
             return _result(context, asked, "; ".join(asked.waiting), context.cursor)
+        if any(day > now.date() for day in due.days):  # no partitions yet; they stay due
+            return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
         return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{due.version}", now))
 
     return touched_dates_sensor

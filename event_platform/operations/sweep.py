@@ -6,11 +6,14 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.events.catalog import Catalog
+from event_platform.graph import own_assets_of
 from event_platform.lake.explained import explained
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.requests import ask, unreachable, warned
+from event_platform.operations.downstream import due_whole, states, together
+from event_platform.operations.requests import ask, ask_whole, join, unreachable, warned
 from event_platform.resources import LakeResource, LandingResource
+from event_platform.steps.shipped import shipped_assets
 
 
 def build_sweep(
@@ -20,7 +23,7 @@ def build_sweep(
 
     @dg.schedule(
         name="daily_sweep",
-        target=dg.AssetSelection.assets(*raw, *downstream),
+        target=dg.AssetSelection.all(),
         cron_schedule="0 4 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -34,7 +37,8 @@ def build_sweep(
         tables.storage.check()
         delivery = deliveries(tables.raw_events.snapshot(), landing.open(), None)
         arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(tables))
-        created = due_created_dates(tables, catalog)
+        own = own_assets_of(context, shipped_assets(catalog, first_date))
+        created = due_created_dates(tables, catalog, own=own)
         told = warned(
             context.log,
             [unreachable(arrivals, first_date, today), created.warning, *delivery.omissions.warnings],
@@ -42,15 +46,21 @@ def build_sweep(
         # A state of its own each day: the sweep does not wait for the pause of a sensor.
         state, now = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}", datetime.now(UTC)
         arrived = {day: state for day in arrivals if first_date <= day <= today}
-        touched = {day: state for day in created.days if day >= first_date}
         instance = _instance_of(context)
-        asked = [ask(instance, "raw", arrived, raw, now), ask(instance, "created", touched, downstream, now)]
-        requests = [request for each in asked for request in each.requests]
-        if requests:
-            warned(context.log, [why for each in asked for why in each.waiting])
-            return requests
-        waiting = [why for each in asked for why in each.waiting]
-        reasons = waiting or ["everything is loaded, and every date is up to date"]
+        asked = join(
+            [
+                ask(instance, "raw", arrived, raw, now),
+                *(
+                    ask(instance, "created", states(each, state), each.assets, now)
+                    for each in together(created, own, downstream, first_date, today)
+                ),
+                *(ask_whole(instance, "created", state, key, now) for key in due_whole(created, own)),
+            ]
+        )
+        if asked.requests:
+            warned(context.log, asked.waiting)
+            return asked.requests
+        reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *told]))
 
     return daily_sweep

@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from event_platform.events.errors import TableError
+from event_platform.lake.derived import MadeOf
 from event_platform.lake.files import Written, write_file
 from event_platform.lake.lake import Lake
 from event_platform.lake.schemas import to_delta
@@ -29,8 +30,12 @@ class WriteReport:
     written: dict[date | None, Written]
 
 
-def write_frame(lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> WriteReport:
+def write_frame(
+    lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[date] | None, made_of: MadeOf | None = None
+) -> WriteReport:
     """Replace the partitions `dates` (without them: the whole table) of the table `name` by the rows of `frame`.
+
+    `made_of` says what these rows are made of; it goes into the same commit.
 
     Raises TableError, before anything shows, for a column that Delta cannot hold, for one that changed its type, and
     for rows of other dates; ConflictError where another writer was faster: read anew what the frame was made of.
@@ -44,11 +49,13 @@ def write_frame(lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[da
         for day, part in _by_date(name, batch, dates):
             adds.append(write_file(part, lake.storage, name, column, day))
             rows[day] += part.height
+    transactions = {} if made_of is None else made_of.transactions(target)
     written: dict[date | None, Written] = {}
     if dates is None:
-        written[None] = target.replace_all(adds)
+        written[None] = target.replace_all(adds, transactions)
     else:
-        written |= target.replace(list(dates), adds, dict.fromkeys(dates, target.version + 1)).items()
+        marks = dict.fromkeys(dates, target.version + 1)
+        written |= target.replace(list(dates), adds, marks, transactions=transactions).items()
     return WriteReport(table, dict(rows), written)
 
 

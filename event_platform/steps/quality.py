@@ -8,13 +8,13 @@ from datetime import date
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.at_once import each_at_once
+from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Table
+from event_platform.lake.report_sources import ReportSources
+from event_platform.lake.tables import Snapshot, Table
 from event_platform.steps.running import Progress, run_tasks, until_no_conflict
 from event_platform.tasks.quality import Reported, Sources, report_day
-
-_ByDate = Mapping[date, tuple[DataFile, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,30 @@ def _report_quality(
     # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
-    sources = _sources(lake, catalog, _by_date(source.files(dates)), dates)
+    pinned = _pinned(lake, catalog, source)
+    sources = _sources(pinned, dates)
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
     tasks = [(lake.storage, day, fields) for day in sources]
     reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
-    marks = source.marks(dates)
-    written = target.replace(dates, [each.add for each in reported if each.add is not None], marks)
+    marks, adds = source.marks(dates), [each.add for each in reported if each.add is not None]
+    made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
+    written = target.replace(dates, adds, marks, transactions=made_of)
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 
-def _sources(lake: Lake, catalog: Catalog, deduplicated: _ByDate, dates: Sequence[date]) -> list[Sources]:
+def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
     tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
     tables += map(lake.event_table, catalog.event_types)
-    found = each_at_once(lambda table: _files(table, dates), tables)
-    duplicates, corrupt, unregistered, *typed = found
-    names = [event_type.name for event_type in catalog.event_types]
+    duplicates, corrupt, unregistered, *typed = each_at_once(Table.snapshot, tables)
+    return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
+
+
+def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+    shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
+    deduplicated, duplicates, corrupt, unregistered, *typed = (
+        _by_date(snapshot.files(dates)) for snapshot in (*shared, *pinned.typed)
+    )
+    names = [event_type.name for event_type in pinned.catalog.event_types]
     return [
         Sources(
             created_date=day,
@@ -71,11 +80,7 @@ def _sources(lake: Lake, catalog: Catalog, deduplicated: _ByDate, dates: Sequenc
     ]
 
 
-def _files(table: Table, dates: Sequence[date]) -> _ByDate:
-    return _by_date(table.snapshot().files(dates))
-
-
-def _by_date(files: Sequence[DataFile]) -> _ByDate:
+def _by_date(files: Sequence[DataFile]) -> Mapping[date, tuple[DataFile, ...]]:
     return {day: tuple(file for file in files if file.partition == day) for day in {file.partition for file in files}}
 
 

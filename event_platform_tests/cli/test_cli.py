@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from event_platform.cli.main import main
 from event_platform.events import names
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform.events.errors import LandingError, TableError
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 COMMANDS = [
     [],
@@ -89,6 +91,14 @@ def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
     shown = call("run").output
     assert "balanced: nothing is lost, nothing is counted twice" in shown
     books = status()
+    assert books.pop("completeness") == {
+        "complete": True,
+        "overdue": False,
+        "waiting_objects": 0,
+        "waiting_examples": [],
+        "landing_fault": None,
+        "due": {"corrupt_events": [], "created_dates": [], "quality_report": [], "own_tables": {}},
+    }
     days = books.pop("by_arrival_date"), books.pop("by_created_date")
     assert books == {
         "landed": 6,
@@ -209,6 +219,84 @@ def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World
     told = " ".join(call("run").output.split())
     assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
     assert status()["typed"] == 2
+
+
+@pytest.mark.parametrize(("overdue", "code"), [(timedelta(hours=1), 0), (timedelta(0), 1)], ids=["fresh", "overdue"])
+def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
+    landed: World, monkeypatch: pytest.MonkeyPatch, overdue: timedelta, code: int
+) -> None:
+    """Where it has been for an hour: the books balance without it."""
+    landed.load(MONDAY, TUESDAY)
+    landed.deduplicate(MONDAY, TUESDAY)
+    landed.type(MONDAY, TUESDAY)
+    monkeypatch.setattr("event_platform.lake.completeness._OVERDUE", overdue)
+    told = call("status", code=code).output
+    assert "balanced, but not complete: tables of the platform: 2 days are due, such as 2025-06-02 (newer" in told
+    assert "nothing is lost" not in told
+    found = json.loads(call("status", "--json", code=code).stdout)
+    rest = found["completeness"]
+    assert (found["balanced"], rest["complete"], rest["overdue"]) == (True, False, bool(code))
+    assert rest["due"]["created_dates"] == ["2025-06-02", "2025-06-03"]
+
+
+@pytest.mark.parametrize(("day", "code"), [(MONDAY, 1), (datetime.now(UTC).date(), 0)], ids=["a past day", "today"])
+def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
+    landed: World, day: date, code: int
+) -> None:
+    """Where their day is over: today's may have landed a moment ago."""
+    call("run")
+    for name in ("x", "y"):
+        landed.deliver(day, name, event(name, MONDAY))
+    told = call("status", code=code).output
+    example = f"{day:%Y/%m/%d}/12/x"
+    assert f"balanced, but not complete: 2 objects wait to be loaded (such as {example})" in told
+    found = json.loads(call("status", "--json", code=code).stdout)["completeness"]
+    assert (found["waiting_objects"], found["waiting_examples"][0]) == (2, example)
+    call("run")
+    assert "balanced: nothing is lost, nothing is counted twice" in call("status").output
+
+
+def test_a_landing_that_cannot_be_listed_is_told_by_status(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows whether all is loaded."""
+    call("run")
+
+    def fail(*_: object) -> None:
+        raise LandingError("landing: Input/output error")
+
+    monkeypatch.setattr("event_platform.lake.completeness.deliveries", fail)
+    told = call("status", code=1).output
+    assert "balanced, but not complete: landing cannot be compared with the ledger (landing: Input/output" in told
+    found = json.loads(call("status", "--json", code=1).stdout)["completeness"]
+    assert found["landing_fault"] == "landing: Input/output error"
+
+
+def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
+    home: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run names it and ends with 1, status tells that it is due, and then it is up to date."""
+    names = ["lesson:started", "lesson:completed", "exercise:answered"]
+    users = {"properties": {"user_id": {"type": "string"}}}
+    write_catalog(home.root / "catalog", {name.replace(":", "_"): {"title": name, **users} for name in names})
+    home.deliver(MONDAY, "a", event("l1", name="lesson:started", user_id="usr_a"))
+
+    def fail(*_: object) -> None:
+        raise TableError("daily_active_learners: somebody's mistake")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("event_platform.io_manager.write_frame", fail)
+        told = " ".join(call("run", code=1).output.split())
+    assert "daily_active_learners: somebody's mistake" in told
+    assert "balanced, but not complete: daily_active_learners: 1 days are due, such as 2025-06-02" in told
+    table = home.event_table("lesson_started").snapshot().version
+    assert json.loads(call("status", "--json").stdout)["completeness"]["due"]["own_tables"] == {
+        "daily_active_learners": ["2025-06-02"]
+    }
+    assert "balanced: nothing is lost" in call("run").output
+    assert home.lake.scan("daily_active_learners").collect().rows() == [(MONDAY, 1)]
+    assert home.event_table("lesson_started").snapshot().version == table
+    before = versions(home)
+    call("run")
+    assert versions(home) == before
 
 
 def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> None:

@@ -1,5 +1,6 @@
 """Everything of a created_date → quality_report and a page."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,18 @@ from typing import Any
 import pytest
 
 from event_platform.lake.staleness import due_created_dates
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event, ndjson, noon, rows
+from event_platform_tests.world import (
+    MONDAY,
+    SCHEMAS,
+    TUESDAY,
+    WEDNESDAY,
+    World,
+    event,
+    ndjson,
+    noon,
+    rows,
+    write_catalog,
+)
 
 
 def figures(world: World, day: date) -> dict[tuple[str, str | None, str | None], int]:
@@ -143,6 +155,51 @@ def test_a_report_is_due_until_it_is_made_of_the_newest_events(world: World) -> 
     assert due_created_dates(world.lake, world.catalog).days == [MONDAY]
     world.report(MONDAY)
     assert due_created_dates(world.lake, world.catalog).days == []
+
+
+def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_mended(world: World) -> None:
+    """And again where the event table was built with it; a day without drift is as good as before."""
+    world.deliver(MONDAY, "a", event("l1", name="lesson:started", user="usr_1", extra=1))
+    world.deliver(TUESDAY, "a", event("l2", TUESDAY, "lesson:started", user="usr_1"))
+    world.build(MONDAY, TUESDAY)
+    assert ("unknown_field", "lesson:started", "extra") in figures(world, MONDAY)
+    assert not due_created_dates(world.lake, world.catalog).every
+    lesson = SCHEMAS["lesson_started"]
+    mended = {**lesson, "properties": {**lesson["properties"], "extra": {"type": "integer"}}}
+    write_catalog(world.root / "catalog", {"lesson_started": mended})
+    for rebuild in (False, True):
+        if rebuild:
+            world.type(MONDAY, TUESDAY)
+        found = due_created_dates(world.lake, world.catalog)
+        assert (found.days, list(found.reports)) == ([], [MONDAY])
+        world.report(MONDAY)
+        assert not due_created_dates(world.lake, world.catalog).every
+    drift = ("unknown_field", "rescued_field")
+    assert not [figure for figure in figures(world, MONDAY) if figure[0] in drift]
+
+
+def test_a_report_is_due_where_a_table_that_it_counts_was_made_again(world: World) -> None:
+    """Here the names that had no type; the report alone, not all that is made of raw_events."""
+    world.deliver(MONDAY, "a", event("u1"), event("u2", name="beta:clicked"))
+    world.build(MONDAY)
+    write_catalog(world.root / "catalog", {"beta_clicked": {"title": "beta:clicked", "type": "object"}})
+    world.type(MONDAY)
+    found = due_created_dates(world.lake, world.catalog)
+    assert (found.days, list(found.reports)) == ([], [MONDAY])
+    assert found.sentences == [
+        "quality_report: 1 days are due, such as 2025-06-02 (its tables, or the fields of the catalog, changed since)"
+    ]
+    world.report(MONDAY)
+    assert not due_created_dates(world.lake, world.catalog).every
+
+
+def test_a_report_whose_table_is_gone_is_due(world: World) -> None:
+    """Nothing tells of it but the days that there are."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    shutil.rmtree(world.root / "lake" / "quality_report")
+    version = world.lake.raw_events.snapshot().version
+    assert due_created_dates(world.lake, world.catalog, since=version).reports == {MONDAY: "it was never built"}
 
 
 def test_names_and_fields_without_number_stay_a_bounded_report(world: World) -> None:

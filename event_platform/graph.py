@@ -1,0 +1,86 @@
+"""What the asset graph tells of assets that are not the platform's: which tables theirs are made of, and which days."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster import AssetsDefinition
+
+from event_platform.events.errors import TableError
+from event_platform.lake.derived import OwnAsset, Source
+from event_platform.lake.lake import checked_name, is_of_platform
+
+#: The key of the I/O manager whose outputs are tables of the lake.
+_IO_MANAGER = "io_manager"
+
+#: An asset that has the partitions of the platform.
+_OF_PLATFORM = dg.AssetKey("deduplicated_events")
+
+
+def own_assets(graph: Any) -> list[OwnAsset]:
+    """Return the assets of an asset graph whose outputs become tables, but for the platform's, after what they need."""
+    partitions = graph.get(_OF_PLATFORM).partitions_def
+    keys = [key for key in graph.toposorted_asset_keys if not is_of_platform(key.to_user_string())]
+    nodes = [graph.get(key) for key in keys]
+    return [asset for node in nodes if (asset := own_asset(node, partitions)) is not None]
+
+
+def own_assets_of(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, otherwise: Sequence[OwnAsset]
+) -> Sequence[OwnAsset]:
+    """Return those of the code location that a tick is evaluated in; `otherwise` where none is known."""
+    try:
+        repository: Any = context.repository_def
+    except dg.DagsterInvariantViolationError:
+        return otherwise
+    return own_assets(repository.asset_graph) if repository is not None else otherwise
+
+
+def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> OwnAsset | None:
+    """Return what the node of an asset tells of its table; None where its output becomes none, or has other partitions.
+
+    Of a source that is mapped by days each day is followed. Where all of it, or what a function of somebody's own says,
+    is mapped to each day, a change would make every day due: such a source makes nothing due.
+    """
+    if not (node.is_materializable and _is_table(node.key.to_user_string())):
+        return None
+    own = node.partitions_def
+    if not (_becomes_a_table(node.assets_def, node.key) and (own is None or _is_daily(own))):
+        return None
+    return OwnAsset(
+        node.key.to_user_string(),
+        frozenset(_sources(node)),
+        None if own is None else own.start.date(),
+        beside=own == partitions,
+    )
+
+
+def _sources(node: Any) -> Iterator[Source]:
+    for key in node.parent_keys:
+        name, mapping = key.to_user_string(), node.partition_mappings.get(key)
+        if not _is_table(name):
+            continue
+        if node.partitions_def is None or mapping is None or isinstance(mapping, dg.IdentityPartitionMapping):
+            yield Source(name)
+        elif isinstance(mapping, dg.TimeWindowPartitionMapping):
+            yield Source(name, mapping.start_offset, mapping.end_offset)
+
+
+def _is_daily(partitions: dg.PartitionsDefinition[Any]) -> bool:
+    return isinstance(partitions, dg.DailyPartitionsDefinition)
+
+
+def _becomes_a_table(definition: AssetsDefinition, key: dg.AssetKey) -> bool:
+    """Say whether the I/O manager of the lake is given what the asset returns."""
+    if not definition.is_executable or definition.get_io_manager_key_for_asset_key(key) != _IO_MANAGER:
+        return False
+    output = definition.node_def.output_def_named(definition.get_output_name_for_asset_key(key))
+    return not output.dagster_type.is_nothing
+
+
+def _is_table(name: str) -> bool:
+    try:
+        checked_name(name)
+    except TableError:
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""Tables that are made of other tables of the lake: what they are made of, and which of their partitions are due.
+
+A partition carries a number that stands for the files that it was made of. Files never change; where rows of a source
+come, go or are made again, the source has others, and what is made of it is due.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from event_platform.lake.foreign import foreign_dates
+from event_platform.lake.marks import app_transactions, marks_of
+from event_platform.lake.tables import Snapshot
+
+#: Stands for no number that files have: what carries it is due.
+UNKNOWN = -1
+
+_MADE_OF, _SOURCE = "made_of:", "source:"
+
+_CHANGED = "what it is made of has changed since"
+_NEVER = "it was never built"
+_BROKEN = "it cannot be opened"
+
+Days = Mapping[date | None, str]
+
+
+@dataclass(frozen=True, order=True)
+class Source:
+    """A table that another one is made of, and which days of it a day is made of, counted from that day."""
+
+    table: str
+    first: int = 0
+    last: int = 0
+
+    def days(self, day: date) -> list[date]:
+        """Return the days of the source that `day` is made of."""
+        return [day + timedelta(days=offset) for offset in range(self.first, self.last + 1)]
+
+    def made_of(self, day: date) -> list[date]:
+        """Return the days that are made of `day` of the source."""
+        return [day - timedelta(days=offset) for offset in range(self.first, self.last + 1)]
+
+
+@dataclass(frozen=True)
+class OwnAsset:
+    """What the asset graph tells of the table of an asset that is not the platform's."""
+
+    table: str
+    sources: frozenset[Source]
+    first_date: date | None  # of its partitions; None where it has none, and is made of the whole of its sources
+    beside: bool = True  # its partitions are the platform's: one run can build both
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """What is left in the log of a table beside its rows: what they are made of, by partition (None: without)."""
+
+    sources: frozenset[Source] = frozenset()
+    fingerprints: Mapping[date | None, int] = field(default_factory=dict)
+
+    def transactions(self, target: Snapshot) -> dict[str, int]:
+        """Return the app transactions to leave with the commit to `target`.
+
+        The sources are written where they are others than before: writers of other partitions would be in conflict.
+        """
+        marks = {made_of_id(day): number for day, number in self.fingerprints.items()}
+        if sources_in(target) == self.sources:
+            return marks
+        return {**marks, **{_source_id(source): target.version + 1 for source in self.sources}}
+
+
+def made_of_id(day: date | None) -> str:
+    """Return the app transaction that keeps what a partition (None: a table without) was made of."""
+    return f"{_MADE_OF}{'' if day is None else day.isoformat()}"
+
+
+def fingerprint(parts: Mapping[str, int]) -> int:
+    """Return a number that stands for what something is made of; parts that are 0 are not there."""
+    return zlib.crc32(json.dumps(sorted(part for part in parts.items() if part[1])).encode())
+
+
+def contents(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, int]:
+    """Return a number for the files of each partition (of `dates`, else of all); of a table without, nothing."""
+    if snapshot.table.partition_column is None:
+        return {}
+    return {day: digest(paths) for day, paths in snapshot.paths_by_date(dates).items()}
+
+
+def whole(snapshot: Snapshot) -> int:
+    """Return a number for all files of a table; 0 where there are none."""
+    return 0 if snapshot.delta is None else digest(snapshot.paths())
+
+
+def digest(names: Iterable[str]) -> int:
+    """Return a number for some names, in any order; 0 for none."""
+    return zlib.crc32("\n".join(sorted(names)).encode())
+
+
+def fingerprint_of_day(sources: Iterable[Source], found: Mapping[str, Mapping[date, int]], day: date) -> int:
+    """Return what a day is made of, with the `contents` of each source."""
+    return fingerprint(
+        {f"{each.table} {day_of}": found[each.table].get(day_of, 0) for each in sources for day_of in each.days(day)}
+    )
+
+
+def fingerprint_of_all(sources: Iterable[Source], found: Mapping[str, int]) -> int:
+    """Return what a table without partitions is made of, with `whole` of each source."""
+    return fingerprint({each.table: found[each.table] for each in sources})
+
+
+def sources_in(snapshot: Snapshot) -> frozenset[Source]:
+    """Return what a table is made of as its log tells; nothing where it does not."""
+    noted = {
+        app_id: number for app_id, number in (app_transactions(snapshot) or {}).items() if app_id.startswith(_SOURCE)
+    }
+    latest = max(noted.values(), default=0)
+    return frozenset(_source(app_id) for app_id, number in noted.items() if number == latest)
+
+
+def _source_id(source: Source) -> str:
+    return f"{_SOURCE}{source.first}:{source.last}:{source.table}"
+
+
+def _source(app_id: str) -> Source:
+    first, last, table = app_id.removeprefix(_SOURCE).split(":", 2)
+    return Source(table, int(first), int(last))
+
+
+def due_tables(
+    assets: Iterable[OwnAsset],
+    pinned: Callable[[str], Snapshot | None],
+    due_already: Mapping[str, Collection[date]],
+    last: date,
+) -> dict[str, Days]:
+    """Return which partitions (None: the whole) of each table of `assets` are due, and why, where any are.
+
+    `pinned` returns the snapshot of a table by its name, None where it cannot be opened. What is made of a partition
+    that is due is due as well: `due_already` are those of tables that are none of `assets`. Assets come after those
+    that they are made of. `last` is the last day that is a partition.
+    """
+    due: dict[str, set[date | None]] = {table: {*days} for table, days in due_already.items()}
+    found: dict[str, Days] = {}
+    for asset in assets:
+        days = {**dict(_due_downstream(asset, due)), **dict(_due(asset, pinned))}
+        if asset.first_date is not None:
+            days = {day: why for day, why in days.items() if day is not None and asset.first_date <= day <= last}
+        due[asset.table] = {*days}
+        found |= {asset.table: days} if days else {}
+    return found
+
+
+def _due_downstream(asset: OwnAsset, due: Mapping[str, Collection[date | None]]) -> Iterator[tuple[date | None, str]]:
+    for source in sorted(asset.sources):
+        why = f"{source.table} is due"
+        for day in due.get(source.table, ()):
+            if asset.first_date is None:
+                yield None, why
+            elif day is not None:
+                yield from ((made, why) for made in source.made_of(day))
+
+
+def _due(asset: OwnAsset, pinned: Callable[[str], Snapshot | None]) -> Iterator[tuple[date | None, str]]:
+    opened = {source.table: pinned(source.table) for source in asset.sources}
+    snapshots = {table: snapshot for table, snapshot in opened.items() if snapshot is not None}
+    target = pinned(asset.table)
+    if len(snapshots) < len(opened):  # the run of that table says why
+        return
+    if asset.first_date is None:
+        yield from _due_whole(asset, target, {table: whole(snapshot) for table, snapshot in snapshots.items()})
+    else:
+        yield from _due_days(asset, target, {table: contents(snapshot) for table, snapshot in snapshots.items()})
+
+
+def _due_whole(asset: OwnAsset, target: Snapshot | None, found: Mapping[str, int]) -> Iterator[tuple[date | None, str]]:
+    if target is None:
+        yield None, _BROKEN
+        return
+    mark = marks_of(target)(made_of_id(None))
+    if mark is None and target.delta is None and any(found.values()):
+        yield None, _NEVER
+    if mark is not None and mark != fingerprint_of_all(asset.sources, found):
+        yield None, _CHANGED
+
+
+def _due_days(
+    asset: OwnAsset, target: Snapshot | None, found: Mapping[str, Mapping[date, int]]
+) -> Iterator[tuple[date | None, str]]:
+    fed = {made for source in asset.sources for day in found[source.table] for made in source.made_of(day)}
+    if target is None:
+        yield from ((day, _BROKEN) for day in fed)
+        return
+    marks, rows = marks_of(target), contents(target)
+    for day in sorted(fed | rows.keys()):
+        mark = marks(made_of_id(day))
+        if mark is not None and mark != fingerprint_of_day(asset.sources, found, day):
+            yield day, _CHANGED
+        # A table that somebody writes in a way of his own tells nothing of what it was made of.
+        elif mark is None and day in fed and day not in rows and marks(target.app_id(day)) is None:
+            yield day, _NEVER
+    if target.table.partition_column is not None:
+        yield from foreign_dates(target).items()

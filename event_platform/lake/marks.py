@@ -1,0 +1,63 @@
+"""The app transactions of a table, all at once: delta-rs reads the whole log for each of them that it is asked for."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from event_platform.events.errors import MissingError
+from event_platform.lake.tables import Snapshot, Table
+
+#: What this process has read, by the id of the table: up to which version, and the transactions.
+_READ: dict[str, tuple[int, Mapping[str, int]]] = {}
+
+#: Commits that are read one by one rather than a checkpoint.
+_COMMITS = 20
+
+_TXN = b'{"txn"'
+
+
+def marks_of(snapshot: Snapshot) -> Callable[[str], int | None]:
+    """Return what gives the version of an app transaction of a table; None where there is none."""
+    found = app_transactions(snapshot)
+    return snapshot.transaction if found is None else found.get
+
+
+def app_transactions(snapshot: Snapshot) -> Mapping[str, int] | None:
+    """Return all app transactions of a table; None where its log cannot be read as those that delta-rs leaves."""
+    if snapshot.delta is None:
+        return {}
+    table_id, table = str(snapshot.delta.metadata().id), snapshot.table
+    version, found = _READ.get(table_id, (-1, {}))
+    try:
+        if table_id not in _READ or not snapshot.version - _COMMITS <= version <= snapshot.version:
+            version, found = _checkpoint(table, snapshot.version)
+        for number in range(version + 1, snapshot.version + 1):
+            found = {**found, **_in_commit(table.commit(number))}
+    except MissingError:
+        return None
+    _READ[table_id] = (snapshot.version, found)
+    return found
+
+
+def _in_commit(lines: bytes) -> dict[str, int]:
+    actions = [json.loads(line)["txn"] for line in lines.splitlines() if line.startswith(_TXN)]
+    return {action["appId"]: action["version"] for action in actions}
+
+
+def _checkpoint(table: Table, version: int) -> tuple[int, Mapping[str, int]]:
+    """Return the version of the last checkpoint and the transactions in it; -1 where there is none yet.
+
+    Raises MissingError where it is younger than `version`, or of another kind than those in one file.
+    """
+    log = f"{table.uri}/_delta_log"
+    try:
+        last = json.loads(table.storage.read(f"{log}/_last_checkpoint"))["version"]
+    except MissingError:
+        return -1, {}
+    if last > version:
+        raise MissingError(f"{log}: the checkpoint of version {version} is not the last one")
+    checkpoint = table.storage.read(f"{log}/{last:020}.checkpoint.parquet")
+    rows = pl.read_parquet(io.BytesIO(checkpoint), columns=["txn"]).unnest("txn").drop_nulls("appId")
+    return last, dict(rows.select("appId", "version").iter_rows())

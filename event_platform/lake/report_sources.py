@@ -1,0 +1,46 @@
+"""What the quality report of a day is made of: tables, and of the catalog the fields of the types that have drifted."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.derived import contents, digest, fingerprint
+from event_platform.lake.tables import Snapshot
+
+
+@dataclass(frozen=True)
+class ReportSources:
+    """The tables that the reports are made of, pinned; `typed` in the order of the catalog."""
+
+    catalog: Catalog
+    deduplicated: Snapshot
+    duplicates: Snapshot
+    corrupt: Snapshot
+    unregistered: Snapshot
+    typed: Sequence[Snapshot]
+
+    def fingerprints(self, dates: Collection[date]) -> dict[date, int]:
+        """Return for each date what its report is made of, as a number."""
+        parts: dict[date, dict[str, int]] = {day: {} for day in dates}
+        for snapshot in (self.deduplicated, self.duplicates, self.unregistered):
+            _note(parts, snapshot.table.name, contents(snapshot, dates))
+        # It is written whole with each load of its day, whatever it gained.
+        _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
+        for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
+            rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)
+            _note(parts, snapshot.table.name, {day: digest(paths) for day, paths in rescued.items()})
+            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, _fields(event_type)))
+        return {day: fingerprint(each) for day, each in parts.items()}
+
+
+def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date, int]) -> None:
+    for day, number in numbers.items():
+        if day in parts:
+            parts[day][name] = number
+
+
+def _fields(event_type: EventType) -> int:
+    """Return a number for the fields that have columns: those in `_rescued` that are none of them are unknown."""
+    return digest(column.field for column in event_type.columns)
