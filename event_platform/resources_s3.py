@@ -48,6 +48,11 @@ class S3LakeResource(LakeResource):
     uri: str = Field(description="s3://<bucket>/<prefix>")
     _address: str = PrivateAttr("")
 
+    @property
+    def address(self) -> str:
+        """See LakeResource."""
+        return self.uri
+
     def open(self) -> Lake:
         """See LakeResource."""
         session = boto3.Session()
