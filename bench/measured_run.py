@@ -75,7 +75,7 @@ def measure(first: date, days: int, days_per_run: int) -> dict[str, Any]:
     environment = load_environment()
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     watch, events = Stopwatch(), Counter[str]()
-    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, ExitStack() as patches:
+    with open_instance(os.environ.get("DAGSTER_HOME"), environment.lake) as instance, ExitStack() as patches:
         for module, names in _DATA_WORK.items():
             for name in names:
                 target = importlib.import_module(module)

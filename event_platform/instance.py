@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from event_platform.claim import require_own_instance
 from event_platform.events.errors import SettingError
 
 _LOCK = ".opening.lock"
@@ -58,10 +59,10 @@ def alone_in(home: Path) -> Iterator[None]:
             _HELD.reset(token)
 
 
-def open_instance(home: str | None) -> dg.DagsterInstance:
+def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
     """Open the records in DAGSTER_HOME; without one, records that end with the process.
 
-    Raises RecordsError where they cannot be opened, read or written.
+    Raises RecordsError where they cannot be opened, read or written, and SettingError where they are another lake's.
     """
     if not home:
         return dg.DagsterInstance.ephemeral()
@@ -77,6 +78,7 @@ def open_instance(home: str | None) -> dg.DagsterInstance:
             _look_into(instance)
     except Exception as error:  # the storages that dagster.yaml names may be anybody's, and raise what they like
         raise RecordsError(f"DAGSTER_HOME: {folder}: {_in_short(error)}", _remedy(error, folder)) from error
+    require_own_instance(instance, lake)
     return instance
 
 

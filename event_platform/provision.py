@@ -1,12 +1,11 @@
 """Which landing zone, lake and resources an environment has. Dagster is imported only where it is called for."""
 
-from pathlib import Path
 from typing import Any
 
 from event_platform.environment import Environment
-from event_platform.lake.lake import Lake
-from event_platform.lake.landing import FolderLanding, Landing
-from event_platform.lake.storage import Storage
+from event_platform.lake.opening import is_s3, open_lake, open_landing
+
+__all__ = ["build_resources", "open_lake", "open_landing"]
 
 
 def build_resources(environment: Environment) -> dict[str, Any]:
@@ -25,20 +24,8 @@ def build_resources(environment: Environment) -> dict[str, Any]:
     }
 
 
-def open_landing(uri: str) -> Landing:
-    """Open a landing zone: a folder, or s3://<bucket>/<prefix>."""
-    landing: Landing = _landing_resource(uri).open() if _is_s3(uri) else FolderLanding(Path(uri))
-    return landing
-
-
-def open_lake(uri: str) -> Lake:
-    """Open a lake: a folder, or s3://<bucket>/<prefix>."""
-    lake: Lake = _lake_resource(uri).open() if _is_s3(uri) else Lake(Storage(uri))
-    return lake
-
-
 def _landing_resource(uri: str) -> Any:
-    if _is_s3(uri):
+    if is_s3(uri):
         from dagster_aws.s3 import S3Resource  # noqa: PLC0415
 
         from event_platform.resources_s3 import S3LandingResource  # noqa: PLC0415
@@ -50,14 +37,10 @@ def _landing_resource(uri: str) -> Any:
 
 
 def _lake_resource(uri: str) -> Any:
-    if _is_s3(uri):
+    if is_s3(uri):
         from event_platform.resources_s3 import S3LakeResource  # noqa: PLC0415
 
         return S3LakeResource(uri=uri)
     from event_platform.resources import FolderLakeResource  # noqa: PLC0415
 
     return FolderLakeResource(folder=uri)
-
-
-def _is_s3(uri: str) -> bool:
-    return uri.startswith("s3://")

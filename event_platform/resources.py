@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from event_platform.claim import keep_claim, require_own_instance
 from event_platform.compute import open_executor, prepare
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
@@ -45,9 +46,23 @@ class FolderLandingResource(LandingResource):
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
     """Where tables live."""
 
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where they are: a folder, or s3://<bucket>/<prefix>."""
+
     @abstractmethod
     def open(self) -> Lake:
         """Return the lake's tables."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Refuse to work in the Dagster instance of another lake; whoever works outside of runs claims it.
+
+        Those are the sensors and schedules of a code location: they are there for as long as it is.
+        """
+        if context.instance is not None:
+            claim = require_own_instance if context.run else keep_claim
+            claim(context.instance, self.address)
 
     def scan(
         self, name: str, partitions: Iterable[str] | None = None, columns: Collection[str] | None = None
@@ -65,6 +80,11 @@ class FolderLakeResource(LakeResource):
     """Tables live in a folder."""
 
     folder: str
+
+    @property
+    def address(self) -> str:
+        """See LakeResource."""
+        return self.folder
 
     def open(self) -> Lake:
         """See LakeResource."""

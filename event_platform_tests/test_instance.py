@@ -21,6 +21,7 @@ from event_platform.instance import RecordsError, alone_in, open_instance
 from event_platform_tests.world import MONDAY, World, event
 
 PROFILE = Path(__file__).parents[1] / ".dagster" / "dagster.yaml"
+LAKE = "/lake"
 RUNS, SCHEDULES, EVENTS = "history/runs.db", "schedules/schedules.db", "event_log.db"
 
 #: Opens each home that it is told of, as `event-platform run` does, or as the processes of `dagster dev` do.
@@ -32,7 +33,7 @@ print("ready", flush=True)
 for home in map(str.strip, sys.stdin):
     os.environ["DAGSTER_HOME"] = home
     try:
-        with open_instance(home) if sys.argv[1] == "run" else dg.DagsterInstance.get() as instance:
+        with open_instance(home, "lake") if sys.argv[1] == "run" else dg.DagsterInstance.get() as instance:
             instance.get_runs(limit=1), instance.get_asset_keys(limit=1), instance.all_instigator_state()
         print("opened", flush=True)
     except Exception as error:
@@ -51,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def opened(home: Path) -> Path:
     """One that was opened before."""
-    open_instance(str(home)).dispose()
+    open_instance(str(home), LAKE).dispose()
     return home
 
 
@@ -163,7 +164,7 @@ def test_an_event_log_that_is_none_is_reported(opened: Path) -> None:
     """It is looked into when the records are opened, not when the first event comes."""
     garbled(opened / EVENTS)
     with pytest.raises(RecordsError, match=f"delete {opened / EVENTS}"):
-        open_instance(str(opened))
+        open_instance(str(opened), LAKE)
 
 
 def as_a_file(home: Path) -> Path:
@@ -221,13 +222,13 @@ def test_a_home_of_somebody_else_is_a_sentence(opened: Path, name: str) -> None:
     path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         with pytest.raises(RecordsError, match="read and write the folder"):
-            open_instance(str(opened))
+            open_instance(str(opened), LAKE)
     finally:
         path.chmod(before)
 
 
 def test_without_a_home_runs_leave_no_record() -> None:
     """That is no fault."""
-    with open_instance(None) as instance:
+    with open_instance(None, LAKE) as instance:
         assert instance.is_ephemeral
     assert isinstance(instance, dg.DagsterInstance)

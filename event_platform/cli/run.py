@@ -36,7 +36,7 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
     definitions = build_definitions(environment, catalog)
     lake = open_lake(environment.lake)
     lake.storage.check()
-    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
+    with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
         delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
         _warn(delivery.omissions.hidden_warning)
         if not (delivery.due or delivery.known):
@@ -78,7 +78,11 @@ def replay(environment: Environment, first: date, last: date) -> int:
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     open_lake(environment.lake).storage.check()
-    with open_instance(os.environ.get("DAGSTER_HOME")) as instance, progress_bars("tasks") as bars, listening(bars):
+    with (
+        _instance(environment) as instance,
+        progress_bars("tasks") as bars,
+        listening(bars),
+    ):
         failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
     _tell(failed)
     return 1 if failed else run_due(environment, None, None)
@@ -120,6 +124,10 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
         problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
     return problems
+
+
+def _instance(environment: Environment) -> dg.DagsterInstance:
+    return open_instance(os.environ.get("DAGSTER_HOME"), environment.lake)
 
 
 def _window(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:

@@ -22,6 +22,7 @@ from event_platform.doctor.settings import (
     check_records,
     check_settings,
     check_versions,
+    check_workspaces,
     read_dagster_settings,
     read_settings,
     secrets_in,
@@ -49,8 +50,8 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "settings": lambda: check_settings(settings, variables),
         "versions": check_versions,
         "catalog": lambda: check_catalog(settings),
-        "dagster home": lambda: _check_dagster_home(home),
-        "postgres": lambda: _check_postgres(home),
+        "dagster home": lambda: _check_dagster_home(home, here.lake),
+        "postgres": lambda: _check_postgres(home, here.lake),
         **_checks_of_places(settings),
         "lake tables": lambda: check_tables(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
@@ -113,19 +114,20 @@ def _checks_on_s3(places: Mapping[str, str]) -> dict[str, Check]:
     return checks
 
 
-def _check_dagster_home(home: str | None) -> Finding:
-    finding = check_dagster_home(home)
+def _check_dagster_home(home: str | None, lake: str) -> Finding:
+    twice = check_workspaces([Path.cwd(), *([Path(home)] if home else [])])
+    finding = twice or check_dagster_home(home)
     if home is None or finding.verdict is not Verdict.GOOD or names_postgres(read_dagster_settings(home)):
         return finding
-    return check_records(home, finding)
+    return check_records(home, lake, finding)
 
 
-def _check_postgres(home: str | None) -> Finding:
+def _check_postgres(home: str | None, lake: str) -> Finding:
     try:
         finding = check_postgres(read_dagster_settings(home) if home else {})
     except (OSError, yaml.YAMLError):
         return left_out("postgres", "dagster.yaml cannot be read")
-    return check_records(home, finding) if home and finding.verdict is Verdict.GOOD else finding
+    return check_records(home, lake, finding) if home and finding.verdict is Verdict.GOOD else finding
 
 
 def _credentials() -> set[str]:

@@ -3,7 +3,7 @@
 import difflib
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
@@ -82,10 +82,10 @@ def check_alert_addresses(environment: Environment) -> Finding:
     name, urls = "alert addresses", environment.alert_urls
     if not urls:
         return left_out(name, "EVENT_PLATFORM_ALERT_URLS is not set: nobody is told of failures")
-    from event_platform.operations.alerts.outbox import addresses  # noqa: PLC0415 - it takes Dagster
+    from event_platform.operations.alerts.services import services  # noqa: PLC0415 - it takes a quarter of a second
 
     try:
-        _, faults = addresses(urls)
+        _, faults = services(urls)
     except SettingError as error:
         faults = str(error).splitlines()[:-1]
     if faults:
@@ -121,15 +121,46 @@ def check_dagster_home(home: str | None) -> Finding:
     return good(name, str(folder))
 
 
-def check_records(home: str, sound: Finding) -> Finding:
-    """Tell whether Dagster's records can be opened; they are made where there are none yet. If so, `sound` holds."""
+def check_records(home: str, lake: str, sound: Finding) -> Finding:
+    """Tell whether Dagster's records can be opened, and are not another lake's. If so, `sound` holds.
+
+    They are made where there are none yet.
+    """
     from event_platform.instance import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
 
     try:
-        open_instance(home).dispose()
+        open_instance(home, lake).dispose()
     except RecordsError as error:
         return bad(sound.name, error.problem, error.remedy)
+    except SettingError as error:
+        return bad(sound.name, str(error), "set DAGSTER_HOME, or its database, to those of this environment")
     return sound
+
+
+def check_workspaces(folders: Iterable[Path]) -> Finding | None:
+    """Tell of a workspace.yaml that loads the platform more than once; None where there is none."""
+    for path in (folder / "workspace.yaml" for folder in folders):
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (OSError, yaml.YAMLError):
+            continue  # Dagster says what is wrong with it
+        names = list(_locations(document))
+        if len(names) > 1:
+            told = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
+            remedy = "have one Dagster instance, with a workspace of its own, for each environment: assets of the same"
+            return bad("dagster home", told, f"{remedy} keys hide each other")
+    return None
+
+
+def _locations(workspace: Any) -> Iterator[str]:
+    """Yield the names of the code locations in a workspace.yaml that are of this package."""
+    entries = workspace.get("load_from") if isinstance(workspace, Mapping) else None
+    for entry in entries if isinstance(entries, list) else []:
+        for how, what in entry.items() if isinstance(entry, Mapping) else []:
+            known = what if isinstance(what, Mapping) else {"module_name": what}
+            module = str(known.get("module_name") or known.get("package_name") or "")
+            if how in {"python_module", "python_package"} and module.partition(".")[0] == "event_platform":
+                yield str(known.get("location_name") or module)
 
 
 def check_catalog(settings: Settings) -> Finding:

@@ -115,13 +115,11 @@ def _ask(
     again = next_try(ended)
     if now.timestamp() < again:
         status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
-        return Asked(
-            [],
-            [
-                f"{what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
-                f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
-            ],
+        why = (
+            f"{what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+            f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
         )
+        return Asked([], [why])
     # Dagster takes a key once: it names the try, by the run that ended the last one.
     before = tries[0].dagster_run.run_id[:8] if tries else "first"
     tagged = {PART: part, STATE: state, **tags}

@@ -1,19 +1,16 @@
 """Alerts on their way: to whom each goes, what could not be delivered yet, and when that is tried again."""
 
 import hashlib
-import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import apprise
 
-from event_platform.events.errors import SettingError
 from event_platform.operations.alerts.memory import Waiting
+from event_platform.operations.alerts.services import services
 from event_platform.operations.alerts.wording import FLOOD, Alert, Level, summary
 
-_ENTRY = re.compile(r"(?:(?P<tags>[\w:.@+,-]+)=)?(?P<url>[A-Za-z][A-Za-z0-9+.-]*://\S*)")
 _LEVELS = frozenset({Level.ERROR.value, Level.WARN.value})
 _NOTIFY_TYPES = {
     Level.ERROR: apprise.NotifyType.FAILURE,
@@ -48,28 +45,12 @@ class Address:
 
 
 def addresses(urls: Sequence[str]) -> tuple[list[Address], list[str]]:
-    """Return the addresses of `[tag,tag=]url` entries, and a line for each that cannot be used.
-
-    A line never shows the URL: it may hold a password or a token. Raises SettingError where not one can be used.
-    """
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote what it could not read
-    found, faults = list[Address](), list[str]()
-    for number, entry in enumerate(urls, start=1):
-        match = _ENTRY.fullmatch(entry)
-        service = apprise.Apprise.instantiate(match["url"]) if match else None
-        if match is None or service is None:
-            scheme = f"{match['url'].partition(':')[0]}://…" if match else "no URL"
-            faults.append(
-                f"EVENT_PLATFORM_ALERT_URLS: entry {number} ({scheme}) cannot be used; expected [tag,tag=]url as "
-                "apprise writes it, such as error=slack://… or team:learning=mailto://…"
-            )
-            continue
-        tags = frozenset((match["tags"] or "").split(",")) - {""}
-        key = hashlib.sha256(entry.encode()).hexdigest()[:16]
-        found.append(Address(key, tags, _sender(service)))
-    if not found:
-        raise SettingError("\n".join(faults) + "\nNo alert was sent, and none is lost: mend it, and they are sent.")
-    return found, faults
+    """Return the addresses of entries, and a line for each that cannot be used; see `services`."""
+    found, faults = services(urls)
+    return [
+        Address(hashlib.sha256(entry.encode()).hexdigest()[:16], tags, _sender(service))
+        for entry, tags, service in found
+    ], faults
 
 
 def _sender(service: apprise.NotifyBase) -> Send:

@@ -32,7 +32,7 @@ def test_names_out_of_the_data_are_neither_markup_nor_links(
 ) -> None:
     """Not in the UI, which draws Markdown, nor in a chat, which makes a link of an address; and they can be read."""
     name = "__p__ ![x](http://evil.example/pixel) evil.example/login"
-    world.deliver(MONDAY, "a", event("u1", **{name: 1}))
+    world.deliver(MONDAY, "a", {**event("u1"), name: 1})
     run = world.materialize(MONDAY, instance=instance)
     (found,) = [each for each in run.get_asset_check_evaluations() if not each.passed]
     assert found.description == (

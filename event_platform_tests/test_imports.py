@@ -1,0 +1,54 @@
+"""What a command imports is what it needs: it is started often, and by people who wait."""
+
+import subprocess
+import sys
+
+from event_platform.lake.opening import open_lake
+from event_platform.resources_s3 import S3LakeResource
+from event_platform_tests.command import variables
+from event_platform_tests.s3 import put
+from event_platform_tests.world import World, event, ndjson
+
+#: Calls commands one after the other, and prints which of the libraries are imported after each.
+CALLS = """
+import sys
+from event_platform.cli.main import main
+for line in sys.argv[1:]:
+    try:
+        main(line.split(","), standalone_mode=False)
+    except (Exception, SystemExit) as end:
+        print(type(end).__name__, end)
+    print("#", line, *sorted({name.split(".")[0] for name in sys.modules if name.startswith("dagster")}))
+"""
+READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register", "doctor"]
+
+
+def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> None:
+    """Neither that nor what its resources are built on, which is two seconds of a processor; only a run takes it."""
+    put(bucket, "landing/2025/06/02/12/a", ndjson(event("u1")))
+    here = {
+        "EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing",
+        "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake",
+        "EVENT_PLATFORM_GLUE_DATABASE": "nowhere",
+        "EVENT_PLATFORM_ALERT_URLS": "json://127.0.0.1/",
+    }
+    called = subprocess.run(
+        [sys.executable, "-c", CALLS, *READING, "run"],
+        env={**variables(world), **here},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = [line for line in called.stdout.splitlines() if line.startswith("# ")]
+    assert told[:-1] == [f"# {line}" for line in READING], called.stdout
+    assert told[-1].startswith("# run dagster dagster_")
+    assert '{"landed": ' in called.stdout  # they did what they do
+
+
+def test_the_lake_that_commands_open_is_that_of_the_resources(bucket: str) -> None:
+    """With the same keys, region and endpoint; what else the resources say is what the libraries take it for."""
+    uri = f"s3://{bucket}/lake"
+    ours, theirs = (dict(lake.storage.options) for lake in (open_lake(uri), S3LakeResource(uri=uri).open()))
+    assert (theirs.pop("provider"), theirs.pop("imdsv1_fallback")) == ("s3", "False")
+    assert ours == theirs
+    assert {"access_key_id", "secret_access_key", "region", "endpoint", "allow_http"} <= set(ours)
