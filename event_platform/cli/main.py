@@ -288,12 +288,14 @@ def catalog() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="envelope.yaml to read the stream with; by default the one in FOLDER.",
 )
-@click.option("--force", is_flag=True, help="Replace schemas that are there already.")
+@click.option("--force", is_flag=True, help="Replace schemas of these events, and another envelope.yaml.")
 def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # noqa: FBT001 - as click passes it
     """Read landing and write a schema for every event name in it to FOLDER (or EVENT_PLATFORM_CATALOG).
 
     Every property gets the widest type that loses nothing of what was seen. Values of mixed types are left to the
-    column _rescued; so is whatever comes later and does not fit. Look the draft over before you build on it.
+    column _rescued; so is whatever comes later and does not fit. Look the draft over before you build on it. A schema
+    that is there is known by its title, whatever its file is called; no other file is written over. Exit code 1 if an
+    event was left out.
 
     \b
     Example, for a stream with its own field names:
@@ -315,7 +317,8 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
 def check(folder: Path | None) -> None:
     """Validate a catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
 
-    Prints a line for each fault, naming file and key, and ends with exit code 1 if there is any.
+    Prints a line for each fault, naming file and key, and ends with exit code 1 if there is any. What it passes, a run
+    accepts.
 
     \b
     Example, before a schema is merged:

@@ -33,6 +33,8 @@ def read_document(path: Path) -> Any:
         return _read_json(text) if path.suffix == ".json" else _read_yaml(text)
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise DocumentError(" ".join(str(error).split())) from error
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:  # what PyYAML makes of `!!bool x`
+        raise DocumentError(f"a value is not what its tag says: {' '.join(str(error).split())}") from error
 
 
 def value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:

@@ -147,6 +147,43 @@ def test_a_value_that_json_or_a_table_lacks_is_named(value: Any, fault: str | No
     assert list(value_faults(value)) == ([fault] if fault else [])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!bool x",
+        "!!int ''",
+        "!!int x",
+        "!!timestamp x",
+        "!!float x",
+        "!!binary é",
+        "2025-99-99",
+        "!!set [a]",
+        "!!omap 7",
+        "!!pairs {a: 1}",
+        "? {a: 1}\n: 2",
+        "!!python/object/apply:os.getcwd []",
+        "!mine x",
+        "\0",
+        "%YAML 7.0\n---\na",
+        "9" * 5_000,
+        "a: *nowhere",
+        "2025-01-01T25:00:00Z",
+        "0001-01-01T00:00:00+23:00",
+        "!!str [a]",
+        "!!null x",
+    ],
+)
+def test_whatever_a_value_is_it_is_read_or_refused(tmp_path: Path, text: str) -> None:
+    """With whatever tag; a fault is one line, and code is never run."""
+    for written_as in (text, f"[{text}]", f"a: {text}"):
+        told = "read"
+        try:
+            list(value_faults(read_document(written(tmp_path, written_as))))
+        except DocumentError as error:
+            told = str(error)
+        assert len(told.splitlines()) == 1
+
+
 def test_an_envelope_is_read_as_a_schema_is(tmp_path: Path) -> None:
     """Within the same limits; a name is not joined from so many fields that it never ends."""
     for text, told in (
