@@ -191,7 +191,8 @@ def consume(
 @main.command()
 @click.option("--from", "first", type=_DAY, help="Leave out days before this one.")
 @click.option("--to", "last", type=_DAY, help="Leave out days after this one.")
-def run(first: datetime | None, last: datetime | None) -> None:
+@click.option("--rebuild", is_flag=True, help="Build the created dates of the range whole, also what is up to date.")
+def run(first: datetime | None, last: datetime | None, rebuild: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Materialize whatever landing calls for, through Dagster, and show the ledger.
 
     First the arrival dates with new or changed objects, then the created dates that these touched, and whatever an
@@ -202,12 +203,15 @@ def run(first: datetime | None, last: datetime | None) -> None:
     Examples:
       event-platform run
       event-platform run --from 2025-06-01 --to 2025-06-07
+      event-platform run --rebuild --from 2025-06-01 --to 2025-06-07
     """
+    if rebuild and not (first and last):
+        raise click.UsageError("--rebuild takes --from and --to: it builds all days of the range, whatever is due")
     environment = _prepared()
     from event_platform.cli.run import run_due  # noqa: PLC0415
 
     days = (first.date() if first else None, last.date() if last else None)
-    raise SystemExit(run_due(environment, *days))
+    raise SystemExit(run_due(environment, *days, rebuild=rebuild))
 
 
 @main.command()

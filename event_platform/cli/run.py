@@ -25,12 +25,19 @@ from event_platform.provision import open_lake, open_landing
 from event_platform.steps.shipped import shipped_assets
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_REBUILD = {
+    **_QUIET,
+    "ops": {name: {"config": {"rebuild": True}} for name in ("deduplicated_events", "typed_events")},
+}
 _REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
 _RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
 
 
-def run_due(environment: Environment, first: date | None, last: date | None) -> int:
-    """Materialize the partitions that are due, from `first` to `last`; return the exit code."""
+def run_due(environment: Environment, first: date | None, last: date | None, *, rebuild: bool = False) -> int:
+    """Materialize the partitions that are due, from `first` to `last`; return the exit code.
+
+    With `rebuild`, all created_dates from `first` to `last` are built whole that have events.
+    """
     window = _window(environment, first, last)
     catalog = load_catalog(environment.catalog)
     definitions = build_definitions(environment, catalog)
@@ -41,11 +48,15 @@ def run_due(environment: Environment, first: date | None, last: date | None) -> 
         _warn(delivery.omissions.hidden_warning)
         if not (delivery.due or delivery.known):
             _warn(f"{environment.landing} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING")
-        arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(lake))
+        arrivals = {landed.arrival_date for landed in delivery.due} | {*due_arrival_dates(lake, look_for_files=True)}
         _warn(unreachable(arrivals, *_window(environment, None, None)))
         failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
         own = shipped_assets(catalog, environment.start_date)
-        created = due_created_dates(lake, catalog, own=own)
+        if rebuild:
+            days = _within(lake.deduplicated_events.snapshot().rows_by_date(), window)
+            selection = dg.AssetSelection.assets(*platform_assets(catalog))
+            failed += _materialize(definitions, instance, selection, stretches(days), _REBUILD)
+        created = due_created_dates(lake, catalog, own=own, look_for_files=True)
         _warn(created.warning)
         done = set[tuple[dg.AssetKey, date]]()
         while runs := _to_do(together(created, own, platform_assets(catalog), *window), done):

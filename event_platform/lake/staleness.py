@@ -17,7 +17,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
-from event_platform.lake.foreign import foreign_dates
+from event_platform.lake.foreign import altered_dates, damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.marks import marks_of
 from event_platform.lake.report_sources import ReportSources
@@ -88,11 +88,15 @@ def _told(table: str, due: Mapping[date, str] | Days) -> str:
     return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
 
 
-def due_created_dates(lake: Lake, catalog: Catalog, since: int = 0, own: Sequence[OwnAsset] = ()) -> DueDates:
+def due_created_dates(
+    lake: Lake, catalog: Catalog, since: int = 0, own: Sequence[OwnAsset] = (), *, look_for_files: bool = False
+) -> DueDates:
     """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
 
     Only what raw_events gained after its version `since` is looked at: a mark costs a millisecond to read, for each
     table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
+
+    To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
 
     `own` are the assets of people's own that the asset graph knows, each after those that it is made of. Of other
     tables their logs say what they are made of, once they are written.
@@ -112,7 +116,9 @@ def due_created_dates(lake: Lake, catalog: Catalog, since: int = 0, own: Sequenc
     for snapshot in (unregistered, report, *typed):
         stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
     retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
-    uneven = _foreign([deduplicated, duplicates, unregistered, report, *typed])
+    every_table = [deduplicated, duplicates, unregistered, report, *typed]
+    uneven = _damaged(lake, every_table) if look_for_files else {}
+    uneven |= _foreign(every_table)
     uneven |= _counts([deduplicated, unregistered, *typed, *retired])
     due = {*stale, *uneven}
     reports = {}
@@ -177,12 +183,15 @@ def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[dat
 
 def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
     """Return the days on which a table holds something else than what the platform left there."""
-    return {
-        day: f"{snapshot.table.name}: {why}"
-        for snapshot in snapshots
-        if snapshot is not None
-        for day, why in foreign_dates(snapshot).items()
-    }
+    return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
+
+
+def _damaged(lake: Lake, snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
+    """Return the days on which a file of a table is missing, or another one is in its place."""
+    tables = [snapshot for snapshot in snapshots if snapshot is not None]
+    folders = sorted({snapshot.table.name.partition("/")[0] for snapshot in tables})
+    sizes = {path: size for found in each_at_once(lake.storage.sizes, folders) for path, size in found.items()}
+    return {each.file.partition: each.reason for snapshot in tables for each in damaged_files(snapshot, sizes=sizes)}
 
 
 def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
@@ -208,13 +217,17 @@ def _snapshot(table: Table) -> Snapshot | None:
         return None
 
 
-def due_arrival_dates(lake: Lake) -> list[date]:
-    """Return the arrival dates whose corrupt_events are older than raw_events, or not what was written, in order."""
-    corrupt = lake.corrupt_events.snapshot()
+def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
+    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
+
+    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
+    """
+    raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
     changed = {
         date.fromisoformat(day): info["version"]
-        for info in lake.raw_events.snapshot().commits_since(0)
+        for info in raw.commits_since(0)
         for day in info.get("arrival_dates", [])
     }
     stale = {day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version}
-    return sorted({*stale, *foreign_dates(corrupt)})
+    altered = altered_dates if look_for_files else foreign_dates
+    return sorted({*stale, *altered(raw), *altered(corrupt)})

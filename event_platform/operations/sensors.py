@@ -107,13 +107,14 @@ def build_touched_dates_sensor(
         tables, types, now = lake.open(), digest(catalog.by_key), datetime.now(UTC)
         tables.storage.check()
         since = version_in(context.cursor, types)
-        # What is left are rows that somebody deleted: to look for them opens a hundred tables.
-        if since == tables.raw_events.snapshot().version and not is_time_to_look(context.cursor, now):
+        # What is left is what somebody else changed: to look for it opens a hundred tables.
+        look_for_files = is_time_to_look(context.cursor, now)
+        if since == tables.raw_events.snapshot().version and not look_for_files:
             return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
         own = own_assets_of(context, shipped_assets(catalog, first_date))
-        due = due_created_dates(tables, catalog, since, own)
+        due = due_created_dates(tables, catalog, since, own, look_for_files=look_for_files)
         if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(tables, catalog, own=own)
+            due = due_created_dates(tables, catalog, own=own, look_for_files=look_for_files)
         warned(context.log, [due.warning])
         state = digest([f"{due.version}", *catalog.by_key])
         asked = join(

@@ -36,9 +36,9 @@ def build_sweep(
         tables, today = lake.open(), datetime.now(UTC).date()
         tables.storage.check()
         delivery = deliveries(tables.raw_events.snapshot(), landing.open(), None)
-        arrivals = {landed.arrival_date for landed in delivery.due} | set(due_arrival_dates(tables))
+        arrivals = {landed.arrival_date for landed in delivery.due} | {*due_arrival_dates(tables, look_for_files=True)}
         own = own_assets_of(context, shipped_assets(catalog, first_date))
-        created = due_created_dates(tables, catalog, own=own)
+        created = due_created_dates(tables, catalog, own=own, look_for_files=True)
         told = warned(
             context.log,
             [unreachable(arrivals, first_date, today), created.warning, *delivery.omissions.warnings],

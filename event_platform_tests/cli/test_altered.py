@@ -1,0 +1,96 @@
+"""What others change comes back with the next `run`, while the stream goes on; and `run --rebuild` needs no reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from deltalake import DeltaTable
+
+from event_platform.cli.main import main
+from event_platform.lake.tables import Table
+from event_platform_tests.comparison import contents
+from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+
+def call(*arguments: str, code: int = 0) -> str:
+    """Call the command line; it must end with `code`."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two days that a run has built; the environment variables name the world."""
+    settings = world.environment
+    monkeypatch.setenv("EVENT_PLATFORM_LANDING", settings.landing)
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", settings.lake)
+    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(settings.catalog))
+    for day in (MONDAY, TUESDAY):
+        world.deliver(day, "a", *(event(f"{day}{number}", day) for number in range(4)), "{broken")
+    call("run")
+    return world
+
+
+def files(world: World) -> set[str]:
+    """Return the files of an event table."""
+    return {file.path for file in world.event_table("account_created").snapshot().files()}
+
+
+@pytest.mark.parametrize(
+    ("table", "alter"),
+    [
+        pytest.param(
+            lambda world: world.event_table("account_created"),
+            lambda table: DeltaTable(table.uri).delete("event_uuid = '2025-06-021'"),
+            id="a row of an event table is deleted",
+        ),
+        pytest.param(
+            lambda world: world.event_table("account_created"),
+            lambda table: Path(table.snapshot().files([MONDAY])[0].uri).unlink(),
+            id="a file of an event table is gone",
+        ),
+        pytest.param(
+            lambda world: world.lake.raw_events,
+            lambda table: Path(table.snapshot().files([MONDAY])[0].uri).unlink(),
+            id="a file of raw_events is gone",
+        ),
+        pytest.param(
+            lambda world: world.lake.corrupt_events,
+            lambda table: DeltaTable(table.uri).delete("arrival_date = '2025-06-02'"),
+            id="corrupt records are deleted",
+        ),
+        pytest.param(
+            lambda world: world.lake.quality_report,
+            lambda table: DeltaTable(table.uri).delete(),
+            id="the quality report is emptied",
+        ),
+    ],
+)
+def test_an_altered_day_comes_back_with_the_next_run(
+    built: World, table: Callable[[World], Table], alter: Callable[[Table], object]
+) -> None:
+    """New records of a later day and of the altered one arrive at the same time."""
+    built.deliver(WEDNESDAY, "b", event("w", WEDNESDAY), event("late", MONDAY))
+    alter(table(built))
+    assert "balanced: nothing is lost" in call("run")
+    assert "every file is there" in call("status", "--verify")
+    fresh = World(built.root / "fresh")
+    (fresh.root / "landing").rmdir()
+    (fresh.root / "landing").symlink_to(built.root / "landing")
+    fresh.build(MONDAY, TUESDAY, WEDNESDAY)
+    assert contents(built.lake, built.catalog) == contents(fresh.lake, fresh.catalog)
+    before = files(built)
+    call("run")
+    assert files(built) == before
+
+
+def test_a_rebuild_builds_the_days_of_its_range_whole(built: World) -> None:
+    """Nothing was due; the other day keeps its files, and the rows are the same."""
+    before, rows = files(built), contents(built.lake, built.catalog)
+    call("run", "--rebuild", "--from", "2025-06-02", "--to", "2025-06-02")
+    kept = before & files(built)
+    assert {path.partition("/")[0] for path in kept} == {"created_date=2025-06-03"}
+    assert contents(built.lake, built.catalog) == rows
+    assert "--rebuild takes --from and --to" in call("run", "--rebuild", code=2)
