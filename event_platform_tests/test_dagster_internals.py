@@ -27,6 +27,10 @@ DEPENDS = {
     "dagster._core.errors:DagsterUserCodeUnreachableError": f"It tells {_LAUNCHER} that the server is gone. See what "
     "its client raises now.",
     "dagster._core.event_api:EventHandlerFn": f"A type in {_LOG}; Callable[[EventLogEntry, str], None] says the same.",
+    "dagster._core.execution.backfill:BulkActionsFilter": "operations/under_way.py asks for the backfills that are not "
+    "done, so that nobody asks for their days as well. DagsterInstance.get_backfills says what it takes instead.",
+    "dagster._core.execution.backfill:BulkActionStatus": "The same: the states of a backfill.",
+    "dagster._core.execution.backfill:PartitionBackfill": "What DagsterInstance.get_backfills returns; a type alone.",
     "dagster._core.launcher:CheckRunHealthResult": f"What {_LAUNCHER}, returns to run monitoring. See what it expects.",
     "dagster._core.launcher:DefaultRunLauncher": f"The base of {_LAUNCHER}. It is in the documentation as the default "
     "launcher: import it from where dagster.yaml names it.",

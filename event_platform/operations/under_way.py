@@ -5,7 +5,8 @@ from contextlib import suppress
 from datetime import date, datetime
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+
+from event_platform.dagster_internals import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

@@ -84,7 +84,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -
         named = counts.filter(pl.col("uri").is_in(list(own)))
         # There may be any number of names: what is done for each by itself is next to nothing.
         totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
-        numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"], allowed), dtype=pl.UInt32))
+        numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"].to_list(), allowed), dtype=pl.UInt32))
         for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
             units.extend(_units(created_date, own, part))
     return units
