@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from event_platform_tests.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.world import World
+
+# An example takes as long as the machine lets it: no test is about time.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 

@@ -20,6 +20,7 @@ from event_platform.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 from event_platform.checks.verdict import Check, Judged, Verdict, evaluations, judged
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.errors import StorageError, panics_as_errors
 from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.balance import (
     ArrivalBalance,
@@ -28,7 +29,7 @@ from event_platform.lake.balance import (
     deduplication_balances,
     typing_balances,
 )
-from event_platform.lake.explained import each_explained
+from event_platform.lake.explained import each_explained, explained
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
 from event_platform.partitions import dates_of
@@ -80,7 +81,14 @@ def build_operation(
 
         def judge(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Judged]:
             asset, checks = one
-            return judged(checks, asset.figures(tables, rules, dates))
+            try:
+                with explained(), panics_as_errors():
+                    return judged(checks, asset.figures(tables, rules, dates))
+            except Exception as error:
+                if isinstance(error, StorageError) and error.may_pass:
+                    raise
+                # Whatever it is, it must not stop the checks of other assets.
+                return [(check, day, Verdict.of_error(error)) for check in checks for day in dates]
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
         by_asset = each_in_turn(judge, selected, _TABLES_AT_ONCE)

@@ -28,6 +28,11 @@ class Verdict:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
+    @classmethod
+    def of_error(cls, error: Exception) -> "Verdict":
+        """Return that of a check which could not be evaluated."""
+        return cls(passed=False, description=f"could not be evaluated: {type(error).__name__}: {error}")
+
 
 @dataclass(frozen=True)
 class Check(Generic[F]):

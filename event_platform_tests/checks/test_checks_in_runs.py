@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -177,6 +178,21 @@ def verdicts(dates: list[date]) -> list[tuple[date, Verdict]]:
 
 
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "warning"])
+def test_a_table_whose_file_cannot_be_read_fails_its_own_checks(good: World) -> None:
+    """The checks of the other tables have their verdicts."""
+    good.deliver(MONDAY, "b", event("u1"))
+    good.materialize(MONDAY)
+    (file,) = good.event_table("account_created").snapshot().files([MONDAY])
+    Path(file.uri).write_bytes(Path(file.uri).read_bytes()[: file.size // 2])
+    account = dg.AssetKey(["events", "account_created"])
+    checks = dg.AssetSelection.checks_for_assets(account, LESSON)
+    result = good.materialize(MONDAY, selection=checks, raise_on_error=False)
+    assert all(found(result, LESSON).values())
+    assert not any(found(result, account).values())
+    told = evaluation(result, account, "unique_event_uuid").description
+    assert str(told).startswith("could not be evaluated: ComputeError")
+
+
 @pytest.mark.parametrize(
     ("evaluate", "days"),
     [(lambda _: [], "2025-06-02, 2025-06-03"), (lambda dates: verdicts(dates[:1]), "2025-06-03")],
