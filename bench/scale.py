@@ -124,6 +124,8 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     objects     the same events in 1,000 to 10,000 objects
     types       as many events of 100 to 1,000 event types
     partitions  as many events of 10 types on 10 to 400 days
+    fields      200 events, each with an object of 500 to 4,000 fields, without Dagster
+    keys        the same with 1,500 to 24,000 keys that are data, such as the identifiers of users
     window      duplicates of a day of 24,000,000 records, and of a tenth, after seven days with as many each
     increment   the last hour of a day of 24,000,000, in a lake that has the rest of the day
 
