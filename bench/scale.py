@@ -126,6 +126,8 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     names       as many events of 10,000 to 100,000 names that the catalog lacks
     damaged     as many events, and 10,000 to 40,000 damaged pieces, with nothing between them
     partitions  as many events of 10 types on 10 to 400 days
+    fields      200 events, each with an object of 500 to 4,000 fields, without Dagster
+    keys        the same with 1,500 to 24,000 keys that are data, such as the identifiers of users
     window      duplicates of a day of 24,000,000 records, and of a tenth, after seven days with as many each
     increment   the last hour of a day of 24,000,000, in a lake that has the rest of the day
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import scale_fields
 from bench.commands import Commands, FailedError, module
 from bench.rows import variables
 from bench.scale_inputs import FIRST, Shape, write_catalog, write_landing
@@ -37,6 +38,8 @@ class Scale:
     partitions_types: int = 10
     partitions_events: int = 400_000
     window: tuple[int, ...] = (2_400_000, 24_000_000)  # records of each day
+    fields: tuple[int, ...] = (500, 1_000, 2_000, 4_000)  # of an object
+    keys: tuple[int, ...] = (1_500, 6_000, 24_000)  # of an object, which are data
     increment: int = 24_000_000  # events of the day, the last hour of which comes later
 
     def times(self, factor: float) -> "Scale":
@@ -215,6 +218,26 @@ def increment(shop: Workshop, scale: Scale) -> Iterator[Row]:
     yield Row("increment", "the last hour", came, came, "event", second.cost)
 
 
+def fields(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure what it takes to draft, type, write and check events of which each has an object of many fields."""
+    yield from _wide(shop, "fields", scale.fields)
+
+
+def keys(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure the same where the keys of the object are data, such as the identifiers of users."""
+    yield from _wide(shop, "keys", scale.keys)
+
+
+def _wide(shop: Workshop, kind: str, counts: tuple[int, ...]) -> Iterator[Row]:
+    for count in counts:
+        shop.clear()
+        commands = shop.commands(shop.folder)
+        cost = commands.measured(kind, module("bench.scale_fields", kind, f"{count}", f"{shop.lake}"))
+        expect(json.loads(commands.last_line(kind)), scale_fields.truth(kind))
+        yield Row(kind, f"an object of {count:,} {kind}", scale_fields.EVENTS, count, kind.removesuffix("s"), cost)
+
+
 CASES: dict[str, Callable[[Workshop, Scale], Iterator[Row]]] = {
-    case.__name__: case for case in (sizes, small, objects, types, names, damaged, partitions, window, increment)
+    case.__name__: case
+    for case in (sizes, small, objects, types, names, damaged, fields, keys, partitions, window, increment)
 }

@@ -41,6 +41,8 @@ _SMALL = Scale(
     partitions_days=(3,),
     partitions_types=2,
     partitions_events=60,
+    fields=(20, 40),
+    keys=(1_100,),
     window=(110_000,),
     increment=300,
 )
@@ -132,6 +134,17 @@ def test_every_day_of_every_type_is_a_partition(shop: Workshop) -> None:
     assert [day["typed"] for day in found["by_created_date"]] == [20, 20, 20]
     tables = [Lake(Storage(str(shop.lake))).table(f"events/area0_happened{number}") for number in range(2)]
     assert [sorted(table.snapshot().rows_by_date().values()) for table in tables] == [[10, 10, 10]] * 2
+
+
+@pytest.mark.parametrize(("case", "counts"), [("fields", [20, 40]), ("keys", [1_100])])
+def test_objects_of_many_fields_and_of_keys_that_are_data_are_typed(
+    shop: Workshop, case: str, counts: list[int]
+) -> None:
+    """The case compares what came out with the truth: every event is there, and what does not fit is rescued."""
+    assert [row.count for row in _measured(shop, case)] == counts
+    (written,) = (shop.lake / "wide").iterdir()
+    columns = pl.read_parquet_schema(written)
+    assert ("o" in columns) == (case == "fields")
 
 
 def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(shop: Workshop) -> None:

@@ -32,18 +32,18 @@ def verdicts(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> l
     return [
         (day, verdict(event_type, row))
         for some in together(table, dates, _ROWS_AT_ONCE)
-        for day, row in _counted(event_type, table.scan(some), some)
+        for day, row in counts(event_type, table.scan(some), some)
     ]
 
 
-def _counted(event_type: EventType, rows: pl.LazyFrame, dates: list[date]) -> Iterator[tuple[date, dict[str, Any]]]:
-    """Yield the counts of each date; of one without rows, those of no rows."""
+def counts(event_type: EventType, rows: pl.LazyFrame, dates: list[date]) -> Iterator[tuple[date, dict[str, Any]]]:
+    """Yield of each date how many rows break each rule, and the `_rescued` texts: what `verdict` judges."""
     rows = _flat(rows, event_type)
     if dates[1:]:
-        counts = rows.group_by("created_date").agg(**_figures(event_type))
+        figures = rows.group_by("created_date").agg(**_figures(event_type))
     else:  # a day may be large, and to group it takes twice the memory
-        counts = rows.select(**_figures(event_type)).with_columns(created_date=pl.lit(dates[0]))
-    frame = counts.collect(engine="streaming")
+        figures = rows.select(**_figures(event_type)).with_columns(created_date=pl.lit(dates[0]))
+    frame = figures.collect(engine="streaming")
     found = {row["created_date"]: row for row in frame.to_dicts()}
     nothing: dict[str, Any] = {name: [] if isinstance(dtype, pl.List) else 0 for name, dtype in frame.schema.items()}
     yield from ((day, found.get(day, nothing)) for day in dates)

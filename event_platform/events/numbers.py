@@ -98,10 +98,13 @@ def doubtful(text: bytes | memoryview) -> bool:
     return _DOUBTFUL.search(text) is not None
 
 
-def doubtful_rows(bodies: pl.Series) -> pl.Series:
-    """Say of each body whether there may be one that cannot be told by its value, at a fraction of the price."""
-    tiny = bodies.str.contains(_TINY)
-    return tiny | bodies.str.contains(_LONG) if _has_long_number(bodies) else tiny
+def doubtful_rows(bodies: pl.Series) -> list[int]:
+    """Return the positions of bodies in which there may be one that cannot be told by its value.
+
+    At a fraction of the price.
+    """
+    pattern = f"{_LONG}|{_TINY}" if _has_long_number(bodies) else _TINY
+    return bodies.str.contains(pattern).arg_true().to_list()
 
 
 def _has_long_number(bodies: pl.Series) -> bool:

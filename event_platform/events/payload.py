@@ -64,10 +64,10 @@ class PayloadReader:
             rows, table = rows.clear(), self._schema.empty_table()
         frame, doubtful = self._conform(table, rows)
         if self._has_numbers:
-            doubtful |= doubtful_rows(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
-        if len(rows) == len(bodies) and not doubtful.any():
+            doubtful += doubtful_rows(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
+        if len(rows) == len(bodies) and not doubtful:
             return frame.drop(_ROW)
-        return self._with_rescued(frame.filter(~doubtful), bodies).drop(_ROW)
+        return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
 
     def _parse(self, bodies: pl.Series) -> pa.Table | None:
         """Return the values as they are written; None where a row does not fit, and where there are none."""
@@ -94,13 +94,11 @@ class PayloadReader:
                 fits[row] = False
         return pl.Series(fits, dtype=pl.Boolean)
 
-    def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+    def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[int]]:
         """Give the values the types of their columns, and say which rows may hold another than was written."""
         # The envelope's fields come last: they are columns already.
         conformed = [conform(_whole(table.column(number)), column) for number, column in enumerate(self._columns)]
-        doubtful = pl.zeros(len(rows), pl.Boolean, eager=True)
-        for positions in (each for _, found in conformed for each in found):
-            doubtful = doubtful.scatter(pl.Series(positions), True)  # noqa: FBT003 - a value
+        doubtful = [position for _, found in conformed for positions in found for position in positions.to_pylist()]
         names = [column.name for column in typed(self._columns)]
         arrays = [
             values
@@ -120,6 +118,15 @@ class PayloadReader:
             raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
         rescued, _ = self._conform(table, unfit)
         return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, left, pl.String))]).sort(_ROW)
+
+
+def _without(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:
+    if not positions:
+        return frame
+    kept = [True] * frame.height
+    for position in positions:
+        kept[position] = False
+    return frame.filter(pl.Series(kept))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

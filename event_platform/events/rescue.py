@@ -99,11 +99,10 @@ class _Fitter:
 
     def take(self, raw: msgspec.Raw, reading: _Reading) -> tuple[Any, Any]:
         """Return what the column holds, and what it does not; each is None where there is nothing."""
-        if bytes(raw) == _NULL:
-            return None, None
         value = self._decoded(raw)
-        covers = reading.cover and reading.cover in bytes(raw)
-        if value is not None and self._tells and not covers and not (self._has_numbers and doubtful(raw)):
+        if value is None and bytes(raw) == _NULL:
+            return None, None
+        if value is not None and self._tells and self._holds_text(raw, reading):
             return value if reading.each_key_once else raw, None
         if self._item is not None:
             return self._take_items(raw, self._item, reading)
@@ -121,6 +120,10 @@ class _Fitter:
             return self._decode(raw)
         except _NOT_DECODED:
             return None
+
+    def _holds_text(self, raw: msgspec.Raw, reading: _Reading) -> bool:
+        """Say whether a value that the decoder takes is as it was written."""
+        return not (reading.cover and reading.cover in bytes(raw)) and not (self._has_numbers and doubtful(raw))
 
     def _take_items(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
         """Take an array whole or not at all: a list with gaps would have its places wrong."""

@@ -143,8 +143,8 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
     whole = [{"user": "usr_1", **row, "created_date": MONDAY} for row in rows]
     series = [pl.Series(name, [row.get(name) for row in whole], dtype=dtype) for name, dtype in schema.items()]
     rows_of_day = pl.LazyFrame(series)
-    ((_, figures),) = conformance._counted(TYPE, rows_of_day, [MONDAY])
-    assert dict(conformance._counted(TYPE, rows_of_day, [MONDAY, TUESDAY]))[MONDAY] == figures
+    ((_, figures),) = conformance.counts(TYPE, rows_of_day, [MONDAY])
+    assert dict(conformance.counts(TYPE, rows_of_day, [MONDAY, TUESDAY]))[MONDAY] == figures
     verdict = conformance.verdict(TYPE, figures)
     assert verdict.severity == WARN
     expected = {"values_expected", "expected_fields"}
@@ -209,7 +209,7 @@ def test_the_fields_of_an_object_are_looked_at_together() -> None:
     assert plan.count("UNNEST") == 1
     assert "field_by_name" not in plan
     assert "struct.field" not in plan
-    ((_, figures),) = conformance._counted(wide, rows, [MONDAY])
+    ((_, figures),) = conformance.counts(wide, rows, [MONDAY])
     assert conformance.verdict(wide, figures).metadata["rules_broken"] == 100
 
 
@@ -217,6 +217,4 @@ def test_a_day_without_rows_breaks_no_rule() -> None:
     """Alone, and beside another one."""
     nothing = pl.LazyFrame(schema={**TYPE.schema, "created_date": pl.Date})
     for dates in ([MONDAY], [MONDAY, TUESDAY]):
-        assert all(
-            conformance.verdict(TYPE, figures).passed for _, figures in conformance._counted(TYPE, nothing, dates)
-        )
+        assert all(conformance.verdict(TYPE, figures).passed for _, figures in conformance.counts(TYPE, nothing, dates))

@@ -226,7 +226,7 @@ def read_drafted(event_type: EventType, bodies: list[str]) -> pl.DataFrame:
 def conformed(event_type: EventType, rows: pl.DataFrame) -> Verdict:
     """Return the verdict on the rows, which are those of a day."""
     of_day = rows.lazy().with_columns(created_date=pl.lit(MONDAY))
-    ((_, figures),) = conformance._counted(event_type, of_day, [MONDAY])
+    ((_, figures),) = conformance.counts(event_type, of_day, [MONDAY])
     return conformance.verdict(event_type, figures)
 
 
