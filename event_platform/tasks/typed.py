@@ -78,7 +78,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -
     """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
     units: list[Unit] = []
     counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
-    allowed = min(ROWS_PER_TASK, max(ROWS_PER_TASK // 2, counts["rows"].cast(pl.Int64).sum() // _TASKS))
+    allowed = min(ROWS_PER_TASK, max(ROWS_PER_TASK // 2, int(counts["rows"].cast(pl.Int64).sum()) // _TASKS))
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
         named = counts.filter(pl.col("uri").is_in(list(own)))
