@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import LandingError, UnreadableError
 from event_platform.lake.landing import FolderLanding, Landing, Omissions, S3Landing
 from event_platform.provision import open_landing
 from event_platform_tests.s3 import KEYS_ON_A_PAGE, client, put
@@ -456,3 +456,12 @@ class RawBody(io.BytesIO):
     def stream(self, **_: object) -> Iterator[bytes]:
         """Yield all of it."""
         yield self.read()
+
+
+def test_a_part_of_an_object_is_read_by_itself(place: Place) -> None:
+    """Fewer bytes at its end; what cannot be read is told as for the whole."""
+    place.put("2025/06/02/12/a", b"0123456789")
+    name = "2025/06/02/12/a"
+    assert [place.landing.read_range(name, start, 4) for start in (0, 4, 8)] == [b"0123", b"4567", b"89"]
+    with pytest.raises(UnreadableError, match="2025/06/02/12/gone"):
+        place.landing.read_range("2025/06/02/12/gone", 0, 4)

@@ -1,5 +1,6 @@
 """Landing → raw_events: every object once, whole, in one commit."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -207,6 +208,32 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
     monkeypatch.undo()
     world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == names
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a", "a.parquet"])
+def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Its rows are those of the whole, numbered from its beginning to its end, however many pieces it makes."""
+    events = [event(f"u{number:03}", plan=hashlib.sha256(b"%d" % number).hexdigest()) for number in range(500)]
+    path = world.deliver(MONDAY, name, *events)
+    if name.endswith(".parquet"):
+        pl.DataFrame(events).write_parquet(path)
+    ranges: list[int] = []
+    read = FolderLanding.read_range
+
+    def noting(landing: FolderLanding, name: str, start: int, size: int) -> bytes:
+        ranges.append(start)
+        return read(landing, name, start, size)
+
+    monkeypatch.setattr(FolderLanding, "read_range", noting)
+    monkeypatch.setattr("event_platform.tasks.raw.LARGE_OBJECT", 1_000)
+    monkeypatch.setattr("event_platform.tasks.raw._RANGE", 1_024)
+    monkeypatch.setattr("event_platform.lake.objects._BITE", 500)
+    world.limits = Limits(task_bytes=16 * 5_000 if not name.endswith(".parquet") else 16 * 50_000)
+    assert world.load(MONDAY)[MONDAY].records == 500
+    raw = world.raw()
+    assert raw["event_uuid"].to_list() == [each["event_uuid"] for each in events]
+    assert raw["source_offset"].to_list() == list(range(500))
+    assert len(ranges) == len(set(ranges)) > 3  # each once
 
 
 @pytest.mark.parametrize(
