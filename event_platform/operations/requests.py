@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +28,7 @@ _PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
 _IN_VAIN = 5
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_LOOKED_BACK = 20  # runs
+_LOOKED_BACK = 1_000  # runs
 
 
 def stretches(days: Collection[date]) -> list[tuple[date, date]]:
@@ -80,12 +81,14 @@ def ask(
         for what in sorted(set(taken.values()))
         for first, last in stretches([day for day, other in taken.items() if other == what])
     ]
+    wanted = [
+        (first, last, f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}")
+        for first, last in stretches(due.keys() - taken)
+    ]
+    known = _tries(instance, part, [state for _, _, state in wanted])
     requests = list[dg.RunRequest]()
-    for first, last in stretches(due.keys() - taken):
-        state = f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}"
-        tries = instance.get_run_records(
-            dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: state}), limit=_LOOKED_BACK
-        )
+    for first, last, state in wanted:
+        tries = known[state]
         ended = [(each.dagster_run.status, each.end_time or each.update_timestamp.timestamp()) for each in tries]
         again = next_try(ended)
         if now.timestamp() < again:
@@ -100,6 +103,16 @@ def ask(
         tags = {PART: part, STATE: state, **run_tags(first, last)}
         requests.append(dg.RunRequest(f"{part}:{state}:{before}", asset_selection=list(assets), tags=tags))
     return Asked(requests, waiting)
+
+
+def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
+    """Return the runs that have ended of those that were asked for in some states, the last one first."""
+    found = defaultdict[str, list[dg.RunRecord]](list)
+    if states:
+        asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
+        for record in instance.get_run_records(asked, limit=_LOOKED_BACK):
+            found[record.dagster_run.tags[STATE]].append(record)
+    return found
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
