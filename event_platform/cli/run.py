@@ -19,7 +19,7 @@ from event_platform.events.errors import SettingError
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.failures import cause_of
-from event_platform.operations.requests import run_tags, stretches, unreachable
+from event_platform.operations.requests import PART, run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -82,7 +82,7 @@ def _materialize(
             selection=selection,
             resources=dict(definitions.resources or {}),
             instance=instance,
-            tags=run_tags(start, end),
+            tags={PART: "raw" if selection is _RAW else "created", **run_tags(start, end)},
             run_config=dict(config),
             raise_on_error=False,
         )

@@ -10,7 +10,7 @@ from itertools import takewhile
 
 import dagster as dg
 
-from event_platform.operations.under_way import ACTIVE, days_under_way
+from event_platform.operations.under_way import ACTIVE, days_under_way, is_alive
 
 #: How a run tells which part of the work it does, so that the next tick sees what is under way.
 PART = "event_platform/part"
@@ -125,9 +125,10 @@ def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
     return tries[0][1] + min(_PAUSE * 2 ** (strikes - 1), _LONGEST_PAUSE) if strikes > 0 else 0
 
 
-def is_under_way(instance: dg.DagsterInstance, part: str) -> bool:
+def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool:
     """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
-    return bool(instance.get_run_ids(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}), limit=1))
+    active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}))
+    return any(is_alive(instance, record, now) for record in active)
 
 
 def digest(parts: Iterable[str]) -> str:
