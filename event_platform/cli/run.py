@@ -20,7 +20,7 @@ from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.downstream import Together, together
 from event_platform.operations.failures import cause_of
-from event_platform.operations.requests import run_tags, stretches, unreachable
+from event_platform.operations.requests import PART, run_tags, stretches, unreachable
 from event_platform.provision import open_lake, open_landing
 from event_platform.steps.shipped import shipped_assets
 
@@ -114,7 +114,7 @@ def _materialize(
             selection=selection,
             resources=dict(definitions.resources or {}),
             instance=instance,
-            tags=run_tags(start, end),
+            tags={PART: "raw" if selection is _RAW else "created", **run_tags(start, end)},
             run_config=dict(config),
             raise_on_error=False,
         )

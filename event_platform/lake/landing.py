@@ -348,7 +348,8 @@ class S3Landing(Landing):
             return read_object(self._client, self.bucket, self.prefix + name, span)
         except S3_ERRORS as error:
             kind = UnreadableError if is_of_one_object(error) else LandingError
-            raise storage_error(error, f"s3://{self.bucket}/{self.prefix}{name}", kind) from cause(error)
+            where = printable(f"s3://{self.bucket}/{self.prefix}{name}")
+            raise storage_error(error, where, kind) from cause(error)
 
     @cached_property
     def _client(self) -> "S3Client":

@@ -2,14 +2,15 @@
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 
 import dagster as dg
 
-from event_platform.operations.under_way import ACTIVE, days_under_way
+from event_platform.operations.under_way import ACTIVE, days_under_way, is_alive
 
 #: How a run tells which part of the work it does, so that the next tick sees what is under way.
 PART = "event_platform/part"
@@ -27,7 +28,7 @@ _PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
 _IN_VAIN = 5
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_LOOKED_BACK = 20  # runs
+_LOOKED_BACK = 1_000  # runs
 
 
 def stretches(days: Collection[date]) -> list[tuple[date, date]]:
@@ -80,17 +81,21 @@ def ask(
         for what in sorted(set(taken.values()))
         for first, last in stretches([day for day, other in taken.items() if other == what])
     ]
-    found = [Asked([], waiting)]
-    for first, last in stretches(due.keys() - taken):
-        state = f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}"
-        found.append(_ask(instance, part, state, assets, _shown(first, last), run_tags(first, last), now))
-    return join(found)
+    wanted = [
+        _Wanted(
+            f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}",
+            _shown(first, last),
+            run_tags(first, last),
+        )
+        for first, last in stretches(due.keys() - taken)
+    ]
+    return join([Asked([], waiting), _ask(instance, part, wanted, assets, now)])
 
 
 def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
     """Ask for a run of an asset without partitions, as `ask` does for days."""
     name = asset.to_user_string()
-    return _ask(instance, part, f"{name}:{state}", [asset], name, {}, now)
+    return _ask(instance, part, [_Wanted(f"{name}:{state}", name)], [asset], now)
 
 
 def join(asked: Iterable[Asked]) -> Asked:
@@ -99,31 +104,49 @@ def join(asked: Iterable[Asked]) -> Asked:
     return Asked([run for each in every for run in each.requests], [why for each in every for why in each.waiting])
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A run that is due: in which state, in words what it is about, and its tags."""
+
+    state: str
+    what: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 def _ask(
-    instance: dg.DagsterInstance,
-    part: str,
-    state: str,
-    assets: Sequence[dg.AssetKey],
-    what: str,
-    tags: Mapping[str, str],
-    now: datetime,
+    instance: dg.DagsterInstance, part: str, wanted: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
 ) -> Asked:
-    tries = instance.get_run_records(
-        dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: state}), limit=_LOOKED_BACK
-    )
-    ended = [(each.dagster_run.status, each.end_time or each.update_timestamp.timestamp()) for each in tries]
-    again = next_try(ended)
-    if now.timestamp() < again:
-        status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
-        why = (
-            f"{what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
-            f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
-        )
-        return Asked([], [why])
-    # Dagster takes a key once: it names the try, by the run that ended the last one.
-    before = tries[0].dagster_run.run_id[:8] if tries else "first"
-    tagged = {PART: part, STATE: state, **tags}
-    return Asked([dg.RunRequest(f"{part}:{state}:{before}", asset_selection=list(assets), tags=tagged)], [])
+    known = _tries(instance, part, [each.state for each in wanted])
+    asked = Asked([], [])
+    for each in wanted:
+        tries = known[each.state]
+        ended = [
+            (record.dagster_run.status, record.end_time or record.update_timestamp.timestamp()) for record in tries
+        ]
+        again = next_try(ended)
+        if now.timestamp() < again:
+            status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
+            asked.waiting.append(
+                f"{each.what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+                f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
+            )
+            continue
+        # Dagster takes a key once: it names the try, by the run that ended the last one.
+        before = tries[0].dagster_run.run_id[:8] if tries else "first"
+        tags = {PART: part, STATE: each.state, **each.tags}
+        key = f"{part}:{each.state}:{before}"
+        asked.requests.append(dg.RunRequest(key, asset_selection=list(assets), tags=tags))
+    return asked
+
+
+def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
+    """Return the runs that have ended of those that were asked for in some states, the last one first."""
+    found = defaultdict[str, list[dg.RunRecord]](list)
+    if states:
+        asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
+        for record in instance.get_run_records(asked, limit=_LOOKED_BACK):
+            found[record.dagster_run.tags[STATE]].append(record)
+    return found
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
@@ -136,9 +159,10 @@ def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
     return tries[0][1] + min(_PAUSE * 2 ** (strikes - 1), _LONGEST_PAUSE) if strikes > 0 else 0
 
 
-def is_under_way(instance: dg.DagsterInstance, part: str) -> bool:
+def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool:
     """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
-    return bool(instance.get_run_ids(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}), limit=1))
+    active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}))
+    return any(is_alive(instance, record, now) for record in active)
 
 
 def digest(parts: Iterable[str]) -> str:

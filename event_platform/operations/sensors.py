@@ -49,9 +49,9 @@ def build_landing_sensor(
     def landing_sensor(
         context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        if is_under_way(context.instance, "raw"):
-            return dg.SkipReason("a run is loading already")
         now, cursor = datetime.now(UTC), context.cursor
+        if is_under_way(context.instance, "raw", now):
+            return dg.SkipReason("a run is loading already")
         today, heard = now.date(), _heard(queue, context.log)
         looks = heard is None or is_time_to_look(cursor, now)
         if not looks and heard is not None and not heard.names:
@@ -102,9 +102,10 @@ def build_touched_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         # While records are being loaded, more dates may come due: they go into one batch.
-        if any(is_under_way(context.instance, part) for part in ("raw", "created")):
+        now = datetime.now(UTC)
+        if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        tables, types, now = lake.open(), digest(catalog.by_key), datetime.now(UTC)
+        tables, types = lake.open(), digest(catalog.by_key)
         tables.storage.check()
         since = version_in(context.cursor, types)
         # What is left is what somebody else changed: to look for it opens a hundred tables.

@@ -32,7 +32,7 @@ def days_under_way(
         run = record.dagster_run
         first, last = _range_of(run)
         met = [day for day in days if first <= day <= last]
-        if met and not _assets_of(instance, run).isdisjoint(assets) and _is_alive(instance, record, now):
+        if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
             found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
     # A backfill that was asked for may have no runs yet.
     for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
@@ -41,7 +41,7 @@ def days_under_way(
     return found
 
 
-def _is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
+def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
     """Say whether a run is believed to be worked on. Run monitoring ends one that was launched, if its process is gone.
 
     A run of a terminal nobody ends when that is closed.

@@ -4,10 +4,12 @@ import csv
 import errno
 import json
 import os
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
@@ -16,6 +18,7 @@ from deltalake import DeltaTable, write_deltalake
 from event_platform.cli.main import main
 from event_platform.events import names
 from event_platform.events.errors import LandingError, TableError
+from event_platform.operations.requests import PART
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 COMMANDS = [
@@ -363,6 +366,15 @@ def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> 
     home.deliver(MONDAY.replace(year=2024), "a", event("u1", MONDAY.replace(year=2024)))
     assert "1 days outside the partitions, such as 2024-06-02" in " ".join(call("run").output.split())
     assert status()["landed"] == 0
+
+
+def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that sensors of the same instance wait for them, and ask for nothing that they are about to do."""
+    instance = dg.DagsterInstance.ephemeral()
+    monkeypatch.setattr("event_platform.cli.run._instance", lambda: nullcontext(instance))
+    call("run", code=0)
+    assert landed.raw().height == 6
+    assert {run.tags[PART] for run in instance.get_runs()} == {"raw", "created"}
 
 
 def test_landing_without_an_object_is_told(home: World) -> None:

@@ -323,7 +323,7 @@ def test_names_of_control_characters_are_read(place: Place, name: str) -> None:
     assert place.names([MONDAY]) == [name]
     assert place.landing.read(name) == b"content"
     with pytest.raises(LandingError) as gone:
-        FolderLanding(Path("/nowhere")).read(name)
+        place.landing.read(f"{name}-gone")
     assert str(gone.value).isprintable()
 
 

@@ -199,7 +199,7 @@ def test_a_cursor_that_makes_no_sense_begins_anew(
 
 @pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
 def test_nothing_is_asked_for_while_a_run_is_under_way(
-    world: World, instance: dg.DagsterInstance, today: date, sensor: str
+    world: World, instance: dg.DagsterInstance, today: date, sensor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes due meanwhile is asked for together, when it has ended."""
     world.deliver(today, "a", event("u1", today))
@@ -208,6 +208,9 @@ def test_nothing_is_asked_for_while_a_run_is_under_way(
     run = dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags={PART: "raw"})
     instance.add_run(run)
     assert asked(tick(world, sensor, instance)) == []
+    with monkeypatch.context() as later:  # a terminal that was killed
+        later.setattr("event_platform.operations.under_way._SILENCE", 0)
+        assert asked(tick(world, sensor, instance)) == [(str(today), str(today))]
     instance.delete_run(run.run_id)
     assert asked(tick(world, sensor, instance)) == [(str(today), str(today))]
 
