@@ -10,6 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from event_platform.graph import own_assets
+from event_platform.lake.derived import Source
 from event_platform.lake.staleness import DueDates, due_created_dates
 from event_platform.lake.tables import Snapshot
 from event_platform.operations.requests import run_tags
@@ -19,6 +20,7 @@ from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
 LESSONS, MART = dg.AssetKey(["events", "lesson_started"]), dg.AssetKey(["marts", "lessons"])
+LESSONS_IN = dg.AssetIn(LESSONS)
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _CHANGED, _NEVER = "what it is made of has changed since", "it was never built"
 
@@ -163,6 +165,19 @@ def test_what_is_made_of_several_days_is_due_where_any_of_them_changed(lessons: 
     }
 
 
+def test_what_an_asset_is_made_of_are_not_its_own_days_before(lessons: World) -> None:
+    """Each would make the next one due, one run after the other."""
+    mapping = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    before = dg.AssetIn(MART, partition_mapping=mapping)
+
+    @dg.asset(key=MART, partitions_def=daily_partitions(lessons.start_date), ins={"lessons": LESSONS_IN, "own": before})
+    def running(lessons: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
+        return pl.concat([own, lessons])
+
+    (asset,) = own_assets(code(lessons, running).resolve_asset_graph())
+    assert asset.sources == {Source("events/lesson_started")}
+
+
 def test_an_asset_without_partitions_is_due_where_anything_changed(lessons: World) -> None:
     """It is made of the whole of its sources."""
 
@@ -230,8 +245,9 @@ def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: Wo
     assert not due(lessons).every
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"), event("x", TUESDAY))
     lessons.build(*DAYS)
-    found = due(lessons)
+    found, moment = due(lessons), datetime.now(UTC)
     assert found.own == {"marts/lessons": {MONDAY: _CHANGED}}
+    assert (found.is_overdue(moment), due(lessons, mart(lessons)).is_overdue(moment)) == (False, True)
     assert found.sentences == [f"marts/lessons: 1 days are due, such as 2025-06-02 ({_CHANGED})"]
 
 

@@ -36,6 +36,7 @@ class DueDates:
     version: int  # of raw_events, up to which this is known
     reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
+    known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
     changed_at: Mapping[date, datetime] = field(default_factory=dict)  # when raw_events changed a date, where known
 
     @property
@@ -49,9 +50,13 @@ class DueDates:
         return {*self.days, *self.reports, *(day for days in self.own.values() for day in days)}
 
     def is_overdue(self, since: datetime) -> bool:
-        """Say whether anything is due of a day for which nothing has been loaded after `since`."""
+        """Say whether anything is due of a day for which nothing has been loaded after `since`.
+
+        A table whose asset is not known here may be of one that nobody wants any more.
+        """
         latest = max(self.changed_at.values(), default=None)
-        moments = [latest if day is None else self.changed_at.get(day) for day in self.every]
+        own = {day for table in self.known for day in self.own.get(table, {})}
+        moments = [latest if day is None else self.changed_at.get(day) for day in {*self.days, *self.reports, *own}]
         return any(moment is None or moment < since for moment in moments)
 
     @property
@@ -134,6 +139,7 @@ def due_created_dates(
         raw.version,
         reports,
         _due_own(lake, catalog, own, pinned, {"quality_report": {*due, *reports}}, due),
+        frozenset(asset.table for asset in own),
         {day: _moment(info) for day, info in infos.items()},
     )
 
