@@ -12,6 +12,7 @@ import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.event_api import EventHandlerFn
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
@@ -30,12 +31,15 @@ from sqlalchemy.engine import Connection, Engine
 __all__ = [
     "EVENT_LOG_TABLES",
     "SQLITE_BUSY_TIMEOUT_SECONDS",
+    "BulkActionStatus",
+    "BulkActionsFilter",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DagsterUserCodeUnreachableError",
     "DefaultRunLauncher",
     "EventHandlerFn",
     "FreshnessState",
+    "PartitionBackfill",
     "SqlEventLogStorage",
     "SqlPollingEventWatcher",
     "SqliteEventLogBase",
