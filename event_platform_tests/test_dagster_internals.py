@@ -19,6 +19,7 @@ HERE = Path(dagster_internals.__file__)
 _LOG = "the event logs of event_log.py and event_log_postgres.py"
 _NAMES_IT = "Look where Dagster's own storages take it from, and take it from there"
 _LAUNCHER = "operations/launcher.py, by which a run is ended whose process and code server were killed"
+_BACKFILLS = "Sensors ask for no day that a backfill is about to write: operations/under_way.py."
 
 #: By `module:name`, or `module:class.attribute`: what depends on it, and what to do when it goes.
 DEPENDS = {
@@ -27,10 +28,9 @@ DEPENDS = {
     "dagster._core.errors:DagsterUserCodeUnreachableError": f"It tells {_LAUNCHER} that the server is gone. See what "
     "its client raises now.",
     "dagster._core.event_api:EventHandlerFn": f"A type in {_LOG}; Callable[[EventLogEntry, str], None] says the same.",
-    "dagster._core.execution.backfill:BulkActionsFilter": "operations/under_way.py asks for the backfills that are not "
-    "done, so that nobody asks for their days as well. DagsterInstance.get_backfills says what it takes instead.",
-    "dagster._core.execution.backfill:BulkActionStatus": "The same: the states of a backfill.",
-    "dagster._core.execution.backfill:PartitionBackfill": "What DagsterInstance.get_backfills returns; a type alone.",
+    "dagster._core.execution.backfill:BulkActionStatus": f"{_BACKFILLS} Take what `get_backfills` filters by now.",
+    "dagster._core.execution.backfill:BulkActionsFilter": f"{_BACKFILLS} Take what `get_backfills` filters by now.",
+    "dagster._core.execution.backfill:PartitionBackfill": f"{_BACKFILLS} Take what `get_backfills` returns now.",
     "dagster._core.launcher:CheckRunHealthResult": f"What {_LAUNCHER}, returns to run monitoring. See what it expects.",
     "dagster._core.launcher:DefaultRunLauncher": f"The base of {_LAUNCHER}. It is in the documentation as the default "
     "launcher: import it from where dagster.yaml names it.",
