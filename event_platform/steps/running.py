@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from event_platform.events.errors import ClusterError
+from event_platform.events.errors import ClusterError, panics_as_errors
 from event_platform.lake.tables import ConflictError
 
 _ATTEMPTS = 20
@@ -91,7 +91,8 @@ class _Timed(Generic[T]):
 
     def __call__(self, *arguments: Any) -> tuple[T, str, float]:
         began = time.process_time()
-        return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
+        with panics_as_errors():  # a panic could not be sent from one process to another
+            return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
 
 
 def until_no_conflict(attempt: Callable[[], T]) -> T:

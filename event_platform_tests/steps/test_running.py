@@ -1,11 +1,15 @@
-"""The CPU time of a step: its own and that of its workers, each once."""
+"""The CPU time of a step: its own and that of its workers, each once; and what a task dies of."""
 
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+import polars as pl
+import pytest
+
 from event_platform.compute import local_pool
+from event_platform.events.errors import PanicError
 from event_platform.steps.running import counting_cpu_time, run_tasks
 
 
@@ -15,6 +19,11 @@ def burn(seconds: float) -> int:
     while time.thread_time() < end:
         pass
     return os.getpid()
+
+
+def panic(_: int) -> None:
+    """Let a library of Rust panic."""
+    pl.DataFrame({"bytes": [b"x"]}).write_json()
 
 
 def run(executor: Executor, *seconds: float) -> Sequence[int]:
@@ -52,3 +61,9 @@ def test_steps_are_counted_one_by_one() -> None:
         with counting_cpu_time() as cpu_time:
             run(pool, 0.1, 0.1)
     assert 0.2 <= cpu_time.seconds < 0.3
+
+
+def test_a_panic_of_a_library_comes_back_from_a_worker_as_an_error() -> None:
+    """Python cannot send the panic itself from one process to another."""
+    with local_pool(2) as pool, pytest.raises(PanicError, match="a library panicked: not yet implemented"):
+        run_tasks(pool, panic, [(1,), (2,)], lambda *_: None, "panicking")
