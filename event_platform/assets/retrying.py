@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from event_platform.assets.reporting import is_watched
-from event_platform.events.errors import StorageError
+from event_platform.events.errors import StorageError, panics_as_errors
 from event_platform.lake.explained import explained
 
 #: Seconds between tries. The clients of S3 have tried some times more by then, within seconds.
@@ -20,7 +20,8 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
     Whatever was committed before is found and not done again.
     """
     try:
-        with explained():
+        # A panic is no Exception: Dagster would not take it for the failure of a step.
+        with explained(), panics_as_errors():
             yield
     except (StorageError, OSError) as error:
         if not isinstance(error, StorageError) or error.may_pass:

@@ -14,6 +14,7 @@ from polars._typing import PolarsDataType
 from event_platform.cli.rows import print_csv, print_json, print_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
+from event_platform.events.documents import has_surrogate
 from event_platform.events.errors import PanicError, TableError, panics_as_errors
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.explained import explained
@@ -65,6 +66,8 @@ def _tables(environment: Environment) -> dict[str, Table]:
 
 def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
     """Return the rows that a statement asks for. The tables that it names are opened, and added to `opened`."""
+    if has_surrogate(sql):  # what Python makes of an argument's bytes
+        raise _failed("the statement is not UTF-8")
     if word in {"describe", "desc"}:
         return _columns_of(_described(_DESCRIBING.sub("describe", sql, count=1), tables))
     if word == "show" and _SHOW_TABLES.search(sql):

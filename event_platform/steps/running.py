@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from event_platform.events.errors import ClusterError, WorkerError
+from event_platform.events.errors import ClusterError, WorkerError, panics_as_errors
 from event_platform.lake.files import DataFile
 from event_platform.lake.landing import LandedObject
 from event_platform.lake.tables import ConflictError
@@ -245,7 +245,8 @@ class _Timed(Generic[T]):
 
     def __call__(self, *arguments: Any) -> tuple[T, str, float]:
         began = time.process_time()
-        return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
+        with panics_as_errors():  # a panic could not be sent from one process to another
+            return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
 
 
 def until_no_conflict(attempt: Callable[[], T]) -> T:

@@ -67,3 +67,20 @@ def test_a_column_that_changed_its_type_is_not_tried_again(world: World) -> None
     write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
     with dg.DagsterInstance.ephemeral() as instance:
         assert tries(world, instance) == (False, [])
+
+
+def test_a_panic_of_a_library_is_the_failure_of_its_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is not tried again: it would come again."""
+
+    def panic(*_: object) -> None:
+        pl.DataFrame({"bytes": [b"x"]}).write_json()
+
+    monkeypatch.setattr("event_platform.assets.deduplicated_events.deduplicate", panic)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert tries(world, instance) == (False, [])
+        (run,) = instance.get_runs()
+        failures = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    (failure,) = [record.event_log_entry.dagster_event for record in failures]
+    assert failure is not None
+    assert failure.step_key == "deduplicated_events"
+    assert "PanicError: a library panicked" in str(failure.step_failure_data.error)

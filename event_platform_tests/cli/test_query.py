@@ -281,6 +281,8 @@ def test_an_empty_statement_is_told(home: World, sql: str) -> None:
         ("select 1; select 2", "one (and only one) statement"),
         ("select 1 from", "sql parser error"),
         ("describe", "sql parser error"),
+        ("select '\udcff'", "the statement is not UTF-8"),
+        (f"select {'(' * 50_000}1{')' * 50_000}", "recursion limit exceeded"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(home: World, sql: str, told: str) -> None:

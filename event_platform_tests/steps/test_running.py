@@ -11,10 +11,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from event_platform.compute import local_pool
-from event_platform.events.errors import WorkerError
+from event_platform.events.errors import PanicError, WorkerError
 from event_platform.lake.files import DataFile
 from event_platform.steps.running import LocalPool, Parts, counting_cpu_time, run_tasks
 
@@ -25,6 +26,11 @@ def burn(seconds: float) -> int:
     while time.thread_time() < end:
         pass
     return os.getpid()
+
+
+def panic(_: int) -> None:
+    """Let a library of Rust panic."""
+    pl.DataFrame({"bytes": [b"x"]}).write_json()
 
 
 def run(executor: Executor, *seconds: float) -> Sequence[int]:
@@ -167,3 +173,9 @@ def test_a_pool_that_breaks_while_tasks_are_submitted_is_replaced() -> None:
         with pytest.raises(BrokenProcessPool):
             pool.submit(die, []).result()
         assert run_tasks(pool, abs, [(-1,), (-2,)], lambda *_: None, "numbers") == [1, 2]
+
+
+def test_a_panic_of_a_library_comes_back_from_a_worker_as_an_error() -> None:
+    """Python cannot send the panic itself from one process to another."""
+    with local_pool(2) as pool, pytest.raises(PanicError, match="a library panicked: not yet implemented"):
+        run_tasks(pool, panic, [(1,), (2,)], lambda *_: None, "panicking")
