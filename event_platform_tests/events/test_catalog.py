@@ -93,7 +93,7 @@ def make_of(catalog: Catalog) -> None:
         Schema.from_json(to_delta(table.schema, table.comments).to_json())
         PayloadReader(event_type, catalog.envelope).read(pl.Series(['{"a": 1}', "{}"]))
         rows = pl.LazyFrame(schema=event_type.schema)
-        list(conformance._counted(event_type, rows, [MONDAY]))
+        list(conformance.counts(event_type, rows, [MONDAY]))
     build_typed_events(lake, catalog, daily_partitions(date(2025, 1, 1)), ONE_RUN)
 
 
