@@ -129,10 +129,11 @@ class EnvelopeReader:
 
     def _with_stretches(self, data: bytes, malformed: Mapping[int, bytes], by_themselves: pl.DataFrame) -> pl.DataFrame:
         """Put in between what is more than a piece, or damaged; `malformed` is by the place that it begins at."""
-        readable = _readable(data, malformed)
+        readable, mended = _readable(data, malformed)
         is_event = pl.all_horizontal(pl.col("event_uuid", "event_name", "created_at").is_not_null())
         starts, events = by_themselves["start"], by_themselves.filter(is_event)["start"]
-        look = CloserLook(readable, starts.to_list(), events.to_list(), self._is_event)
+        mended_events = [start for start, piece in mended.items() if self._is_event(piece)]
+        look = CloserLook(readable, starts.to_list(), sorted([*events, *mended_events]), self._is_event)
         rows: list[tuple[Any, ...]] = []
         swallowed: list[int] = []
         for start, end in look.records(list(malformed)):
@@ -218,15 +219,16 @@ def _first_characters(scanned: _Scanned, starts: list[int]) -> pl.Series:
     return places + texts.str.len_bytes() - texts.str.strip_chars_start(WHITESPACE).str.len_bytes()
 
 
-def _readable(data: bytes, malformed: Mapping[int, bytes]) -> bytes:
-    """Return the bytes of an object with what can be read in the place of lone surrogates."""
-    mended: bytearray | None = None
-    for start, piece in malformed.items():
-        readable = without_lone_surrogates(piece)
-        if readable != piece:
-            mended = mended or bytearray(data)
-            mended[start : start + len(readable)] = readable
-    return bytes(mended) if mended else data
+def _readable(data: bytes, malformed: Mapping[int, bytes]) -> tuple[bytes, dict[int, bytes]]:
+    """Put what can be read in the place of lone surrogates. Return the bytes of an object, and the mended pieces."""
+    pieces = {start: without_lone_surrogates(piece) for start, piece in malformed.items()}
+    mended = {start: piece for start, piece in pieces.items() if piece != malformed[start]}
+    if not mended:
+        return data, mended
+    result = bytearray(data)
+    for start, piece in mended.items():
+        result[start : start + len(piece)] = piece
+    return bytes(result), mended
 
 
 def _texts(lines: pl.Series) -> pl.Series:

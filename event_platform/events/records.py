@@ -5,7 +5,7 @@ damaged is looked at more closely, here: each damaged stretch is one record, and
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import accumulate
 from typing import TypeVar
@@ -44,6 +44,7 @@ _BRACE, _CLOSING_BRACE, _BRACKET, _CLOSING_BRACKET = b"{}[]"
 
 #: What stands before an object that is within another value, and what that value is.
 _NESTED = {(_COLON, _BRACE), (_COMMA, _BRACKET), (_BRACKET, _BRACKET)}
+_BEHIND_NESTED = b",}]"
 _GOES_ON = re.compile(rb"\s*[}\],]")
 
 #: Where an object may begin behind a text that lost its end (there texts and what is between them are taken for each
@@ -196,7 +197,7 @@ class CloserLook:
         return position
 
     def _next_event(self, position: int) -> int:
-        number = bisect_left(self._events, position)
+        number = bisect_right(self._events, position)
         return self._events[number] if number < len(self._events) else len(self._data)
 
     def _is_sound(self, position: int) -> bool:
@@ -238,8 +239,8 @@ class CloserLook:
         """
         headless = self._data[start] == _QUOTE  # a key: the brace before it is missing
         opened: list[tuple[int, int]] = [(_BRACE, start)] if headless else []
-        closed: int | None = None  # where the object begins that ended just now
-        before, position = 0, start
+        closed: int | None = None  # where the object or array begins that ended just now
+        before, position, first_line = 0, start, self._end_of_line(start)
         while token := _TOKEN.search(self._data, position, limit):
             at, kind = token.start(), self._data[token.start()]
             position = token.end()
@@ -247,32 +248,36 @@ class CloserLook:
                 if not over_lines and not (headless and self._continues(before, position, limit)):
                     return self._unless_event(closed, at)
                 continue
+            begin = self._beginning(kind, before, closed, opened, at, limit) if at > start else None
+            if begin is not None:
+                return begin
+            closed = None
             if kind == _QUOTE and token["text"] is None:
                 position, ends = self._behind_quote(at, limit)
-                if ends or not over_lines:
+                if ends or not over_lines or at < first_line:
                     return position
-            elif (
-                kind == _BRACE
-                and at > start
-                and not _is_nested(before, opened)
-                and self._begins_record(before, at, limit)
-            ):
-                return self._unless_event(closed, at)
             elif kind in {_BRACE, _BRACKET}:
                 opened.append((kind, at))
             elif kind == _CLOSING_BRACE or (kind == _CLOSING_BRACKET and opened and opened[-1][0] == _BRACKET):
                 closed = _close(opened, kind)
                 if not opened:
                     return position
-            closed = closed if kind == _CLOSING_BRACE else None
             before = kind
         return self._unless_event(closed, limit)
 
     def _continues(self, before: int, position: int, limit: int) -> bool:
         return before == _COMMA or _GOES_ON.match(self._data, position, limit) is not None
 
-    def _begins_record(self, before: int, position: int, limit: int) -> bool:
-        return before == _CLOSING_BRACE or self._is_sound(position) or self._begins_event(position, limit)
+    def _beginning(
+        self, kind: int, before: int, closed: int | None, opened: list[tuple[int, int]], at: int, limit: int
+    ) -> int | None:
+        """Return where a record begins that ends the damaged stretch: at this token, or with what ends before it."""
+        if closed is not None and kind not in _BEHIND_NESTED and self._is_event(self._data[closed:at]):
+            return closed
+        if kind != _BRACE or _is_nested(before, opened):
+            return None
+        begins = before == _CLOSING_BRACE or self._is_sound(at) or self._begins_event(at, limit)
+        return at if begins else None
 
     def _unless_event(self, closed: int | None, end: int) -> int:
         """Return `end`, or where the event begins that ends there: the value of a key that was cut behind its colon."""

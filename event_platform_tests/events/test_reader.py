@@ -16,6 +16,8 @@ from event_platform_tests.world import event
 
 READER = EnvelopeReader(Envelope())
 A, B, C = (json.dumps(event(uuid, plan="añ 猫")) for uuid in "abc")
+SURROGATE = A[:-1] + r', "more": "\ud83d"}'
+PRETTY = json.dumps(event("p"), indent=1)
 
 
 def uuids(data: str | bytes) -> list[str | None]:
@@ -105,6 +107,8 @@ def test_an_array_is_one_record_on_one_line_and_its_objects_are_records_over_sev
         pytest.param(f"{A}{{trunc{B}{C}", [A, "{trunc", B, C], id="an object without an end"),
         pytest.param(f'{A}{{"event_uuid":"1","pl{B}{C}', [A, '{"event_uuid":"1","pl', B, C], id="a text without one"),
         pytest.param(f'{A}{{"x":{B}{C}', [A, '{"x":', B, C], id="cut behind a colon"),
+        pytest.param(f'{{"x": [\n{SURROGATE},\n{B}', ['{"x": [', SURROGATE, B], id="cut before half a surrogate pair"),
+        pytest.param(f'{{"x":\n{PRETTY}\n{B[1:]}', ['{"x":', PRETTY, B[1:]], id="cut before several lines"),
         pytest.param(f'{A}{{"x":1,{B}{C}', [A, '{"x":1,', B, C], id="cut behind a comma"),
         pytest.param(f'{A}{{"x":{{"y":1}}{B}', [A, '{"x":{"y":1}', B], id="a brace that was not closed"),
         pytest.param(f"{A[1:]}{B}", [A[1:], B], id="a brace that was not opened"),
