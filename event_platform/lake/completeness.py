@@ -76,8 +76,9 @@ def completeness(
     raw, fault = lake.raw_events.snapshot(), None
     waiting: list[tuple[str, date]] = []
     try:
-        listed = deliveries(raw, open_landing(), None).due
-        waiting = [(each.name, each.arrival_date) for each in listed]
+        delivery = deliveries(raw, open_landing(), None)
+        waiting = [(each.name, each.arrival_date) for each in delivery.due]
+        fault = "; ".join(map(str, delivery.omissions.faults.values())) or None
     except EventPlatformError as error:
         fault = str(error)
     here = [each for each in waiting if first_date <= each[1] <= moment.date()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
-from event_platform.events.records import split_concatenated
+from event_platform.events.records import split_concatenated, without_lone_surrogates
 
 #: Records of a piece at most, beside its bytes: a damaged one costs a reader about a kilobyte, however short it is.
 RECORDS_PER_PIECE = 250_000
@@ -239,6 +239,6 @@ _NOTHING = object()
 
 def _parsed(record: bytes) -> object:
     try:
-        return msgspec.json.decode(record)
+        return msgspec.json.decode(without_lone_surrogates(record))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _NOTHING
