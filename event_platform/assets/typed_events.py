@@ -15,6 +15,7 @@ from event_platform.events.catalog import Catalog, EventType, key_of
 from event_platform.events.columns import Rules, shape_of, typed
 from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
 from event_platform.metadata import Lineage
 from event_platform.partitions import ROWS, dates_of
@@ -67,6 +68,8 @@ def build_typed_events(
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
         with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
             tables, names = lake.open(), list(selected.values())
+            if other := other_deployment(tables.unregistered_events.snapshot(), deployment_of(catalog)):
+                context.log.warning(other)
             reports = type_all(
                 tables, catalog, names, dates_of(context), executor, progress_of(context), rebuild=config.rebuild
             )

@@ -16,6 +16,7 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.instance import open_instance
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import deliveries
 from event_platform.lake.staleness import due_arrival_dates, due_created_dates
 from event_platform.operations.downstream import Together, together
@@ -58,6 +59,7 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
             failed += _materialize(definitions, instance, selection, stretches(days), _REBUILD)
         created = due_created_dates(lake, catalog, own=own, look_for_files=True)
         _warn(created.warning)
+        _warn(other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)))
         done = set[tuple[dg.AssetKey, date]]()
         while runs := _to_do(together(created, own, platform_assets(catalog), *window), done):
             for each in runs:

@@ -4,6 +4,7 @@ from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import EventPlatformError
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.verification import look_for_files
 from event_platform.provision import open_lake
 
@@ -15,8 +16,10 @@ def check_tables(settings: Settings) -> Finding:
         return left_out(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is wrong")
     here = settings.environment
     try:
-        lake = open_lake(here.lake)
-        found = look_for_files(lake.every_table(load_catalog(here.catalog).event_types))
+        lake, catalog = open_lake(here.lake), load_catalog(here.catalog)
+        if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
+            return bad(name, other, "see which of them is meant, and stop the other one")
+        found = look_for_files(lake.every_table(catalog.event_types))
     except EventPlatformError as error:
         return left_out(name, f"the tables cannot be looked at: {error}")
     files = f"{found.files:,} files of {found.tables:,} tables"

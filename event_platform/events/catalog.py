@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Catalog:
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
+    folder: str = field(default="", compare=False)  # that it was read from
 
     @cached_property
     def by_key(self) -> dict[str, EventType]:
@@ -98,7 +99,8 @@ def load_catalog(folder: Path) -> Catalog:
             alike.append(event_type)
     if faults:
         raise CatalogError("\n".join(faults))
-    return Catalog(envelope, tuple(event_type for alike in event_types.values() for event_type in alike))
+    found = tuple(event_type for alike in event_types.values() for event_type in alike)
+    return Catalog(envelope, found, str(folder))
 
 
 def schema_files(folder: Path) -> list[Path]:

@@ -284,22 +284,24 @@ class Snapshot:
         extended: Sequence[date] = (),
         moved: Sequence[AddAction | RemoveAction] = (),
         transactions: Mapping[str, int] = {},
+        metadata: Mapping[str, Any] = {},
     ) -> dict[date, Written]:
         """Commit `adds` as the whole content of the partitions `dates`, each marked with what it was `built_from`.
 
         Of the partitions `extended` they are more of the content, beside what is `moved` from file to file there.
-        `made_with` is a number that stands for the rules; `transactions` are further ones to leave in the log.
+        `made_with` is a number that stands for the rules; `transactions` are further ones to leave in the log, and
+        `metadata` rides in the commit.
         Returns what was written of each partition. Raises ConflictError if any of them changed since the snapshot.
         """
         marks = self._marks([*dates, *extended], built_from, made_with, dates)
         marks += [Transaction(app_id, version) for app_id, version in transactions.items()]
         if extended:
             gone = [remove_action(file, self._column) for file in (self.files(dates) if dates else [])]
-            version = self._commit([*adds, *moved, *gone], "append", marks, {}, None, dates)
+            version = self._commit([*adds, *moved, *gone], "append", marks, metadata, None, dates)
         else:
             days = [day.isoformat() for day in dates]
             filters = [(column, "in", days) for column in self.table.partition_by]
-            version = self._commit(list(adds), "overwrite", marks, {}, filters, dates)
+            version = self._commit(list(adds), "overwrite", marks, metadata, filters, dates)
         return written_by_date(version, [*dates, *extended], adds)
 
     def _marks(

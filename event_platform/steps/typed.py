@@ -17,6 +17,7 @@ from event_platform.events.errors import EventPlatformError, StorageError, panic
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.at_once import each_at_once
 from event_platform.lake.changes import added_since_mark
+from event_platform.lake.deployments import as_metadata, deployment_of
 from event_platform.lake.explained import explained
 from event_platform.lake.files import DataFile, Written
 from event_platform.lake.foreign import altered_dates
@@ -107,8 +108,11 @@ def _type_some(
         _fail(reports[key], error)
     sound = [key for key in sound if key not in failed]
 
+    said = as_metadata(deployment_of(catalog))
+
     def commit(key: str) -> None:
-        _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key])
+        metadata = said if key == UNREGISTERED else {}
+        _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key], metadata)
 
     each_at_once(commit, sound)
     if UNREGISTERED in sound:
@@ -246,12 +250,13 @@ def _commit_type(
     marks: Mapping[date, int],
     rules: int,
     moved: Sequence[AddAction | RemoveAction],
+    metadata: Mapping[str, Any],
 ) -> None:
     whole = [day for day in dates if day not in more]
     adds = [add for each in report.results for add in each.adds]
     with _keeping_errors(report):
         grown = target.files(more)
-        report.written |= target.replace(whole, adds, marks, rules, more, moved)
+        report.written |= target.replace(whole, adds, marks, rules, more, moved, metadata=metadata)
         for file in grown:
             report.rows[file.partition] += file.rows
             report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)

@@ -1,0 +1,67 @@
+"""Who types the events of a lake, with which catalog. Two that have different ones undo each other's work."""
+
+import json
+import platform
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from event_platform.events.catalog import Catalog
+from event_platform.events.columns import shape_of
+from event_platform.lake.tables import Snapshot
+
+_KEY = "deployment"
+
+#: Commits in which somebody's own last one is looked for.
+_LOOKED_BACK = 50
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A catalog, as a number, and where it was read."""
+
+    catalog: str
+    folder: str
+    host: str
+
+    def __str__(self) -> str:
+        """Name the catalog and its place."""
+        return f"{self.folder} on {self.host} (catalog {self.catalog})"
+
+
+def deployment_of(catalog: Catalog) -> Deployment:
+    """Return the deployment that this process is, with the catalog that it has loaded."""
+    types = {each.name: shape_of(each.columns) for each in catalog.event_types}
+    number = zlib.crc32(json.dumps([sorted(types.items()), repr(catalog.envelope)]).encode())
+    return Deployment(f"{number:08x}", catalog.folder, platform.node())
+
+
+def as_metadata(deployment: Deployment) -> dict[str, Any]:
+    """Return what a commit to unregistered_events says of who made it."""
+    return {_KEY: asdict(deployment)}
+
+
+def other_deployment(unregistered: Snapshot, own: Deployment) -> str | None:
+    """Say that another catalog types the events of this lake as well, where the last commits say so; else None.
+
+    Whoever has a new catalog has committed nothing with it before: a release is no second deployment.
+    """
+    last = _deployments(unregistered, 1)
+    if not last or last[-1].catalog == own.catalog:
+        return None
+    if not any(each.catalog == own.catalog for each in _deployments(unregistered, _LOOKED_BACK)):
+        return None
+    return (
+        f"two catalogs type the events of this lake, and undo each other's work: {own}, and {last[-1]}. Give each "
+        "deployment a lake of its own (EVENT_PLATFORM_LAKE), or both the same catalog"
+    )
+
+
+def _deployments(unregistered: Snapshot, commits: int) -> list[Deployment]:
+    infos = unregistered.commits_since(max(unregistered.version - commits, 0))
+    return [Deployment(**info[_KEY]) for info in infos if _is_deployment(info.get(_KEY))]
+
+
+def _is_deployment(found: Any) -> bool:
+    return isinstance(found, Mapping) and set(found) == set(Deployment.__dataclass_fields__)

@@ -1,0 +1,56 @@
+"""Two deployments with one lake and two catalogs are told of each other; a release of a catalog is told of nobody."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from event_platform.lake.deployments import deployment_of, other_deployment
+from event_platform_tests.world import MONDAY, SCHEMAS, World, event
+
+FEWER = {name: schema for name, schema in SCHEMAS.items() if name != "account_created"}
+
+
+def told(world: World) -> str | None:
+    """Return what a world is told of others."""
+    return other_deployment(world.lake.unregistered_events.snapshot(), deployment_of(world.catalog))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[World, World]:
+    """Two worlds with one landing and one lake, of which the second knows a type less."""
+    first, second = World(tmp_path / "first"), World(tmp_path / "second", FEWER)
+    for shared in ("landing", "lake"):
+        (first.root / shared).mkdir(exist_ok=True)
+        if (second.root / shared).exists():
+            (second.root / shared).rmdir()
+        (second.root / shared).symlink_to(first.root / shared)
+    first.deliver(MONDAY, "a", event("u1"), event("l1", MONDAY, "lesson:started", user="usr_1"))
+    return first, second
+
+
+def test_a_new_catalog_is_no_second_deployment(two: tuple[World, World]) -> None:
+    """Nor is a lake that nobody has written to."""
+    first, second = two
+    assert told(first) is told(second) is None
+    first.build(MONDAY)
+    assert told(first) is told(second) is None
+    second.build(MONDAY)
+    assert told(second) is None
+
+
+def test_two_catalogs_that_take_turns_are_told_of_each_other(two: tuple[World, World]) -> None:
+    """With where each was read; the run says so in its log, and goes on."""
+    first, second = two
+    first.build(MONDAY)
+    second.build(MONDAY)
+    message = told(first)
+    assert message is not None
+    assert f"{first.root / 'catalog'} on " in message
+    assert f"{second.root / 'catalog'} on " in message
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = first.materialize(MONDAY, instance=instance)
+        logged = [each.user_message for each in instance.all_logs(result.run_id)]
+    assert message in logged
+    assert told(first) is None
+    assert "two catalogs" in str(told(second))
