@@ -144,7 +144,7 @@ def test_a_day_that_holds_something_else_than_was_written_is_due(
     assert days(lessons, mart(lessons)) == {TUESDAY: "rows went"}
     monkeypatch.setattr("event_platform.lake.staleness.foreign_dates", foreign)
     found = due(lessons, mart(lessons))
-    assert (found.days, found.uneven) == ([TUESDAY], {TUESDAY: "quality_report: rows went"})
+    assert (found.days, found.uneven) == ([TUESDAY], {TUESDAY: "rows went"})
 
 
 def test_what_is_made_of_several_days_is_due_where_any_of_them_changed(lessons: World) -> None:

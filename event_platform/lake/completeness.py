@@ -23,6 +23,7 @@ class Completeness:
 
     waiting: Sequence[tuple[str, date]]  # objects that are not loaded, with their arrival dates
     fault: str | None  # why it is not known which objects wait
+    left_out: Sequence[str]  # what is wrong with files and folders of landing that cannot be loaded
     corrupt_due: Sequence[date]  # arrival dates
     due: DueDates
     moment: datetime
@@ -34,6 +35,8 @@ class Completeness:
         if self.waiting:
             name, _ = min(self.waiting)
             left.append(f"{len(self.waiting):,} objects wait to be loaded (such as {name})")
+        if self.left_out:
+            left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
         if self.corrupt_due:
             left.append(f"corrupt_events: {len(self.corrupt_due)} days are due, such as {self.corrupt_due[0]}")
         return [*left, *self.due.sentences]
@@ -47,7 +50,7 @@ class Completeness:
         """
         since = self.moment - _OVERDUE
         late = any(day < since.date() for _, day in self.waiting)
-        return bool(self.fault) or late or self.due.is_overdue(since)
+        return bool(self.fault or self.left_out) or late or self.due.is_overdue(since)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""
@@ -57,6 +60,7 @@ class Completeness:
             "waiting_objects": len(self.waiting),
             "waiting_examples": [name for name, _ in sorted(self.waiting)[:_EXAMPLES]],
             "landing_fault": self.fault,
+            "left_out": list(self.left_out),
             "due": {
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
                 "created_dates": [day.isoformat() for day in self.due.days],
@@ -74,12 +78,12 @@ def completeness(
 ) -> Completeness:
     """Compare landing with the ledger, beside what is `due`. Objects outside the partitions wait for nothing."""
     raw, fault = lake.raw_events.snapshot(), None
-    waiting: list[tuple[str, date]] = []
+    waiting, left_out = list[tuple[str, date]](), list[str]()
     try:
         delivery = deliveries(raw, open_landing(), None)
         waiting = [(each.name, each.arrival_date) for each in delivery.due]
-        fault = "; ".join(map(str, delivery.omissions.faults.values())) or None
+        left_out = [str(each) for each in delivery.omissions.faults.values()]
     except EventPlatformError as error:
         fault = str(error)
     here = [each for each in waiting if first_date <= each[1] <= moment.date()]
-    return Completeness(here, fault, due_arrival_dates(lake), due, moment)
+    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, moment)

@@ -200,4 +200,6 @@ def _due_days(
         elif mark is None and day in fed and day not in rows and marks(target.app_id(day)) is None:
             yield day, _NEVER
     if target.table.partition_column is not None:
-        yield from foreign_dates(target).items()
+        for day, why in foreign_dates(target).items():
+            if marks(target.app_id(day)) is not None:
+                yield day, why

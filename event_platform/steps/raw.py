@@ -86,7 +86,8 @@ def _load(
     for day, reason in altered.items():
         reports[day].altered = reason
     # A folder may hold objects of any day: none of them is known to be complete.
-    reports[min(dates)].unreadable.extend(delivery.omissions.faults.values())
+    for day in sorted(dates)[:1]:
+        reports[day].unreadable.extend(delivery.omissions.faults.values())
     if not delivery.due and not altered:
         return reports
     for result in loaded:

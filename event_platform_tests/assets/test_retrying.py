@@ -72,7 +72,7 @@ def test_a_column_that_changed_its_type_is_not_tried_again(world: World) -> None
 def test_a_panic_of_a_library_is_the_failure_of_its_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is not tried again: it would come again."""
 
-    def panic(*_: object) -> None:
+    def panic(*_: object, **__: object) -> None:
         pl.DataFrame({"bytes": [b"x"]}).write_json()
 
     monkeypatch.setattr("event_platform.assets.deduplicated_events.deduplicate", panic)

@@ -100,6 +100,7 @@ def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
         "waiting_objects": 0,
         "waiting_examples": [],
         "landing_fault": None,
+        "left_out": [],
         "due": {"corrupt_events": [], "created_dates": [], "quality_report": [], "own_tables": {}},
     }
     days = books.pop("by_arrival_date"), books.pop("by_created_date")
@@ -329,7 +330,8 @@ def test_a_folder_that_cannot_be_listed_is_named_and_fails_the_run(
         failing.setattr(os, "scandir", scandir)
         result = CliRunner().invoke(main, command)
     assert result.exit_code == 1
-    assert result.output.count(f"{folder}: Input/output error") == 1
+    failures = [line for line in result.output.splitlines() if line.startswith("failed:")]
+    assert "".join(failures).count(f"{folder}: Input/output error") == 1
     assert landed.raw().filter(arrival_date=MONDAY)["event_uuid"].to_list() == ["u9"]
     call("run")
     assert status()["landed"] == 7
@@ -342,14 +344,16 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
     (folder / "out").symlink_to("/etc/hostname")
     (folder / "_hidden").write_bytes(b"{}")
     for _ in range(2):  # also where nothing is due
-        told = call("run", code=1).output
+        output = call("run", code=1).output
+        failures = "".join(line for line in output.splitlines() if line.startswith("failed:"))
         for fault in (
             f"{folder}/caf\\xe9.gz: its name is not UTF-8",
             f"{folder}/out: a link that leads out of landing",
         ):
-            assert told.count(fault) == 1
-        assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(told.split())
-        assert status()["landed"] == 6
+            assert failures.count(fault) == 1
+        assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(output.split())
+        assert "2 files or folders of landing are left out" in " ".join(output.split())
+        assert json.loads(call("status", "--json", code=1).output)["landed"] == 6
     assert call("catalog", "draft", str(landed.root / "drafted")).exit_code == 0
 
 
