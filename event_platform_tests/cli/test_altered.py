@@ -47,11 +47,6 @@ def files(world: World) -> set[str]:
             id="a row of an event table is deleted",
         ),
         pytest.param(
-            lambda world: world.event_table("account_created"),
-            lambda table: Path(table.snapshot().files([MONDAY])[0].uri).unlink(),
-            id="a file of an event table is gone",
-        ),
-        pytest.param(
             lambda world: world.lake.raw_events,
             lambda table: Path(table.snapshot().files([MONDAY])[0].uri).unlink(),
             id="a file of raw_events is gone",

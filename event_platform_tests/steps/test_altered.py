@@ -98,7 +98,9 @@ def built(world: World) -> World:
 @pytest.mark.parametrize(
     ("table", "alter"),
     [
-        *product(("event table", "deduplicated", "raw"), ALTERATIONS),
+        *product(("event table",), ALTERATIONS),
+        *product(("deduplicated", "raw"), (delete_a_row, exchange_a_row, cut_a_file)),
+        ("raw", double_a_row),
         *product(("unregistered", "duplicates"), (delete_a_row, remove_a_file)),
     ],
 )
