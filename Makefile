@@ -23,7 +23,7 @@ dev: .venv/.run ## Open the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 -w workspace.yaml
 
 test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
-	$(BIN)/python -m pytest -q -n 6 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
 check: .venv/.dev ## Lint, types and import floors
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests that kill be as long as one likes."""
-    parser.addoption("--kills", type=int, help="SIGKILLs in test_exactly_once (default 4) and test_live_kills (3)")
+    parser.addoption("--kills", type=int, help="SIGKILLs in test_exactly_once (default 3) and test_live_kills (2)")
 
 
 @pytest.fixture(scope="session", autouse=True)

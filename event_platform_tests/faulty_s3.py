@@ -114,7 +114,7 @@ def faulty_s3(endpoint: str) -> Iterator[FaultyS3]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     proxy = FaultyS3(f"http://127.0.0.1:{port}")
     try:
-        for _ in range(200):
+        for _ in range(6_000):  # five minutes: on a busy machine a process takes its time to start
             try:
                 proxy.requests()
                 break

@@ -77,7 +77,7 @@ def kinesis_server(folder: Path) -> Iterator[str]:
 
 def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
     client = kinesis_client(endpoint)
-    for _ in range(300):
+    for _ in range(6_000):
         assert server.poll() is None, log.read_text(errors="replace")
         try:
             client.list_streams()
@@ -109,7 +109,7 @@ def new_stream(client: "KinesisClient", shards: int) -> str:
 
 def settled(client: "KinesisClient", stream: str) -> None:
     """Wait until a stream is ACTIVE: after it was created, or a shard was split or merged."""
-    for _ in range(200):
+    for _ in range(6_000):
         if client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE":
             return
         time.sleep(0.05)

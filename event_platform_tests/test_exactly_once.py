@@ -77,7 +77,7 @@ def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
 
     `pytest event_platform_tests/test_exactly_once.py --kills 40` kills forty times.
     """
-    kills, killed, number = pytestconfig.getoption("kills") or 4, 0, 0
+    kills, killed, number = pytestconfig.getoption("kills") or 3, 0, 0
     chance = random.Random(20)  # noqa: S311 - the same moments each time
     while killed < kills:
         process = start(variables(landed), "run")

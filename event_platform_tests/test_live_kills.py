@@ -49,7 +49,7 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
     for day in DAYS:
         accounts = [event(f"{day}-{number}", day, plan="x") for number in range(500)]
         world.deliver(day, "a.gz", *accounts, event(f"{day}-l", day, "lesson:started", user="usr_1", level="seven"))
-    kills: int = pytestconfig.getoption("kills") or 3
+    kills: int = pytestconfig.getoption("kills") or 2
     chance = random.Random(20)  # noqa: S311 - the same kills each time
     with web_hook() as warnings, web_hook() as errors:
         settings = {

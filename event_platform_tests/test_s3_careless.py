@@ -42,7 +42,7 @@ def careless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        for _ in range(6_000):
             assert server.poll() is None
             try:
                 urllib.request.urlopen(endpoint, timeout=5).close()
