@@ -11,7 +11,7 @@ from event_platform_tests.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.world import World
 
 # An example takes as long as the machine lets it: no test is about time.
-settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
 
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
