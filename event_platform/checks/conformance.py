@@ -10,12 +10,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from event_platform.checks.days import together
 from event_platform.checks.verdict import Verdict
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk
 from event_platform.events.drift import Drift, Path, drift_of
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.days import together
 from event_platform.lake.tables import Snapshot
 
 NAME = "schema_conformance"

@@ -5,8 +5,8 @@ from datetime import date
 
 import polars as pl
 
-from event_platform.checks.days import together
 from event_platform.checks.verdict import Verdict
+from event_platform.lake.days import together
 from event_platform.lake.tables import Snapshot
 
 NAME = "unique_event_uuid"

@@ -12,6 +12,7 @@ import polars as pl
 
 from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.balance import arrival_balances, may_hold
+from event_platform.lake.days import together
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files, foreign_dates, instead
 from event_platform.lake.lake import RAW_SCHEMA, Lake
@@ -154,7 +155,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
     """Count the rows of the days that the log has rows of."""
     found: dict[date, Rows] = {}
-    for days in _days_together(logged):
+    for days in together(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
         rows, day = snapshot.scan(days), str(snapshot.table.partition_column)
         columns, key = rows.collect_schema().names(), _key_of(snapshot.table)
         counted = rows.select(
@@ -170,19 +171,6 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
 def _key_of(table: Table) -> tuple[str, ...]:
     """Return the primary key of a table: of a retired event table, the log does not tell it."""
     return table.key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
-
-
-def _days_together(logged: Mapping[date, int]) -> Iterator[list[date]]:
-    """Group days so that no group has more than _ROWS_AT_ONCE rows, but for a day that has more by itself."""
-    held, count = list[date](), 0
-    for day in sorted(logged):
-        if held and count + logged[day] > _ROWS_AT_ONCE:
-            yield held
-            held, count = [], 0
-        held.append(day)
-        count += logged[day]
-    if held:
-        yield held
 
 
 def _arrival_faults(lake: Lake, tables: Mapping[str, _Verified], damaged: Collection[date]) -> Iterator[Fault]:

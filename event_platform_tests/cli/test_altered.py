@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 
 from event_platform.cli.main import main
 from event_platform.lake.tables import Table
+from event_platform_tests.command import variables
 from event_platform_tests.comparison import contents
 from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -23,10 +24,8 @@ def call(*arguments: str, code: int = 0) -> str:
 @pytest.fixture
 def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Two days that a run has built; the environment variables name the world."""
-    settings = world.environment
-    monkeypatch.setenv("EVENT_PLATFORM_LANDING", settings.landing)
-    monkeypatch.setenv("EVENT_PLATFORM_LAKE", settings.lake)
-    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(settings.catalog))
+    for name, value in variables(world).items():
+        monkeypatch.setenv(name, value)
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", *(event(f"{day}{number}", day) for number in range(4)), "{broken")
     call("run")

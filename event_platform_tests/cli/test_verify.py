@@ -8,16 +8,15 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 
 from event_platform.cli.main import main
+from event_platform_tests.command import variables
 from event_platform_tests.world import MONDAY, TUESDAY, World, event
 
 
 @pytest.fixture
 def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world that the environment variables name, with rows in every table."""
-    settings = world.environment
-    monkeypatch.setenv("EVENT_PLATFORM_LANDING", settings.landing)
-    monkeypatch.setenv("EVENT_PLATFORM_LAKE", settings.lake)
-    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(settings.catalog))
+    for name, value in variables(world).items():
+        monkeypatch.setenv(name, value)
     for day in (MONDAY, TUESDAY):
         accounts = [event(f"{day}{number}", day) for number in range(3)]
         world.deliver(day, "a", *accounts, accounts[0], event(f"x{day}", day, name="beta:new"), "{broken")

@@ -1,4 +1,4 @@
-"""Days that a check looks at together: many small ones cost what one does, and large ones would not fit."""
+"""Days that are looked at together: many small ones cost what one does, and large ones would not fit."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
