@@ -73,10 +73,9 @@ class EnvelopeReader:
         `created_at` is Float64 as written, or String where the unit is ISO 8601. A value of a wrong type is null
         for event_uuid, `NAME_OF_WRONG_TYPE` for event_name and NaN (or "") for created_at.
         """
-        data = without_byte_order_mark(data)
-        scanned = self._scan(data.split(b"\n"))
+        scanned = self._scan(without_byte_order_mark(data).split(b"\n"))
         sound = self._frame_of(scanned)
-        return self._with_malformed(data, scanned, sound) if scanned.malformed else sound
+        return self._with_neighbourhoods(scanned, sound) if scanned.malformed else sound
 
     def _scan(self, lines: list[bytes]) -> _Scanned:
         """Decode the lines that are an object from end to end, many at once, and less where one is damaged."""
@@ -100,20 +99,33 @@ class EnvelopeReader:
         malformed = [number for number in sorted(others) if lines[number].strip()]
         return _Scanned(lines, written, sound, texts.gather(sound), heads, malformed)
 
-    def _with_malformed(self, data: bytes, lines: _Scanned, sound: pl.DataFrame) -> pl.DataFrame:
-        """Put the records of malformed lines in between: what is sound when they are cut, and what is damaged."""
-        scanned, starts = lines, list(accumulate((len(line) + 1 for line in lines.pieces), initial=0))
-        frames = [sound.with_columns(start=_first_characters(scanned, starts))]
+    def _with_neighbourhoods(self, scanned: _Scanned, sound: pl.DataFrame) -> pl.DataFrame:
+        """Read malformed lines, and those that they may belong together with, more closely; put them in between."""
+        count = len(scanned.pieces)
+        lines = _neighbourhoods(scanned.malformed, scanned.sound.filter(_is_event(sound)), count)
+        if len(lines) == count:
+            return self._read_closely(scanned).drop("line")
+        near = self._read_closely(self._scan([scanned.pieces[number] for number in lines]))
+        numbers = pl.Series(lines, dtype=pl.UInt32)
+        near = near.with_columns(line=numbers.gather(near["line"]))
+        far = sound.with_columns(line=scanned.sound.cast(pl.UInt32)).filter(~pl.col("line").is_in(numbers.implode()))
+        return pl.concat([far, near]).sort("line", maintain_order=True).drop("line")
+
+    def _read_closely(self, scanned: _Scanned) -> pl.DataFrame:
+        """Return the records of lines, malformed ones among them, and the `line` in which each of them begins."""
+        lines = scanned.pieces
+        starts = line_starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        frames = [self._frame_of(scanned).with_columns(start=_first_characters(scanned, starts))]
         for cut in (cut_at_braces, cut_at_separators):
             if scanned.malformed:
                 scanned, starts = self._cut(scanned, starts, cut)
                 frames.append(self._frame_of(scanned).with_columns(start=_first_characters(scanned, starts)))
-        by_themselves = pl.concat(frames)
-        if sum(frame.height > 0 for frame in frames) > 1:
-            by_themselves = by_themselves.sort("start")
+        by_themselves = pl.concat(frames).sort("start")
         malformed = {starts[number]: scanned.pieces[number] for number in scanned.malformed}
-        result = self._with_stretches(data, malformed, by_themselves) if malformed else by_themselves
-        return result.drop("start")
+        if malformed:
+            by_themselves = self._with_stretches(b"\n".join(lines), malformed, by_themselves)
+        line = pl.Series(line_starts).search_sorted(by_themselves["start"], side="right") - 1
+        return by_themselves.drop("start").with_columns(line=line)
 
     def _cut(
         self, scanned: _Scanned, starts: list[int], cut: Callable[[bytes], tuple[list[int], list[bytes]]]
@@ -130,8 +142,7 @@ class EnvelopeReader:
     def _with_stretches(self, data: bytes, malformed: Mapping[int, bytes], by_themselves: pl.DataFrame) -> pl.DataFrame:
         """Put in between what is more than a piece, or damaged; `malformed` is by the place that it begins at."""
         readable, mended = _readable(data, malformed)
-        is_event = pl.all_horizontal(pl.col("event_uuid", "event_name", "created_at").is_not_null())
-        starts, events = by_themselves["start"], by_themselves.filter(is_event)["start"]
+        starts, events = by_themselves["start"], by_themselves["start"].filter(_is_event(by_themselves))
         mended_events = [start for start, piece in mended.items() if self._is_event(piece)]
         look = CloserLook(readable, starts.to_list(), sorted([*events, *mended_events]), self._is_event)
         rows: list[tuple[Any, ...]] = []
@@ -208,6 +219,24 @@ class EnvelopeReader:
                 "fault": pl.Series(faults or [None] * len(bodies), dtype=pl.String),
             }
         )
+
+
+def _is_event(records: pl.DataFrame) -> pl.Series:
+    """Say which records have all of the envelope, whatever they say there."""
+    return records.select(pl.all_horizontal(pl.col("event_uuid", "event_name", "created_at").is_not_null())).to_series()
+
+
+def _neighbourhoods(malformed: list[int], events: pl.Series, count: int) -> list[int]:
+    """Return the numbers of the lines that are malformed, and of those behind them, of `count`, with the next event.
+
+    An event is a record in any case, so that nothing damaged goes on behind it.
+    """
+    ends = events.extend_constant(count, 1)
+    ends = ends.gather(ends.search_sorted(pl.Series(malformed, dtype=events.dtype)))
+    lines: list[int] = []
+    for first, end in zip(malformed, ends, strict=True):
+        lines.extend(range(max(first, lines[-1] + 1 if lines else 0), min(end + 1, count)))
+    return lines
 
 
 def _first_characters(scanned: _Scanned, starts: list[int]) -> pl.Series:

@@ -38,11 +38,11 @@ def test_gzip_is_known_by_its_bytes(file: Path) -> None:
 
 def test_a_broken_gzip_gives_what_is_before_the_break(file: Path) -> None:
     """And the error names the last line that was read."""
-    file.write_bytes(gzip.compress(b"one\ntwo\n" + os.urandom(1000))[:-500])
+    file.write_bytes(gzip.compress(b"one\ntwo\n" + os.urandom(1000).replace(b"\n", b""))[:-500])
     with file.open("rb", buffering=0) as opened:
         reading = read_lines("export.gz", opened.fileno())
         assert [next(reading), next(reading)] == [Event("export.gz", 1, b"one"), Event("export.gz", 2, b"two")]
-        with pytest.raises(StorageError, match=r"export\.gz: cannot be read after line [2-9]: the gzip ends"):
+        with pytest.raises(StorageError, match=r"export\.gz: cannot be read after line 2: the gzip ends"):
             list(reading)
 
 
