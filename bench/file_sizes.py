@@ -13,9 +13,9 @@ from unittest.mock import patch
 from bench.platform_steps import measure
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.lake.lake import Lake
-from event_platform.lake.storage import Storage
+from event_platform.pipeline.compaction import tasks as compacted
 from event_platform.sample.generate import Sample, generate
-from event_platform.tasks import compacted
+from event_platform.storage.storage import Storage
 
 
 @dataclass(frozen=True)

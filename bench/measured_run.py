@@ -21,19 +21,19 @@ from unittest.mock import patch
 import dagster as dg
 
 from event_platform.definitions import build_definitions
+from event_platform.defs.automation.requests import run_tags
+from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
-from event_platform.instance import open_instance
-from event_platform.operations.requests import run_tags
 
 #: Where assets and checks leave for the data: everything else in a run is bookkeeping.
 _DATA_WORK = {
-    "event_platform.assets.raw_events": ["load", "set_aside"],
-    "event_platform.assets.deduplicated_events": ["deduplicate"],
-    "event_platform.assets.typed_events": ["type_all"],
-    "event_platform.assets.quality_report": ["report_quality"],
-    "event_platform.io_manager": ["write_frame"],
-    "event_platform.checks.build": ["each_in_turn"],
+    "event_platform.defs.assets.raw_events": ["load", "set_aside"],
+    "event_platform.defs.assets.deduplicated_events": ["deduplicate"],
+    "event_platform.defs.assets.typed_events": ["type_all"],
+    "event_platform.defs.assets.quality_report": ["report_quality"],
+    "event_platform.defs.io_manager": ["write_frame"],
+    "event_platform.defs.checks.build": ["each_in_turn"],
 }
 _RAW = dg.AssetSelection.assets("raw_events", "corrupt_events")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from event_platform.compute import local_pool
+from event_platform.compute.pool import local_pool
+from event_platform.compute.tasks import counting_cpu_time
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.ledger import deliveries
-from event_platform.provision import open_lake, open_landing
-from event_platform.steps.corrupt import set_aside
-from event_platform.steps.deduplicated import deduplicate
-from event_platform.steps.quality import report_quality
-from event_platform.steps.raw import load
-from event_platform.steps.running import counting_cpu_time
-from event_platform.steps.typed import UNREGISTERED, type_all
-from event_platform.tasks.raw import Loading
+from event_platform.pipeline.deduplication.step import deduplicate
+from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.step import load
+from event_platform.pipeline.loading.tasks import Loading
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.pipeline.reporting.step import report_quality
+from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 
 #: The default of the platform's rules.
 _WINDOW_DAYS = 7

@@ -13,7 +13,7 @@ import polars as pl
 from bench.read_queries import Query
 from bench.rows import PEER_PYTHON, PEERS, MissingError
 from event_platform.lake.lake import Lake
-from event_platform.lake.storage import Storage
+from event_platform.storage.storage import Storage
 
 
 @dataclass(frozen=True)

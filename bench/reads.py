@@ -27,7 +27,7 @@ from bench.object_server import ObjectServer, object_server, touched
 from bench.read_clients import Ask, Place, clients
 from bench.read_queries import Query, event_tables, in_a_day, over_days, some_event
 from event_platform.lake.lake import Lake
-from event_platform.lake.storage import Storage
+from event_platform.storage.storage import Storage
 
 _FIRST = date(2025, 6, 1)
 _ERR = Console(stderr=True)

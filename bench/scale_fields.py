@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from bench.scale_inputs import FIRST
-from event_platform.checks import conformance
+from event_platform.defs.checks import conformance
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.files import write_file
-from event_platform.lake.storage import Storage
+from event_platform.storage.storage import Storage
 
 EVENTS = 200
 _NAME = "area0:happened0"

@@ -27,21 +27,21 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from event_platform.compute import open_executor
+from event_platform.compute.executor import open_executor
 from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
-from event_platform.lake.landing import FolderLanding
-from event_platform.lake.storage import Storage
+from event_platform.landing.landing import FolderLanding
+from event_platform.pipeline.deduplication.step import deduplicate
+from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.step import load
+from event_platform.pipeline.loading.tasks import Loading
+from event_platform.pipeline.reporting.step import report_quality
+from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 from event_platform.sample.generate import Sample, generate
-from event_platform.steps.corrupt import set_aside
-from event_platform.steps.deduplicated import deduplicate
-from event_platform.steps.quality import report_quality
-from event_platform.steps.raw import load
-from event_platform.steps.typed import UNREGISTERED, type_all
-from event_platform.tasks.raw import Loading
-from event_platform_tests.dask_cluster import dask_cluster
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.dask_cluster import dask_cluster
 
 _FIRST = date(2025, 6, 1)
 _WINDOW_DAYS = 7

@@ -21,12 +21,12 @@ import pyarrow as pa
 from deltalake.transaction import AddAction
 
 from bench.scale_inputs import FIRST, type_name
-from event_platform.compute import local_pool
+from event_platform.compute.pool import local_pool
 from event_platform.lake.files import FileWriter
 from event_platform.lake.lake import RAW_SCHEMA, Lake
-from event_platform.lake.storage import Storage
-from event_platform.steps.deduplicated import deduplicate
-from event_platform.tasks.deduplicated import ROWS_PER_TASK
+from event_platform.pipeline.deduplication.step import deduplicate
+from event_platform.pipeline.deduplication.tasks import ROWS_PER_TASK
+from event_platform.storage.storage import Storage
 
 WINDOW_DAYS = 7
 _LAST = FIRST + timedelta(WINDOW_DAYS)

@@ -2,28 +2,32 @@
 
 import dagster as dg
 
-from event_platform.assets.daily_active_learners import build_daily_active_learners
-from event_platform.assets.deduplicated_events import (
+from event_platform.defs.alerts.sensor import build_alerts_sensor
+from event_platform.defs.assets.daily_active_learners import build_daily_active_learners
+from event_platform.defs.assets.deduplicated_events import (
     DEDUPLICATED_EVENTS,
     DUPLICATE_EVENTS,
     build_deduplicated_events,
 )
-from event_platform.assets.quality_report import QUALITY_REPORT, build_quality_report
-from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
-from event_platform.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
-from event_platform.checks.build import build_checks
+from event_platform.defs.assets.quality_report import QUALITY_REPORT, build_quality_report
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
+from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
+from event_platform.defs.automation.reconciliation import build_sweep
+from event_platform.defs.automation.sensors import (
+    build_automation_sensor,
+    build_landing_sensor,
+    build_touched_dates_sensor,
+)
+from event_platform.defs.automation.vacuum import build_vacuum
+from event_platform.defs.automation.verification import build_verification
+from event_platform.defs.checks.build import build_checks
+from event_platform.defs.partitions import backfill_policy, daily_partitions
+from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
-from event_platform.lake.notifications import landing_queue
-from event_platform.lake.storage import Storage
-from event_platform.operations.alerts.sensor import build_alerts_sensor
-from event_platform.operations.sensors import build_automation_sensor, build_landing_sensor, build_touched_dates_sensor
-from event_platform.operations.sweep import build_sweep
-from event_platform.operations.vacuum import build_vacuum
-from event_platform.operations.verification import build_verification
-from event_platform.partitions import backfill_policy, daily_partitions
-from event_platform.provision import build_resources
+from event_platform.landing.notifications import landing_queue
+from event_platform.storage.storage import Storage
 
 
 def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:

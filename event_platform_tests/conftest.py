@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from event_platform_tests.s3 import new_bucket, s3_server, use_s3
-from event_platform_tests.world import World
+from event_platform_tests.support.s3 import new_bucket, s3_server, use_s3
+from event_platform_tests.support.world import World
 
 # An example takes as long as the machine lets it: no test is about time.
 settings.register_profile("any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

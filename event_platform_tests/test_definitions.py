@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from event_platform_tests.world import World, write_catalog
+from event_platform_tests.support.world import World, write_catalog
 
 LOAD = """
 import os, socket, sys

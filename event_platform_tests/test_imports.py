@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-from event_platform.lake.opening import open_lake
-from event_platform.resources_s3 import S3LakeResource
-from event_platform_tests.command import variables
-from event_platform_tests.s3 import put
-from event_platform_tests.world import World, event, ndjson
+from event_platform.defs.resources.s3 import S3LakeResource
+from event_platform.pipeline.opening import open_lake
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.s3 import put
+from event_platform_tests.support.world import World, event, ndjson
 
 #: Calls commands one after the other, and prints which of the libraries are imported after each.
 CALLS = """

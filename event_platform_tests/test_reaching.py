@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from event_platform_tests.s3 import client
-from event_platform_tests.world import MONDAY, World, event
+from event_platform_tests.support.s3 import client
+from event_platform_tests.support.world import MONDAY, World, event
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/aws/tables.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

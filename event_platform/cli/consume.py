@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.errors import OwnershipError, SettingError
+from event_platform.storage.store import open_store, refuse_careless
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
 from event_platform.stream.reader import Limits
-from event_platform.stream.store import open_store, refuse_careless
 
 #: Shards that share a connection would wait for each other; idle connections cost nothing.
 _CONNECTIONS = 100

@@ -430,7 +430,7 @@ def _explained() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, EventPlatformError):
         raise
     except Exception:
-        from event_platform.lake.explained import explained  # noqa: PLC0415
+        from event_platform.storage.polars_errors import explained  # noqa: PLC0415
 
         with explained():
             raise
@@ -442,7 +442,7 @@ def _prepared() -> Environment:
     gc.set_threshold(200_000)
     environment = load_environment()
     if environment.compute == LOCAL_COMPUTE:
-        from event_platform.compute import prepare  # noqa: PLC0415
+        from event_platform.compute.pool import prepare  # noqa: PLC0415
 
         prepare()
     return environment

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from event_platform.report.text import shown
+from event_platform.quality.text import shown
 
 #: Called with what is being done, how much of it is, and how much there is, if that is known.
 Listener = Callable[[str, int, int | None], None]

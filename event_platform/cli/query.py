@@ -16,12 +16,12 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.documents import has_surrogate
 from event_platform.events.errors import PanicError, TableError, panics_as_errors
-from event_platform.lake.at_once import each_at_once
-from event_platform.lake.explained import explained
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.tables import Table
-from event_platform.provision import open_lake
-from event_platform.report.text import shown
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.text import shown
+from event_platform.storage.polars_errors import explained
+from event_platform.storage.threads import each_at_once
 
 #: The first word of a statement, behind spaces, comments and brackets.
 _FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", re.DOTALL)

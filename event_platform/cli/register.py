@@ -6,8 +6,8 @@ from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
-from event_platform.lake.glue import Outcome, open_glue
-from event_platform.provision import open_lake
+from event_platform.pipeline.opening import open_lake
+from event_platform.publishing.glue import Outcome, open_glue
 
 
 def register_tables(environment: Environment) -> int:

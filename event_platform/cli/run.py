@@ -7,23 +7,23 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
-from event_platform.assets.reporting import listening
 from event_platform.cli.output import ERR, progress_bars
 from event_platform.cli.status import show_ledger
 from event_platform.definitions import build_definitions, platform_assets
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
+from event_platform.defs.assets.reporting import listening
+from event_platform.defs.automation.downstream import Together, together
+from event_platform.defs.automation.failures import cause_of
+from event_platform.defs.automation.requests import PART, run_tags, stretches, unreachable
+from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
-from event_platform.instance import open_instance
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import deliveries
-from event_platform.lake.staleness import due_arrival_dates, due_created_dates
-from event_platform.operations.downstream import Together, together
-from event_platform.operations.failures import cause_of
-from event_platform.operations.requests import PART, run_tags, stretches, unreachable
-from event_platform.provision import open_lake, open_landing
-from event_platform.steps.shipped import shipped_assets
+from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.sample.own_assets import shipped_assets
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REBUILD = {

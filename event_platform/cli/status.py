@@ -14,11 +14,11 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.documents import DocumentError, read_document
 from event_platform.lake.balance import ledger
-from event_platform.lake.completeness import Completeness, completeness
 from event_platform.lake.lake import Lake
-from event_platform.lake.staleness import DueDates, due_created_dates
-from event_platform.provision import open_lake, open_landing
-from event_platform.steps.shipped import shipped_assets
+from event_platform.pipeline.completeness import Completeness, completeness
+from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.sample.own_assets import shipped_assets
 
 
 def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:

@@ -6,7 +6,7 @@ from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.vacuum import vacuum_all
-from event_platform.provision import open_lake
+from event_platform.pipeline.opening import open_lake
 
 
 def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -> int:

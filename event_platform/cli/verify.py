@@ -9,7 +9,7 @@ from event_platform.cli.status import days_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.lake.verification import EVENT_TABLES, Verification, verify
-from event_platform.provision import open_lake
+from event_platform.pipeline.opening import open_lake
 
 _SHOWN_FAULTS = 50
 

@@ -38,8 +38,8 @@ from event_platform.doctor.store import (
     s3_client,
 )
 from event_platform.doctor.tables import check_tables
-from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, region_of, told
-from event_platform.lake.landing import FolderLanding, S3Landing
+from event_platform.landing.landing import FolderLanding, S3Landing
+from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, region_of, told
 
 
 def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:

@@ -14,10 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
-from event_platform.lake.aws import bucket_and_prefix, told
-from event_platform.lake.landing import is_hidden
-from event_platform.lake.objects import pieces
-from event_platform.lake.pieces import DEFAULT_LIMITS, Piece
+from event_platform.landing.landing import is_hidden
+from event_platform.landing.objects import pieces
+from event_platform.landing.pieces import DEFAULT_LIMITS, Piece
+from event_platform.storage.aws import bucket_and_prefix, told
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,8 +14,8 @@ from sqlalchemy.pool import NullPool
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.environment import LOCAL_COMPUTE
-from event_platform.lake.aws import IMPATIENT, code_of, region_of, told
-from event_platform.lake.glue import open_glue
+from event_platform.publishing.glue import open_glue
+from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
@@ -120,7 +120,7 @@ async def _workers_of(compute: str) -> int:
 
 async def _other_versions(compute: str) -> list[str]:
     """Return a sentence for each worker with other versions than this process, or that cannot say which it has."""
-    from event_platform.cluster import differences, versions  # noqa: PLC0415 - an extra, which takes a second
+    from event_platform.compute.dask import differences, versions  # noqa: PLC0415 - an extra, which takes a second
 
     async with _scheduler(compute) as scheduler:
         question = {"op": "run", "function": pickle.dumps(versions)}

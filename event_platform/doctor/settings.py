@@ -82,7 +82,7 @@ def check_alert_addresses(environment: Environment) -> Finding:
     name, urls = "alert addresses", environment.alert_urls
     if not urls:
         return left_out(name, "EVENT_PLATFORM_ALERT_URLS is not set: nobody is told of failures")
-    from event_platform.operations.alerts.services import services  # noqa: PLC0415 - it takes a quarter of a second
+    from event_platform.defs.alerts.services import services  # noqa: PLC0415 - it takes a quarter of a second
 
     try:
         _, faults = services(urls)
@@ -126,7 +126,7 @@ def check_records(home: str, lake: str, sound: Finding) -> Finding:
 
     They are made where there are none yet.
     """
-    from event_platform.instance import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
+    from event_platform.defs.instance.opening import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
 
     try:
         open_instance(home, lake).dispose()

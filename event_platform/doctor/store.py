@@ -13,8 +13,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.lake.aws import IMPATIENT, bucket_and_prefix, code_of, region_of, told
-from event_platform.lake.storage import refuses_a_second_put
+from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, code_of, region_of, told
+from event_platform.storage.storage import refuses_a_second_put
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -6,7 +6,7 @@ from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import EventPlatformError
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.verification import look_for_files
-from event_platform.provision import open_lake
+from event_platform.pipeline.opening import open_lake
 
 
 def check_tables(settings: Settings) -> Finding:

@@ -10,10 +10,10 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import DuplicateKind
-from event_platform.lake.at_once import each_at_once
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.tables import Table
+from event_platform.storage.threads import each_at_once
 
 
 @dataclass(frozen=True)

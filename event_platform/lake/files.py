@@ -18,7 +18,7 @@ from deltalake.transaction import AddAction
 from pyarrow import parquet
 
 from event_platform.events.errors import TableError
-from event_platform.lake.storage import Storage
+from event_platform.storage.storage import Storage
 
 #: In a file of one event type, and in one of many that is sorted by name: whoever reads one name skips the others.
 _ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from event_platform.lake.at_once import each_at_once
 from event_platform.lake.files import DataFile
 from event_platform.lake.tables import Snapshot
+from event_platform.storage.threads import each_at_once
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from event_platform.events.errors import MissingError
-from event_platform.lake.at_once import each_at_once
+from event_platform.storage.threads import each_at_once
 
 #: What this process has read, by the id of the table: after which version, up to which, and the infos. A sensor looks
 #: every few seconds at all that a table has been through, and each commit is a request.

@@ -12,9 +12,9 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
 from event_platform.events.errors import TableError
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS
-from event_platform.lake.at_once import each_at_once
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Snapshot, Table
+from event_platform.storage.storage import Storage
+from event_platform.storage.threads import each_at_once
 
 #: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")

@@ -11,11 +11,11 @@ from threading import Lock
 
 import polars as pl
 
-from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files
-from event_platform.lake.landing import LandedObject, Landing, Omissions
 from event_platform.lake.tables import Snapshot
+from event_platform.landing.landing import LandedObject, Landing, Omissions
+from event_platform.storage.threads import each_in_turn
 
 #: Name, size and etag of each.
 _Objects = list[tuple[str, int, str]]

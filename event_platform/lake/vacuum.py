@@ -10,9 +10,9 @@ from deltalake.exceptions import DeltaError
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import SettingError, TableError
 from event_platform.lake.lake import Lake
-from event_platform.lake.s3_errors import cause
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
+from event_platform.storage.s3_errors import cause
+from event_platform.storage.storage import Storage
 
 _HOUR = timedelta(hours=1)
 

@@ -10,13 +10,13 @@ from datetime import date
 
 import polars as pl
 
-from event_platform.lake.at_once import each_in_turn
 from event_platform.lake.balance import arrival_balances, may_hold
 from event_platform.lake.days import together
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files, foreign_dates, instead
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.tables import Snapshot, Table
+from event_platform.storage.threads import each_in_turn
 
 #: Rows whose keys are held at a time, and tables that are read side by side.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4

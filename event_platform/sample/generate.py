@@ -18,7 +18,7 @@ from typing import Any
 
 from isal import igzip
 
-from event_platform.compute import local_pool
+from event_platform.compute.pool import local_pool
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.event import CorruptionReason, DuplicateKind
 from event_platform.sample.faults import REASONS, corrupt_record, drifted, oversized_record

@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 
 from event_platform.events.errors import OwnershipError, SettingError
-from event_platform.stream.store import ChangedError, Store
+from event_platform.storage.store import ChangedError, Store
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

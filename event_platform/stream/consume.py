@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from event_platform.events.errors import OwnershipError
+from event_platform.storage.store import Store
 from event_platform.stream.checkpoints import Checkpoint, Checkpoints
 from event_platform.stream.kinesis import Shard, Stream
 from event_platform.stream.reader import Limits, ShardReader
-from event_platform.stream.store import Store
 
 LOG = logging.getLogger(__name__)
 

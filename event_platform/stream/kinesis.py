@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import StreamError
-from event_platform.lake.aws import code_of, region_set
+from event_platform.storage.aws import code_of, region_set
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from isal import igzip
 
+from event_platform.storage.store import Store
 from event_platform.stream.aggregated import parts
-from event_platform.stream.store import Store
 
 _COUNT = re.compile(r"-([0-9]{1,9})\.gz")
 

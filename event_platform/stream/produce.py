@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.lake.aws import code_of
+from event_platform.storage.aws import code_of
 from event_platform.stream.events import Event, Outgoing
 from event_platform.stream.kinesis import Stream, passes, pause, unusable
 

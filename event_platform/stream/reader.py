@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import EventPlatformError, OwnershipError, StreamError
-from event_platform.lake.aws import code_of
+from event_platform.storage.aws import code_of
+from event_platform.storage.store import Store
 from event_platform.stream.checkpoints import Lease
 from event_platform.stream.kinesis import Stream, passes, pause
 from event_platform.stream.objects import Pending, Record, landed_already
-from event_platform.stream.store import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef, GetShardIteratorInputTypeDef

@@ -9,9 +9,9 @@ from deltalake import DeltaTable
 
 from event_platform.cli.main import main
 from event_platform.lake.tables import Table
-from event_platform_tests.command import variables
-from event_platform_tests.comparison import contents
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.comparison import contents
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 
 def call(*arguments: str, code: int = 0) -> str:

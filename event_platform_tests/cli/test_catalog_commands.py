@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
-from event_platform_tests.command import variables
-from event_platform_tests.world import MONDAY, World, event, write_catalog
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.world import MONDAY, World, event, write_catalog
 
 
 @pytest.fixture

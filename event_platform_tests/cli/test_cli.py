@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.cli.main import main
+from event_platform.defs.automation.requests import PART
 from event_platform.events import names
 from event_platform.events.errors import LandingError, TableError
-from event_platform.operations.requests import PART
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 COMMANDS = [
     [],
@@ -233,7 +233,7 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed.load(MONDAY, TUESDAY)
     landed.deduplicate(MONDAY, TUESDAY)
     landed.type(MONDAY, TUESDAY)
-    monkeypatch.setattr("event_platform.lake.completeness._OVERDUE", overdue)
+    monkeypatch.setattr("event_platform.pipeline.completeness._OVERDUE", overdue)
     told = call("status", code=code).output
     assert "balanced, but not complete: tables of the platform: 2 days are due, such as 2025-06-02 (newer" in told
     assert "nothing is lost" not in told
@@ -267,7 +267,7 @@ def test_a_landing_that_cannot_be_listed_is_told_by_status(landed: World, monkey
     def fail(*_: object) -> None:
         raise LandingError("landing: Input/output error")
 
-    monkeypatch.setattr("event_platform.lake.completeness.deliveries", fail)
+    monkeypatch.setattr("event_platform.pipeline.completeness.deliveries", fail)
     told = call("status", code=1).output
     assert "balanced, but not complete: landing cannot be compared with the ledger (landing: Input/output" in told
     found = json.loads(call("status", "--json", code=1).stdout)["completeness"]
@@ -287,7 +287,7 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
         raise TableError("daily_active_learners: somebody's mistake")
 
     with monkeypatch.context() as failing:
-        failing.setattr("event_platform.io_manager.write_frame", fail)
+        failing.setattr("event_platform.defs.io_manager.write_frame", fail)
         told = " ".join(call("run", code=1).output.split())
     assert "daily_active_learners: somebody's mistake" in told
     assert "balanced, but not complete: daily_active_learners: 1 days are due, such as 2025-06-02" in told

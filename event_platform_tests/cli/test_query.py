@@ -19,8 +19,8 @@ from deltalake import write_deltalake
 
 from event_platform.cli.main import main
 from event_platform.lake.tables import Snapshot, Table
-from event_platform_tests.command import variables
-from event_platform_tests.world import MONDAY, World
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.world import MONDAY, World
 
 #: What a terminal obeys: a colour, a window's title, an 8-bit colour, a turn of the direction of writing, a bell.
 COMMANDS = "\x1b[31mred\x1b]0;title\x07\x9b32mgreen\u202edlrow\r\x08"

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 
 from event_platform.cli.main import main
-from event_platform_tests.command import variables
-from event_platform_tests.world import MONDAY, TUESDAY, World, event
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
 @pytest.fixture

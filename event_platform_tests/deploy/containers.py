@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from event_platform_tests import live
-from event_platform_tests.command import free_port
-from event_platform_tests.live import PROJECT, Live, until
+from event_platform_tests.support import live
+from event_platform_tests.support.command import free_port
+from event_platform_tests.support.live import PROJECT, Live, until
 
 COMMANDS = PROJECT / "deploy" / "image" / "bin"
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from event_platform_tests.s3 import REGION
+from event_platform_tests.support.s3 import REGION
 
 CLUSTER, RUN_DEFINITION, CONTAINER = "event-platform", "event-platform-run", "run"
 SIGKILLED = 137

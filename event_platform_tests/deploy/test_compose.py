@@ -10,11 +10,11 @@ import boto3
 import pytest
 import yaml
 
-from event_platform.provision import open_lake
-from event_platform_tests.command import beside_python
+from event_platform.pipeline.opening import open_lake
 from event_platform_tests.deploy.containers import COMMANDS
-from event_platform_tests.live import PROJECT
-from event_platform_tests.s3 import REGION, use_s3
+from event_platform_tests.support.command import beside_python
+from event_platform_tests.support.live import PROJECT
+from event_platform_tests.support.s3 import REGION, use_s3
 
 _FILE = PROJECT / "docker-compose.yaml"
 _EXAMPLE = PROJECT / "deploy" / "compose" / "env.example"

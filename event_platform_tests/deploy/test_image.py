@@ -10,9 +10,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from event_platform_tests.command import beside_python
 from event_platform_tests.deploy.containers import COMMANDS
-from event_platform_tests.live import PROJECT
+from event_platform_tests.support.command import beside_python
+from event_platform_tests.support.live import PROJECT
 
 _DOCKERFILE = PROJECT / "Dockerfile"
 _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|ACCESS_KEY|ALERT", re.IGNORECASE)

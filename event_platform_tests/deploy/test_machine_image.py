@@ -12,7 +12,7 @@ import hcl2
 import pytest
 
 from event_platform_tests.deploy.containers import COMMANDS
-from event_platform_tests.live import PROJECT
+from event_platform_tests.support.live import PROJECT
 
 _PACKER = PROJECT / "deploy" / "packer"
 _TEMPLATE = _PACKER / "event_platform.pkr.hcl"

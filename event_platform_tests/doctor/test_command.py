@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform_tests.doctor.answering import answering
-from event_platform_tests.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, put, use_s3
-from event_platform_tests.world import MONDAY, World, event, ndjson
+from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, put, use_s3
+from event_platform_tests.support.world import MONDAY, World, event, ndjson
 
 SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, "hooks-secret")
 

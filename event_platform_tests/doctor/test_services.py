@@ -12,13 +12,13 @@ import boto3
 import pytest
 import yaml
 
-from event_platform.cluster import versions
+from event_platform.compute.dask import versions
 from event_platform.doctor.finding import Verdict
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
-from event_platform_tests.command import free_port
-from event_platform_tests.dask_cluster import dask_cluster
-from event_platform_tests.postgres import Postgres, postgres_server, programs
-from event_platform_tests.s3 import REGION
+from event_platform_tests.support.command import free_port
+from event_platform_tests.support.dask_cluster import dask_cluster
+from event_platform_tests.support.postgres import Postgres, postgres_server, programs
+from event_platform_tests.support.s3 import REGION
 
 SETTINGS = yaml.safe_load((Path(__file__).parents[2] / "deploy/postgres/dagster.yaml").read_text(encoding="utf-8"))
 SHORT = {"storage": {"postgres": {"postgres_db": {**SETTINGS["run_storage"]["config"]["postgres_db"]}}}}
@@ -98,7 +98,7 @@ class Elsewhere:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be the function of the module, where this is unpickled."""
-        return pydoc.locate, ("event_platform.cluster.versions",)
+        return pydoc.locate, ("event_platform.compute.dask.versions",)
 
 
 @pytest.mark.xdist_group("dask")
@@ -118,7 +118,7 @@ def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pyte
         assert found.verdict is Verdict.BAD
         assert re.fullmatch(r"the worker tcp://127\.0\.0\.1:\d+ has no event-platform, or another release", found.found)
         here = versions()
-        monkeypatch.setattr("event_platform.cluster.versions", Elsewhere({**here, "polars": "9.9"}))
+        monkeypatch.setattr("event_platform.compute.dask.versions", Elsewhere({**here, "polars": "9.9"}))
         found = check_dask(cluster.address)
         assert f"has polars {here['polars']}, the driver 9.9" in found.found
     monkeypatch.setattr("event_platform.doctor.services._PATIENCE", 0.5)

@@ -17,7 +17,7 @@ from event_platform.doctor.settings import (
     read_settings,
 )
 from event_platform.environment import load_environment
-from event_platform_tests.world import World, write_catalog
+from event_platform_tests.support.world import World, write_catalog
 
 SOUND = {
     "EVENT_PLATFORM_ENV": "prod",

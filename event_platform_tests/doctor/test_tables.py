@@ -8,8 +8,8 @@ from deltalake import DeltaTable
 from event_platform.doctor.finding import Finding, Verdict
 from event_platform.doctor.settings import read_settings
 from event_platform.doctor.tables import check_tables
-from event_platform_tests.command import variables
-from event_platform_tests.world import MONDAY, World, event
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.world import MONDAY, World, event
 
 
 @pytest.fixture

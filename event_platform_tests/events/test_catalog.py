@@ -14,8 +14,9 @@ from deltalake import Schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.assets.typed_events import build_typed_events
-from event_platform.checks import conformance
+from event_platform.defs.assets.typed_events import build_typed_events
+from event_platform.defs.checks import conformance
+from event_platform.defs.partitions import ONE_RUN, daily_partitions
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, key_of, load_catalog
 from event_platform.events.classification import VALID_NAME
@@ -23,9 +24,8 @@ from event_platform.events.errors import CatalogError
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.lake import Lake, checked_name
 from event_platform.lake.schemas import to_delta
-from event_platform.lake.storage import Storage
-from event_platform.partitions import ONE_RUN, daily_partitions
-from event_platform_tests.world import MONDAY, SCHEMAS, World, event, write_catalog
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
 
 #: Keys and definitions, sensible and not.
 FIELDS = st.sampled_from(

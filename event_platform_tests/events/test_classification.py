@@ -8,7 +8,7 @@ import pytest
 
 from event_platform.events.classification import classify
 from event_platform.events.envelope import TimeUnit
-from event_platform_tests.world import MONDAY, noon
+from event_platform_tests.support.world import MONDAY, noon
 
 FIRST_DATE = date(2025, 1, 1)
 

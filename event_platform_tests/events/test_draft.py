@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.checks import conformance
-from event_platform.checks.verdict import Verdict
+from event_platform.defs.checks import conformance
+from event_platform.defs.checks.verdict import Verdict
 from event_platform.events.catalog import EventType, load_catalog
 from event_platform.events.columns import Column, Kind, parse_columns, typed
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
-from event_platform_tests.counting import count_calls
-from event_platform_tests.fidelity import lost
-from event_platform_tests.world import MONDAY, event, write_catalog
+from event_platform_tests.support.counting import count_calls
+from event_platform_tests.support.fidelity import lost
+from event_platform_tests.support.world import MONDAY, event, write_catalog
 
 
 def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:

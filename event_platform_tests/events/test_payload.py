@@ -16,9 +16,9 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 from event_platform.events.rescue import Rescuer
 from event_platform.events.wire import is_wide
-from event_platform_tests.counting import count_calls
-from event_platform_tests.exact import read_exactly
-from event_platform_tests.fidelity import lost
+from event_platform_tests.support.counting import count_calls
+from event_platform_tests.support.exact import read_exactly
+from event_platform_tests.support.fidelity import lost
 
 SCHEMA: dict[str, Any] = {
     "properties": {

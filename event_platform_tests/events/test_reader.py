@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from event_platform.events import records
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.reader import NAME_OF_WRONG_TYPE, EnvelopeReader
-from event_platform_tests.world import event
+from event_platform_tests.support.world import event
 
 READER = EnvelopeReader(Envelope())
 A, B, C = (json.dumps(event(uuid, plan="añ 猫")) for uuid in "abc")

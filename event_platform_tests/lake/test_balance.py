@@ -15,7 +15,7 @@ from event_platform.lake.balance import (
     typing_balances,
 )
 from event_platform.lake.tables import Table
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 
 @pytest.fixture

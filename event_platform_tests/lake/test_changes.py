@@ -9,10 +9,10 @@ from deltalake.transaction import AddAction, RemoveAction
 from event_platform.lake import changes
 from event_platform.lake.changes import added_since_mark, added_since_version
 from event_platform.lake.files import write_file
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Snapshot, Table, remove_action
-from event_platform.tasks.compacted import put_together
-from event_platform_tests.world import MONDAY, TUESDAY
+from event_platform.pipeline.compaction.tasks import put_together
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.world import MONDAY, TUESDAY
 
 SCHEMA = pl.Schema({"created_date": pl.Date, "n": pl.Int64})
 

@@ -8,7 +8,7 @@ import pytest
 
 from event_platform.events.errors import MissingError
 from event_platform.lake.commits import commit_info, foreign_versions
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
 
 Lines = list[dict[str, Any]]
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from event_platform.lake.deployments import deployment_of, other_deployment
-from event_platform_tests.world import MONDAY, SCHEMAS, World, event
+from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event
 
 FEWER = {name: schema for name, schema in SCHEMAS.items() if name != "account_created"}
 

@@ -13,9 +13,9 @@ from pyarrow import compute
 from event_platform.lake import files
 from event_platform.lake.files import FileWriter, by_name, write_file
 from event_platform.lake.schemas import to_delta
-from event_platform.lake.storage import Storage
-from event_platform_tests.counting import count_calls
-from event_platform_tests.world import MONDAY
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.counting import count_calls
+from event_platform_tests.support.world import MONDAY
 
 TEXTS = [None, "", "short", "a text that is longer than twelve bytes", "\U0001f600" * 40]
 

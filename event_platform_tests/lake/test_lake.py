@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+from event_platform.defs.resources.platform import FolderLakeResource
+from event_platform.defs.resources.s3 import S3LakeResource
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
-from event_platform.lake.storage import Storage
-from event_platform.resources import FolderLakeResource
-from event_platform.resources_s3 import S3LakeResource
-from event_platform_tests.world import MONDAY, TUESDAY, World, event
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
 @pytest.fixture

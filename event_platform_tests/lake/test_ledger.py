@@ -10,7 +10,7 @@ import pytest
 from event_platform.lake import ledger
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.ledger import Delivery, deliveries
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 PATH = "2025/06/02/12/"
 

@@ -9,8 +9,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from event_platform.lake import marks
 from event_platform.lake.marks import app_transactions, marks_of
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Snapshot, Table
+from event_platform.storage.storage import Storage
 
 DAYS = [date(2025, 6, 1) + timedelta(days=number) for number in range(5)]
 IDS = [f"created_date={day}" for day in DAYS]

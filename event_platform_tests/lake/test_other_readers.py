@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 from pyarrow import compute, parquet
 
 from event_platform.lake.files import Statistics, write_file
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import Table
-from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
 READERS: list[Callable[[str], pl.DataFrame]] = [
     lambda uri: pl.scan_delta(uri).collect(),

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from event_platform.lake.schemas import readable
-from event_platform.tasks import compacted
-from event_platform_tests.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+from event_platform.pipeline.compaction import tasks as compacted
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
 LESSON: dict[str, Any] = {
     "user": "usr_1",

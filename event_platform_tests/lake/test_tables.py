@@ -13,11 +13,11 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.errors import TableError
 from event_platform.events.event import UTC_DATETIME
+from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import Written, write_file
-from event_platform.lake.storage import Storage
 from event_platform.lake.tables import ConflictError, Snapshot, Table, remove_action
-from event_platform.steps.running import until_no_conflict
-from event_platform_tests.world import MONDAY, TUESDAY, WEDNESDAY
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
 
 SCHEMA = pl.Schema({"created_date": pl.Date(), "n": pl.Int64(), "device": pl.Struct({"os": pl.String()})})
 
@@ -136,7 +136,7 @@ def test_many_writers_at_once_make_one_table(table: Table) -> None:
 
     def fill(day: date) -> None:
         start.wait()
-        until_no_conflict(lambda: replace(table, (day, [day.toordinal()])))
+        retry_on_conflict(lambda: replace(table, (day, [day.toordinal()])))
 
     with ThreadPoolExecutor(len(days)) as threads:
         list(threads.map(fill, days))

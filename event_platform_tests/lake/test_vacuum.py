@@ -16,14 +16,14 @@ from event_platform.cli.main import main
 from event_platform.events.errors import SettingError
 from event_platform.lake.balance import ledger
 from event_platform.lake.files import write_file
-from event_platform.lake.staleness import due_created_dates
 from event_platform.lake.tables import Table
 from event_platform.lake.vacuum import require_sound_clock, vacuum
-from event_platform.provision import open_lake
-from event_platform_tests.command import variables
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.opening import open_lake
 from event_platform_tests.doctor.answering import answering
-from event_platform_tests.s3 import client, use_s3
-from event_platform_tests.world import MONDAY, TUESDAY, World, event, rows
+from event_platform_tests.support.command import variables
+from event_platform_tests.support.s3 import client, use_s3
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 NOTHING = timedelta(0)
 YEAR = 365 * 86_400

@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from event_platform.lake.tables import Table
 from event_platform.lake.verification import Verification, verify
-from event_platform_tests.world import MONDAY, TUESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from event_platform.events.event import CorruptionReason
 from event_platform.lake.balance import ledger
 from event_platform.sample.faults import REASONS, corrupt_record
 from event_platform.sample.generate import Sample, generate
-from event_platform_tests.world import World, noon
+from event_platform_tests.support.world import World, noon
 
 FIRST_DAY = date(2025, 6, 1)
 

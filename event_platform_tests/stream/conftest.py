@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from event_platform.stream.kinesis import Stream, find
-from event_platform_tests.kinesis import kinesis_client, kinesis_server, new_stream
-from event_platform_tests.s3 import ACCESS_KEY, REGION, SECRET_KEY
+from event_platform_tests.support.kinesis import kinesis_client, kinesis_server, new_stream
+from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from event_platform.events.errors import StorageError
+from event_platform.storage.store import FolderStore, Store, open_store
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import Stream
 from event_platform.stream.reader import Limits
-from event_platform.stream.store import FolderStore, Store, open_store
-from event_platform_tests.kinesis import settled
+from event_platform_tests.support.kinesis import settled
 
 _NAME = re.compile(r"\d{4}/\d\d/\d\d/\d\d/(?P<stream>.+)-(?P<shard>shardId-\d{12})-(?P<first>\d+)-(?P<count>\d+)\.gz")
 

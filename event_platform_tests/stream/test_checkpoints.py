@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from event_platform.events.errors import OwnershipError, SettingError
+from event_platform.storage.store import FolderStore
 from event_platform.stream.checkpoints import Checkpoints
-from event_platform.stream.store import FolderStore
 
 SHARD = "shardId-000000000000"
 NOW = datetime(2025, 6, 2, 12, tzinfo=UTC)

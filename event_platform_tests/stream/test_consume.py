@@ -22,13 +22,13 @@ from event_platform.cli.consume import checkpoints_beside
 from event_platform.cli.main import main
 from event_platform.events.errors import OwnershipError, SettingError, StorageError, StreamError
 from event_platform.lake.balance import ledger
+from event_platform.storage.store import FolderStore
 from event_platform.stream.kinesis import Stream, find
-from event_platform.stream.store import FolderStore
-from event_platform_tests.command import start
-from event_platform_tests.kinesis import needs_kinesis
-from event_platform_tests.s3 import new_bucket
 from event_platform_tests.stream.consumers import Dying, consumer, dying, fill, landed, merge, split
-from event_platform_tests.world import World
+from event_platform_tests.support.command import start
+from event_platform_tests.support.kinesis import needs_kinesis
+from event_platform_tests.support.s3 import new_bucket
+from event_platform_tests.support.world import World
 
 Make = Callable[[int], Stream]
 SHARDS = [f"shardId-{number:012d}" for number in range(10)]

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from event_platform.stream.kinesis import Shard, Stream, pause
-from event_platform_tests.kinesis import needs_kinesis
 from event_platform_tests.stream.consumers import merge, split
+from event_platform_tests.support.kinesis import needs_kinesis
 
 SHARDS = [f"shardId-{number:012d}" for number in range(10)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from event_platform.storage.store import FolderStore
 from event_platform.stream.aggregated import parts
 from event_platform.stream.objects import Pending, Record, landed_already
-from event_platform.stream.store import FolderStore
 
 SHARD = "shardId-000000000000"
 MOMENT = datetime(2025, 6, 2, 23, 59, 59, tzinfo=UTC)

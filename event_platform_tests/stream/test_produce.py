@@ -20,8 +20,8 @@ from event_platform.events.errors import StreamError
 from event_platform.stream.events import Event, Outgoing, as_records
 from event_platform.stream.kinesis import Stream
 from event_platform.stream.produce import Failed, Producer
-from event_platform_tests.kinesis import needs_kinesis
-from event_platform_tests.world import MONDAY, World, event
+from event_platform_tests.support.kinesis import needs_kinesis
+from event_platform_tests.support.world import MONDAY, World, event
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -1,0 +1,117 @@
+"""A pool of processes on this machine, set up for tasks."""
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+#: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
+#: polars query must not be forked.
+_PRELOAD = [
+    "event_platform.pipeline.loading.tasks",
+    "event_platform.pipeline.deduplication.candidates",
+    "event_platform.pipeline.deduplication.tasks",
+    "event_platform.pipeline.typing.tasks",
+    "event_platform.pipeline.reporting.tasks",
+    "event_platform.pipeline.compaction.tasks",
+]
+
+T = TypeVar("T")
+
+_WORKER_VARIABLES = {
+    # There is a process for each core already.
+    "POLARS_MAX_THREADS": "1",
+    # What a task frees the next one takes: given back to the system and taken anew, page by page, it costs a tenth of
+    # all CPU time. These are for glibc and for the allocator of polars; others do not know them.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "_RJEM_MALLOC_CONF": "thp:always,dirty_decay_ms:10000,muzzy_decay_ms:-1",
+}
+
+
+class LocalPool(Executor):
+    """A pool of processes on this machine. One that broke, since a process of it was ended, is replaced."""
+
+    def __init__(self, open_pool: Callable[[], ProcessPoolExecutor], workers: int) -> None:
+        """Take what opens a pool; the first is opened with the first task."""
+        self.workers = workers
+        self._open_pool = open_pool
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """See Executor."""
+        if self._pool is not None:
+            try:
+                return self._pool.submit(fn, *args, **kwargs)
+            except BrokenExecutor:
+                self.shutdown()
+        self._pool = self._open_pool()
+        return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """See Executor."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@contextmanager
+def local_pool(workers: int | None = None) -> Iterator[Executor]:
+    """Open a pool with a worker for each core. Workers start with the first task and end with the pool."""
+    prepare()
+    count = workers or os.cpu_count() or 1
+    pool = LocalPool(partial(_open_pool, count), count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _open_pool(workers: int) -> ProcessPoolExecutor:
+    prepare()  # the server may have been ended as well
+    context = multiprocessing.get_context("forkserver")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def prepare() -> None:
+    """Start the server that workers come from, if there is none yet: it imports on one core what tasks need."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+    with _worker_variables():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _worker_variables() -> Iterator[None]:
+    """Have the processes started here see the variables of a worker."""
+    before = {name: os.environ.get(name) for name in _WORKER_VARIABLES}
+    os.environ.update(_WORKER_VARIABLES)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start_worker() -> None:
+    # Tasks make millions of objects and no cycles of them: looking for some takes a tenth of a task's time.
+    gc.set_threshold(1_000_000)
+    # A worker waits for work on a pipe that it holds open itself: it would outlive a driver that was killed.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,225 @@
+"""Run the tasks of a step on an executor, count their CPU time, and retry those whose worker was killed.
+
+Such a task is retried alone, and in smaller parts where it can be split.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from event_platform.compute.pool import LocalPool
+from event_platform.events.errors import ClusterError, WorkerError, panics_as_errors
+from event_platform.lake.files import DataFile
+from event_platform.landing.landing import LandedObject
+
+#: How often a task may end its worker, and how many tasks may be left out that do, before the step fails.
+_DEATHS, _LEFT_OUT = 3, 3
+
+#: Files and objects that an error names.
+_NAMED = 5
+
+#: Tells this process from those that tasks run in. Ids of processes repeat on other hosts and in containers.
+_THIS_PROCESS = uuid.uuid4().hex
+
+#: Called with what is being done, how many of it are, and how many there are.
+Progress = Callable[[str, int, int], None]
+
+T = TypeVar("T")
+
+
+@dataclass
+class CpuTime:
+    """CPU seconds of a step, once it has ended: of this process meanwhile, and of workers in the step's tasks."""
+
+    seconds: float = 0.0
+
+
+_CPU_TIME: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
+
+
+@contextmanager
+def counting_cpu_time() -> Iterator[CpuTime]:
+    """Count the CPU time of the steps within, and of the tasks that they run."""
+    cpu_time, began = CpuTime(), time.process_time()
+    token = _CPU_TIME.set(cpu_time)
+    try:
+        yield cpu_time
+    finally:
+        _CPU_TIME.reset(token)
+        cpu_time.seconds += time.process_time() - began
+
+
+@dataclass(frozen=True)
+class Parts(Generic[T]):
+    """How a task can be made smaller, and what it gives where the smallest part of it ends its worker each time."""
+
+    halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two tasks; none where it is as small as can be
+    left_out: Callable[[tuple[Any, ...], WorkerError], T]
+
+
+def run_tasks(
+    executor: Executor,
+    function: Callable[..., T],
+    arguments: Sequence[tuple[Any, ...]],
+    progress: Progress,
+    what: str,
+    *,
+    large: bool = False,
+    parts: Parts[T] | None = None,
+) -> list[T]:
+    """Run `function` once for each tuple of arguments; results in the order of the arguments, and of their `parts`.
+
+    The first task that fails ends the step with its error; tasks that have not begun are dropped. Raises ClusterError
+    where a cluster drops tasks, and WorkerError where a worker is ended each time that it does the same one. A single
+    task that is not `large` is done by this process.
+    """
+    # A pool's start would cost more than it saves. On a cluster, this process may be a small one: it only commits.
+    if len(arguments) == 1 and not large and isinstance(executor, LocalPool):
+        return [function(*arguments[0])]
+    run = _Run(executor, _Timed(function), progress, what, parts)
+    waiting = [_Task(number, each) for number, each in enumerate(arguments)]
+    run.total = len(waiting)
+    while waiting:
+        lost = run.together(waiting)
+        # Those that have waited longest were at work: one of them ended its worker, and takes the others with it.
+        workers = executor.workers if isinstance(executor, LocalPool) else len(lost)
+        for task in lost[:workers]:
+            run.alone(replace(task, deaths=1))
+        waiting = lost[workers:]
+    return [result for number in range(len(arguments)) for result in run.results[number]]
+
+
+@dataclass(frozen=True)
+class _Task:
+    number: int  # of the arguments that it is, or is a part of
+    arguments: tuple[Any, ...]
+    deaths: int = 0  # workers that were ended while they may have done it
+
+
+@dataclass
+class _Run(Generic[T]):
+    """Tasks of one step, and what came of them."""
+
+    executor: Executor
+    function: "_Timed[T]"
+    progress: Progress
+    what: str
+    parts: Parts[T] | None
+    results: dict[int, list[T]] = field(default_factory=dict)
+    total: int = 0
+    done: int = 0
+    left_out: list[WorkerError] = field(default_factory=list)
+
+    def together(self, tasks: Sequence[_Task]) -> list[_Task]:
+        """Do tasks side by side; return those that were lost with a worker, in their order."""
+        futures: dict[Future[tuple[T, str, float]], _Task] = {}
+        lost: list[_Task] = []
+        try:
+            for task in tasks:
+                try:
+                    futures[self.executor.submit(self.function, *task.arguments)] = task
+                except BrokenExecutor:
+                    lost.append(task)
+            for future in as_completed(futures):
+                try:
+                    self._finish(futures[future], future.result())
+                except BrokenExecutor:
+                    lost.append(futures[future])
+        except CancelledError as error:  # not by us: `_cancel` is for those that nobody waits for any more
+            _cancel(futures)
+            raise ClusterError(
+                f"{self.what}: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote is "
+                "committed: see that it runs, and run again"
+            ) from error
+        except BaseException:
+            _cancel(futures)
+            raise
+        return sorted(lost, key=lambda task: task.number)
+
+    def alone(self, task: _Task) -> None:
+        """Do a task that may have ended its worker, with nothing beside it, and in smaller and smaller parts."""
+        left = [task]
+        while left:
+            now = left.pop(0)
+            if not self.together([now]):
+                continue
+            now = replace(now, deaths=now.deaths + 1)
+            halves = self.parts.halves(*now.arguments) if self.parts else []
+            if halves:
+                self.total += 1
+                left = [replace(now, arguments=half) for half in halves] + left
+            elif now.deaths < _DEATHS:
+                left.insert(0, now)
+            else:
+                self._give_up(now)
+
+    def _finish(self, task: _Task, done: tuple[T, str, float]) -> None:
+        result, process, seconds = done
+        cpu_time = _CPU_TIME.get()
+        if cpu_time is not None and process != _THIS_PROCESS:  # what this one does is counted anyway
+            cpu_time.seconds += seconds
+        self._add(task, result)
+
+    def _add(self, task: _Task, result: T) -> None:
+        self.results.setdefault(task.number, []).append(result)
+        self.done += 1
+        self.progress(self.what, self.done, self.total)
+
+    def _give_up(self, task: _Task) -> None:
+        error = WorkerError(
+            f"{self.what}: the process that worked on {_named(task.arguments)} was ended by the system "
+            f"{task.deaths} times, most likely because memory ran out (see `dmesg`, or for 137 as the exit code of the "
+            "container). Run fewer workers (resource compute: workers), or give the machine more memory."
+        )
+        self.left_out.append(error)
+        if self.parts is None or len(self.left_out) > _LEFT_OUT:
+            raise WorkerError(" ".join(map(str, self.left_out)))
+        self._add(task, self.parts.left_out(task.arguments, error))
+
+
+def _named(arguments: tuple[Any, ...]) -> str:
+    """Return the names of the first objects and files that a task is given."""
+    names = list(islice(_names(arguments), _NAMED + 1))
+    return ", ".join(names[:_NAMED]) + (", and others" if len(names) > _NAMED else "") or "the same task"
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, LandedObject):
+        yield value.name
+    elif isinstance(value, DataFile):
+        yield value.uri
+    elif isinstance(value, Mapping):
+        yield from _names(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _names(each)
+    elif hasattr(value, "files"):
+        yield from _names(value.files)
+
+
+@dataclass(frozen=True)
+class _Timed(Generic[T]):
+    """A task that returns its result, the process that did it, and the CPU seconds that it took there."""
+
+    function: Callable[..., T]
+
+    @property
+    def __name__(self) -> str:
+        """What a cluster's dashboard shows, and learns durations by."""
+        return self.function.__name__
+
+    def __call__(self, *arguments: Any) -> tuple[T, str, float]:
+        began = time.process_time()
+        with panics_as_errors():  # a panic could not be sent from one process to another
+            return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
+
+
+def _cancel(futures: Iterable[Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()

@@ -1,0 +1,1 @@
+"""Everything that Dagster sees: assets, checks, automation, alerts, resources and the instance. The work is below."""

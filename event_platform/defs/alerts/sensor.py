@@ -1,0 +1,160 @@
+"""The sensor that tells people: failed checks, failed runs and missed freshness, from Dagster's own records.
+
+A tick that is killed leaves the cursor as it was, and the next one reads the same records again: an alert may then come
+twice, but never not at all.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+from dagster import AssetCheckEvaluation, DagsterEventType
+
+from event_platform.defs.alerts.memory import IDS_TO_LOOK_BACK, Memory, remembered
+from event_platform.defs.alerts.wording import (
+    Alert,
+    Finding,
+    Level,
+    check_alerts,
+    freshness_alert,
+    message,
+    run_alerts,
+)
+from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
+from event_platform.defs.automation.failures import cause_of
+from event_platform.defs.instance.dagster_internals import FreshnessState
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog
+from event_platform.quality.text import from_markdown
+
+_SECONDS_BETWEEN_TICKS = 15
+_RUNS_IN_A_TICK = 50
+_ENDINGS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE)
+_BLOCKED = "DagsterAssetCheckFailedError"
+_STALE = {FreshnessState.WARN: Level.WARN, FreshnessState.FAIL: Level.ERROR}
+
+#: The owner of each asset that can fail without its neighbours; "" for one that nobody owns.
+Owners = Mapping[str, str]
+
+
+def build_alerts_sensor(
+    environment: Environment, catalog: Catalog, with_freshness: Sequence[dg.AssetKey]
+) -> dg.SensorDefinition:
+    """Return the sensor that tells EVENT_PLATFORM_ALERT_URLS."""
+    owners = {event_key(each).to_user_string(): each.owner or "" for each in catalog.event_types}
+    owners[UNREGISTERED_EVENTS.to_user_string()] = ""
+
+    def shown(alert: Alert) -> tuple[str, str]:
+        return message(alert, environment.name, environment.ui_url)
+
+    @dg.sensor(
+        name="alerts_sensor",
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells EVENT_PLATFORM_ALERT_URLS of failed checks, failed runs and missed freshness.",
+    )
+    def alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if not environment.alert_urls:
+            return dg.SkipReason("EVENT_PLATFORM_ALERT_URLS is not set: failures are shown in this UI only")
+        # It takes a quarter of a second to import, which only this sensor should pay.
+        from event_platform.defs.alerts.outbox import addresses, deliver, post  # noqa: PLC0415
+
+        to, faults = addresses(environment.alert_urls)
+        memory, fault = remembered(context.cursor, time.time())
+        news = [
+            *_news_of_runs(context.instance, memory, owners),
+            *_news_of_freshness(context.instance, memory, with_freshness, owners),
+        ]
+        post(memory.outbox, news, to)
+        told = [f"{deliver(memory.outbox, to, shown, time.time())} messages sent"]
+        told += [f"{len(memory.outbox)} addresses cannot be reached: tried again later"] if memory.outbox else []
+        told += [each for each in (fault, *faults) if each]
+        return dg.SensorResult(skip_reason="; ".join(told), cursor=memory.as_cursor())
+
+    return alerts_sensor
+
+
+def _news_of_runs(instance: dg.DagsterInstance, memory: Memory, owners: Owners) -> Iterator[Alert]:
+    for ending in _unread(instance, memory):
+        run_id = ending.run_id
+        yield from check_alerts(memory.news(_evaluations(instance, run_id)), run_id, owners)
+        if ending.event_log_entry.dagster_event_type is DagsterEventType.RUN_FAILURE:
+            yield from _news_of_failure(instance, ending, owners)
+        memory.read(ending.storage_id)
+
+
+def _unread(instance: dg.DagsterInstance, memory: Memory) -> list[dg.EventLogRecord]:
+    """Return the endings of runs that are news, oldest first.
+
+    `@dg.run_status_sensor` moves on whatever happens in it; these are read again until they are told.
+    """
+    found = [
+        record
+        for ending in _ENDINGS
+        for record in instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(
+                ending,  # type: ignore[arg-type]
+                after_timestamp=memory.since,
+                after_storage_id=max(memory.last - IDS_TO_LOOK_BACK, 0),
+            ),
+            limit=_RUNS_IN_A_TICK + IDS_TO_LOOK_BACK,
+            ascending=True,
+        ).records
+        if record.storage_id not in memory.seen
+    ]
+    return sorted(found, key=lambda record: record.storage_id)[:_RUNS_IN_A_TICK]
+
+
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]:
+    """Yield what the checks of a run have found, oldest first; Level.RECOVERED for those that passed."""
+    for event in _events(instance, run_id, DagsterEventType.ASSET_CHECK_EVALUATION):
+        found = event.event_specific_data
+        if isinstance(found, AssetCheckEvaluation):
+            failed = Level.ERROR if found.severity is dg.AssetCheckSeverity.ERROR else Level.WARN
+            yield Finding(
+                asset=found.asset_key.to_user_string(),
+                check=found.check_name,
+                partition=found.partition or "",
+                level=Level.RECOVERED if found.passed else failed,
+                figures=from_markdown(found.description or ""),
+            )
+
+
+def _news_of_failure(instance: dg.DagsterInstance, ending: dg.EventLogRecord, owners: Owners) -> list[Alert]:
+    """Tell what failed in a run, but for blocking checks: those are alerts of their own."""
+    steps: dict[str, str] = {}
+    assets: dict[str, str] = {}
+    blocked = False
+    for event in _events(instance, ending.run_id, DagsterEventType.STEP_FAILURE):
+        failure = event.step_failure_data
+        if failure.error is not None and failure.error.cls_name == _BLOCKED:
+            blocked = True
+        else:
+            # Of somebody else's step the metadata may be anything.
+            told = failure.user_failure_data.metadata if failure.user_failure_data else {}
+            named = {name: str(value.value) for name, value in told.items() if name in owners}
+            assets.update(named)
+            steps.update({} if named else {event.step_key or "run": cause_of(failure.error)})
+    if not steps and not assets and not blocked:
+        steps["run"] = ending.event_log_entry.message or "it ended without a word: its process was killed"
+    return run_alerts(ending.run_id, steps, assets, owners)
+
+
+def _news_of_freshness(
+    instance: dg.DagsterInstance, memory: Memory, assets: Sequence[dg.AssetKey], owners: Owners
+) -> Iterator[Alert]:
+    for key, record in sorted(instance.get_freshness_state_records(assets).items()):
+        asset, level = key.to_user_string(), _STALE.get(record.freshness_state)
+        before = memory.stale.pop(asset, None)
+        if level is not before:
+            severity = level or before or Level.WARN
+            yield freshness_alert(asset, level or Level.RECOVERED, severity, owners.get(asset, ""))
+        memory.stale.update({asset: level} if level else {})
+
+
+def _events(instance: dg.DagsterInstance, run_id: str, of_type: DagsterEventType) -> Iterator[dg.DagsterEvent]:
+    cursor, has_more = None, True
+    while has_more:
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=of_type, limit=1_000)
+        yield from (record.event_log_entry.get_dagster_event() for record in page.records)
+        cursor, has_more = page.cursor, page.has_more

@@ -1,0 +1,118 @@
+"""Assets that are tables of the lake: what there is to know of one before it is materialized."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from event_platform.defs.metadata import (
+    COLUMN_LINEAGE,
+    COLUMN_SCHEMA,
+    TABLE_NAME,
+    URI,
+    Lineage,
+    asset_key,
+    column_lineage,
+    column_schema,
+    sql_name,
+)
+from event_platform.lake.tables import Table
+from event_platform.pipeline.fingerprint import release
+
+_DESCRIPTION = """{about}
+
+A partition is a day (UTC) of `{partition}`. No two rows have the same {key}.
+
+```sql
+-- event-platform query
+{query}
+```
+
+```python
+# in an asset, with lake: LakeResource
+lake.scan({name}, ["2025-06-02"])
+# anywhere
+polars.scan_delta({uri})
+# as it was: every materialization tells its version and the one before
+deltalake.DeltaTable({uri}, version=0)
+```
+"""
+
+
+class BuildConfig(dg.Config):
+    """What one run of an asset that grows may be told."""
+
+    rebuild: bool = Field(
+        default=False,
+        description="Build the partitions of this run whole, also where adding what is new would do",
+    )
+
+
+class Layer(StrEnum):
+    """Where in the flow a table is: a tag to choose assets by, such as `tag:"layer"="set_aside"`."""
+
+    RAW = "raw"
+    SET_ASIDE = "set_aside"
+    DEDUPLICATED = "deduplicated"
+    TYPED = "typed"
+    REPORT = "report"
+    MART = "mart"
+
+
+def table_spec(
+    table: Table,
+    layer: Layer,
+    *,
+    about: str,
+    query: str,
+    lineage: Lineage,
+    made_with: str = "",
+    rules: Mapping[str, Sequence[str]] | None = None,
+    tags: Mapping[str, str] | None = None,
+    kinds: Sequence[str] = ("deltalake", "polars"),
+    **more: Any,
+) -> dg.AssetSpec:
+    """Return the asset of a table. `about` is Markdown, and `query` the SQL that shows how to ask for its rows.
+
+    `made_with` is what the rows depend on beside the code: where it changes, the UI shows that the table is out of
+    date. Nothing is materialized by that alone.
+    """
+    return dg.AssetSpec(
+        asset_key(table),
+        description=_description(table, about, query),
+        metadata={
+            URI: table.uri,
+            TABLE_NAME: table.name.replace("/", "."),
+            COLUMN_SCHEMA: column_schema(table, rules),
+            **({COLUMN_LINEAGE: column_lineage(lineage)} if lineage else {}),
+        },
+        code_version=code_version(made_with),
+        tags={"layer": layer.value, **(tags or {})},
+        kinds={*kinds},
+        **more,
+    )
+
+
+def same_columns(names: Sequence[str], source: dg.AssetKey) -> Lineage:
+    """Return the lineage of columns that have the same name in the asset that they are copied from."""
+    return {name: [(source, name)] for name in names}
+
+
+def code_version(made_with: str = "") -> str:
+    """Return the release that makes a table, and a digest of what else its rows depend on."""
+    return f"{release()}-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}" if made_with else release()
+
+
+def _description(table: Table, about: str, query: str) -> str:
+    return _DESCRIPTION.format(
+        about=about,
+        partition=table.partition_column,
+        key=f"{', '.join(f'`{name}`' for name in table.key[:-1])} and `{table.key[-1]}`",
+        query=query.format(table=sql_name(table.name)),
+        name=json.dumps(table.name),
+        uri=json.dumps(table.uri, ensure_ascii=False),
+    )

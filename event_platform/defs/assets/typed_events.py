@@ -1,0 +1,153 @@
+"""events/<name>: one asset and one typed Delta table for each catalogued event type; and what has no type."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from event_platform.compute.tasks import counting_cpu_time
+from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS
+from event_platform.defs.assets.reporting import progress_of, report
+from event_platform.defs.assets.retrying import retrying, try_again_later
+from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, table_spec
+from event_platform.defs.metadata import Lineage
+from event_platform.defs.partitions import ROWS, dates_of
+from event_platform.defs.registration import registered
+from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.events.catalog import Catalog, EventType, key_of
+from event_platform.events.columns import Rules, shape_of, typed
+from event_platform.events.errors import StorageError
+from event_platform.events.event import EVENT_COLUMNS
+from event_platform.lake.deployments import deployment_of, other_deployment
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.typing.step import UNREGISTERED, type_all
+from event_platform.quality.text import as_markdown
+
+UNREGISTERED_EVENTS = dg.AssetKey("unregistered_events")
+
+#: Every event table is materialized when anything arrives for its day, also those of rare types.
+_FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=12))
+
+_DESCRIPTION_LENGTH = 2_000
+#: What Dagster allows for the value of a tag.
+_TAG_LENGTH = 63
+
+
+def event_key(event_type: EventType) -> dg.AssetKey:
+    """Return the asset key of an event type. It comes from the catalog, never from data."""
+    return dg.AssetKey(["events", event_type.key])
+
+
+def build_typed_events(
+    place: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
+    """Return the asset of all event types; any subset of them can be selected.
+
+    A type that fails does not stop the others: they are materialized, then the run fails naming those that did.
+    """
+    keys = {event_key(event_type): event_type.key for event_type in catalog.event_types}
+    keys[UNREGISTERED_EVENTS] = UNREGISTERED
+
+    @dg.multi_asset(
+        name="typed_events",
+        pool="typed_events",
+        can_subset=True,
+        partitions_def=partitions,
+        backfill_policy=policy,
+        specs=[*(_spec(place, event_type) for event_type in catalog.event_types), _unregistered_spec(place)],
+    )
+    def typed_events(
+        context: dg.AssetExecutionContext,
+        config: BuildConfig,
+        lake: LakeResource,
+        compute: ComputeResource,
+        glue: GlueResource,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
+        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
+            tables, names = lake.open(), list(selected.values())
+            if other := other_deployment(tables.unregistered_events.snapshot(), deployment_of(catalog)):
+                context.log.warning(other)
+            reports = type_all(
+                tables, catalog, names, dates_of(context), executor, progress_of(context), rebuild=config.rebuild
+            )
+        for each in reports.values():
+            if each.error and each.may_pass:
+                try_again_later(context, StorageError(each.error))
+        done = {
+            name: tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])
+            for name, each in reports.items()
+            if each.error is None
+        }
+        looked_up = registered(context, glue, list(done.values()))
+        for name, each in reports.items():
+            if each.error is None:
+                figures = {
+                    day: {ROWS: rows, "rows_with_rescued_values": each.rescued[day]} for day, rows in each.rows.items()
+                }
+                yield report(context, done[name], figures, each.written, cpu_time, looked_up)
+        failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
+        if failed:
+            raise dg.Failure(
+                description=f"{len(failed)} of {len(selected)} assets failed: {', '.join(sorted(failed))}. "
+                "The others are materialized; their tables are as they were.",
+                metadata={name: str(error) for name, error in failed.items()},
+                allow_retries=False,
+            )
+
+    return typed_events
+
+
+def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
+    return table_spec(
+        place.event_table(event_type),
+        Layer.TYPED,
+        about=f"`{event_type.name}` events, one a row. {as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
+        "The properties of the schema are columns; a value that does not fit its column is null there, and in "
+        "`_rescued` by field.",
+        query="select * from {table} where created_date = '2025-06-02' limit 10",
+        lineage=_lineage(event_type),
+        made_with=json.dumps(shape_of(event_type.columns)),
+        rules={column.name: list(_words(column.rules)) for column in typed(event_type.columns)},
+        tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
+        deps=[DEDUPLICATED_EVENTS],
+        skippable=True,
+        freshness_policy=_FRESH,
+        group_name="events",
+        owners=[event_type.owner] if event_type.owner else None,
+    )
+
+
+def _lineage(event_type: EventType) -> Lineage:
+    made_of_body = [name for name in event_type.schema.names() if name not in EVENT_COLUMNS]
+    return {
+        **same_columns(list(EVENT_COLUMNS), DEDUPLICATED_EVENTS),
+        **{name: [(DEDUPLICATED_EVENTS, "body")] for name in made_of_body},
+    }
+
+
+def _words(rules: Rules) -> Iterator[str]:
+    """Yield what the schema says of a value, in its own terms. The check counts what breaks it; it is kept."""
+    if rules.required:
+        yield "required"
+    if rules.enum is not None:
+        yield f"enum: {', '.join(map(str, rules.enum))}"
+    for what, limit in (("minimum", rules.minimum), ("maximum", rules.maximum), ("pattern", rules.pattern)):
+        if limit is not None:
+            yield f"{what}: {limit}"
+
+
+def _unregistered_spec(place: Lake) -> dg.AssetSpec:
+    table = place.unregistered_events
+    return table_spec(
+        table,
+        Layer.SET_ASIDE,
+        about=table.description,
+        query="select event_name, count(*) n from {table} group by 1 order by n desc",
+        lineage=same_columns(table.schema.names(), DEDUPLICATED_EVENTS),
+        deps=[DEDUPLICATED_EVENTS],
+        skippable=True,
+        group_name="deduplicated",
+    )

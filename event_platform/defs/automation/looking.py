@@ -1,0 +1,129 @@
+"""Which days of landing a tick lists: the latest, those that were not seen yet, and the others in turn.
+
+Nothing rests on what was seen but where to look first: every day is listed again in its turn, and by the sweep.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import chain
+
+from event_platform.defs.automation.requests import stretches
+from event_platform.lake.ledger import Delivery, compare, unread
+from event_platform.lake.tables import Snapshot
+from event_platform.landing.landing import LandedObject, Landing, Omissions, Survey
+
+#: Days that every tick lists: today and those into which Firehose may still deliver.
+_RECENT_DAYS = 3
+
+#: What a tick lists at most of days that were not seen, and of those that were: objects, a thousand a request.
+_UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK = 100_000, 30_000
+
+#: For how many objects it counts, in time, to compare a day with the ledger, and to read a file of it and so many rows,
+#: which a process does once.
+_LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the look round is. A day was seen when it was listed, and nothing on it was left to be loaded."""
+
+    turn: date = date.min  # the day that was listed last, in turn
+    seen: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a tick found."""
+
+    delivery: Delivery
+    listed: int  # days
+    days: int  # that hold objects, among the partitions
+    position: Position
+
+
+def look(
+    raw: Snapshot, landing: Landing, position: Position, also: AbstractSet[date], first_date: date, today: date
+) -> Look:
+    """Compare some days of landing with the ledger, and all objects outside the folders of days.
+
+    The days are the latest, those of `also`, and as many as a tick has time for of those that were not seen, and of
+    the others in turn. Only days that hold something cost a request. Raises LandingError.
+    """
+    omissions = Omissions()
+    survey = landing.survey(omissions)
+    outside = defaultdict[date, list[LandedObject]](list)
+    for landed in survey.outside:
+        if landed.dated:
+            outside[landed.arrival_date].append(landed)
+    days = {day for day in {*survey.days, *outside} if first_date <= day <= today}
+    loaded = raw.rows_by_date().keys()
+
+    def weight(day: date, objects: list[LandedObject]) -> int:
+        files, rows = unread(raw, day) if day in loaded else (0, 0)
+        return len(objects) + (_LOADED_DAY if day in loaded else 1) + files * _LEDGER_FILE + rows // _LEDGER_ROWS
+
+    def listed(chosen: AbstractSet[date]) -> Iterator[tuple[date, list[LandedObject]]]:
+        return _listed(landing, survey, outside, chosen, omissions)
+
+    now = days & {*also, *(today - timedelta(days=back) for back in range(_RECENT_DAYS))}
+    seen = days & position.seen - now
+    found = dict(listed(now))
+    found.update(_some(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
+    turn = {day for day in seen if day > position.turn}
+    in_turn = dict(_some(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
+    undated = (landed for landed in survey.outside if not landed.dated)
+    objects = chain(undated, *found.values(), *in_turn.values())
+    delivery = compare(raw, objects, omissions)
+    due = {landed.arrival_date for landed in delivery.due}
+    last = next(reversed(in_turn), position.turn)
+    seen = (seen | found.keys()) - due
+    return Look(delivery, len(found) + len(in_turn), len(days), Position(last, frozenset(seen)))
+
+
+def _listed(
+    landing: Landing,
+    survey: Survey,
+    outside: dict[date, list[LandedObject]],
+    days: AbstractSet[date],
+    omissions: Omissions,
+) -> Iterator[tuple[date, list[LandedObject]]]:
+    """Yield days in order, each with all its objects."""
+    folders = landing.list_days(days & survey.days, omissions)
+    for day in sorted(days):
+        inside = next(folders)[1] if day in survey.days else []
+        yield day, [*inside, *outside.get(day, [])]
+
+
+def _some(
+    listed: Iterable[tuple[date, list[LandedObject]]], weight: Callable[[date, list[LandedObject]], int], most: int
+) -> Iterator[tuple[date, list[LandedObject]]]:
+    """Yield days until there are enough objects."""
+    for day, objects in listed:
+        yield day, objects
+        most -= weight(day, objects)
+        if most <= 0:
+            break
+
+
+def position_in(cursor: str | None) -> Position:
+    """Return the position that a cursor tells; one that cannot be read begins anew."""
+    turn, _, seen = (cursor or "").partition(" ")[0].partition(";")
+    try:
+        ranges = [[date.fromisoformat(day) for day in each.split("/")] for each in seen.split(",") if each]
+        days = (_days(each[0], each[-1]) for each in ranges)
+        return Position(date.fromisoformat(turn), frozenset(chain.from_iterable(days)))
+    except ValueError:
+        return Position()
+
+
+def as_cursor(position: Position) -> str:
+    """Return the cursor that tells a position: the day, and the stretches of days that were seen."""
+    seen = (f"{first}" if first == last else f"{first}/{last}" for first, last in stretches(position.seen))
+    return f"{position.turn};{','.join(seen)}"
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1))

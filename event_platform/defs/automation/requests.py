@@ -1,0 +1,182 @@
+"""Days that are due → runs to ask for, without asking twice."""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
+
+import dagster as dg
+
+from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
+
+#: How a run tells which part of the work it does, so that the next tick sees what is under way.
+PART = "event_platform/part"
+
+_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+#: What made a run due. Runs that were asked for in the same state are tries of the same work.
+STATE = "event_platform/state"
+
+#: Seconds until work is asked for again whose run failed: twice as many after each failure, up to the longest.
+_PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
+
+#: Runs in a row that succeed, and leave due what they were asked for, before there is a pause: what they have brought
+#: back may have been deleted again.
+_IN_VAIN = 5
+
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_LOOKED_BACK = 1_000  # runs
+
+
+def stretches(days: Collection[date]) -> list[tuple[date, date]]:
+    """Group days into stretches without a gap: each is one run, and no day in between is rebuilt."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(days):
+        if found and found[-1][1] + timedelta(days=1) == day:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def unreachable(days: Iterable[date], first_date: date, today: date) -> str | None:
+    """Say what is wrong where some of the days that objects landed on are no partitions; None where all are."""
+    beyond = sorted(day for day in days if not first_date <= day <= today)
+    if not beyond:
+        return None
+    return (
+        f"landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; they go from "
+        f"{first_date} (EVENT_PLATFORM_START_DATE) to {today}. These objects are not loaded."
+    )
+
+
+def run_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags that make a run one over a range of days."""
+    return {_FIRST: first.isoformat(), _LAST: last.isoformat()}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Runs to ask for, and why some of what is due is not asked for now."""
+
+    requests: list[dg.RunRequest]
+    waiting: list[str]
+
+
+def ask(
+    instance: dg.DagsterInstance, part: str, due: Mapping[date, str], assets: Sequence[dg.AssetKey], now: datetime
+) -> Asked:
+    """Ask for a run for each stretch of days that are due, each with what made it due.
+
+    Days that anybody's run or backfill is about to write have to wait for that: what is left then is asked for. What
+    was asked for in the same state is asked for again at once where its run was cancelled, or where it succeeded and
+    the same came due again; where it failed, after a pause that grows. Another state does not wait.
+    """
+    taken = days_under_way(instance, assets, due, now)
+    waiting = [
+        f"{_shown(first, last)}: {what} is at work there"
+        for what in sorted(set(taken.values()))
+        for first, last in stretches([day for day, other in taken.items() if other == what])
+    ]
+    wanted = [
+        _Wanted(
+            f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}",
+            _shown(first, last),
+            run_tags(first, last),
+        )
+        for first, last in stretches(due.keys() - taken)
+    ]
+    return join([Asked([], waiting), _ask(instance, part, wanted, assets, now)])
+
+
+def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
+    """Ask for a run of an asset without partitions, as `ask` does for days."""
+    name = asset.to_user_string()
+    return _ask(instance, part, [_Wanted(f"{name}:{state}", name)], [asset], now)
+
+
+def join(asked: Iterable[Asked]) -> Asked:
+    """Return all of it together."""
+    every = list(asked)
+    return Asked([run for each in every for run in each.requests], [why for each in every for why in each.waiting])
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A run that is due: in which state, in words what it is about, and its tags."""
+
+    state: str
+    what: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def _ask(
+    instance: dg.DagsterInstance, part: str, wanted: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
+) -> Asked:
+    known = _tries(instance, part, [each.state for each in wanted])
+    asked = Asked([], [])
+    for each in wanted:
+        tries = known[each.state]
+        ended = [
+            (record.dagster_run.status, record.end_time or record.update_timestamp.timestamp()) for record in tries
+        ]
+        again = next_try(ended)
+        if now.timestamp() < again:
+            status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
+            asked.waiting.append(
+                f"{each.what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+                f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
+            )
+            continue
+        # Dagster takes a key once: it names the try, by the run that ended the last one.
+        before = tries[0].dagster_run.run_id[:8] if tries else "first"
+        tags = {PART: part, STATE: each.state, **each.tags}
+        key = f"{part}:{each.state}:{before}"
+        asked.requests.append(dg.RunRequest(key, asset_selection=list(assets), tags=tags))
+    return asked
+
+
+def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
+    """Return the runs that have ended of those that were asked for in some states, the last one first."""
+    found = defaultdict[str, list[dg.RunRecord]](list)
+    if states:
+        asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
+        for record in instance.get_run_records(asked, limit=_LOOKED_BACK):
+            found[record.dagster_run.tags[STATE]].append(record)
+    return found
+
+
+def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
+    """Return from when on work may be asked for again whose runs ended so, the last one first, in Unix seconds."""
+    tries = [each for each in ended if each[0] is not dg.DagsterRunStatus.CANCELED]
+    if not tries or ended[0][0] is dg.DagsterRunStatus.CANCELED:
+        return 0
+    alike = sum(1 for _ in takewhile(lambda each: each[0] is tries[0][0], tries))
+    strikes = alike if tries[0][0] is dg.DagsterRunStatus.FAILURE else alike - _IN_VAIN + 1
+    return tries[0][1] + min(_PAUSE * 2 ** (strikes - 1), _LONGEST_PAUSE) if strikes > 0 else 0
+
+
+def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool:
+    """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
+    active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}))
+    return any(is_alive(instance, record, now) for record in active)
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Return a short text that stands for some others, in any order."""
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+
+
+def _shown(first: date, last: date) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
+    """Write warnings to the log of a tick, and return them: a tick that asks for runs has no other place to tell."""
+    told = [warning for warning in warnings if warning]
+    for warning in told:
+        log.warning(warning)
+    return told

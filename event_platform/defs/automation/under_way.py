@@ -1,0 +1,86 @@
+"""What Dagster is at work on: which days of some assets a run or a backfill is about to write, whoever asked for it."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import date, datetime
+
+import dagster as dg
+
+from event_platform.defs.instance.dagster_internals import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+
+_PARTITION = "dagster/partition"
+_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+#: Seconds without an event after which a run that nobody watches is taken for dead.
+_SILENCE = 3600
+
+ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def days_under_way(
+    instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date], now: datetime
+) -> dict[date, str]:
+    """Return those of the days on which one of the assets is being written, or will be, each with what does."""
+    found = dict[date, str]()
+    for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
+        run = record.dagster_run
+        first, last = _range_of(run)
+        met = [day for day in days if first <= day <= last]
+        if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
+            found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
+    # A backfill that was asked for may have no runs yet.
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        left = _days_left(backfill, assets)
+        found.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
+    return found
+
+
+def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
+    """Say whether a run is believed to be worked on. Run monitoring ends one that was launched, if its process is gone.
+
+    A run of a terminal nobody ends when that is closed.
+    """
+    if record.dagster_run.remote_job_origin is not None:
+        return True
+    last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    heard = max([record.update_timestamp.timestamp(), *(each.timestamp for each in last)])
+    return now.timestamp() - heard < _SILENCE
+
+
+def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
+    """Return what a run writes: what was selected, else what its plan has; its checks write nothing."""
+    if run.asset_selection is not None:
+        return frozenset(run.asset_selection)
+    if run.execution_plan_snapshot_id is None:
+        return frozenset()
+    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+    steps = (step for step in plan.steps if step.key in plan.step_keys_to_execute)
+    outputs = (output.properties for step in steps for output in step.outputs)
+    return frozenset(each.asset_key for each in outputs if each is not None and each.asset_key is not None)
+
+
+def _range_of(run: dg.DagsterRun) -> tuple[date, date]:
+    """Return the first and the last day of a run; of one that does not tell, all days."""
+    with suppress(ValueError):
+        if _PARTITION in run.tags:
+            return date.fromisoformat(run.tags[_PARTITION]), date.fromisoformat(run.tags[_PARTITION])
+        if _FIRST in run.tags and _LAST in run.tags:
+            return date.fromisoformat(run.tags[_FIRST]), date.fromisoformat(run.tags[_LAST])
+    return date.min, date.max
+
+
+def _days_left(backfill: PartitionBackfill, assets: Collection[dg.AssetKey]) -> set[date]:
+    """Return the days on which a backfill has one of the assets still to write."""
+    data = backfill.asset_backfill_data
+    if data is None:
+        return set()
+    left = data.target_subset - data.materialized_subset - data.failed_and_downstream_subset
+    subsets = (left.partitions_subsets_by_asset_key.get(asset) for asset in assets)
+    keys = {key for subset in subsets if subset is not None for key in subset.get_partition_keys()}
+    return {date.fromisoformat(key) for key in keys}

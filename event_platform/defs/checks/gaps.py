@@ -1,0 +1,60 @@
+"""Hours in which nothing arrived, although objects arrived before and after them."""
+
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
+
+import dagster as dg
+import polars as pl
+
+from event_platform.defs.checks.verdict import Verdict
+from event_platform.lake.tables import Snapshot
+from event_platform.landing.landing import HOUR_IN_PATH
+
+NAME = "arrival_gaps"
+
+_DAY = timedelta(days=1)
+
+#: A stream that leaves out as many hours of the days around as it fills is quiet, not broken.
+_BUSY = 0.5
+
+
+def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[int, int]]:
+    """Count the objects of each hour of the arrival dates given and of the days around them.
+
+    The hour is that of the folder, yyyy/MM/dd/HH/; objects without one are left out.
+    """
+    around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
+    folder = pl.col("source_object").str.extract_groups(HOUR_IN_PATH)
+    objects = raw.scan(around).select("arrival_date", "source_object").unique()
+    counted = (
+        objects.with_columns(folder.struct.unnest())
+        .filter(pl.col("day") == pl.col("arrival_date").dt.strftime("%Y/%m/%d"))
+        .group_by("arrival_date", pl.col("hour").cast(pl.Int64))
+        .agg(pl.len())
+        .collect(engine="streaming")
+    )
+    found: dict[date, dict[int, int]] = {}
+    for day, hour, objects_in_it in counted.iter_rows():
+        found.setdefault(day, {})[hour] = objects_in_it
+    return found
+
+
+def verdict(day: date, objects: Mapping[date, Mapping[int, int]]) -> Verdict:
+    """No hour is without an object between hours that have some, where most hours have some.
+
+    The days before and after count: a gap may lie across midnight. An hour that nothing has followed yet is no gap.
+    """
+    own = objects.get(day, {})
+    # Hours from the midnight at which the day begins.
+    filled = {24 * offset + hour for offset in (-1, 0, 1) for hour in objects.get(day + offset * _DAY, {})}
+    span = range(min(filled), max(filled) + 1) if filled else range(0)
+    gaps = [hour for hour in range(24) if hour in span and hour not in filled]
+    busy = len(filled) > _BUSY * len(span)
+    listed = ", ".join(f"{hour:02d}" for hour in gaps)
+    told = f"{sum(own.values()):,} objects in {len(own)} hours"
+    return Verdict(
+        passed=not gaps or not busy,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{told}; none in the hours {listed}, and some before and after" if gaps and busy else told,
+        metadata={"objects_by_hour": {f"{hour:02d}": own[hour] for hour in sorted(own)}},
+    )

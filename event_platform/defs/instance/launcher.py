@@ -1,0 +1,42 @@
+"""A run launcher that notices when what worked on a run is gone. `dagster.yaml` names it.
+
+Dagster's default one leaves it to the code server to notice that a run's process was killed. When the server is killed
+as well, as by a restart of the machine, the run is "started" for ever, and whatever waits for it waits for ever.
+"""
+
+import dagster as dg
+
+from event_platform.defs.instance.dagster_internals import (
+    CheckRunHealthResult,
+    DagsterUserCodeUnreachableError,
+    DefaultRunLauncher,
+    WorkerStatus,
+    can_cancel,
+    client_of_code_server,
+)
+
+_SECONDS_TO_ANSWER = 60
+
+
+class WatchfulRunLauncher(DefaultRunLauncher):
+    """Launches runs as Dagster does by default, and can tell whether they are still worked on."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Say that run monitoring can ask."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the code server that started the run whether its process lives."""
+        if run.remote_job_origin is None:  # monitoring would end what works at somebody's terminal
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "no code server has started the run")
+        client = client_of_code_server(self, run)
+        if client is None:
+            return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run has ended, or names no code server")
+        try:
+            lives = can_cancel(client, run, _SECONDS_TO_ANSWER)
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server that started the run is gone")
+        if lives:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone")

@@ -1,0 +1,121 @@
+"""The I/O manager of assets that people add: their inputs are scans of the lake, their outputs are tables in it."""
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import PrivateAttr
+
+from event_platform.defs.graph import own_asset
+from event_platform.defs.metadata import COLUMN_SCHEMA, URI, column_schema, figures_of
+from event_platform.defs.partitions import ROWS
+from event_platform.defs.registration import registered
+from event_platform.defs.resources.platform import GlueResource, LakeResource, dates_in
+from event_platform.events.errors import TableError
+from event_platform.lake.derived import (
+    UNKNOWN,
+    MadeOf,
+    contents,
+    fingerprint_of_all,
+    fingerprint_of_day,
+    whole,
+)
+from event_platform.lake.lake import Lake, chosen
+from event_platform.lake.tables import ConflictError, Snapshot
+from event_platform.pipeline.own_tables import write_frame
+from event_platform.storage.polars_errors import explained
+
+_TRIES = 5
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Tables of the lake, by asset key.
+
+    An input is a `pl.LazyFrame` of exactly the partitions that it is mapped to; the input's metadata
+    `{"columns": [...]}` chooses columns. An output, a `pl.LazyFrame` or `pl.DataFrame`, replaces exactly the run's
+    partitions, in one commit; `created_date` (Date) says which of them a row belongs to. The output of an asset without
+    partitions replaces its table. None leaves the table alone. What is written is registered in the Glue Data Catalog,
+    where a database is set.
+    """
+
+    lake: dg.ResourceDependency[LakeResource]
+    glue: dg.ResourceDependency[GlueResource]
+    #: The inputs of each step that is at work, by name, as they were when they were opened first.
+    _read: dict[str, dict[str, Snapshot]] = PrivateAttr(default_factory=dict)
+
+    @explained()
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """Return a lazy scan of an input's partitions. Raises TableError for an unknown table or column."""
+        dates = dates_in(context.asset_partition_keys) if context.has_asset_partitions else None
+        columns: Collection[str] | None = (context.definition_metadata or {}).get("columns")
+        snapshot = self.lake.open().pinned(context.asset_key.to_user_string())
+        self._read.setdefault(context.step_context.step.key, {}).setdefault(snapshot.table.name, snapshot)
+        return chosen(snapshot, dates, columns)
+
+    @explained()
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Replace the partitions of the run by a frame. Raises TableError, and then the table is as it was.
+
+        Where another run wrote the same partitions meanwhile, the whole step is tried again: its inputs may have
+        changed as well.
+        """
+        read = self._read.pop(context.step_key, {})
+        if obj is None:
+            return
+        if not isinstance(obj, pl.LazyFrame | pl.DataFrame):
+            raise TableError(
+                f"{context.asset_key.to_user_string()}: got a {type(obj).__name__}, expected a polars LazyFrame or "
+                "DataFrame; what is no table needs an io_manager_key of its own"
+            )
+        keys = context.asset_partition_keys if context.has_asset_partitions else None
+        dates = None if keys is None else dates_in(keys)
+        tables, name = self.lake.open(), context.asset_key.to_user_string()
+        try:
+            report = write_frame(tables, name, obj.lazy(), dates, _made_of(context, tables, read, dates))
+        except ConflictError as error:
+            raise dg.RetryRequested(max_retries=_TRIES, seconds_to_wait=1) from error
+        looked_up = registered(context, self.glue, [report.table]).get(context.asset_key, {})
+        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table), **looked_up})
+        for day, rows in report.rows.items():
+            figures = figures_of(report.written[day])
+            if day is None:
+                context.add_output_metadata({"dagster/row_count": rows, **figures})
+            else:
+                context.step_context.add_asset_metadata({ROWS: rows, **figures}, context.asset_key, day.isoformat())
+
+
+def _made_of(
+    context: dg.OutputContext, lake: Lake, read: Mapping[str, Snapshot], dates: Collection[date] | None
+) -> MadeOf | None:
+    """Return what the output of a step is made of, as the step's inputs were when they were opened.
+
+    Of what the asset has read in a way of its own, nobody knows when; where it changed after the step began, what it
+    was is unknown, and the partitions are due.
+    """
+    asset = own_asset(context.step_context.job_def.asset_layer.asset_graph.get(context.asset_key), None)
+    if asset is None:
+        return None
+    others = [source.table for source in asset.sources if source.table not in read]
+    opened = {**read, **{table: lake.found_table(table).snapshot() for table in others}}
+    partitions: list[date | None] = [None] if dates is None else [*dates]
+    if others and any(_changed_since(opened[table], _began(context)) for table in others):
+        return MadeOf(asset.sources, dict.fromkeys(partitions, UNKNOWN))
+    if dates is None:
+        found = {source.table: whole(opened[source.table]) for source in asset.sources}
+        return MadeOf(asset.sources, {None: fingerprint_of_all(asset.sources, found)})
+    days = {source.table: contents(opened[source.table]) for source in asset.sources}
+    return MadeOf(asset.sources, {day: fingerprint_of_day(asset.sources, days, day) for day in dates})
+
+
+def _began(context: dg.OutputContext) -> float:
+    """Return the time at which the step began, in Unix seconds; 0 where that was not recorded."""
+    steps = context.step_context.instance.get_run_step_stats(context.run_id, [context.step_key])
+    return next((step.start_time for step in steps if step.start_time is not None), 0.0)
+
+
+def _changed_since(snapshot: Snapshot, moment: float) -> bool:
+    """Say whether the newest commit of a table is younger, by the clock of its writer, or cannot be told."""
+    newest = snapshot.commits_since(snapshot.version - 1)
+    return bool(newest) and newest[-1].get("timestamp", 0) >= moment * 1000

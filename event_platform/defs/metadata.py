@@ -1,0 +1,75 @@
+"""What Dagster is told of a table: its columns, its address, and what a commit wrote of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from event_platform.lake.files import Written
+from event_platform.lake.schemas import to_delta, type_name
+from event_platform.lake.tables import Table
+from event_platform.quality.text import as_markdown, shown
+
+#: Names that Dagster knows, and shows in places of their own.
+COLUMN_SCHEMA = "dagster/column_schema"
+COLUMN_LINEAGE = "dagster/column_lineage"
+TABLE_NAME = "dagster/table_name"
+URI = "dagster/uri"
+
+#: For each column of a table the columns of other assets that it is made of.
+Lineage = Mapping[str, Sequence[tuple[dg.AssetKey, str]]]
+
+_COMMENT_LENGTH = 500
+_RULE_LENGTH = 100
+
+
+def asset_key(table: Table) -> dg.AssetKey:
+    """Return the key of the asset that a table is."""
+    return dg.AssetKey(table.name.split("/"))
+
+
+def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None) -> dg.TableSchema:
+    """Return the columns of a table, with the types and comments that its log has; `rules` are further words on them.
+
+    Dagster draws comments as Markdown, and rules as plain text.
+    """
+    types = {field.name: type_name(field.type) for field in to_delta(table.schema, {}).fields}
+    columns = [
+        dg.TableColumn(
+            name=name,
+            type=types[name],
+            description=as_markdown(table.comments.get(name, ""), _COMMENT_LENGTH) or None,
+            constraints=dg.TableColumnConstraints(
+                nullable=name not in table.filled,
+                other=[shown(rule, _RULE_LENGTH) for rule in (rules or {}).get(name, [])],
+            ),
+        )
+        for name in table.schema.names()
+    ]
+    words = [("unique", table.key), ("partitioned by", table.partition_by)]
+    constraints = [f"{what}: {', '.join(names)}" for what, names in words if names]
+    return dg.TableSchema(columns, constraints=dg.TableConstraints(other=constraints))
+
+
+def column_lineage(lineage: Lineage) -> dg.TableColumnLineage:
+    """Return where the columns of a table come from."""
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(asset, column) for asset, column in sources] for name, sources in lineage.items()}
+    )
+
+
+def sql_name(name: str) -> str:
+    """Return what `event-platform query` calls the table of an asset."""
+    dotted = name.replace("/", ".")
+    return dotted if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", dotted) else f'"{dotted}"'
+
+
+def figures_of(written: Written) -> dict[str, Any]:
+    """Return what a commit wrote of one partition, and between which versions of the table."""
+    return {
+        "files_written": written.files,
+        "bytes_written": written.size,
+        "delta_version": written.version,
+        "previous_delta_version": written.previous_version,
+    }

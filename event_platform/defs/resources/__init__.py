@@ -1,0 +1,1 @@
+"""Dagster resources: landing, the lake, compute and the limits that rules and checks go by."""

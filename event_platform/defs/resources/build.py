@@ -1,0 +1,40 @@
+"""The resources of an environment."""
+
+from typing import Any
+
+from dagster_aws.s3 import S3Resource
+
+from event_platform.defs.io_manager import LakeIOManager
+from event_platform.defs.resources.platform import (
+    ComputeResource,
+    FolderLakeResource,
+    FolderLandingResource,
+    GlueResource,
+    LakeResource,
+    LandingResource,
+    RulesResource,
+)
+from event_platform.defs.resources.s3 import S3LakeResource, S3LandingResource
+from event_platform.environment import Environment
+from event_platform.pipeline.opening import is_s3
+
+
+def build_resources(environment: Environment) -> dict[str, Any]:
+    """Return the resources of an environment, under the names that assets and checks ask for."""
+    lake, glue = _lake_resource(environment.lake), GlueResource(database=environment.glue_database or "")
+    return {
+        "landing": _landing_resource(environment.landing),
+        "lake": lake,
+        "io_manager": LakeIOManager(lake=lake, glue=glue),
+        "compute": ComputeResource(compute=environment.compute),
+        "rules": RulesResource(),
+        "glue": glue,
+    }
+
+
+def _landing_resource(uri: str) -> LandingResource:
+    return S3LandingResource(uri=uri, s3=S3Resource()) if is_s3(uri) else FolderLandingResource(folder=uri)
+
+
+def _lake_resource(uri: str) -> LakeResource:
+    return S3LakeResource(uri=uri) if is_s3(uri) else FolderLakeResource(folder=uri)

@@ -1,0 +1,236 @@
+"""The content of a landed object → its records in pieces of bounded size, whatever its format and however it breaks.
+
+What an object is, its first bytes tell, whatever its name says; and so on for what is packed in it.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any, BinaryIO
+
+import zstandard
+from isal import isal_zlib
+
+from event_platform.landing.parquet import parquet_pieces
+from event_platform.landing.pieces import BrokenError, Limits, Piece, cut, unreadable
+
+#: Bytes that are read at a time, and unpacked at a time of gzip.
+_BITE, _PART = 1 << 18, 1 << 20
+
+#: Of a broken gzip less is unpacked at a time: what is unpacked together with the break is lost.
+_SMALL_PART = 1 << 12
+
+#: zstd cannot be told how much to unpack, and makes at most 32,768 times as much of what it is given.
+_ZSTD_BITE = 1 << 10
+
+#: Bytes that tell what an object is.
+_HEAD = 512
+
+#: How often an object may be packed. CloudWatch packs its logs, and Firehose packs them again.
+_MOST_LAYERS = 3
+
+#: Bytes of a character at most; its first may be the last of a head.
+_CHARACTER = 4
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: A stream of bytes from its beginning, each time it is called.
+Source = Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class _Format:
+    """How an object may be stored: what its name ends with, and what it begins with."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...]
+    unpack: Callable[[Source], Iterator[bytes]] | None = None
+    remedy: str = ""  # where it is not read
+
+
+def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
+    """Yield the records in an object, in pieces; the last one says what is wrong where it breaks.
+
+    Parquet is read as a whole, anything else part by part. Errors are those of `file` alone.
+    """
+    try:
+        yield from _unpacked_pieces(name, partial(_bites, file), limits)
+    except BrokenError as error:
+        yield unreadable(b"", str(error))
+
+
+def _unpacked_pieces(name: str, source: Source, limits: Limits) -> Iterator[Piece]:
+    """Take off one layer after the other. Raises BrokenError before the first piece, never between them."""
+    promised = next((each for each in _FORMATS if name.endswith(each.suffixes)), None)
+    for _ in range(_MOST_LAYERS + 1):
+        head, parts = _peeked(source())
+        form = next((each for each in _FORMATS if head.startswith(each.magic)), None)
+        if form is None:
+            if promised is not None and not _is_text(head):
+                raise BrokenError(f"{promised.name}: it is neither {promised.name}, as its name says, nor text")
+            yield from cut(_limited(parts, limits.object_bytes, _UNPACKED), limits.piece_bytes)
+            return
+        if form is _PARQUET:
+            yield from parquet_pieces(b"".join(_limited(parts, limits.task_bytes, _HELD)), limits)
+            return
+        if form.unpack is None:
+            raise BrokenError(f"{form.name}: {form.remedy}")
+        source, promised = partial(_unpacked, form.unpack, source, limits), None
+    raise BrokenError(f"it is packed more than {_MOST_LAYERS} times")
+
+
+def _bites(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while bite := file.read(_BITE):
+        yield bite
+
+
+def _unpacked(unpack: Callable[[Source], Iterator[bytes]], source: Source, limits: Limits) -> Iterator[bytes]:
+    return _limited(unpack(source), limits.object_bytes, _UNPACKED)
+
+
+_UNPACKED = (
+    "more than {:,} bytes of it are unpacked, the most that is read of an object (object_limit_bytes of the resource "
+    "rules); what is behind is not read: land it in smaller ones, or raise the limit"
+)
+_HELD = (
+    "parquet: it has more than {:,} bytes, the most that a task holds (task_limit_bytes of the resource rules): land "
+    "it in smaller files, or raise the limit"
+)
+
+
+def _limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
+    left = limit
+    for part in parts:
+        if len(part) > left:
+            yield part[:left]
+            raise BrokenError(message.format(limit))
+        left -= len(part)
+        yield part
+
+
+def _peeked(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes, and all parts."""
+    head: list[bytes] = []
+    try:
+        while sum(map(len, head)) < _HEAD and (part := next(parts, b"")):
+            head.append(part)
+    except BrokenError as error:
+        parts = _raising(error)
+    return b"".join(head)[:_HEAD], chain(head, parts)
+
+
+def _raising(error: BrokenError) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
+def _is_text(head: bytes) -> bool:
+    """Say whether bytes begin as JSON does, or are UTF-8 without control characters."""
+    begin = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if not begin or begin.startswith((b"{", b"[")):
+        return True
+    text = head.decode("utf-8", "surrogateescape")
+    # The last character may be cut: what is left of it are surrogates.
+    text = text[: _HEAD - _CHARACTER] if len(head) == _HEAD else text
+    return all(each.isprintable() or each.isspace() for each in text)
+
+
+def _gunzip(source: Source) -> Iterator[bytes]:
+    """Unpack with isal, which takes a third of the time of zlib, and breaks earlier."""
+    done = 0
+    try:
+        for part in _inflated(source, lambda: isal_zlib.decompressobj(wbits=31), _PART):
+            done += len(part)
+            yield part
+    except isal_zlib.error:  # type: ignore[misc] # its stub calls the class an instance
+        yield from _behind(done, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
+
+
+def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
+    """Unpack member after member, of a bite so many bytes at a time. Zeros behind a member are padding, as of tar."""
+    member = None
+    try:
+        for bite in source():
+            left, more = bite, False
+            while left or more:
+                if member is None or member.eof:
+                    left = left.lstrip(b"\0") if member else left
+                    if not left:
+                        break
+                    member = open_member()
+                part = member.decompress(left, part_size)
+                if part:
+                    yield part
+                left = member.unused_data if member.eof else member.unconsumed_tail
+                more = len(part) == part_size and not member.eof  # it may hold back some of it
+    except zlib.error as error:
+        raise BrokenError(f"gzip: {error}") from error
+    if member is None or not member.eof:
+        raise BrokenError("gzip: the object ends in the middle of its data")
+
+
+def _behind(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Leave out the first `size` bytes."""
+    for part in parts:
+        if len(part) > size:
+            yield part[size:]
+        size = max(0, size - len(part))
+
+
+def _unzstd(source: Source) -> Iterator[bytes]:
+    """Unpack a little at a time; yield it together, so that what is done for each part is done a few times."""
+    held: list[bytes] = []
+    size = 0
+    broken = None
+    try:
+        for part in _frames(source):
+            held.append(part)
+            size += len(part)
+            if size >= _PART:
+                yield b"".join(held)
+                held, size = [], 0
+    except BrokenError as error:
+        broken = error
+    if size:
+        yield b"".join(held)
+    if broken is not None:
+        raise broken
+
+
+def _frames(source: Source) -> Iterator[bytes]:
+    """Unpack frame after frame. One that wants more than 128 MiB at a time is refused by the library."""
+    frame = None
+    try:
+        for bite in source():
+            for start in range(0, len(bite), _ZSTD_BITE):
+                left = bite[start : start + _ZSTD_BITE]
+                while left:
+                    if frame is None or frame.eof:
+                        frame = zstandard.ZstdDecompressor().decompressobj()
+                    part = frame.decompress(left)
+                    left = frame.unused_data if frame.eof else b""
+                    yield part
+    except zstandard.ZstdError as error:
+        raise BrokenError(f"zstd: {error}") from error
+    if frame is None or not frame.eof:
+        raise BrokenError("zstd: the object ends in the middle of its data")
+
+
+_PARQUET = _Format("parquet", (".parquet",), (b"PAR1",))
+
+#: The first is of a frame, the others are of frames to be skipped, which some tools put before it.
+_ZSTD_MAGIC = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
+
+#: What an object may be, beside JSON: what is read, then what Spark and Firehose may write as well.
+_FORMATS = (
+    _Format("gzip", (".gz",), (b"\x1f\x8b",), _gunzip),
+    _Format("zstd", (".zst",), _ZSTD_MAGIC, _unzstd),
+    _PARQUET,
+    _Format("encrypted parquet", (), (b"PARE",), remedy="its footer is encrypted: land it without"),
+    _Format("zip", (), (b"PK\x03\x04",), remedy="it is not read: have Firehose compress with GZIP"),
+    _Format("snappy", (), (b"\xff\x06\x00\x00sNaPpY",), remedy="it is not read: have Firehose compress with GZIP"),
+)

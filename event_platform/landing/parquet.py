@@ -1,0 +1,239 @@
+"""A Parquet object → its rows as JSON, in pieces of bounded size.
+
+A few kilobytes of Parquet may be a hundred gigabytes of text: values that repeat are stored once. So rows are read
+a few at a time, and how much text they make is judged before it is made.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+from polars._typing import PolarsDataType
+from polars.datatypes import Map
+from pyarrow import parquet
+
+from event_platform.events.event import MAX_RECORD_BYTES
+from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
+
+#: Bytes of a value as polars reads it: it points to a text, and those that repeat are held once.
+_VALUE = 16
+
+#: Characters that JSON puts around a value: quotation marks, a comma and brackets.
+_AROUND = 8
+
+#: What a damaged file makes pyarrow and polars raise. A panic is no Exception.
+_ERRORS = (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
+
+#: Numbers that JSON has no form for: as polars writes them, and as texts that no column of numbers takes for one.
+_NOT_FINITE = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+_TOO_MUCH = (
+    "parquet: its rows are more than {:,} bytes of JSON, the most that is read of an object (object_limit_bytes of the "
+    "resource rules); what is behind is not read: land it in smaller ones, or raise the limit"
+)
+
+
+#: What is done to fractional numbers before they are written.
+Form = Callable[[pl.Expr], pl.Expr]
+
+
+class _LargeError(Exception):
+    """Rows that cannot be read within the limits."""
+
+
+def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
+    """Yield the rows of a file, each a JSON object on its line; and why they end early, if they do."""
+    left = limits.object_bytes
+    try:
+        for start, rows in _ranges(parquet.read_metadata(pa.BufferReader(data)), limits):
+            frame = pl.scan_parquet(data).slice(start, rows).collect()
+            for piece in _as_pieces(frame, limits.piece_bytes):
+                left -= len(piece.data)
+                if left < 0:
+                    yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))
+                    return
+                yield piece
+    except _LargeError as error:
+        yield unreadable(b"", f"parquet: {error}")
+    except _ERRORS as error:
+        yield unreadable(b"", f"parquet: {' '.join(str(error).split())[:200]}")
+
+
+def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
+    """Yield the first row, and how many, of what is read at a time: small row groups together, large ones in parts.
+
+    Raises _LargeError at a row group that cannot be read within the limits.
+    """
+    start = rows = 0
+    allowed = limits.task_bytes // 8
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        needed, each = _needed(group, metadata)
+        if needed > limits.task_bytes:
+            if rows:
+                yield start, rows
+            raise _LargeError(
+                f"row group {number} takes {needed:,} bytes to be read, more than a task may hold "
+                f"({limits.task_bytes:,}, task_limit_bytes of the resource rules); it and what is behind are not read"
+            )
+        most = max(1, min(RECORDS_PER_PIECE, allowed // max(each, 1)))
+        if rows and rows + group.num_rows > most:
+            yield start, rows
+            start, rows = start + rows, 0
+        rows += group.num_rows
+        while rows > most:
+            yield start, most
+            start, rows = start + most, rows - most
+    if rows:
+        yield start, rows
+
+
+def _needed(group: Any, metadata: Any) -> tuple[int, int]:
+    """Return the bytes that it takes to read of a row group as little as one row, and those of each row beside them."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    needed = sum(column.total_uncompressed_size for column in columns)
+    each = 0
+    for number, column in enumerate(columns):
+        schema = metadata.schema.column(number)
+        value = _VALUE
+        if schema.physical_type == "FIXED_LEN_BYTE_ARRAY":
+            value += schema.length
+        if "DELTA_BYTE_ARRAY" in column.encodings:  # each value may have the beginning of the one before it
+            value += column.total_uncompressed_size
+        per_row = -(-column.num_values // max(1, group.num_rows))
+        each += value * per_row
+        if schema.max_repetition_level:  # all of them may be in one row
+            needed += _VALUE * column.num_values
+    return needed, each
+
+
+def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
+    """Cut rows until each part makes a piece, or is a single row: of one that is too large the beginning is kept."""
+    size = _text_bytes(frame)
+    if frame.height > 1 and size > piece_bytes:
+        half = frame.height // 2
+        yield from _as_pieces(frame[:half], piece_bytes)
+        yield from _as_pieces(frame[half:], piece_bytes)
+    elif frame.height == 1 and size > max(piece_bytes, MAX_RECORD_BYTES):
+        small = [name for name in frame.columns if _text_bytes(frame.select(name)) <= MAX_RECORD_BYTES]
+        yield too_large(_as_json(frame.select(small))[0].encode())
+    else:
+        yield from _by_size([row.encode() for row in _as_json(frame)])
+
+
+def _by_size(rows: list[bytes]) -> Iterator[Piece]:
+    """Yield rows together, but for those that are too large."""
+    held: list[bytes] = []
+    for row in rows:
+        if len(row) <= MAX_RECORD_BYTES:
+            held.append(row)
+            continue
+        if held:
+            yield Piece(b"\n".join(held))
+        yield too_large(row)
+        held = []
+    if held:
+        yield Piece(b"\n".join(held))
+
+
+def _text_bytes(frame: pl.DataFrame) -> int:
+    """Estimate how much text rows make: values and the names before them."""
+    return sum(
+        int(values.cat.len_bytes().sum() if values.dtype in (pl.Categorical, pl.Enum) else values.estimated_size())
+        + len(values) * (len(path.encode()) + _AROUND)
+        for name in frame.columns
+        for path, values in _leaves(name, frame[name])
+    )
+
+
+def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
+    """Yield what a column is made of, by the names before each value."""
+    if isinstance(values.dtype, pl.Struct):
+        for name in (field.name for field in values.dtype.fields):
+            yield from _leaves(f"{path}.{name}", values.struct.field(name))
+    elif isinstance(values.dtype, Map):
+        yield from _leaves(path, values.map.entries())
+    elif isinstance(values.dtype, pl.List | pl.Array):
+        yield from _leaves(path, values.explode())
+    else:
+        yield path, values
+
+
+def _as_json(frame: pl.DataFrame) -> list[str]:
+    """Return each row as a JSON object, with the numbers that JSON lacks as texts."""
+    rows = _encoded(frame, _as_it_is)
+    if not all(_is_finite(values) for name in frame.columns for _, values in _leaves(name, frame[name])):
+        texts = _encoded(frame, _as_text)
+        rows = [_merged(row, text) for row, text in zip(rows, texts, strict=True)]
+    return rows
+
+
+def _encoded(frame: pl.DataFrame, number: Form) -> list[str]:
+    columns = [_for_json(pl.col(name), dtype, number) for name, dtype in frame.schema.items()]
+    if not columns:
+        return ["{}"] * frame.height
+    return frame.select(pl.struct(columns).struct.json_encode()).to_series().to_list()
+
+
+def _is_finite(values: pl.Series) -> bool:
+    return not values.dtype.is_float() or bool(values.is_finite().all())
+
+
+def _merged(row: str, texts: str) -> str:
+    """Put the texts of numbers that are not finite where they are null in `row`."""
+    if not any(f'"{text}"' in texts for text in _NOT_FINITE):
+        return row
+    return msgspec.json.encode(_with_texts(msgspec.json.decode(row), msgspec.json.decode(texts))).decode()
+
+
+def _with_texts(value: Any, texts: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_texts(each, texts[name]) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_texts(each, text) for each, text in zip(value, texts, strict=True)]
+    # A text "NaN" is one in `value` as well.
+    return _NOT_FINITE[texts] if value is None and texts is not None else value
+
+
+def _as_text(values: pl.Expr) -> pl.Expr:
+    return values.cast(pl.String)
+
+
+def _as_it_is(values: pl.Expr) -> pl.Expr:
+    return values
+
+
+def _for_json(values: pl.Expr, dtype: PolarsDataType, number: Form) -> pl.Expr:
+    """Give what JSON lacks its usual form, however deep it is, and fractional numbers the form `number`."""
+    if isinstance(dtype, pl.List):
+        return values.list.eval(_for_json(pl.element(), dtype.inner, number))
+    if isinstance(dtype, Map):
+        entry = pl.Struct({"key": dtype.key, "value": dtype.value})
+        return _keys_as_texts(values.map.entries(), entry, number).list.to_map()
+    if isinstance(dtype, pl.Array):
+        return _for_json(values.arr.to_list(), pl.List(dtype.inner), number)
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return values.struct.with_fields([_for_json(pl.field(each.name), each.dtype, number) for each in dtype.fields])
+    return number(values) if dtype.is_float() else _value_for_json(values, dtype)
+
+
+def _keys_as_texts(entries: pl.Expr, entry: pl.Struct, number: Form) -> pl.Expr:
+    key, value = entry.fields
+    return entries.list.eval(
+        pl.struct(
+            key=_for_json(pl.element().struct.field("key"), key.dtype, _as_text).cast(pl.String),
+            value=_for_json(pl.element().struct.field("value"), value.dtype, number),
+        )
+    )
+
+
+def _value_for_json(values: pl.Expr, dtype: PolarsDataType) -> pl.Expr:
+    """Return bytes as base64, and timestamps without a zone as UTC."""
+    if dtype == pl.Binary:
+        return values.bin.encode("base64")
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is None:
+        return values.dt.replace_time_zone("UTC")
+    return values

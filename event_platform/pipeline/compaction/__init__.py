@@ -1,0 +1,1 @@
+"""Small files of a partition → one file."""

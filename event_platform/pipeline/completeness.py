@@ -1,0 +1,89 @@
+"""Whether all that landed is where it belongs: what waits to be loaded, and what is due. The books do not say so."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from event_platform.events.errors import EventPlatformError
+from event_platform.lake.lake import Lake
+from event_platform.lake.ledger import deliveries
+from event_platform.landing.landing import Landing
+from event_platform.pipeline.due import DueDates, due_arrival_dates
+
+#: For so long it is normal that something waits: while a stream goes on, something always does.
+_OVERDUE = timedelta(hours=1)
+
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """What is still to be done at a moment, and whether it should be done by then."""
+
+    waiting: Sequence[tuple[str, date]]  # objects that are not loaded, with their arrival dates
+    fault: str | None  # why it is not known which objects wait
+    left_out: Sequence[str]  # what is wrong with files and folders of landing that cannot be loaded
+    corrupt_due: Sequence[date]  # arrival dates
+    due: DueDates
+    moment: datetime
+
+    @property
+    def left(self) -> list[str]:
+        """Say what is still to be done, each part by itself; nothing where all is done."""
+        left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
+        if self.waiting:
+            name, _ = min(self.waiting)
+            left.append(f"{len(self.waiting):,} objects wait to be loaded (such as {name})")
+        if self.left_out:
+            left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
+        if self.corrupt_due:
+            left.append(f"corrupt_events: {len(self.corrupt_due)} days are due, such as {self.corrupt_due[0]}")
+        return [*left, *self.due.sentences]
+
+    @property
+    def is_overdue(self) -> bool:
+        """Say whether something is left that should not be.
+
+        That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
+        hour, and what cannot be told.
+        """
+        since = self.moment - _OVERDUE
+        late = any(day < since.date() for _, day in self.waiting)
+        return bool(self.fault or self.left_out) or late or self.due.is_overdue(since)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for `status --json`."""
+        return {
+            "complete": not self.left,
+            "overdue": self.is_overdue,
+            "waiting_objects": len(self.waiting),
+            "waiting_examples": [name for name, _ in sorted(self.waiting)[:_EXAMPLES]],
+            "landing_fault": self.fault,
+            "left_out": list(self.left_out),
+            "due": {
+                "corrupt_events": [day.isoformat() for day in self.corrupt_due],
+                "created_dates": [day.isoformat() for day in self.due.days],
+                "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
+                "own_tables": {
+                    table: sorted("all" if day is None else day.isoformat() for day in days)
+                    for table, days in self.due.own.items()
+                },
+            },
+        }
+
+
+def completeness(
+    lake: Lake, due: DueDates, open_landing: Callable[[], Landing], first_date: date, moment: datetime
+) -> Completeness:
+    """Compare landing with the ledger, beside what is `due`. Objects outside the partitions wait for nothing."""
+    raw, fault = lake.raw_events.snapshot(), None
+    waiting, left_out = list[tuple[str, date]](), list[str]()
+    try:
+        delivery = deliveries(raw, open_landing(), None)
+        waiting = [(each.name, each.arrival_date) for each in delivery.due]
+        left_out = [str(each) for each in delivery.omissions.faults.values()]
+    except EventPlatformError as error:
+        fault = str(error)
+    here = [each for each in waiting if first_date <= each[1] <= moment.date()]
+    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, moment)

@@ -1,0 +1,187 @@
+"""Files of raw_events → the records that share their uuid with another one, and what is needed to judge them.
+
+A key is a 64-bit hash of a uuid: most records share theirs with none, and that much of each is enough to see it. Of
+the few that are left, candidates, the uuids themselves are compared.
+"""
+
+import io
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from event_platform.events.deduplication import find_duplicates
+from event_platform.events.event import SOURCE_COLUMNS
+from event_platform.lake.files import DataFile, scan_files, scan_pieces
+from event_platform.lake.lake import RAW_SCHEMA
+from event_platform.pipeline.deduplication.tasks import ROWS_AT_ONCE
+from event_platform.storage.storage import Storage
+
+#: Records that one task judges at a time: about 40 bytes for each.
+ROWS_PER_SEARCH = 25_000_000
+
+#: Records whose keys one task spreads over the searches.
+ROWS_PER_SPREAD = 5_000_000
+
+_KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
+_HASHES = 1 << 64
+_SOUND = pl.col("corruption_reason").is_null()
+_ORDER = list(SOURCE_COLUMNS)
+_COLUMNS = [*_ORDER, "event_uuid", "created_date"]
+_PLACE = ["arrival_date", "source_object"]
+NO_KEYS = pl.Series(_HASH, dtype=pl.UInt64)
+NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _COLUMNS}, "body_hash": pl.UInt64})
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Keys that more than one record has, and the other files that hold some of them.
+
+    `by_path` has the keys of each file; without it, any key may be in any file.
+    """
+
+    keys: pl.Series
+    others: list[DataFile]
+    by_path: Mapping[str, pl.Series] | None = None
+
+    def keys_in(self, files: Sequence[DataFile]) -> pl.Series:
+        """Return the keys to look for in some files: all of them for each few files would be quadratic."""
+        if self.by_path is None:
+            return self.keys
+        return pl.concat([NO_KEYS, *(self.by_path[file.path] for file in files if file.path in self.by_path)]).unique()
+
+
+def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
+    """Say whether a file of raw_events may hold sound records of one of the created_dates, by its statistics."""
+    first, last = file.minimum.get("created_date"), file.maximum.get("created_date")
+    if first is None or last is None:
+        return False
+    next_date = bisect_left(ordered_dates, first)
+    return next_date < len(ordered_dates) and ordered_dates[next_date] <= last
+
+
+def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> list[DataFile]:
+    """Return the files that arrived within the window before any of the `own` ones, these included."""
+    arrivals = {file.partition for file in own}
+    days = {day - timedelta(days=back) for day in arrivals for back in range(window_days + 1)}
+    return [file for file in files if file.partition in days]
+
+
+def shared_keys(storage: Storage, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
+    """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
+    records, judged = _sound(storage, own), pl.col("created_date").is_in(dates)
+    keys = records.filter(judged).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
+    beside = _met(_keyed(pl.concat([records.filter(~judged), _sound(storage, others)])), keys, _PLACE)
+    return Shared(pl.concat([_repeated(keys), beside[_HASH]]).unique(), _holding(others, beside))
+
+
+def spread_keys(storage: Storage, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
+    """Write the keys of numbered files in their order, so that each of the `searches` reads its share of them alone.
+
+    Each key comes with whether its record is of one of the created_dates, and with the number of its file. Returns
+    `address`.
+    """
+    keys = pl.concat(
+        _sound(storage, [file]).select(
+            _KEY.alias(_HASH),
+            pl.col("created_date").is_in(dates).alias("judged"),
+            pl.lit(number, dtype=pl.UInt32).alias("file"),
+        )
+        for number, file in files.items()
+    )
+    ordered = keys.collect(engine="streaming").sort(_HASH)
+    buffer = io.BytesIO()
+    # Hashes are even: a row group has a search's share, and its bounds say so.
+    ordered.write_parquet(buffer, compression="lz4", row_group_size=max(1, ordered.height // searches))
+    storage.write(address, buffer.getvalue())
+    return address
+
+
+def shared_in_part(storage: Storage, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
+    """Return the keys of one share that a judged record shares with another one, each with the files that hold it.
+
+    Shares are ranges of keys: equal ones are in the same one.
+    """
+    first, last = (_HASHES * number // searches for number in (search, search + 1))
+    share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
+    spread = pl.scan_parquet(addresses, **storage.for_polars()).filter(share)
+    judged = pl.col("judged")
+    keys = spread.filter(judged).select(_HASH).collect(engine="streaming").to_series().sort()
+    beside = _met(spread.filter(~judged), keys, ["file"])
+    shared = pl.concat([_repeated(keys), beside[_HASH]]).unique()
+    return pl.concat([_met(spread.filter(judged), shared, ["file"]), beside])
+
+
+def shared_of(parts: Sequence[pl.DataFrame], files: Mapping[int, DataFile], others: Sequence[DataFile]) -> Shared:
+    """Return what all shares have found, with `others` those that are not of the created_dates."""
+    places = pl.concat(parts).partition_by("file", as_dict=True)
+    by_path = {files[number].path: found[_HASH] for (number,), found in places.items()}
+    return Shared(NO_KEYS, [file for file in others if file.path in by_path], by_path)
+
+
+def keys_that_came(
+    storage: Storage, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
+) -> Shared:
+    """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
+    came = _sound(storage, new)
+    asked = pl.concat([came.filter(pl.col("created_date").is_in(dates)), _sound(storage, early)])
+    keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series()
+    repeated = _repeated(came.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
+    beside = _met(_keyed(_sound(storage, known)), keys, _PLACE)
+    return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
+
+
+def candidates_in(storage: Storage, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
+    """Return the records with one of the keys, with what is needed to judge them."""
+    found = [
+        _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
+        for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE)
+    ]
+    # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
+    return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
+
+
+def verdicts_that_came(
+    dates: list[date], before: pl.DataFrame, came: pl.DataFrame, window_days: int
+) -> pl.DataFrame | None:
+    """Judge the candidates that `came`; None where a verdict on one that was there `before` is another one now."""
+    verdicts = find_duplicates(pl.concat([before, came]), dates, window_days)
+    on_old = verdicts.join(before, on=_ORDER, how="semi")
+    if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
+        return None
+    return verdicts.join(on_old, on=_ORDER, how="anti")
+
+
+def _sound(storage: Storage, files: list[DataFile]) -> pl.LazyFrame:
+    return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(_SOUND)
+
+
+def _keyed(records: pl.LazyFrame) -> pl.LazyFrame:
+    return records.with_columns(_KEY.alias(_HASH))
+
+
+def _repeated(ordered: pl.Series) -> pl.Series:
+    """Return the keys that occur more than once. To sort them takes a fraction of the memory of counting them."""
+    return ordered.filter(ordered == ordered.shift())
+
+
+def _among(records: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+    return records.join(keys.to_frame(_HASH).lazy(), on=_HASH, how="semi")
+
+
+def _met(records: pl.LazyFrame, keys: pl.Series, place: list[str]) -> pl.DataFrame:
+    """Return which of the keys the records have, and where."""
+    return _among(records, keys).select(_HASH, *place).unique().collect(engine="streaming")
+
+
+def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
+    """Return the files that may hold what was met."""
+    objects = {day: sorted(set(names)) for day, names in met.group_by("arrival_date").agg("source_object").iter_rows()}
+    return [file for file in files if _has_one_of(objects.get(file.partition, []), file)]
+
+
+def _has_one_of(ordered_names: list[str], file: DataFile) -> bool:
+    next_name = bisect_left(ordered_names, file.minimum["source_object"])
+    return next_name < len(ordered_names) and ordered_names[next_name] <= file.maximum["source_object"]

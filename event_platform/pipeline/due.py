@@ -1,0 +1,239 @@
+"""Which partitions are due, read off the tables' own logs: nothing else remembers, so nothing can be forgotten.
+
+Every commit to raw_events names the created_dates that it may change. Every partition downstream carries the version
+of raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Marks do not
+tell of rows that somebody deletes, or of a type that the catalog loses or gets back: the counts of rows do. What is
+made of these tables, the quality report and the tables of people's own assets, carries what it was made of.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
+
+from event_platform.events.catalog import Catalog
+from event_platform.events.errors import TableError
+from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
+from event_platform.lake.foreign import altered_dates, damaged_files, foreign_dates
+from event_platform.lake.lake import Lake
+from event_platform.lake.marks import marks_of
+from event_platform.lake.tables import Snapshot, Table
+from event_platform.pipeline.reporting.sources import ReportSources
+from event_platform.storage.threads import each_at_once
+
+#: Stands for all tables of the platform that are made of raw_events, by created_date.
+PLATFORM = "tables of the platform"
+
+
+@dataclass(frozen=True)
+class DueDates:
+    """The created_dates that are to be built: of all tables of the platform, of the report, of people's own tables."""
+
+    stale: frozenset[date]  # something downstream is older than raw_events
+    uneven: Mapping[date, str]  # all is as new, but rows went or came that no run has written; with the counts
+    version: int  # of raw_events, up to which this is known
+    reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
+    own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
+    known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
+    changed_at: Mapping[date, datetime] = field(default_factory=dict)  # when raw_events changed a date, where known
+
+    @property
+    def days(self) -> list[date]:
+        """Those on which all tables of the platform are built, in order."""
+        return sorted({*self.stale, *self.uneven})
+
+    @property
+    def every(self) -> set[date | None]:
+        """All days on which anything is due; None for a table without partitions."""
+        return {*self.days, *self.reports, *(day for days in self.own.values() for day in days)}
+
+    def is_overdue(self, since: datetime) -> bool:
+        """Say whether anything is due of a day for which nothing has been loaded after `since`.
+
+        A table whose asset is not known here may be of one that nobody wants any more.
+        """
+        latest = max(self.changed_at.values(), default=None)
+        own = {day for table in self.known for day in self.own.get(table, {})}
+        moments = [latest if day is None else self.changed_at.get(day) for day in {*self.days, *self.reports, *own}]
+        return any(moment is None or moment < since for moment in moments)
+
+    @property
+    def of_platform(self) -> dict[date, str]:
+        """The days on which all tables of the platform are built, and why."""
+        return {day: self.uneven.get(day, "newer events have landed") for day in self.days}
+
+    @property
+    def sentences(self) -> list[str]:
+        """Say what is due, of each table by itself."""
+        tables: list[tuple[str, Mapping[date, str] | Days]] = [
+            (PLATFORM, self.of_platform),
+            ("quality_report", self.reports),
+            *sorted(self.own.items()),
+        ]
+        return [_told(table, days) for table, days in tables if days]
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell of the uneven ones; None where there are none."""
+        if not self.uneven:
+            return None
+        day, counts = next(iter(self.uneven.items()))
+        return (
+            f"{len(self.uneven)} created dates do not hold the rows that were written, such as {day} ({counts}). Rows "
+            "were deleted or added by something else, or the catalog changed: these dates are built again"
+        )
+
+
+def _told(table: str, due: Mapping[date, str] | Days) -> str:
+    days = sorted((day, why) for day, why in due.items() if day is not None)
+    if not days:
+        return f"{table}: due ({'; '.join(due.values())})"
+    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+
+
+def due_created_dates(
+    lake: Lake, catalog: Catalog, since: int = 0, own: Sequence[OwnAsset] = (), *, look_for_files: bool = False
+) -> DueDates:
+    """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
+
+    Only what raw_events gained after its version `since` is looked at: a mark costs a millisecond to read, for each
+    table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
+
+    To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
+
+    `own` are the assets of people's own that the asset graph knows, each after those that it is made of. Of other
+    tables their logs say what they are made of, once they are written.
+    """
+    raw = lake.raw_events.snapshot()
+    infos = {
+        date.fromisoformat(day): info for info in raw.commits_since(since) for day in info.get("created_dates", [])
+    }
+    changed = {day: info["version"] for day, info in infos.items()}
+    deduplicated = lake.deduplicated_events.snapshot()
+    built = {day: deduplicated.built_from(day) for day in changed}
+    stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
+    tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
+    tables += map(lake.event_table, catalog.event_types)
+    opened = each_at_once(_snapshot, tables)
+    unregistered, report, duplicates, corrupt, *typed = opened
+    for snapshot in (unregistered, report, *typed):
+        stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
+    retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
+    every_table = [deduplicated, duplicates, unregistered, report, *typed]
+    uneven = _damaged(lake, every_table) if look_for_files else {}
+    uneven |= _foreign(every_table)
+    uneven |= _counts([deduplicated, unregistered, *typed, *retired])
+    due = {*stale, *uneven}
+    reports = {}
+    every = [snapshot for snapshot in typed if snapshot is not None]
+    if report and duplicates and corrupt and unregistered and len(every) == len(typed):
+        sources = ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, every)
+        reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
+    pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
+    pinned |= {"raw_events": raw, "deduplicated_events": deduplicated}
+    return DueDates(
+        frozenset(stale),
+        {day: told for day, told in uneven.items() if day not in stale},
+        raw.version,
+        reports,
+        _due_own(lake, catalog, own, pinned, {"quality_report": {*due, *reports}}, due),
+        frozenset(asset.table for asset in own),
+        {day: _moment(info) for day, info in infos.items()},
+    )
+
+
+def _moment(info: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
+
+
+def _due_own(
+    lake: Lake,
+    catalog: Catalog,
+    own: Sequence[OwnAsset],
+    opened: Mapping[str, Snapshot | None],
+    due: Mapping[str, set[date]],
+    due_of_platform: set[date],
+) -> dict[str, Days]:
+    """Return what is due of the tables of `own`, and of others whose logs tell what they are made of."""
+
+    @cache
+    def pinned(name: str) -> Snapshot | None:
+        return opened[name] if name in opened else _snapshot(lake.found_table(name))
+
+    known = {*opened, *(asset.table for asset in own)}
+    others = [table.name for table in lake.every_table(catalog.event_types) if table.name not in known]
+    each_at_once(pinned, [*(asset.table for asset in own), *others])
+    noted = [
+        OwnAsset(name, sources, None if snapshot.table.partition_column is None else date.min)
+        for name in others
+        if (snapshot := pinned(name)) is not None and (sources := sources_in(snapshot))
+    ]
+    by_arrival = {"raw_events", "corrupt_events"}
+    due = {**dict.fromkeys(opened.keys() - by_arrival, due_of_platform), **due}
+    return due_tables([*own, *noted], pinned, due, datetime.now(UTC).date())
+
+
+def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
+    """Yield the days whose report was made of something else than what is there now, as far as marks tell."""
+    marks = marks_of(report)
+    days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
+    for day, made_of in sources.fingerprints(days).items():
+        mark = marks(made_of_id(day))
+        if mark is not None and mark != made_of:
+            yield day, "its tables, or the fields of the catalog, changed since"
+        elif mark is None and marks(report.app_id(day)) is None:
+            yield day, "it was never built"
+
+
+def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
+    """Return the days on which a table holds something else than what the platform left there."""
+    return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
+
+
+def _damaged(lake: Lake, snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
+    """Return the days on which a file of a table is missing, or another one is in its place."""
+    tables = [snapshot for snapshot in snapshots if snapshot is not None]
+    folders = sorted({snapshot.table.name.partition("/")[0] for snapshot in tables})
+    sizes = {path: size for found in each_at_once(lake.storage.sizes, folders) for path, size in found.items()}
+    return {each.file.partition: each.reason for snapshot in tables for each in damaged_files(snapshot, sizes=sizes)}
+
+
+def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
+    """Tell the days on which the first table has other rows than all the others together, where all can be opened."""
+    rows = [snapshot.rows_by_date() for snapshot in snapshots if snapshot is not None]
+    if len(rows) < len(snapshots):
+        return {}
+    whole, parts = rows[0], Counter[date]()
+    for part in rows[1:]:
+        parts.update(part)
+    return {
+        day: f"{whole.get(day, 0):,} deduplicated, {parts[day]:,} in event tables and unregistered_events"
+        for day in sorted({*whole, *parts})
+        if whole.get(day, 0) != parts[day]
+    }
+
+
+def _snapshot(table: Table) -> Snapshot | None:
+    """Return None for a table that cannot be opened: the run that is due then says why."""
+    try:
+        return table.snapshot()
+    except TableError:
+        return None
+
+
+def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
+    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
+
+    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
+    """
+    raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
+    changed = {
+        date.fromisoformat(day): info["version"]
+        for info in raw.commits_since(0)
+        for day in info.get("arrival_dates", [])
+    }
+    stale = {day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version}
+    altered = altered_dates if look_for_files else foreign_dates
+    return sorted({*stale, *altered(raw), *altered(corrupt)})

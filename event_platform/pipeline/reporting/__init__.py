@@ -1,0 +1,1 @@
+"""deduplicated_events and the tables made of it → quality_report and its pages."""

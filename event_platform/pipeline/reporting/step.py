@@ -1,0 +1,90 @@
+"""deduplicated_events and what came of it → quality_report and its pages, partition by partition of created_date."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import date
+
+from event_platform.compute.tasks import Progress, run_tasks
+from event_platform.events.catalog import Catalog
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.conflicts import retry_on_conflict
+from event_platform.lake.derived import made_of_id
+from event_platform.lake.files import DataFile, Written
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Snapshot, Table
+from event_platform.pipeline.reporting.sources import ReportSources
+from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
+from event_platform.storage.threads import each_at_once
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What was found of one created_date, and what the table has of it."""
+
+    found: Reported
+    written: Written
+
+
+def report_quality(
+    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
+) -> dict[date, QualityReport]:
+    """Count the created_dates given as they are now, and write a page for each. Returns what was found."""
+    return retry_on_conflict(lambda: _report_quality(lake, catalog, dates, executor, progress))
+
+
+def _report_quality(
+    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
+) -> dict[date, QualityReport]:
+    # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
+    # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
+    target = lake.quality_report.snapshot_to_write()
+    source = lake.deduplicated_events.snapshot()
+    pinned = _pinned(lake, catalog, source)
+    sources = _sources(pinned, dates)
+    fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
+    tasks = [(lake.storage, day, fields) for day in sources]
+    reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
+    marks, adds = source.marks(dates), [each.add for each in reported if each.add is not None]
+    made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
+    written = target.replace(dates, adds, marks, transactions=made_of)
+    return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
+
+
+def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
+    tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
+    tables += map(lake.event_table, catalog.event_types)
+    duplicates, corrupt, unregistered, *typed = each_at_once(Table.snapshot, tables)
+    return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
+
+
+def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+    shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
+    deduplicated, duplicates, corrupt, unregistered, *typed = (
+        _by_date(snapshot.files(dates)) for snapshot in (*shared, *pinned.typed)
+    )
+    names = [event_type.name for event_type in pinned.catalog.event_types]
+    return [
+        Sources(
+            created_date=day,
+            deduplicated=deduplicated.get(day, ()),
+            duplicates=duplicates.get(day, ()),
+            corrupt=corrupt.get(day, ()),
+            unregistered=unregistered.get(day, ()),
+            rescued={
+                name: rescued
+                for name, files in zip(names, typed, strict=True)
+                if (rescued := tuple(filter(_has_rescued, files.get(day, ()))))
+            },
+        )
+        for day in dates
+    ]
+
+
+def _by_date(files: Sequence[DataFile]) -> Mapping[date, tuple[DataFile, ...]]:
+    return {day: tuple(file for file in files if file.partition == day) for day in {file.partition for file in files}}
+
+
+def _has_rescued(file: DataFile) -> bool:
+    """Say whether a file may hold `_rescued` texts: most do not, and need not be read."""
+    return file.nulls.get(RESCUED_COLUMN) != file.rows

@@ -1,0 +1,211 @@
+"""Files of one created_date → its figures in quality_report, and the page that shows them."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.rescue import WHOLE_RECORD, count_fields
+from event_platform.lake.files import DataFile, in_batches, scan_files, write_file
+from event_platform.lake.lake import CORRUPT_SCHEMA, DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, QUALITY_SCHEMA
+from event_platform.landing.landing import HOUR_IN_PATH
+from event_platform.quality.page import LATENESS, draw
+from event_platform.storage.storage import Storage
+
+#: Events that are counted at a time: to group them takes some hundred bytes for each.
+_ROWS_AT_ONCE = 2_000_000
+
+#: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
+_NAMES_KEPT = 500
+
+_FIELD_LENGTH = 200
+_SAMPLES_OF_A_REASON = 2
+#: More than a page shows, so that it can tell that there is more.
+_SAMPLE_LENGTH = 500
+
+_PARTITION = "created_date"
+_FIGURE_SCHEMA = pl.Schema({name: dtype for name, dtype in QUALITY_SCHEMA.items() if name != _PARTITION})
+
+_BEFORE, _SAME_HOUR, _NEXT_HOUR, _SAME_DAY, _HOURS, _MANY_HOURS, _DAYS, _MANY_DAYS = LATENESS
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files that hold what is known of one created_date. `rescued` is by event name: those with `_rescued` texts.
+
+    Corrupt records have no created_date: they are those that arrived on that day.
+    """
+
+    created_date: date
+    deduplicated: tuple[DataFile, ...]
+    duplicates: tuple[DataFile, ...]
+    corrupt: tuple[DataFile, ...]
+    unregistered: tuple[DataFile, ...]
+    rescued: Mapping[str, tuple[DataFile, ...]]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a task wrote for one created_date."""
+
+    created_date: date
+    figures: pl.DataFrame  # figure, event_name, label, value
+    add: AddAction | None  # none where there are no figures
+    address: str  # of the page
+    plot: bytes  # see Page
+    thumbnail: bytes
+
+
+def report_day(storage: Storage, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
+    """Count one day, and write its figures and its page. `fields` are the known ones of each catalogued event."""
+    day = sources.created_date
+    corrupt = _scan(storage, sources.corrupt, CORRUPT_SCHEMA, "arrival_date")
+    figures = pl.concat(
+        [
+            *_events(storage, sources.deduplicated, fields),
+            _duplicates(_scan(storage, sources.duplicates, DUPLICATE_SCHEMA), fields),
+            _figure("corrupt", _count(corrupt, pl.col("corruption_reason").alias("label"))),
+            _unregistered(_scan(storage, sources.unregistered, DEDUPLICATED_SCHEMA)),
+            _drift(storage, sources, fields),
+        ]
+    ).sort("figure", "event_name", "label")
+    page = draw(day, figures, _samples(corrupt))
+    address = storage.uri("reports", "quality", f"{day.isoformat()}.html")
+    storage.write(address, page.html)
+    add = write_file(figures, storage, "quality_report", _PARTITION, day) if figures.height else None
+    return Reported(day, figures, add, address, page.plot, page.thumbnail)
+
+
+def _scan(
+    storage: Storage, files: tuple[DataFile, ...], schema: pl.Schema, partition_column: str = _PARTITION
+) -> pl.LazyFrame:
+    return scan_files(files, schema, partition_column, storage)
+
+
+def _figure(figure: str, counts: pl.DataFrame) -> pl.DataFrame:
+    """Return counts in the shape of the table; a column that they lack is null."""
+    named = counts.with_columns(figure=pl.lit(figure))
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in _FIGURE_SCHEMA.items() if name not in named.columns]
+    return named.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in _FIGURE_SCHEMA.items())
+
+
+def _count(rows: pl.LazyFrame, *columns: str | pl.Expr) -> pl.DataFrame:
+    return rows.group_by(columns).agg(value=pl.len()).collect(engine="streaming")
+
+
+def _summed(counts: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    return counts.group_by(columns).agg(pl.col("value").sum()) if columns else counts.select(pl.col("value").sum())
+
+
+def _known(names: Mapping[str, frozenset[str]]) -> pl.Expr:
+    """Return the name of an event, or null where the catalog lacks it: there may be any number of those."""
+    return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
+
+
+def _events(storage: Storage, files: tuple[DataFile, ...], fields: Mapping[str, frozenset[str]]) -> list[pl.DataFrame]:
+    parts = [
+        _counted(_scan(storage, tuple(batch), DEDUPLICATED_SCHEMA))
+        for batch in in_batches(files, _ROWS_AT_ONCE) or [[]]
+    ]
+    by_name, by_object = (pl.concat(counts) for counts in zip(*parts, strict=True))
+    named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
+    arrived = by_object.with_columns(
+        arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"]
+    )
+    late = arrived.filter(pl.col("arrival_date") > pl.col(_PARTITION))
+    return [
+        _figure("events", _summed(named, "event_name", "label")),
+        _figure("arrivals", _summed(arrived.with_columns(label=_arrival()), "label")),
+        _figure("lateness", _summed(arrived.with_columns(label=_lateness()), "label")),
+        _figure("late", _summed(late).filter(pl.col("value") > 0)),
+    ]
+
+
+def _counted(events: pl.LazyFrame) -> list[pl.DataFrame]:
+    """Count events by name and hour, and by the object that they arrived in and hour."""
+    hour = pl.col("created_datetime").dt.hour()
+    return pl.collect_all(
+        [
+            events.group_by("event_name", hour=hour).agg(value=pl.len()),
+            events.group_by("arrival_date", "source_object", _PARTITION, hour=hour).agg(value=pl.len()),
+        ],
+        engine="streaming",
+    )
+
+
+def _two_digits(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.String).str.zfill(2)
+
+
+def _arrival() -> pl.Expr:
+    hour = pl.format(" {}:00", "arrival_hour").fill_null("")
+    return pl.format("{}{}", pl.col("arrival_date").dt.strftime("%Y-%m-%d"), hour)
+
+
+def _lateness() -> pl.Expr:
+    """Return the words for the time between creation and arrival, to the hour where that is known, else to the day."""
+    days = (pl.col("arrival_date") - pl.col(_PARTITION)).dt.total_days()
+    hours = days * 24 + pl.col("arrival_hour").cast(pl.Int64) - pl.col("hour")
+    in_days = _first_above(days, {-1: _BEFORE, 0: _SAME_DAY, 6: _DAYS}, _MANY_DAYS)
+    in_hours = _first_above(
+        hours, {-1: _BEFORE, 0: _SAME_HOUR, 1: _NEXT_HOUR, 5: _HOURS, 23: _MANY_HOURS, 167: _DAYS}, _MANY_DAYS
+    )
+    return pl.when(hours.is_null()).then(in_days).otherwise(in_hours)
+
+
+def _first_above(value: pl.Expr, upper: Mapping[int, str], beyond: str) -> pl.Expr:
+    """Return the word of the first upper bound, of rising ones, that a value does not pass."""
+    words = pl.lit(beyond)
+    for bound, word in reversed(list(upper.items())):
+        words = pl.when(value <= bound).then(pl.lit(word)).otherwise(words)
+    return words
+
+
+def _duplicates(duplicates: pl.LazyFrame, fields: Mapping[str, frozenset[str]]) -> pl.DataFrame:
+    counts = _count(duplicates, "event_name", pl.col("kind").alias("label"))
+    return _figure("duplicates", _summed(counts.with_columns(event_name=_known(fields)), "event_name", "label"))
+
+
+def _unregistered(unregistered: pl.LazyFrame) -> pl.DataFrame:
+    """Count the events of each name; there may be any number of names, and null stands for all the smaller ones."""
+    ranked = _count(unregistered, "event_name").sort("value", "event_name", descending=[True, False])
+    others = _summed(ranked.slice(_NAMES_KEPT)).filter(pl.col("value") > 0)
+    return _figure("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed"))
+
+
+def _drift(storage: Storage, sources: Sources, fields: Mapping[str, frozenset[str]]) -> pl.DataFrame:
+    """Count the events of each name by the fields of theirs that found no column."""
+    schema = pl.Schema({RESCUED_COLUMN: pl.String, _PARTITION: pl.Date})
+    counts: list[tuple[str, str, str | None, int]] = []
+    for name, files in sources.rescued.items():
+        texts = _scan(storage, files, schema).select(RESCUED_COLUMN).drop_nulls().collect().to_series()
+        counts.extend((figure, name, *count) for figure, count in _drifted(count_fields(texts), fields[name]))
+    return pl.DataFrame(counts, schema=_FIGURE_SCHEMA, orient="row")
+
+
+def _drifted(counts: Counter[str], known: frozenset[str]) -> Iterator[tuple[str, tuple[str | None, int]]]:
+    """Yield figure, field and events; of the unknown fields, of which there may be any number, the largest."""
+    repeated = counts.pop(WHOLE_RECORD, 0)
+    if repeated:
+        yield "repeated_key", (None, repeated)
+    yield from (("rescued_field", (field, counts[field])) for field in known & counts.keys())
+    unknown: Counter[str] = Counter()
+    for field in counts.keys() - known:
+        unknown[field[:_FIELD_LENGTH]] += counts[field]
+    ranked = sorted(unknown.items(), key=lambda each: (-each[1], each[0]))
+    yield from (("unknown_field", each) for each in ranked[:_NAMES_KEPT])
+    if len(ranked) > _NAMES_KEPT:
+        yield "unknown_field", (None, sum(events for _, events in ranked[_NAMES_KEPT:]))
+
+
+def _samples(corrupt: pl.LazyFrame) -> pl.DataFrame:
+    """Return the first records of each reason, in the order of arrival: reason, source_object, source_offset, body."""
+    place = ["source_object", "source_offset"]
+    cut = corrupt.select("corruption_reason", *place, pl.col("body").fill_null("").str.slice(0, _SAMPLE_LENGTH))
+    first = pl.col(*place, "body").sort_by(place).head(_SAMPLES_OF_A_REASON)
+    samples = cut.group_by(reason="corruption_reason").agg(first).explode(*place, "body").collect(engine="streaming")
+    return samples.sort("reason", *place)

@@ -1,0 +1,1 @@
+"""deduplicated_events → a typed table for each event type, and unregistered_events."""

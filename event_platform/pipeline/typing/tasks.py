@@ -1,0 +1,192 @@
+"""Files of deduplicated_events → files of the event tables, and of unregistered_events."""
+
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from event_platform.events.catalog import EventType
+from event_platform.events.envelope import Envelope
+from event_platform.events.errors import StorageError, panics_as_errors
+from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.payload import PayloadReader
+from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_files
+from event_platform.lake.lake import DEDUPLICATED_SCHEMA
+from event_platform.storage.storage import Storage
+
+#: What one task takes of types that are small. The fewer tasks there are, the fewer read the row groups that hold the
+#: events of two of them; unless there is little: then tasks are at least so many, where each has half as much.
+ROWS_PER_TASK, _TASKS = 200_000, 20
+
+#: What one file takes of a type that is large: about 64 MB.
+ROWS_PER_FILE = 1_500_000
+
+#: What a task holds at a time, as records and as columns.
+ROWS_AT_ONCE = 200_000
+
+_PARTITION = "created_date"
+
+#: No name of a column: the event name where it has a type, else null.
+_NAME_OF_TYPE = "$type"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The events of some names and one created_date, and the files that hold them; `rows` there are these events'."""
+
+    created_date: date
+    files: tuple[DataFile, ...]
+    names: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        """How many events there are."""
+        return sum(file.rows for file in self.files)
+
+
+@dataclass
+class Typed:
+    """What a task wrote for one event type (None: the unregistered names) and created_date."""
+
+    key: str | None
+    created_date: date
+    adds: list[AddAction] = field(default_factory=list)
+    rows: int = 0
+    rescued: int = 0
+    error: str | None = None
+    may_pass: bool = False  # the error is the storage's
+
+
+def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
+    """Count the events in each file by name: uri, event_name, rows."""
+    counts = [
+        scan_files([file], DEDUPLICATED_SCHEMA, _PARTITION, storage)
+        .group_by("event_name")
+        .agg(pl.len().alias("rows"))
+        .with_columns(uri=pl.lit(file.uri))
+        for file in files
+    ]
+    nothing = pl.DataFrame(schema={"event_name": pl.String, "rows": pl.UInt32, "uri": pl.String})
+    return pl.concat([nothing, *pl.collect_all(counts)])
+
+
+def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -> list[Unit]:
+    """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
+    units: list[Unit] = []
+    counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
+    rows = int(counts["rows"].cast(pl.Int64).sum())
+    allowed = min(ROWS_PER_TASK, max(ROWS_PER_TASK // 2, rows // _TASKS))
+    for created_date in sorted({file.partition for file in files}):
+        own = {file.uri: file for file in files if file.partition == created_date}
+        named = counts.filter(pl.col("uri").is_in(list(own)))
+        # There may be any number of names: what is done for each by itself is next to nothing.
+        totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
+        numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"].to_list(), allowed), dtype=pl.UInt32))
+        for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
+            units.extend(_units(created_date, own, part))
+    return units
+
+
+def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
+    """Yield the number of the unit that each name is in, by its rows: what a name has is not cut here."""
+    number, held = 0, 0
+    for total in totals:
+        if held and held + total > allowed:
+            number, held = number + 1, 0
+        held += total
+        yield number
+
+
+def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame) -> Iterator[Unit]:
+    """Yield the unit of some names (event_name, uri, rows), or several of one that is large."""
+    names = frozenset(part["event_name"])
+    files = _in_order(own, dict(part.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
+    most = ROWS_PER_FILE if len(names) == 1 else sum(file.rows for file in files)
+    yield from (Unit(created_date, tuple(batch), names) for batch in in_batches(files, most))
+
+
+def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
+    """Return files with so many rows each, in the order of arrival, which is nearly that of time."""
+    files = (replace(own[uri], rows=count) for uri, count in rows.items())
+    return sorted(files, key=lambda file: (str(file.minimum["source_object"]), file.uri))
+
+
+def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType], envelope: Envelope) -> list[Typed]:
+    """Write one file for each event type of a unit. `event_types` are by name; other names are unregistered.
+
+    A type that fails is returned with its error; the others are not touched by it.
+    """
+    files: dict[str | None, _EventFile] = {}
+    for batch in in_batches(unit.files, ROWS_AT_ONCE):
+        events = _read(storage, batch, unit.names, whole=not unit.names <= event_types.keys())
+        typed = pl.when(pl.col("event_name").is_in(list(event_types))).then("event_name").alias(_NAME_OF_TYPE)
+        # Unregistered names are one part: there may be any number of them.
+        for (name,), part in (
+            events.with_columns(typed)
+            .partition_by(_NAME_OF_TYPE, as_dict=True, include_key=False, maintain_order=True)
+            .items()
+        ):
+            if name not in files:
+                files[name] = _EventFile(storage, unit.created_date, event_types.get(name), envelope)
+            files[name].write(part)
+    return [file.close() for file in files.values()]
+
+
+def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
+    """Read the events of some names: what typed ones are made of, or `whole`."""
+    columns = DEDUPLICATED_SCHEMA.names() if whole else [*EVENT_COLUMNS, "body"]
+    return (
+        scan_files(files, DEDUPLICATED_SCHEMA, _PARTITION, storage)
+        .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
+        .filter(pl.col("event_name").is_in(list(names)))
+        .select(columns)
+        .collect()
+    )
+
+
+class _EventFile:
+    """A file of an event table, or of unregistered_events, while it is written."""
+
+    def __init__(self, storage: Storage, day: date, event_type: EventType | None, envelope: Envelope) -> None:
+        self._typed = Typed(event_type.key if event_type else None, day)
+        self._reader: PayloadReader | None = None
+        table = f"events/{event_type.key}" if event_type else "unregistered_events"
+        self._file = FileWriter(storage, table, _PARTITION, day)
+        if event_type is not None:
+            with self._keeping_errors():
+                self._reader = PayloadReader(event_type, envelope)
+
+    def write(self, events: pl.DataFrame) -> None:
+        """Add events, in typed columns where they have a type."""
+        if self._typed.error:
+            return
+        with self._keeping_errors():
+            frame = events
+            if self._reader is not None:
+                payload = self._reader.read(events["body"])
+                frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
+                self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
+            # Not before they are typed: bodies would be sorted too, and what they were read from kept.
+            order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
+            self._file.write(frame.sort(order, maintain_order=True))
+            self._typed.rows += frame.height
+
+    def close(self) -> Typed:
+        """Store the file, and return what is in it, or why it is not there."""
+        if not self._typed.error:
+            with self._keeping_errors():
+                self._typed.adds.append(self._file.close())
+        return self._typed
+
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            with panics_as_errors():
+                yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
+            self._typed.error = "".join(traceback.format_exception_only(error)).strip()
+            self._typed.may_pass = isinstance(error, StorageError) and error.may_pass

@@ -1,0 +1,1 @@
+"""What tells other systems of the tables of the lake: the Glue Data Catalog."""

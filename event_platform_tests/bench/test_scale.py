@@ -1,0 +1,233 @@
+"""How the cost grows can be measured again, and every case of it does the work that it says."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from bench.commands import FailedError
+from bench.scale import main, measure, one_more, shown
+from bench.scale_cases import CASES, Outcome, Row, Scale, Workshop, expect
+from bench.scale_inputs import write_catalog
+from bench.scale_window import truth
+from event_platform.definitions import build_definitions
+from event_platform.environment import SAMPLE_CATALOG, load_environment
+from event_platform.events.catalog import load_catalog
+from event_platform.lake.balance import ledger
+from event_platform.lake.lake import Lake
+from event_platform.storage.storage import Storage
+
+_SMALL = Scale(
+    sizes=(200, 400),
+    small=300,
+    objects=(30,),
+    objects_types=3,
+    objects_events=300,
+    types=(5,),
+    types_events=200,
+    names=(30,),
+    names_events=100,
+    damaged=(7,),
+    damaged_events=50,
+    partitions_days=(3,),
+    partitions_types=2,
+    partitions_events=60,
+    fields=(20, 40),
+    keys=(1_100,),
+    window=(110_000,),
+    increment=300,
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    """An empty folder to measure in."""
+    return Workshop(tmp_path)
+
+
+def _measured(shop: Workshop, case: str) -> list[Row]:
+    rows, failed = measure(shop, [case], _SMALL)
+    assert failed == {}
+    assert all(row.cost["cpu_seconds"] > 0 and row.cost["peak_bytes"] > 0 for row in rows)
+    return rows
+
+
+def _ledger(shop: Workshop, catalog: Path) -> dict[str, Any]:
+    return ledger(Lake(Storage(str(shop.lake))), load_catalog(catalog))
+
+
+def _ledger_of(shop: Workshop, types: int) -> dict[str, Any]:
+    write_catalog(shop.folder / "catalog", types)
+    return _ledger(shop, shop.folder / "catalog")
+
+
+def test_each_size_is_a_day_of_its_own_in_a_new_lake(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same job as that of `small`, which the next test runs; so here it only notes what it was to do."""
+    jobs: list[tuple[bool, int]] = []
+
+    def job(shop: Workshop, landing: Path, known: dict[str, Any]) -> Outcome:
+        jobs.append((shop.lake.exists(), known["deduplicated"]))
+        assert any(landing.rglob("*.gz"))
+        shop.lake.mkdir()
+        return Outcome(_row("sizes", 1, 1.0).cost, known)
+
+    monkeypatch.setattr(Workshop, "job", job)
+    assert [(row.events, row.count) for row in _measured(shop, "sizes")] == [(200, 200), (400, 400)]
+    assert jobs == [(False, 200), (False, 400)]
+
+
+def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(shop: Workshop) -> None:
+    """Else the two would not be comparable. The case compares the ledger with the truth; so does this test."""
+    whole, alone = _measured(shop, "small")
+    definitions = build_definitions(load_environment({}), load_catalog(SAMPLE_CATALOG))
+    keys = [key for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition) for key in each.keys]
+    checks = [key for each in definitions.asset_checks or [] for key in each.check_keys]
+    assert alone.size == f"Dagster alone: {len(keys)} materializations, {len(checks)} checks"
+    assert alone.count == len(keys) + len(checks)
+    assert alone.cost["cpu_seconds"] < whole.cost["cpu_seconds"]
+    found, (_, known) = _ledger(shop, SAMPLE_CATALOG), shop.sample(_SMALL.small)
+    assert found["balanced"]
+    assert all(found[name] == known[name] for name in ("landed", "corrupt_by_reason", "duplicates", "typed"))
+
+
+def test_objects_hold_the_same_events_however_many_they_are(shop: Workshop) -> None:
+    """The lake of the last row knows each of its objects."""
+    assert [row.count for row in _measured(shop, "objects")] == [30]
+    found = _ledger_of(shop, _SMALL.objects_types)
+    assert (found["balanced"], found["typed"]) == (True, 300)
+    names = Lake(Storage(str(shop.lake))).scan("raw_events", columns=["source_object"]).unique().collect()
+    assert names.height == 30
+
+
+def test_every_event_type_has_its_table(shop: Workshop) -> None:
+    """The catalog is as large as asked for, and events are spread over it."""
+    (row,) = _measured(shop, "types")
+    found = _ledger_of(shop, 5)
+    assert (found["balanced"], found["typed"], found["event_tables"], row.count) == (True, 200, 5, 5)
+
+
+def test_names_that_the_catalog_lacks_and_damaged_pieces_are_as_many_as_asked_for(shop: Workshop) -> None:
+    """One name has a table, and the events of the others none; each piece is a corrupt record."""
+    assert [row.count for row in _measured(shop, "names")] == [30]
+    found = _ledger_of(shop, 1)
+    assert (found["balanced"], found["typed"], found["unregistered"], found["event_tables"]) == (True, 4, 96, 1)
+    shutil.rmtree(shop.folder / "catalog")
+    assert [row.count for row in _measured(shop, "damaged")] == [7]
+    found = _ledger_of(shop, 10)
+    assert (found["balanced"], found["typed"], found["corrupt_by_reason"]) == (True, 50, {"not_json": 7})
+
+
+def test_every_day_of_every_type_is_a_partition(shop: Workshop) -> None:
+    """Events are spread over all of them."""
+    (row,) = _measured(shop, "partitions")
+    assert row.count == 3 * 2
+    found = _ledger_of(shop, 2)
+    assert [day["typed"] for day in found["by_created_date"]] == [20, 20, 20]
+    tables = [Lake(Storage(str(shop.lake))).table(f"events/area0_happened{number}") for number in range(2)]
+    assert [sorted(table.snapshot().rows_by_date().values()) for table in tables] == [[10, 10, 10]] * 2
+
+
+@pytest.mark.parametrize(("case", "counts"), [("fields", [20, 40]), ("keys", [1_100])])
+def test_objects_of_many_fields_and_of_keys_that_are_data_are_typed(
+    shop: Workshop, case: str, counts: list[int]
+) -> None:
+    """The case compares what came out with the truth: every event is there, and what does not fit is rescued."""
+    assert [row.count for row in _measured(shop, case)] == counts
+    (written,) = (shop.lake / "wide").iterdir()
+    columns = pl.read_parquet_schema(written)
+    assert ("o" in columns) == (case == "fields")
+
+
+def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(shop: Workshop) -> None:
+    """Those of the same day with the same body, those of the days before with another one."""
+    (row,) = _measured(shop, "window")
+    assert (row.events, row.count) == (110_000, 770_000)
+    assert truth(110_000) == {"unique": 108_790, "redelivery": 1_100, "conflict": 110}
+    duplicates = Lake(Storage(str(shop.lake))).scan("duplicate_events").collect()
+    days_before = (pl.col("arrival_date") - pl.col("survivor_arrival_date")).dt.total_days()
+    found = duplicates.select("kind", days_before).rows()
+    # 100,000 records are an object: those of the second one have others of another day.
+    assert Counter(found) == {("redelivery", 0): 1_100, ("conflict", 1): 100, ("conflict", 2): 10}
+
+
+def test_the_last_hour_comes_into_the_lake_that_has_the_rest_of_the_day(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job, which is that of `small`, is asked for both; landing is as it was, for the next case."""
+    landing, known = shop.sample(_SMALL.increment)
+    objects = sorted(landing.rglob("*.gz"))
+    hour = [path for path in objects if path.parent.name == "23"]
+    jobs: list[tuple[bool, list[Path], bool]] = []
+
+    def job(shop: Workshop, landing: Path, truth: dict[str, Any]) -> Outcome:
+        jobs.append((shop.lake.exists(), sorted(landing.rglob("*.gz")), truth == known))
+        shop.lake.mkdir(exist_ok=True)
+        return Outcome(_row("increment", 1, 1.0).cost, {"deduplicated": known["deduplicated"] - 7 * (len(jobs) == 1)})
+
+    monkeypatch.setattr(Workshop, "job", job)
+    assert [row.events for row in _measured(shop, "increment")] == [known["deduplicated"] - 7, 7]
+    assert jobs == [(False, [path for path in objects if path not in hour], False), (True, objects, True)]
+    assert hour
+
+
+def test_a_case_that_comes_out_otherwise_fails_and_stops_no_other(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is told with both figures; what a lake holds beside is nobody's fault."""
+    with pytest.raises(FailedError, match=r"^typed is 3, not 4$"):
+        expect({"typed": 3, "landed": 5}, {"typed": 4, "by_hour": 1})
+    monkeypatch.setitem(CASES, "types", lambda _shop, _scale: expect({"typed": 3}, {"typed": 4}))
+    monkeypatch.setitem(CASES, "window", lambda _shop, _scale: iter([_row("window", 7, 1.0)]))
+    rows, failed = measure(shop, ["types", "window"], _SMALL)
+    assert failed == {"types": "typed is 3, not 4"}
+    assert [row.case for row in rows] == ["window"]
+
+
+def _row(case: str, count: int, cpu_seconds: float) -> Row:
+    cost = {"wall_seconds": 1.5, "cpu_seconds": cpu_seconds, "peak_bytes": 5_000_000}
+    return Row(case, f"{count} of them", 1_000, count, "object", cost)
+
+
+def test_one_more_is_the_difference_to_the_row_above() -> None:
+    """Only within a case, and only where there are more."""
+    few, many = _row("objects", 100, 2.0), _row("objects", 1_100, 5.0)
+    assert one_more(many, few) == pytest.approx(0.003)
+    assert one_more(few, many) is None
+    assert one_more(few, None) is None
+    assert one_more(many, _row("types", 100, 2.0)) is None
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(shown([few, many]))
+    text = console.export_text()
+    assert "20.00 ms/object" in text
+    assert "3.00 ms/object" in text
+
+
+def test_the_command_keeps_the_figures_and_says_what_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number times the factor; an unknown case is an error that lists the others."""
+    seen: list[Scale] = []
+
+    def case(_shop: Workshop, scale: Scale) -> Iterator[Row]:
+        seen.append(scale)
+        yield _row("objects", 10, 1.0)
+
+    monkeypatch.setitem(CASES, "objects", case)
+    target = tmp_path / "kept/scale.json"
+    run = CliRunner().invoke
+    done = run(main, ["--only", "objects", "--factor", "0.001", "--json", f"{target}"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert (seen[0].objects, seen[0].objects_events, seen[0].objects_types, seen[0].small) == ((1, 5, 10), 440, 100, 1)
+    document = json.loads(target.read_text())
+    assert document["rows"][0]["cost"]["cpu_seconds"] == 1.0
+    assert list(target.parent.iterdir()) == [target]
+    wrong = run(main, ["--only", "object"])
+    assert wrong.exit_code == 2
+    assert "expected some of sizes, small, objects" in wrong.output

@@ -1,0 +1,253 @@
+"""On a Dask cluster the tables are those of the local pool, whoever dies; and no credential goes there."""
+
+import gc
+import pickle
+import platform
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from event_platform.compute import dask as module
+from event_platform.compute.dask import _digest, _open_storage, _packed, cluster, versions
+from event_platform.compute.executor import open_executor
+from event_platform.compute.tasks import counting_cpu_time, run_tasks
+from event_platform.environment import EnvironmentName
+from event_platform.events.errors import ClusterError, LandingError, SettingError
+from event_platform.lake.lake import Lake
+from event_platform.landing.landing import S3Landing
+from event_platform.pipeline.loading.tasks import Loading
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.storage.storage import Storage
+from event_platform_tests.compute.test_pool import fail, threads_of_polars
+from event_platform_tests.compute.test_tasks import run
+from event_platform_tests.support.command import finish, free_port, start, variables
+from event_platform_tests.support.comparison import contents
+from event_platform_tests.support.dask_cluster import DaskCluster, dask_cluster
+from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, client, put
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+pytestmark = pytest.mark.xdist_group("dask")
+
+DAYS = (MONDAY, TUESDAY, WEDNESDAY)
+#: A landed object's etag is its hash on S3 and its time of change in a folder.
+WITHOUT = ("source_etag",)
+SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[DaskCluster]:
+    """A cluster without any process yet."""
+    with dask_cluster(tmp_path / "dask") as started:
+        yield started
+
+
+@pytest.fixture
+def landed(world: World, bucket: str) -> World:
+    """Three days in a bucket: redeliveries, a conflict, corrupt, late and unregistered records."""
+    for day in DAYS:
+        sound = [event(f"{day}-{number}", day, plan="free") for number in range(60)]
+        lessons = [event(f"l-{day}-{number}", day, "lesson:started", user=f"usr_{number}") for number in range(60)]
+        world.deliver(day, "a.gz", *sound, *sound[:5], "{broken", event("shared", plan=f"{day}"))
+        world.deliver(day, "b", *lessons, event(f"x-{day}", day, "beta:clicked"), event(f"late-{day}", plan="pro"))
+    landing = world.root / "landing"
+    for path in landing.rglob("*"):
+        if path.is_file():
+            put(bucket, f"landing/{path.relative_to(landing).as_posix()}", path.read_bytes())
+    return world
+
+
+def settings(world: World, bucket: str, compute: str) -> dict[str, str]:
+    """Return the variables of the environment dev in a bucket."""
+    return {
+        **variables(world),
+        "EVENT_PLATFORM_ENV": EnvironmentName.DEV,
+        "EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing",
+        "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake",
+        "EVENT_PLATFORM_COMPUTE": compute,
+    }
+
+
+@pytest.fixture
+def expected(landed: World) -> dict[str, list[str]]:
+    """What the steps make of what landed on this machine, in a folder."""
+    landed.build(*DAYS)
+    return contents(landed.lake, landed.catalog, without=WITHOUT)
+
+
+def test_whichever_worker_is_killed_in_mid_task_the_tables_are_those_of_the_local_pool(
+    landed: World, bucket: str, dask: DaskCluster, expected: dict[str, list[str]]
+) -> None:
+    """One dies in each step, with its files written and nobody told; another does the task again."""
+    dask.start_scheduler()
+    worker = dask.start_worker("event_platform.pipeline.loading.tasks:load_objects")
+    driver = start(settings(landed, bucket, dask.address), "run")
+    dask.wait_for_stall(worker, driver)
+    for task in ("deduplication.tasks:split_files", "typing.tasks:type_events", "reporting.tasks:report_day", None):
+        successor = dask.start_worker(task and f"event_platform.pipeline.{task}")
+        worker.kill()
+        if task is not None:
+            dask.wait_for_stall(successor, driver)
+        worker = successor
+    finish(driver)
+    lake = open_lake(f"s3://{bucket}/lake")
+    assert contents(lake, landed.catalog, without=WITHOUT) == expected
+    for table in (lake.raw_events, lake.deduplicated_events, lake.quality_report):
+        assert parquet_files(bucket, f"lake/{table.name}/") > len(table.snapshot().files())  # some are nobody's
+
+
+def test_a_scheduler_that_goes_away_is_told_and_a_second_run_completes(
+    landed: World, bucket: str, dask: DaskCluster, expected: dict[str, list[str]]
+) -> None:
+    """The step that it was doing has committed nothing, those before are whole, and with a new one all is done."""
+    variables_ = settings(landed, bucket, dask.address)
+    scheduler = dask.start_scheduler()
+    worker = dask.start_worker("event_platform.pipeline.typing.tasks:type_events")
+    driver = start(variables_, "run")
+    dask.wait_for_stall(worker, driver)
+    scheduler.kill()
+    output, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 1
+    assert "event tables: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote" in output
+    committed = contents(open_lake(f"s3://{bucket}/lake"), landed.catalog, without=WITHOUT)
+    for table, rows in expected.items():
+        done = table in {"raw_events", "corrupt_events", "deduplicated_events", "duplicate_events"}
+        assert committed[table] == (rows if done else [])
+    scheduler.wait(timeout=30)
+    dask.start_scheduler()
+    dask.start_worker()
+    finish(start(variables_, "run"))
+    assert contents(open_lake(f"s3://{bucket}/lake"), landed.catalog, without=WITHOUT) == expected
+
+
+def parquet_files(bucket: str, prefix: str) -> int:
+    """Count the Parquet files below a prefix, whether a table knows them or not."""
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return sum(each["Key"].endswith(".parquet") for page in pages for each in page.get("Contents", []))
+
+
+def access_key(storage: Storage) -> tuple[str, str]:
+    """Return the key that a task would use, and the region."""
+    return storage.options["access_key_id"], storage.options["region"]
+
+
+def test_a_worker_is_prepared_and_uses_its_own_credentials(bucket: str, dask: DaskCluster) -> None:
+    """One polars thread, little garbage collection; equal tasks are done each; errors come back; time is counted."""
+    dask.start_scheduler()
+    dask.start_worker(AWS_ACCESS_KEY_ID="AKIAOFTHEWORKER00001")
+    storage = open_lake(f"s3://{bucket}/lake").storage
+    with open_executor(dask.address) as executor:
+        assert executor.submit(threads_of_polars).result()[1] == 1
+        assert executor.submit(gc.get_threshold).result()[0] == 1_000_000
+        assert executor.submit(access_key, storage).result() == ("AKIAOFTHEWORKER00001", storage.options["region"])
+        assert len(set(run_tasks(executor, uuid.uuid4, [()] * 3, lambda *_: None, "equal tasks"))) == 3
+        with pytest.raises(LandingError, match="landing/a: gone"):
+            executor.submit(fail).result()
+        with counting_cpu_time() as cpu_time:
+            run(executor, 0.4)
+        assert cpu_time.seconds > 0.4
+    assert "AKIAOFTHEWORKER00001" not in dask.logs()
+
+
+def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster) -> None:
+    """As when a step is tried again."""
+    scheduler = dask.start_scheduler()
+    dask.start_worker()
+    with open_executor(dask.address) as executor:
+        first = executor.submit(uuid.uuid4).result()
+        scheduler.kill()
+        scheduler.wait(timeout=30)
+        dask.start_scheduler()
+        dask.start_worker()
+        assert run_tasks(executor, uuid.uuid4, [()], lambda *_: None, "again") != [first]
+
+
+def test_a_worker_with_other_versions_does_nothing(dask: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says which, whenever it came."""
+    here = versions()
+    monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**here, "polars": "9.9"})
+    dask.start_scheduler()
+    dask.start_worker()
+    with cluster(dask.address) as executor, pytest.raises(SettingError) as failure:
+        executor.submit(uuid.uuid4).result()
+    assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
+    assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)
+
+
+def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
+    """Whatever its number is."""
+    shutil.copytree(Path(module.__file__).parents[1], tmp_path / "other")
+    same = _digest(tmp_path / "other")
+    assert same in versions().values()
+    with (tmp_path / "other" / "pipeline" / "loading" / "tasks.py").open("a", encoding="utf-8") as changed:
+        changed.write("# by another rule")
+    assert _digest(tmp_path / "other") != same
+
+
+def test_a_worker_without_this_package_says_so(dask: DaskCluster, tmp_path: Path) -> None:
+    """It stays, and so does its scheduler, which may lack it as well."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['event_platform'] = None", encoding="utf-8")
+    dask.start_scheduler(PYTHONPATH=str(tmp_path))
+    worker = dask.start_worker(PYTHONPATH=str(tmp_path))
+    with cluster(dask.address) as executor:
+        for _ in range(2):
+            with pytest.raises(ModuleNotFoundError, match="event_platform"):
+                executor.submit(uuid.uuid4).result()
+    assert worker.poll() is None
+
+
+def test_a_scheduler_without_workers_or_none_at_all_is_told_in_seconds(
+    dask: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variable that names it, and what to do."""
+    monkeypatch.setattr("event_platform.compute.dask.PATIENCE", 1)
+    dask.start_scheduler()
+    with cluster(dask.address) as executor, pytest.raises(ClusterError, match="had no worker within 1 seconds") as none:
+        executor.submit(uuid.uuid4)
+    assert f"dask worker {dask.address}" in str(none.value)
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    with cluster(nobody) as executor, pytest.raises(ClusterError) as failure:
+        executor.submit(uuid.uuid4)
+    assert f"EVENT_PLATFORM_COMPUTE: {nobody}: no scheduler answered within 1 seconds" in str(failure.value)
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is done."""
+    monkeypatch.delitem(sys.modules, "event_platform.compute.dask")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SettingError, match=r"tcp://a:1: distributed is not installed; .*event-platform\[dask\]"):
+        open_executor("tcp://a:1").__enter__()
+
+
+def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the lake's nor landing's, wherever they are in the arguments; who gets them has others."""
+    storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
+    assert isinstance(landing, S3Landing)
+    explicit = replace(landing, settings={**landing.settings, "aws_secret_access_key": SECRET_KEY})
+    loading = Loading(explicit, world.catalog.envelope, world.start_date, storage)
+    packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
+    for secret in SECRETS:
+        assert secret.encode() not in packed
+    monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process
+    loaded, alone, lake = pickle.loads(packed)  # noqa: S301 - our own
+    assert loaded.storage == alone == lake.storage == storage
+    assert (loaded.landing.bucket, loaded.landing.prefix) == (bucket, "landing/")
+    assert "aws_secret_access_key" not in loaded.landing.settings
+
+
+def test_a_worker_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it needs."""
+    monkeypatch.setattr("event_platform.compute.dask._session", NoCredentials)
+    with pytest.raises(SettingError, match=r"s3://b/lake: a worker has no AWS credentials; give it AWS_PROFILE"):
+        _open_storage("s3://b/lake", {})
+
+
+class NoCredentials:
+    """A session that finds none."""
+
+    def get_credentials(self) -> None:
+        """Find nothing."""

@@ -1,0 +1,34 @@
+"""The pool that tasks run on."""
+
+import os
+
+import polars as pl
+import pytest
+
+from event_platform.compute.pool import local_pool
+from event_platform.events.errors import LandingError
+
+
+def threads_of_polars() -> tuple[int, int]:
+    """Return the process and how many threads polars has there."""
+    return os.getpid(), pl.thread_pool_size()
+
+
+def fail() -> None:
+    """Fail as a task does."""
+    raise LandingError("landing/a: gone")
+
+
+def test_workers_are_other_processes_with_one_polars_thread_each() -> None:
+    """There is a process for each core already."""
+    with local_pool(2) as pool:
+        found = [future.result() for future in [pool.submit(threads_of_polars) for _ in range(8)]]
+    assert os.getpid() not in {process for process, _ in found}
+    assert {threads for _, threads in found} == {1}
+    assert "POLARS_MAX_THREADS" not in os.environ
+
+
+def test_an_error_comes_back_as_it_was_raised() -> None:
+    """With its message."""
+    with local_pool(1) as pool, pytest.raises(LandingError, match="landing/a: gone"):
+        pool.submit(fail).result()

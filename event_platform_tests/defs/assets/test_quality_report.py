@@ -1,0 +1,117 @@
+"""quality_report in Dagster: what its metadata shows, and that nothing in it is markup."""
+
+import base64
+from typing import Any
+
+import dagster as dg
+
+from event_platform_tests.support.comparison import OF_THE_RUN
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
+
+REPORT = dg.AssetKey("quality_report")
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str | None, dict[str, dg.MetadataValue[Any]]]:
+    """Return the metadata of the report, by partition, without what every table has."""
+    return {
+        each.partition: {name: it for name, it in each.materialization.metadata.items() if name not in OF_THE_RUN}
+        for each in result.get_asset_materialization_events()
+        if each.asset_key == REPORT
+    }
+
+
+def is_table(value: dg.MetadataValue[Any]) -> bool:
+    """Say whether a value is shown as a table."""
+    return isinstance(value, dg.TableMetadataValue)
+
+
+def records(value: dg.MetadataValue[Any]) -> list[Any]:
+    """Return the records of a table."""
+    assert isinstance(value, dg.TableMetadataValue)
+    return [record.data for record in value.records]
+
+
+def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
+    """In one run over a range."""
+    world.deliver(MONDAY, "a", event("u1"), event("u1"), event("u2", level=1), "{broken")
+    world.deliver(TUESDAY, "a", event("late"), event("u3", TUESDAY, "ping"))
+    found = metadata(world.materialize(MONDAY, TUESDAY))
+    assert set(found) == {"2025-06-02", "2025-06-03"}
+    tables = {name: records(value) for name, value in found["2025-06-02"].items() if is_table(value)}
+    monday = {name: value.value for name, value in found["2025-06-02"].items() if not is_table(value)}
+    page = monday.pop("report")
+    assert page == str(world.root / "lake" / "reports" / "quality" / "2025-06-02.html")
+    thumbnail, plot = str(monday.pop("events_by_hour")), str(monday.pop("events_by_hour_and_type"))
+    assert thumbnail.startswith("![Events by hour](data:image/svg+xml;base64,")
+    assert plot.startswith("![Events by hour and type](data:image/svg+xml;base64,")
+    assert len(thumbnail) < 1_000  # longer ones are not shown before a click
+    assert len(plot) < 30_000
+    assert monday == {
+        "dagster/partition_row_count": 9,
+        "events": 3,
+        "late": 1,
+        "late_share": 1 / 3,
+        "duplicates": 1,
+        "corrupt": 1,
+        "unregistered": 0,
+        "drifted_values": 1,
+    }
+    assert tables == {
+        "lateness": [{"arrived": "in the same hour", "events": 2}, {"arrived": "1 to 6 days later", "events": 1}],
+        "corrupt_by_reason": [{"reason": "not_json", "records": 1}],
+        "schema_drift": [
+            {"event": "account:created", "field": "level", "why": "the schema does not know it", "events": 1}
+        ],
+    }
+    assert found["2025-06-03"]["unregistered"].value == 1
+
+
+def test_text_from_events_is_no_markdown_in_the_metadata(world: World) -> None:
+    """What is markdown is a picture in base64, whatever events say; tables hold texts, without controls."""
+    field = "![x](http://example.com/y)\u202e<script>"
+    world.deliver(MONDAY, "a", {**event("u1"), field: 1}, event("u2", MONDAY, "x y"), "<script>")
+    (found,) = metadata(world.materialize(MONDAY)).values()
+    markdown = [value.value for value in found.values() if isinstance(value, dg.MarkdownMetadataValue)]
+    assert len(markdown) == 2
+    for picture in markdown:
+        head, _, coded = str(picture).rstrip(")").partition("](data:image/svg+xml;base64,")
+        assert head in {"![Events by hour", "![Events by hour and type"}
+        assert base64.b64decode(coded, validate=True).startswith(b"<svg ")
+    assert [record["field"] for record in records(found["schema_drift"])] == [
+        "![x](http://example.com/y)\\u{202e}<script>"
+    ]
+
+
+def test_the_report_can_be_materialized_alone(world: World) -> None:
+    """Of the tables as they are, which it leaves as they are."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.load(MONDAY)
+    world.deduplicate(MONDAY)
+    version = world.lake.deduplicated_events.snapshot().version
+    result = world.materialize(MONDAY, selection=dg.AssetSelection.assets(REPORT))
+    assert {each.asset_key for each in result.get_asset_materialization_events()} == {REPORT}
+    assert metadata(result)["2025-06-02"]["events"].value == 1
+    assert world.lake.deduplicated_events.snapshot().version == version
+    assert world.lake.unregistered_events.snapshot().version == -1
+
+
+def test_a_day_without_anything_has_a_report(world: World) -> None:
+    """With zeros, a picture and a page."""
+    (found,) = metadata(world.materialize(MONDAY, selection=dg.AssetSelection.assets(REPORT))).values()
+    figures = ("events", "late", "late_share", "duplicates", "corrupt", "unregistered", "drifted_values")
+    assert [found[name].value for name in figures] == [0] * 7
+    assert "lateness" not in found
+
+
+def test_the_report_comes_after_everything_that_it_counts(world: World) -> None:
+    """So that a run over all of it reports what it built."""
+    graph = world.definitions().resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get(REPORT).parent_keys} == {
+        "deduplicated_events",
+        "duplicate_events",
+        "corrupt_events",
+        "unregistered_events",
+        "events/account_created",
+        "events/lesson_started",
+        "events/payment_order_completed",
+    }

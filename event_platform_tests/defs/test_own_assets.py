@@ -1,0 +1,341 @@
+"""Assets that people add are due as the platform's are: where what they are made of changed, until they are built."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+from event_platform.defs.automation.requests import run_tags
+from event_platform.defs.graph import own_assets
+from event_platform.defs.partitions import FOLLOW_LATE_DATA, ONE_RUN, daily_partitions
+from event_platform.defs.resources.platform import LakeResource
+from event_platform.lake.derived import Source
+from event_platform.lake.tables import Snapshot
+from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+DAYS = [MONDAY, TUESDAY, WEDNESDAY]
+LESSONS, MART = dg.AssetKey(["events", "lesson_started"]), dg.AssetKey(["marts", "lessons"])
+LESSONS_IN = dg.AssetIn(LESSONS)
+FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_CHANGED, _NEVER = "what it is made of has changed since", "it was never built"
+
+
+def counted(lessons: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a row for each day."""
+    return lessons.group_by("created_date").agg(lessons=pl.len().cast(pl.Int64))
+
+
+def broken(lessons: pl.LazyFrame) -> pl.LazyFrame:
+    """Fail."""
+    raise ValueError("somebody's mistake")
+
+
+def mart(
+    world: World,
+    make: Callable[[pl.LazyFrame], Any] = counted,
+    key: dg.AssetKey = MART,
+    source: dg.AssetKey = LESSONS,
+    start: date | None = None,
+    **asset_in: Any,
+) -> dg.AssetsDefinition:
+    """Return an asset over the lessons."""
+
+    @dg.asset(
+        key=key,
+        partitions_def=daily_partitions(start or world.start_date),
+        backfill_policy=ONE_RUN,
+        automation_condition=FOLLOW_LATE_DATA,
+        ins={"lessons": dg.AssetIn(source, **asset_in)},
+    )
+    def lessons_by_day(lessons: pl.LazyFrame) -> Any:
+        return make(lessons)
+
+    return lessons_by_day
+
+
+@pytest.fixture
+def lessons(world: World) -> World:
+    """Three days, each with a lesson and an account."""
+    for day in DAYS:
+        world.deliver(day, "a", event(f"l{day}", day, "lesson:started", user="usr_a"), event(f"a{day}", day))
+    world.build(*DAYS)
+    return world
+
+
+def code(world: World, *assets: dg.AssetsDefinition) -> dg.Definitions:
+    """Return the code location of somebody who adds assets to the platform."""
+    return dg.Definitions.merge(world.definitions(), dg.Definitions(assets=assets))
+
+
+def due(world: World, *assets: dg.AssetsDefinition) -> DueDates:
+    """Return what is due."""
+    graph = code(world, *assets).resolve_asset_graph()
+    return due_created_dates(world.lake, world.catalog, own=own_assets(graph))
+
+
+def days(world: World, *assets: dg.AssetsDefinition, table: str = "marts/lessons") -> dict[date | None, str]:
+    """Return the days on which a table is due, and why."""
+    return dict(due(world, *assets).own.get(table, {}))
+
+
+def run(world: World, *assets: dg.AssetsDefinition, dates: tuple[date, ...] = (MONDAY, WEDNESDAY)) -> bool:
+    """Materialize assets over a range of days (without partitions where there are none), and say whether that went."""
+    definitions = code(world, *assets)
+    return dg.materialize(
+        list(definitions.assets or []),  # type: ignore[arg-type]
+        selection=list(assets),
+        resources=dict(definitions.resources or {}),
+        tags=run_tags(*dates) if assets[0].partitions_def else {},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    ).success
+
+
+def test_an_asset_is_due_until_it_is_built(lessons: World) -> None:
+    """However often it fails; and for no longer."""
+    every = dict.fromkeys(DAYS, _NEVER)
+    assert days(lessons, mart(lessons)) == every
+    assert not run(lessons, mart(lessons, broken))
+    assert days(lessons, mart(lessons)) == every
+    assert run(lessons, mart(lessons), dates=(MONDAY, TUESDAY))
+    assert days(lessons, mart(lessons)) == {WEDNESDAY: _NEVER}
+    assert run(lessons, mart(lessons))
+    assert not due(lessons, mart(lessons)).every
+
+
+def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons: World) -> None:
+    """By events that came, not by those of another type; also where it failed since, and where rows went."""
+    asset = mart(lessons)
+    run(lessons, asset)
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"), event("other", TUESDAY))
+    lessons.build(*DAYS)
+    assert days(lessons, asset) == {MONDAY: _CHANGED}
+    assert not run(lessons, mart(lessons, broken))
+    assert days(lessons, asset) == {MONDAY: _CHANGED}
+    run(lessons, asset, dates=(MONDAY, MONDAY))
+    assert days(lessons, asset) == {}
+    table = lessons.event_table("lesson_started").snapshot()
+    table.replace([TUESDAY], [], {TUESDAY: table.version})
+    assert days(lessons, asset)[TUESDAY] == _CHANGED
+
+
+def test_a_day_that_yields_no_rows_is_built_all_the_same(lessons: World) -> None:
+    """There is nothing to see of it but what was left in the log."""
+    asset = mart(lessons, lambda rows: counted(rows).filter(pl.col("lessons") > 9))
+    run(lessons, asset, dates=(MONDAY, TUESDAY))
+    assert days(lessons, asset) == {WEDNESDAY: _NEVER}
+
+
+def test_a_day_that_holds_something_else_than_was_written_is_due(
+    lessons: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the table of an asset as in those of the platform."""
+    run(lessons, mart(lessons))
+
+    def foreign(snapshot: Snapshot) -> dict[date, str]:
+        return {TUESDAY: "rows went"} if snapshot.table.name in ("marts/lessons", "quality_report") else {}
+
+    monkeypatch.setattr("event_platform.lake.derived.foreign_dates", foreign)
+    assert days(lessons, mart(lessons)) == {TUESDAY: "rows went"}
+    monkeypatch.setattr("event_platform.pipeline.due.foreign_dates", foreign)
+    found = due(lessons, mart(lessons))
+    assert (found.days, found.uneven) == ([TUESDAY], {TUESDAY: "rows went"})
+
+
+def test_what_is_made_of_several_days_is_due_where_any_of_them_changed(lessons: World) -> None:
+    """A day and the one before it."""
+    mapping = dg.TimeWindowPartitionMapping(start_offset=-1)
+    asset = mart(
+        lessons, lambda rows: counted(rows).filter(pl.col("created_date") == TUESDAY), partition_mapping=mapping
+    )
+    assert run(lessons, asset, dates=(TUESDAY, TUESDAY))
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+    lessons.build(*DAYS)
+    found = days(lessons, asset)
+    assert found == {
+        MONDAY: _NEVER,
+        TUESDAY: _CHANGED,
+        WEDNESDAY: _NEVER,
+        WEDNESDAY + timedelta(days=1): _NEVER,
+    }
+
+
+def test_what_an_asset_is_made_of_are_not_its_own_days_before(lessons: World) -> None:
+    """Each would make the next one due, one run after the other."""
+    mapping = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    before = dg.AssetIn(MART, partition_mapping=mapping)
+
+    @dg.asset(key=MART, partitions_def=daily_partitions(lessons.start_date), ins={"lessons": LESSONS_IN, "own": before})
+    def running(lessons: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
+        return pl.concat([own, lessons])
+
+    (asset,) = own_assets(code(lessons, running).resolve_asset_graph())
+    assert asset.sources == {Source("events/lesson_started")}
+
+
+def test_an_asset_without_partitions_is_due_where_anything_changed(lessons: World) -> None:
+    """It is made of the whole of its sources."""
+
+    @dg.asset(key=MART, ins={"lessons": dg.AssetIn(LESSONS)})
+    def whole(lessons: pl.LazyFrame) -> pl.LazyFrame:
+        return lessons.select(n=pl.len().cast(pl.Int64))
+
+    assert days(lessons, whole) == {None: _NEVER}
+    assert run(lessons, whole)
+    assert days(lessons, whole) == {}
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+    lessons.build(*DAYS)
+    assert days(lessons, whole) == {None: _CHANGED}
+    assert days(lessons) == {None: _CHANGED}  # its log tells, also who does not know the asset
+
+
+def test_what_is_made_of_an_asset_that_is_due_is_due_as_well(lessons: World) -> None:
+    """And built after it."""
+    first, second = mart(lessons), mart(lessons, counted, dg.AssetKey("second"), MART)
+    assert days(lessons, first, second, table="second") == dict.fromkeys(DAYS, "marts/lessons is due")
+    run(lessons, first, second)
+    assert days(lessons, first, second, table="second") == {}
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+    lessons.build(*DAYS)
+    assert list(days(lessons, first, second, table="second")) == [MONDAY]
+    run(lessons, first, dates=(MONDAY, MONDAY))
+    assert days(lessons, first, second, table="second") == {MONDAY: _CHANGED}
+
+
+def test_an_asset_that_reads_in_its_own_way_is_due_where_that_changed(lessons: World) -> None:
+    """What changed while it read is unknown to it: it is due again."""
+    late = list[bool]()
+
+    @dg.asset(key=MART, deps=[LESSONS], partitions_def=daily_partitions(lessons.start_date), backfill_policy=ONE_RUN)
+    def own_way(context: dg.AssetExecutionContext, lake: LakeResource) -> pl.LazyFrame:
+        rows = counted(lake.scan("events/lesson_started", context.partition_keys)).collect()
+        if not late:
+            late.append(True)
+            lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+            lessons.build(*DAYS)
+        return rows.lazy()
+
+    assert run(lessons, own_way)
+    assert days(lessons, own_way) == dict.fromkeys(DAYS, _CHANGED)
+    assert run(lessons, own_way)
+    assert days(lessons, own_way) == {}
+
+
+def test_a_table_that_its_asset_writes_itself_is_never_due(lessons: World) -> None:
+    """Nobody knows what it was made of; one that returns nothing has no table."""
+
+    @dg.asset(key="nothing", deps=[LESSONS], partitions_def=daily_partitions(lessons.start_date))
+    def nothing() -> None:
+        """Return nothing."""
+
+    frame = pl.DataFrame({"created_date": DAYS, "n": [1, 2, 3]})
+    write_deltalake(f"{lessons.root}/lake/marts/lessons", frame, partition_by=["created_date"])
+    assert not due(lessons, mart(lessons), nothing).own
+
+
+def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: World) -> None:
+    """At the command line, which knows the platform's assets alone; of the sources that it was made of last."""
+    run(lessons, mart(lessons, source=dg.AssetKey(["events", "account_created"])))
+    run(lessons, mart(lessons))
+    assert not due(lessons).every
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"), event("x", TUESDAY))
+    lessons.build(*DAYS)
+    found, moment = due(lessons), datetime.now(UTC)
+    assert found.own == {"marts/lessons": {MONDAY: _CHANGED}}
+    assert (found.is_overdue(moment), due(lessons, mart(lessons)).is_overdue(moment)) == (False, True)
+    assert found.sentences == [f"marts/lessons: 1 days are due, such as 2025-06-02 ({_CHANGED})"]
+
+
+def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunRequest]:
+    """Evaluate the sensor of touched dates, or the sweep."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        given = dict(definitions.resources or {})
+        resources = {name: given[name] for name in ("landing", "lake")}
+        if name == "daily_sweep":
+            repository = definitions.get_repository_def()
+            moment = datetime.now(UTC)
+            with dg.build_schedule_context(instance, moment, resources=given, repository_def=repository) as context:
+                return list(definitions.resolve_schedule_def(name).evaluate_tick(context).run_requests or [])
+        with dg.build_sensor_context(instance, definitions=definitions, resources=resources) as context:
+            return list(definitions.resolve_sensor_def(name).evaluate_tick(context).run_requests or [])
+
+
+def asked(requests: list[dg.RunRequest]) -> list[tuple[str, str, list[str]]]:
+    """Return the range of days of each request, and what is to be materialized."""
+    return [
+        (
+            request.tags.get(FIRST, ""),
+            request.tags.get(LAST, ""),
+            sorted(key.to_user_string() for key in request.asset_selection or []),
+        )
+        for request in requests
+    ]
+
+
+@pytest.mark.parametrize("name", ["touched_dates_sensor", "daily_sweep"])
+def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str) -> None:
+    """By the sensor and by the sweep: not the hundred tables that it needs; one with other partitions by itself."""
+    later = mart(lessons, counted, dg.AssetKey("later"), start=TUESDAY)
+    definitions = code(lessons, mart(lessons), later)
+    run(lessons, mart(lessons), dates=(MONDAY, MONDAY))
+    assert asked(tick(lessons, definitions, name)) == [
+        ("2025-06-03", "2025-06-04", ["marts/lessons"]),
+        ("2025-06-03", "2025-06-04", ["later"]),
+    ]
+    run(lessons, mart(lessons))
+    run(lessons, later, dates=(TUESDAY, WEDNESDAY))
+    assert tick(lessons, definitions, name) == []
+
+
+@pytest.mark.parametrize("name", ["touched_dates_sensor", "daily_sweep"])
+def test_an_asset_is_built_in_one_run_with_what_it_is_made_of(lessons: World, name: str) -> None:
+    """So that the automation sensor finds it built, and does not ask for it again."""
+    definitions = code(lessons, mart(lessons))
+    run(lessons, mart(lessons))
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+    lessons.load(WEDNESDAY)
+    ((first, last, keys),) = asked(tick(lessons, definitions, name))
+    assert (first, last) == ("2025-06-02", "2025-06-02")
+    assert {"deduplicated_events", "events/lesson_started", "quality_report", "marts/lessons"} <= set(keys)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def build(*keys: str) -> None:
+            assert dg.materialize(
+                [*(definitions.assets or [])],  # type: ignore[list-item]
+                selection=[dg.AssetKey(key.split("/")) for key in keys],
+                resources=dict(definitions.resources or {}),
+                tags=run_tags(MONDAY, MONDAY),
+                instance=instance,
+            ).success
+
+        def wanted(cursor: Any) -> tuple[set[str], Any]:
+            result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+            return set(map(str, result.get_requested_partitions(MART))), result.cursor
+
+        build(*keys)
+        found, cursor = wanted(None)
+        build(*keys)
+        found, cursor = wanted(cursor)
+        assert found == set()
+        build(*(key for key in keys if key != "marts/lessons"))
+        assert wanted(cursor)[0] == {"2025-06-02"}
+
+
+def test_an_asset_without_partitions_is_asked_for_when_its_sources_are_built(lessons: World) -> None:
+    """Without days."""
+
+    @dg.asset(key=MART, ins={"lessons": dg.AssetIn(LESSONS)})
+    def whole(lessons: pl.LazyFrame) -> pl.LazyFrame:
+        return lessons.select(n=pl.len().cast(pl.Int64))
+
+    definitions = code(lessons, whole)
+    assert asked(tick(lessons, definitions, "touched_dates_sensor")) == [("", "", ["marts/lessons"])]
+    lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
+    lessons.load(WEDNESDAY)
+    ((_, _, keys),) = asked(tick(lessons, definitions, "touched_dates_sensor"))
+    assert "marts/lessons" not in keys

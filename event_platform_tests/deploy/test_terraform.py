@@ -1,0 +1,234 @@
+"""The infrastructure is one module, the same in every environment, and can be made, left alone and taken down."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from event_platform.environment import EnvironmentName
+from event_platform_tests.deploy.terraform import SOURCE, STATE_BUCKET, Terraform, terraform_in, with_state_in
+from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, s3_server
+
+ENVIRONMENTS = [name.value for name in EnvironmentName if name is not EnvironmentName.LOCAL]
+MODULE = SOURCE / "modules" / "event_platform"
+
+#: Given on the command line with each new image, and so in no environment's file.
+_IMAGE = "image_tag"
+
+# One group: pytest-xdist begins with those of most tests, and what waits longest here is one test of them.
+pytestmark = pytest.mark.xdist_group("terraform")
+
+
+def _names(path: Path, pattern: str) -> set[str]:
+    return set(re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+# --- what differs between environments
+
+
+def test_environments_are_files_of_the_same_variables() -> None:
+    """There is one root and a file for each environment; each file sets every variable but the image, and no other."""
+    files = sorted(path.name for path in (SOURCE / "environments").iterdir())
+    assert files == sorted(f"{name}.tfvars" for name in ENVIRONMENTS)
+    declared = _names(SOURCE / "variables.tf", r'^variable "(\w+)"') - {_IMAGE}
+    for name in ENVIRONMENTS:
+        assert _names(SOURCE / "environments" / f"{name}.tfvars", r"^(\w+) *=") == declared, name
+
+
+def test_an_environment_is_named_by_its_file() -> None:
+    """A file sets the environment that it is called by."""
+    for name in ENVIRONMENTS:
+        assert _names(SOURCE / "environments" / f"{name}.tfvars", r'^environment *= "(\w+)"') == {name}
+
+
+def test_nothing_asks_which_environment_it_is() -> None:
+    """No resource depends on which environment it is in, other than by its name: what differs is a variable."""
+    for path in SOURCE.rglob("*.tf"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"environment\s*[!=]=|[!=]=\s*(var|local)\.environment", text), path
+        uses = re.findall(r".*\bvar\.environment\b.*", text)
+        assert all(re.search(r'= var\.environment$|\$\{var\.environment}|contains\(\["dev"', use) for use in uses), path
+
+
+def test_no_file_names_a_secret() -> None:
+    """A secret is made in Secrets Manager or put there by hand: no variable of the root takes one."""
+    assert not _names(SOURCE / "variables.tf", r'^variable "(\w*(?:password|secret|token|url)s?)"') - {"ui_url"}
+
+
+# --- what Terraform says of it
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform in the root."""
+    return terraform_in(tmp_path_factory.mktemp("terraform") / "root")
+
+
+def test_files_are_formatted(root: Terraform) -> None:
+    """`terraform fmt` has nothing to change."""
+    assert root.run("fmt", "-check", "-recursive", "-diff") == ""
+
+
+def test_the_configuration_is_valid(root: Terraform) -> None:
+    """`terraform validate` accepts the root and what it is made of."""
+    assert "The configuration is valid" in root.run("validate", "-no-color")
+
+
+def test_what_matters_holds_without_an_account(tmp_path: Path) -> None:
+    """The module's own tests pass: prefixes, encryption, TLS, public access, least privilege, names, wrong settings."""
+    printed = terraform_in(tmp_path / "copy", module="modules/event_platform").run("test", "-no-color")
+    assert re.search(r"Success! \d+ passed, 0 failed", printed), printed
+
+
+# --- what becomes of it in an account of its own
+
+
+@dataclass(frozen=True)
+class Life:
+    """What happened to an environment between its first apply and its end."""
+
+    applied: Any  # the state after the apply, as the plan found it
+    stored_state: str
+    password: str
+    changes: set[tuple[str, str]]  # address and attribute that the plan after the apply would change
+    unexpected: list[str]  # whatever else that plan would do
+    destroyed: str
+    left: list[str]  # addresses in the state after destroy
+
+
+def test_every_environment_is_made_left_alone_and_taken_down(tmp_path: Path) -> None:
+    """Each is applied, planned again and destroyed against an emulator of its own, with its state in a bucket there.
+
+    They go side by side, for nearly all of it is waiting: the provider looks at a database for the first time after a
+    minute. One test, for it is one walk through; what it must show is below, sentence by sentence.
+    """
+    copies = {name: terraform_in(tmp_path / name) for name in ENVIRONMENTS}
+    with ThreadPoolExecutor(len(copies)) as threads:
+        lives = dict(zip(copies, threads.map(_live, copies.values(), copies), strict=True))
+    _a_plan_after_an_apply_changes_nothing(lives)
+    _no_known_difference_is_out_of_date(lives)
+    _environments_are_made_of_the_same_things(lives)
+    _the_password_is_in_no_state(lives)
+    _what_is_not_protected_can_be_taken_down(lives)
+    _what_is_protected_refuses_to_be_taken_down(lives)
+
+
+def _live(terraform: Terraform, environment: str) -> Life:
+    variables = ["-no-color", "-input=false", f"-var-file=environments/{environment}.tfvars", f"-var={_IMAGE}=v1"]
+    with s3_server(terraform.folder / "emulator.log") as endpoint:
+        s3 = _client("s3", endpoint)
+        s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        against = with_state_in(terraform, endpoint, environment)
+        try:
+            against.run("apply", "-auto-approve", *variables)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_refused(terraform.folder / 'emulator.log')}") from error
+        stored = s3.get_object(Bucket=STATE_BUCKET, Key=f"{environment}.tfstate")["Body"].read().decode()
+        secret = f"event-platform-{environment}/database-password"
+        password = _client("secretsmanager", endpoint).get_secret_value(SecretId=secret)["SecretString"]
+        against.run("plan", "-detailed-exitcode", "-out=plan", *variables, expected=(0, 2))
+        plan = against.show("plan")
+        destroyed = against.run("destroy", "-auto-approve", "-refresh=false", *variables, expected=(0, 1))
+        left = against.run("state", "list").split()
+    return Life(plan["prior_state"]["values"], stored, password, *_differences(plan), destroyed, left)
+
+
+def _refused(log: Path) -> str:
+    """Return what the emulator refused or failed at: where it is slow, the provider asks again for what was done."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(line for line in lines if re.search(r'" [45]\d\d |Error', line))
+
+
+def _client(service: str, endpoint: str) -> Any:
+    return boto3.session.Session().client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+
+
+def _differences(plan: Any) -> tuple[set[tuple[str, str]], list[str]]:
+    """Return which attributes a plan would change, and what else it would do."""
+    changes: set[tuple[str, str]] = set()
+    unexpected = [name for name, change in plan["output_changes"].items() if change["actions"] != ["no-op"]]
+    for resource in plan["resource_changes"]:
+        address, change = resource["address"], resource["change"]
+        if change["actions"] == ["update"]:
+            before, after = change["before"], change["after"]
+            unknown = {name for name, is_unknown in change["after_unknown"].items() if is_unknown is True}
+            names = {name for name in {**before, **after} if before.get(name) != after.get(name)} | unknown
+            changes |= {(address, name) for name in names}
+        elif change["actions"] != ["no-op"]:
+            unexpected.append(f"{address}: {change['actions']}")
+    return changes, unexpected
+
+
+def _known() -> list[dict[str, str]]:
+    known: list[dict[str, str]] = yaml.safe_load((SOURCE / "emulator_differences.yaml").read_text(encoding="utf-8"))
+    return known
+
+
+def _is(known: dict[str, str], change: tuple[str, str]) -> bool:
+    address, attribute = change
+    return attribute == known["attribute"] and re.fullmatch(known["resource"], address) is not None
+
+
+def _a_plan_after_an_apply_changes_nothing(lives: dict[str, Life]) -> None:
+    """An applied environment is what its files say: a plan finds only what the emulator is known to do otherwise."""
+    known = _known()
+    found = {name: {c for c in life.changes if not any(_is(k, c) for k in known)} for name, life in lives.items()}
+    assert found == {name: set() for name in ENVIRONMENTS}
+    assert {name: life.unexpected for name, life in lives.items()} == {name: [] for name in ENVIRONMENTS}
+
+
+def _no_known_difference_is_out_of_date(lives: dict[str, Life]) -> None:
+    """Each known difference of the emulator is seen: the list holds nothing that it has learned since."""
+    seen = {change for life in lives.values() for change in life.changes}
+    assert [known for known in _known() if not any(_is(known, change) for change in seen)] == []
+
+
+def _environments_are_made_of_the_same_things(lives: dict[str, Life]) -> None:
+    """The three are made of the same resources, but for the gateways of a second zone."""
+    made = {name: _addresses(life.applied["root_module"]) for name, life in lives.items()}
+    assert len(made["dev"]) > 80
+    assert made["dev"] == made["staging"]
+    more = {re.sub(r".*\.(aws_\w+)\..*", r"\1", address) for address in made["prod"] ^ made["dev"]}
+    assert more <= {"aws_nat_gateway", "aws_eip", "aws_subnet", "aws_route_table_association"}
+
+
+def _addresses(module: Any) -> set[str]:
+    resources = {resource["address"] for resource in module.get("resources", []) if resource["mode"] == "managed"}
+    return resources.union(*(_addresses(child) for child in module.get("child_modules", [])))
+
+
+def _the_password_is_in_no_state(lives: dict[str, Life]) -> None:
+    """The password of the database is random, in Secrets Manager, and in no state."""
+    assert len({life.password for life in lives.values()}) == len(ENVIRONMENTS)
+    for life in lives.values():
+        assert re.fullmatch(r"[0-9A-Za-z]{40}", life.password)
+        assert "aws_db_instance" in life.stored_state
+        assert life.password not in life.stored_state
+
+
+def _what_is_not_protected_can_be_taken_down(lives: dict[str, Life]) -> None:
+    """Destroy leaves nothing of an environment that is not protected."""
+    for name in ("dev", "staging"):
+        assert "Destroy complete!" in lives[name].destroyed, lives[name].destroyed
+        assert lives[name].left == []
+
+
+def _what_is_protected_refuses_to_be_taken_down(lives: dict[str, Life]) -> None:
+    """Destroy fails at the database of a protected environment, which stays, with its key and its password."""
+    assert "Error: deleting RDS DB Instance (event-platform-prod)" in lives["prod"].destroyed, lives["prod"].destroyed
+    assert {
+        "module.event_platform.aws_db_instance.this",
+        "module.event_platform.aws_kms_key.this",
+        "module.database_password.aws_secretsmanager_secret_version.this",
+    } <= set(lives["prod"].left)

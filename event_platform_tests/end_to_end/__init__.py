@@ -1,0 +1,1 @@
+"""Tests of whole runs: live Dagster instances, browsers, real streams, kills."""

@@ -1,0 +1,126 @@
+"""However often something is delivered, killed, repeated or done twice at once: the tables are the same."""
+
+import json
+import logging
+import os
+import random
+import shutil
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from event_platform.lake.balance import ledger
+from event_platform.lake.lake import Lake
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.command import all_end, finish, start, variables
+from event_platform_tests.support.comparison import contents
+from event_platform_tests.support.world import MONDAY, World, event
+
+DAYS = [MONDAY + timedelta(days=number) for number in range(3)]
+LOG = logging.getLogger(__name__)
+PLACES = ("source_object", "source_offset", "source_size", "source_etag")
+
+
+@pytest.fixture
+def landed(world: World) -> World:
+    """Three days of everything: redeliveries, conflicts, late, corrupt and unregistered records."""
+    for number, day in enumerate(DAYS):
+        for hour in (1, 2):
+            sound = [event(f"{day}-{hour}-{each}", day, plan="free") for each in range(40)]
+            lessons = [event(f"l{day}{hour}{each}", day, "lesson:started", user=f"usr_{each}") for each in range(40)]
+            faults: list[Any] = [
+                "{broken",
+                "[]",
+                event(f"x{day}{hour}", day, "beta:clicked"),
+                event(f"s{hour}", plan=f"{number}"),
+            ]
+            world.deliver(day, "a.gz", *sound, *sound[:5], hour=hour)
+            world.deliver(day, "b", *lessons, *faults, hour=hour)
+    return world
+
+
+def test_delivering_every_object_twice_changes_nothing_but_the_duplicates(landed: World) -> None:
+    """Under other names, whether they sort behind the first ones or before."""
+    landed.build(*DAYS)
+    before = ledger(landed.lake, landed.catalog)
+    events = contents(landed.lake, landed.catalog, without=PLACES)
+    for path in sorted((landed.root / "landing").rglob("*")):
+        if path.is_file():
+            path.with_name(f"zz-{path.name}").write_bytes(path.read_bytes())
+            path.with_name(f"00-{path.name}").write_bytes(path.read_bytes())
+    landed.build(*DAYS)
+    after = ledger(landed.lake, landed.catalog)
+    again = contents(landed.lake, landed.catalog, without=PLACES)
+    assert after["balanced"]
+    for unchanged in ("deduplicated", "typed", "unregistered", "event_tables"):
+        assert after[unchanged] == before[unchanged]
+    assert sum(after["duplicates"].values()) == sum(before["duplicates"].values()) + 2 * before["sound"]
+    for table in ("deduplicated_events", "unregistered_events", "events/account_created", "events/lesson_started"):
+        assert again[table] == events[table]
+
+
+@pytest.fixture
+def expected(landed: World) -> dict[str, list[str]]:
+    """What the steps make of what landed, undisturbed."""
+    landed.build(*DAYS)
+    return contents(landed.lake, landed.catalog)
+
+
+def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
+    landed: World, pytestconfig: pytest.Config
+) -> None:
+    """Killed at any moment, however often, and started again when more has landed; no process is left behind.
+
+    `pytest event_platform_tests/end_to_end/test_exactly_once.py --kills 40` kills forty times.
+    """
+    kills, killed, number = pytestconfig.getoption("kills") or 3, 0, 0
+    chance = random.Random(20)  # noqa: S311 - the same moments each time
+    while killed < kills:
+        process = start(variables(landed), "run")
+        killed += kill_after(process, landed.root / "lake", chance.randrange(1, 25))
+        assert all_end(landed.environment.lake, seconds=60)
+        grow(landed, number := number + 1, chance)
+        LOG.info("run %s: %s kills", number, killed)
+    finish(start(variables(landed), "run"))
+    assert json.loads(finish(start(variables(landed), "status", "--json")))["balanced"]
+    undisturbed = World(landed.root / "undisturbed")
+    shutil.copytree(landed.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
+    undisturbed.build(*DAYS)
+    expected = contents(undisturbed.lake, undisturbed.catalog, without=("source_etag",))
+    assert contents(landed.lake, landed.catalog, without=("source_etag",)) == expected
+
+
+def grow(world: World, number: int, chance: random.Random) -> None:
+    """Land one more object, mostly on the last day: new events, late ones, and what was there already, or changed."""
+    day = chance.choice([*DAYS, DAYS[-1], DAYS[-1]])
+    new = [event(f"n{number}-{each}", chance.choice(DAYS), plan="free") for each in range(20)]
+    again = [event(f"{day}-1-{chance.randrange(40)}", day, plan=chance.choice(["free", "pro"])) for _ in range(3)]
+    world.deliver(day, chance.choice([f"n{number}.gz", f"0{number}", "b"]), *new, *again, hour=chance.choice([0, 2, 3]))
+
+
+def test_two_runs_at_once_end_with_one_correct_result(landed: World, expected: dict[str, list[str]]) -> None:
+    """Of the same partitions of the same lake: whichever commits second starts over from what the first one left."""
+    lake = landed.root / "twice"
+    for process in [start(variables(landed, lake), "run") for _ in range(2)]:
+        finish(process)
+    assert contents(Lake(Storage(str(lake))), landed.catalog) == expected
+
+
+def kill_after(process: "subprocess.Popen[str]", lake: Path, files: int) -> bool:
+    """Kill a run with SIGKILL once it has written so many files to the lake; say whether it was still running."""
+    before = files_in(lake)
+    while process.poll() is None and files_in(lake) < before + files:
+        time.sleep(0.005)
+    alive = process.poll() is None
+    process.kill()
+    process.communicate()
+    return alive
+
+
+def files_in(lake: Path) -> int:
+    """Count the files of a lake, while others write to it."""
+    return sum(len(names) for _, _, names in os.walk(lake))

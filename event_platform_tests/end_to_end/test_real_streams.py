@@ -1,0 +1,95 @@
+"""Two real streams, each with a catalog drafted from it: every field of every record is found again.
+
+They are in a folder `shared/data` beside the project, and not part of it.
+"""
+
+import gzip
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from event_platform.cli.main import main
+from event_platform.defs.checks import conformance
+from event_platform.environment import load_environment
+from event_platform.events.catalog import load_catalog
+from event_platform.lake.balance import ledger
+from event_platform.lake.lake import Lake
+from event_platform.storage.storage import Storage
+from event_platform_tests.support.fidelity import lost
+
+STREAMS = Path(__file__).parents[3] / "shared" / "data"
+
+GITHUB: dict[str, Any] = {
+    "event_uuid": "id",
+    "event_name": ["type", "payload.action"],
+    "created_at": {"field": "created_at", "unit": "iso8601"},
+}
+CLOUDTRAIL: dict[str, Any] = {
+    "event_uuid": "eventID",
+    "event_name": ["eventSource", "eventName"],
+    "created_at": {"field": "eventTime", "unit": "iso8601"},
+}
+
+pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason="the real streams are not beside the project")
+
+
+@pytest.mark.parametrize(
+    ("stream", "envelope", "start", "landed", "names"),
+    [
+        pytest.param("github", GITHUB, "2017-07-01", 12_001, 16, id="github"),
+        pytest.param("cloudtrail", CLOUDTRAIL, "2023-07-01", 2_900, 262, id="cloudtrail"),
+    ],
+)
+def test_every_field_of_every_record_is_found_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: str,
+    envelope: dict[str, Any],
+    start: str,
+    landed: int,
+    names: int,
+) -> None:
+    """Drafted, checked and run by the commands; each record is then compared with its row, and no check fails."""
+    monkeypatch.setenv("EVENT_PLATFORM_LANDING", str(STREAMS / stream / "landing"))
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(tmp_path / "catalog"))
+    monkeypatch.setenv("EVENT_PLATFORM_START_DATE", start)
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "envelope.yaml").write_text(yaml.safe_dump(envelope), encoding="utf-8")
+    for command in (["catalog", "draft"], ["catalog", "check"], ["run"]):
+        outcome = CliRunner().invoke(main, command)
+        assert outcome.exit_code == 0, outcome.output
+    environment = load_environment()
+    catalog = load_catalog(environment.catalog)
+    books = ledger(Lake(Storage(environment.lake)), catalog)
+    assert books["balanced"]
+    assert (books["landed"], books["typed"], books["event_tables"]) == (landed, landed, names)
+    assert (books["corrupt"], books["unregistered"], books["duplicates"]) == (0, 0, {"redelivery": 0, "conflict": 0})
+    records = landed_records(STREAMS / stream / "landing", envelope["event_uuid"])
+    for event_type in catalog.event_types:
+        for row in pl.scan_delta(f"{environment.lake}/events/{event_type.key}").collect().iter_rows(named=True):
+            record = records.pop(row["event_uuid"])
+            created_at = datetime.fromisoformat(record[envelope["created_at"]["field"]])
+            assert (row["event_name"], row["created_datetime"]) == (event_type.name, created_at)
+            payload = {field: value for field, value in record.items() if field not in catalog.envelope.consumed}
+            assert lost(payload, row, event_type.columns) == [], row["event_uuid"]
+        if event_type.name == "ReleaseEvent:published":
+            payloads = pl.scan_delta(f"{environment.lake}/events/{event_type.key}").select("payload").collect()
+            releases = payloads.to_series().struct.field("release")
+            assert releases.struct.field("assets").list.len().sort().to_list() == [0, 0, 0, 2]
+        table = Lake(Storage(environment.lake)).table(f"events/{event_type.key}").snapshot()
+        figures = conformance.verdicts(event_type, table, sorted(table.rows_by_date()))
+        assert [verdict.description for _, verdict in figures if not verdict.passed] == []
+    assert not records
+
+
+def landed_records(landing: Path, identifier: str) -> dict[str, dict[str, Any]]:
+    """Return the records as they landed, by their identifier."""
+    lines = [line for path in sorted(landing.rglob("*.gz")) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return {record[identifier]: record for record in map(json.loads, lines)}

@@ -1,1 +1,0 @@
-"""Tests of event_platform.steps."""

@@ -1,0 +1,114 @@
+"""The whole pipeline on S3: the same tables as on a folder, with several writers at once, and no credential shown."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from event_platform.defs.resources.build import build_resources
+from event_platform.environment import Environment, EnvironmentName
+from event_platform.events.errors import EventPlatformError
+from event_platform.lake.balance import ledger
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform_tests.support.command import finish, start, variables
+from event_platform_tests.support.comparison import contents
+from event_platform_tests.support.live import PROJECT
+from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, put
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
+
+SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
+#: A landed object's etag is its hash on S3 and its time of change in a folder.
+WITHOUT = ("source_etag",)
+
+
+@pytest.fixture
+def landed(world: World, bucket: str) -> World:
+    """The same objects in a folder and in a bucket."""
+    world.deliver(MONDAY, "a.gz", *(event(f"u{number}", plan="free") for number in range(50)), "{broken")
+    world.deliver(MONDAY, "b", event("l1", name="lesson:started", user="usr_1", skills=["a"]), event("u1", plan="pro"))
+    world.deliver(TUESDAY, "a", event("u2", plan="free"), event("u60", TUESDAY), event("x1", name="beta:clicked"))
+    landing = world.root / "landing"
+    for path in landing.rglob("*"):
+        if path.is_file():
+            put(bucket, f"landing/{path.relative_to(landing).as_posix()}", path.read_bytes())
+    return world
+
+
+def on_s3(world: World, bucket: str, lake: str = "lake") -> Environment:
+    """Return the environment dev, in a bucket."""
+    landing = f"s3://{bucket}/landing"
+    return replace(world.environment, name=EnvironmentName.DEV, landing=landing, lake=f"s3://{bucket}/{lake}")
+
+
+def settings(environment: Environment, world: World) -> dict[str, str]:
+    """Return the variables of an environment for a command."""
+    return {
+        **variables(world),
+        "EVENT_PLATFORM_ENV": environment.name,
+        "EVENT_PLATFORM_LANDING": environment.landing,
+        "EVENT_PLATFORM_LAKE": environment.lake,
+    }
+
+
+def test_the_tables_on_s3_are_those_on_a_folder(landed: World, bucket: str) -> None:
+    """Every table, every row, every figure; a second run finds nothing to do."""
+    environment = on_s3(landed, bucket)
+    lake = open_lake(environment.lake)
+    finish(start(settings(environment, landed), "run"))
+    version = lake.raw_events.snapshot().version
+    finish(start(settings(environment, landed), "run"))
+    assert lake.raw_events.snapshot().version == version
+    landed.build(MONDAY, TUESDAY)
+    assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
+    assert ledger(lake, landed.catalog) == ledger(landed.lake, landed.catalog)
+
+
+def test_several_runs_at_once_on_s3_end_with_one_correct_result(landed: World, bucket: str) -> None:
+    """Conditional puts let one commit through; the others start over from it."""
+    environment = on_s3(landed, bucket)
+    for process in [start(settings(environment, landed), "run") for _ in range(3)]:
+        finish(process)
+    landed.build(MONDAY, TUESDAY)
+    lake = open_lake(environment.lake)
+    assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
+
+
+def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket: str, tmp_path: Path) -> None:
+    """Neither by a run that goes well nor by one that fails; and not in what Dagster keeps of them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)
+    good = {**settings(on_s3(landed, bucket), landed), "DAGSTER_HOME": str(home)}
+    bad = {**good, "EVENT_PLATFORM_LAKE": "s3://no-such-bucket-anywhere/lake"}
+    shown = finish(start(good, "run")) + finish(start(good, "status", "--json"))
+    for command in (("run",), ("status",), ("query", "select nothing from raw_events")):
+        output, _ = start(bad, *command).communicate(timeout=300)
+        assert "s3://no-such-bucket-anywhere/lake" in output
+        shown += output
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert b"ASSET_MATERIALIZATION" in kept
+    for secret in SECRETS:
+        assert secret not in shown
+        assert secret.encode() not in kept
+
+
+def test_no_credential_is_in_the_repr_of_anything(landed: World, bucket: str) -> None:
+    """Not of the resources, nor of what they open, nor of an error."""
+    resources = build_resources(on_s3(landed, bucket))
+    landing, lake = resources["landing"].open(), resources["lake"].open()
+    things = [
+        resources,
+        *resources.values(),
+        landing,
+        lake,
+        lake.storage,
+        lake.raw_events,
+        lake.raw_events.snapshot_to_write(),
+    ]
+    missing = open_landing("s3://no-such-bucket-anywhere/x")
+    with pytest.raises(EventPlatformError) as failure:
+        list(missing.list_objects([MONDAY]))
+    shown = "".join(repr(thing) + str(thing) for thing in [*things, failure.value])
+    for secret in SECRETS:
+        assert secret not in shown

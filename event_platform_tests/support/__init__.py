@@ -1,0 +1,1 @@
+"""Servers, worlds and comparisons that tests share."""

@@ -1,0 +1,73 @@
+"""The command line as a process of its own, in a world."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from event_platform_tests.support.world import World
+
+
+def variables(world: World, lake: Path | None = None) -> dict[str, str]:
+    """Return the environment variables that make a world (or another lake beside it) the local environment."""
+    settings = world.environment
+    return {
+        **os.environ,
+        "EVENT_PLATFORM_LANDING": settings.landing,
+        "EVENT_PLATFORM_LAKE": str(lake or settings.lake),
+        "EVENT_PLATFORM_CATALOG": str(settings.catalog),
+        "EVENT_PLATFORM_START_DATE": settings.start_date.isoformat(),
+    }
+
+
+def start(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    """Start `event-platform` with arguments."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "event_platform", *arguments],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    """Wait for a command to succeed and return what it printed."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def processes_with(text: str) -> list[int]:
+    """Return the ids of the processes that have `text` in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended, or is not ours
+            continue
+    return found
+
+
+def all_end(text: str, seconds: float) -> bool:
+    """Wait for the processes that have `text` in their environment to end; say whether they did."""
+    deadline = time.monotonic() + seconds
+    while processes_with(text) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not processes_with(text)
+
+
+def beside_python(program: str) -> Path:
+    """Return a program of the environment that these tests run in."""
+    return Path(sys.executable).with_name(program)
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
