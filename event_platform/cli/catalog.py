@@ -22,8 +22,8 @@ from event_platform.events.columns import typed
 from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope, load_envelope
-from event_platform.events.errors import CatalogError, panics_as_errors
-from event_platform.events.names import names_like_ids, refuse_too_many
+from event_platform.events.errors import CatalogError, raise_panics_as_errors
+from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.schemas import to_delta
@@ -73,7 +73,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
     for line in left_out:
         ERR.print(line, soft_wrap=True)
-    if ids := names_like_ids(schemas):
+    if ids := describe_names_like_ids(schemas):
         ERR.print(f"{ids}: see event_name in {folder / ENVELOPE_FILE}", soft_wrap=True)
     load_catalog(folder)
     return 1 if left_out else 0
@@ -99,7 +99,7 @@ def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
     """Make what a run makes of a schema before it reads an event; yield what is wrong with it."""
     comments = {column.name: column.description for column in typed(event_type.columns)}
     try:
-        with panics_as_errors():
+        with raise_panics_as_errors():
             Schema.from_json(to_delta(event_type.schema, comments).to_json())
             PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
     except Exception as error:  # noqa: BLE001 - whatever a library says to it, a run would say too
@@ -165,6 +165,6 @@ def _read(environment: Environment, draft: Draft) -> Draft:
                 rows = classify(reader.read(piece.data), draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())
-                refuse_too_many(draft.shapes, draft.envelope)
+                require_draftable_names(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
     return draft

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from event_platform.environment import LOCAL_COMPUTE, Environment, load_environment
-from event_platform.events.errors import EventPlatformError, panics_as_errors
+from event_platform.events.errors import EventPlatformError, raise_panics_as_errors
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -19,7 +19,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            with panics_as_errors(), _explained():
+            with raise_panics_as_errors(), _explained():
                 return super().invoke(ctx)
         except EventPlatformError as error:
             from event_platform.cli.output import visible  # noqa: PLC0415

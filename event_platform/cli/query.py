@@ -15,7 +15,7 @@ from event_platform.cli.rows import print_csv, print_json, print_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.documents import has_surrogate
-from event_platform.events.errors import PanicError, TableError, panics_as_errors
+from event_platform.events.errors import PanicError, TableError, raise_panics_as_errors
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
@@ -46,7 +46,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
     tables = _tables(environment)
     opened: dict[str, pl.LazyFrame] = {}
     try:
-        with explained(), panics_as_errors():
+        with explained(), raise_panics_as_errors():
             word = _first_word(sql)
             rows = _answer(word, sql, tables, opened)
             if form == "json":

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from event_platform.compute.pool import LocalPool
-from event_platform.events.errors import ClusterError, WorkerError, panics_as_errors
+from event_platform.events.errors import ClusterError, WorkerError, raise_panics_as_errors
 from event_platform.lake.files import DataFile
 from event_platform.landing.landing import LandedObject
 
@@ -216,7 +216,7 @@ class _Timed(Generic[T]):
 
     def __call__(self, *arguments: Any) -> tuple[T, str, float]:
         began = time.process_time()
-        with panics_as_errors():  # a panic could not be sent from one process to another
+        with raise_panics_as_errors():  # a panic could not be sent from one process to another
             return self.function(*arguments), _THIS_PROCESS, time.process_time() - began
 
 

@@ -1,6 +1,6 @@
-"""The tracking plan: a folder of JSON Schemas, one for each event name, and the stream's `envelope.yaml`.
+"""The catalog (tracking plan): a folder with a JSON Schema for each event name, and the stream's `envelope.yaml`.
 
-A schema's `title` is its event's name. Only a catalogued name becomes an asset key or a table.
+The `title` of a schema is the event name. Only names in the catalog become asset keys and tables.
 """
 
 import hashlib
@@ -16,27 +16,27 @@ import polars as pl
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.classification import VALID_NAME
-from event_platform.events.columns import DEEPEST, UNSUPPORTED, Column, parse_columns, typed
-from event_platform.events.documents import DocumentError, read_document, value_faults
+from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed
+from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED_COLUMN
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
-#: A table's folder and a schema's file have the key as their name, and most file systems take 255 characters.
+#: The key names a table's folder and a schema's file. Most file systems allow 255 characters.
 _MAX_KEY_LENGTH, _DIGEST_LENGTH = 200, 16
-#: Columns of a table with those in objects. Each costs time in every run.
+#: Columns of a table, nested ones included. Each costs time in every run.
 _MAX_COLUMNS = 10_000
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
-#: Whom Dagster takes for the owner of an asset: a mail address or a team.
+#: What Dagster accepts as an asset owner: a mail address or a team.
 _OWNER = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b|team:(?s:.+)")
 
 
 @dataclass(frozen=True)
 class EventType:
-    """One catalogued event: its name, the key of its asset and table, and the columns of its payload."""
+    """An event type of the catalog: its name, the key of its asset and table, and its payload columns."""
 
     name: str
     key: str
@@ -53,11 +53,11 @@ class EventType:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that is known of a stream before it is read."""
+    """The envelope and the event types of a stream."""
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
-    folder: str = field(default="", compare=False)  # that it was read from
+    folder: str = field(default="", compare=False)  # where it was read from
 
     @cached_property
     def by_key(self) -> dict[str, EventType]:
@@ -71,10 +71,10 @@ class Catalog:
 
 
 def key_of(name: str) -> str:
-    """Turn an event name into the key of its asset and table: `lesson:started` → `lesson_started`.
+    """Return the key of an event name, which names its asset and table: `lesson:started` → `lesson_started`.
 
-    A key has up to 200 characters: that of a longer name ends with a digest of the name. It does not begin with `_`,
-    as the folders do that readers of tables leave out, or take for their own (`_delta_log`): `_x` → `event_x`.
+    A key has at most 200 characters; a longer one is cut and ends with a digest of the name. It never begins with `_`,
+    because readers of tables skip such folders (`_delta_log`): `_x` → `event_x`.
     """
     key = re.sub(r"[^A-Za-z0-9]+", "_", name)
     key = f"event{key}" if key.startswith("_") else key
@@ -93,7 +93,7 @@ def load_catalog(folder: Path) -> Catalog:
     for path in files:
         event_type = _load_event_type(path, envelope, faults)
         if event_type is not None:
-            # Compared without case: the key is a folder's name, and not every file system tells case.
+            # Case is ignored: the key names a folder, and some file systems ignore case.
             alike = event_types[event_type.key.lower()]
             faults.extend(_clashes(path, event_type, alike))
             alike.append(event_type)
@@ -104,7 +104,7 @@ def load_catalog(folder: Path) -> Catalog:
 
 
 def schema_files(folder: Path) -> list[Path]:
-    """Return the files of `folder` that are schemas by their names. Raises CatalogError where there is no folder."""
+    """Return the schema files of `folder`, by suffix. Raises CatalogError if the folder cannot be read."""
     try:
         files = sorted(folder.iterdir())
     except FileNotFoundError as error:
@@ -121,7 +121,7 @@ def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
         return load_envelope(folder / ENVELOPE_FILE)
     except CatalogError as error:
         faults.append(str(error))
-        return Envelope()  # so that the faults of the schemas are found as well
+        return Envelope()  # so that the faults of the schemas are reported as well
 
 
 def _clashes(path: Path, new: EventType, alike: list[EventType]) -> list[str]:
@@ -136,13 +136,13 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
     if document is None:
         return None
     found = _schema_faults(document)
-    told = {fault.partition(":")[0] for fault in found}
-    found += [fault for fault in _event_faults(document) if fault.partition(":")[0] not in told]
+    reported = {fault.partition(":")[0] for fault in found}
+    found += [fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported]
     columns: tuple[Column, ...] = ()
     if not found:
         columns = parse_columns(_without_envelope(document, envelope), "properties", found)
         found += _limit_faults(columns)
-    # A line each, even where a key holds a newline.
+    # One line per fault, even if a key holds a newline.
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
     if found:
         return None
@@ -156,7 +156,7 @@ def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
     except DocumentError as error:
         faults.append(f"{path}: cannot be read: {error}")
         return None
-    found = list(value_faults(document))
+    found = list(find_value_faults(document))
     if not found and not isinstance(document, Mapping):
         found = ["expected a JSON Schema: an object with title, type and properties"]
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
@@ -182,7 +182,7 @@ def _event_faults(document: Mapping[str, Any]) -> list[str]:
 
 
 def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:
-    """Drop the fields that the event columns hold already, unless the schema wants them in a column of their own."""
+    """Drop the fields that event columns hold, unless the schema gives them a column with `x-column`."""
     properties = {
         field: definition
         for field, definition in document.get("properties", {}).items()
@@ -192,21 +192,21 @@ def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[s
 
 
 def _limit_faults(columns: tuple[Column, ...]) -> Iterator[str]:
-    """Yield what Delta and Parquet could not hold any more."""
+    """Yield a fault for columns that are nested too deeply, or too many, for Delta."""
     count = 0
     for column in typed(columns):
         below, depth = _extent(column)
         count += below
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             yield (
-                f"properties.{column.field}: more than {DEEPEST} objects and arrays within each other; "
+                f"properties.{column.field}: nested more than {MAX_DEPTH} objects and arrays deep; "
                 "leave out the type of what is deeper"
             )
     if count > _MAX_COLUMNS:
-        yield f"properties: {count:,} columns with those in objects; expected up to {_MAX_COLUMNS:,}"
+        yield f"properties: {count:,} columns, nested ones included; expected up to {_MAX_COLUMNS:,}"
 
 
 def _extent(column: Column) -> tuple[int, int]:
-    """Return how many columns one is with those in it, and how many objects and arrays stand within each other."""
+    """Return the number of columns in a column, itself included, and the depth of its nesting."""
     inner = [_extent(each) for each in ([column.item] if column.item else typed(column.fields))]
     return 1 + sum(count for count, _ in inner), max((1 + depth for _, depth in inner), default=0)

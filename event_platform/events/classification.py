@@ -1,4 +1,4 @@
-"""Records as read → rows of `raw_events`: each sound, or corrupt with the first reason that applies."""
+"""Records → rows of `raw_events`: sound, or corrupt with the first reason that applies."""
 
 import re
 from datetime import date, timedelta
@@ -17,23 +17,23 @@ from event_platform.events.event import (
 VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*")
 
 _MICROSECONDS = {TimeUnit.SECONDS: 1_000_000, TimeUnit.MILLISECONDS: 1_000, TimeUnit.MICROSECONDS: 1}
-_LAST_MICROSECOND = 253_402_300_800_000_000  # the end of year 9999, beyond which a datetime cannot be shown
+_LAST_MICROSECOND = 253_402_300_800_000_000  # the end of year 9999, the last that Python can show
 
-#: Clocks run ahead and midnight falls between creation and arrival; more than this is a wrong unit or a wrong clock.
+#: Clocks run ahead, and midnight may fall between creation and arrival. More than this is a wrong unit or clock.
 _MAX_AHEAD_OF_ARRIVAL = timedelta(days=1)
 
 
 def classify(records: pl.DataFrame, unit: TimeUnit, arrival_date: date, first_date: date) -> pl.DataFrame:
-    """Give each record its event columns or its corruption_reason.
+    """Add the event columns and the corruption_reason of each record.
 
     `records` is what `EnvelopeReader.read` returns. The result has body, event_uuid, event_name, created_at
     (Unix seconds), created_datetime, created_date, event_type, event_subtype, corruption_reason, row for row.
     Created dates from `first_date` to a day after `arrival_date` are in range. The derived columns of corrupt
-    records are null, so that no corrupt record counts for a created_date.
+    records are null, so that they belong to no created_date.
     """
     moments = _microseconds(records["created_at"], unit)
     frame = records.with_columns(
-        # Seconds stay as they were written: to multiply and divide would change the last digit of some.
+        # Seconds are kept as written: multiplying and dividing would change the last digit of some.
         created_at=records["created_at"] if unit is TimeUnit.SECONDS else moments.cast(pl.Float64) / 1e6,
         created_datetime=_datetimes(moments),
         written=records["created_at"].is_not_null(),
@@ -60,7 +60,7 @@ def _microseconds(written: pl.Series, unit: TimeUnit) -> pl.Series:
         return written * _MICROSECONDS[unit]
     aware = written.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     if aware.null_count() > written.null_count():
-        # ISO 8601 lets the offset be left out; a stream that does so writes UTC.
+        # ISO 8601 allows to leave out the offset. Such times are taken as UTC.
         naive = written.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
         aware = aware.fill_null(naive.dt.replace_time_zone("UTC"))
     return aware.dt.epoch("us")

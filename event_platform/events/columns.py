@@ -1,4 +1,4 @@
-"""A JSON Schema's properties → the typed columns of a table, and what their names may be."""
+"""The properties of a JSON Schema → the typed columns of a table."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from event_platform.events.event import RESERVED_COLUMNS, UTC_DATETIME
 
 
 class Kind(StrEnum):
-    """What a column holds. An UNTYPED property is known, has no column, and lives in `_rescued` unless it is empty."""
+    """Type of a column. An UNTYPED property is known but has no column; its values go to `_rescued` unless empty."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -38,7 +38,7 @@ _SCALARS: dict[Kind, pl.DataType] = {
 _FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-#: Keys with these are never written as they are, and are not looked for among the fields of a record.
+#: Characters that JSON escapes in a key. A field with such a key gets no column.
 ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _JSON_TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.STRING: (str,),
@@ -47,22 +47,22 @@ _JSON_TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.DECIMAL: (int, float),
     Kind.BOOLEAN: (bool,),
 }
-#: Objects and arrays within each other that get columns: Delta's log can be read up to some forty.
-DEEPEST = 32
+#: Depth of nesting up to which columns are typed. Delta logs can be read up to about forty.
+MAX_DEPTH = 32
 _INT64, _INT128 = range(-(2**63), 2**63), range(-(2**127), 2**127)
-#: Of JSON values that may be in the place of a column's.
+#: JSON types that `x-mixed` may list.
 _TYPE_NAMES = ("array", "boolean", "integer", "number", "object", "string")
 
-#: Digits of a decimal, as Delta has them.
+#: The largest precision of a decimal in Delta.
 _MAX_PRECISION = 38
 
-#: What refers to another schema; a column's type has to stand where the column is.
+#: Keywords that refer to another schema. A column's type must be written where the column is.
 UNSUPPORTED = ("$ref", "$dynamicRef")
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What a schema says of a value beyond its type: figures for the conformance check, never a reason to reject."""
+class Constraints:
+    """What a schema requires of a value beyond its type. Broken constraints are counted by the conformance check."""
 
     required: bool = False
     enum: tuple[Any, ...] | None = None
@@ -73,18 +73,18 @@ class Rules:
 
 @dataclass(frozen=True)
 class Column:
-    """One property of a schema: its key in the JSON (`field`), its column's `name`, and what it holds."""
+    """A property of a schema: its key in JSON (`field`), the `name` of its column, and its type."""
 
     field: str
     name: str
     kind: Kind
     description: str = ""
-    rules: Rules = Rules()
+    constraints: Constraints = Constraints()
     fields: tuple["Column", ...] = ()  # of an object
     item: "Column | None" = None  # of an array
-    digits: tuple[int, int] = (0, 0)  # of a decimal: how many there are, and how many of them behind the point
-    empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT where `{}` is expected, ARRAY where `[]` is, else null
-    mixed: frozenset[str] = frozenset()  # JSON types that come beside its own; these values live in `_rescued`
+    digits: tuple[int, int] = (0, 0)  # of a decimal: precision and scale
+    empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT if `{}` is expected, ARRAY if `[]` is
+    mixed: frozenset[str] = frozenset()  # other JSON types that are expected; their values go to `_rescued`
 
     @property
     def dtype(self) -> pl.DataType:
@@ -99,18 +99,18 @@ class Column:
 
 
 def typed(columns: tuple[Column, ...]) -> list[Column]:
-    """Return those of `columns` that become columns of a table."""
+    """Return the properties that have a column in the table."""
     return [column for column in columns if column.kind is not Kind.UNTYPED]
 
 
 def parse_columns(
     schema: Mapping[str, Any], where: str, faults: list[str], taken: frozenset[str] = RESERVED_COLUMNS
 ) -> tuple[Column, ...]:
-    """Turn a schema's `properties` into columns; what is wrong is added to `faults`, one line each.
+    """Parse the `properties` of a schema into columns. Faults are appended to `faults`, one line each.
 
-    A property's column has the property's name, unless the schema gives it one with `x-column`. It has to, where
-    the name is no plain identifier (`@timestamp`, `id.orig_h`), is `taken`, or differs from another only in case.
-    Only a key that JSON has to escape (quotes, control characters) can have none: its values live in `_rescued`.
+    A column has the name of its property, or the one that `x-column` gives. `x-column` is required where the name is
+    not a plain identifier (`@timestamp`, `id.orig_h`), is `taken`, or differs from another only in case. A key that
+    JSON escapes (quotes, control characters) cannot have a column: its values go to `_rescued`.
     """
     required = frozenset(schema.get("required", []))
     columns: list[Column] = []
@@ -129,36 +129,36 @@ def parse_columns(
 
 
 def untyped(columns: tuple[Column, ...]) -> list[Column]:
-    """Return those of `columns` that do not."""
+    """Return the properties that have no column."""
     return [column for column in columns if column.kind is Kind.UNTYPED]
 
 
 def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
-    """Yield every typed column with the path of its name, objects before their fields."""
+    """Yield every typed column with its path of names, objects before their fields."""
     for column in typed(columns):
         yield (*path, column.name), column
         yield from walk(column.fields, (*path, column.name))
 
 
 def kinds_below(columns: Iterable[Column]) -> Iterator[Kind]:
-    """Yield what the columns hold, however deep."""
+    """Yield the kinds of the columns, nested ones included."""
     for column in columns:
         yield column.kind
         yield from kinds_below([*column.fields, *([column.item] if column.item else [])])
 
 
-def shape_of(columns: tuple[Column, ...]) -> list[Any]:
-    """Return what the rows of a table depend on, as JSON values: fields, names and types, in the order of the fields.
+def storage_shape(columns: tuple[Column, ...]) -> list[Any]:
+    """Return, as JSON values, what the rows of a table depend on: field, name and type of each column, sorted by field.
 
-    Descriptions and rules are no part of it, nor is what has no column.
+    Descriptions, constraints and untyped properties are left out.
     """
     return [
         [
             column.field,
             column.name,
             column.kind.value,
-            shape_of(column.fields),
-            column.item and shape_of((column.item,)),
+            storage_shape(column.fields),
+            column.item and storage_shape((column.item,)),
             *(column.digits if column.kind is Kind.DECIMAL else ()),
         ]
         for column in sorted(typed(columns), key=lambda column: column.field)
@@ -167,7 +167,7 @@ def shape_of(columns: tuple[Column, ...]) -> list[Any]:
 
 def _name_fault(name: Any, taken: set[str]) -> str | None:
     if not isinstance(name, str) or not _COLUMN_NAME.fullmatch(name):
-        return f"{name!r} is no column name (letters, digits and _)"
+        return f"{name!r} is not a column name (letters, digits and _)"
     if name.lower() in taken:
         return f"the column name {name!r} is taken (case is ignored)"
     return None
@@ -185,16 +185,16 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
     if kind is Kind.OBJECT and not typed(fields):
         kind = Kind.UNTYPED
-    rules = _rules(definition, required=required)
+    constraints = _constraints(definition, required=required)
     mixed = definition.get("x-mixed", [])
     faults.extend(f"{where}.{fault}" for fault in [*_digit_faults(kind, definition), *_mixed_faults(mixed)])
-    faults.extend(f"{where}.{fault}" for fault in _rule_faults(kind, rules))
+    faults.extend(f"{where}.{fault}" for fault in _constraint_faults(kind, constraints))
     return Column(
         field=field,
         name=definition.get("x-column", field),
         kind=kind,
         description=definition.get("description", ""),
-        rules=rules,
+        constraints=constraints,
         fields=fields,
         item=item if kind is Kind.ARRAY else None,
         digits=_digits(definition) or (0, 0),
@@ -218,7 +218,7 @@ def _kind(definition: Mapping[str, Any]) -> Kind:
 
 
 def _digits(definition: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return what `x-decimal` asks for; None where that is nothing that a decimal column can have."""
+    """Return precision and scale of `x-decimal`, or None if they are missing or invalid."""
     match definition.get("x-decimal"):
         case [int() as precision, int() as scale] if 0 < precision <= _MAX_PRECISION and 0 <= scale <= precision:
             return (precision, scale) if not {type(precision), type(scale)} - {int} else None
@@ -242,10 +242,10 @@ def _mixed_faults(mixed: Any) -> list[str]:
     return [f"x-mixed: expected a list of {', '.join(_TYPE_NAMES)}, got {mixed!r}"]
 
 
-def _rules(definition: Mapping[str, Any], *, required: bool) -> Rules:
+def _constraints(definition: Mapping[str, Any], *, required: bool) -> Constraints:
     declared = definition.get("type", [])
-    return Rules(
-        # A null cannot be told from an absence in a column, so a nullable property is never missed.
+    return Constraints(
+        # A column cannot tell null from absent, so a nullable property is never counted as missing.
         required=required and "null" not in declared,
         enum=tuple(definition["enum"]) if "enum" in definition else None,
         minimum=definition.get("minimum"),
@@ -254,21 +254,21 @@ def _rules(definition: Mapping[str, Any], *, required: bool) -> Rules:
     )
 
 
-def _rule_faults(kind: Kind, rules: Rules) -> Iterator[str]:
-    """Yield what the conformance check could not compare a column with."""
-    for value in rules.enum or ():
+def _constraint_faults(kind: Kind, constraints: Constraints) -> Iterator[str]:
+    """Yield the constraints that the conformance check could not evaluate."""
+    for value in constraints.enum or ():
         if kind in _JSON_TYPES and value is not None and type(value) not in _JSON_TYPES[kind]:
             yield f"enum: {value!r} does not have the type {kind.value}"
         elif kind in _JSON_TYPES and type(value) is int and value not in (_INT64 if kind is Kind.INTEGER else _INT128):
             yield f"enum: {_shortened(value)} is more than a column holds"
-    for name, limit in (("minimum", rules.minimum), ("maximum", rules.maximum)):
+    for name, limit in (("minimum", constraints.minimum), ("maximum", constraints.maximum)):
         if type(limit) is int and limit not in _INT128:
             yield f"{name}: {_shortened(limit)} is more than a column can be compared with"
-    if kind is Kind.STRING and rules.pattern is not None:
+    if kind is Kind.STRING and constraints.pattern is not None:
         try:
-            pl.Series([""]).str.contains(rules.pattern)
+            pl.Series([""]).str.contains(constraints.pattern)
         except pl.exceptions.ComputeError:
-            yield f"pattern: {rules.pattern!r} cannot be checked (a regular expression without look-around is expected)"
+            yield f"pattern: {constraints.pattern!r} cannot be checked: no look-around in regular expressions"
 
 
 def _shortened(number: int) -> str:

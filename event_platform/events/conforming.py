@@ -1,6 +1,6 @@
-"""Values as JSON has them → values as a table has them; and which of them may not be what was written.
+"""Values as JSON types → values as column types, and the rows whose value may have changed on the way.
 
-Columns are walked as Arrow has them: the fields of an object and the items of an array are arrays of their own.
+Works on Arrow arrays, recursively: the fields of an object and the items of an array are arrays themselves.
 """
 
 from datetime import UTC, date, datetime
@@ -15,22 +15,22 @@ from event_platform.events.columns import Column, Kind
 from event_platform.events.rescue import DATE, RFC3339
 from event_platform.events.wire import EXACT_INTEGERS
 
-#: What a timestamp can be shown as, once it is in UTC.
+#: Range of timestamps that Python can show.
 _YEARS_1_TO_9999 = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 _EXACT = Context(prec=38)
 
-#: The positions of values, as an array of Arrow's.
+#: An Arrow array of row positions.
 Positions = Any
 
 
 def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
-    """Return the values that a column has, and which of them may be others than were written.
+    """Convert an array to the type of its column. Return it, and the positions of values to check one by one.
 
-    Texts become the timestamps and dates that they are (null for those that are none), however deep; fields get the
-    names of their columns, and those without a type are left out. In doubt are texts that are no timestamp, numbers so
-    large that they may have been an integer that a float cannot hold, decimals of more digits than the column has
-    (Arrow takes them where they are written with an exponent), and arrays without a type that are not empty.
+    Texts become timestamps and dates (null where they are not), at every depth. Fields get the names of their columns;
+    untyped fields are dropped. To be checked are: texts that are not a timestamp; numbers so large that they may have
+    been integers that a float cannot hold; decimals with more digits than the column (Arrow accepts them when written
+    with an exponent); untyped arrays that are not empty.
     """
     if column.kind in (Kind.DATE_TIME, Kind.DATE):
         return _conform_texts(array, column.kind)
@@ -75,7 +75,7 @@ def _conform_fields(array: pa.Array, column: Column) -> tuple[pa.Array, list[Pos
 
 
 def _positions(chosen: pa.Array) -> list[Positions]:
-    """Return the positions of what is true; none, which is the rule, is no array."""
+    """Return the positions of true values as one array, or no array if there are none, which is the usual case."""
     return [compute.indices_nonzero(chosen)] if compute.any(chosen).as_py() else []
 
 

@@ -1,8 +1,8 @@
-"""The rule: of the records with one event_uuid, the one that arrived first survives.
+"""The deduplication rule: of the records with the same event_uuid, the one that arrived first survives.
 
-The order of arrival is (arrival_date, source_object, source_offset). A record is compared with those that arrived up to
-a window of days before it, whatever their created_date, and with all of its own created_date. So a verdict depends
-only on what arrived earlier, and partitions can be judged in any order, side by side.
+The order of arrival is (arrival_date, source_object, source_offset). A record is compared with all records that arrived
+within the window before it, whatever their created_date, and with all records of its own created_date. The result
+depends only on earlier arrivals, so partitions can be processed in any order and in parallel.
 """
 
 from collections.abc import Collection
@@ -16,15 +16,15 @@ _ORDER = list(SOURCE_COLUMNS)
 
 
 def find_duplicates(candidates: pl.DataFrame, created_dates: Collection[date], window_days: int) -> pl.DataFrame:
-    """Return the duplicates of some created_dates, each with its kind and the record that it duplicates.
+    """Return the duplicates of the given created_dates, each with its kind and its survivor.
 
-    `candidates` holds every record that shares its uuid with another one of interest: arrival_date, source_object,
-    source_offset, event_uuid, created_date, body_hash. The result has the source columns, kind and survivor_*.
+    `candidates` holds every record whose uuid occurs more than once: arrival_date, source_object, source_offset,
+    event_uuid, created_date, body_hash. The result has the source columns, kind and survivor_*.
     """
     ordered = candidates.sort(_ORDER).with_row_index("rank")
-    judged = ordered.filter(pl.col("created_date").is_in(list(created_dates)))
-    same_day = judged.group_by("event_uuid", "created_date").agg(pl.col("rank").min().alias("first_of_day"))
-    first_of_window = _first_arrived_since(ordered, judged, timedelta(days=window_days))
+    of_dates = ordered.filter(pl.col("created_date").is_in(list(created_dates)))
+    same_day = of_dates.group_by("event_uuid", "created_date").agg(pl.col("rank").min().alias("first_of_day"))
+    first_of_window = _first_arrived_since(ordered, of_dates, timedelta(days=window_days))
     survivor = ordered.select(
         pl.col("rank").alias("survivor"),
         pl.col("body_hash").alias("survivor_hash"),
@@ -32,7 +32,7 @@ def find_duplicates(candidates: pl.DataFrame, created_dates: Collection[date], w
     )
     same_body = pl.col("body_hash") == pl.col("survivor_hash")
     return (
-        judged.join(same_day, on=["event_uuid", "created_date"])
+        of_dates.join(same_day, on=["event_uuid", "created_date"])
         .join(first_of_window, on="rank")
         .with_columns(survivor=pl.min_horizontal("first_of_day", "first_of_window"))
         .filter(pl.col("survivor") < pl.col("rank"))
@@ -48,16 +48,16 @@ def find_duplicates(candidates: pl.DataFrame, created_dates: Collection[date], w
     )
 
 
-def _first_arrived_since(ordered: pl.DataFrame, judged: pl.DataFrame, window: timedelta) -> pl.DataFrame:
-    """For each judged record, the first one of its uuid that arrived within the window before it, or itself."""
-    # One row for each uuid and day keeps this linear, however often one record was delivered.
+def _first_arrived_since(ordered: pl.DataFrame, of_dates: pl.DataFrame, window: timedelta) -> pl.DataFrame:
+    """Return the rank of each record, and of the first record of its uuid that arrived within the window before it."""
+    # One row per uuid and day keeps this linear, however often a record was delivered.
     firsts = (
         ordered.group_by("event_uuid", "arrival_date")
         .agg(pl.col("rank").min().alias("first_of_window"))
         .sort("arrival_date")
     )
     return (
-        judged.select("rank", "event_uuid", since=pl.col("arrival_date") - window)
+        of_dates.select("rank", "event_uuid", since=pl.col("arrival_date") - window)
         .sort("since")
         .join_asof(
             firsts,

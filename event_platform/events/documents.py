@@ -1,4 +1,4 @@
-"""Files that people write, YAML and JSON: read within limits, and refused where they could be taken in two ways."""
+"""Read YAML and JSON files that people write, within limits. Reject what can be read in two ways (a key twice)."""
 
 import json
 import math
@@ -11,23 +11,23 @@ from typing import Any
 
 import yaml
 
-#: More than a file of this kind needs. What is larger is another kind of file, or is meant to do harm.
+#: No schema needs more. A larger file is something else, or an attack.
 MAX_BYTES = 1 << 20
-#: Values of a YAML file, where each alias counts for what it stands for.
+#: Values in a YAML file, with aliases expanded.
 _MAX_VALUES = 100_000
-#: Objects and lists within each other. YAML's parser, in C, would end the process at some ten thousand.
+#: Depth of nesting. The YAML parser, which is written in C, crashes the process at about ten thousand.
 _MAX_DEPTH = 100
 
-#: The safe loader in C, where PyYAML has it: a hundred schemas load in a fifth of the time.
+#: The safe loader written in C, if PyYAML has it: five times as fast.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentError(ValueError):
-    """A file cannot be read; the message says why, without its name."""
+    """A file cannot be read. The message says why; the caller adds the name."""
 
 
 def read_document(path: Path) -> Any:
-    """Return what a file holds: JSON where its name ends with .json, else YAML. Raises DocumentError."""
+    """Parse a file: JSON if its suffix is .json, else YAML. Raises DocumentError."""
     try:
         text = _text(path)
         return _read_json(text) if path.suffix == ".json" else _read_yaml(text)
@@ -37,8 +37,8 @@ def read_document(path: Path) -> Any:
         raise DocumentError(f"a value is not what its tag says: {' '.join(str(error).split())}") from error
 
 
-def value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield what JSON, or a table, does not have: a key such as `on` or `1`, a date, half a surrogate pair."""
+def find_value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield a fault for each value that JSON cannot hold: a key such as `on` or `1`, a date, half a surrogate pair."""
     if depth > _MAX_DEPTH:
         yield f"{where[:100]}…: more than {_MAX_DEPTH} objects and lists within each other"
     elif isinstance(value, dict):
@@ -47,10 +47,10 @@ def value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
                 yield f"{where}{key}: YAML does not take this key for a text; put it in quotes"
             elif has_surrogate(key):
                 yield f"{where}{key!r}: half of a surrogate pair is no character"
-            yield from value_faults(below, f"{where}{key}.", depth + 1)
+            yield from find_value_faults(below, f"{where}{key}.", depth + 1)
     elif isinstance(value, list):
         for number, below in enumerate(value):
-            yield from value_faults(below, f"{where}{number}.", depth + 1)
+            yield from find_value_faults(below, f"{where}{number}.", depth + 1)
     elif fault := _scalar_fault(value):
         yield f"{where.rstrip('.')}: {fault}"
 
@@ -66,12 +66,12 @@ def _scalar_fault(value: Any) -> str | None:
 
 
 def has_surrogate(text: str) -> bool:
-    """Say whether a text holds half of a surrogate pair, which no encoding of Unicode has."""
+    """Return whether a text holds half a surrogate pair, which cannot be encoded."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(path: Path) -> str:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be waited for, or never end
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may block, or never end
         raise DocumentError("not a regular file")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
@@ -84,8 +84,8 @@ def _read_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except _KeyTwiceError:
-        with suppress(yaml.YAMLError):  # mostly JSON is YAML, whose parser tells the lines
-            _look_through(text)
+        with suppress(yaml.YAMLError):  # JSON is mostly YAML, whose parser knows the line numbers
+            _require_unambiguous_yaml(text)
         raise
 
 
@@ -103,27 +103,27 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_yaml(text: str) -> Any:
-    _look_through(text)
+    _require_unambiguous_yaml(text)
     return yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - it is a safe loader
 
 
 @dataclass
 class _Collection:
-    """An object or list of a YAML file while it is read. An object's keys, with their lines; None for a list."""
+    """An object or list of a YAML file while it is read. `keys` has the keys of an object with their lines."""
 
     anchor: str | None
     keys: dict[str, int] | None
-    values: int = 1  # in it, with itself
-    parts: int = 0  # keys and values that stand in it; every second one of an object is a value
+    values: int = 1  # in it, itself included
+    parts: int = 0  # keys and values directly in it; in an object they alternate
 
 
-def _look_through(text: str) -> None:
-    """Read YAML without keeping it. Raises DocumentError where it is too much, and where a key is written twice."""
+def _require_unambiguous_yaml(text: str) -> None:
+    """Parse YAML without building values. Raises DocumentError if it is too large or has a key twice."""
     sizes: dict[str, int] = {}  # of what has an anchor
     outer: list[_Collection] = []
     for event in yaml.parse(text, Loader=_YAML_LOADER):
         if isinstance(event, yaml.ScalarEvent):
-            _note_key(outer, event)
+            _require_new_key(outer, event)
             _add(outer, sizes, event.anchor, 1)
         elif isinstance(event, yaml.CollectionStartEvent):
             outer.append(_Collection(event.anchor, {} if isinstance(event, yaml.MappingStartEvent) else None))
@@ -135,12 +135,12 @@ def _look_through(text: str) -> None:
             ended = outer.pop()
             _add(outer, sizes, ended.anchor, ended.values)
         elif isinstance(event, yaml.AliasEvent):
-            if any(each.anchor == event.anchor for each in outer):  # what it stands for has not ended
+            if any(each.anchor == event.anchor for each in outer):  # it refers to a collection that it is in
                 raise DocumentError(f"maximum recursion depth exceeded: {event.anchor} is an alias of what it is in")
             _add(outer, sizes, None, sizes.get(str(event.anchor), 1))
 
 
-def _note_key(outer: Sequence[_Collection], event: yaml.ScalarEvent) -> None:
+def _require_new_key(outer: Sequence[_Collection], event: yaml.ScalarEvent) -> None:
     keys = outer[-1].keys if outer and outer[-1].parts % 2 == 0 else None
     if keys is None:
         return
@@ -151,14 +151,14 @@ def _note_key(outer: Sequence[_Collection], event: yaml.ScalarEvent) -> None:
 
 
 def _add(outer: Sequence[_Collection], sizes: dict[str, int], anchor: str | None, size: int) -> None:
-    """Count what has ended for the collection that it is in."""
+    """Add a finished value to the collection that it is in."""
     if anchor is not None:
         sizes[anchor] = size
     if outer:
         outer[-1].parts += 1
         outer[-1].values += size
         if outer[-1].values > _MAX_VALUES:
-            raise DocumentError(f"more than {_MAX_VALUES:,} values, with what aliases stand for")
+            raise DocumentError(f"more than {_MAX_VALUES:,} values, with aliases expanded")
 
 
 def _line(event: yaml.Event) -> int:

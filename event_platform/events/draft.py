@@ -1,12 +1,11 @@
-"""Records seen → a JSON Schema that holds them: the first draft of a tracking plan.
+"""Sample records → a draft JSON Schema for each event type.
 
-Every property gets the widest type that loses nothing of what was seen. Where there is none (a text here, a number
-there), it gets the type that more than half of the values have, and the JSON types of the others are noted (`x-mixed`):
-they live in `_rescued`. Where no type is that frequent, it has none. Nor has what never held anything: the schema says
-whether that was null, `{}` or `[]`, which costs nothing to read then.
+A property gets the widest type that loses nothing of what was seen. If no type fits all values (a text here, a number
+there), it gets the type of more than half of them, and `x-mixed` lists the JSON types of the others, whose values go to
+`_rescued`. If no type is that frequent, it stays untyped. So does a property that was always empty: the schema says
+whether it was null, `{}` or `[]`, so that reading it costs nothing.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,27 +13,18 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-import msgspec
-
-from event_platform.events.columns import DEEPEST, ESCAPED, Kind
+from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.numbers import doubtful, fits_double
-from event_platform.events.rescue import MOMENTS, is_moment, is_nothing
-from event_platform.events.surrogates import covered
-from event_platform.events.wire import EXACT_INTEGERS, INT64
+from event_platform.events.shapes import Shape, decode, identifier_keys, is_map
 
-#: An object with more keys, in all records together, is a map: its keys are data, and get no columns. So is one with
-#: fewer of which most look like identifiers or dates: they are numbers, or there is a long one in them.
-_MOST_KEYS, _MOST_IDENTIFIERS = 1_000, 100
-_IDENTIFIER = re.compile(r"\d+|.*(\d{4}|[0-9a-fA-F]{8}).*", re.DOTALL)
 _MAP = "Not typed: its keys look like data, not like the names of fields."
 
-#: Texts and numbers that no column holds.
+#: Values that no column holds, and their JSON types.
 _MISFITS = {"misfit text": "string", "misfit integer": "integer", "misfit number": "number"}
-#: What a type holds; the JSON type is that of the name, or stands here.
-_NOTHING = ("null", "empty object", "empty array")
-_TEXTS = ("string", "date-time", "date")
+#: JSON types of the kinds whose name is not one.
+_EMPTY_KINDS = ("null", "empty object", "empty array")
+_TEXT_KINDS = ("string", "date-time", "date")
 _JSON_TYPES = {
     **_MISFITS,
     "long": "integer",
@@ -46,43 +36,6 @@ _JSON_TYPES = {
 
 
 @dataclass
-class Shape:
-    """What was seen at one place of the records: how often, which kinds of values, and what was below them.
-
-    An array finds its column whole or not at all. So what is in one is counted once for each outermost array.
-    """
-
-    seen: int = 0
-    objects: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    fields: dict[str, "Shape"] = field(default_factory=dict)
-    item: "Shape | None" = None
-    is_map: bool = False
-    last: dict[str, int] = field(default_factory=dict)  # array that was counted, by kind
-
-    def add(self, value: Any, depth: int = 0, array: int | None = None) -> None:
-        """Widen the shape by one value, as `_decode` gives it, in the outermost `array` of this number."""
-        self.seen += 1
-        kind = _kind_of(value)
-        if array is None or self.last.get(kind) != array:
-            self.kinds[kind] += 1
-            self.last.update({} if array is None else {kind: array})
-        self.objects += isinstance(value, dict)
-        if depth > DEEPEST:  # it gets no type, and lives in `_rescued`
-            return
-        if isinstance(value, dict) and not self.is_map:
-            for key, below in value.items():
-                self.fields.setdefault(key, Shape()).add(below, depth + 1, array)
-            if len(self.fields) > _MOST_KEYS and depth:
-                self.is_map = True
-                self.fields.clear()
-        elif isinstance(value, list):
-            self.item = self.item or Shape()
-            for below in value:
-                self.item.add(below, depth + 1, self.seen if array is None else array)
-
-
-@dataclass
 class Draft:
     """The shapes of a stream's event types, by event name."""
 
@@ -90,9 +43,9 @@ class Draft:
     shapes: dict[str, Shape] = field(default_factory=dict)
 
     def add(self, names: Iterable[str], bodies: Iterable[str]) -> None:
-        """Widen the shapes by sound records: their names and bodies, in step."""
+        """Add sound records: their names and bodies, in the same order."""
         for name, body in zip(names, bodies, strict=True):
-            self.shapes.setdefault(name, Shape()).add(_decode(body))
+            self.shapes.setdefault(name, Shape()).add(decode(body))
 
     def schemas(self) -> dict[str, dict[str, Any]]:
         """Return a JSON Schema for each event name seen, in alphabetical order."""
@@ -108,85 +61,15 @@ class Draft:
         }
 
 
-def _decode(body: str) -> Any:
-    text, cover = covered(body)
-    try:
-        if not cover and not doubtful(text.encode()):
-            return msgspec.json.decode(text)
-    # A number beyond what a double can hold, or a value too deep to decode: decode the fields one by one.
-    except (msgspec.MsgspecError, RecursionError):
-        pass
-    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    # No schema names a key with half of a character in it.
-    return {key: _decode_exactly(raw, cover) for key, raw in fields.items() if not cover or cover not in key}
-
-
-def _decode_exactly(raw: msgspec.Raw, cover: str) -> Any:
-    """Return a value with a `_Misfit` for each number and text that no column holds."""
-    try:
-        value = json.loads(bytes(raw), parse_float=_float, parse_int=_integer)
-    except RecursionError:
-        return _Misfit("misfit integer")
-    return _marked(value, cover) if cover else value
-
-
-@dataclass(frozen=True)
-class _Misfit:
-    """A value that no column holds."""
-
-    kind: str
-
-
-def _float(text: str) -> Any:
-    return float(text) if fits_double(text) else _Misfit("misfit number")
-
-
-def _integer(text: str) -> Any:
-    # Python takes no more than some thousand digits for an integer.
-    return int(text) if len(text) <= len(str(INT64.start)) else _Misfit("misfit integer")
-
-
-def _marked(value: Any, cover: str) -> Any:
-    """Put a misfit in the place of each text that is covered, and leave out such keys."""
-    if isinstance(value, dict):
-        return {key: _marked(below, cover) for key, below in value.items() if cover not in key}
-    if isinstance(value, list):
-        return [_marked(below, cover) for below in value]
-    return _Misfit("misfit text") if isinstance(value, str) and cover in value else value
-
-
-def _kind_of(value: Any) -> str:  # noqa: PLR0911 - one for each kind
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer" if value in EXACT_INTEGERS else "long" if value in INT64 else "misfit integer"
-        case float():
-            return "number"
-        case str():
-            found = (kind for kind in MOMENTS if is_moment(value, kind))
-            return next(found, Kind.STRING).value
-        case dict():
-            return "empty object" if is_nothing(value) else "object"
-        case list():
-            return "array" if value else "empty array"
-        case _Misfit():
-            return value.kind
-        case _:
-            raise TypeError(type(value))
-
-
 def _properties(
     fields: Mapping[str, Shape], parents: int, reserved: frozenset[str], *, in_array: bool
 ) -> tuple[dict[str, Any], int]:
-    """Return the `properties` of a schema, and how often a field was seen at most with what has no place in them."""
-    names = _Names(reserved)
+    """Return the `properties` of a schema, and an upper bound of the values that fit none of their columns."""
+    names = _UniqueNames(reserved)
     properties: dict[str, Any] = {}
     lost = 0
-    without_type = {key for key in fields if ESCAPED.search(key)} | _identifiers(fields)
-    # The most frequent of two names that differ only in case keeps its own.
+    without_type = {key for key in fields if ESCAPED.search(key)} | identifier_keys(fields)
+    # Of two keys that differ only in case, the more frequent keeps its name.
     for key, shape in sorted(fields.items(), key=lambda pair: -pair[1].seen):
         definition, lost_below = (
             ({}, _content(shape).total()) if key in without_type else _definition(shape, in_array=in_array)
@@ -204,18 +87,8 @@ def _properties(
     }, lost
 
 
-def _identifiers(fields: Iterable[str]) -> set[str]:
-    """Return the keys that look like identifiers, where there are so many that they are no names."""
-    found = {key for key in fields if _IDENTIFIER.fullmatch(key)}
-    return found if len(found) > _MOST_IDENTIFIERS else set()
-
-
-def _is_map(shape: Shape) -> bool:
-    return shape.is_map or 2 * len(_identifiers(shape.fields)) > len(shape.fields)
-
-
 def _is_typed(definition: Mapping[str, Any]) -> bool:
-    """Say whether a drafted property has a column."""
+    """Return whether a drafted property has a column."""
     types = {definition.get("type")} if isinstance(definition.get("type"), str) else set(definition.get("type", ()))
     if "object" in types:
         return any(map(_is_typed, definition.get("properties", {}).values()))
@@ -223,20 +96,20 @@ def _is_typed(definition: Mapping[str, Any]) -> bool:
 
 
 def _content(shape: Shape) -> Counter[str]:
-    """Return how often a place held something, by kind."""
-    return Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in _NOTHING})
+    """Count the values that are not empty, by kind."""
+    return Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in _EMPTY_KINDS})
 
 
 def _definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
-    """Return the schema of a place, and how many of its values at most have no place in a column of it."""
+    """Return the schema of a path, and an upper bound of its values that do not fit."""
     content = _content(shape)
     if not content:
-        return _nothing(shape, in_array=in_array), 0
-    type_name, kinds = _frequent(content)
+        return _empty_definition(shape, in_array=in_array), 0
+    type_name, kinds = _most_frequent_type(content)
     definition, lost = _typed_definition(shape, type_name, in_array=in_array)
     fitting = sum(content[kind] for kind in kinds) - (0 if in_array or type_name != "array" else lost)
     if 2 * fitting <= content.total() or not _is_typed(definition):
-        return ({"description": _MAP} if type_name == "object" and _is_map(shape) else {}), content.total()
+        return ({"description": _MAP} if type_name == "object" and is_map(shape) else {}), content.total()
     others = shape.kinds.keys() - kinds - {"null"}
     mixed = {_JSON_TYPES.get(kind, kind) for kind in others} | ({type_name} if type_name == "array" and lost else set())
     if shape.kinds["null"]:
@@ -247,22 +120,22 @@ def _definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
 
 
 def _typed_definition(shape: Shape, type_name: str, *, in_array: bool) -> tuple[dict[str, Any], int]:
-    """Return the schema of the values that have a type, and how many of them at most have something without a place."""
-    if type_name == "object" and not _is_map(shape):
+    """Return the schema for values of one type, and an upper bound of those that do not fit."""
+    if type_name == "object" and not is_map(shape):
         below, lost = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
         return {"type": "object", **below}, lost
     if type_name == "array" and shape.item:
         items, lost = _definition(shape.item, in_array=True)
         return {"type": "array", "items": items}, lost
-    kinds = _content(shape).keys() & set(_TEXTS)
+    kinds = _content(shape).keys() & set(_TEXT_KINDS)
     if type_name == "string" and kinds in ({"date-time"}, {"date"}):
         return {"type": "string", "format": kinds.pop()}, 0
     return {"type": type_name}, 0
 
 
-def _frequent(content: Counter[str]) -> tuple[str, set[str]]:
-    """Return the JSON type that holds most values, and the kinds that it holds."""
-    # Both hold small integers.
+def _most_frequent_type(content: Counter[str]) -> tuple[str, set[str]]:
+    """Return the JSON type that most values have, and its kinds."""
+    # Both number and integer hold small integers.
     number = (
         ("number", {"number", "integer"})
         if content["number"] >= max(content["long"], 1)
@@ -271,20 +144,20 @@ def _frequent(content: Counter[str]) -> tuple[str, set[str]]:
     types = [
         ("boolean", {"boolean"}),
         number,
-        ("string", set(_TEXTS)),
+        ("string", set(_TEXT_KINDS)),
         ("object", {"object", "empty object"}),
         ("array", {"array", "empty array"}),
     ]
     return max(types, key=lambda each: sum(content[kind] for kind in each[1]))
 
 
-def _nothing(shape: Shape, *, in_array: bool) -> dict[str, Any]:
-    """Return the schema of a place that held nothing."""
+def _empty_definition(shape: Shape, *, in_array: bool) -> dict[str, Any]:
+    """Return the schema of a path whose values were all empty."""
     if shape.kinds["empty array"] > shape.kinds["empty object"]:
         return {"type": _with_null("array", shape)}
     if shape.kinds["empty object"]:
         below, _ = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
-        return {"type": _with_null("object", shape), **(below if shape.fields and not _is_map(shape) else {})}
+        return {"type": _with_null("object", shape), **(below if shape.fields and not is_map(shape) else {})}
     return {"type": "null"}
 
 
@@ -292,15 +165,15 @@ def _with_null(name: str, shape: Shape) -> str | list[str]:
     return [name, "null"] if shape.kinds["null"] else name
 
 
-class _Names:
-    """Names of columns, each of which is given once."""
+class _UniqueNames:
+    """Assigns unique column names."""
 
     def __init__(self, reserved: frozenset[str]) -> None:
         self._taken = set(reserved)
         self._numbers: dict[str, Iterable[int]] = {}
 
     def free(self, key: str) -> str:
-        """Return the name of a key's column: the key, if it is a name, and free but for its case."""
+        """Return an unused column name for a key: the key itself if it is a valid name, ignoring case."""
         name = key
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
             name = re.sub(r"[^A-Za-z0-9_]+", "_", key).strip("_") or "field"

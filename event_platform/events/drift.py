@@ -1,4 +1,4 @@
-"""`_rescued` texts → what is in them, and why: unknown to the schema, misfits, or what the schema expects there."""
+"""`_rescued` texts → counts of their fields: unknown to the schema, of a wrong type, or expected there."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,22 +22,22 @@ Path = tuple[str, ...]
 
 @dataclass
 class Drift:
-    """How many texts hold each field, by its path: the keys of the record, or, of a known one, those of the schema."""
+    """In how many texts each field occurs, by its path of keys."""
 
     unknown: Counter[Path] = field(default_factory=Counter)
     misfits: Counter[Path] = field(default_factory=Counter)
-    expected: Counter[Path] = field(default_factory=Counter)  # without a type, or of one of `x-mixed`
+    expected: Counter[Path] = field(default_factory=Counter)  # untyped, or of a type that `x-mixed` lists
     whole_records: int = 0
 
 
-def drift_of(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
-    """Count what is in `_rescued` texts of an event type that has these columns."""
+def count_drift(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
+    """Count the fields in `_rescued` texts of an event type with these columns."""
     drift = Drift()
     known = _Known(columns)
     for text in rescued:
         fields = rescued_fields(text)
         drift.whole_records += fields.pop(WHOLE_RECORD, None) is not None
-        for path, column, value in _places(fields, known, ()):
+        for path, column, value in _rescued_values(fields, known, ()):
             if column is None:
                 drift.unknown[path] += 1
             elif column.kind is Kind.UNTYPED or _type_name(value) in column.mixed:
@@ -48,21 +48,21 @@ def drift_of(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
 
 
 class _Known:
-    """The properties of an object by their keys, however deep."""
+    """The properties of an object by key, nested objects included."""
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
         self.columns = {column.field: column for column in columns}
         self.below = {column.field: _Known(column.fields) for column in columns if column.kind is Kind.OBJECT}
 
 
-def _places(
+def _rescued_values(
     fields: Mapping[str, msgspec.Raw], known: _Known, path: Path
 ) -> Iterator[tuple[Path, Column | None, msgspec.Raw]]:
-    """Yield what was rescued: path, column (None where the schema has none) and value."""
+    """Yield path, column (None if unknown to the schema) and value of each rescued field."""
     for key, value in fields.items():
         below = known.below.get(key)
         if below is not None and _type_name(value) == "object":
-            yield from _places(rescued_fields(bytes(value).decode()), below, (*path, key))
+            yield from _rescued_values(rescued_fields(bytes(value).decode()), below, (*path, key))
         else:
             yield (*path, key), known.columns.get(key), value
 

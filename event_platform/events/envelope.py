@@ -1,4 +1,4 @@
-"""Where the three common fields are in a stream's records: `envelope.yaml`.
+"""`envelope.yaml`: which fields of a record hold the event's id, name and time.
 
 The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
 """
@@ -16,12 +16,12 @@ from event_platform.events.errors import CatalogError
 
 FieldPath = tuple[str, ...]
 
-#: Fields that a name is joined from; each is looked for in every record.
+#: Fields that an event name may be joined from. Each costs a lookup in every record.
 _MAX_NAMES = 16
 
 
 class TimeUnit(StrEnum):
-    """How a stream writes the time of creation."""
+    """Unit or format of `created_at` in a record."""
 
     SECONDS = "s"
     MILLISECONDS = "ms"
@@ -31,7 +31,7 @@ class TimeUnit(StrEnum):
 
 @dataclass(frozen=True)
 class Envelope:
-    """Paths of the common fields; a dot in `envelope.yaml` goes into an object."""
+    """Paths of the common fields. A dot in `envelope.yaml` separates the keys of nested objects."""
 
     event_uuid: FieldPath = ("event_uuid",)
     event_name: tuple[FieldPath, ...] = (("event_name",),)
@@ -40,7 +40,7 @@ class Envelope:
 
     @property
     def consumed(self) -> frozenset[str]:
-        """Top-level fields that the event columns already hold whole, so that no payload column has to."""
+        """Top-level fields whose whole value is in an event column, and which therefore need no payload column."""
         paths = [self.event_uuid, self.created_at]
         if len(self.event_name) == 1:
             paths.extend(self.event_name)
@@ -48,7 +48,7 @@ class Envelope:
 
 
 def load_envelope(path: Path) -> Envelope:
-    """Read `envelope.yaml`; a missing file means the default envelope. Raises CatalogError naming file and key."""
+    """Read `envelope.yaml`, or return the default envelope where there is no file. Raises CatalogError."""
     if not os.path.lexists(path):
         return Envelope()
     try:
@@ -72,7 +72,7 @@ def load_envelope(path: Path) -> Envelope:
         created_at=created_at,
         unit=unit,
     )
-    _expect_apart(path, envelope)
+    _require_separate_fields(path, envelope)
     return envelope
 
 
@@ -88,8 +88,8 @@ def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
     return _field(path, "created_at.field", value["field"]), unit
 
 
-def _expect_apart(path: Path, envelope: Envelope) -> None:
-    # A value cannot be an identifier and a time, or a text and an object with fields of its own.
+def _require_separate_fields(path: Path, envelope: Envelope) -> None:
+    # One value cannot be both id and time, nor both a text and an object with fields.
     names = [("event_name", name) for name in envelope.event_name]
     fields = [("event_uuid", envelope.event_uuid), *names, ("created_at", envelope.created_at)]
     for (key, field), (other_key, other) in combinations(fields, 2):

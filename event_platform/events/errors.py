@@ -1,11 +1,11 @@
-"""Errors that a user can mend; each message names the thing, what was expected and what to do."""
+"""Errors that a user can fix. Each message names the thing, what was expected and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class EventPlatformError(Exception):
-    """The base of every error that this project raises on purpose."""
+    """Base class of the errors that this project raises."""
 
 
 class CatalogError(EventPlatformError):
@@ -13,13 +13,13 @@ class CatalogError(EventPlatformError):
 
 
 class StorageError(EventPlatformError):
-    """Landing or the lake did not answer as expected, for a reason that its content does not explain.
+    """Landing or the lake could not be read or written, whatever is in it.
 
-    It `may_pass` by itself, unless keys, rights or a setting are at fault.
+    The error `may_pass` when the request is repeated, unless credentials, permissions or a setting are wrong.
     """
 
     def __init__(self, message: str, *, may_pass: bool = True) -> None:
-        """Say what happened, and whether to try again may help."""
+        """Take the message, and whether a retry may help."""
         super().__init__(message)
         self.may_pass = may_pass
 
@@ -29,19 +29,19 @@ class LandingError(StorageError):
 
 
 class MissingError(StorageError):
-    """There is nothing where something was expected."""
+    """The object or folder does not exist."""
 
 
 class UnreadableError(LandingError):
-    """One object cannot be read, and others can: it is archived, gone, or access to it is not granted."""
+    """One object cannot be read: it is archived, gone, or access to it is denied. Others can be."""
 
 
 class ObjectError(EventPlatformError):
-    """A landed object makes the program fail: its content is at fault, or the program."""
+    """Loading one object raised an unexpected error, because of its content or of a fault in this program."""
 
 
 class TableError(EventPlatformError):
-    """A table of the lake cannot take what is to be written."""
+    """A table cannot be written: its schema, its name or its state does not allow it."""
 
 
 class TableStorageError(TableError, StorageError):
@@ -49,11 +49,11 @@ class TableStorageError(TableError, StorageError):
 
 
 class ClusterError(EventPlatformError, ConnectionError):
-    """The cluster that tasks run on does not answer, or dropped them. May pass."""
+    """The Dask cluster does not answer, or dropped its tasks. A retry may help."""
 
 
 class WorkerError(EventPlatformError):
-    """A process that tasks run in was ended by the system, each time that it did the same one."""
+    """The system killed the worker process each time it ran the same task."""
 
 
 class SettingError(EventPlatformError):
@@ -61,20 +61,20 @@ class SettingError(EventPlatformError):
 
 
 class StreamError(EventPlatformError):
-    """A Kinesis stream did not take or give what was asked of it. May pass."""
+    """Kinesis rejected a request. A retry may help."""
 
 
 class OwnershipError(StreamError):
-    """Another consumer reads what this one was about to read, or was reading."""
+    """Another consumer has taken over the shard."""
 
 
 class PanicError(EventPlatformError):
-    """A library failed in a way that it did not foresee. It stops what it was asked for, and nothing beside it."""
+    """A library written in Rust panicked."""
 
 
 @contextmanager
-def panics_as_errors() -> Iterator[None]:
-    """Raise a panic of a library in Rust as PanicError: each library has a class for it, and none is an Exception."""
+def raise_panics_as_errors() -> Iterator[None]:
+    """Raise a panic of a Rust library as PanicError. Each has its own class, and none is an Exception."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""The vocabulary that every other module shares: reasons, kinds and the columns of a record."""
+"""Corruption reasons, kinds of duplicates, and the columns that every event has."""
 
 from enum import StrEnum
 
@@ -6,13 +6,13 @@ import polars as pl
 
 UTC_DATETIME = pl.Datetime("us", "UTC")
 
-#: What Kinesis accepts at most in one record; a longer one cannot have come from the stream whole.
+#: The largest record that Kinesis accepts. A longer one cannot have come through the stream whole.
 MAX_RECORD_BYTES = 10 * 1024 * 1024
 
 #: Bytes of an oversized record that are kept beside its reason; the rest stays in landing.
 KEPT_BYTES_OF_OVERSIZED_RECORD = 4096
 
-#: Longer identifiers are taken for damage: the longest in use (URN, ULID, UUID, hash) stay far below.
+#: Longer identifiers are treated as damage. Those in use (UUID, ULID, URN, hash) are far shorter.
 MAX_UUID_LENGTH = 256
 MAX_NAME_LENGTH = 256
 
@@ -36,7 +36,7 @@ class CorruptionReason(StrEnum):
 class DuplicateKind(StrEnum):
     """How a duplicate differs from its survivor."""
 
-    REDELIVERY = "redelivery"  # the same body: a retry somewhere on the way
+    REDELIVERY = "redelivery"  # the same body: a retry by a producer, Kinesis or Firehose
     CONFLICT = "conflict"  # another body under the same uuid: a producer's bug
 
 
@@ -47,7 +47,7 @@ SOURCE_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "source_offset": pl.Int64,
 }
 
-#: What every event has, whatever its type.
+#: Columns of every event, whatever its type.
 EVENT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_uuid": pl.String,
     "event_name": pl.String,
@@ -58,8 +58,8 @@ EVENT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_subtype": pl.String,
 }
 
-#: Holds, as one JSON object, what found no place in a typed column.
+#: One JSON object with the values that do not fit a typed column.
 RESCUED_COLUMN = "_rescued"
 
-#: Names that a payload's columns cannot take, lower case: most Delta readers ignore case.
+#: Lower-case names that payload columns cannot have. Most Delta readers ignore case.
 RESERVED_COLUMNS = frozenset({*SOURCE_COLUMNS, *EVENT_COLUMNS, RESCUED_COLUMN, "body"})

@@ -1,7 +1,7 @@
-"""Numbers as they are written in JSON → what a column holds of them without changing a digit.
+"""JSON numbers, as text → whether a column holds them without changing a digit.
 
-A Float64 column holds a number of no more than 17 significant digits, zeros at the end not counted. Where a double is
-coarser than that (integers and fractions beyond 2^53, and next to 0), it holds those that it can be rounded back to.
+A Float64 column holds a number of at most 17 significant digits, trailing zeros not counted. Beyond 2^53 and close to
+0, where a double is less precise, it holds the numbers that the double rounds back to.
 """
 
 import re
@@ -11,42 +11,42 @@ import polars as pl
 
 from event_platform.events.wire import INT64
 
-#: Every double is told from all others by so many digits: writers use no more of them.
+#: Significant digits that identify a double. Writers use no more.
 _DIGITS = 17
 _SMALLEST_NORMAL, _LARGEST_EXACT = 2.0**-1022, 2.0**53
 
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
 
-#: Exponents are cut here: there is no number of so many digits in any record.
+#: Longer exponents are cut: no record holds a number with that many digits.
 _EXPONENT_LENGTH = 12
 
-#: Numbers of which a double may change a digit: more digits than it has, so many zeros behind the point that it may be
-#: too coarse, an exponent of three digits that may have made it 0. Integers are told by their value.
+#: Numbers that a double may change: with more than 17 digits, with many zeros after the point, or with an exponent of
+#: three digits that may underflow. Integers are recognized by their value instead.
 _LONG = r"[\s:,\[]-?(?:0\.0*[1-9][0-9]{17}|0\.0{99}|[1-9](?:\.?[0-9]){17,}[eE]|" + "|".join(
     rf"[1-9][0-9]{{{before}}}\.[0-9]{{{_DIGITS - before}}}" for before in range(_DIGITS)
 )
 _LONG = f"{_LONG})"
 _TINY = r"[0-9][eE]-[0-9]{3,}[\s,\]}]"
-#: The same and more, for a value that is looked at by itself: 15 digits are held whatever the exponent.
+#: The same for a single value, stricter: 15 digits always fit, whatever the exponent.
 _DOUBTFUL = re.compile(rb"[1-9](?:\.?[0-9]){15}|0{99}|[0-9][eE][+-]?[0-9]{3}")
 
-#: 18 digits and a point hold three bytes that are six apart, and the 13 from the first to the last of them.
+#: 18 digits and a point cover three bytes that are six apart, and the 13 bytes from the first to the last of these.
 _STEP, _RUN = 6, re.compile(rb"[0-9.]{13,}[eE]?")
 _IS_DIGIT = bytes(character in b"0123456789." for character in range(256))
 _THREE_DIGITS = b"\1\1\1"
 
 
 @dataclass(frozen=True)
-class Written:
-    """A number without zeros at either end of its digits: `digits` times ten to the `exponent`; no digits are 0."""
+class ParsedNumber:
+    """A number as `digits` times ten to the `exponent`, without leading or trailing zeros. 0 has no digits."""
 
     sign: str
     digits: str
     exponent: int
 
 
-def written(text: str) -> Written | None:
-    """Take a JSON number apart; None where the text is none."""
+def parse_number(text: str) -> ParsedNumber | None:
+    """Parse a JSON number. Return None if the text is not a number."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None
@@ -54,12 +54,12 @@ def written(text: str) -> Written | None:
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
     power = int(exponent[:_EXPONENT_LENGTH] or "0") - len(fraction) + len(digits) - len(significant)
-    return Written(sign, significant, power)
+    return ParsedNumber(sign, significant, power)
 
 
 def fits_double(text: str) -> bool:
-    """Say whether a Float64 column holds the number, by the rule above."""
-    number = written(text)
+    """Return whether a Float64 column holds the number, by the rule in the module's docstring."""
+    number = parse_number(text)
     if number is None or len(number.digits) > _DIGITS:
         return False
     value = abs(float(text))
@@ -71,8 +71,8 @@ def fits_double(text: str) -> bool:
 
 
 def as_integer(text: str) -> int | None:
-    """Return the integer that a number is, however it is written (`1.0`, `1e3`); None if it is none of 64 bits."""
-    number = written(text)
+    """Return the number as an integer, also where it is written as `1.0` or `1e3`. None if it is not an Int64."""
+    number = parse_number(text)
     if number is None or (number.digits and not 0 <= number.exponent + len(number.digits) - 1 < len(str(INT64.stop))):
         return None
     if number.exponent < 0 and number.digits:
@@ -82,8 +82,8 @@ def as_integer(text: str) -> int | None:
 
 
 def as_decimal(text: str, precision: int, scale: int) -> str | None:
-    """Return the number with no zeros that mean nothing; None where it has more digits on a side than there is room."""
-    number = written(text)
+    """Return the number as text without redundant zeros. None if it does not fit the precision and scale."""
+    number = parse_number(text)
     if number is None:
         return None
     if not number.digits:
@@ -93,25 +93,19 @@ def as_decimal(text: str, precision: int, scale: int) -> str | None:
     return f"{number.sign}{number.digits}e{number.exponent}"
 
 
-def doubtful(text: bytes | memoryview) -> bool:
-    """Say whether there may be a number in a JSON text that a double does not hold."""
+def may_lose_digits(text: bytes | memoryview) -> bool:
+    """Return whether a JSON text may contain a number that a double does not hold."""
     return _DOUBTFUL.search(text) is not None
 
 
-def doubtful_rows(bodies: pl.Series) -> list[int]:
-    """Return the positions of bodies in which there may be one that cannot be told by its value.
-
-    At a fraction of the price.
-    """
+def rows_that_may_lose_digits(bodies: pl.Series) -> list[int]:
+    """Return the positions of bodies that may contain such a number, integers excepted. Cheap for whole columns."""
     pattern = f"{_LONG}|{_TINY}" if _has_long_number(bodies) else _TINY
     return bodies.str.contains(pattern).arg_true().to_list()
 
 
 def _has_long_number(bodies: pl.Series) -> bool:
-    """Say whether there may be 18 digits in a row, with a point among them or an exponent.
-
-    Of six bytes, one is looked at.
-    """
+    """Return whether any body may contain 18 digits in a row, with a point or an exponent. Samples one byte of six."""
     *_, buffer = bodies.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     texts = buffer.to_pybytes()
     sampled = texts[::_STEP].translate(_IS_DIGIT)

@@ -1,8 +1,8 @@
-"""Bodies of one event type → typed columns, and `_rescued` for whatever found no place in them.
+"""Bodies of one event type → typed columns, and `_rescued` with the values that fit no column.
 
-Rows are parsed in bulk against a schema compiled from the type's. The parser is strict: it refuses a block of rows in
-which one has a value of another type, a field that the schema does not know, or a key written twice. Then each row of
-the block is looked at by itself, and those that do not fit go through `rescue`, field by field.
+Blocks of rows are parsed in bulk with a strict parser: it rejects a block in which a row has a value of another type,
+an unknown field, or a key twice. The rows of a rejected block are checked one by one, and those that do not fit take
+the slow path, field by field (`rescue`).
 """
 
 import msgspec
@@ -15,25 +15,25 @@ from event_platform.events.columns import Column, Kind, kinds_below, typed
 from event_platform.events.conforming import conform
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.numbers import doubtful_rows
+from event_platform.events.numbers import rows_that_may_lose_digits
 from event_platform.events.rescue import Rescuer
 from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
-#: Many enough that the call itself costs nothing, few enough that a row that does not fit sends little the longer way.
+#: Rows of a block: enough that the cost of a call does not matter, few enough that a bad row delays few others.
 _ROWS_AT_ONCE = 4_096
 
-#: Where rows fit by themselves and not together, those are looked for in halves down to so many.
+#: A block whose rows fit one by one but not together is halved down to this size.
 _ROWS_IN_DOUBT = 64
 
-#: No name of a column.
+#: Cannot be the name of a column.
 _ROW = "$row"
 
 
 class PayloadReader:
-    """Reads the payloads of one event type. Holds a compiled schema: make one, use it for many frames."""
+    """Reads the payloads of one event type. Holds a compiled schema: create it once, use it for many frames."""
 
     def __init__(self, event_type: EventType, envelope: Envelope) -> None:
-        """Compile the type's schema; fields that the `envelope` consumes are neither payload nor unknown."""
+        """Compile the schema. Fields that the `envelope` consumes are neither payload nor unknown."""
         self._name = event_type.name
         self._columns = event_type.columns
         consumed = envelope.consumed - {column.field for column in event_type.columns}
@@ -46,32 +46,32 @@ class PayloadReader:
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
-        """Return one row for each body, in order: the payload's columns and `_rescued`."""
+        """Return the payload columns and `_rescued`, one row for each body, in order."""
         starts = range(0, max(len(bodies), 1), _ROWS_AT_ONCE)
         return pl.concat([self._read_block(bodies[start : start + _ROWS_AT_ONCE]) for start in starts], rechunk=True)
 
     def _read_block(self, bodies: pl.Series) -> pl.DataFrame:
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
-        # Arrow takes texts for decimals.
+        # Arrow would accept texts as decimals.
         table = None if self._has_decimals else self._parse(bodies)
         if table is None:
             rows = rows.filter(self._fitting(bodies))
             table = self._parse(bodies.gather(rows))
-        if table is None:  # what fits by itself has a key twice, or a decimal has too many digits
+        if table is None:  # a row has a key twice, or a decimal has too many digits
             if len(bodies) > _ROWS_IN_DOUBT:
                 half = len(bodies) // 2
                 return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
             rows, table = rows.clear(), self._schema.empty_table()
         frame, doubtful = self._conform(table, rows)
         if self._has_numbers:
-            doubtful += doubtful_rows(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
+            doubtful += rows_that_may_lose_digits(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
         if len(rows) == len(bodies) and not doubtful:
             return frame.drop(_ROW)
         return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
 
     def _parse(self, bodies: pl.Series) -> pa.Table | None:
-        """Return the values as they are written; None where a row does not fit, and where there are none."""
-        # One text behind the other, as they are in memory: the parser needs nothing between two objects.
+        """Return the values as JSON types. None if a row does not fit, or if there are no rows."""
+        # The texts lie behind each other in memory, and the parser needs no separator between objects.
         *_, texts = bodies.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
         try:
             return arrow_json.read_json(
@@ -83,7 +83,7 @@ class PayloadReader:
             return None
 
     def _fitting(self, bodies: pl.Series) -> pl.Series:
-        """Say of each body whether it fits by itself; it may, where that cannot be told at a fair price."""
+        """Return for each body whether it fits. True also where checking would be too slow (`is_wide`)."""
         if self._one_row is None:
             return pl.repeat(True, len(bodies), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
         decode, fits = self._one_row.decode, [True] * len(bodies)
@@ -95,7 +95,7 @@ class PayloadReader:
         return pl.Series(fits, dtype=pl.Boolean)
 
     def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[int]]:
-        """Give the values the types of their columns, and say which rows may hold another than was written."""
+        """Convert the values to the types of their columns. Return them, and the rows to check one by one."""
         # The envelope's fields come last: they are columns already.
         conformed = [conform(_whole(table.column(number)), column) for number, column in enumerate(self._columns)]
         doubtful = [position for _, found in conformed for positions in found for position in positions.to_pylist()]

@@ -1,26 +1,26 @@
-"""The bytes of one object → its records, with the envelope fields of each and the fault of those that have one.
+"""The bytes of one object → its records, with the envelope fields or the fault of each.
 
-Many lines at a time. Only where that fails does the reader look closer, at fewer and fewer lines until the damaged ones
-stand alone: a damaged record costs its neighbours nothing. Those are cut where objects follow each other, and read
-alike; what is left then is more than a line, or damaged.
+Many lines are decoded at a time. Where that fails they are halved until the malformed lines are found, so that a
+damaged record costs its neighbours nothing. Malformed lines are cut where one object follows another and decoded again;
+what then remains is damaged, or a record over several lines (see `damage`).
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, compress
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
+from event_platform.events.damage import DamageFinder
+from event_platform.events.envelope import Envelope, TimeUnit
+from event_platform.events.envelope_fields import compile_struct, join_names, to_floats, value_at, values_at
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import (
     NO_CHARACTER,
     WHITESPACE,
-    CloserLook,
     cut_at_braces,
     cut_at_separators,
     decode_around_damage,
@@ -28,16 +28,16 @@ from event_platform.events.records import (
     without_lone_surrogates,
 )
 
-#: Stands for a name that is there but is no text; no valid name holds it.
+#: Event name of a record whose name is not a text. No valid name contains it.
 NAME_OF_WRONG_TYPE = "\0"
 
-#: Few enough that a damaged line sends little the longer way, many enough that the call itself costs nothing.
+#: Lines decoded at a time: enough that the cost of a call does not matter, few enough that a malformed line delays few.
 _LINES_AT_ONCE = 128
 
-#: Into how many parts lines are cut to find those that are not UTF-8: a sixth look finds one among a billion.
+#: Parts into which lines are split to find those that are not UTF-8: six rounds find one among a billion.
 _PARTS = 32
 
-#: Stands for a text that holds half a surrogate pair: it cannot be stored, and so it is no text.
+#: Value of a text with half a surrogate pair: it cannot be stored, so it counts as no text.
 _NO_TEXT = object()
 
 _ANYTHING = msgspec.json.Decoder()
@@ -46,29 +46,29 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True)
 class _Scanned:
-    """The pieces that are sound, with what was decoded of each; and the others, which want a closer look."""
+    """Pieces of an object after decoding: the sound ones with their fields, and the malformed ones."""
 
-    pieces: list[bytes]  # all of them
-    texts: pl.Series  # the same, null where they are not UTF-8
-    sound: pl.Series  # numbers of the sound pieces
+    pieces: list[bytes]  # all
+    texts: pl.Series  # all; null where not UTF-8
+    sound: pl.Series  # indices of sound pieces
     bodies: pl.Series
     heads: list[Any]
-    malformed: list[int]  # numbers of the others, without those that are blank
+    malformed: list[int]  # indices of the others, blank ones excepted
 
 
 class EnvelopeReader:
-    """Reads the records of a stream with one envelope. Holds compiled decoders: make one, use it for many objects."""
+    """Reads records with one envelope. Holds compiled decoders: create it once, use it for many objects."""
 
     def __init__(self, envelope: Envelope) -> None:
-        """Compile the paths of `envelope` into a decoder that skips every other field."""
+        """Compile the paths of `envelope`."""
         self._iso8601 = envelope.unit is TimeUnit.ISO8601
         self._paths = [envelope.event_uuid, *envelope.event_name, envelope.created_at]
         moment = str if self._iso8601 else int | float
         kinds = [*[str] * (len(self._paths) - 1), moment]
-        self._decoder = msgspec.json.Decoder(_struct_of(dict(zip(self._paths, kinds, strict=True))))
+        self._decoder = msgspec.json.Decoder(compile_struct(dict(zip(self._paths, kinds, strict=True))))
 
     def read(self, data: bytes) -> pl.DataFrame:
-        """Return one row for each record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
+        """Return one row per record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
 
         `created_at` is Float64 as written, or String where the unit is ISO 8601. A value of a wrong type is null
         for event_uuid, `NAME_OF_WRONG_TYPE` for event_name and NaN (or "") for created_at.
@@ -78,11 +78,11 @@ class EnvelopeReader:
         return self._with_neighbourhoods(scanned, sound) if scanned.malformed else sound
 
     def _scan(self, lines: list[bytes]) -> _Scanned:
-        """Decode the lines that are an object from end to end, many at once, and less where one is damaged."""
+        """Decode the lines that begin with `{` and end with `}`. Lines that fail are malformed."""
         written = _texts(pl.Series(lines, dtype=pl.Binary))
         texts = written.str.strip_chars(WHITESPACE)
         whole = texts.str.starts_with("{") & texts.str.ends_with("}") & (texts.str.len_bytes() <= MAX_RECORD_BYTES)
-        whole = whole.fill_null(value=False)  # null is what is not UTF-8: the decoder does not look at fields it skips
+        whole = whole.fill_null(value=False)  # not UTF-8: the decoder would not notice in fields that it skips
         numbers = whole.arg_true()
         objects = lines if len(numbers) == len(lines) else list(compress(lines, whole.to_list()))
         heads: list[Any] = []
@@ -100,7 +100,7 @@ class EnvelopeReader:
         return _Scanned(lines, written, sound, texts.gather(sound), heads, malformed)
 
     def _with_neighbourhoods(self, scanned: _Scanned, sound: pl.DataFrame) -> pl.DataFrame:
-        """Read malformed lines, and those that they may belong together with, more closely; put them in between."""
+        """Read the neighbourhoods of malformed lines closely, and merge their records with the others."""
         count = len(scanned.pieces)
         lines = _neighbourhoods(scanned.malformed, scanned.sound.filter(_is_event(sound)), count)
         if len(lines) == count:
@@ -112,7 +112,7 @@ class EnvelopeReader:
         return pl.concat([far, near]).sort("line", maintain_order=True).drop("line")
 
     def _read_closely(self, scanned: _Scanned) -> pl.DataFrame:
-        """Return the records of lines, malformed ones among them, and the `line` in which each of them begins."""
+        """Return the records of lines, some of them malformed, and the `line` in which each begins."""
         lines = scanned.pieces
         starts = line_starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
         frames = [self._frame_of(scanned).with_columns(start=_first_characters(scanned, starts))]
@@ -123,14 +123,14 @@ class EnvelopeReader:
         by_themselves = pl.concat(frames).sort("start")
         malformed = {starts[number]: scanned.pieces[number] for number in scanned.malformed}
         if malformed:
-            by_themselves = self._with_stretches(b"\n".join(lines), malformed, by_themselves)
+            by_themselves = self._with_damaged(b"\n".join(lines), malformed, by_themselves)
         line = pl.Series(line_starts).search_sorted(by_themselves["start"], side="right") - 1
         return by_themselves.drop("start").with_columns(line=line)
 
     def _cut(
         self, scanned: _Scanned, starts: list[int], cut: Callable[[bytes], tuple[list[int], list[bytes]]]
     ) -> tuple[_Scanned, list[int]]:
-        """Cut the malformed pieces into smaller ones; return these, and where they begin."""
+        """Cut the malformed pieces and decode the parts. Return these, and the byte at which each begins."""
         places: list[int] = []
         pieces: list[bytes] = []
         for number in scanned.malformed:
@@ -139,12 +139,12 @@ class EnvelopeReader:
             pieces.extend(parts)
         return self._scan(pieces), places
 
-    def _with_stretches(self, data: bytes, malformed: Mapping[int, bytes], by_themselves: pl.DataFrame) -> pl.DataFrame:
-        """Put in between what is more than a piece, or damaged; `malformed` is by the place that it begins at."""
+    def _with_damaged(self, data: bytes, malformed: Mapping[int, bytes], by_themselves: pl.DataFrame) -> pl.DataFrame:
+        """Add records over several lines and damaged ones. `malformed` has the pieces by their first byte."""
         readable, mended = _readable(data, malformed)
         starts, events = by_themselves["start"], by_themselves["start"].filter(_is_event(by_themselves))
         mended_events = [start for start, piece in mended.items() if self._is_event(piece)]
-        look = CloserLook(readable, starts.to_list(), sorted([*events, *mended_events]), self._is_event)
+        look = DamageFinder(readable, starts.to_list(), sorted([*events, *mended_events]), self._is_event)
         rows: list[tuple[Any, ...]] = []
         swallowed: list[int] = []
         for start, end in look.records(list(malformed)):
@@ -159,14 +159,14 @@ class EnvelopeReader:
         return pl.concat([kept, frame]).sort("start")
 
     def _decode(self, lines: list[bytes]) -> list[Any] | None:
-        """Return the heads of lines; None where one is no JSON, or has a value of a wrong type."""
+        """Decode lines. None if one is not JSON or has an envelope field of a wrong type."""
         try:
             return self._decoder.decode_lines(b"\n".join(lines))
         except (msgspec.MsgspecError, RecursionError):
             return None
 
     def _record(self, written: bytes, readable: bytes) -> tuple[Any, ...]:
-        """Return the text, the fault and the values of a record, `written` as it is `readable` but for surrogates."""
+        """Return text, fault and envelope values of a record; `readable` is `written` without half surrogate pairs."""
         fault, (uuid, *names, moment) = self._read_record(readable, mended=written != readable)
         if fault is CorruptionReason.RECORD_TOO_LARGE:
             written = written[:KEPT_BYTES_OF_OVERSIZED_RECORD]
@@ -175,7 +175,7 @@ class EnvelopeReader:
         return written.decode("utf-8", "backslashreplace"), fault, uuid, *names, self._moment(moment)
 
     def _read_record(self, record: bytes, *, mended: bool = False) -> tuple[CorruptionReason | None, list[Any]]:
-        """Return the fault and the values of a record; of a `mended` one, NO_CHARACTER makes no text."""
+        """Return fault and envelope values of a record. If `mended`, texts with NO_CHARACTER are no texts."""
         nothing = [None] * len(self._paths)
         if len(record) > MAX_RECORD_BYTES:
             return CorruptionReason.RECORD_TOO_LARGE, nothing
@@ -188,13 +188,13 @@ class EnvelopeReader:
             return _fault_of_no_object(record), nothing
         except (msgspec.MsgspecError, RecursionError):
             return CorruptionReason.NOT_JSON, nothing
-        values = [_value_at(fields, path) for path in self._paths]
+        values = [value_at(fields, path) for path in self._paths]
         if mended:
             values = [_NO_TEXT if isinstance(value, str) and NO_CHARACTER in value else value for value in values]
         return None, values
 
     def _is_event(self, record: bytes) -> bool:
-        """Say whether a text is an object that has all of the envelope, whatever it says there."""
+        """Return whether a text is an object that has all envelope fields, valid or not."""
         _, values = self._read_record(record)
         uuid, *names, moment = values
         return not (uuid is None or moment is None or all(name is None for name in names))
@@ -205,31 +205,31 @@ class EnvelopeReader:
         return value if value is None or type(value) in {int, float} else float("nan")
 
     def _frame_of(self, scanned: _Scanned) -> pl.DataFrame:
-        return self._frame(scanned.bodies, [_values_at(scanned.heads, path) for path in self._paths], None)
+        return self._frame(scanned.bodies, [values_at(scanned.heads, path) for path in self._paths], None)
 
     def _frame(self, bodies: pl.Series, columns: list[list[Any]], faults: list[str | None] | None) -> pl.DataFrame:
         uuids, *parts, moments = columns
-        names = parts[0] if len(parts) == 1 else [_joined(part) for part in zip(*parts, strict=True)]
+        names = parts[0] if len(parts) == 1 else [join_names(part) for part in zip(*parts, strict=True)]
         return pl.DataFrame(
             {
                 "body": bodies,
                 "event_uuid": pl.Series(uuids, dtype=pl.String),
                 "event_name": pl.Series(names, dtype=pl.String),
-                "created_at": pl.Series(moments, dtype=pl.String) if self._iso8601 else _floats(moments),
+                "created_at": pl.Series(moments, dtype=pl.String) if self._iso8601 else to_floats(moments),
                 "fault": pl.Series(faults or [None] * len(bodies), dtype=pl.String),
             }
         )
 
 
 def _is_event(records: pl.DataFrame) -> pl.Series:
-    """Say which records have all of the envelope, whatever they say there."""
+    """Return which records have all envelope fields, valid or not."""
     return records.select(pl.all_horizontal(pl.col("event_uuid", "event_name", "created_at").is_not_null())).to_series()
 
 
 def _neighbourhoods(malformed: list[int], events: pl.Series, count: int) -> list[int]:
-    """Return the numbers of the lines that are malformed, and of those behind them, of `count`, with the next event.
+    """Return the indices of malformed lines and of those behind each, up to and with the next of `events`.
 
-    An event is a record in any case, so that nothing damaged goes on behind it.
+    An event always ends damage before it, so later lines are not affected. There are `count` lines.
     """
     ends = events.extend_constant(count, 1)
     ends = ends.gather(ends.search_sorted(pl.Series(malformed, dtype=events.dtype)))
@@ -240,7 +240,7 @@ def _neighbourhoods(malformed: list[int], events: pl.Series, count: int) -> list
 
 
 def _first_characters(scanned: _Scanned, starts: list[int]) -> pl.Series:
-    """Return where the sound pieces begin, without the blanks around them; `starts` is where all pieces begin."""
+    """Return the byte at which each sound piece begins, blanks skipped. `starts` has the first byte of all pieces."""
     places = pl.Series(starts, dtype=pl.Int64).gather(scanned.sound)
     texts = scanned.texts.gather(scanned.sound)
     if texts.str.len_bytes().sum() == scanned.bodies.str.len_bytes().sum():
@@ -249,7 +249,7 @@ def _first_characters(scanned: _Scanned, starts: list[int]) -> pl.Series:
 
 
 def _readable(data: bytes, malformed: Mapping[int, bytes]) -> tuple[bytes, dict[int, bytes]]:
-    """Put what can be read in the place of lone surrogates. Return the bytes of an object, and the mended pieces."""
+    """Replace lone surrogates in malformed pieces. Return the bytes of the object, and the changed pieces."""
     pieces = {start: without_lone_surrogates(piece) for start, piece in malformed.items()}
     mended = {start: piece for start, piece in pieces.items() if piece != malformed[start]}
     if not mended:
@@ -261,7 +261,7 @@ def _readable(data: bytes, malformed: Mapping[int, bytes]) -> tuple[bytes, dict[
 
 
 def _texts(lines: pl.Series) -> pl.Series:
-    """Return bytes as texts; null where they are not UTF-8, which is searched for in fewer and fewer lines."""
+    """Return lines as texts; null where not UTF-8, which is found by splitting."""
     try:
         return lines.cast(pl.String)
     except pl.exceptions.ComputeError:
@@ -271,65 +271,9 @@ def _texts(lines: pl.Series) -> pl.Series:
         return pl.concat([_texts(lines[start : start + step]) for start in range(0, len(lines), step)])
 
 
-def _struct_of(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
-    """Compile paths and their types into nested structs that skip every other field."""
-    fields: list[tuple[str, Any, Any]] = []
-    rename: dict[str, str] = {}
-    for index, key in enumerate(dict.fromkeys(path[0] for path in kinds)):
-        below = {path[1:]: kind for path, kind in kinds.items() if path[0] == key and len(path) > 1}
-        kind = _struct_of(below) if below else kinds[(key,)]
-        fields.append((f"f{index}", kind | None, None))
-        rename[f"f{index}"] = key
-    return msgspec.defstruct("Head", fields, rename=rename, gc=False)
-
-
-def _values_at(heads: list[Any], path: FieldPath) -> list[Any]:
-    values = heads
-    for key in path:
-        kind = next((type(value) for value in values if value is not None), None)
-        if kind is None:
-            return values
-        get = attrgetter(kind.__struct_fields__[kind.__struct_encode_fields__.index(key)])
-        values = (
-            [None if value is None else get(value) for value in values] if None in values else list(map(get, values))
-        )
-    return values
-
-
-def _value_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> Any:
-    """Decode one field exactly; a number too large to hold is NaN, an object on the way that is none is absent."""
-    raw = fields.get(path[0])
-    if raw is None:
-        return None
-    try:
-        return _ANYTHING.decode(raw) if len(path) == 1 else _value_at(_FIELDS.decode(raw), path[1:])
-    except msgspec.MsgspecError:
-        return float("nan") if len(path) == 1 else None
-
-
-def _joined(parts: Iterable[str | None]) -> str | None:
-    present = [part for part in parts if part is not None]
-    return ":".join(present) if present else None
-
-
 def _fault_of_no_object(record: bytes) -> CorruptionReason:
     try:
         _ANYTHING.decode(record)
     except (msgspec.MsgspecError, RecursionError):
         return CorruptionReason.NOT_JSON
     return CorruptionReason.NOT_AN_OBJECT
-
-
-def _floats(values: list[Any]) -> pl.Series:
-    column = pl.Series(values, dtype=pl.Float64, strict=False)
-    if column.null_count() == values.count(None):
-        return column
-    # An integer of hundreds of digits.
-    return pl.Series([_float(value) for value in values], dtype=pl.Float64)
-
-
-def _float(value: float | None) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except OverflowError:
-        return float("inf")

@@ -1,4 +1,4 @@
-"""The longer way for one body: every field is looked at by itself, and what does not fit is kept as it was written."""
+"""The slow path for one body: each field is checked by itself, and what fits no column is kept as it was written."""
 
 import json
 import re
@@ -11,21 +11,21 @@ from typing import Any
 import msgspec
 
 from event_platform.events.columns import Column, Kind, kinds_below, typed
-from event_platform.events.numbers import as_decimal, as_integer, doubtful, fits_double
-from event_platform.events.surrogates import covered, uncovered
+from event_platform.events.numbers import as_decimal, as_integer, fits_double, may_lose_digits
+from event_platform.events.surrogates import mask_half_surrogates, unmask
 from event_platform.events.wire import is_wide, value_decoder
 
-#: A moment with its offset and no more than microseconds, which is what a timestamp column holds. No leap second.
+#: What a timestamp column holds: with an offset, up to microseconds, without leap seconds.
 RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)$")
 DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 
-#: Where a record is kept whole, as text: it has a key twice, and a JSON object cannot hold both.
+#: Key under which a whole record is kept as text if it has a key twice: a JSON object could not hold both.
 WHOLE_RECORD = "$record"
 
-#: What is a text in JSON.
+#: Kinds that are texts in JSON.
 MOMENTS = (Kind.DATE_TIME, Kind.DATE)
 
-#: What a decoder takes for right that may be wrong.
+#: Kinds for which the decoder accepts values that may not fit.
 _LOOKED_AT = (*MOMENTS, Kind.DECIMAL)
 _NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -34,60 +34,57 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _NULL = b"null"
 
-#: Where these are, the keys of a body cannot be counted by what stands behind them.
+#: In such a body, keys cannot be counted by the `":` behind them.
 _HIDES_A_KEY = re.compile(r'"[ \t\r\n]+:|\\u')
 
 
 class Rescuer:
-    """Splits bodies of one event type into what its columns hold and what they do not."""
+    """Splits bodies of one event type into what fits its columns and what does not."""
 
     def __init__(self, columns: tuple[Column, ...], consumed: frozenset[str]) -> None:
-        """Compile the columns. Fields that are `consumed` are neither held nor left over."""
+        """Compile the columns. `consumed` fields are dropped."""
         self._known = {column.field: _Fitter(column) for column in typed(columns)}
         self._consumed = consumed
 
     def split(self, body: str) -> tuple[str, str | None]:
-        """Return a body that fits the columns, with each key once, and the rest (`_rescued`), or None."""
-        text, cover = covered(body)
+        """Return a body that fits the columns and has each key once, and the text of `_rescued` (None if empty)."""
+        text, mask = mask_half_surrogates(body)
         try:
             twice = _has_key_twice(text)
             fields = {field: raw for field, raw in _FIELDS.decode(text).items() if field not in self._consumed}
-            held, left = _split(fields, self._known, _Reading(twice, cover.encode()))
-        except RecursionError:  # nested as deep as Python can go, which the first reading just managed
+            held, left = _split(fields, self._known, _Reading(twice, mask.encode()))
+        except RecursionError:  # nested deeper than Python can recurse
             held, left, twice = {}, None, True
         if twice:
             left = {**(left or {}), WHOLE_RECORD: body}
-        rest = uncovered(msgspec.json.encode(left).decode(), cover) if left else None
+        rest = unmask(msgspec.json.encode(left).decode(), mask) if left else None
         return msgspec.json.encode(held).decode(), rest
 
 
 def count_fields(rescued: Iterable[str]) -> Counter[str]:
-    """Return how many of the `_rescued` texts hold each field; WHOLE_RECORD is one of them."""
+    """Count in how many `_rescued` texts each field occurs, WHOLE_RECORD included."""
     return Counter(field for text in rescued for field in rescued_fields(text))
 
 
 def rescued_fields(text: str) -> dict[str, msgspec.Raw]:
-    """Return the fields of a `_rescued` text, or of an object in one; a half of a character is an escape in a key."""
-    readable, cover = covered(text)
+    """Return the fields of a `_rescued` text or of an object in it. Half surrogates in keys stay escapes."""
+    readable, mask = mask_half_surrogates(text)
     fields = _FIELDS.decode(readable)
-    if not cover:
+    if not mask:
         return fields
-    return {
-        uncovered(field, cover): msgspec.Raw(uncovered(str(raw, "utf-8"), cover).encode())
-        for field, raw in fields.items()
-    }
+    return {unmask(field, mask): msgspec.Raw(unmask(str(raw, "utf-8"), mask).encode()) for field, raw in fields.items()}
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """How a body is read: what is held has each key once where that has not, and texts with a `cover` fit nowhere."""
+    """How to read a body: `each_key_once` drops repeated keys of nested values; masked texts fit no column."""
 
     each_key_once: bool
-    cover: bytes
+    mask: bytes
 
 
 class _Fitter:
-    """Takes what its column holds of a value, as it is written."""
+    """Splits a value into what its column holds and the rest."""
 
     def __init__(self, column: Column) -> None:
         self._decode = None if is_wide([column]) else value_decoder(column).decode
@@ -98,7 +95,7 @@ class _Fitter:
         self._tells, self._has_numbers = kinds.isdisjoint(_LOOKED_AT), Kind.NUMBER in kinds
 
     def take(self, raw: msgspec.Raw, reading: _Reading) -> tuple[Any, Any]:
-        """Return what the column holds, and what it does not; each is None where there is nothing."""
+        """Return what fits the column and what does not. Each is None if there is nothing."""
         value = self._decoded(raw)
         if value is None and bytes(raw) == _NULL:
             return None, None
@@ -113,7 +110,7 @@ class _Fitter:
         return (None, raw) if held is None else (held, None)
 
     def _decoded(self, raw: msgspec.Raw) -> Any:
-        """Return what the decoder takes a value for; None where it does not take it."""
+        """Return the decoded value, or None if the decoder rejects it."""
         if self._decode is None:
             return None
         try:
@@ -122,11 +119,11 @@ class _Fitter:
             return None
 
     def _holds_text(self, raw: msgspec.Raw, reading: _Reading) -> bool:
-        """Say whether a value that the decoder takes is as it was written."""
-        return not (reading.cover and reading.cover in bytes(raw)) and not (self._has_numbers and doubtful(raw))
+        """Return whether a decoded value is exactly what was written."""
+        return not (reading.mask and reading.mask in bytes(raw)) and not (self._has_numbers and may_lose_digits(raw))
 
     def _take_items(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
-        """Take an array whole or not at all: a list with gaps would have its places wrong."""
+        """Take an array whole or not at all: gaps would shift its items."""
         items = _decoded(_ITEMS, raw)
         if items is None:
             return None, raw
@@ -134,7 +131,7 @@ class _Fitter:
         return (None, raw) if any(left is not None for _, left in taken) else ([held for held, _ in taken], None)
 
     def _scalar(self, raw: msgspec.Raw, value: Any) -> Any:
-        """Return what a column without fields and items holds where its decoder cannot tell, or None."""
+        """Return the value of a scalar column where the decoder is not exact enough, or None if it does not fit."""
         kind, text = self._column.kind, bytes(raw).decode()
         if kind is Kind.INTEGER:
             return as_integer(text)
@@ -150,7 +147,7 @@ class _Fitter:
 def _split(
     fields: dict[str, msgspec.Raw], known: dict[str, _Fitter], reading: _Reading
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the fields that are held, and the others, but for those that are empty; None where there are none."""
+    """Return the fields that fit, and the others without empty ones (None if there are none)."""
     held: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for field, raw in fields.items():
@@ -170,13 +167,13 @@ def _is_empty(raw: msgspec.Raw) -> bool:
     if not bytes(raw).startswith((b"n", b"[", b"{")):
         return False
     try:
-        return is_nothing(_ANYTHING.decode(raw))
-    except msgspec.MsgspecError:  # a number beyond any
+        return is_empty_value(_ANYTHING.decode(raw))
+    except msgspec.MsgspecError:  # a number that is too large to decode
         return False
 
 
-def is_nothing(value: Any) -> bool:
-    """Say whether there is nothing in a JSON value: null, `[]`, or an object whose fields all are nothing."""
+def is_empty_value(value: Any) -> bool:
+    """Return whether a JSON value is empty: null, `[]`, or an object with only empty fields."""
     pending = [value]
     while pending:
         found = pending.pop()
@@ -195,7 +192,7 @@ def _decoded(decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any:
 
 
 def is_moment(text: str, kind: Kind) -> bool:
-    """Say whether a text is a timestamp or a date, which `kind` tells."""
+    """Return whether a text is a timestamp or a date, as `kind` says."""
     shape, parse = (RFC3339, _utc) if kind is Kind.DATE_TIME else (DATE, date.fromisoformat)
     try:
         return bool(shape.match(text) and parse(text))
@@ -204,15 +201,15 @@ def is_moment(text: str, kind: Kind) -> bool:
 
 
 def _utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)  # years 1 to 9999 there
+    return datetime.fromisoformat(text).astimezone(UTC)  # must stay in years 1 to 9999
 
 
 def _has_key_twice(body: str) -> bool:
     if not _HIDES_A_KEY.search(body):
-        # What a decoder makes of a key that is there twice is there once.
+        # The decoder keeps one of two equal keys, so the counts differ.
         try:
             return body.count('":') != msgspec.json.encode(_ANYTHING.decode(body)).count(b'":')
-        except msgspec.MsgspecError:  # a number beyond any
+        except msgspec.MsgspecError:  # a number that is too large to decode
             pass
     found = False
 

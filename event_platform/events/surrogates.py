@@ -1,32 +1,33 @@
-r"""Halves of surrogate pairs in JSON texts (`"caf\ud83d"`): JSON can write them, and no text can hold them.
+r"""Half surrogate pairs in JSON (`"caf\ud83d"`): valid escapes, of which no Unicode text can be made.
 
-JavaScript makes them of an emoji that it cuts. Decoders refuse the whole record, so they are covered while it is read.
+JavaScript writes them when it cuts an emoji. Decoders reject the whole record, so the escapes are masked while it is
+decoded.
 """
 
 import re
 from collections.abc import Callable
 
-#: An escape: a whole pair, half of one (the group), or another.
+#: An escape sequence: a whole pair, half a pair (the group), or any other.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 _MAY_BE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def covered(text: str) -> tuple[str, str]:
-    r"""Return a JSON text with a cover for the `\` of each half, and the cover; that is empty where there is none."""
+def mask_half_surrogates(text: str) -> tuple[str, str]:
+    r"""Replace the `\` of each half by a mask. Return the text, and the mask (empty where there is no half)."""
     if not _MAY_BE_HALF.search(text):
         return text, ""
-    cover = "half-"
-    while cover in text:
-        cover += "-"
-    return _ESCAPE.sub(_covering(cover), text), cover
+    mask = "half-"
+    while mask in text:
+        mask += "-"
+    return _ESCAPE.sub(_mask_half(mask), text), mask
 
 
-def uncovered(text: str, cover: str) -> str:
-    """Return a JSON text as it was before it was covered."""
-    return text.replace(cover, "\\") if cover else text
+def unmask(text: str, mask: str) -> str:
+    """Undo `mask_half_surrogates`."""
+    return text.replace(mask, "\\") if mask else text
 
 
-def _covering(cover: str) -> Callable[[re.Match[str]], str]:
-    return lambda escape: f"{cover}{escape[1]}" if escape[1] else escape[0]
+def _mask_half(mask: str) -> Callable[[re.Match[str]], str]:
+    return lambda escape: f"{mask}{escape[1]}" if escape[1] else escape[0]

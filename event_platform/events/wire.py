@@ -1,7 +1,7 @@
-"""The columns of an event type → what the two JSON parsers take them for. Both are strict: they cast nothing.
+"""Columns → the schemas of the two JSON parsers, Arrow and msgspec. Both are strict: they cast nothing.
 
-Of a property without a type they take null and, where the schema says so, `{}` or `[]`: nothing else, but that Arrow's
-takes nulls in such an array.
+For an untyped property they accept null and, where the schema says so, `{}` or `[]`. Arrow also accepts nulls in such
+an array.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from event_platform.events.columns import ESCAPED, Column, Kind
 
-#: What an Int64 column holds, and the integers that a Float64 column holds without loss.
+#: The integers of an Int64 column, and those that a Float64 column holds exactly.
 INT64 = range(-(2**63), 2**63)
 EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 
@@ -21,7 +21,7 @@ def _within(values: range) -> Any:
     return Annotated[int, msgspec.Meta(ge=values.start, le=values.stop - 1)]
 
 
-#: A timestamp is read as it is written: what it is, is not for a parser to say.
+#: Timestamps are read as text: the parsers would accept other formats than ours.
 _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
     Kind.STRING: (pa.string(), str),
     Kind.INTEGER: (pa.int64(), _within(INT64)),
@@ -29,34 +29,34 @@ _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
     Kind.BOOLEAN: (pa.bool_(), bool),
     Kind.DATE_TIME: (pa.string(), str),
     Kind.DATE: (pa.string(), str),
-    Kind.DECIMAL: (pa.decimal128(1), int | float),  # of its digits
+    Kind.DECIMAL: (pa.decimal128(1), int | float),  # replaced by the precision of the column
     Kind.UNTYPED: (pa.null(), type(None)),
 }
 
 
-#: Fields of an object that msgspec is asked to take apart: it looks for each among all, where they come in any order.
-_MOST_FIELDS = 256
+#: Fields of an object that msgspec decodes. It searches linearly for fields that come in another order.
+_MAX_FIELDS = 256
 
 
 def is_wide(columns: Sequence[Column]) -> bool:
-    """Say whether an object with these fields, or one below it, has so many that decoding it would be quadratic."""
-    return len(columns) > _MOST_FIELDS or any(
+    """Return whether an object with these fields, or one nested in it, has too many for msgspec (quadratic time)."""
+    return len(columns) > _MAX_FIELDS or any(
         is_wide([*column.fields, *([column.item] if column.item else [])]) for column in columns
     )
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the schema of objects with these fields."""
+    """Return the Arrow schema of objects with these fields."""
     return pa.schema([_arrow_field(column) for column in columns])
 
 
 def object_decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[Any]:
-    """Return a decoder of objects with these fields, each of which may be absent; any other one is an error."""
+    """Return a decoder of objects with these fields, all optional. Any other field is an error."""
     return msgspec.json.Decoder(_struct_of(columns))
 
 
 def value_decoder(column: Column) -> msgspec.json.Decoder[Any]:
-    """Return a decoder of what a column holds, or null."""
+    """Return a decoder of a column's values and null."""
     return msgspec.json.Decoder(_python_type(column) | None)
 
 
@@ -75,9 +75,9 @@ def _arrow_type(column: Column) -> pa.DataType:
 
 
 def _struct_of(columns: Sequence[Column]) -> type[msgspec.Struct]:
-    """Compile a struct. Its attributes are numbered: a name from a schema may mean something in Python.
+    """Compile a struct. Its attributes are numbered, because a name from a schema may be reserved in Python.
 
-    A key that JSON has to escape has no type, and msgspec looks for none: it is left out.
+    Keys that JSON escapes are left out: they are untyped, and msgspec does not find them.
     """
     named = [column for column in columns if not ESCAPED.search(column.field)]
     fields = [(f"f{number}", _python_type(column) | None, None) for number, column in enumerate(named)]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.columns import shape_of
+from event_platform.events.columns import storage_shape
 from event_platform.lake.tables import Snapshot
 
 _KEY = "deployment"
@@ -32,7 +32,7 @@ class Deployment:
 
 def deployment_of(catalog: Catalog) -> Deployment:
     """Return the deployment that this process is, with the catalog that it has loaded."""
-    types = {each.name: shape_of(each.columns) for each in catalog.event_types}
+    types = {each.name: storage_shape(each.columns) for each in catalog.event_types}
     number = zlib.crc32(json.dumps([sorted(types.items()), repr(catalog.envelope)]).encode())
     return Deployment(f"{number:08x}", catalog.folder, platform.node())
 

@@ -162,7 +162,7 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
         ),
         pytest.param(
             {"a": schema("a", **{"@timestamp": {"type": "string"}})},
-            "a.yaml: properties.@timestamp: '@timestamp' is no column name (letters, digits and _); give it ",
+            "a.yaml: properties.@timestamp: '@timestamp' is not a column name (letters, digits and _); give it ",
             id="no identifier",
         ),
         pytest.param(
@@ -233,12 +233,12 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
         ),
         pytest.param(
             {"a": schema("a", x=nested(33, STRING))},
-            "a.yaml: properties.x: more than 32 objects and arrays within each other; leave out the type of what is",
+            "a.yaml: properties.x: nested more than 32 objects and arrays deep; leave out the type of what is",
             id="too deep",
         ),
         pytest.param(
             {"a": schema("a", **{f"o{number}": HUNDRED for number in range(101)})},
-            "a.yaml: properties: 10,100 columns with those in objects; expected up to 10,000",
+            "a.yaml: properties: 10,100 columns, nested ones included; expected up to 10,000",
             id="too many",
         ),
         pytest.param(

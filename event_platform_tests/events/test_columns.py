@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from event_platform.events.columns import Column, Kind, Rules, parse_columns, shape_of, typed, walk
+from event_platform.events.columns import Column, Constraints, Kind, parse_columns, storage_shape, typed, walk
 
 TEXT = {"type": "string"}
 
@@ -115,12 +115,12 @@ def test_a_schema_without_properties_has_no_columns() -> None:
 @pytest.mark.parametrize(
     ("field", "fault"),
     [
-        ("@timestamp", "'@timestamp' is no column name (letters, digits and _)"),
-        ("id.orig_h", "'id.orig_h' is no column name (letters, digits and _)"),
-        ("1st", "'1st' is no column name (letters, digits and _)"),
-        ("größe", "'größe' is no column name (letters, digits and _)"),
-        ("", "'' is no column name (letters, digits and _)"),
-        ("a\n", "'a\\n' is no column name (letters, digits and _)"),
+        ("@timestamp", "'@timestamp' is not a column name (letters, digits and _)"),
+        ("id.orig_h", "'id.orig_h' is not a column name (letters, digits and _)"),
+        ("1st", "'1st' is not a column name (letters, digits and _)"),
+        ("größe", "'größe' is not a column name (letters, digits and _)"),
+        ("", "'' is not a column name (letters, digits and _)"),
+        ("a\n", "'a\\n' is not a column name (letters, digits and _)"),
         ("body", "the column name 'body' is taken (case is ignored)"),
         ("Source_Object", "the column name 'Source_Object' is taken (case is ignored)"),
         ("created_at", "the column name 'created_at' is taken (case is ignored)"),
@@ -185,9 +185,12 @@ def test_rules_are_kept_beside_the_type() -> None:
     """For the conformance check, which counts what breaks them."""
     definition = {"type": "number", "description": "How far", "minimum": 0, "maximum": 9.5, "enum": [1, 2.5, None]}
     found = column(definition)
-    assert (found.description, found.rules) == ("How far", Rules(enum=(1, 2.5, None), minimum=0, maximum=9.5))
-    assert column({**TEXT, "pattern": "^usr_"}).rules == Rules(pattern="^usr_")
-    assert column(TEXT).rules == Rules()
+    assert (found.description, found.constraints) == (
+        "How far",
+        Constraints(enum=(1, 2.5, None), minimum=0, maximum=9.5),
+    )
+    assert column({**TEXT, "pattern": "^usr_"}).constraints == Constraints(pattern="^usr_")
+    assert column(TEXT).constraints == Constraints()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_rules_are_kept_beside_the_type() -> None:
 def test_what_may_be_null_is_never_missed(definition: dict[str, Any], *, required: bool) -> None:
     """In a column a null cannot be told from an absence."""
     (found,) = parsed({"required": ["field", "other"], "properties": {"field": definition}})
-    assert found.rules.required is required
+    assert found.constraints.required is required
 
 
 @pytest.mark.parametrize(
@@ -239,12 +242,12 @@ def test_the_digits_of_a_decimal_are_what_its_rows_depend_on() -> None:
     """What the schema expects beside its type is not: nor what kind of nothing a property without a type holds."""
     number = {"type": "number"}
     shapes = [
-        shape_of(parsed({"properties": {"field": each}}))
+        storage_shape(parsed({"properties": {"field": each}}))
         for each in (number, {**number, "x-decimal": [38, 2]}, {**number, "x-decimal": [38, 3]})
     ]
     assert all(shapes.count(shape) == 1 for shape in shapes)
-    assert shape_of((column({**number, "x-mixed": ["string"]}),)) == shapes[0]
-    assert shape_of((column({"type": "array"}),)) == shape_of((column({"type": "null"}),)) == []
+    assert storage_shape((column({**number, "x-mixed": ["string"]}),)) == shapes[0]
+    assert storage_shape((column({"type": "array"}),)) == storage_shape((column({"type": "null"}),)) == []
 
 
 @pytest.mark.parametrize("mixed", ["string", ["text"], [1], {"string": 1}, [None], [["string"]]])

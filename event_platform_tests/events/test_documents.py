@@ -9,7 +9,7 @@ import pytest
 
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
-from event_platform.events.documents import DocumentError, read_document, value_faults
+from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import load_envelope
 from event_platform.events.errors import CatalogError
 
@@ -66,7 +66,7 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("levels", "width"), [(9, 9), (30, 2), (3, 400)])
 def test_aliases_count_for_what_they_stand_for(tmp_path: Path, levels: int, width: int) -> None:
     """A few lines may stand for more values than there is memory."""
-    assert refusal(written(tmp_path, bomb(levels, width))) == "more than 100,000 values, with what aliases stand for"
+    assert refusal(written(tmp_path, bomb(levels, width))) == "more than 100,000 values, with aliases expanded"
     assert "more than 100,000 values" in refusal(written(tmp_path, f"[{'x,' * 100_001}]"))
 
 
@@ -93,9 +93,9 @@ def test_depth_within_the_limit_is_read(tmp_path: Path) -> None:
     """In JSON, where values are looked through once they are read, and in YAML."""
     for name in ("a.json", "a.yaml"):
         document = read_document(written(tmp_path, "[" * 100 + "]" * 100, name))
-        assert not list(value_faults(document))
+        assert not list(find_value_faults(document))
     document = read_document(written(tmp_path, "[" * 102 + "]" * 102, "a.json"))
-    assert "more than 100 objects and lists within each other" in next(value_faults(document))
+    assert "more than 100 objects and lists within each other" in next(find_value_faults(document))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_key_that_is_written_twice_in_json_is_told_too(tmp_path: Path, text: s
 )
 def test_a_value_that_json_or_a_table_lacks_is_named(value: Any, fault: str | None) -> None:
     """With the way to it."""
-    assert list(value_faults(value)) == ([fault] if fault else [])
+    assert list(find_value_faults(value)) == ([fault] if fault else [])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_whatever_a_value_is_it_is_read_or_refused(tmp_path: Path, text: str) ->
     for written_as in (text, f"[{text}]", f"a: {text}"):
         told = "read"
         try:
-            list(value_faults(read_document(written(tmp_path, written_as))))
+            list(find_value_faults(read_document(written(tmp_path, written_as))))
         except DocumentError as error:
             told = str(error)
         assert len(told.splitlines()) == 1

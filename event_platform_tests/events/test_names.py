@@ -4,7 +4,7 @@ import pytest
 
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import CatalogError
-from event_platform.events.names import MOST_NAMES, names_like_ids, refuse_too_many
+from event_platform.events.names import MAX_EVENT_TYPES, describe_names_like_ids, require_draftable_names
 
 UUIDS = [f"{number:08x}-1234-4abc-8def-{number:012x}" for number in range(1, 31)]
 
@@ -23,7 +23,7 @@ UUIDS = [f"{number:08x}-1234-4abc-8def-{number:012x}" for number in range(1, 31)
 )
 def test_names_that_differ_only_in_an_id_are_told_by_their_pattern(names: list[str], expected: str) -> None:
     """With some of them, and how many there are: of the largest group."""
-    found = names_like_ids([*names, "account:created"])
+    found = describe_names_like_ids([*names, "account:created"])
     assert found is not None
     assert found.startswith(expected)
 
@@ -39,15 +39,15 @@ def test_names_that_differ_only_in_an_id_are_told_by_their_pattern(names: list[s
 )
 def test_names_of_types_are_not_taken_for_ids(names: list[str]) -> None:
     """A few that are numbered are none, nor are words of the letters that hexadecimal numbers have."""
-    assert names_like_ids(names) is None
+    assert describe_names_like_ids(names) is None
 
 
 def test_a_catalog_is_drafted_for_a_thousand_names_and_no_more() -> None:
     """The error says how many there are, which, why, and where to mend it."""
-    names = [f"user:{number:05}" for number in range(MOST_NAMES + 1)]
-    refuse_too_many(names[:-1], Envelope())
+    names = [f"user:{number:05}" for number in range(MAX_EVENT_TYPES + 1)]
+    require_draftable_names(names[:-1], Envelope())
     envelope = Envelope(event_name=(("type",), ("payload", "action")))
     with pytest.raises(CatalogError) as raised:
-        refuse_too_many(names, envelope)
+        require_draftable_names(names, envelope)
     for part in ("1,001 so far", "user:00000, user:00001", "user:…", "type and payload.action", "envelope.yaml"):
         assert part in str(raised.value)

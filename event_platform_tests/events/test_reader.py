@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.events import records
+from event_platform.events import damage as damage_finder
+from event_platform.events import records as records_module
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.reader import NAME_OF_WRONG_TYPE, EnvelopeReader
 from event_platform_tests.support.world import event
@@ -213,10 +214,10 @@ def _work(monkeypatch: pytest.MonkeyPatch, data: bytes) -> int:
         looked_at += reached
         return end, reached
 
-    tokens, find_end = records._TOKEN, records.end_of_value
+    tokens, find_end = damage_finder._TOKEN, records_module.end_of_value
     with monkeypatch.context() as patch:
-        patch.setattr(records, "_TOKEN", Tokens())
-        patch.setattr(records, "end_of_value", end_of_value)
+        patch.setattr(damage_finder, "_TOKEN", Tokens())
+        patch.setattr(damage_finder, "end_of_value", end_of_value)
         READER.read(data)
     return looked_at
 

@@ -17,7 +17,7 @@ from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.registration import registered
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
 from event_platform.events.catalog import Catalog, EventType, key_of
-from event_platform.events.columns import Rules, shape_of, typed
+from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
 from event_platform.lake.deployments import deployment_of, other_deployment
@@ -109,8 +109,8 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
-        made_with=json.dumps(shape_of(event_type.columns)),
-        rules={column.name: list(_words(column.rules)) for column in typed(event_type.columns)},
+        made_with=json.dumps(storage_shape(event_type.columns)),
+        rules={column.name: list(_words(column.constraints)) for column in typed(event_type.columns)},
         tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
@@ -128,7 +128,7 @@ def _lineage(event_type: EventType) -> Lineage:
     }
 
 
-def _words(rules: Rules) -> Iterator[str]:
+def _words(rules: Constraints) -> Iterator[str]:
     """Yield what the schema says of a value, in its own terms. The check counts what breaks it; it is kept."""
     if rules.required:
         yield "required"

@@ -22,7 +22,7 @@ from event_platform.defs.checks.verdict import Check, Judged, Verdict, evaluatio
 from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.errors import StorageError, panics_as_errors
+from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
@@ -82,7 +82,7 @@ def build_operation(
         def judge(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Judged]:
             asset, checks = one
             try:
-                with explained(), panics_as_errors():
+                with explained(), raise_panics_as_errors():
                     return judged(checks, asset.figures(tables, rules, dates))
             except Exception as error:
                 if isinstance(error, StorageError) and error.may_pass:

@@ -13,7 +13,7 @@ import polars as pl
 from event_platform.defs.checks.verdict import Verdict
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk
-from event_platform.events.drift import Drift, Path, drift_of
+from event_platform.events.drift import Drift, Path, count_drift
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.days import together
 from event_platform.lake.tables import Snapshot
@@ -57,7 +57,7 @@ def _figures(event_type: EventType) -> dict[str, pl.Expr]:
 
 def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
     """Judge the counts of a day: rows that break each rule, and the `_rescued` texts."""
-    drift = drift_of(row[RESCUED_COLUMN], event_type.columns)
+    drift = count_drift(row[RESCUED_COLUMN], event_type.columns)
     # A value that was rescued is not missing, although its column is null.
     keys = {_REQUIRED + _SEPARATOR + _DOT.join(path): keys for keys, path in _paths(event_type.columns)}
     counts = {name: count - _rescued(drift, keys.get(name)) for name, count in row.items() if _SEPARATOR in name}
@@ -132,7 +132,7 @@ def _value(path: Path) -> pl.Expr:
 
 
 def _required(path: Path, column: Column) -> list[tuple[str, pl.Expr]]:
-    if not column.rules.required:
+    if not column.constraints.required:
         return []
     # A field is required of the objects that are there.
     missing = ~pl.col(_there(path)) if column.kind is Kind.OBJECT else _value(path).is_null()
@@ -145,7 +145,7 @@ def _there(path: Path) -> str:
 
 
 def _rules_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
-    rules = column.rules
+    rules = column.constraints
     found: list[tuple[str, pl.Expr]] = []
     if rules.enum is not None and column.kind in {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL, Kind.BOOLEAN}:
         allowed = pl.Series([each for each in rules.enum if each is not None], dtype=column.dtype)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from event_platform.defs.checks.verdict import Verdict
-from event_platform.events.names import names_like_ids
+from event_platform.events.names import describe_names_like_ids
 from event_platform.lake.balance import DeduplicationBalance
 
 CORRUPTION = "corruption_rate"
@@ -46,7 +46,7 @@ def of_unregistered(names: Mapping[str, int]) -> Verdict:
     # There may be any number of names, as where they hold an id; Dagster stores what is told here for each day.
     most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_TOLD])
     more = {"more_names": len(names) - len(most)} if len(names) > len(most) else {}
-    ids = names_like_ids(names)
+    ids = describe_names_like_ids(names)
     return Verdict(
         passed=not names,
         severity=dg.AssetCheckSeverity.WARN,

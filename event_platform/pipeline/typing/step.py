@@ -13,8 +13,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.compute.tasks import Progress, run_tasks
 from event_platform.events.catalog import Catalog
-from event_platform.events.columns import shape_of
-from event_platform.events.errors import EventPlatformError, StorageError, panics_as_errors
+from event_platform.events.columns import storage_shape
+from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.changes import added_since_mark
 from event_platform.lake.conflicts import retry_on_conflict
@@ -123,7 +123,7 @@ def _type_some(
 
 def _rules_of(catalog: Catalog, key: str) -> int:
     """Return a number that stands for what the rows of a table depend on beside the events."""
-    rules: Any = sorted(catalog.names) if key == UNREGISTERED else shape_of(catalog.by_key[key].columns)
+    rules: Any = sorted(catalog.names) if key == UNREGISTERED else storage_shape(catalog.by_key[key].columns)
     return rules_number(rules, repr(catalog.envelope))
 
 
@@ -267,7 +267,7 @@ def _commit_type(
 def _keeping_errors(report: TypedReport) -> Iterator[None]:
     """Keep what goes wrong with one table in its report: it must not stop the others."""
     try:
-        with explained(), panics_as_errors():
+        with explained(), raise_panics_as_errors():
             yield
     except ConflictError:
         report.conflict = True

@@ -11,7 +11,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import EventType
 from event_platform.events.envelope import Envelope
-from event_platform.events.errors import StorageError, panics_as_errors
+from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_files
@@ -185,7 +185,7 @@ class _EventFile:
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:
         try:
-            with panics_as_errors():
+            with raise_panics_as_errors():
                 yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
             self._typed.error = "".join(traceback.format_exception_only(error)).strip()

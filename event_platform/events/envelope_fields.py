@@ -1,0 +1,72 @@
+"""The envelope's fields in a record: compiled decoders for many records, and exact decoding of one."""
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from event_platform.events.envelope import FieldPath
+
+_ANYTHING = msgspec.json.Decoder()
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def compile_struct(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
+    """Compile field paths and their types into nested structs. Their decoder skips every other field."""
+    fields: list[tuple[str, Any, Any]] = []
+    rename: dict[str, str] = {}
+    for index, key in enumerate(dict.fromkeys(path[0] for path in kinds)):
+        below = {path[1:]: kind for path, kind in kinds.items() if path[0] == key and len(path) > 1}
+        kind = compile_struct(below) if below else kinds[(key,)]
+        fields.append((f"f{index}", kind | None, None))
+        rename[f"f{index}"] = key
+    return msgspec.defstruct("Head", fields, rename=rename, gc=False)
+
+
+def values_at(structs: list[Any], path: FieldPath) -> list[Any]:
+    """Return the field at `path` of each struct; None where it, or an object on its path, is absent."""
+    values = structs
+    for key in path:
+        kind = next((type(value) for value in values if value is not None), None)
+        if kind is None:
+            return values
+        get = attrgetter(kind.__struct_fields__[kind.__struct_encode_fields__.index(key)])
+        values = (
+            [None if value is None else get(value) for value in values] if None in values else list(map(get, values))
+        )
+    return values
+
+
+def value_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> Any:
+    """Decode one field. A number that is too large is NaN. None if the field, or an object on its path, is absent."""
+    raw = fields.get(path[0])
+    if raw is None:
+        return None
+    try:
+        return _ANYTHING.decode(raw) if len(path) == 1 else value_at(_FIELDS.decode(raw), path[1:])
+    except msgspec.MsgspecError:
+        return float("nan") if len(path) == 1 else None
+
+
+def join_names(parts: Iterable[str | None]) -> str | None:
+    """Join the parts of an event name with `:`. None if all are absent."""
+    present = [part for part in parts if part is not None]
+    return ":".join(present) if present else None
+
+
+def to_floats(values: list[Any]) -> pl.Series:
+    """Return numbers as Float64; infinity for an integer that is too large."""
+    column = pl.Series(values, dtype=pl.Float64, strict=False)
+    if column.null_count() == values.count(None):
+        return column
+    # An integer of hundreds of digits.
+    return pl.Series([_float(value) for value in values], dtype=pl.Float64)
+
+
+def _float(value: float | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        return float("inf")
