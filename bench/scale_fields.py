@@ -43,7 +43,7 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
     write_file(rows, Storage(lake), "wide")
     of_day = rows.lazy().with_columns(created_date=pl.lit(FIRST))
     ((_, found),) = conformance.counts(event_type, of_day, [FIRST])
-    metadata = conformance.verdict(event_type, found).metadata
+    metadata = conformance.check_day(event_type, found).metadata
     figures = {name: int(str(metadata[name])) for name in ("values_rescued", "values_expected")}
     return {"rows": rows.height, "rescued": rows.height - rows["_rescued"].null_count(), **figures}
 

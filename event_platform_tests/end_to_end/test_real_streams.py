@@ -84,7 +84,7 @@ def test_every_field_of_every_record_is_found_again(
             releases = payloads.to_series().struct.field("release")
             assert releases.struct.field("assets").list.len().sort().to_list() == [0, 0, 0, 2]
         table = Lake(Storage(environment.lake)).table(f"events/{event_type.key}").snapshot()
-        figures = conformance.verdicts(event_type, table, sorted(table.rows_by_date()))
+        figures = conformance.check_dates(event_type, table, sorted(table.rows_by_date()))
         assert [verdict.description for _, verdict in figures if not verdict.passed] == []
     assert not records
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_platform.defs.checks import conformance
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform.events.catalog import EventType, load_catalog
 from event_platform.events.columns import Column, Kind, parse_columns, typed
 from event_platform.events.draft import Draft
@@ -223,11 +223,11 @@ def read_drafted(event_type: EventType, bodies: list[str]) -> pl.DataFrame:
     return PayloadReader(event_type, Envelope()).read(pl.Series(bodies))
 
 
-def conformed(event_type: EventType, rows: pl.DataFrame) -> Verdict:
+def conformed(event_type: EventType, rows: pl.DataFrame) -> Result:
     """Return the verdict on the rows, which are those of a day."""
     of_day = rows.lazy().with_columns(created_date=pl.lit(MONDAY))
     ((_, figures),) = conformance.counts(event_type, of_day, [MONDAY])
-    return conformance.verdict(event_type, figures)
+    return conformance.check_day(event_type, figures)
 
 
 def holes() -> st.SearchStrategy[Any]:

@@ -1,1 +1,1 @@
-"""Asset checks: a verdict is a pure figure and a threshold, one for each partition."""
+"""Asset checks, evaluated for each partition. Each module computes figures and compares them with a limit."""

@@ -1,7 +1,4 @@
-"""The asset checks of the platform, each partitioned like the asset it is about.
-
-A check is one object, with what evaluates it. To add one, put it into the list of its asset.
-"""
+"""Build the asset checks, partitioned like their assets. To add a check, add it to the list of its asset."""
 
 import warnings
 from collections import Counter
@@ -18,7 +15,7 @@ from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
-from event_platform.defs.checks.verdict import Check, Judged, Verdict, evaluations, judged
+from event_platform.defs.checks.results import Check, Evaluated, Result, evaluate_checks, to_dagster
 from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.catalog import Catalog, EventType
@@ -35,7 +32,7 @@ from event_platform.lake.tables import Snapshot
 from event_platform.storage.polars_errors import each_explained, explained
 from event_platform.storage.threads import each_in_turn
 
-#: Whole columns of so many tables are looked at side by side: enough to wait for a store, few enough for the memory.
+#: Tables whose columns are read in parallel: enough to hide the latency of S3, few enough for the memory.
 _TABLES_AT_ONCE = 4
 
 F = TypeVar("F")
@@ -43,14 +40,14 @@ F = TypeVar("F")
 
 @dataclass(frozen=True)
 class CheckedAsset(Generic[F]):
-    """The checks of an asset, and what those of them that are selected share, looked up once for all dates."""
+    """The checks of an asset, and a function that returns the figures that they share."""
 
     checks: Sequence[Check[F]]
     figures: Callable[[Lake, RulesResource, list[date]], F]
 
 
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return every check, one operation for each asset of the platform that has some; event tables share one."""
+    """Return all checks: one operation per platform asset, and one for all event tables."""
     return [
         build_operation("raw_events_checks", [_RAW], partitions),
         build_operation("deduplicated_events_checks", [_DEDUPLICATED], partitions),
@@ -62,8 +59,8 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
 def build_operation(
     name: str, assets: Sequence[CheckedAsset[Any]], partitions: dg.PartitionsDefinition[Any]
 ) -> dg.AssetChecksDefinition:
-    """Return the operation that evaluates the checks of some assets, those that are selected."""
-    # Partitioned checks are new in Dagster: its minor version is pinned, and tests depend on them.
+    """Return an operation that evaluates the selected checks of `assets`."""
+    # Partitioned checks are a preview in Dagster. Its minor version is pinned and tests cover them.
     with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
         specs = [check.spec(partitions) for each in assets for check in each.checks]
 
@@ -79,28 +76,28 @@ def build_operation(
             if (checks := [check for check in each.checks if check.key in context.selected_asset_check_keys])
         ]
 
-        def judge(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Judged]:
+        def evaluate_asset(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Evaluated]:
             asset, checks = one
             try:
                 with explained(), raise_panics_as_errors():
-                    return judged(checks, asset.figures(tables, rules, dates))
+                    return evaluate_checks(checks, asset.figures(tables, rules, dates))
             except Exception as error:
                 if isinstance(error, StorageError) and error.may_pass:
                     raise
-                # Whatever it is, it must not stop the checks of other assets.
-                return [(check, day, Verdict.of_error(error)) for check in checks for day in dates]
+                # It must not stop the checks of other assets.
+                return [(check, day, Result.from_error(error)) for check in checks for day in dates]
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = each_in_turn(judge, selected, _TABLES_AT_ONCE)
-        found = (verdict for verdicts in by_asset for verdict in verdicts)
-        yield from evaluations([check for _, checks in selected for check in checks], dates, found)
+        by_asset = each_in_turn(evaluate_asset, selected, _TABLES_AT_ONCE)
+        found = (result for results in by_asset for result in results)
+        yield from to_dagster([check for _, checks in selected for check in checks], dates, found)
 
     return evaluate
 
 
 @dataclass(frozen=True)
 class _RawFigures:
-    """What the checks of raw_events look at."""
+    """Figures for the checks of raw_events."""
 
     lake: Lake
     rules: RulesResource
@@ -110,19 +107,19 @@ class _RawFigures:
     def balances(self) -> list[ArrivalBalance]:
         return arrival_balances(self.lake, self.dates)
 
-    def conservation(self) -> Iterator[tuple[date, Verdict]]:
-        yield from ((each.arrival_date, conservation.of_arrivals(each)) for each in self.balances)
+    def conservation(self) -> Iterator[tuple[date, Result]]:
+        yield from ((each.arrival_date, conservation.check_arrivals(each)) for each in self.balances)
 
-    def corruption(self) -> Iterator[tuple[date, Verdict]]:
+    def corruption(self) -> Iterator[tuple[date, Result]]:
         reasons = _counts(self.lake.corrupt_events.snapshot().scan(self.dates), "arrival_date", "corruption_reason")
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
         for each in self.balances:
-            verdict = rates.of_corruption(each.landed, reasons.get(each.arrival_date, {}), *limits)
-            yield each.arrival_date, verdict
+            result = rates.check_corruption(each.landed, reasons.get(each.arrival_date, {}), *limits)
+            yield each.arrival_date, result
 
-    def gaps(self) -> Iterator[tuple[date, Verdict]]:
+    def gaps(self) -> Iterator[tuple[date, Result]]:
         objects = gaps.objects_by_hour(self.lake.raw_events.snapshot(), self.dates)
-        yield from ((day, gaps.verdict(day, objects)) for day in self.dates)
+        yield from ((day, gaps.check_day(day, objects)) for day in self.dates)
 
 
 _RAW = CheckedAsset(
@@ -130,7 +127,7 @@ _RAW = CheckedAsset(
         Check(
             conservation.NAME,
             RAW_EVENTS,
-            conservation.of_arrivals.__doc__,
+            "landed = sound + corrupt, and the records of each object are numbered without a gap",
             _RawFigures.conservation,
             blocking=True,
             also=[CORRUPT_EVENTS],
@@ -138,11 +135,16 @@ _RAW = CheckedAsset(
         Check(
             rates.CORRUPTION,
             RAW_EVENTS,
-            rates.of_corruption.__doc__,
+            "the share of corrupt records is below the limits",
             _RawFigures.corruption,
             also=[CORRUPT_EVENTS],
         ),
-        Check(gaps.NAME, RAW_EVENTS, gaps.verdict.__doc__, _RawFigures.gaps),
+        Check(
+            gaps.NAME,
+            RAW_EVENTS,
+            "no hour lacks objects between hours that have some (for streams that deliver in most hours)",
+            _RawFigures.gaps,
+        ),
     ],
     _RawFigures,
 )
@@ -150,7 +152,7 @@ _RAW = CheckedAsset(
 
 @dataclass(frozen=True)
 class _DeduplicatedFigures:
-    """What the checks of deduplicated_events look at."""
+    """Figures for the checks of deduplicated_events."""
 
     lake: Lake
     rules: RulesResource
@@ -160,15 +162,15 @@ class _DeduplicatedFigures:
     def balances(self) -> list[DeduplicationBalance]:
         return deduplication_balances(self.lake, self.dates)
 
-    def conservation(self) -> Iterator[tuple[date, Verdict]]:
-        yield from ((each.created_date, conservation.of_deduplication(each)) for each in self.balances)
+    def conservation(self) -> Iterator[tuple[date, Result]]:
+        yield from ((each.created_date, conservation.check_deduplication(each)) for each in self.balances)
 
-    def uniqueness(self) -> list[tuple[date, Verdict]]:
-        return uniqueness.verdicts(self.lake.deduplicated_events.snapshot(), self.dates)
+    def uniqueness(self) -> list[tuple[date, Result]]:
+        return uniqueness.check_dates(self.lake.deduplicated_events.snapshot(), self.dates)
 
-    def duplication(self) -> Iterator[tuple[date, Verdict]]:
+    def duplication(self) -> Iterator[tuple[date, Result]]:
         limit = self.rules.duplicates_warn_above
-        yield from ((each.created_date, rates.of_duplication(each, limit)) for each in self.balances)
+        yield from ((each.created_date, rates.check_duplication(each, limit)) for each in self.balances)
 
 
 _DEDUPLICATED = CheckedAsset(
@@ -176,7 +178,7 @@ _DEDUPLICATED = CheckedAsset(
         Check(
             conservation.NAME,
             DEDUPLICATED_EVENTS,
-            conservation.of_deduplication.__doc__,
+            "sound = deduplicated + duplicates",
             _DeduplicatedFigures.conservation,
             blocking=True,
             also=[DUPLICATE_EVENTS],
@@ -184,14 +186,14 @@ _DEDUPLICATED = CheckedAsset(
         Check(
             uniqueness.NAME,
             DEDUPLICATED_EVENTS,
-            uniqueness.verdict.__doc__,
+            "no two rows have the same event_uuid",
             _DeduplicatedFigures.uniqueness,
             blocking=True,
         ),
         Check(
             rates.DUPLICATION,
             DEDUPLICATED_EVENTS,
-            rates.of_duplication.__doc__,
+            "the share of redeliveries is below the limit, and no event_uuid has two different contents",
             _DeduplicatedFigures.duplication,
             also=[DUPLICATE_EVENTS],
         ),
@@ -202,19 +204,19 @@ _DEDUPLICATED = CheckedAsset(
 
 @dataclass(frozen=True)
 class _UnregisteredFigures:
-    """What the checks of unregistered_events look at."""
+    """Figures for the checks of unregistered_events."""
 
     lake: Lake
     catalog: Catalog
     dates: list[date]
 
-    def conservation(self) -> Iterator[tuple[date, Verdict]]:
+    def conservation(self) -> Iterator[tuple[date, Result]]:
         balances = typing_balances(self.lake, self.catalog, self.dates)
-        yield from ((each.created_date, conservation.of_typing(each)) for each in balances)
+        yield from ((each.created_date, conservation.check_typing(each)) for each in balances)
 
-    def names(self) -> Iterator[tuple[date, Verdict]]:
+    def names(self) -> Iterator[tuple[date, Result]]:
         names = _counts(self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name")
-        yield from ((day, rates.of_unregistered(names.get(day, {}))) for day in self.dates)
+        yield from ((day, rates.check_unregistered(names.get(day, {}))) for day in self.dates)
 
 
 def _unregistered(catalog: Catalog) -> CheckedAsset[_UnregisteredFigures]:
@@ -223,11 +225,16 @@ def _unregistered(catalog: Catalog) -> CheckedAsset[_UnregisteredFigures]:
             Check(
                 conservation.NAME,
                 UNREGISTERED_EVENTS,
-                conservation.of_typing.__doc__,
+                "deduplicated = rows of all event tables + unregistered",
                 _UnregisteredFigures.conservation,
                 blocking=True,
             ),
-            Check(rates.UNREGISTERED, UNREGISTERED_EVENTS, rates.of_unregistered.__doc__, _UnregisteredFigures.names),
+            Check(
+                rates.UNREGISTERED,
+                UNREGISTERED_EVENTS,
+                "every event name is in the catalog",
+                _UnregisteredFigures.names,
+            ),
         ],
         lambda lake, _, dates: _UnregisteredFigures(lake, catalog, dates),
     )
@@ -235,23 +242,23 @@ def _unregistered(catalog: Catalog) -> CheckedAsset[_UnregisteredFigures]:
 
 @dataclass(frozen=True)
 class _TypedFigures:
-    """What the checks of an event table look at."""
+    """Figures for the checks of an event table."""
 
     event_type: EventType
     table: Snapshot
     dates: list[date]
     today: date
 
-    def uniqueness(self) -> list[tuple[date, Verdict]]:
-        return uniqueness.verdicts(self.table, self.dates)
+    def uniqueness(self) -> list[tuple[date, Result]]:
+        return uniqueness.check_dates(self.table, self.dates)
 
-    def conformance(self) -> list[tuple[date, Verdict]]:
-        return conformance.verdicts(self.event_type, self.table, self.dates)
+    def conformance(self) -> list[tuple[date, Result]]:
+        return conformance.check_dates(self.event_type, self.table, self.dates)
 
-    def volume(self) -> Iterator[tuple[date, Verdict]]:
+    def volume(self) -> Iterator[tuple[date, Result]]:
         compared = {*self.dates, *(week for day in self.dates for week in volume.weeks_before(day))}
         counts = self.table.rows_by_date(compared)
-        yield from ((day, volume.verdict(day, counts, self.today)) for day in self.dates)
+        yield from ((day, volume.check_day(day, counts, self.today)) for day in self.dates)
 
 
 def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
@@ -263,9 +270,21 @@ def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
 
     return CheckedAsset(
         [
-            Check(uniqueness.NAME, asset, uniqueness.verdict.__doc__, _TypedFigures.uniqueness, blocking=True),
-            Check(conformance.NAME, asset, conformance.__doc__, _TypedFigures.conformance),
-            Check(volume.NAME, asset, volume.verdict.__doc__, _TypedFigures.volume),
+            Check(
+                uniqueness.NAME, asset, "no two rows have the same event_uuid", _TypedFigures.uniqueness, blocking=True
+            ),
+            Check(
+                conformance.NAME,
+                asset,
+                "values conform to the schema: none rescued, no unknown fields, no broken constraints",
+                _TypedFigures.conformance,
+            ),
+            Check(
+                volume.NAME,
+                asset,
+                "the count is between half and double of the median of this weekday in the last four weeks",
+                _TypedFigures.volume,
+            ),
         ],
         figures,
     )

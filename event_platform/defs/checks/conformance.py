@@ -1,6 +1,6 @@
-"""How well the events of a type keep to their schema: rescued values, unknown fields, broken rules.
+"""Whether the events of a type conform to their schema: rescued values, unknown fields, broken constraints.
 
-What the schema expects to be rescued (a property without a type, a JSON type of `x-mixed`) is counted, and no fault.
+Values that the schema expects to be rescued (an untyped property, a type in `x-mixed`) are counted but do not fail it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk
 from event_platform.events.drift import Drift, Path, count_drift
@@ -23,25 +23,25 @@ NAME = "schema_conformance"
 _SEPARATOR, _DOT = ": ", "."
 _REQUIRED = "required"
 
-#: Rows of several days that are looked at together.
+#: Rows of several days that are read together.
 _ROWS_AT_ONCE = 500_000
 
 
-def verdicts(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Verdict]]:
-    """Count what breaks a rule, or was rescued, in the rows of each date, and judge it."""
+def check_dates(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Result]]:
+    """Count broken constraints and rescued values of each date, and return its result."""
     return [
-        (day, verdict(event_type, row))
+        (day, check_day(event_type, row))
         for some in together(table, dates, _ROWS_AT_ONCE)
         for day, row in counts(event_type, table.scan(some), some)
     ]
 
 
 def counts(event_type: EventType, rows: pl.LazyFrame, dates: list[date]) -> Iterator[tuple[date, dict[str, Any]]]:
-    """Yield of each date how many rows break each rule, and the `_rescued` texts: what `verdict` judges."""
+    """Yield for each date the figures of `check_day`: rows that break each constraint, and `_rescued` texts."""
     rows = _flat(rows, event_type)
     if dates[1:]:
         figures = rows.group_by("created_date").agg(**_figures(event_type))
-    else:  # a day may be large, and to group it takes twice the memory
+    else:  # a day may be large, and grouping doubles the memory
         figures = rows.select(**_figures(event_type)).with_columns(created_date=pl.lit(dates[0]))
     frame = figures.collect(engine="streaming")
     found = {row["created_date"]: row for row in frame.to_dicts()}
@@ -50,15 +50,15 @@ def counts(event_type: EventType, rows: pl.LazyFrame, dates: list[date]) -> Iter
 
 
 def _figures(event_type: EventType) -> dict[str, pl.Expr]:
-    """Return the rows that break each rule (`<rule>: <column>`) and the `_rescued` texts, to be aggregated."""
+    """Return aggregates: rows that break each constraint (`<constraint>: <column>`), and the `_rescued` texts."""
     rules = {name: rule.sum() for name, rule in _broken_rules(event_type)}
     return {**rules, RESCUED_COLUMN: pl.col(RESCUED_COLUMN).drop_nulls().implode()}
 
 
-def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
-    """Judge the counts of a day: rows that break each rule, and the `_rescued` texts."""
+def check_day(event_type: EventType, row: Mapping[str, Any]) -> Result:
+    """Return the result of a day from its counts (see `counts`)."""
     drift = count_drift(row[RESCUED_COLUMN], event_type.columns)
-    # A value that was rescued is not missing, although its column is null.
+    # A rescued value is not missing, although its column is null.
     keys = {_REQUIRED + _SEPARATOR + _DOT.join(path): keys for keys, path in _paths(event_type.columns)}
     counts = {name: count - _rescued(drift, keys.get(name)) for name, count in row.items() if _SEPARATOR in name}
     broken = {name: count for name, count in counts.items() if count > 0}
@@ -75,10 +75,10 @@ def verdict(event_type: EventType, row: Mapping[str, Any]) -> Verdict:
         "unknown_fields": unknown,
         "expected_fields": expected,
     }
-    return Verdict(
+    return Result(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(found[:10]) or "every value has its place",
+        description="; ".join(found[:10]) or "every value fits its column",
         metadata={
             "rules_broken": sum(broken.values()),
             "values_rescued": sum(rescued.values()),
@@ -99,7 +99,7 @@ def _rescued(drift: Drift, keys: Path | None) -> int:
 
 
 def _paths(columns: tuple[Column, ...], keys: Path = (), names: Path = ()) -> Iterator[tuple[Path, Path]]:
-    """Yield the keys that lead to each typed property, and the names of its column."""
+    """Yield the path of keys of each typed property, and the path of names of its column."""
     for column in typed(columns):
         own, name = (*keys, column.field), (*names, column.name)
         yield own, name
@@ -107,9 +107,9 @@ def _paths(columns: tuple[Column, ...], keys: Path = (), names: Path = ()) -> It
 
 
 def _flat(rows: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
-    """Make columns of the fields of objects, named by their paths, and one of each object that tells where it is.
+    """Unnest objects into columns named by their paths, with a column for each object that tells where it is not null.
 
-    A field of an object that is looked at by itself is a query over the whole object.
+    Without this, reading one field of an object would read the whole object.
     """
     objects = [path for path, column in walk(event_type.columns) if column.kind is Kind.OBJECT]
     for depth in sorted({len(path) for path in objects}):
@@ -134,13 +134,13 @@ def _value(path: Path) -> pl.Expr:
 def _required(path: Path, column: Column) -> list[tuple[str, pl.Expr]]:
     if not column.constraints.required:
         return []
-    # A field is required of the objects that are there.
+    # A field is required only where its object is present.
     missing = ~pl.col(_there(path)) if column.kind is Kind.OBJECT else _value(path).is_null()
     return [(_REQUIRED, missing & pl.col(_there(path[:-1])) if path[1:] else missing)]
 
 
 def _there(path: Path) -> str:
-    """Return the column that tells where an object is."""
+    """Return the name of the column that tells where an object is not null."""
     return _DOT.join(path) + _DOT
 
 

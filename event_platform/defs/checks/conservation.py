@@ -1,14 +1,14 @@
-"""Nothing is lost and nothing is counted twice: the sums that have to come out even."""
+"""Totals that must be equal: no record is lost, none is counted twice."""
 
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 
 NAME = "conservation"
 
 
-def of_arrivals(balance: ArrivalBalance) -> Verdict:
-    """Landed = sound + corrupt, and the records of each object are numbered without a gap."""
-    return Verdict(
+def check_arrivals(balance: ArrivalBalance) -> Result:
+    """Expect landed = sound + corrupt, and records of each object numbered without a gap."""
+    return Result(
         passed=balance.balanced,
         description=f"{balance.landed:,} landed = {balance.sound:,} sound + {balance.corrupt:,} corrupt"
         + (f"; {balance.broken_objects} objects have lost or repeated a record" if balance.broken_objects else ""),
@@ -21,19 +21,19 @@ def of_arrivals(balance: ArrivalBalance) -> Verdict:
     )
 
 
-def of_deduplication(balance: DeduplicationBalance) -> Verdict:
-    """Sound = deduplicated + duplicates."""
+def check_deduplication(balance: DeduplicationBalance) -> Result:
+    """Expect sound = deduplicated + duplicates."""
     duplicates = balance.redelivery + balance.conflict
-    return Verdict(
+    return Result(
         passed=balance.balanced,
         description=f"{balance.sound:,} sound = {balance.deduplicated:,} deduplicated + {duplicates:,} duplicates",
         metadata={"sound": balance.sound, "deduplicated": balance.deduplicated, "duplicates": duplicates},
     )
 
 
-def of_typing(balance: TypingBalance) -> Verdict:
-    """Deduplicated = Σ events/… + unregistered."""
-    return Verdict(
+def check_typing(balance: TypingBalance) -> Result:
+    """Expect deduplicated = rows of all event tables + unregistered."""
+    return Result(
         passed=balance.balanced,
         description=f"{balance.deduplicated:,} deduplicated = {balance.typed:,} in event tables + "
         f"{balance.unregistered:,} unregistered",

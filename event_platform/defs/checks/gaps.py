@@ -1,4 +1,4 @@
-"""Hours in which nothing arrived, although objects arrived before and after them."""
+"""Hours without an object between hours with objects."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import dagster as dg
 import polars as pl
 
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform.lake.tables import Snapshot
 from event_platform.landing.landing import HOUR_IN_PATH
 
@@ -14,7 +14,7 @@ NAME = "arrival_gaps"
 
 _DAY = timedelta(days=1)
 
-#: A stream that leaves out as many hours of the days around as it fills is quiet, not broken.
+#: Share of hours with objects above which a gap is reported. A quiet stream has gaps without being broken.
 _BUSY = 0.5
 
 
@@ -39,22 +39,24 @@ def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[i
     return found
 
 
-def verdict(day: date, objects: Mapping[date, Mapping[int, int]]) -> Verdict:
-    """No hour is without an object between hours that have some, where most hours have some.
+def check_day(day: date, objects: Mapping[date, Mapping[int, int]]) -> Result:
+    """Expect objects in every hour between hours that have some, provided most hours have some.
 
-    The days before and after count: a gap may lie across midnight. An hour that nothing has followed yet is no gap.
+    The days before and after are included, because a gap may cross midnight. The last hours so far are not a gap.
     """
     own = objects.get(day, {})
-    # Hours from the midnight at which the day begins.
+    # Hours counted from the start of `day`.
     filled = {24 * offset + hour for offset in (-1, 0, 1) for hour in objects.get(day + offset * _DAY, {})}
     span = range(min(filled), max(filled) + 1) if filled else range(0)
     gaps = [hour for hour in range(24) if hour in span and hour not in filled]
     busy = len(filled) > _BUSY * len(span)
     listed = ", ".join(f"{hour:02d}" for hour in gaps)
-    told = f"{sum(own.values()):,} objects in {len(own)} hours"
-    return Verdict(
+    counted = f"{sum(own.values()):,} objects in {len(own)} hours"
+    return Result(
         passed=not gaps or not busy,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{told}; none in the hours {listed}, and some before and after" if gaps and busy else told,
+        description=f"{counted}; none in hours {listed}, although objects arrived before and after"
+        if gaps and busy
+        else counted,
         metadata={"objects_by_hour": {f"{hour:02d}": own[hour] for hour in sorted(own)}},
     )

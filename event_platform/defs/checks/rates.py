@@ -1,10 +1,10 @@
-"""Shares of a day that are worth a word: corrupt records, duplicates, and names that nobody registered."""
+"""Shares of corrupt records and duplicates, and events whose name is not in the catalog."""
 
 from collections.abc import Mapping
 
 import dagster as dg
 
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform.events.names import describe_names_like_ids
 from event_platform.lake.balance import DeduplicationBalance
 
@@ -12,16 +12,16 @@ CORRUPTION = "corruption_rate"
 DUPLICATION = "duplicate_rate"
 UNREGISTERED = "unregistered_names"
 
-#: Names that a verdict lists.
-_NAMES_TOLD = 100
+#: Names that a result lists.
+_NAMES_LISTED = 100
 
 
-def of_corruption(landed: int, reasons: Mapping[str, int], warn_above: float, error_above: float) -> Verdict:
-    """Few records are corrupt; the reasons say where to look."""
+def check_corruption(landed: int, reasons: Mapping[str, int], warn_above: float, error_above: float) -> Result:
+    """Compare the share of corrupt records with the limits."""
     corrupt = sum(reasons.values())
     share = corrupt / landed if landed else 0.0
     listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
-    return Verdict(
+    return Result(
         passed=share <= warn_above,
         severity=dg.AssetCheckSeverity.ERROR if share > error_above else dg.AssetCheckSeverity.WARN,
         description=f"{share:.3%} of {landed:,} records are corrupt" + (f": {listed}" if listed else ""),
@@ -29,28 +29,28 @@ def of_corruption(landed: int, reasons: Mapping[str, int], warn_above: float, er
     )
 
 
-def of_duplication(balance: DeduplicationBalance, warn_above: float) -> Verdict:
-    """Redeliveries stay below a share, and no two events have the same uuid and different content."""
+def check_duplication(balance: DeduplicationBalance, warn_above: float) -> Result:
+    """Compare the share of redeliveries with the limit, and expect no conflicts."""
     share = balance.redelivery / balance.sound if balance.sound else 0.0
-    return Verdict(
+    return Result(
         passed=share <= warn_above and not balance.conflict,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{share:.3%} of {balance.sound:,} records are redeliveries; {balance.conflict:,} conflicts "
-        "(one uuid, different content: ask the producer)",
+        "(same event_uuid, different content: ask the producer)",
         metadata={"share": share, "redelivery": balance.redelivery, "conflict": balance.conflict},
     )
 
 
-def of_unregistered(names: Mapping[str, int]) -> Verdict:
-    """Every event's name is in the catalog."""
-    # There may be any number of names, as where they hold an id; Dagster stores what is told here for each day.
-    most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_TOLD])
+def check_unregistered(names: Mapping[str, int]) -> Result:
+    """Expect that every event name is in the catalog."""
+    # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
+    most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_LISTED])
     more = {"more_names": len(names) - len(most)} if len(names) > len(most) else {}
     ids = describe_names_like_ids(names)
-    return Verdict(
+    return Result(
         passed=not names,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(names.values()):,} events of {len(names):,} names that the catalog lacks"
+        description=f"{sum(names.values()):,} events of {len(names):,} names that are not in the catalog"
         + (f". {ids}" if ids else ""),
         metadata={"events": sum(names.values()), "names": most, **more},
     )

@@ -15,7 +15,7 @@ from event_platform.defs.assets.raw_events import RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS
 from event_platform.defs.automation.requests import run_tags
 from event_platform.defs.checks.build import CheckedAsset, build_operation
-from event_platform.defs.checks.verdict import Check, Verdict
+from event_platform.defs.checks.results import Check, Result
 from event_platform.defs.partitions import daily_partitions
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.lake.balance import ArrivalBalance, arrival_balances
@@ -173,9 +173,9 @@ def figures(_lake: Lake, _rules: RulesResource, dates: list[date]) -> list[date]
     return dates
 
 
-def verdicts(dates: list[date]) -> list[tuple[date, Verdict]]:
+def verdicts(dates: list[date]) -> list[tuple[date, Result]]:
     """Find nothing wrong on any date."""
-    return [(day, Verdict(passed=True, description="")) for day in dates]
+    return [(day, Result(passed=True, description="")) for day in dates]
 
 
 def test_a_table_whose_file_cannot_be_read_fails_its_own_checks(good: World) -> None:
@@ -200,7 +200,7 @@ def test_a_table_whose_file_cannot_be_read_fails_its_own_checks(good: World) -> 
     ids=["no verdict", "one day without"],
 )
 def test_a_check_without_a_verdict_is_an_error_that_names_it(
-    good: World, blocking: bool, evaluate: Callable[[list[date]], list[tuple[date, Verdict]]], days: str
+    good: World, blocking: bool, evaluate: Callable[[list[date]], list[tuple[date, Result]]], days: str
 ) -> None:
     """Dagster takes a check that was never evaluated for passed. The others are evaluated all the same."""
     forgotten = Check("forgotten", RAW_EVENTS, None, evaluate, blocking=blocking)
@@ -217,7 +217,7 @@ def test_a_check_without_a_verdict_is_an_error_that_names_it(
     (failure,) = result.filter_events(lambda each: each.is_step_failure)
     told = failure.step_failure_data.user_failure_data
     assert told is not None
-    assert told.description == f"checks without a verdict: forgotten of raw_events on {days}"
+    assert told.description == f"checks without a result: forgotten of raw_events on {days}"
     assert found(result, RAW_EVENTS).items() >= {("sound", f"{day}"): True for day in (MONDAY, TUESDAY)}.items()
 
 

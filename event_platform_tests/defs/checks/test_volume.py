@@ -6,16 +6,16 @@ import dagster as dg
 import pytest
 
 from event_platform.defs.checks import volume
-from event_platform.defs.checks.verdict import Verdict
+from event_platform.defs.checks.results import Result
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 WEEKS = [MONDAY - timedelta(weeks=number) for number in (1, 2, 3, 4)]
 
 
-def judged(rows: int, *before: int, today: date = TUESDAY) -> Verdict:
+def evaluate_checks(rows: int, *before: int, today: date = TUESDAY) -> Result:
     """Judge Monday by its rows and those of the Mondays before, the latest first."""
     counts = {MONDAY: rows, **dict(zip(WEEKS, before, strict=False))}
-    return volume.verdict(MONDAY, counts, today)
+    return volume.check_day(MONDAY, counts, today)
 
 
 @pytest.mark.parametrize(
@@ -40,31 +40,29 @@ def test_less_than_half_or_more_than_double_of_what_is_expected_warns(
     rows: int, before: tuple[int, ...], passed: bool
 ) -> None:
     """The median of the weeks that have any, so that one odd week changes nothing; small counts may stray."""
-    verdict = judged(rows, *before)
+    verdict = evaluate_checks(rows, *before)
     assert (verdict.passed, verdict.severity) == (passed, dg.AssetCheckSeverity.WARN)
 
 
 @pytest.mark.parametrize("before", [(), (1000,), (0, 0, 1000, 0)])
 def test_without_two_weeks_to_compare_with_every_volume_passes_and_says_so(before: tuple[int, ...]) -> None:
     """A type that is new has no expectation yet."""
-    verdict = judged(5, *before)
+    verdict = evaluate_checks(5, *before)
     weeks = len([rows for rows in before if rows])
     assert verdict.passed
-    assert (
-        verdict.description == f"5 events; nothing to compare with: {weeks} of the last 4 weeks have some on this day"
-    )
+    assert verdict.description == f"5 events; not compared: {weeks} of the last 4 weeks have events on this day"
 
 
 @pytest.mark.parametrize(("rows", "passed"), [(0, True), (499, True), (2001, False)])
 def test_today_may_still_have_too_few_but_not_too_many(rows: int, passed: bool) -> None:
     """It is not over."""
-    assert judged(rows, 1000, 1000, today=MONDAY).passed is passed
+    assert evaluate_checks(rows, 1000, 1000, today=MONDAY).passed is passed
 
 
 def test_the_figures_say_what_was_expected_and_why() -> None:
     """Each week by its date."""
-    verdict = judged(450, 1000, 800)
-    assert verdict.description == "450 events, 50% of the 900 of this weekday in other weeks"
+    verdict = evaluate_checks(450, 1000, 800)
+    assert verdict.description == "450 events, 50% of the 900 expected for this weekday"
     assert verdict.metadata == {
         "rows": 450,
         "expected": 900.0,
@@ -92,6 +90,6 @@ def test_each_type_and_day_is_compared_with_its_own_weekdays(world: World) -> No
         if each.check_name == "volume" and not each.passed
     }
     assert failed == {
-        ("events/lesson_started", "2025-06-02", "2 events, 5% of the 40 of this weekday in other weeks"),
-        ("events/account_created", "2025-06-03", "100 events, 250% of the 40 of this weekday in other weeks"),
+        ("events/lesson_started", "2025-06-02", "2 events, 5% of the 40 expected for this weekday"),
+        ("events/account_created", "2025-06-03", "100 events, 250% of the 40 expected for this weekday"),
     }

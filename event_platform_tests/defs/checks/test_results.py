@@ -22,7 +22,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 )
 def test_what_landed_is_sound_or_corrupt(landed: int, sound: int, corrupt: int, broken: int, passed: bool) -> None:
     """And no object has lost or repeated a record; anything else is an error."""
-    verdict = conservation.of_arrivals(ArrivalBalance(MONDAY, landed, sound, corrupt, broken))
+    verdict = conservation.check_arrivals(ArrivalBalance(MONDAY, landed, sound, corrupt, broken))
     assert (verdict.passed, verdict.severity) == (passed, ERROR)
 
 
@@ -37,13 +37,13 @@ def deduplication(**counts: int) -> DeduplicationBalance:
 def test_what_is_sound_is_unique_or_a_duplicate(deduplicated: int, passed: bool) -> None:
     """One more or one less is an error."""
     balance = deduplication(sound=10, deduplicated=deduplicated, redelivery=3, conflict=1)
-    assert conservation.of_deduplication(balance).passed is passed
+    assert conservation.check_deduplication(balance).passed is passed
 
 
 @pytest.mark.parametrize(("typed", "passed"), [(8, True), (7, False), (9, False)])
 def test_what_is_unique_is_typed_or_unregistered(typed: int, passed: bool) -> None:
     """One more or one less is an error, told in figures."""
-    verdict = conservation.of_typing(TypingBalance(MONDAY, deduplicated=10, unregistered=2, typed=typed))
+    verdict = conservation.check_typing(TypingBalance(MONDAY, deduplicated=10, unregistered=2, typed=typed))
     assert verdict.passed is passed
     assert verdict.description == f"10 deduplicated = {typed} in event tables + 2 unregistered"
 
@@ -53,7 +53,7 @@ def test_what_is_unique_is_typed_or_unregistered(typed: int, passed: bool) -> No
 )
 def test_every_row_has_a_uuid_of_its_own(rows: int, distinct: int, missing: int, passed: bool) -> None:
     """A null among the distinct ones is not one of them."""
-    assert uniqueness.verdict(rows, distinct, missing).passed is passed
+    assert uniqueness.check_day(rows, distinct, missing).passed is passed
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_every_row_has_a_uuid_of_its_own(rows: int, distinct: int, missing: int,
 )
 def test_corruption_warns_and_then_fails(corrupt: int, passed: bool, severity: dg.AssetCheckSeverity) -> None:
     """Above 0.1 % and above 5 % of ten thousand records, with the reasons."""
-    verdict = rates.of_corruption(10_000, {"not_json": corrupt} if corrupt else {}, 0.001, 0.05)
+    verdict = rates.check_corruption(10_000, {"not_json": corrupt} if corrupt else {}, 0.001, 0.05)
     assert (verdict.passed, verdict.severity) == (passed, severity)
     assert ("not_json" in verdict.description) is bool(corrupt)
 
 
 def test_a_day_without_records_has_no_corruption() -> None:
     """Nothing is divided by nothing."""
-    assert rates.of_corruption(0, {}, 0.001, 0.05).passed
-    assert rates.of_duplication(deduplication(), 0.05).passed
+    assert rates.check_corruption(0, {}, 0.001, 0.05).passed
+    assert rates.check_duplication(deduplication(), 0.05).passed
 
 
 @pytest.mark.parametrize(
@@ -81,27 +81,27 @@ def test_many_redeliveries_and_any_conflict_warn(redelivery: int, conflict: int,
     balance = deduplication(
         sound=100, deduplicated=100 - redelivery - conflict, redelivery=redelivery, conflict=conflict
     )
-    verdict = rates.of_duplication(balance, 0.05)
+    verdict = rates.check_duplication(balance, 0.05)
     assert (verdict.passed, verdict.severity) == (passed, WARN)
 
 
 def test_unregistered_names_are_listed_with_their_counts() -> None:
     """A warning: nothing is lost, and somebody has to register them."""
-    verdict = rates.of_unregistered({"beta:clicked": 3, "ping": 1_200})
+    verdict = rates.check_unregistered({"beta:clicked": 3, "ping": 1_200})
     assert (verdict.passed, verdict.severity) == (False, WARN)
     assert verdict.metadata == {"events": 1_203, "names": {"beta:clicked": 3, "ping": 1_200}}
-    assert verdict.description == "1,203 events of 2 names that the catalog lacks"
-    assert rates.of_unregistered({}).passed
+    assert verdict.description == "1,203 events of 2 names that are not in the catalog"
+    assert rates.check_unregistered({}).passed
 
 
 def test_of_any_number_of_unregistered_names_the_most_frequent_are_listed() -> None:
     """And how many there are beside; what they have in common is said."""
-    verdict = rates.of_unregistered({f"user:{number}": number for number in range(1, 100_001)})
+    verdict = rates.check_unregistered({f"user:{number}": number for number in range(1, 100_001)})
     assert list(verdict.metadata["names"]) == [f"user:{number}" for number in range(100_000, 99_900, -1)]
     assert verdict.metadata["more_names"] == 99_900
     assert verdict.metadata["events"] == sum(range(100_001))
     assert verdict.description.endswith(
-        "events of 100,000 names that the catalog lacks. 100,000 names look like ids: user:… (user:1, user:10, "
+        "events of 100,000 names that are not in the catalog. 100,000 names look like ids: user:… (user:1, user:10, "
         "user:100 and others)"
     )
 
@@ -145,7 +145,7 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
     rows_of_day = pl.LazyFrame(series)
     ((_, figures),) = conformance.counts(TYPE, rows_of_day, [MONDAY])
     assert dict(conformance.counts(TYPE, rows_of_day, [MONDAY, TUESDAY]))[MONDAY] == figures
-    verdict = conformance.verdict(TYPE, figures)
+    verdict = conformance.check_day(TYPE, figures)
     assert verdict.severity == WARN
     expected = {"values_expected", "expected_fields"}
     assert verdict.passed is not any(found for name, found in verdict.metadata.items() if name not in expected)
@@ -210,11 +210,13 @@ def test_the_fields_of_an_object_are_looked_at_together() -> None:
     assert "field_by_name" not in plan
     assert "struct.field" not in plan
     ((_, figures),) = conformance.counts(wide, rows, [MONDAY])
-    assert conformance.verdict(wide, figures).metadata["rules_broken"] == 100
+    assert conformance.check_day(wide, figures).metadata["rules_broken"] == 100
 
 
 def test_a_day_without_rows_breaks_no_rule() -> None:
     """Alone, and beside another one."""
     nothing = pl.LazyFrame(schema={**TYPE.schema, "created_date": pl.Date})
     for dates in ([MONDAY], [MONDAY, TUESDAY]):
-        assert all(conformance.verdict(TYPE, figures).passed for _, figures in conformance.counts(TYPE, nothing, dates))
+        assert all(
+            conformance.check_day(TYPE, figures).passed for _, figures in conformance.counts(TYPE, nothing, dates)
+        )

@@ -1,4 +1,4 @@
-"""What a check finds for one partition, and how it gets to Dagster."""
+"""The result of a check for one partition, and its conversion to Dagster's events."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from event_platform.quality.text import as_markdown
 
 F = TypeVar("F")
 
-#: Characters of a description, which Dagster draws as Markdown. Names out of the data are in it.
+#: Characters of a description. Dagster renders it as Markdown, and it may contain names from the data.
 _LENGTH = 2_000
 
-#: Days of a missing verdict that are named.
+#: Days without a result that an error names.
 _DAYS_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One partition's outcome; `severity` matters where it did not pass."""
+class Result:
+    """The result of a check for one partition. `severity` applies if it did not pass."""
 
     passed: bool
     description: str
@@ -29,37 +29,37 @@ class Verdict:
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
     @classmethod
-    def of_error(cls, error: Exception) -> "Verdict":
-        """Return that of a check which could not be evaluated."""
+    def from_error(cls, error: Exception) -> "Result":
+        """Return the result of a check that could not be evaluated."""
         return cls(passed=False, description=f"could not be evaluated: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)
 class Check(Generic[F]):
-    """A check of an asset: what Dagster is told of it, and what judges its partitions. Neither is without the other.
+    """A check of an asset: its declaration in Dagster and the function that evaluates it.
 
-    `evaluate` takes the figures that all checks of the asset share, and returns a verdict for each date of theirs.
+    `evaluate` takes the figures that the checks of the asset share, and returns a result for each date.
     """
 
     name: str
     asset: dg.AssetKey
     description: str | None
-    evaluate: Callable[[F], Iterable[tuple[date, Verdict]]]
-    blocking: bool = False  # where it fails, what is downstream is stopped: for promises that all else is built on
-    also: Sequence[dg.AssetKey] = ()  # further assets that have to be there before
+    evaluate: Callable[[F], Iterable[tuple[date, Result]]]
+    blocking: bool = False  # a failure stops everything downstream
+    also: Sequence[dg.AssetKey] = ()  # further assets that must be materialized before
 
     @property
     def key(self) -> dg.AssetCheckKey:
-        """What Dagster calls it."""
+        """Key of the check in Dagster."""
         return dg.AssetCheckKey(self.asset, self.name)
 
     @property
     def output(self) -> str:
-        """The output of its operation that steps downstream wait for, where it is blocking."""
+        """Output of its operation, for which downstream steps wait if it is blocking."""
         return dg.AssetCheckSpec(self.name, asset=self.asset).get_python_identifier()
 
     def spec(self, partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
-        """Return its declaration."""
+        """Return the declaration for Dagster."""
         return dg.AssetCheckSpec(
             self.name,
             asset=self.asset,
@@ -70,51 +70,52 @@ class Check(Generic[F]):
         )
 
 
-#: The verdict of a check on one date.
-Judged = tuple[Check[Any], date, Verdict]
+#: The result of a check for one date.
+Evaluated = tuple[Check[Any], date, Result]
 
 
-def judged(checks: Iterable[Check[F]], figures: F) -> list[Judged]:
+def evaluate_checks(checks: Iterable[Check[F]], figures: F) -> list[Evaluated]:
     """Evaluate checks that share figures."""
-    return [(check, day, verdict) for check in checks for day, verdict in check.evaluate(figures)]
+    return [(check, day, result) for check in checks for day, result in check.evaluate(figures)]
 
 
-def evaluations(
-    checks: Sequence[Check[Any]], dates: Collection[date], found: Iterable[Judged]
+def to_dagster(
+    checks: Sequence[Check[Any]], dates: Collection[date], found: Iterable[Evaluated]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-    """Yield an evaluation for each verdict, then the outputs that steps downstream of blocking `checks` wait for.
+    """Yield an evaluation for each result, then the outputs for which steps downstream of blocking `checks` wait.
 
-    `AssetCheckResult` cannot carry a partition: a range run would show one verdict for all of its days. A failed
-    blocking evaluation fails the step, and with it all that is downstream. Raises Failure where one of `checks` has no
-    verdict on one of `dates`: Dagster would take it for passed.
+    `AssetCheckResult` has no partition: a run over a range of days would show one result for all of them. A failed
+    blocking evaluation fails the step and everything downstream. Raises Failure if one of `checks` has no result on one
+    of `dates`, because Dagster would count it as passed.
     """
     days: dict[dg.AssetCheckKey, set[date]] = defaultdict(set)
-    for check, day, verdict in found:
+    for check, day, result in found:
         days[check.key].add(day)
-        yield _evaluation(check, day, verdict)
+        yield _evaluation(check, day, result)
     missing = {check.key: sorted(set(dates) - days[check.key]) for check in checks}
     if any(missing.values()):
         raise dg.Failure(
-            f"checks without a verdict: {'; '.join(_unjudged(key, left) for key, left in missing.items() if left)}",
+            "checks without a result: "
+            + "; ".join(_describe_missing(key, days) for key, days in missing.items() if days),
             allow_retries=False,
         )
     yield from (dg.Output(None, output_name=check.output) for check in checks if check.blocking)
 
 
-def _evaluation(check: Check[Any], day: date, verdict: Verdict) -> dg.AssetCheckEvaluation:
+def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=check.asset,
         check_name=check.name,
-        passed=verdict.passed,
-        severity=verdict.severity,
-        description=as_markdown(verdict.description, _LENGTH),
-        metadata={key: _metadata(value) for key, value in verdict.metadata.items()},
+        passed=result.passed,
+        severity=result.severity,
+        description=as_markdown(result.description, _LENGTH),
+        metadata={key: _metadata(value) for key, value in result.metadata.items()},
         blocking=check.blocking,
         partition=day.isoformat(),
     )
 
 
-def _unjudged(key: dg.AssetCheckKey, days: Sequence[date]) -> str:
+def _describe_missing(key: dg.AssetCheckKey, days: Sequence[date]) -> str:
     named = ", ".join(map(str, days[:_DAYS_NAMED]))
     more = f" and {len(days) - _DAYS_NAMED} more" if len(days) > _DAYS_NAMED else ""
     return f"{key.name} of {key.asset_key.to_user_string()} on {named}{more}"
