@@ -82,10 +82,10 @@ def check_alert_addresses(environment: Environment) -> Finding:
     name, urls = "alert addresses", environment.alert_urls
     if not urls:
         return left_out(name, "EVENT_PLATFORM_ALERT_URLS is not set: nobody is told of failures")
-    from event_platform.defs.alerts.services import services  # noqa: PLC0415 - it takes a quarter of a second
+    from event_platform.defs.alerts.services import parse_services  # noqa: PLC0415 - it takes a quarter of a second
 
     try:
-        _, faults = services(urls)
+        _, faults = parse_services(urls)
     except SettingError as error:
         faults = str(error).splitlines()[:-1]
     if faults:

@@ -1,1 +1,1 @@
-"""Alerts: what is told, in which words, to whom, and what is remembered until it has arrived."""
+"""Alerts: which failures are new, their text, who receives them, and their delivery."""

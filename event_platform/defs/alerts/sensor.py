@@ -1,7 +1,6 @@
-"""The sensor that tells people: failed checks, failed runs and missed freshness, from Dagster's own records.
+"""The sensor that sends alerts for failed checks, failed runs and missed freshness, read from Dagster's event log.
 
-A tick that is killed leaves the cursor as it was, and the next one reads the same records again: an alert may then come
-twice, but never not at all.
+If a tick is killed, the next one starts from the same cursor: an alert may be sent twice, but is never lost.
 """
 
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType
 
-from event_platform.defs.alerts.memory import IDS_TO_LOOK_BACK, Memory, remembered
+from event_platform.defs.alerts.cursor import IDS_TO_LOOK_BACK, CursorState, load_cursor
 from event_platform.defs.alerts.wording import (
     Alert,
     Finding,
@@ -33,60 +32,60 @@ _ENDINGS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE)
 _BLOCKED = "DagsterAssetCheckFailedError"
 _STALE = {FreshnessState.WARN: Level.WARN, FreshnessState.FAIL: Level.ERROR}
 
-#: The owner of each asset that can fail without its neighbours; "" for one that nobody owns.
+#: Owner of each asset that can fail by itself; "" if it has none.
 Owners = Mapping[str, str]
 
 
 def build_alerts_sensor(
     environment: Environment, catalog: Catalog, with_freshness: Sequence[dg.AssetKey]
 ) -> dg.SensorDefinition:
-    """Return the sensor that tells EVENT_PLATFORM_ALERT_URLS."""
+    """Return the sensor that sends alerts to EVENT_PLATFORM_ALERT_URLS."""
     owners = {event_key(each).to_user_string(): each.owner or "" for each in catalog.event_types}
     owners[UNREGISTERED_EVENTS.to_user_string()] = ""
 
-    def shown(alert: Alert) -> tuple[str, str]:
+    def render(alert: Alert) -> tuple[str, str]:
         return message(alert, environment.name, environment.ui_url)
 
     @dg.sensor(
         name="alerts_sensor",
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells EVENT_PLATFORM_ALERT_URLS of failed checks, failed runs and missed freshness.",
+        description="Sends alerts for failed checks, failed runs and missed freshness to EVENT_PLATFORM_ALERT_URLS.",
     )
     def alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if not environment.alert_urls:
             return dg.SkipReason("EVENT_PLATFORM_ALERT_URLS is not set: failures are shown in this UI only")
-        # It takes a quarter of a second to import, which only this sensor should pay.
-        from event_platform.defs.alerts.outbox import addresses, deliver, post  # noqa: PLC0415
+        # Apprise takes a quarter of a second to import, which only this sensor needs.
+        from event_platform.defs.alerts.outbox import deliver, parse_addresses, post  # noqa: PLC0415
 
-        to, faults = addresses(environment.alert_urls)
-        memory, fault = remembered(context.cursor, time.time())
-        news = [
-            *_news_of_runs(context.instance, memory, owners),
-            *_news_of_freshness(context.instance, memory, with_freshness, owners),
+        to, faults = parse_addresses(environment.alert_urls)
+        state, fault = load_cursor(context.cursor, time.time())
+        changes = [
+            *_run_alerts(context.instance, state, owners),
+            *_freshness_alerts(context.instance, state, with_freshness, owners),
         ]
-        post(memory.outbox, news, to)
-        told = [f"{deliver(memory.outbox, to, shown, time.time())} messages sent"]
-        told += [f"{len(memory.outbox)} addresses cannot be reached: tried again later"] if memory.outbox else []
-        told += [each for each in (fault, *faults) if each]
-        return dg.SensorResult(skip_reason="; ".join(told), cursor=memory.as_cursor())
+        post(state.outbox, changes, to)
+        messages = [f"{deliver(state.outbox, to, render, time.time())} messages sent"]
+        messages += [f"{len(state.outbox)} addresses cannot be reached: retried later"] if state.outbox else []
+        messages += [each for each in (fault, *faults) if each]
+        return dg.SensorResult(skip_reason="; ".join(messages), cursor=state.as_cursor())
 
     return alerts_sensor
 
 
-def _news_of_runs(instance: dg.DagsterInstance, memory: Memory, owners: Owners) -> Iterator[Alert]:
-    for ending in _unread(instance, memory):
+def _run_alerts(instance: dg.DagsterInstance, state: CursorState, owners: Owners) -> Iterator[Alert]:
+    for ending in _unread(instance, state):
         run_id = ending.run_id
-        yield from check_alerts(memory.news(_evaluations(instance, run_id)), run_id, owners)
+        yield from check_alerts(state.changes(_evaluations(instance, run_id)), run_id, owners)
         if ending.event_log_entry.dagster_event_type is DagsterEventType.RUN_FAILURE:
-            yield from _news_of_failure(instance, ending, owners)
-        memory.read(ending.storage_id)
+            yield from _failure_alerts(instance, ending, owners)
+        state.read(ending.storage_id)
 
 
-def _unread(instance: dg.DagsterInstance, memory: Memory) -> list[dg.EventLogRecord]:
-    """Return the endings of runs that are news, oldest first.
+def _unread(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLogRecord]:
+    """Return the run endings that were not read yet, oldest first.
 
-    `@dg.run_status_sensor` moves on whatever happens in it; these are read again until they are told.
+    Not a `@dg.run_status_sensor`: its cursor moves on even if the tick fails.
     """
     found = [
         record
@@ -94,19 +93,19 @@ def _unread(instance: dg.DagsterInstance, memory: Memory) -> list[dg.EventLogRec
         for record in instance.fetch_run_status_changes(
             dg.RunStatusChangeRecordsFilter(
                 ending,  # type: ignore[arg-type]
-                after_timestamp=memory.since,
-                after_storage_id=max(memory.last - IDS_TO_LOOK_BACK, 0),
+                after_timestamp=state.since,
+                after_storage_id=max(state.last - IDS_TO_LOOK_BACK, 0),
             ),
             limit=_RUNS_IN_A_TICK + IDS_TO_LOOK_BACK,
             ascending=True,
         ).records
-        if record.storage_id not in memory.seen
+        if record.storage_id not in state.seen
     ]
     return sorted(found, key=lambda record: record.storage_id)[:_RUNS_IN_A_TICK]
 
 
 def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]:
-    """Yield what the checks of a run have found, oldest first; Level.RECOVERED for those that passed."""
+    """Yield the check evaluations of a run, oldest first; Level.RECOVERED if passed."""
     for event in _events(instance, run_id, DagsterEventType.ASSET_CHECK_EVALUATION):
         found = event.event_specific_data
         if isinstance(found, AssetCheckEvaluation):
@@ -120,8 +119,8 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]
             )
 
 
-def _news_of_failure(instance: dg.DagsterInstance, ending: dg.EventLogRecord, owners: Owners) -> list[Alert]:
-    """Tell what failed in a run, but for blocking checks: those are alerts of their own."""
+def _failure_alerts(instance: dg.DagsterInstance, ending: dg.EventLogRecord, owners: Owners) -> list[Alert]:
+    """Return the alerts of a failed run, without its blocking checks: these have their own alerts."""
     steps: dict[str, str] = {}
     assets: dict[str, str] = {}
     blocked = False
@@ -130,26 +129,26 @@ def _news_of_failure(instance: dg.DagsterInstance, ending: dg.EventLogRecord, ow
         if failure.error is not None and failure.error.cls_name == _BLOCKED:
             blocked = True
         else:
-            # Of somebody else's step the metadata may be anything.
+            # A step of another author may have any metadata.
             told = failure.user_failure_data.metadata if failure.user_failure_data else {}
             named = {name: str(value.value) for name, value in told.items() if name in owners}
             assets.update(named)
             steps.update({} if named else {event.step_key or "run": cause_of(failure.error)})
     if not steps and not assets and not blocked:
-        steps["run"] = ending.event_log_entry.message or "it ended without a word: its process was killed"
+        steps["run"] = ending.event_log_entry.message or "it ended without a message: its process was killed"
     return run_alerts(ending.run_id, steps, assets, owners)
 
 
-def _news_of_freshness(
-    instance: dg.DagsterInstance, memory: Memory, assets: Sequence[dg.AssetKey], owners: Owners
+def _freshness_alerts(
+    instance: dg.DagsterInstance, state: CursorState, assets: Sequence[dg.AssetKey], owners: Owners
 ) -> Iterator[Alert]:
     for key, record in sorted(instance.get_freshness_state_records(assets).items()):
         asset, level = key.to_user_string(), _STALE.get(record.freshness_state)
-        before = memory.stale.pop(asset, None)
+        before = state.stale.pop(asset, None)
         if level is not before:
             severity = level or before or Level.WARN
             yield freshness_alert(asset, level or Level.RECOVERED, severity, owners.get(asset, ""))
-        memory.stale.update({asset: level} if level else {})
+        state.stale.update({asset: level} if level else {})
 
 
 def _events(instance: dg.DagsterInstance, run_id: str, of_type: DagsterEventType) -> Iterator[dg.DagsterEvent]:

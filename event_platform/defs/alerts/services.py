@@ -1,4 +1,4 @@
-"""What EVENT_PLATFORM_ALERT_URLS names, as apprise takes it. Without Dagster, which to look at it does not need."""
+"""Parse EVENT_PLATFORM_ALERT_URLS for apprise. Does not import Dagster, so that `doctor` can use it."""
 
 import logging
 import re
@@ -10,16 +10,16 @@ from event_platform.events.errors import SettingError
 
 _ENTRY = re.compile(r"(?:(?P<tags>[\w:.@+,-]+)=)?(?P<url>[A-Za-z][A-Za-z0-9+.-]*://\S*)")
 
-#: An entry, its tags, and the service that its URL is of.
+#: An entry, its tags, and the service of its URL.
 Service = tuple[str, frozenset[str], apprise.NotifyBase]
 
 
-def services(urls: Sequence[str]) -> tuple[list[Service], list[str]]:
-    """Return the services of `[tag,tag=]url` entries, and a line for each that cannot be used.
+def parse_services(urls: Sequence[str]) -> tuple[list[Service], list[str]]:
+    """Return the services of `[tag,tag=]url` entries, and a line for each entry that is invalid.
 
-    A line never shows the URL: it may hold a password or a token. Raises SettingError where not one can be used.
+    A line never shows the URL, which may contain a secret. Raises SettingError if no entry is valid.
     """
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote what it could not read
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote invalid URLs
     found, faults = list[Service](), list[str]()
     for number, entry in enumerate(urls, start=1):
         match = _ENTRY.fullmatch(entry)
@@ -33,5 +33,7 @@ def services(urls: Sequence[str]) -> tuple[list[Service], list[str]]:
             continue
         found.append((entry, frozenset((match["tags"] or "").split(",")) - {""}, service))
     if not found:
-        raise SettingError("\n".join(faults) + "\nNo alert was sent, and none is lost: mend it, and they are sent.")
+        raise SettingError(
+            "\n".join(faults) + "\nNo alert was sent and none is lost: they are sent once an entry is valid."
+        )
     return found, faults

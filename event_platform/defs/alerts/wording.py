@@ -1,4 +1,4 @@
-"""What alerts say: failures of a run, grouped by asset, in words that can be acted upon. Pure functions on records."""
+"""The text of alerts: failures of a run grouped by asset, with the likely cause and what to do."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +10,18 @@ from event_platform.defs.alerts.causes import CAUSES
 from event_platform.defs.automation.requests import stretches
 from event_platform.quality.text import without_links
 
-#: More alerts than this for one address at once become a summary.
-FLOOD = 10
+#: More alerts for one address at once are summarized.
+MAX_ALERTS_AT_ONCE = 10
 _LINES_IN_AN_ALERT = 12
 _CHARACTERS_OF_A_FINDING = 300
 
-#: What chat systems take for a mention, a link or the end of a quotation. Findings may quote names out of the data.
+#: Characters that chat systems interpret. Findings may quote names from the data.
 _MARKUP = str.maketrans("<>[]`*", "()()''")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
 class Level(StrEnum):
-    """How bad it is. The first two are what addresses can be limited to."""
+    """Severity. Addresses can be limited to the first two."""
 
     ERROR = "error"
     WARN = "warn"
@@ -29,38 +29,38 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place among the levels: the worst is 0."""
+        """Its position: 0 is the worst."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One evaluation of a check: the worst thing that a message quotes."""
+    """One evaluation of a check."""
 
     asset: str
     check: str
     partition: str  # "" for a check without partitions
     level: Level
     figures: str
-    was: Level | None = None  # before, where that was bad
+    was: Level | None = None  # level before, if it failed
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One message: what happened to one asset in one run."""
+    """One message about one asset in one run."""
 
     level: Level
-    severity: Level  # of what is told; of a recovery, how bad it was
+    severity: Level  # of a recovery, the level of its failure
     subject: str
     lines: tuple[str, ...]
     asset: str = ""
     owner: str = ""
     run_id: str = ""
-    findings: int = 1  # failures that it stands for
+    findings: int = 1  # number of failures in it
 
 
 def check_alerts(findings: Iterable[Finding], run_id: str, owners: Mapping[str, str]) -> list[Alert]:
-    """Return one alert for each asset and each of failed and recovered, the worst first."""
+    """Return an alert for each asset that failed and each that recovered, the worst first."""
     groups: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.asset, finding.level is Level.RECOVERED), []).append(finding)
@@ -88,7 +88,7 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
 
 
 def _check_lines(level: Level, check: str, found: Sequence[Finding]) -> list[str]:
-    where = shown_partitions(finding.partition for finding in found)
+    where = describe_partitions(finding.partition for finding in found)
     if level is Level.RECOVERED:
         return [f"{check} passes again{where}"]
     last = max(found, key=lambda finding: finding.partition)
@@ -100,38 +100,38 @@ def _check_lines(level: Level, check: str, found: Sequence[Finding]) -> list[str
 def run_alerts(
     run_id: str, steps: Mapping[str, str], assets: Mapping[str, str], owners: Mapping[str, str]
 ) -> list[Alert]:
-    """Return the alerts of a failed run: one for each asset that is known to have failed, and one for its other steps.
+    """Return the alerts of a failed run: one for each failed asset, and one for all other steps.
 
-    `steps` and `assets` say what went wrong, by name.
+    `steps` and `assets` have the errors by name.
     """
     alerts = [
         Alert(
             level=Level.ERROR,
             severity=Level.ERROR,
             subject=f"{asset}: not materialized",
-            lines=(plain(told), f"Likely cause: {CAUSES['asset']}"),
+            lines=(plain(error), f"Likely cause: {CAUSES['asset']}"),
             asset=asset,
             owner=owners.get(asset, ""),
             run_id=run_id,
         )
-        for asset, told in sorted(assets.items())
+        for asset, error in sorted(assets.items())
     ]
     if steps:
-        lines = _shortened([f"{step}: {plain(told)}" for step, told in sorted(steps.items())])
+        lines = _shortened([f"{step}: {plain(error)}" for step, error in sorted(steps.items())])
         subject, cause = f"run failed: {', '.join(sorted(steps))}", f"Likely cause: {CAUSES['run']}"
         alerts.append(Alert(Level.ERROR, Level.ERROR, subject, (*lines, cause), run_id=run_id))
     return alerts
 
 
 def freshness_alert(asset: str, level: Level, severity: Level, owner: str) -> Alert:
-    """Return the alert of an asset that was not materialized in time, or is again."""
+    """Return the alert of an asset that missed its freshness limit, or is fresh again."""
     if level is Level.RECOVERED:
         return Alert(level, severity, f"{asset}: fresh again", ("It is materialized in time again.",), asset, owner)
     return Alert(level, severity, f"{asset}: not fresh", (f"Likely cause: {CAUSES['freshness']}",), asset, owner)
 
 
 def summary(alerts: Sequence[Alert], more: int) -> Alert:
-    """Return one alert in the place of many. `more` are those of which only the number is left."""
+    """Summarize many alerts in one. `more` is the number of findings that were dropped before."""
     findings = sum(alert.findings for alert in alerts) + more
     worst = _worst(alert.level for alert in alerts)
     counts = {level: sum(alert.level is level for alert in alerts) for level in Level}
@@ -143,7 +143,7 @@ def summary(alerts: Sequence[Alert], more: int) -> Alert:
         severity=_worst(alert.severity for alert in alerts),
         subject=f"{findings:,} findings at once",
         lines=(
-            f"Too many to tell one by one: {listed}" + (f", and {more:,} earlier findings" if more else ""),
+            f"Too many to list: {listed}" + (f", and {more:,} earlier findings" if more else ""),
             *_shortened([f"{alert.level.upper()} {alert.subject} ({alert.findings:,})" for alert in ranked]),
             f"Runs: {', '.join(runs[:5])}" + (f" and {len(runs) - 5:,} more" if len(runs) > 5 else ""),  # noqa: PLR2004
         ),
@@ -158,16 +158,16 @@ def message(alert: Alert, environment: str, ui_url: str) -> tuple[str, str]:
     return f"[{environment}] {alert.level.upper()} {alert.subject}"[:200], "\n".join([*alert.lines, link])
 
 
-def shown_partitions(partitions: Iterable[str]) -> str:
-    """Return them in short: ` on 2025-06-01 to 2025-06-03, 2025-06-05`; nothing where there are no partitions."""
-    found = partition_stretches(partition for partition in partitions if partition)
-    shown = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
-    more = f" and {len(shown) - 5} more stretches" if len(shown) > 5 else ""  # noqa: PLR2004
-    return f" on {', '.join(shown[:5])}{more}" if shown else ""
+def describe_partitions(partitions: Iterable[str]) -> str:
+    """Return partitions as ` on 2025-06-01 to 2025-06-03, 2025-06-05`, or an empty text if there are none."""
+    found = partition_ranges(partition for partition in partitions if partition)
+    listed = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
+    more = f" and {len(listed) - 5} more ranges" if len(listed) > 5 else ""  # noqa: PLR2004
+    return f" on {', '.join(listed[:5])}{more}" if listed else ""
 
 
-def partition_stretches(partitions: Iterable[str]) -> list[tuple[str, str]]:
-    """Group the keys that are days into stretches; others, of somebody's own assets, are stretches of one."""
+def partition_ranges(partitions: Iterable[str]) -> list[tuple[str, str]]:
+    """Group days into ranges. Other partition keys, of a user's own assets, are ranges of one."""
     keys = set(partitions)
     days = {day for day in keys if _is_day(day)}
     found = stretches([date.fromisoformat(day) for day in days])
@@ -185,7 +185,7 @@ def _is_day(partition: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return text that no address takes for markup or for a link, in one line of bounded length."""
+    """Return text without markup and links, in one line of bounded length."""
     line = _CONTROL.sub(" ", text).translate(_MARKUP)
     cut = line if len(line) <= _CHARACTERS_OF_A_FINDING else f"{line[:_CHARACTERS_OF_A_FINDING]}…"
     return without_links(cut)

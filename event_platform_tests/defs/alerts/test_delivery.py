@@ -57,8 +57,8 @@ def test_an_address_that_cannot_be_reached_gets_its_alerts_later(
     with web_hook() as other:
         other.status = 500
         alerts = Alerts(world, instance, hook.url, other.url)
-        assert alerts.tick() == "1 messages sent; 1 addresses cannot be reached: tried again later"
-        assert alerts.tick() == "0 messages sent; 1 addresses cannot be reached: tried again later"
+        assert alerts.tick() == "1 messages sent; 1 addresses cannot be reached: retried later"
+        assert alerts.tick() == "0 messages sent; 1 addresses cannot be reached: retried later"
         other.status = 200
         alerts.wait_over()
         assert alerts.tick() == "1 messages sent"
@@ -147,7 +147,7 @@ def test_thousands_of_failures_at_once_are_one_message(world: World, instance: d
     (message,) = hook.messages
     assert message["title"] == "[local] ERROR 2,000 findings at once"
     lines = message["message"].splitlines()
-    assert lines[:2] == ["Too many to tell one by one: 100 error", "ERROR events/t000: volume failed (20)"]
+    assert lines[:2] == ["Too many to list: 100 error", "ERROR events/t000: volume failed (20)"]
     assert lines[-2:] == [f"Runs: {run.run_id}", f"http://127.0.0.1:3000/runs/{run.run_id}"]
     assert len(lines) < 20
     assert len(alerts.cursor or "") < 30_000

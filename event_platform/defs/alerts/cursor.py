@@ -1,4 +1,4 @@
-"""The cursor of the alerts sensor: what was read, what is failing, and what could not be delivered yet."""
+"""The cursor of the alerts sensor: which run endings were read, what is failing, and undelivered alerts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -6,56 +6,56 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from event_platform.defs.alerts.wording import Alert, Finding, Level, partition_stretches
+from event_platform.defs.alerts.wording import Alert, Finding, Level, partition_ranges
 
 _VERSION = 1
 
-#: Without a cursor: what happened before is no news.
+#: How far back to read without a cursor.
 _SECONDS_TO_LOOK_BACK = 24 * 3600.0
 
-#: Of transactions side by side, one may show after another with a higher id: these ids are looked at again.
+#: Ids that are read again, because a concurrent transaction may become visible after one with a higher id.
 IDS_TO_LOOK_BACK = 100
 
 
 @dataclass
 class Waiting:
-    """What is still to be delivered to one address."""
+    """Undelivered alerts of one address."""
 
     alerts: list[Alert] = field(default_factory=list)
-    more: int = 0  # findings of which only the number is left
+    more: int = 0  # findings that were dropped and only counted
     failures: int = 0  # in a row
     not_before: float = 0.0  # Unix time
 
 
 @dataclass
-class Memory:
-    """What the sensor knows from its last tick."""
+class CursorState:
+    """State of the sensor after its last tick."""
 
-    since: float  # Unix time from which on endings of runs are told
+    since: float  # Unix time; earlier run endings are ignored
     version: int = _VERSION
-    last: int = 0  # storage id of the last ending that was read
-    seen: set[int] = field(default_factory=set)  # of the ids up to it, those that were read
-    #: Stretches of partitions by "<asset>:<check>" and level.
+    last: int = 0  # storage id of the last run ending that was read
+    seen: set[int] = field(default_factory=set)  # ids up to `last` that were read
+    #: Ranges of failing partitions by "<asset>:<check>" and level.
     failing: dict[str, dict[Level, list[tuple[str, str]]]] = field(default_factory=dict)
     stale: dict[str, Level] = field(default_factory=dict)  # by asset
     outbox: dict[str, Waiting] = field(default_factory=dict)  # by address
 
     def read(self, storage_id: int) -> None:
-        """Remember an ending as read."""
+        """Mark a run ending as read."""
         self.last = max(self.last, storage_id)
         self.seen = {each for each in (*self.seen, storage_id) if each > self.last - IDS_TO_LOOK_BACK}
 
-    def news(self, evaluations: Iterable[Finding]) -> list[Finding]:
-        """Return those that begin to fail, get worse or pass again. An evaluation that passed has Level.RECOVERED.
+    def changes(self, evaluations: Iterable[Finding]) -> list[Finding]:
+        """Return the evaluations that begin to fail, get worse or pass again (Level.RECOVERED if passed).
 
-        What goes on failing is no news: today is evaluated with each object that lands.
+        A check that keeps failing is not reported again: today is evaluated with each object that lands.
         """
         by_check: dict[str, dict[str, Finding]] = {}
         for each in evaluations:
             by_check.setdefault(f"{each.asset}:{each.check}", {})[each.partition] = each
-        return [finding for check, latest in by_check.items() for finding in self._news_of(check, latest)]
+        return [finding for check, latest in by_check.items() for finding in self._changes_of(check, latest)]
 
-    def _news_of(self, check: str, latest: dict[str, Finding]) -> list[Finding]:
+    def _changes_of(self, check: str, latest: dict[str, Finding]) -> list[Finding]:
         known = {day: level for level, kept in self.failing.get(check, {}).items() for day in _days(kept)}
         now = {day: finding.level for day, finding in latest.items()}
         found = [
@@ -66,7 +66,7 @@ class Memory:
         ]
         failing = {day: level for day, level in {**known, **now}.items() if level is not Level.RECOVERED}
         self.failing[check] = {
-            level: partition_stretches([day for day, each in failing.items() if each is level])
+            level: partition_ranges([day for day, each in failing.items() if each is level])
             for level in set(failing.values())
         }
         if not failing:
@@ -74,26 +74,26 @@ class Memory:
         return found
 
     def as_cursor(self) -> str:
-        """Return the cursor that `remembered` takes."""
+        """Serialize for `load_cursor`."""
         return msgspec.json.encode(self, order="deterministic").decode()
 
 
-def remembered(cursor: str | None, now: float) -> tuple[Memory, str | None]:
-    """Return what a cursor says, and what is wrong with it. One that cannot be read makes the last day news again."""
-    fresh = Memory(since=now - _SECONDS_TO_LOOK_BACK)
+def load_cursor(cursor: str | None, now: float) -> tuple[CursorState, str | None]:
+    """Parse a cursor. Return the state, and an error if it is unreadable: then the last day is reported again."""
+    fresh = CursorState(since=now - _SECONDS_TO_LOOK_BACK)
     if not cursor:
         return fresh, None
     try:
-        memory = msgspec.json.decode(cursor, type=Memory)
-        datetime.fromtimestamp(memory.since, UTC)
-        for kept in memory.failing.values():
+        state = msgspec.json.decode(cursor, type=CursorState)
+        datetime.fromtimestamp(state.since, UTC)
+        for kept in state.failing.values():
             for stretches in kept.values():
                 list(_days(stretches))
     except (msgspec.MsgspecError, ValueError, OverflowError, OSError) as error:
         return fresh, f"the cursor cannot be read ({error}): alerts of the last day are sent again"
-    if memory.version != _VERSION:
-        return fresh, f"the cursor has version {memory.version}, not {_VERSION}: alerts of the last day are sent again"
-    return memory, None
+    if state.version != _VERSION:
+        return fresh, f"the cursor has version {state.version}, not {_VERSION}: alerts of the last day are sent again"
+    return state, None
 
 
 def _days(kept: Iterable[tuple[str, str]]) -> Iterable[str]:
