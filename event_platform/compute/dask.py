@@ -1,7 +1,7 @@
-"""A Dask cluster to run tasks on: the same tasks, on many machines.
+"""Run tasks on a Dask cluster.
 
-Only what a task needs to find its data travels there: credentials do not. This module imports neither polars nor what
-tasks need, so that a worker can be prepared for them first.
+Tasks are sent without credentials: workers use their own. This module imports neither polars nor the tasks, so that a
+worker can set variables before polars is imported.
 """
 
 import gc
@@ -32,7 +32,7 @@ from event_platform.storage.storage import Storage
 #: Seconds to wait for a scheduler, and then for a worker.
 PATIENCE = 10
 
-#: What has to be the same everywhere. Polars' hashes differ between versions, and tell which task a record is in.
+#: Packages that need the same version everywhere. Polars hashes assign records to tasks and differ between versions.
 _SAME = ("event-platform", "polars", "pyarrow", "deltalake", "msgspec", "distributed")
 
 _CREDENTIALS = {
@@ -45,12 +45,11 @@ T = TypeVar("T")
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """Offer the cluster of the scheduler at `address` as an executor. Nothing is sent before the first task.
+    """Open the cluster of the scheduler at `address` as an executor. It connects with the first task.
 
-    To submit a task raises ClusterError where the cluster does not answer; a task raises SettingError where its worker
-    has other versions than this process, or no credentials, and is cancelled where the scheduler goes away. One whose
-    worker dies is done again by another, three times if need be: it writes files of its own, which only the driver
-    commits.
+    Submitting raises ClusterError if the cluster does not answer. A task raises SettingError if its worker has other
+    versions or no credentials, and is cancelled if the scheduler goes away. If a worker dies, Dask retries its task on
+    another one, up to three times: tasks write new files, which only the driver commits.
     """
     executor = _Cluster(address)
     try:
@@ -60,7 +59,7 @@ def cluster(address: str) -> Iterator[Executor]:
 
 
 class _Cluster(Executor):
-    """Tasks on a cluster. A scheduler that was lost is looked for anew with the next task."""
+    """Executor of a cluster. It reconnects with the next task if the scheduler was lost."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -69,19 +68,19 @@ class _Cluster(Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         if self._client is None or self._client.status in {"closing", "closed"}:
             self._client = _connect(self._address)
-        # A key of its own: Dask does tasks with equal keys once, and by itself gives equal arguments equal keys.
+        # A unique key, because Dask runs tasks with equal keys (by default, equal arguments) once.
         key = f"{funcname(fn)}-{uuid.uuid4().hex}"
         future: Future[T] = self._client.get_executor().submit(pickle.loads, _packed((fn, args, kwargs)), key=key)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
-        """Forget all tasks: the cluster drops those that have not begun."""
+        """Disconnect. The cluster drops tasks that have not begun."""
         if self._client is not None:
             self._client.close()
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves credentials out: what the scheduler holds may be read by whoever reaches it."""
+    """Leaves out credentials, because anyone who reaches the scheduler can read tasks."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Storage) and not obj.is_local:
@@ -93,7 +92,7 @@ class _Pickler(pickle.Pickler):
 
 @dataclass(frozen=True)
 class _Call:
-    """A call that is made where it is unpickled."""
+    """A call that is executed by unpickling it."""
 
     call: bytes
     versions: Mapping[str, str]
@@ -103,10 +102,10 @@ class _Call:
 
 
 def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]) -> bytes:
-    """Return a call in one piece: to unpickle it is to make it.
+    """Pickle a call so that unpickling executes it.
 
-    So the scheduler does not take it apart, and a worker that lacks this package fails in the task, and says so. With
-    a function or class of ours in its place, it would fail to read the scheduler's message, and end without a word.
+    A worker without this package then fails within the task, with an error. If the task itself were one of our
+    functions, the worker could not read the scheduler's message and would exit silently.
     """
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(call)
@@ -114,7 +113,7 @@ def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]])
 
 
 def _make(call: bytes, driver: Mapping[str, str]) -> Any:
-    """Make a call that came from another process, if this one has the same versions; return its result."""
+    """Execute a call of another process, if the versions are the same. Return its result."""
     _prepare()
     others = differences(versions(), driver)
     if others:
@@ -128,13 +127,13 @@ def _make(call: bytes, driver: Mapping[str, str]) -> Any:
 
 @lru_cache(maxsize=1)
 def _prepare() -> None:
-    """Do what a process of the local pool does before its first task; see compute for the reasons."""
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # polars is not imported yet, and looks once
+    """Prepare the process like a worker of the local pool (see `pool`)."""
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # read once, when polars is imported
     gc.set_threshold(1_000_000)
 
 
 def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[str]:
-    """Return in words which versions of a worker are not those of its driver."""
+    """Describe the versions of a worker that differ from those of the driver."""
     return [
         f"{name} {worker.get(name)}, the driver {there}" for name, there in driver.items() if worker.get(name) != there
     ]
@@ -142,13 +141,13 @@ def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[st
 
 @lru_cache(maxsize=1)
 def versions() -> Mapping[str, str]:
-    """Return the versions that matter of this process; of Python the first two parts."""
+    """Return the versions that must be equal; of Python only the first two parts."""
     python, code = ".".join(platform.python_version_tuple()[:2]), _digest(Path(__file__).parents[1])
     return {"python": python, **{name: version(name) for name in _SAME}, "code of event-platform": code}
 
 
 def _digest(package: Path) -> str:
-    """Return a digest of a package's code: between two releases, there may be other code under the same version."""
+    """Return a digest of a package's code, which may differ under the same version between releases."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -160,7 +159,7 @@ def _without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
-    """Return the storage with the credentials of this worker, which may be others than a minute ago."""
+    """Return the storage with the current credentials of this worker."""
     credentials = _session().get_credentials()
     if credentials is None:
         raise SettingError(f"{root}: a worker has no AWS credentials; give it AWS_PROFILE, a role or AWS_ACCESS_KEY_ID")
@@ -169,7 +168,7 @@ def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
 
 @lru_cache(maxsize=1)
 def _session() -> boto3.Session:
-    """One for each process: it asks for new credentials before the old ones expire."""
+    """Return the session of this process, which renews credentials before they expire."""
     return boto3.Session()
 
 

@@ -12,8 +12,8 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-#: Imported once, in the server that every worker is forked from. It only imports them: a process that has run a
-#: polars query must not be forked.
+#: Modules that the fork server imports once for all workers. It runs nothing, because a process that has run a polars
+#: query must not be forked.
 _PRELOAD = [
     "event_platform.pipeline.loading.tasks",
     "event_platform.pipeline.deduplication.candidates",
@@ -26,10 +26,10 @@ _PRELOAD = [
 T = TypeVar("T")
 
 _WORKER_VARIABLES = {
-    # There is a process for each core already.
+    # There is one process per core.
     "POLARS_MAX_THREADS": "1",
-    # What a task frees the next one takes: given back to the system and taken anew, page by page, it costs a tenth of
-    # all CPU time. These are for glibc and for the allocator of polars; others do not know them.
+    # Keep freed memory for the next task: returning it to the system costs a tenth of the CPU time. The variables are
+    # those of glibc and of the allocator of polars.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
@@ -38,10 +38,10 @@ _WORKER_VARIABLES = {
 
 
 class LocalPool(Executor):
-    """A pool of processes on this machine. One that broke, since a process of it was ended, is replaced."""
+    """A process pool that is replaced when it breaks because a worker was killed."""
 
     def __init__(self, open_pool: Callable[[], ProcessPoolExecutor], workers: int) -> None:
-        """Take what opens a pool; the first is opened with the first task."""
+        """Take a function that opens a pool. It is first called with the first task."""
         self.workers = workers
         self._open_pool = open_pool
         self._pool: ProcessPoolExecutor | None = None
@@ -65,7 +65,7 @@ class LocalPool(Executor):
 
 @contextmanager
 def local_pool(workers: int | None = None) -> Iterator[Executor]:
-    """Open a pool with a worker for each core. Workers start with the first task and end with the pool."""
+    """Open a pool with a worker per core. Workers start with the first task and end with the pool."""
     prepare()
     count = workers or os.cpu_count() or 1
     pool = LocalPool(partial(_open_pool, count), count)
@@ -82,7 +82,7 @@ def _open_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def prepare() -> None:
-    """Start the server that workers come from, if there is none yet: it imports on one core what tasks need."""
+    """Start the fork server, unless it is running."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
     with _worker_variables():
         forkserver.ensure_running()
@@ -90,7 +90,7 @@ def prepare() -> None:
 
 @contextmanager
 def _worker_variables() -> Iterator[None]:
-    """Have the processes started here see the variables of a worker."""
+    """Set the environment of workers for processes that are started within."""
     before = {name: os.environ.get(name) for name in _WORKER_VARIABLES}
     os.environ.update(_WORKER_VARIABLES)
     try:
@@ -104,9 +104,9 @@ def _worker_variables() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    # Tasks make millions of objects and no cycles of them: looking for some takes a tenth of a task's time.
+    # Tasks create millions of objects but no cycles. Searching for cycles takes a tenth of a task's time.
     gc.set_threshold(1_000_000)
-    # A worker waits for work on a pipe that it holds open itself: it would outlive a driver that was killed.
+    # A worker keeps its own pipe open, so it would outlive a driver that is killed.
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=[parent], daemon=True).start()

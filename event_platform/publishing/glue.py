@@ -1,9 +1,8 @@
-"""Tables of the lake in the Glue Data Catalog, where Athena and Spark look them up.
+"""Register tables of the lake in the Glue Data Catalog, where Athena and Spark find them.
 
-What a table is and where is all that these need: columns, partitions and files they read off its own log. The columns
-are there for people, for Lake Formation and for views, which go by what the catalog says; so they are those of the log,
-the partition column among them, in the form that `CREATE EXTERNAL TABLE … TBLPROPERTIES ('table_type' = 'DELTA')` in
-Athena leaves behind. No table is ever removed: one that left the catalog of events still holds its rows.
+Athena and Spark need only the type and location of a table and read the rest from its Delta log. Columns are registered
+for people, Lake Formation and views. The form is the one that Athena writes for `CREATE EXTERNAL TABLE …
+TBLPROPERTIES ('table_type' = 'DELTA')`. Tables are never removed: one whose type left the catalog still has its rows.
 """
 
 import re
@@ -25,25 +24,25 @@ from event_platform.storage.threads import each_in_turn
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
-#: Glue answers a few of these calls a second, and refuses more.
+#: Parallel requests. Glue allows only a few per second.
 _AT_ONCE = 4
 
-#: Bytes that Glue takes for a comment of a column, and for the description of a table.
+#: Limits of Glue in bytes, for column comments and table descriptions.
 _COMMENT_BYTES, _DESCRIPTION_BYTES = 255, 2_048
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-#: Delta's types in Hive's words, where they differ.
+#: Hive names of Delta types, where they differ.
 _HIVE = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint", "timestamp_ntz": "timestamp"}
 
 _PARAMETERS = {
     "EXTERNAL": "TRUE",
-    "classification": "delta",  # jobs of Glue read no table without one
+    "classification": "delta",  # required by Glue jobs
     "spark.sql.sources.provider": "delta",
     "table_type": "delta",
 }
 
-#: As Athena leaves them; no reader of Delta looks at them.
+#: As Athena writes them. Delta readers ignore them.
 _FORMATS = {
     "InputFormat": "org.apache.hadoop.mapred.SequenceFileInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat",
@@ -52,11 +51,11 @@ _SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 
 
 class GlueError(StorageError):
-    """The database in the Glue Data Catalog does not answer, is not there or may not be read."""
+    """The Glue database does not answer, does not exist or access is denied."""
 
 
 class Outcome(StrEnum):
-    """What became of a table that was to be registered."""
+    """Outcome of registering a table."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -67,7 +66,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Registration:
-    """What became of one table, and, where it failed, why."""
+    """The outcome for one table, with the reason if it failed."""
 
     table: str  # of the lake, such as events/lesson_started
     name: str  # in the database, such as events_lesson_started
@@ -83,10 +82,10 @@ class GlueDatabase:
     client: "GlueClient" = field(repr=False)
 
     def register(self, tables: Sequence[Table], *, from_the_logs: bool = False) -> list[Registration]:
-        """Create and update what is missing or differs, and return what became of each table, in their order.
+        """Create and update tables that are missing or differ. Return the outcome of each, in their order.
 
-        A table whose columns are all there is taken for unchanged without a look at its log, unless told otherwise.
-        Raises GlueError where the database cannot be read; what goes wrong with one table is in its registration.
+        A table with all columns counts as unchanged without reading its Delta log, unless `from_the_logs`. Raises
+        GlueError if the database cannot be read; errors of a single table are in its registration.
         """
         known = self._tables()
         first = {glue_name(table): table.name for table in reversed(tables)}
@@ -130,7 +129,7 @@ class GlueDatabase:
         if _shape(found) == _shape(wanted):
             return Outcome.UNCHANGED
         wanted["Parameters"] = {**found.get("Parameters", {}), **_PARAMETERS}
-        # Without a version in Glue's archive, which holds so many and is never looked at: Delta has its own.
+        # SkipArchive: Glue limits the number of archived versions, and Delta has its own.
         self.client.update_table(DatabaseName=self.name, TableInput=wanted, SkipArchive=True)
         return Outcome.UPDATED
 
@@ -140,29 +139,29 @@ class GlueDatabase:
         except ClientError as error:
             if code_of(error) != "AlreadyExistsException":
                 raise
-            return Outcome.UNCHANGED  # by another run at the same time, which saw the same log
+            return Outcome.UNCHANGED  # created by a concurrent run, from the same log
         return Outcome.CREATED
 
 
 def open_glue(database: str) -> GlueDatabase:
-    """Open a database with the credentials and the region of the standard AWS variables; nothing is asked yet."""
+    """Open a database with the credentials and region of the standard AWS variables. Sends no request."""
     session = boto3.Session()
     return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=IMPATIENT))
 
 
 def glue_name(table: Table) -> str:
-    """Return the name of a table in the database: `events/lesson_started` → `events_lesson_started`, in lower case.
+    """Return the lower-case name of a table in the database: `events/lesson_started` → `events_lesson_started`.
 
-    No two tables of the platform have the same: keys of event types differ by more than case, and no other name of the
-    platform begins with `events_`.
+    Names of platform tables are unique: keys of event types differ by more than case, and no other name of the platform
+    begins with `events_`.
     """
     return table.name.replace("/", "_").lower()
 
 
 def hive_type(where: str, dtype: DeltaType) -> str:
-    """Return a type of Delta in Hive's words: `bigint`, `array<string>`, `struct<os:string,version:bigint>`.
+    """Return the Hive type of a Delta type: `bigint`, `array<string>`, `struct<os:string,version:bigint>`.
 
-    Raises TableError naming the column where Hive has no such type, or its name would be no name there.
+    Raises TableError naming the column if Hive has no such type or its name is not valid there.
     """
     if isinstance(dtype, ArrayType):
         return f"array<{hive_type(where, dtype.element_type)}>"
@@ -176,16 +175,16 @@ def hive_type(where: str, dtype: DeltaType) -> str:
 
 
 def _names(where: str, fields: Iterable[Field]) -> list[str]:
-    """Return the names of columns as Hive has them: in lower case. Delta has no two that differ in nothing else."""
+    """Return column names in lower case, as Hive has them. Delta names never differ only in case."""
     names = [each.name for each in fields]
     for name in names:
         if not _NAME.fullmatch(name):
-            raise TableError(f"{where}: the column {name!r} has no name for Hive; expected letters, digits and _")
+            raise TableError(f"{where}: the column {name!r} cannot be a column in Hive; expected letters, digits and _")
     return [name.lower() for name in names]
 
 
 def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
-    """Return what Glue is told of a table: with the columns of its log, or with those that its definition has."""
+    """Return Glue's TableInput for a table, with the columns of its Delta log, or else of its definition."""
     fields = to_delta(table.schema, table.comments).fields if fields is None else fields
     columns = [
         {
@@ -207,7 +206,7 @@ def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
             **_FORMATS,
             "SerdeInfo": {
                 "SerializationLibrary": _SERDE,
-                # Spark and Athena look for the address here, and only then in Location.
+                # Spark and Athena look here first, then in Location.
                 "Parameters": {"path": f"{table.uri}/", "serialization.format": "1"},
             },
         },
@@ -215,14 +214,14 @@ def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
 
 
 def _has_all(found: Mapping[str, Any], table: Table) -> bool:
-    """Say whether a table is described as it is defined; further columns are those that only its older files have."""
+    """Return whether a registered table has everything in its definition. Older files may have further columns."""
     head, columns = _shape(_input(table))
     found_head, found_columns = _shape(found)
     return bool(found_head == head and set(columns) <= set(found_columns))
 
 
 def _shape(described: Mapping[str, Any]) -> tuple[Any, list[Any]]:
-    """Return what two descriptions of a table are compared by, its columns apart."""
+    """Return the parts of a table description that are compared, and its columns."""
     storage = described.get("StorageDescriptor", {})
     parameters = described.get("Parameters", {})
     head = (
@@ -238,7 +237,7 @@ def _shape(described: Mapping[str, Any]) -> tuple[Any, list[Any]]:
 
 
 def _cut(text: str, size: int) -> str:
-    """Return a text in one line, of as many bytes at most, without what cannot be seen: Glue refuses the rest."""
+    """Return a text in one line of at most `size` bytes, without invisible characters, which Glue rejects."""
     line = "".join(each for each in " ".join(text.split()) if each.isprintable())
     return line.encode()[:size].decode(errors="ignore")
 

@@ -1,1 +1,1 @@
-"""How figures look: one page of HTML that needs nothing beside itself, and plots that are drawn as SVG."""
+"""Rendering of figures: self-contained HTML pages and SVG plots."""

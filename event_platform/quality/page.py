@@ -1,7 +1,7 @@
-"""The figures of one day → a page of HTML, and its first plot as a picture by itself.
+"""The figures of one day → an HTML page, and its first plot as SVG.
 
-Nothing in it depends on the time or the machine: the same figures give the same bytes. Names, fields and bodies are
-other people's text: they go through `shown`, and the templates escape everything.
+The same figures give the same bytes, at any time and on any machine. Names, fields and bodies come from the data: they
+go through `shown`, and the templates escape everything.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOURS = [f"{hour:02d}" for hour in range(24)]
 
-#: How long after its creation an event arrived. An object whose path has no hour is only known to the day.
+#: Classes of lateness: time between creation and arrival. Without an hour in the object's path only the day is known.
 LATENESS = [
     "before it was created",
     "in the same hour",
@@ -34,14 +34,14 @@ LATENESS = [
     "7 days later, or more",
 ]
 
-#: What the figures of schema drift are called, and what they say.
+#: Figures of schema drift, and their descriptions.
 DRIFT = {
-    "unknown_field": "the schema does not know it",
-    "rescued_field": "the value found no column",
+    "unknown_field": "not in the schema",
+    "rescued_field": "the value does not fit its column",
     "repeated_key": "a key was written twice",
 }
 
-#: Shown of a list that may be longer.
+#: Lines shown of a list.
 _LONGEST = 20
 _FEW = 6
 _SERIES = 5
@@ -53,7 +53,7 @@ _BODY_LENGTH = 300
 
 @dataclass(frozen=True)
 class Page:
-    """What there is to see of one day."""
+    """The rendered page and plots of a day."""
 
     html: bytes
     plot: bytes  # the events of each hour by the first part of their name, as SVG
@@ -62,7 +62,7 @@ class Page:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of a list, with a bar."""
+    """A line of a list with a bar."""
 
     name: str
     value: int
@@ -70,14 +70,14 @@ class _Row:
 
 
 def totals(figures: pl.DataFrame) -> dict[str, int]:
-    """Return the sum of each figure by its name; those that are missing are zero."""
+    """Return the total of each figure by name, zero if it is missing."""
     sums = dict(figures.group_by("figure").agg(pl.col("value").sum()).iter_rows())
     names = ("events", "late", "duplicates", "corrupt", "unregistered", *DRIFT)
     return {name: sums.get(name, 0) for name in names}
 
 
 def draw(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> Page:
-    """Draw the page of a day.
+    """Render the page of a day.
 
     `figures` has the columns figure, event_name, label and value; `samples` reason, source_object, source_offset and
     body, of some corrupt records.
@@ -135,7 +135,7 @@ def _counts(figures: pl.DataFrame, figure: str, column: str) -> list[tuple[str |
 
 
 def _by_hour(events: pl.DataFrame) -> dict[str, list[int]]:
-    """Return the events of each hour by the first part of their name; the small ones are taken together."""
+    """Return the events per hour by the first part of the name. Small groups are combined."""
     kinds = events.with_columns(pl.col("event_name").str.split(":").list.first().fill_null(_UNREGISTERED))
     ranked = (
         kinds.group_by("event_name").agg(pl.col("value").sum()).sort("value", "event_name", descending=[True, False])
@@ -159,7 +159,7 @@ def _in_order(counts: Sequence[tuple[str | None, int]], order: Sequence[str]) ->
 
 
 def _largest(counts: Sequence[tuple[str | None, int]], length: int = _LONGEST) -> list[_Row]:
-    """Return the first lines, and one more, without a bar, for all the others."""
+    """Return the first lines, and a last one without a bar for the sum of all others."""
     left = counts[length:]
     others = [_Row(f"{len(left):,} more", sum(value for _, value in left), 0.0)] if left else []
     return [*_rows(counts[:length]), *others]
@@ -193,7 +193,7 @@ def _drift(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _types(figures: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return a line for each event type of the day, the largest first."""
+    """Return a row for each event type of the day, the largest first."""
     hours: dict[str | None, list[int]] = {}
     for name, hour, value in _of(figures, "events").select("event_name", "label", "value").iter_rows():
         hours.setdefault(name, [0] * len(HOURS))[int(hour)] = value

@@ -1,4 +1,4 @@
-"""Figures → where the shapes of a plot are, in units of its own; a template draws them."""
+"""Figures → coordinates of the shapes of a plot. A template draws them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ _TICKS = 4
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a column: `series` says in which colour."""
+    """A part of a column. `series` selects the color."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ class Stacked:
 
 
 def stacked(columns: Sequence[str], series: Mapping[str, Sequence[int]]) -> Stacked:
-    """Lay out one column for each of `columns`, the first of the `series` at its foot."""
+    """Lay out a stacked column for each of `columns`, the first of the `series` at the bottom."""
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
     step = _round_step(max(totals, default=0))
     top = max(step * math.ceil(max(totals, default=0) / step), step)
@@ -79,7 +79,7 @@ def _bars(columns: Sequence[str], series: Mapping[str, Sequence[int]], width: fl
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """Return the path of bars that are drawn by its stroke: a unit for each value, in a box that is 10 high."""
+    """Return an SVG path whose strokes are bars: one unit wide per value, at most 10 high."""
     highest = max(values, default=0)
     return "".join(
         f"M{place}.5 10v-{_rounded(max(value / highest * 10, 0.5)):g}" for place, value in enumerate(values) if value
@@ -87,7 +87,7 @@ def sparkline(values: Sequence[int]) -> str:
 
 
 def share_of_logarithm(value: int, highest: int) -> float:
-    """Return the length of a bar, in percent of the longest, on a scale on which one is seen beside a million."""
+    """Return the length of a bar in percent of the longest, on a logarithmic scale."""
     return _rounded(100 * math.log10(1 + value) / math.log10(1 + highest)) if highest else 0.0
 
 

@@ -1,1 +1,1 @@
-"""A sample stream: the events of a language-learning product, with everything that goes wrong in real ones."""
+"""A sample stream of a language-learning product, with the faults of real streams."""

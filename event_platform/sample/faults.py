@@ -1,4 +1,4 @@
-"""Everything that goes wrong in a stream, made on purpose: one corrupt record for each reason, and odd events."""
+"""Faults for the sample stream: corrupt records for each reason, and events that do not fit their schema."""
 
 import random
 import re
@@ -11,7 +11,7 @@ def _record(uuid: str, name: str, created_at: str) -> str:
     return f'{{"event_uuid":"{uuid}","event_name":{name},"created_at":{created_at}}}'
 
 
-#: How a corrupt record of each reason looks, given a uuid and a time; several looks for some.
+#: Makes corrupt records of each reason from a uuid and a time.
 _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
     CorruptionReason.NOT_UTF8: [
         lambda uuid, at: _record(uuid, '"lesson:started"', str(at)).encode()[:-1] + b',"text":"caf\xe9"}',
@@ -44,15 +44,15 @@ _HEARTS = re.compile(r'"hearts_left":\d+')
 
 
 def corrupt_record(reason: CorruptionReason, uuid: str, created_at: int, rng: random.Random) -> bytes:
-    """Return a record that gets this reason."""
+    """Return a record that is corrupt for this reason."""
     return rng.choice(_LOOKS[reason])(uuid, created_at)
 
 
 def oversized_record(uuid: str, created_at: int) -> bytes:
-    """Return a sound record but for its size."""
+    """Return a record that is sound except for its size."""
     return _record(uuid, '"app:started"', str(created_at)).encode()[:-1] + b',"log":"' + b"x" * MAX_RECORD_BYTES + b'"}'
 
 
 def drifted(inside: str) -> str:
-    """Return the insides of a payload from a newer app: one field more, and a number that became a text."""
+    """Return a payload as a newer app sends it: with an additional field, and a text instead of a number."""
     return _HEARTS.sub('"hearts_left":"five"', inside) + ',"app_build":"2025.11"'

@@ -24,10 +24,10 @@ from event_platform.events.event import CorruptionReason, DuplicateKind
 from event_platform.sample.faults import REASONS, corrupt_record, drifted, oversized_record
 from event_platform.sample.payloads import payload_pools
 
-#: What Firehose gathers before it writes an object, in records of this stream.
+#: Records per object, about as many as Firehose would buffer.
 _RECORDS_PER_OBJECT = 50_000
 
-#: What is made at once for a stream: 8 MB.
+#: Records that are generated at a time for a stream (8 MB).
 _RECORDS_AT_ONCE = 20_000
 
 _CORRUPT, _REDELIVERED, _CONFLICTING, _LATE, _DRIFTED, _UNREGISTERED = 0.0006, 0.008, 0.0005, 0.004, 0.002, 0.001
@@ -48,10 +48,10 @@ class Sample:
 
 
 class Truth:
-    """What is in a generated landing zone, counted while it is written."""
+    """Ground truth: totals of a generated landing zone, counted while it is written."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start with zero totals."""
         self.reasons: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.by_date: Counter[str] = Counter()  # deduplicated events by created_date
@@ -59,7 +59,7 @@ class Truth:
         self.registered: set[str] = set()  # names
 
     def add(self, other: "Truth") -> None:
-        """Add the truth about another part."""
+        """Add the totals of another part."""
         self.reasons.update(other.reasons)
         self.kinds.update(other.kinds)
         self.by_date.update(other.by_date)
@@ -67,7 +67,7 @@ class Truth:
         self.registered |= other.registered
 
     def as_json(self) -> dict[str, Any]:
-        """Return it in the form of the ledger, so that the two can be laid side by side."""
+        """Return the totals in the form of the ledger, for comparison."""
         unique, corrupt = self.by_date.total(), self.reasons.total()
         return {
             "landed": unique + self.kinds.total() + corrupt,
@@ -84,7 +84,7 @@ class Truth:
 
 
 def generate(sample: Sample, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Write the landing zone, on all cores, and return the truth about it. `progress` gets hours done and in all."""
+    """Write the landing zone on all cores. Return its ground truth. `progress` is called with hours done and total."""
     shares = [_share_of_hour(hour) for _ in range(sample.days) for hour in range(_HOURS)]
     total = sum(shares)
     ends = [round(sample.events * sum(shares[: index + 1]) / total) for index in range(len(shares))]
@@ -118,9 +118,9 @@ def write_hour(sample: Sample, index: int, events: int) -> Truth:
 
 
 def stream_hour(hour: datetime, events: int, seed: int, truth: Truth) -> Iterator[bytes]:
-    """Yield the records of one hour in the order of arrival, made piece by piece; `truth` grows with them.
+    """Yield the records of one hour in the order of arrival, and add them to `truth`.
 
-    The same seed gives the same records for the same hour, and others for another.
+    Records depend only on seed and hour.
     """
     maker = _HourMaker(Sample(Path(), events, hour.date(), 1, seed), hour, hour.hour, f"{seed}:{hour.isoformat()}")
     maker.truth = truth
@@ -131,7 +131,7 @@ def stream_hour(hour: datetime, events: int, seed: int, truth: Truth) -> Iterato
 
 
 class _HourMaker:
-    """Makes the records of one hour, in the order of arrival."""
+    """Generates the records of one hour, in the order of arrival."""
 
     def __init__(self, sample: Sample, hour: datetime, index: int, seed: str | None = None) -> None:
         self.rng = random.Random(seed or f"{sample.seed}:{index}")  # noqa: S311 - a sample, no secret
@@ -147,9 +147,9 @@ class _HourMaker:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
     def records(self, events: int, before: int = 0, in_hour: int | None = None) -> list[bytes]:
-        """Return sound records, with redeliveries and conflicts behind the originals, and corrupt ones in between.
+        """Return sound records, then redeliveries and conflicts of them, with corrupt records in between.
 
-        They are those behind `before` others of the hour, which has `in_hour` in all; by default, all of them.
+        They follow `before` other records of an hour with `in_hour` records (by default, `events`).
         """
         rng = self.rng
         names, weights = _weighted_names(tuple(self._pools))
@@ -162,7 +162,7 @@ class _HourMaker:
         for day, count in dates.items():
             self.truth.by_date[datetime.fromtimestamp(day * 86400, UTC).date().isoformat()] += count
         again = [records[rng.randrange(events)] for _ in range(int(events * _REDELIVERED + rng.random()))]
-        # One original has at most one conflict: two of them could be equal to each other.
+        # An original has at most one conflict, because two could be equal to each other.
         conflicts = rng.sample(range(events), int(events * _CONFLICTING + rng.random())) if events else []
         records += again + [records[position][:-1] + b',"resent_by":"retry-2"}' for position in conflicts]
         self.truth.kinds.update(
@@ -212,17 +212,17 @@ def _pools(seed: int) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _weighted_names(names: tuple[str, ...]) -> tuple[list[str], list[float]]:
-    """Shuffle the names and return them with cumulative weights: a few types make up most of a stream (Zipf)."""
+    """Return shuffled names with cumulative weights. A few types make up most of a stream (Zipf)."""
     shuffled = random.Random(0).sample(names, len(names))  # noqa: S311 - a sample, no secret
     return shuffled, list(accumulate(1 / rank**0.8 for rank in range(1, len(names) + 1)))
 
 
 def _share_of_hour(hour: int) -> float:
-    """People learn in the evening: the busiest hour has about four times the events of the quietest."""
+    """Return the weight of an hour. The busiest hour, in the evening, has four times the events of the quietest."""
     return 1.0 - 0.6 * math.cos((hour - 7) * math.pi / 12)
 
 
 def write_truth(path: Path, truth: dict[str, Any]) -> None:
-    """Keep the truth beside landing, where nothing takes it for an object."""
+    """Write the ground truth beside landing, not into it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")

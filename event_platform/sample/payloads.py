@@ -1,4 +1,4 @@
-"""Payloads that a schema describes, as JSON text ready to be put into records."""
+"""Random payloads that conform to a schema, as JSON text."""
 
 import json
 import random
@@ -13,7 +13,7 @@ import yaml
 #: Different payloads made for each event type. Records also differ in their user, session, uuid and time.
 _POOL = 96
 
-#: How often an optional field is there, and a boolean is true.
+#: Probability that an optional field is present, and that a boolean is true.
 _OPTIONAL, _TRUE = 0.8, 0.7
 
 #: Set for each record, so not part of the pool.
@@ -30,7 +30,7 @@ _DIGITS = re.compile(r"\[([^\]]+)\]\{(\d+)\}|\[([^\]]+)\]\+")
 
 
 def payload_pools(folder: Path, seed: int) -> dict[str, list[str]]:
-    """Return, for each event name of a catalog, JSON objects' insides (`"a": 1, "b": 2`) that keep to its schema."""
+    """Return payloads for each event name of a catalog, as JSON without the outer braces (`"a": 1, "b": 2`)."""
     pools = {}
     for path in sorted(folder.glob("*.yaml")):
         schema = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506

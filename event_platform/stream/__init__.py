@@ -1,1 +1,1 @@
-"""The way in: events are sent to a Kinesis stream, and what a stream holds is landed as Firehose does. No Dagster."""
+"""The way in: a producer for Kinesis, and a consumer that writes to landing as Firehose does. No Dagster."""

@@ -1,7 +1,7 @@
-"""Records in which Amazon's Kinesis Producer Library has put several: taken apart, as Firehose does.
+"""Split aggregated records of Amazon's Kinesis Producer Library, as Firehose does.
 
-Such a record is a mark of four bytes, a Protocol Buffers message, and the message's MD5. In the message, field 3 is a
-record of the producer, and of that, field 3 is its data.
+An aggregated record is a magic number of four bytes, a Protocol Buffers message, and the MD5 of the message. Field 3 of
+the message is a producer's record, and field 3 of that is its data.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ _RECORDS = _DATA = 3
 
 
 def parts(data: bytes) -> list[bytes]:
-    """Return what the producer has sent: its records, or `data` itself where that is no such record."""
+    """Return the records in an aggregated record, or `data` itself if it is not aggregated."""
     if not data.startswith(_MARK):
         return [data]
     message = data[len(_MARK) : -_MD5_BYTES]
@@ -27,7 +27,7 @@ def parts(data: bytes) -> list[bytes]:
 
 
 def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
-    """Yield the bytes of each field of a number. Raises IndexError or ValueError where it is no such message."""
+    """Yield the bytes of each field number `wanted`. Raises IndexError or ValueError if the message is invalid."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -42,7 +42,7 @@ def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Return a number of variable length, and the position behind it."""
+    """Decode a varint. Return it and the position behind it."""
     value = shift = 0
     while True:
         byte = message[position]

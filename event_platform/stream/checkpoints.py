@@ -1,11 +1,10 @@
-"""How far a shard has landed, and who reads it: a small JSON object for each shard, beside the landing zone.
+"""Checkpoints: how far each shard has landed and which consumer owns it, as a small JSON object beside landing.
 
-A consumer writes its name into the object, and writes the object again every third of the time that a lease lasts. It
-only ever replaces what it has written itself (a conditional put), so that of two consumers of a shard one is refused,
-and stops. An object that has not changed for the length of a lease belongs to nobody: its consumer was killed. How long
-that is, each consumer measures with its own clock alone.
+A consumer writes its name into the checkpoint and renews it every third of a lease. It only replaces what it wrote
+itself (a conditional put), so that of two consumers of a shard one is rejected and stops. A checkpoint that has not
+changed for a whole lease has no owner any more: its consumer was killed. Each consumer measures this by its own clock.
 
-Objects are in a folder for each stream that there was: one that is deleted and created again begins anew.
+Each stream has its own folder. A stream that is deleted and created again starts with new checkpoints.
 """
 
 import time
@@ -19,43 +18,43 @@ from event_platform.storage.store import ChangedError, Store
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a shard. Nothing, at first."""
+    """State of a shard. All fields are empty at first."""
 
-    #: Of the last record that is in landing, with those before it.
+    #: Sequence number of the last record that has landed, as have all before it.
     sequence_number: str | None = None
     #: When that record arrived in the stream.
     arrived_at: datetime | None = None
     #: The shard is closed, and all of it is in landing.
     ended: bool = False
     owner: str | None = None
-    #: Counted by whoever reads the shard, to show that it still does.
+    #: Heartbeat: incremented by the owner.
     beat: int = 0
 
 
 class Lease:
-    """A shard that is ours to read, until somebody else takes it."""
+    """Ownership of a shard, until another consumer takes it."""
 
     def __init__(self, store: Store, name: str, checkpoint: Checkpoint, tag: str) -> None:
-        """Begin with the checkpoint as it was written with our name."""
+        """Take the checkpoint that was written with our name."""
         self.checkpoint = checkpoint
         self._store, self._name, self._tag = store, name, tag
         self._written = time.monotonic()
 
     @property
     def age(self) -> float:
-        """Seconds since others were last shown that the shard is read."""
+        """Seconds since the checkpoint was last written."""
         return time.monotonic() - self._written
 
     def landed(self, sequence_number: str, arrived_at: datetime) -> None:
-        """Note that all records up to one are in landing. Raises OwnershipError where somebody took the shard."""
+        """Record that everything up to a record has landed. Raises OwnershipError if another one took the shard."""
         self._save(replace_in(self.checkpoint, sequence_number=sequence_number, arrived_at=arrived_at))
 
     def renew(self) -> None:
-        """Show that the shard is still read. Raises OwnershipError."""
+        """Renew the lease. Raises OwnershipError."""
         self._save(self.checkpoint)
 
     def release(self, *, ended: bool) -> None:
-        """Leave the shard to whoever wants it; if it has ended, to nobody. Raises OwnershipError."""
+        """Give up ownership; mark the shard as ended if it is. Raises OwnershipError."""
         self._save(replace_in(self.checkpoint, ended=ended, owner=None))
 
     def _save(self, checkpoint: Checkpoint) -> None:
@@ -72,19 +71,19 @@ class Lease:
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of a stream, and who asks for them. For one thread."""
+    """The checkpoints of a stream, for one consumer. Not thread-safe."""
 
     store: Store
     folder: str
     owner: str
     lease_seconds: float
-    #: Shards that others read: the tag of their checkpoint, and when it was first seen.
+    #: Shards of other consumers: the tag of their checkpoint, and when it was first seen.
     _watched: dict[str, tuple[str, float]] = field(default_factory=dict)
-    #: Those whose reader is at work: their checkpoint has changed while we looked.
+    #: Shards whose owner is alive: their checkpoint has changed since.
     busy: dict[str, str] = field(default_factory=dict)
 
     def read(self, shard: str) -> tuple[Checkpoint, str | None]:
-        """Return the checkpoint of a shard, and its tag; None where there is no checkpoint yet."""
+        """Return the checkpoint of a shard and its tag, or None if there is none yet."""
         found = self.store.read(self._name(shard))
         if found is None:
             return Checkpoint(), None
@@ -97,11 +96,11 @@ class Checkpoints:
             ) from error
 
     def is_free(self, shard: str) -> bool:
-        """Say whether nobody reads a shard."""
+        """Return whether no consumer owns a shard."""
         return self.read(shard)[0].owner is None
 
     def claim(self, shard: str) -> Lease | None:
-        """Take a shard that nobody reads; None while somebody does."""
+        """Take a shard without an owner. Return None while it has one."""
         checkpoint, tag = self.read(shard)
         if checkpoint.owner is not None and tag is not None and not self._is_abandoned(shard, checkpoint.owner, tag):
             return None
@@ -128,5 +127,5 @@ class Checkpoints:
 
 
 def replace_in(checkpoint: Checkpoint, **changes: object) -> Checkpoint:
-    """Return a checkpoint with some of it changed."""
+    """Return a copy of a checkpoint with changes."""
     return msgspec.structs.replace(checkpoint, **changes)

@@ -1,6 +1,6 @@
-"""All shards of a stream → landing, by one consumer or by several that share them.
+"""All shards of a stream → landing, by one consumer or by several that share the shards.
 
-A shard is read once those that it was made of are in landing to their end, so that what was sent later lands later.
+A shard is read only after its parent shards have landed completely, so that records land in the order they were sent.
 """
 
 import logging
@@ -29,7 +29,7 @@ _TICK = 0.2
 
 @dataclass(frozen=True)
 class Totals:
-    """What a consumer has done."""
+    """Totals of a consumer."""
 
     shards: int
     records: int
@@ -39,7 +39,7 @@ class Totals:
 
 @dataclass
 class Consumer:
-    """Reads the shards of a stream that nobody else reads, a thread for each, `max_shards` at a time."""
+    """Reads the shards that no other consumer owns, with a thread for each, up to `max_shards` at a time."""
 
     stream: Stream
     landing: Store
@@ -49,13 +49,13 @@ class Consumer:
     stop: threading.Event
     _readers: "dict[str, tuple[ShardReader, Future[bool]]]" = field(default_factory=dict)
     _read: list[ShardReader] = field(default_factory=list)
-    #: Shards that are in landing to their end, and those that were read to the tip where that is asked for.
+    #: Shards that have landed completely, and those that were read to the tip, if that is where to stop.
     _ended: set[str] = field(default_factory=set)
     _idle: set[str] = field(default_factory=set)
     _awaited: set[str] = field(default_factory=set)
 
     def run(self) -> Totals:
-        """Read until told to stop, or to the tip. Raises EventPlatformError once every shard has landed what it can."""
+        """Read until stopped, or to the tip. Raises EventPlatformError after every shard has landed what it can."""
         with ThreadPoolExecutor(self.max_shards, "shard") as threads:
             try:
                 self._watch(threads)
@@ -82,7 +82,7 @@ class Consumer:
                 time.sleep(_TICK)
 
     def _collect(self) -> bool:
-        """Put away the readers that are through; return whether there were any. Raises what one of them raised."""
+        """Remove finished readers. Return whether there were any. Raises the error of a reader."""
         through = [name for name, (_, future) in self._readers.items() if future.done()]
         for name in through:
             reader, future = self._readers.pop(name)
@@ -91,7 +91,7 @@ class Consumer:
         return bool(through)
 
     def _start(self, threads: ThreadPoolExecutor) -> bool:
-        """Start to read what may be read; return whether there is something that has to wait."""
+        """Start readers for free shards. Return whether any shard has to wait."""
         shards = self.stream.shards()
         waiting = False
         for shard in self._unread(shards):
@@ -117,7 +117,7 @@ class Consumer:
         return waiting
 
     def _unread(self, shards: list[Shard]) -> Iterator[Shard]:
-        """Yield the shards that can be read, and that this consumer does not read."""
+        """Yield the shards that can be read and that this consumer is not reading."""
         listed = {shard.name for shard in shards}
         for shard in shards:
             if shard.name in self._readers or shard.name in self._ended or shard.name in self._idle:
@@ -128,7 +128,7 @@ class Consumer:
                 yield shard
 
     def _await(self, shard: str) -> None:
-        """Wait for a shard that another reads, or for its lease to run out. Raises OwnershipError if in vain."""
+        """Wait until the lease of another consumer's shard expires. Raises OwnershipError if it is alive."""
         owner = self.checkpoints.read(shard)[0].owner
         if self.limits.until_idle and shard in self.checkpoints.busy:
             raise OwnershipError(
@@ -138,7 +138,7 @@ class Consumer:
         if shard not in self._awaited:
             self._awaited.add(shard)
             seconds = self.checkpoints.lease_seconds
-            LOG.info("%s is read by %s: taking it once that is silent for %.0f s", shard, owner, seconds)
+            LOG.info("%s is owned by %s: taking it if its lease is not renewed for %.0f s", shard, owner, seconds)
 
     def _tell_of_start(self, shard: str, checkpoint: Checkpoint) -> None:
         LOG.info("reading %s after %s", shard, checkpoint.sequence_number or "its beginning")
@@ -156,12 +156,10 @@ class Consumer:
         behind = sorted((reader.millis_behind or 0, name) for name, (reader, _) in self._readers.items())
         lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
         totals = self._totals()
-        LOG.info(
-            "%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard is read here"
-        )
+        LOG.info("%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard")
         left = [each.name for each in self._unread(self.stream.shards()) if self.checkpoints.is_free(each.name)]
         if left:
-            LOG.warning("nobody reads %s: start another consumer, or let this one read more shards", ", ".join(left))
+            LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(left))
 
     def _totals(self) -> Totals:
         readers = [*self._read, *(reader for reader, _ in self._readers.values())]
@@ -174,5 +172,5 @@ class Consumer:
 
 
 def new_owner() -> str:
-    """Return a name for a consumer that tells people where it is, and that no other has."""
+    """Return a unique consumer name that says where it runs."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

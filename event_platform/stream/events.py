@@ -1,4 +1,4 @@
-"""The events to send: the lines of files or of a pipe, compressed or not; and the records that are made of them."""
+"""Lines of files or of a pipe, compressed or not → events → Kinesis records."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ import msgspec
 
 from event_platform.events.errors import StorageError
 
-#: Kinesis takes no more in any stream. Of a line that is longer the beginning is kept: enough to be refused.
+#: The record limit of Kinesis. Longer lines are cut to just above it, so that they are rejected.
 LONGEST = 10 << 20
 
 _BITE = 1 << 16  # bytes
@@ -21,7 +21,7 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line that is to be sent, without its end, and where it comes from."""
+    """A line to send, without its newline, and where it comes from."""
 
     source: str
     number: int  # of the line
@@ -30,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to send: one event, or several, with a newline after each."""
+    """A Kinesis record to send: one event, or several with a newline after each."""
 
     data: bytes
     key: str
@@ -38,12 +38,12 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """Bytes, as Kinesis counts them."""
+        """Size in bytes, as Kinesis counts it."""
         return len(self.data) + len(self.key.encode())
 
 
 def read_lines(source: str, descriptor: int) -> Iterator[Event | None]:
-    """Yield the lines of an open file or pipe that are not empty, and None where a pipe has nothing more for now.
+    """Yield the non-empty lines of an open file or pipe, and None while a pipe has no more data.
 
     Raises StorageError naming the last line that could be read.
     """
@@ -73,7 +73,7 @@ def _bites(descriptor: int) -> Iterator[bytes | None]:
 
 
 def _unpack(bites: Iterator[bytes | None]) -> Iterator[bytes | None]:
-    """Unpack gzip, of several members too; leave alone what is none."""
+    """Decompress gzip, with any number of members. Pass on other data."""
     member = None
     is_gzip: bool | None = None
     for bite in bites:
@@ -110,10 +110,10 @@ def _split(bites: Iterator[bytes | None]) -> Iterator[bytes | None]:
 
 
 def as_records(events: Iterable[Event | None], path: str, per_record: int, max_bytes: int) -> Iterator[Outgoing | None]:
-    """Put up to `per_record` events into each record, as far as `max_bytes` allow; pass on None.
+    """Put up to `per_record` events into each record, within `max_bytes`. Pass on None.
 
-    The key of a record with one event is the value at `path` (dots go into objects), so that events that share it share
-    a shard. Where there is none, and of several events, it is a hash: they are spread evenly.
+    The partition key of a record with one event is the value at `path` (dots separate nested keys), so that events with
+    the same value go to the same shard. Otherwise it is a hash, which spreads records evenly.
     """
     steps = path.split(".")
     if per_record == 1:
@@ -145,7 +145,7 @@ def _key(line: bytes, steps: list[str]) -> str:
 
 
 def _value(line: bytes, steps: list[str]) -> str | None:
-    """Return the text or number at a path, if it can be a key."""
+    """Return the value at a path, if it can be a partition key."""
     try:
         value: bytes | msgspec.Raw = line
         for step in steps:

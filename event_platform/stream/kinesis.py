@@ -1,4 +1,4 @@
-"""A Kinesis stream: what it is called, what it takes, which shards it has, and what its answers mean."""
+"""A Kinesis stream: its limits and shards, and what its errors mean."""
 
 import math
 import random
@@ -17,12 +17,12 @@ from event_platform.storage.aws import code_of, region_set
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-#: Of a stream that does not tell, as they were before it could be set.
+#: Limits of a stream that does not report its own.
 _MAX_RECORD_KIB = 1024
 
 _SHARDS_A_PAGE = 1000
 
-#: A shard, or AWS, is asked for too much at once: to wait is all it takes.
+#: Errors of too many requests: waiting is enough.
 _THROTTLED = {
     "ProvisionedThroughputExceededException",
     "LimitExceededException",
@@ -36,7 +36,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard, with those that it was made of: one by a split, two by a merge. Some may have expired."""
+    """A shard and its parents: one after a split, two after a merge. Parents may have expired."""
 
     name: str
     parents: tuple[str, ...]
@@ -44,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream as it was found."""
+    """A stream and its limits."""
 
     client: "KinesisClient"
     name: str
@@ -54,7 +54,7 @@ class Stream:
 
     @property
     def identity(self) -> str:
-        """A name that no other stream has: none of the same name either, from before or after it."""
+        """A unique name, different from that of an earlier or later stream with the same name."""
         return f"{self.name}-{self.created.astimezone(UTC):%Y%m%dT%H%M%S}"
 
     def shards(self) -> list[Shard]:
@@ -65,7 +65,7 @@ class Stream:
             raise unusable(self.name, error) from error
 
     def _shards(self) -> Iterator[Shard]:
-        # Not boto3's paginator: it sends the name with the token, and Kinesis takes one of the two.
+        # Not boto3's paginator: it sends name and token, and Kinesis accepts only one of them.
         page = self.client.list_shards(StreamName=self.name, MaxResults=_SHARDS_A_PAGE)
         while True:
             for shard in page["Shards"]:
@@ -77,9 +77,9 @@ class Stream:
 
 
 def connect(connections: int = 10) -> "KinesisClient":
-    """Return a client as the standard AWS variables and profiles set it up, for so many calls at a time."""
+    """Return a client for that many concurrent calls, configured by the standard AWS variables and profiles."""
     session = boto3.Session()
-    # To look at each of 500 records before they are sent takes longer than to send them; AWS looks at them anyway.
+    # Validating each of 500 records takes longer than sending them, and AWS validates them anyway.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
         max_pool_connections=connections,
@@ -94,7 +94,7 @@ def connect(connections: int = 10) -> "KinesisClient":
 
 
 def find(client: "KinesisClient", name: str) -> Stream:
-    """Look a stream up. Raises StreamError where there is none, or none that may be looked at."""
+    """Describe a stream. Raises StreamError if it does not exist or access is denied."""
     try:
         found = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     except (BotoCoreError, ClientError) as error:
@@ -104,14 +104,14 @@ def find(client: "KinesisClient", name: str) -> Stream:
 
 
 def passes(error: Exception) -> bool:
-    """Say whether a call that failed is worth another try: AWS is busy, or did not answer."""
+    """Return whether a failed call may succeed later: AWS is busy or did not answer."""
     if isinstance(error, ClientError):
         return code_of(error) in _PASSING
     return isinstance(error, BotoCoreError)
 
 
 def unusable(name: str, error: Exception) -> StreamError:
-    """Return the error for a stream that cannot be used, with what to do."""
+    """Return the error for an unusable stream, with what to do."""
     return StreamError(
         f"stream {name}: {error}. Expected a stream of this account and region that these credentials may use: check "
         "AWS_REGION, AWS_PROFILE and the name"

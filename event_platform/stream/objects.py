@@ -1,9 +1,9 @@
-"""The objects that a consumer lands: what is in them, and what they are called.
+"""The objects that a consumer writes to landing: their content and their names.
 
     yyyy/MM/dd/HH/<stream>-<shard>-<sequence number of the first record>-<number of records>.gz
 
-The hour is that of the first record's arrival in the stream. The records of a shard are in one order for ever, so that
-the name says which records an object holds: what is written again under a name is what was there before.
+The hour is when the first record arrived in the stream. The order of records in a shard never changes, so the name says
+which records an object holds, and writing it again after a kill gives the same content.
 """
 
 import re
@@ -17,13 +17,13 @@ from event_platform.stream.aggregated import parts
 
 _COUNT = re.compile(r"-([0-9]{1,9})\.gz")
 
-#: Of isal: ten times as fast as zlib's usual level, for objects that are a fifth larger.
+#: Level of isal: ten times as fast as zlib's default, for objects that are a fifth larger.
 _LEVEL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of a shard: one event, or several with a newline between them."""
+    """A record of a shard: one event, or several separated by newlines."""
 
     data: bytes
     sequence_number: str
@@ -32,7 +32,7 @@ class Record:
 
 @dataclass
 class Pending:
-    """Records of a shard, in their order, that are not in landing yet."""
+    """Records of a shard, in order, that have not landed yet."""
 
     records: list[Record] = field(default_factory=list)
     size: int = 0  # bytes of the content, before gzip
@@ -47,7 +47,7 @@ class Pending:
             self.size += len(line)
 
     def content(self) -> bytes:
-        """Return the content: a newline after each record, gzip; the same bytes for the same records."""
+        """Return the content as gzip, with a newline after each record. The same records give the same bytes."""
         packed: bytes = igzip.compress(b"".join(self._lines), _LEVEL, mtime=0)
         return packed
 
@@ -57,9 +57,9 @@ class Pending:
 
 
 def landed_already(landing: Store, stream: str, shard: str, first: Record) -> int | None:
-    """Return how many records the largest object in landing has that begins with `first`; None without one.
+    """Return the number of records of the largest object that begins with `first`, or None if there is none.
 
-    There is one if a consumer was killed after it had written an object, and before it had noted that.
+    There is one if a consumer was killed after writing an object and before writing the checkpoint.
     """
     beginning = _beginning(stream, shard, first)
     found = [_COUNT.fullmatch(name, len(beginning) - 1) for name in landing.names(beginning)]
@@ -67,6 +67,6 @@ def landed_already(landing: Store, stream: str, shard: str, first: Record) -> in
 
 
 def _beginning(stream: str, shard: str, first: Record) -> str:
-    # Readers pass over names that begin with . or _, and a stream may be called that.
+    # Names that begin with . or _ are hidden in landing, and a stream may have such a name.
     visible = f"stream{stream}" if stream.startswith((".", "_")) else stream
     return f"{first.arrived_at.astimezone(UTC):%Y/%m/%d/%H}/{visible}-{shard}-{first.sequence_number}-"

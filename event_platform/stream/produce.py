@@ -29,7 +29,7 @@ _CALL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Failed:
-    """An event that could not be sent, and why."""
+    """An event that could not be sent, with the reason."""
 
     event: Event
     reason: str
@@ -37,12 +37,12 @@ class Failed:
 
 @dataclass
 class Sent:
-    """What became of the events so far."""
+    """Totals of a producer so far."""
 
     events: int = 0
     records: int = 0
     bytes: int = 0
-    #: Records that were sent more than once, each time.
+    #: Retries of records.
     retried: int = 0
     calls: int = 0
     failed: int = 0
@@ -60,7 +60,7 @@ class Producer:
     sent: Sent = field(default_factory=Sent)
 
     def send(self, records: Iterable[Outgoing | None]) -> Iterator[Sent]:
-        """Send all records; yield what became of them so far, after each call. Raises StreamError."""
+        """Send all records. Yield the totals after each call. Raises StreamError."""
         began = time.monotonic()
         for batch in self._batches(records):
             self._settle(batch)
@@ -70,7 +70,7 @@ class Producer:
                 self.sleep(max(0.0, began + done / self.rate - time.monotonic()))
 
     def _batches(self, records: Iterable[Outgoing | None]) -> Iterator[list[Outgoing]]:
-        """Gather records into calls. A None among them says that the next may be long in coming."""
+        """Group records into calls. None means that the next record may take long, so the group is sent."""
         most = math.inf if self.rate is None else max(1.0, self.rate * _CALL_SECONDS)
         batch: list[Outgoing] = []
         size = events = 0
@@ -105,7 +105,7 @@ class Producer:
             self._refuse(record, f"{reason}, {_TRIES} times")
 
     def _call(self, batch: list[Outgoing]) -> list[tuple[Outgoing, str]]:
-        """Send records; return those that were not taken, and why."""
+        """Send records. Return those that were rejected, with the reason."""
         self.sent.calls += 1
         try:
             answer = self.stream.client.put_records(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-#: A shard takes five calls a second from all who read it; at its end there is no hurry.
+#: A shard allows five reads a second, from all consumers together.
 _BETWEEN_CALLS, _AT_THE_TIP = 0.25, 1.0  # seconds
 
 #: Tries in a row that a busy or silent AWS is given: some minutes.
@@ -37,17 +37,17 @@ _TRIES = 30
 
 @dataclass(frozen=True)
 class Limits:
-    """When an object is closed, and whether there is an end to reading."""
+    """When an object is written, and whether to stop at the tip."""
 
     max_bytes: int  # before gzip
     max_seconds: float
-    #: Stop at the tip: once a shard has nothing more to give.
+    #: Stop at the tip of a shard.
     until_idle: bool
 
 
 @dataclass
 class ShardReader:
-    """Reads a shard that is leased. `run` is for one thread; others may look at the figures."""
+    """Reads a leased shard. `run` is for one thread; other threads may read the totals."""
 
     stream: Stream
     shard: str
@@ -62,12 +62,12 @@ class ShardReader:
     millis_behind: int | None = None
     _pending: Pending = field(default_factory=Pending)
     _since: float = 0.0
-    #: The number of records in the next object, if it was written before and not noted.
+    #: Number of records in the next object, if it was written before the checkpoint was.
     _cut: int | None = None
     _is_first: bool = True
 
     def run(self) -> bool:
-        """Read until told to stop, or to the end; return whether the shard has ended. Raises EventPlatformError."""
+        """Read until stopped, or to the end. Return whether the shard has ended. Raises EventPlatformError."""
         try:
             ended = self._read()
             self._land()
@@ -121,7 +121,7 @@ class ShardReader:
         return self.stream.client.get_shard_iterator(**where)["ShardIterator"]
 
     def _after_error(self, error: Exception, iterator: str | None, tries: int) -> tuple[str | None, int]:
-        """Wait, if that may help; return the iterator to go on with, and the tries so far."""
+        """Wait before a retry. Return the iterator to continue with, and the number of tries."""
         if code_of(error) == "ExpiredIteratorException":
             return None, tries
         if not passes(error) or tries >= _TRIES:
@@ -145,14 +145,14 @@ class ShardReader:
             self._land()
 
     def _keep(self) -> None:
-        """Close the object if it is old enough, and show that the shard is read."""
+        """Write the object if it is old enough, and renew the lease."""
         if self._pending.records and time.monotonic() - self._since >= self.limits.max_seconds:
             self._land()
         elif self.lease.age >= self.lease_seconds / 3:
             self.lease.renew()
 
     def _land(self) -> None:
-        """Write the object, and then note it: in this order, whatever happens, no record is passed over."""
+        """Write the object, then the checkpoint: in this order no record is skipped, whatever happens."""
         if not self._pending.records:
             return
         pending, self._pending, self._cut = self._pending, Pending(), None

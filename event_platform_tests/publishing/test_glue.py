@@ -219,7 +219,7 @@ def test_a_table_of_somebody_else_is_not_replaced(lake: Lake, database: GlueData
 def test_a_name_is_no_more_than_a_name_in_the_type_of_a_column() -> None:
     """Names of a catalog are plain; those of a table that somebody else made need not be."""
     odd = StructType([Field("a:int,b", PrimitiveType("long"))])
-    with pytest.raises(TableError, match="x: the column 'a:int,b' has no name for Hive"):
+    with pytest.raises(TableError, match="x: the column 'a:int,b' cannot be a column in Hive"):
         hive_type("x", odd)
 
 
