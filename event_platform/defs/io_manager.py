@@ -1,4 +1,4 @@
-"""The I/O manager of assets that people add: their inputs are scans of the lake, their outputs are tables in it."""
+"""The I/O manager for assets of one's own: inputs are scans of the lake, outputs become tables of the lake."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -31,23 +31,23 @@ _TRIES = 5
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Tables of the lake, by asset key.
+    """Reads and writes tables of the lake by asset key.
 
-    An input is a `pl.LazyFrame` of exactly the partitions that it is mapped to; the input's metadata
-    `{"columns": [...]}` chooses columns. An output, a `pl.LazyFrame` or `pl.DataFrame`, replaces exactly the run's
-    partitions, in one commit; `created_date` (Date) says which of them a row belongs to. The output of an asset without
-    partitions replaces its table. None leaves the table alone. What is written is registered in the Glue Data Catalog,
-    where a database is set.
+    An input is a `pl.LazyFrame` of exactly the partitions that it is mapped to; its metadata `{"columns": [...]}`
+    selects columns. An output (`pl.LazyFrame` or `pl.DataFrame`) replaces exactly the partitions of the run in one
+    commit; its column `created_date` (Date) assigns rows to partitions. The output of an unpartitioned asset replaces
+    its table. None leaves the table unchanged. Tables are registered in the Glue Data Catalog if a database is
+    configured.
     """
 
     lake: dg.ResourceDependency[LakeResource]
     glue: dg.ResourceDependency[GlueResource]
-    #: The inputs of each step that is at work, by name, as they were when they were opened first.
+    #: Snapshots of the inputs of each running step, by table name, as first opened.
     _read: dict[str, dict[str, Snapshot]] = PrivateAttr(default_factory=dict)
 
     @explained()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """Return a lazy scan of an input's partitions. Raises TableError for an unknown table or column."""
+        """Return a lazy scan of the input's partitions. Raises TableError for an unknown table or column."""
         dates = dates_in(context.asset_partition_keys) if context.has_asset_partitions else None
         columns: Collection[str] | None = (context.definition_metadata or {}).get("columns")
         snapshot = self.lake.open().pinned(context.asset_key.to_user_string())
@@ -56,9 +56,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     @explained()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Replace the partitions of the run by a frame. Raises TableError, and then the table is as it was.
+        """Replace the partitions of the run by a frame. If it raises TableError, the table is unchanged.
 
-        Where another run wrote the same partitions meanwhile, the whole step is tried again: its inputs may have
+        If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may have
         changed as well.
         """
         read = self._read.pop(context.step_key, {})
@@ -67,7 +67,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if not isinstance(obj, pl.LazyFrame | pl.DataFrame):
             raise TableError(
                 f"{context.asset_key.to_user_string()}: got a {type(obj).__name__}, expected a polars LazyFrame or "
-                "DataFrame; what is no table needs an io_manager_key of its own"
+                "DataFrame; other outputs need their own io_manager_key"
             )
         keys = context.asset_partition_keys if context.has_asset_partitions else None
         dates = None if keys is None else dates_in(keys)
@@ -89,10 +89,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
 def _made_of(
     context: dg.OutputContext, lake: Lake, read: Mapping[str, Snapshot], dates: Collection[date] | None
 ) -> MadeOf | None:
-    """Return what the output of a step is made of, as the step's inputs were when they were opened.
+    """Return the versions of the inputs of a step when they were opened, from which its output was built.
 
-    Of what the asset has read in a way of its own, nobody knows when; where it changed after the step began, what it
-    was is unknown, and the partitions are due.
+    The asset may read a source in other ways, at an unknown time. If such a source changed after the step began, the
+    version is unknown, and the partitions stay due.
     """
     asset = own_asset(context.step_context.job_def.asset_layer.asset_graph.get(context.asset_key), None)
     if asset is None:
@@ -110,12 +110,12 @@ def _made_of(
 
 
 def _began(context: dg.OutputContext) -> float:
-    """Return the time at which the step began, in Unix seconds; 0 where that was not recorded."""
+    """Return the start time of the step in Unix seconds, or 0 if it was not recorded."""
     steps = context.step_context.instance.get_run_step_stats(context.run_id, [context.step_key])
     return next((step.start_time for step in steps if step.start_time is not None), 0.0)
 
 
 def _changed_since(snapshot: Snapshot, moment: float) -> bool:
-    """Say whether the newest commit of a table is younger, by the clock of its writer, or cannot be told."""
+    """Return whether the newest commit of a table is later, by the clock of its writer."""
     newest = snapshot.commits_since(snapshot.version - 1)
     return bool(newest) and newest[-1].get("timestamp", 0) >= moment * 1000

@@ -1,4 +1,4 @@
-"""Tables that a step has written, in the Glue Data Catalog: after the commit, and never at the cost of the data."""
+"""Register the tables of a step in the Glue Data Catalog, after their commit. Errors never fail the step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,17 +11,16 @@ from event_platform.events.errors import EventPlatformError
 from event_platform.lake.tables import Table
 from event_platform.publishing.glue import GlueDatabase, Outcome
 
-#: What to tell of each table, by its asset.
+#: Metadata of each table, by its asset.
 Registered = Mapping[dg.AssetKey, Mapping[str, Any]]
 
 
 def registered(
     context: dg.AssetExecutionContext | dg.OutputContext, glue: GlueResource, tables: Sequence[Table]
 ) -> Registered:
-    """Register the tables that a step has committed, where a database is set; return metadata for each.
+    """Register the tables of a step, if a database is configured. Return metadata for each.
 
-    What fails is told in the log of the run and in the metadata, and is tried again by the next run of the asset: a
-    table that cannot be looked up is whole all the same.
+    Failures are logged, recorded in the metadata, and retried by the next run of the asset.
     """
     database = glue.open()
     return {} if database is None else _registered(context, database, tables)

@@ -1,6 +1,6 @@
-"""The content of a landed object → its records in pieces of bounded size, whatever its format and however it breaks.
+"""Decode a landed object of any format into pieces of bounded size, also if it is damaged.
 
-What an object is, its first bytes tell, whatever its name says; and so on for what is packed in it.
+The format is recognized by the first bytes, not by the name; the same for what is compressed in it.
 """
 
 import zlib
@@ -16,45 +16,45 @@ from isal import isal_zlib
 from event_platform.landing.parquet import parquet_pieces
 from event_platform.landing.pieces import BrokenError, Limits, Piece, cut, unreadable
 
-#: Bytes that are read at a time, and unpacked at a time of gzip.
+#: Bytes that are read at a time, and bytes that gzip decompresses at a time.
 _BITE, _PART = 1 << 18, 1 << 20
 
-#: Of a broken gzip less is unpacked at a time: what is unpacked together with the break is lost.
+#: The same for a damaged gzip: what is decompressed together with the damage is lost.
 _SMALL_PART = 1 << 12
 
-#: zstd cannot be told how much to unpack, and makes at most 32,768 times as much of what it is given.
+#: Input of zstd at a time. Its output cannot be limited, and is up to 32,768 times the input.
 _ZSTD_BITE = 1 << 10
 
-#: Bytes that tell what an object is.
+#: Bytes by which the format is recognized.
 _HEAD = 512
 
-#: How often an object may be packed. CloudWatch packs its logs, and Firehose packs them again.
-_MOST_LAYERS = 3
+#: How often an object may be compressed. CloudWatch compresses its logs, and Firehose compresses them again.
+_MAX_LAYERS = 3
 
-#: Bytes of a character at most; its first may be the last of a head.
+#: The longest UTF-8 character in bytes. It may be cut at the end of the head.
 _CHARACTER = 4
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-#: A stream of bytes from its beginning, each time it is called.
+#: Returns a stream of bytes, from the start at each call.
 Source = Callable[[], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
 class _Format:
-    """How an object may be stored: what its name ends with, and what it begins with."""
+    """A storage format: suffixes of its names, first bytes, and decoder."""
 
     name: str
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...]
     unpack: Callable[[Source], Iterator[bytes]] | None = None
-    remedy: str = ""  # where it is not read
+    remedy: str = ""  # what to do if it cannot be read
 
 
 def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
-    """Yield the records in an object, in pieces; the last one says what is wrong where it breaks.
+    """Yield the records of an object in pieces. If it is damaged, the last piece says why.
 
-    Parquet is read as a whole, anything else part by part. Errors are those of `file` alone.
+    Parquet is held as a whole, other formats in parts. Raises only errors of reading `file`.
     """
     try:
         yield from _unpacked_pieces(name, partial(_bites, file), limits)
@@ -63,9 +63,9 @@ def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
 
 
 def _unpacked_pieces(name: str, source: Source, limits: Limits) -> Iterator[Piece]:
-    """Take off one layer after the other. Raises BrokenError before the first piece, never between them."""
+    """Decompress layer by layer. Raises BrokenError only before the first piece."""
     promised = next((each for each in _FORMATS if name.endswith(each.suffixes)), None)
-    for _ in range(_MOST_LAYERS + 1):
+    for _ in range(_MAX_LAYERS + 1):
         head, parts = _peeked(source())
         form = next((each for each in _FORMATS if head.startswith(each.magic)), None)
         if form is None:
@@ -79,7 +79,7 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits) -> Iterator[Piec
         if form.unpack is None:
             raise BrokenError(f"{form.name}: {form.remedy}")
         source, promised = partial(_unpacked, form.unpack, source, limits), None
-    raise BrokenError(f"it is packed more than {_MOST_LAYERS} times")
+    raise BrokenError(f"it is compressed more than {_MAX_LAYERS} times")
 
 
 def _bites(file: BinaryIO) -> Iterator[bytes]:
@@ -93,12 +93,12 @@ def _unpacked(unpack: Callable[[Source], Iterator[bytes]], source: Source, limit
 
 
 _UNPACKED = (
-    "more than {:,} bytes of it are unpacked, the most that is read of an object (object_limit_bytes of the resource "
-    "rules); what is behind is not read: land it in smaller ones, or raise the limit"
+    "it decompresses to more than {:,} bytes, the limit for an object (object_limit_bytes of the resource rules); the "
+    "rest is not read: land smaller objects, or raise the limit"
 )
 _HELD = (
-    "parquet: it has more than {:,} bytes, the most that a task holds (task_limit_bytes of the resource rules): land "
-    "it in smaller files, or raise the limit"
+    "parquet: it has more than {:,} bytes, the limit for a task (task_limit_bytes of the resource rules): land smaller "
+    "files, or raise the limit"
 )
 
 
@@ -113,7 +113,7 @@ def _limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes
 
 
 def _peeked(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first bytes, and all parts."""
+    """Return the first bytes, and all parts including them."""
     head: list[bytes] = []
     try:
         while sum(map(len, head)) < _HEAD and (part := next(parts, b"")):
@@ -129,18 +129,18 @@ def _raising(error: BrokenError) -> Iterator[bytes]:
 
 
 def _is_text(head: bytes) -> bool:
-    """Say whether bytes begin as JSON does, or are UTF-8 without control characters."""
+    """Return whether bytes begin like JSON, or are UTF-8 without control characters."""
     begin = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
     if not begin or begin.startswith((b"{", b"[")):
         return True
     text = head.decode("utf-8", "surrogateescape")
-    # The last character may be cut: what is left of it are surrogates.
+    # The last character may be cut, which leaves surrogates.
     text = text[: _HEAD - _CHARACTER] if len(head) == _HEAD else text
     return all(each.isprintable() or each.isspace() for each in text)
 
 
 def _gunzip(source: Source) -> Iterator[bytes]:
-    """Unpack with isal, which takes a third of the time of zlib, and breaks earlier."""
+    """Decompress with isal, three times as fast as zlib; if damaged continue with zlib, which recovers more."""
     done = 0
     try:
         for part in _inflated(source, lambda: isal_zlib.decompressobj(wbits=31), _PART):
@@ -151,7 +151,7 @@ def _gunzip(source: Source) -> Iterator[bytes]:
 
 
 def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
-    """Unpack member after member, of a bite so many bytes at a time. Zeros behind a member are padding, as of tar."""
+    """Decompress all members, `part_size` bytes at a time. Zeros behind a member are padding, as in tar."""
     member = None
     try:
         for bite in source():
@@ -166,7 +166,7 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
                 if part:
                     yield part
                 left = member.unused_data if member.eof else member.unconsumed_tail
-                more = len(part) == part_size and not member.eof  # it may hold back some of it
+                more = len(part) == part_size and not member.eof  # there may be more output
     except zlib.error as error:
         raise BrokenError(f"gzip: {error}") from error
     if member is None or not member.eof:
@@ -174,7 +174,7 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
 
 
 def _behind(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Leave out the first `size` bytes."""
+    """Skip the first `size` bytes."""
     for part in parts:
         if len(part) > size:
             yield part[size:]
@@ -182,7 +182,7 @@ def _behind(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(source: Source) -> Iterator[bytes]:
-    """Unpack a little at a time; yield it together, so that what is done for each part is done a few times."""
+    """Decompress in small steps, and yield larger parts."""
     held: list[bytes] = []
     size = 0
     broken = None
@@ -202,7 +202,7 @@ def _unzstd(source: Source) -> Iterator[bytes]:
 
 
 def _frames(source: Source) -> Iterator[bytes]:
-    """Unpack frame after frame. One that wants more than 128 MiB at a time is refused by the library."""
+    """Decompress all frames. The library rejects frames with a window over 128 MiB."""
     frame = None
     try:
         for bite in source():
@@ -222,15 +222,15 @@ def _frames(source: Source) -> Iterator[bytes]:
 
 _PARQUET = _Format("parquet", (".parquet",), (b"PAR1",))
 
-#: The first is of a frame, the others are of frames to be skipped, which some tools put before it.
+#: The first starts a frame. The others start skippable frames, which some tools write first.
 _ZSTD_MAGIC = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
 
-#: What an object may be, beside JSON: what is read, then what Spark and Firehose may write as well.
+#: All formats beside JSON: those that are read, then others that Spark and Firehose may write.
 _FORMATS = (
     _Format("gzip", (".gz",), (b"\x1f\x8b",), _gunzip),
     _Format("zstd", (".zst",), _ZSTD_MAGIC, _unzstd),
     _PARQUET,
-    _Format("encrypted parquet", (), (b"PARE",), remedy="its footer is encrypted: land it without"),
-    _Format("zip", (), (b"PK\x03\x04",), remedy="it is not read: have Firehose compress with GZIP"),
-    _Format("snappy", (), (b"\xff\x06\x00\x00sNaPpY",), remedy="it is not read: have Firehose compress with GZIP"),
+    _Format("encrypted parquet", (), (b"PARE",), remedy="its footer is encrypted: land it unencrypted"),
+    _Format("zip", (), (b"PK\x03\x04",), remedy="it is not supported: let Firehose compress with GZIP"),
+    _Format("snappy", (), (b"\xff\x06\x00\x00sNaPpY",), remedy="it is not supported: let Firehose compress with GZIP"),
 )

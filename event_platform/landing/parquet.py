@@ -1,7 +1,7 @@
 """A Parquet object → its rows as JSON, in pieces of bounded size.
 
-A few kilobytes of Parquet may be a hundred gigabytes of text: values that repeat are stored once. So rows are read
-a few at a time, and how much text they make is judged before it is made.
+Kilobytes of Parquet may become a hundred gigabytes of text, because repeated values are stored once. So few rows are
+read at a time, and the size of their text is estimated before it is written.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,26 +17,26 @@ from pyarrow import parquet
 from event_platform.events.event import MAX_RECORD_BYTES
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
 
-#: Bytes of a value as polars reads it: it points to a text, and those that repeat are held once.
+#: Bytes of a value in polars, which points to a text that is held once.
 _VALUE = 16
 
-#: Characters that JSON puts around a value: quotation marks, a comma and brackets.
+#: Characters of JSON around a value: quotation marks, comma and brackets.
 _AROUND = 8
 
-#: What a damaged file makes pyarrow and polars raise. A panic is no Exception.
+#: Errors of pyarrow and polars for a damaged file. A panic is not an Exception.
 _ERRORS = (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
 
-#: Numbers that JSON has no form for: as polars writes them, and as texts that no column of numbers takes for one.
+#: Numbers that JSON cannot write: as polars writes them, and as texts that do not parse as a number.
 _NOT_FINITE = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 _TOO_MUCH = (
-    "parquet: its rows are more than {:,} bytes of JSON, the most that is read of an object (object_limit_bytes of the "
-    "resource rules); what is behind is not read: land it in smaller ones, or raise the limit"
+    "parquet: its rows are more than {:,} bytes of JSON, the limit for an object (object_limit_bytes of the resource "
+    "rules); the rest is not read: land smaller objects, or raise the limit"
 )
 
 
-#: What is done to fractional numbers before they are written.
+#: Converts fractional numbers before they are written.
 Form = Callable[[pl.Expr], pl.Expr]
 
 
@@ -45,7 +45,7 @@ class _LargeError(Exception):
 
 
 def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
-    """Yield the rows of a file, each a JSON object on its line; and why they end early, if they do."""
+    """Yield the rows of a file as JSON lines. If they end early, the last piece says why."""
     left = limits.object_bytes
     try:
         for start, rows in _ranges(parquet.read_metadata(pa.BufferReader(data)), limits):
@@ -63,9 +63,9 @@ def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
 
 
 def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
-    """Yield the first row, and how many, of what is read at a time: small row groups together, large ones in parts.
+    """Yield ranges of rows to read at a time, as start and length: small row groups together, large ones in parts.
 
-    Raises _LargeError at a row group that cannot be read within the limits.
+    Raises _LargeError for a row group that cannot be read within the limits.
     """
     start = rows = 0
     allowed = limits.task_bytes // 8
@@ -92,7 +92,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
 
 
 def _needed(group: Any, metadata: Any) -> tuple[int, int]:
-    """Return the bytes that it takes to read of a row group as little as one row, and those of each row beside them."""
+    """Return the memory needed to read one row of a row group, and the additional memory per row, in bytes."""
     columns = [group.column(number) for number in range(group.num_columns)]
     needed = sum(column.total_uncompressed_size for column in columns)
     each = 0
@@ -101,17 +101,17 @@ def _needed(group: Any, metadata: Any) -> tuple[int, int]:
         value = _VALUE
         if schema.physical_type == "FIXED_LEN_BYTE_ARRAY":
             value += schema.length
-        if "DELTA_BYTE_ARRAY" in column.encodings:  # each value may have the beginning of the one before it
+        if "DELTA_BYTE_ARRAY" in column.encodings:  # each value may repeat the beginning of the previous one
             value += column.total_uncompressed_size
         per_row = -(-column.num_values // max(1, group.num_rows))
         each += value * per_row
-        if schema.max_repetition_level:  # all of them may be in one row
+        if schema.max_repetition_level:  # all values may be in one row
             needed += _VALUE * column.num_values
     return needed, each
 
 
 def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
-    """Cut rows until each part makes a piece, or is a single row: of one that is too large the beginning is kept."""
+    """Split rows until each part fits a piece. Of a single row that is too large, the beginning is kept."""
     size = _text_bytes(frame)
     if frame.height > 1 and size > piece_bytes:
         half = frame.height // 2
@@ -125,7 +125,7 @@ def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
 
 
 def _by_size(rows: list[bytes]) -> Iterator[Piece]:
-    """Yield rows together, but for those that are too large."""
+    """Yield rows in pieces, those that are too large as corrupt records."""
     held: list[bytes] = []
     for row in rows:
         if len(row) <= MAX_RECORD_BYTES:
@@ -140,7 +140,7 @@ def _by_size(rows: list[bytes]) -> Iterator[Piece]:
 
 
 def _text_bytes(frame: pl.DataFrame) -> int:
-    """Estimate how much text rows make: values and the names before them."""
+    """Estimate the size of rows as JSON: values and names."""
     return sum(
         int(values.cat.len_bytes().sum() if values.dtype in (pl.Categorical, pl.Enum) else values.estimated_size())
         + len(values) * (len(path.encode()) + _AROUND)
@@ -150,7 +150,7 @@ def _text_bytes(frame: pl.DataFrame) -> int:
 
 
 def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
-    """Yield what a column is made of, by the names before each value."""
+    """Yield the leaf columns of a column, with their paths of names."""
     if isinstance(values.dtype, pl.Struct):
         for name in (field.name for field in values.dtype.fields):
             yield from _leaves(f"{path}.{name}", values.struct.field(name))
@@ -163,7 +163,7 @@ def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
 
 
 def _as_json(frame: pl.DataFrame) -> list[str]:
-    """Return each row as a JSON object, with the numbers that JSON lacks as texts."""
+    """Return each row as a JSON object. NaN and infinities become texts."""
     rows = _encoded(frame, _as_it_is)
     if not all(_is_finite(values) for name in frame.columns for _, values in _leaves(name, frame[name])):
         texts = _encoded(frame, _as_text)
@@ -183,7 +183,7 @@ def _is_finite(values: pl.Series) -> bool:
 
 
 def _merged(row: str, texts: str) -> str:
-    """Put the texts of numbers that are not finite where they are null in `row`."""
+    """Replace nulls of `row` by the texts of numbers that are not finite."""
     if not any(f'"{text}"' in texts for text in _NOT_FINITE):
         return row
     return msgspec.json.encode(_with_texts(msgspec.json.decode(row), msgspec.json.decode(texts))).decode()
@@ -194,7 +194,7 @@ def _with_texts(value: Any, texts: Any) -> Any:
         return {name: _with_texts(each, texts[name]) for name, each in value.items()}
     if isinstance(value, list):
         return [_with_texts(each, text) for each, text in zip(value, texts, strict=True)]
-    # A text "NaN" is one in `value` as well.
+    # A text "NaN" is a text in `value` as well.
     return _NOT_FINITE[texts] if value is None and texts is not None else value
 
 
@@ -207,7 +207,7 @@ def _as_it_is(values: pl.Expr) -> pl.Expr:
 
 
 def _for_json(values: pl.Expr, dtype: PolarsDataType, number: Form) -> pl.Expr:
-    """Give what JSON lacks its usual form, however deep it is, and fractional numbers the form `number`."""
+    """Convert types that JSON lacks, at every depth, and fractional numbers by `number`."""
     if isinstance(dtype, pl.List):
         return values.list.eval(_for_json(pl.element(), dtype.inner, number))
     if isinstance(dtype, Map):

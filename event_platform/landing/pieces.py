@@ -1,4 +1,4 @@
-"""Unpacked bytes, part by part → pieces of bounded size that end where a record ends."""
+"""Decompressed bytes → pieces of bounded size that end at the end of a record."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,60 +9,60 @@ import msgspec
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 
-#: Records of a piece at most, beside its bytes: a damaged one costs a reader about a kilobyte, however short it is.
+#: The most records in a piece. A damaged record costs about a kilobyte of memory, however short it is.
 RECORDS_PER_PIECE = 250_000
 
-#: What a task holds at a time is about so many times the text of a piece: lines, columns, and both of them sorted.
+#: Memory of a task per byte of a piece: lines, columns, and both of them sorted.
 _COPIES = 16
 
-#: Parts in which records may be shorter than this are looked at closely: a million of them may be in a megabyte.
+#: Records shorter than this are counted closely: a megabyte may hold a million of them.
 _SHORT = 32  # bytes
 _CLOSE_LOOK = 1 << 16  # bytes
 
-#: Where the length of records is looked for in a part: so many places, each of so many bytes.
+#: The number of records in a part is estimated from so many samples of so many bytes.
 _SAMPLES, _SAMPLE = 16, 256
 
-#: Bytes after which a record is not held any more: it is too large, whatever blanks are around it.
+#: Bytes above which a record is too large, including blanks around it.
 _LONGEST = MAX_RECORD_BYTES + _CLOSE_LOOK
 
-#: Places between records that are tried before all of a piece is parsed, and how many records before one are looked at.
+#: Candidate ends of records that are tried before the whole piece is parsed, and records checked before each.
 _TRIES, _IN_A_ROW = 64, 8
 
-#: Lines of nothing.
+#: Blank lines.
 _BLANK = re.compile(rb"\n(?:[ \t\r]*+\n)++")
 
-#: A record before another, by its texts.
+#: A record that another follows, with its texts matched.
 _RECORD = re.compile(rb'(?:[^"}]++|"(?:[^"\\]++|\\.)*+"|\}(?![ \t\r]*\{))*+\}(?=[ \t\r]*\{)', re.DOTALL)
 
-#: Where a record that is too large ends, and how many bytes tell. Within its texts, `}{"` is at the end of one.
+#: End of a record that is too large, and the bytes needed to find it.
 _NEXT_RECORD = re.compile(rb'\n|\}[ \t\r]{0,8}(?=\{[ \t\r]{0,8}"[^"\\\n]{0,256}"[ \t\r]{0,8}:)')
 _NEXT_RECORD_LENGTH = 300
 
 
 class BrokenError(Exception):
-    """The rest of an object cannot be read; the message says why."""
+    """The rest of an object cannot be read. The message says why."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many bytes of one object are unpacked, and how many a task holds of its objects at a time."""
+    """Limits in bytes: decompressed size of an object, and memory of a task."""
 
     object_bytes: int = 2 << 30
     task_bytes: int = 1 << 30
 
     @property
     def piece_bytes(self) -> int:
-        """Bytes of text that are worked on at a time."""
+        """Bytes of text in a piece."""
         return max(1, self.task_bytes // _COPIES)
 
 
-#: What is allowed unless a setting says otherwise.
+#: Limits unless configured otherwise.
 DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Records as NDJSON or one after the other, and what comes behind them that is no record: its reason and a text."""
+    """Records as NDJSON or concatenated, and optionally a corrupt record behind them, with reason and text."""
 
     data: bytes
     reason: CorruptionReason | None = None
@@ -70,21 +70,21 @@ class Piece:
 
 
 def too_large(beginning: bytes) -> Piece:
-    """Return what is kept of a record that is larger than a record may be."""
+    """Return a corrupt record with the beginning of one that is too large."""
     kept = beginning[:KEPT_BYTES_OF_OVERSIZED_RECORD].decode("utf-8", "backslashreplace")
     return Piece(b"", CorruptionReason.RECORD_TOO_LARGE, kept)
 
 
 def unreadable(data: bytes, why: str) -> Piece:
-    """Return the last piece of an object that breaks off behind `data`."""
+    """Return the last piece of an object that cannot be read behind `data`."""
     return Piece(_whole_records(data), CorruptionReason.UNREADABLE_OBJECT, why)
 
 
 def cut(parts: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
-    """Yield the records in `parts`, each record whole, in pieces of about `piece_bytes`, and what ended them early.
+    """Yield the records of `parts` in pieces of about `piece_bytes`, and a corrupt record if the parts end early.
 
-    A record is held up to the size that one may have. Of a larger one the beginning is kept, and the next is looked
-    for: behind the end of its line, or behind a `}` before a `{"`.
+    Of a record above the size limit only the beginning is kept. The next one is searched after the end of the line, or
+    after a `}` before a `{"`.
     """
     held = _Held(piece_bytes)
     try:
@@ -100,7 +100,7 @@ def cut(parts: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
 
 
 class _Held:
-    """The beginning of the next piece."""
+    """Collects the next piece."""
 
     def __init__(self, piece_bytes: int) -> None:
         self._piece_bytes = piece_bytes
@@ -108,16 +108,16 @@ class _Held:
         self._size = 0
         self._records = 0.0
         self._line = 0  # bytes of the last line
-        self._tried = 0  # bytes in which no end of a record was found
-        self._skipping = False  # what is held belongs to a record that is too large
+        self._tried = 0  # bytes that were searched for the end of a record
+        self._skipping = False  # inside a record that is too large
 
     def add(self, part: bytes) -> Iterator[Piece]:
-        """Hold a part; yield what is enough for a piece, and what is kept of a record that is too large."""
+        """Add a part. Yield a piece when there is enough for one, and the beginning of a record that is too large."""
         self._hold(part)
         if self._skipping:
             self._skip()
         enough = self._size >= self._piece_bytes or self._records >= RECORDS_PER_PIECE
-        # To look again at each part at what has no end would take the square of its length.
+        # Searching again after each part would be quadratic, so the size must double first.
         if self._skipping or not (self._line > _LONGEST or (enough and self._size >= 2 * self._tried)):
             return
         data = self.take()
@@ -134,7 +134,7 @@ class _Held:
             self._tried = len(data)
 
     def take(self) -> bytes:
-        """Return what is held, and hold nothing."""
+        """Return and clear what was collected."""
         data = b"" if self._skipping else b"".join(self._parts)
         self._parts, self._size, self._records, self._line, self._tried = [], 0, 0.0, 0, 0
         return data
@@ -155,7 +155,7 @@ class _Held:
 
 
 def _thinned(part: bytes) -> Iterator[bytes]:
-    """Yield a part as it is; or, where records are short, in smaller ones without blank lines."""
+    """Yield a part as it is or, if records are short, in smaller parts without blank lines."""
     if _records_in(part) * _SHORT <= len(part):
         yield part
         return
@@ -164,7 +164,7 @@ def _thinned(part: bytes) -> Iterator[bytes]:
 
 
 def _records_in(part: bytes) -> float:
-    """Estimate how many records are in a part, blank lines among them: to count them all costs too much."""
+    """Estimate the number of records in a part, blank lines included, from samples."""
     if len(part) <= _SAMPLES * _SAMPLE:
         return part.count(b"\n") + part.count(b"}{")
     places = range(0, len(part), len(part) // _SAMPLES)
@@ -173,18 +173,18 @@ def _records_in(part: bytes) -> float:
 
 
 def _end_of_records(data: bytes) -> int:
-    """Return where the last record ends that is known to be whole; 0 where none is.
+    """Return the end of the last record that is certainly complete, or 0.
 
-    A newline is in no text. Of two, the one between objects is taken, not one within an object on several lines.
+    Texts contain no newlines. A newline between objects is preferred to one within an object over several lines.
     """
     return data.rfind(b"}\n{") + 2 if b"}\n{" in data else data.rfind(b"\n") + 1 or _end_of_concatenated(data)
 
 
 def _end_of_concatenated(data: bytes) -> int:
-    """Return the same for records with nothing between them, which may have `}{` in their texts.
+    """Return the same for records without a delimiter, whose texts may contain `}{`.
 
-    Several records in a row before a place show that it is none in a text. Where there are no such, the texts are
-    looked for from the beginning; where damage turned them inside out, one record has to do.
+    A `}{` is outside of texts if several records precede it. If there is none, texts are matched from the beginning; if
+    damage prevents that, one preceding record is enough.
     """
     return _end_behind(data, _IN_A_ROW) or _end_of_sound(data) or _end_behind(data, 1)
 
@@ -217,7 +217,7 @@ def _ends_a_record(data: bytes, end: int, in_a_row: int) -> bool:
 
 
 def _whole_records(data: bytes) -> bytes:
-    """Drop what a break has left of a record: it is part of what is lost."""
+    """Drop an incomplete record at the end."""
     start = data.rfind(b"\n") + 1
     records = list(split_concatenated(data[start:].decode("utf-8", "surrogateescape")))
     while records and not _is_json(records[-1]):

@@ -125,7 +125,7 @@ def test_every_record_before_a_cut_is_kept() -> None:
         ("a.gz", gzipped(b"PARE\xff\x00"), "encrypted parquet: "),
         ("a", b"PK\x03\x04" + RECORDS, "zip: "),
         ("a", b"\xff\x06\x00\x00sNaPpY" + RECORDS, "snappy: "),
-        ("a.gz", reduce(lambda data, _: gzipped(data), range(4), RECORDS), "it is packed more than 3 times"),
+        ("a.gz", reduce(lambda data, _: gzipped(data), range(4), RECORDS), "it is compressed more than 3 times"),
     ],
 )
 def test_what_cannot_be_read_is_told(name: str, raw: bytes, fault: str) -> None:

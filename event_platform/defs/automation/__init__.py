@@ -1,1 +1,1 @@
-"""What makes the platform run by itself: sensors that see what is due, and a schedule that sweeps up the rest."""
+"""Automation: sensors that request what is due, a daily reconciliation, and maintenance jobs."""

@@ -1,6 +1,6 @@
-"""Which days of landing a tick lists: the latest, those that were not seen yet, and the others in turn.
+"""Which days of landing a tick lists: recent ones, days not seen yet, and the others in rotation.
 
-Nothing rests on what was seen but where to look first: every day is listed again in its turn, and by the sweep.
+The cursor only says where to look first: every day is listed again in rotation, and by the daily reconciliation.
 """
 
 from collections import defaultdict
@@ -15,28 +15,27 @@ from event_platform.lake.ledger import Delivery, compare, unread
 from event_platform.lake.tables import Snapshot
 from event_platform.landing.landing import LandedObject, Landing, Omissions, Survey
 
-#: Days that every tick lists: today and those into which Firehose may still deliver.
+#: Recent days that every tick lists: Firehose may still deliver into them.
 _RECENT_DAYS = 3
 
-#: What a tick lists at most of days that were not seen, and of those that were: objects, a thousand a request.
+#: Objects that a tick lists of unseen and of seen days, at a thousand per request.
 _UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK = 100_000, 30_000
 
-#: For how many objects it counts, in time, to compare a day with the ledger, and to read a file of it and so many rows,
-#: which a process does once.
+#: Cost in objects of comparing a day with the ledger, of reading a file of the ledger, and rows that cost one object.
 _LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where the look round is. A day was seen when it was listed, and nothing on it was left to be loaded."""
+    """State of the rotation. A day is `seen` once it was listed and nothing on it was left to load."""
 
-    turn: date = date.min  # the day that was listed last, in turn
+    turn: date = date.min  # the last day listed in rotation
     seen: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a tick found."""
+    """Result of a tick."""
 
     delivery: Delivery
     listed: int  # days
@@ -47,10 +46,10 @@ class Look:
 def look(
     raw: Snapshot, landing: Landing, position: Position, also: AbstractSet[date], first_date: date, today: date
 ) -> Look:
-    """Compare some days of landing with the ledger, and all objects outside the folders of days.
+    """Compare days of landing with the ledger, and all objects outside of daily folders.
 
-    The days are the latest, those of `also`, and as many as a tick has time for of those that were not seen, and of
-    the others in turn. Only days that hold something cost a request. Raises LandingError.
+    Days are the recent ones, those of `also`, and, within the limits of a tick, unseen ones and others in rotation.
+    Only days with objects cost requests. Raises LandingError.
     """
     omissions = Omissions()
     survey = landing.survey(omissions)
@@ -90,7 +89,7 @@ def _listed(
     days: AbstractSet[date],
     omissions: Omissions,
 ) -> Iterator[tuple[date, list[LandedObject]]]:
-    """Yield days in order, each with all its objects."""
+    """Yield days in order, each with its objects."""
     folders = landing.list_days(days & survey.days, omissions)
     for day in sorted(days):
         inside = next(folders)[1] if day in survey.days else []
@@ -100,7 +99,7 @@ def _listed(
 def _some(
     listed: Iterable[tuple[date, list[LandedObject]]], weight: Callable[[date, list[LandedObject]], int], most: int
 ) -> Iterator[tuple[date, list[LandedObject]]]:
-    """Yield days until there are enough objects."""
+    """Yield days until the limit is reached."""
     for day, objects in listed:
         yield day, objects
         most -= weight(day, objects)
@@ -109,7 +108,7 @@ def _some(
 
 
 def position_in(cursor: str | None) -> Position:
-    """Return the position that a cursor tells; one that cannot be read begins anew."""
+    """Parse a cursor. An unreadable one starts the rotation again."""
     turn, _, seen = (cursor or "").partition(" ")[0].partition(";")
     try:
         ranges = [[date.fromisoformat(day) for day in each.split("/")] for each in seen.split(",") if each]

@@ -19,7 +19,7 @@ from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
-from event_platform.landing.notifications import Heard, LandingQueue, days_of
+from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due import due_arrival_dates, due_created_dates
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import explained
@@ -174,7 +174,7 @@ def _result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, curs
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
-def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
+def _heard(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessages | None:
     """Return what a queue tells; None where there is none, or none that answers, and all is as if there were none."""
     if queue is None:
         return None
@@ -187,13 +187,15 @@ def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
     return heard
 
 
-def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[str], log: logging.Logger) -> None:
+def _settle(
+    queue: LandingQueue | None, received: ReceivedMessages | None, waiting: Iterable[str], log: logging.Logger
+) -> None:
     """Delete the messages that tell of no object that waits to be loaded. The others come again."""
-    if queue is None or heard is None:
+    if queue is None or received is None:
         return
     names = frozenset(waiting)
     try:
-        queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
+        queue.delete([message for message in received.messages if names.isdisjoint(message.names)])
     except LandingError as error:
         warned(log, [str(error)])
 

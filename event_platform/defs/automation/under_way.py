@@ -1,4 +1,4 @@
-"""What Dagster is at work on: which days of some assets a run or a backfill is about to write, whoever asked for it."""
+"""Which days of given assets an active run or backfill will write, whoever started it."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -11,7 +11,7 @@ from event_platform.defs.instance.dagster_internals import BulkActionsFilter, Bu
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
-#: Seconds without an event after which a run that nobody watches is taken for dead.
+#: Seconds without an event after which an unmonitored run counts as dead.
 _SILENCE = 3600
 
 ACTIVE = [
@@ -26,7 +26,7 @@ ACTIVE = [
 def days_under_way(
     instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date], now: datetime
 ) -> dict[date, str]:
-    """Return those of the days on which one of the assets is being written, or will be, each with what does."""
+    """Return the days on which one of the assets is being or will be written, with the run or backfill."""
     found = dict[date, str]()
     for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
         run = record.dagster_run
@@ -34,7 +34,7 @@ def days_under_way(
         met = [day for day in days if first <= day <= last]
         if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
             found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
-    # A backfill that was asked for may have no runs yet.
+    # A requested backfill may have no runs yet.
     for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
         left = _days_left(backfill, assets)
         found.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
@@ -42,9 +42,9 @@ def days_under_way(
 
 
 def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
-    """Say whether a run is believed to be worked on. Run monitoring ends one that was launched, if its process is gone.
+    """Return whether a run is active. Run monitoring ends launched runs whose process is gone.
 
-    A run of a terminal nobody ends when that is closed.
+    It does not monitor runs of the command line, so these count as dead after some time without an event.
     """
     if record.dagster_run.remote_job_origin is not None:
         return True
@@ -54,7 +54,7 @@ def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
 
 
 def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
-    """Return what a run writes: what was selected, else what its plan has; its checks write nothing."""
+    """Return the assets that a run writes: its selection, or else the outputs of its plan."""
     if run.asset_selection is not None:
         return frozenset(run.asset_selection)
     if run.execution_plan_snapshot_id is None:
@@ -66,7 +66,7 @@ def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg
 
 
 def _range_of(run: dg.DagsterRun) -> tuple[date, date]:
-    """Return the first and the last day of a run; of one that does not tell, all days."""
+    """Return the first and last day of a run, or all days if its tags do not say."""
     with suppress(ValueError):
         if _PARTITION in run.tags:
             return date.fromisoformat(run.tags[_PARTITION]), date.fromisoformat(run.tags[_PARTITION])
@@ -76,7 +76,7 @@ def _range_of(run: dg.DagsterRun) -> tuple[date, date]:
 
 
 def _days_left(backfill: PartitionBackfill, assets: Collection[dg.AssetKey]) -> set[date]:
-    """Return the days on which a backfill has one of the assets still to write."""
+    """Return the days on which a backfill still has to write one of the assets."""
     data = backfill.asset_backfill_data
     if data is None:
         return set()

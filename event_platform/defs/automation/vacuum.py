@@ -1,4 +1,4 @@
-"""A job that deletes the files that no table needs any more, once a week where its schedule is switched on."""
+"""A job that deletes unreferenced files. Its weekly schedule is off by default."""
 
 from datetime import timedelta
 
@@ -12,15 +12,15 @@ from event_platform.storage.polars_errors import explained
 
 
 class VacuumConfig(dg.Config):
-    """What is to stay."""
+    """Retention of old versions."""
 
     keep_days: int = Field(
-        default=7, ge=1, description="Keep the files of versions that were replaced within so many days"
+        default=7, ge=1, description="Keep files of versions that were replaced within this many days"
     )
 
 
 def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
-    """Return the schedule, with its job. It is off until somebody wants it: what it deletes, nobody can go back to."""
+    """Return the schedule with its job. It is off by default, because deleted versions cannot be restored."""
 
     @dg.op(out=dg.Out(dg.Nothing))
     @explained()
@@ -31,7 +31,7 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
                 failed[each.table.name] = str(each.error)
             elif each.files:
                 gone += len(each.files)
-                context.log.info("%s files of %s are deleted", f"{len(each.files):,}", each.table.name)
+                context.log.info("deleted %s files of %s", f"{len(each.files):,}", each.table.name)
         context.add_output_metadata({"files": gone})
         if failed:
             raise dg.Failure(
@@ -40,7 +40,7 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
                 allow_retries=False,
             )
 
-    @dg.job(description="Deletes the files that no table has needed for some days; old versions cannot be read then.")
+    @dg.job(description="Deletes files that no table has needed for some days. Old versions can then not be read.")
     def vacuum() -> None:
         delete_old_files()
 
@@ -50,5 +50,5 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
         cron_schedule="0 6 * * 0",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Runs the job vacuum on Sundays. Off until it is switched on.",
+        description="Runs the job vacuum on Sundays. Off by default.",
     )

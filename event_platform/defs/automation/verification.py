@@ -1,4 +1,4 @@
-"""A job that proves once a week, from the files themselves, that every table holds what it should."""
+"""A weekly job that verifies every table from its files."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,18 +14,13 @@ _SHOWN = 20
 
 
 class VerificationConfig(dg.Config):
-    """How far back rows are counted. Files are looked for on all days."""
+    """How many days to count. That files exist is verified for all days."""
 
-    days: int = Field(
-        default=30, ge=0, description="Count the rows of so many days up to today; 0 for all that there are"
-    )
+    days: int = Field(default=30, ge=0, description="Count the rows of this many days up to today; 0: all days")
 
 
 def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
-    """Return the schedule, with its job.
-
-    Of old days, which do not change, only the files and the log are looked at.
-    """
+    """Return the schedule with its job. Of old days, which do not change, only files and log are compared."""
 
     @dg.op(out=dg.Out(dg.Nothing))
     @explained()
@@ -37,7 +32,7 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
         if found.faults:
             raise dg.Failure(_description(found), metadata=_faults(found), allow_retries=False)
 
-    @dg.job(description="Looks for every file of every table, and counts the rows of the last days in their files.")
+    @dg.job(description="Verifies that every file of every table exists, and counts the rows of recent days.")
     def verification() -> None:
         verify_tables()
 

@@ -1,7 +1,4 @@
-"""Dagster resources: landing, the lake, where tasks run, and the figures that rules and checks go by.
-
-Those of S3 are in `resources_s3`: to import what they build on takes as long as all the rest.
-"""
+"""Dagster resources: landing, lake, compute, Glue, and the limits of rules and checks. Those on S3 are in `s3`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
@@ -27,15 +24,15 @@ from event_platform.storage.storage import Storage
 
 
 class LandingResource(dg.ConfigurableResource["LandingResource"], ABC):
-    """Where objects land."""
+    """The landing zone."""
 
     @abstractmethod
     def open(self) -> Landing:
-        """Return the landing zone, ready to be listed and read, here and in other processes."""
+        """Open the landing zone for listing and reading, in this and other processes."""
 
 
 class FolderLandingResource(LandingResource):
-    """Objects land in a folder."""
+    """A landing zone in a folder."""
 
     folder: str
 
@@ -45,21 +42,21 @@ class FolderLandingResource(LandingResource):
 
 
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
-    """Where tables live."""
+    """The lake: all Delta tables."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where they are: a folder, or s3://<bucket>/<prefix>."""
+        """Address of the lake: a folder, or s3://<bucket>/<prefix>."""
 
     @abstractmethod
     def open(self) -> Lake:
-        """Return the lake's tables."""
+        """Open the lake."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Refuse to work in the Dagster instance of another lake; whoever works outside of runs claims it.
+        """Raise SettingError in the Dagster instance of another lake. Sensors and schedules claim the instance.
 
-        Those are the sensors and schedules of a code location: they are there for as long as it is.
+        A code location's sensors and schedules run as long as it is loaded, so their claim stays current.
         """
         if context.instance is not None:
             claim = require_own_instance if context.run else keep_claim
@@ -70,15 +67,15 @@ class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
     ) -> pl.LazyFrame:
         """Scan a table by the name of its asset key, such as `events/lesson_started`.
 
-        `partitions` are keys, such as a context's `partition_keys` or `["2025-06-02"]`; without them, or without
-        `columns`, all are read. Nothing is read before the frame is collected, and then only what it needs. Raises
-        TableError for an unknown table or column, and for a key that is no date.
+        `partitions` are keys, such as a context's `partition_keys` or `["2025-06-02"]`. Without `partitions` or
+        `columns`, all are read. The frame is lazy and reads only what it needs. Raises TableError for an unknown table
+        or column, and for a key that is not a date.
         """
         return self.open().scan(name, None if partitions is None else dates_in(partitions), columns)
 
 
 class FolderLakeResource(LakeResource):
-    """Tables live in a folder."""
+    """A lake in a folder."""
 
     folder: str
 
@@ -99,30 +96,30 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
     workers: int = Field(default=0, description="Processes of the pool; 0 for one a core")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Import what workers need while Dagster still prepares the run."""
+        """Start the fork server while Dagster prepares the run."""
         if self.compute == LOCAL_COMPUTE:
             prepare()
 
     def open(self) -> AbstractContextManager[Executor]:
         """Return the pool or the cluster, to be opened for one step.
 
-        Workers keep the memory that they took: those of a step would still hold it beside the checks that follow.
+        Not for a whole run: workers keep their memory, and would still hold it during the checks that follow.
         """
         return open_executor(self.compute, self.workers or None)
 
 
 class GlueResource(dg.ConfigurableResource["GlueResource"]):
-    """The Glue Data Catalog, where others find the tables."""
+    """The Glue Data Catalog, where other systems find the tables."""
 
-    database: str = Field(default="", description="Where tables are registered; empty for nowhere")
+    database: str = Field(default="", description="Database in which tables are registered; empty: none")
 
     def open(self) -> GlueDatabase | None:
-        """Return the database; None where tables are not to be registered."""
+        """Return the database, or None if none is configured."""
         return open_glue(self.database) if self.database else None
 
 
 class RulesResource(dg.ConfigurableResource["RulesResource"]):
-    """The figures that the rules and the checks go by."""
+    """Limits of rules and checks."""
 
     deduplication_window_days: int = Field(
         default=7, ge=0, description="A record is compared with those that arrived up to this many days earlier"
@@ -131,23 +128,27 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
     duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
     object_limit_bytes: int = Field(
-        default=DEFAULT_LIMITS.object_bytes, gt=0, description="Bytes that are unpacked of one landed object at most"
+        default=DEFAULT_LIMITS.object_bytes,
+        gt=0,
+        description="Limit of the decompressed size of a landed object in bytes",
     )
     task_limit_bytes: int = Field(
-        default=DEFAULT_LIMITS.task_bytes, gt=0, description="Bytes that a task of raw_events holds in memory at most"
+        default=DEFAULT_LIMITS.task_bytes,
+        gt=0,
+        description="Memory limit of a task of raw_events in bytes",
     )
 
     @property
     def limits(self) -> Limits:
-        """What is unpacked of an object at most, and held by a task."""
+        """Limits of reading landed objects."""
         return Limits(self.object_limit_bytes, self.task_limit_bytes)
 
 
 def dates_in(partitions: Iterable[str]) -> list[date]:
-    """Return the dates that partition keys are. Raises TableError for one that is no date."""
+    """Parse partition keys as dates. Raises TableError for a key that is not a date."""
     try:
         return [date.fromisoformat(key) for key in partitions]
     except ValueError as error:
         raise TableError(
-            f"{error}: expected partition keys such as 2025-06-02; tables have a partition a day"
+            f"{error}: expected partition keys such as 2025-06-02; tables have daily partitions"
         ) from error

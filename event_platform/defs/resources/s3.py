@@ -1,7 +1,7 @@
-"""Dagster resources on S3, or on whatever speaks its protocol.
+"""Dagster resources on S3 and compatible stores.
 
-Credentials come from the standard AWS variables and profiles when they are needed; they are no part of a resource's
-configuration, so that nothing that shows it can show them.
+Credentials come from the standard AWS variables and profiles when they are needed. They are not part of the
+configuration of a resource, because Dagster shows that.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from event_platform.storage.storage import Storage
 
 
 class S3LandingResource(LandingResource):
-    """Objects land in a bucket, below a prefix, which `s3` opens."""
+    """A landing zone in a bucket, below a prefix, opened with `s3`."""
 
     uri: str = Field(description="s3://<bucket>/<prefix>")
     s3: ResourceDependency[S3Resource]
@@ -43,7 +43,7 @@ class S3LandingResource(LandingResource):
 
 
 class S3LakeResource(LakeResource):
-    """Tables live in a bucket, below a prefix."""
+    """A lake in a bucket, below a prefix."""
 
     uri: str = Field(description="s3://<bucket>/<prefix>")
     _address: str = PrivateAttr("")

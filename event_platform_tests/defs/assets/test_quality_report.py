@@ -59,9 +59,7 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
     assert tables == {
         "lateness": [{"arrived": "in the same hour", "events": 2}, {"arrived": "1 to 6 days later", "events": 1}],
         "corrupt_by_reason": [{"reason": "not_json", "records": 1}],
-        "schema_drift": [
-            {"event": "account:created", "field": "level", "why": "not in the schema", "events": 1}
-        ],
+        "schema_drift": [{"event": "account:created", "field": "level", "why": "not in the schema", "events": 1}],
     }
     assert found["2025-06-03"]["unregistered"].value == 1
 

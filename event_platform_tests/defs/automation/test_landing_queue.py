@@ -199,8 +199,8 @@ def test_a_message_that_cannot_be_read_is_told_and_left_to_the_dead_letters(
         "not JSON": "JSON is malformed",
         json.dumps({"Records": [created]}): "missing required field `s3`",
         json.dumps({"Records": 1}): "Expected `array`",
-        "{}": "expected what S3 tells of objects",
-        json.dumps({"Records": [elsewhere]}): f"it tells of the bucket 'b', not of '{here.bucket}'",
+        "{}": "expected a notification of S3",
+        json.dumps({"Records": [elsewhere]}): f"it is about the bucket 'b', not '{here.bucket}'",
     }
     for body in rubbish:
         here.send(body)
