@@ -47,7 +47,7 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
         delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
         _warn(delivery.omissions.hidden_warning)
-        if not (delivery.due or delivery.known):
+        if not (delivery.due or delivery.loaded):
             _warn(f"{environment.landing} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING")
         arrivals = {landed.arrival_date for landed in delivery.due} | {*due_arrival_dates(lake, look_for_files=True)}
         _warn(unreachable(arrivals, *_window(environment, None, None)))

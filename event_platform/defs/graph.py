@@ -8,7 +8,7 @@ from dagster import AssetsDefinition
 
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import OwnAsset, Source
-from event_platform.lake.lake import checked_name, is_of_platform
+from event_platform.lake.names import checked_name, is_of_platform
 
 #: The key of the I/O manager whose outputs are tables of the lake.
 _IO_MANAGER = "io_manager"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 
 def together(table: Snapshot, dates: Sequence[date], rows: int) -> Iterator[list[date]]:

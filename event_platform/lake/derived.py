@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from event_platform.lake.foreign import foreign_dates
 from event_platform.lake.marks import app_transactions, marks_of
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 #: Stands for no number that files have: what carries it is due.
 UNKNOWN = -1

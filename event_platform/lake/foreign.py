@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from event_platform.lake.files import DataFile
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 from event_platform.storage.threads import each_at_once
 
 

@@ -19,7 +19,8 @@ from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, 
 from event_platform.lake.foreign import altered_dates, damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.marks import marks_of
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.tables import Table
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.storage.threads import each_at_once
 
@@ -112,14 +113,14 @@ def due_created_dates(
     }
     changed = {day: info["version"] for day, info in infos.items()}
     deduplicated = lake.deduplicated_events.snapshot()
-    built = {day: deduplicated.built_from(day) for day in changed}
+    built = {day: deduplicated.source_version(day) for day in changed}
     stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
     opened = each_at_once(_snapshot, tables)
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
-        stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
+        stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
     retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(lake, every_table) if look_for_files else {}
@@ -234,6 +235,6 @@ def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]
         for info in raw.commits_since(0)
         for day in info.get("arrival_dates", [])
     }
-    stale = {day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version}
+    stale = {day for day, version in changed.items() if (mark := corrupt.source_version(day)) is None or mark < version}
     altered = altered_dates if look_for_files else foreign_dates
     return sorted({*stale, *altered(raw), *altered(corrupt)})

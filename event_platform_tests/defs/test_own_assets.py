@@ -14,7 +14,8 @@ from event_platform.defs.graph import own_assets
 from event_platform.defs.partitions import FOLLOW_LATE_DATA, ONE_RUN, daily_partitions
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.lake.derived import Source
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -120,7 +121,7 @@ def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons:
     run(lessons, asset, dates=(MONDAY, MONDAY))
     assert days(lessons, asset) == {}
     table = lessons.event_table("lesson_started").snapshot()
-    table.replace([TUESDAY], [], {TUESDAY: table.version})
+    TableCommit(table).rebuild([TUESDAY], [], {TUESDAY: table.version}).commit()
     assert days(lessons, asset)[TUESDAY] == _CHANGED
 
 

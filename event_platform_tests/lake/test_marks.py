@@ -9,7 +9,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from event_platform.lake import marks
 from event_platform.lake.marks import app_transactions, marks_of
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.specs import spec_of_schema
+from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 
 DAYS = [date(2025, 6, 1) + timedelta(days=number) for number in range(5)]
@@ -33,7 +35,7 @@ def commit(path: Path, number: int) -> None:
 
 def snapshot(path: Path) -> Snapshot:
     """Open the table."""
-    return Table(path.name, pl.Schema({"a": pl.Int64}), None, Storage(str(path.parent))).snapshot()
+    return Table(spec_of_schema(path.name, pl.Schema({"a": pl.Int64}), None), Storage(str(path.parent))).snapshot()
 
 
 def each(found: Snapshot) -> dict[str, int | None]:
@@ -88,13 +90,13 @@ def test_a_checkpoint_stands_for_the_commits_that_are_gone(tmp_path: Path) -> No
 def test_commits_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sensor asks every few seconds; a table that was made anew is another one."""
     path, read = tmp_path / "t", list[int]()
-    method = Table.commit
+    method = Table.read_commit
 
     def counted(self: Table, version: int) -> bytes:
         read.append(version)
         return method(self, version)
 
-    monkeypatch.setattr(Table, "commit", counted)
+    monkeypatch.setattr(Table, "read_commit", counted)
     for number in (1, 2, 3):
         commit(path, number)
         at_once(snapshot(path))

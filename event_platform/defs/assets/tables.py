@@ -111,7 +111,7 @@ def _description(table: Table, about: str, query: str) -> str:
     return _DESCRIPTION.format(
         about=about,
         partition=table.partition_column,
-        key=f"{', '.join(f'`{name}`' for name in table.key[:-1])} and `{table.key[-1]}`",
+        key=f"{', '.join(f'`{name}`' for name in table.spec.primary_key[:-1])} and `{table.spec.primary_key[-1]}`",
         query=query.format(table=sql_name(table.name)),
         name=json.dumps(table.name),
         uri=json.dumps(table.uri, ensure_ascii=False),

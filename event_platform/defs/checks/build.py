@@ -31,7 +31,7 @@ from event_platform.lake.balance import (
     typing_balances,
 )
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 from event_platform.storage.polars_errors import each_explained, explained
 from event_platform.storage.threads import each_in_turn
 

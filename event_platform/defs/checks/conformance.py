@@ -16,7 +16,7 @@ from event_platform.events.columns import Column, Kind, typed, walk
 from event_platform.events.drift import Drift, Path, drift_of
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.days import together
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 NAME = "schema_conformance"
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from event_platform.defs.checks.verdict import Verdict
 from event_platform.lake.days import together
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 NAME = "unique_event_uuid"
 
