@@ -16,7 +16,7 @@ from typing import Any
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
-from event_platform.lake.foreign import altered_dates, damaged_files, foreign_dates
+from event_platform.lake.foreign import damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.marks import marks_of
 from event_platform.lake.snapshot import Snapshot
@@ -108,6 +108,7 @@ def due_created_dates(
     tables their logs say what they are made of, once they are written.
     """
     raw = lake.raw_events.snapshot()
+    since = since if since <= raw.version else 0  # of another table than this one
     infos = {
         date.fromisoformat(day): info for info in raw.commits_since(since) for day in info.get("created_dates", [])
     }
@@ -222,19 +223,3 @@ def _snapshot(table: Table) -> Snapshot | None:
         return table.snapshot()
     except TableError:
         return None
-
-
-def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
-    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
-
-    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
-    """
-    raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
-    changed = {
-        date.fromisoformat(day): info["version"]
-        for info in raw.commits_since(0)
-        for day in info.get("arrival_dates", [])
-    }
-    stale = {day for day, version in changed.items() if (mark := corrupt.source_version(day)) is None or mark < version}
-    altered = altered_dates if look_for_files else foreign_dates
-    return sorted({*stale, *altered(raw), *altered(corrupt)})

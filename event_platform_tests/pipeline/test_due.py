@@ -7,7 +7,8 @@ import pytest
 from deltalake import DeltaTable
 
 from event_platform.lake.tables import Table
-from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_arrivals import due_arrival_dates
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.typing.step import UNREGISTERED

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from event_platform.defs.alerts.wording import Alert, Finding, Level, partition_stretches
+from event_platform.defs.alerts.wording import Alert, Finding, Level, partition_ranges
 
 _VERSION = 1
 
@@ -66,7 +66,7 @@ class Memory:
         ]
         failing = {day: level for day, level in {**known, **now}.items() if level is not Level.RECOVERED}
         self.failing[check] = {
-            level: partition_stretches([day for day, each in failing.items() if each is level])
+            level: partition_ranges([day for day, each in failing.items() if each is level])
             for level in set(failing.values())
         }
         if not failing:
@@ -87,8 +87,8 @@ def remembered(cursor: str | None, now: float) -> tuple[Memory, str | None]:
         memory = msgspec.json.decode(cursor, type=Memory)
         datetime.fromtimestamp(memory.since, UTC)
         for kept in memory.failing.values():
-            for stretches in kept.values():
-                list(_days(stretches))
+            for ranges in kept.values():
+                list(_days(ranges))
     except (msgspec.MsgspecError, ValueError, OverflowError, OSError) as error:
         return fresh, f"the cursor cannot be read ({error}): alerts of the last day are sent again"
     if memory.version != _VERSION:

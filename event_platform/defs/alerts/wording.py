@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from event_platform.defs.alerts.causes import CAUSES
-from event_platform.defs.automation.requests import stretches
+from event_platform.defs.automation.requests import date_ranges
 from event_platform.quality.text import without_links
 
 #: More alerts than this for one address at once become a summary.
@@ -160,17 +160,17 @@ def message(alert: Alert, environment: str, ui_url: str) -> tuple[str, str]:
 
 def shown_partitions(partitions: Iterable[str]) -> str:
     """Return them in short: ` on 2025-06-01 to 2025-06-03, 2025-06-05`; nothing where there are no partitions."""
-    found = partition_stretches(partition for partition in partitions if partition)
+    found = partition_ranges(partition for partition in partitions if partition)
     shown = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
-    more = f" and {len(shown) - 5} more stretches" if len(shown) > 5 else ""  # noqa: PLR2004
+    more = f" and {len(shown) - 5} more ranges" if len(shown) > 5 else ""  # noqa: PLR2004
     return f" on {', '.join(shown[:5])}{more}" if shown else ""
 
 
-def partition_stretches(partitions: Iterable[str]) -> list[tuple[str, str]]:
-    """Group the keys that are days into stretches; others, of somebody's own assets, are stretches of one."""
+def partition_ranges(partitions: Iterable[str]) -> list[tuple[str, str]]:
+    """Group the keys that are days into ranges; others, of somebody's own assets, are ranges of one."""
     keys = set(partitions)
     days = {day for day in keys if _is_day(day)}
-    found = stretches([date.fromisoformat(day) for day in days])
+    found = date_ranges([date.fromisoformat(day) for day in days])
     return [
         *((first.isoformat(), last.isoformat()) for first, last in found),
         *((key, key) for key in sorted(keys - days)),

@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.downstream import due_whole, states, together
-from event_platform.defs.automation.requests import ask, ask_whole, join, unreachable, warned
+from event_platform.defs.automation.downstream import due_downstream
+from event_platform.defs.automation.requests import ask, join, warned
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
-from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import explained
 
@@ -33,35 +33,23 @@ def build_sweep(
     def daily_sweep(
         context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        tables, today = lake.open(), datetime.now(UTC).date()
+        tables, now = lake.open(), datetime.now(UTC)
         tables.storage.check()
         delivery = deliveries(tables.raw_events.snapshot(), landing.open(), None)
-        arrivals = {landed.arrival_date for landed in delivery.due} | {*due_arrival_dates(tables, look_for_files=True)}
+        arrivals = due_arrivals(tables, delivery.due, first_date, now.date(), look_for_files=True)
         own = own_assets_of(context, shipped_assets(catalog, first_date))
-        created = due_created_dates(tables, catalog, own=own, look_for_files=True)
-        told = warned(
-            context.log,
-            [unreachable(arrivals, first_date, today), created.warning, *delivery.omissions.warnings],
-        )
-        # A state of its own each day: the sweep does not wait for the pause of a sensor.
-        state, now = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}", datetime.now(UTC)
-        arrived = {day: state for day in arrivals if first_date <= day <= today}
-        instance = _instance_of(context)
+        due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
+        warnings = warned(context.log, [arrivals.warning, due.dates.warning, *delivery.omissions.warnings])
+        # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
+        state, instance = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
         asked = join(
-            [
-                ask(instance, "raw", arrived, raw, now),
-                *(
-                    ask(instance, "created", states(each, state), each.assets, now)
-                    for each in together(created, own, downstream, first_date, today)
-                ),
-                *(ask_whole(instance, "created", state, key, now) for key in due_whole(created, own)),
-            ]
+            [ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now), due.ask(instance, state, now)]
         )
         if asked.requests:
             warned(context.log, asked.waiting)
             return asked.requests
         reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
-        return dg.SkipReason("; ".join([*reasons, *told]))
+        return dg.SkipReason("; ".join([*reasons, *warnings]))
 
     return daily_sweep
 

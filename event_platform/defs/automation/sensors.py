@@ -5,22 +5,21 @@ tells a queue of objects, landing is listed where that points, and every ten min
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.downstream import due_whole, states, together
+from event_platform.defs.automation.downstream import due_downstream
 from event_platform.defs.automation.looking import as_cursor, look, position_in
-from event_platform.defs.automation.requests import Asked, ask, ask_whole, digest, is_under_way, join, warned
+from event_platform.defs.automation.requests import Asked, ask, digest, is_under_way, warned
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import Heard, LandingQueue, days_of
-from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import explained
 
@@ -71,10 +70,8 @@ def build_landing_sensor(
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What lies outside the partitions is not loaded, and the sweep tells of it: no message has to wait for that.
         _settle(queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log)
-        objects = defaultdict[date, list[str]](list, {day: ["corrupt_events"] for day in due_arrival_dates(tables)})
-        for landed in due:
-            objects[landed.arrival_date].append(f"{landed.name}:{landed.size}:{landed.etag}")
-        wanted = {day: digest(names) for day, names in objects.items() if first_date <= day <= today}
+        arrivals = due_arrivals(tables, due, first_date, today)
+        wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
         asked = ask(context.instance, "raw", wanted, assets, now)
         reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
         return _result(context, asked, "; ".join(reasons), cursor)
@@ -113,25 +110,17 @@ def build_touched_dates_sensor(
         if since == tables.raw_events.snapshot().version and not look_for_files:
             return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
         own = own_assets_of(context, shipped_assets(catalog, first_date))
-        due = due_created_dates(tables, catalog, since, own, look_for_files=look_for_files)
-        if since > due.version:  # another table than the one that the cursor is about
-            due = due_created_dates(tables, catalog, own=own, look_for_files=look_for_files)
-        warned(context.log, [due.warning])
-        state = digest([f"{due.version}", *catalog.by_key])
-        asked = join(
-            [
-                *(
-                    ask(context.instance, "created", states(each, state), each.assets, now)
-                    for each in together(due, own, assets, first_date, now.date())
-                ),
-                *(ask_whole(context.instance, "created", state, key, now) for key in due_whole(due, own)),
-            ]
+        due = due_downstream(
+            tables, catalog, own, assets, first_date, now.date(), since=since, look_for_files=look_for_files
         )
+        warned(context.log, [due.dates.warning])
+        version = due.dates.version
+        asked = due.ask(context.instance, digest([f"{version}", *catalog.by_key]), now)
         if asked.requests or asked.waiting:
             return _result(context, asked, "; ".join(asked.waiting), context.cursor)
-        if any(day > now.date() for day in due.days):  # no partitions yet; they stay due
+        if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due
             return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
-        return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{due.version}", now))
+        return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{version}", now))
 
     return touched_dates_sensor
 

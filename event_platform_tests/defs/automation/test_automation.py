@@ -14,7 +14,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
-from event_platform.defs.automation.requests import PART, next_try, stretches
+from event_platform.defs.automation.requests import PART, date_ranges, next_try
 from event_platform.defs.automation.sensors import version_in
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform.events.errors import LandingError
@@ -633,5 +633,5 @@ def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
 def test_days_without_a_gap_are_one_run() -> None:
     """A gap is not rebuilt."""
     one, two, four = MONDAY, MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
-    assert stretches([four, two, one]) == [(one, two), (four, four)]
-    assert stretches([]) == []
+    assert date_ranges([four, two, one]) == [(one, two), (four, four)]
+    assert date_ranges([]) == []
