@@ -1,15 +1,13 @@
 """The asset checks of the platform, each partitioned like the asset it is about.
 
-A check is one object, with what evaluates it. To add one, put it into the list of its asset.
+A check is one object, with the function that evaluates it. To add one, put it into the list of its asset.
 """
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -18,11 +16,10 @@ from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
-from event_platform.defs.checks.verdict import Check, Judged, Verdict, evaluations, judged
-from event_platform.defs.partitions import dates_of
-from event_platform.defs.resources.platform import LakeResource, RulesResource
+from event_platform.defs.checks.operation import CheckedAsset, build_operation
+from event_platform.defs.checks.verdict import Check, Verdict
+from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.errors import StorageError, panics_as_errors
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
@@ -32,21 +29,6 @@ from event_platform.lake.balance import (
 )
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.storage.polars_errors import each_explained, explained
-from event_platform.storage.threads import each_in_turn
-
-#: Whole columns of so many tables are looked at side by side: enough to wait for a store, few enough for the memory.
-_TABLES_AT_ONCE = 4
-
-F = TypeVar("F")
-
-
-@dataclass(frozen=True)
-class CheckedAsset(Generic[F]):
-    """The checks of an asset, and what those of them that are selected share, looked up once for all dates."""
-
-    checks: Sequence[Check[F]]
-    figures: Callable[[Lake, RulesResource, list[date]], F]
 
 
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -57,45 +39,6 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
         build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
     ]
-
-
-def build_operation(
-    name: str, assets: Sequence[CheckedAsset[Any]], partitions: dg.PartitionsDefinition[Any]
-) -> dg.AssetChecksDefinition:
-    """Return the operation that evaluates the checks of some assets, those that are selected."""
-    # Partitioned checks are new in Dagster: its minor version is pinned, and tests depend on them.
-    with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
-        specs = [check.spec(partitions) for each in assets for check in each.checks]
-
-    @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
-    @each_explained
-    def evaluate(
-        context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
-    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        dates, tables = dates_of(context), lake.open()
-        selected = [
-            (each, checks)
-            for each in assets
-            if (checks := [check for check in each.checks if check.key in context.selected_asset_check_keys])
-        ]
-
-        def judge(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Judged]:
-            asset, checks = one
-            try:
-                with explained(), panics_as_errors():
-                    return judged(checks, asset.figures(tables, rules, dates))
-            except Exception as error:
-                if isinstance(error, StorageError) and error.may_pass:
-                    raise
-                # Whatever it is, it must not stop the checks of other assets.
-                return [(check, day, Verdict.of_error(error)) for check in checks for day in dates]
-
-        # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = each_in_turn(judge, selected, _TABLES_AT_ONCE)
-        found = (verdict for verdicts in by_asset for verdict in verdicts)
-        yield from evaluations([check for _, checks in selected for check in checks], dates, found)
-
-    return evaluate
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.landing.landing import LandedObject
+from event_platform.landing.objects import is_packed
 from event_platform.pipeline.loading.objects import Loading, open_object, read_records
 from event_platform.pipeline.loading.record_writer import LeftOut, Loaded, RecordWriter
 from event_platform.pipeline.sizing import Sizing
@@ -19,8 +20,6 @@ from event_platform.storage.threads import each_in_turn
 
 #: Objects that a task reads side by side; boto3 has so many connections.
 _READ_AT_ONCE = 10
-
-_COMPRESSED = (".gz", ".zst", ".parquet")
 
 
 def load_objects(lake: Lake, loading: Loading, sizing: Sizing, objects: list[LandedObject]) -> Loaded:
@@ -87,8 +86,7 @@ def batches(objects: Iterable[LandedObject], sizing: Sizing, max_weight: float =
 
 def _share(landed: LandedObject, sizing: Sizing) -> float:
     """Return the share of a batch that an object takes."""
-    is_compressed = landed.name.endswith(_COMPRESSED)
-    size = sizing.compressed_bytes_per_batch if is_compressed else sizing.plain_bytes_per_batch
+    size = sizing.compressed_bytes_per_batch if is_packed(landed.name) else sizing.plain_bytes_per_batch
     return landed.size / size + 1 / sizing.objects_per_batch
 
 
