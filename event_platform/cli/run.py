@@ -67,9 +67,9 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
                 selection = dg.AssetSelection.assets(*each.assets)
                 failed += _materialize(definitions, instance, selection, date_ranges(each.days))
             due = due_downstream(lake, catalog, own, platform, *window)
-    # Those that are in a folder of a day that was loaded are in what that run tells.
+    # Faults in the folder of a day that was loaded are among the failures of that run.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
-    _tell(failed)
+    _print_failures(failed)
     balanced = show_ledger(environment, lake, catalog, due.dates)
     left = sorted(day for day in due.dates.every if day is not None) if (first or last) and not failed else []
     if left:
@@ -88,7 +88,7 @@ def _to_do(runs: Iterable[DueAssets], done: set[tuple[dg.AssetKey, date]]) -> li
 
 
 def replay(environment: Environment, first: date, last: date) -> int:
-    """Load the arrival dates from `first` to `last` anew, then do as `run_due` does; return the exit code."""
+    """Load the arrival dates from `first` to `last` again, then do as `run_due` does; return the exit code."""
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     open_lake(environment.lake).storage.check()
@@ -98,7 +98,7 @@ def replay(environment: Environment, first: date, last: date) -> int:
         listening(bars),
     ):
         failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
-    _tell(failed)
+    _print_failures(failed)
     return 1 if failed else run_due(environment, None, None)
 
 
@@ -125,7 +125,7 @@ def _materialize(
     return failed
 
 
-def _tell(failed: Iterable[str]) -> None:
+def _print_failures(failed: Iterable[str]) -> None:
     for problem in failed:
         ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
 
@@ -134,9 +134,9 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
         failure = event.step_failure_data
-        told = failure.user_failure_data
-        problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
-        problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
+        details = failure.user_failure_data
+        problems.append(f"{event.step_key}: {(details and details.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (details.metadata if details else {}).items()]
     return problems
 
 

@@ -60,7 +60,7 @@ def cluster(address: str) -> Iterator[Executor]:
 
 
 class _Cluster(Executor):
-    """Tasks on a cluster. A scheduler that was lost is looked for anew with the next task."""
+    """Tasks on a cluster. A lost scheduler is looked for again with the next task."""
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -117,6 +117,6 @@ def _began(context: dg.OutputContext) -> float:
 
 
 def _changed_since(snapshot: Snapshot, moment: float) -> bool:
-    """Say whether the newest commit of a table is younger, by the clock of its writer, or cannot be told."""
+    """Say whether the newest commit of a table is younger, by the clock of its writer, or of unknown age."""
     newest = snapshot.commits_since(snapshot.version - 1)
     return bool(newest) and newest[-1].get("timestamp", 0) >= moment * 1000

@@ -1,4 +1,4 @@
-"""What Dagster is told of a table: its columns, its address, and what a commit wrote of it."""
+"""Metadata of tables for Dagster: columns, address, and what a commit wrote."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from event_platform.events.errors import EventPlatformError
 from event_platform.lake.tables import Table
 from event_platform.publishing.glue import GlueDatabase, Outcome
 
-#: What to tell of each table, by its asset.
+#: Metadata of each table, by its asset.
 Registered = Mapping[dg.AssetKey, Mapping[str, Any]]
 
 
@@ -20,7 +20,7 @@ def registered(
 ) -> Registered:
     """Register the tables that a step has committed, where a database is set; return metadata for each.
 
-    What fails is told in the log of the run and in the metadata, and is tried again by the next run of the asset: a
+    What fails is in the log of the run and in the metadata, and is tried again by the next run of the asset: a
     table that cannot be looked up is whole all the same.
     """
     database = glue.open()

@@ -1,4 +1,4 @@
-"""What a table gained since one of its partitions was read: read off the commits in its log, the newest first."""
+"""The files that were added to a table since one of its partitions was read, from the commits in its log."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -15,8 +15,8 @@ _COMMITS = 200
 def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
     """Return the paths of the files whose rows came after `version` of the table.
 
-    None where that is not all that happened, or cannot be told: rows went, files were compacted before they were
-    read, commits are too many or no more in the log.
+    None where that is not all that happened, or is not known: rows were removed, files were compacted before they were
+    read, there are too many commits, or some are no longer in the log.
     """
     return _added(snapshot, lambda commit: commit.version <= version, lambda _: True)
 

@@ -1,4 +1,4 @@
-"""Partitions that hold something else than what the platform left in them: they are built whole, and never grow."""
+"""Partitions that are not as the platform left them: they are rebuilt, never appended to."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -112,7 +112,7 @@ class Snapshot:
 
     @property
     def stored_schema(self) -> pl.Schema:
-        """The columns that the log tells of; none where there is no table."""
+        """The columns in the log; none where there is no table."""
         return pl.Schema() if self.delta is None else self._scan_log(self.delta).collect_schema()
 
     def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:

@@ -41,7 +41,7 @@ class Table(TableLocation):
 
 
 class FoundTable(Table):
-    """A table of which only the name is known: what its columns and partitions are, its log tells its snapshots."""
+    """A table of which only the name is known: its columns and partitions are those in its log."""
 
     def snapshot(self) -> Snapshot:
         """See Table. What is partitioned by anything else than dates can be read as a whole only."""

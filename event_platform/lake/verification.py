@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from event_platform.lake.balance import arrival_balances, may_hold
-from event_platform.lake.days import together
+from event_platform.lake.date_groups import group_dates
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files, foreign_dates, instead
 from event_platform.lake.lake import Lake
@@ -157,7 +157,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
     """Count the rows of the days that the log has rows of."""
     found: dict[date, Rows] = {}
-    for days in together(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
+    for days in group_dates(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
         rows, day = snapshot.scan(days), str(snapshot.table.partition_column)
         columns, key = rows.collect_schema().names(), _key_of(snapshot.table)
         counted = rows.select(
@@ -171,7 +171,7 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
 
 
 def _key_of(table: TableLocation) -> tuple[str, ...]:
-    """Return the primary key of a table: of a retired event table, the log does not tell it."""
+    """Return the primary key of a table: that of a retired event table is not in its log."""
     return table.spec.primary_key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
 
 

@@ -47,7 +47,7 @@ class Completeness:
         """Say whether something is left that should not be.
 
         That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
-        hour, and what cannot be told.
+        hour, and what is not known.
         """
         since = self.moment - _OVERDUE
         late = any(day < since.date() for _, day in self.waiting)

@@ -59,6 +59,8 @@ def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]
         for info in raw.commits_since(0)
         for day in info.get("arrival_dates", [])
     }
-    stale = {day for day, version in changed.items() if (mark := corrupt.source_version(day)) is None or mark < version}
+    stale = {
+        day for day, version in changed.items() if (built := corrupt.source_version(day)) is None or built < version
+    }
     altered = altered_dates if look_for_files else foreign_dates
     return sorted({*stale, *altered(raw), *altered(corrupt)})

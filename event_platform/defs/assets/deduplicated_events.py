@@ -75,7 +75,7 @@ def _duplicate_spec(tables: Lake) -> dg.AssetSpec:
     copied = [name for name in table.schema.names() if name in tables.raw_events.schema]
     return table_spec(
         table,
-        Layer.SET_ASIDE,
+        Layer.QUARANTINE,
         about=table.spec.description,
         query="select kind, event_name, count(*) n from {table} group by 1, 2 order by n desc",
         lineage={

@@ -32,7 +32,7 @@ _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_win
 
 
 class RawConfig(dg.Config):
-    """What one run of the asset may be told."""
+    """Options of a run of the asset."""
 
     replay: bool = Field(
         default=False,
@@ -100,7 +100,7 @@ def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
         "objects_replaced": report.replaced_objects,
         "bytes_read": report.bytes_read,
         "records_read": report.records,
-        "created_dates_touched": [day.isoformat() for day in sorted(report.created_dates)],
+        "created_dates_changed": [day.isoformat() for day in sorted(report.created_dates)],
     }
 
 
@@ -111,7 +111,7 @@ def _raw_spec(tables: Lake, envelope: Envelope) -> dg.AssetSpec:
         about=f"{tables.raw_events.spec.description} A sound record has no `corruption_reason`.",
         query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
         lineage={},
-        made_with=repr(envelope),
+        depends_on=repr(envelope),
         freshness_policy=_FRESH,
     )
 
@@ -120,9 +120,9 @@ def _corrupt_spec(tables: Lake) -> dg.AssetSpec:
     table = tables.corrupt_events
     return table_spec(
         table,
-        Layer.SET_ASIDE,
-        about=f"{table.spec.description} Landing is never changed: land a mended object under the same name, and its "
-        "records are judged anew.",
+        Layer.QUARANTINE,
+        about=f"{table.spec.description} Landing is never changed: land a corrected object under the same name, "
+        "and its records are classified again.",
         query="select corruption_reason, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), RAW_EVENTS),
         deps=[RAW_EVENTS],

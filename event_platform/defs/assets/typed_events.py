@@ -105,7 +105,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
-        made_with=json.dumps(shape_of(event_type.columns)),
+        depends_on=json.dumps(shape_of(event_type.columns)),
         rules={column.name: list(_words(column.rules)) for column in typed(event_type.columns)},
         tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
@@ -139,7 +139,7 @@ def _unregistered_spec(place: Lake) -> dg.AssetSpec:
     table = place.unregistered_events
     return table_spec(
         table,
-        Layer.SET_ASIDE,
+        Layer.QUARANTINE,
         about=table.spec.description,
         query="select event_name, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), DEDUPLICATED_EVENTS),

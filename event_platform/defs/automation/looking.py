@@ -1,6 +1,6 @@
 """Which days of landing a tick lists: the latest, those that were not seen yet, and the others in turn.
 
-Nothing rests on what was seen but where to look first: every day is listed again in its turn, and by the sweep.
+What was seen only decides where to look first: every day is listed again in its turn, and by the reconciliation.
 """
 
 from collections import defaultdict
@@ -109,7 +109,7 @@ def _some(
 
 
 def position_in(cursor: str | None) -> Position:
-    """Return the position that a cursor tells; one that cannot be read begins anew."""
+    """Return the position in a cursor; one that cannot be read begins again."""
     turn, _, seen = (cursor or "").partition(" ")[0].partition(";")
     try:
         ranges = [[date.fromisoformat(day) for day in each.split("/")] for each in seen.split(",") if each]
@@ -120,7 +120,7 @@ def position_in(cursor: str | None) -> Position:
 
 
 def as_cursor(position: Position) -> str:
-    """Return the cursor that tells a position: the day, and the ranges of days that were seen."""
+    """Return the cursor of a position: the day, and the ranges of days that were seen."""
     seen = (f"{first}" if first == last else f"{first}/{last}" for first, last in date_ranges(position.seen))
     return f"{position.turn};{','.join(seen)}"
 

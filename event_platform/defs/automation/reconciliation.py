@@ -1,4 +1,4 @@
-"""A daily look at everything: objects of any day, and dates that a failed run has left."""
+"""The daily reconciliation: objects of any day, and dates that a failed run has left."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -16,13 +16,13 @@ from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import explained
 
 
-def build_sweep(
+def build_daily_reconciliation(
     raw: Sequence[dg.AssetKey], downstream: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.ScheduleDefinition:
     """Return the schedule that asks for whatever the sensors have missed or given up."""
 
     @dg.schedule(
-        name="daily_sweep",
+        name="daily_reconciliation",
         target=dg.AssetSelection.all(),
         cron_schedule="0 4 * * *",
         execution_timezone="UTC",
@@ -30,7 +30,7 @@ def build_sweep(
         description="Asks once a day for objects of any day that are not loaded, and for dates that failed.",
     )
     @explained()
-    def daily_sweep(
+    def daily_reconciliation(
         context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
         tables, now = lake.open(), datetime.now(UTC)
@@ -41,7 +41,7 @@ def build_sweep(
         due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
         warnings = warned(context.log, [arrivals.warning, due.dates.warning, *delivery.omissions.warnings])
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
-        state, instance = f"sweep-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
+        state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
         asked = join(
             [ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now), due.ask(instance, state, now)]
         )
@@ -51,7 +51,7 @@ def build_sweep(
         reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *warnings]))
 
-    return daily_sweep
+    return daily_reconciliation
 
 
 def _instance_of(context: dg.ScheduleEvaluationContext) -> dg.DagsterInstance:

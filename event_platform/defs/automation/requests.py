@@ -12,7 +12,7 @@ import dagster as dg
 
 from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
 
-#: How a run tells which part of the work it does, so that the next tick sees what is under way.
+#: Which part of the work a run does, so that the next tick sees what is under way.
 PART = "event_platform/part"
 
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -164,8 +164,8 @@ def _shown(first: date, last: date) -> str:
 
 
 def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
-    """Write warnings to the log of a tick, and return them: a tick that asks for runs has no other place to tell."""
-    told = [warning for warning in warnings if warning]
-    for warning in told:
+    """Write warnings to the log of a tick, and return them: a tick that asks for runs shows no other text."""
+    shown = [warning for warning in warnings if warning]
+    for warning in shown:
         log.warning(warning)
-    return told
+    return shown

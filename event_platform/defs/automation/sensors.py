@@ -1,7 +1,7 @@
-"""Sensors: new objects in landing → arrival dates; records in raw_events → the created dates that they touched.
+"""Sensors: new objects in landing → arrival dates; records in raw_events → the created dates that they change.
 
-Neither remembers what was done: that is in the tables. A cursor only says what need not be looked at again. Where S3
-tells a queue of objects, landing is listed where that points, and every ten minutes as without one.
+Neither keeps what was done: that is in the tables. A cursor only says what need not be looked at again. Where S3
+notifies a queue of objects, the days of its messages are listed, and all of landing every ten minutes.
 """
 
 import logging
@@ -25,7 +25,7 @@ from event_platform.storage.polars_errors import explained
 
 _SECONDS_BETWEEN_TICKS = 15
 
-#: Seconds after which a tick looks although nothing told it to: messages can be lost, and rows be deleted.
+#: Seconds after which a tick looks without a reason to: messages can be lost, and rows be deleted.
 _SECONDS_BETWEEN_LOOKS = 600
 
 
@@ -51,25 +51,27 @@ def build_landing_sensor(
         now, cursor = datetime.now(UTC), context.cursor
         if is_under_way(context.instance, "raw", now):
             return dg.SkipReason("a run is loading already")
-        today, heard = now.date(), _heard(queue, context.log)
+        today, heard = now.date(), _receive(queue, context.log)
         looks = heard is None or is_time_to_look(cursor, now)
         if not looks and heard is not None and not heard.names:
-            _settle(queue, heard, (), context.log)
+            _delete_settled(queue, heard, (), context.log)
             return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
-        told = days_of(heard.names) if heard else set[date]()
+        days = days_of(heard.names) if heard else set[date]()
         tables, here = lake.open(), landing.open()
         tables.storage.check()
         raw, position = tables.raw_events.snapshot(), position_in(cursor)
-        if told is None or not looks:
-            delivery, looked_at = deliveries(raw, here, told), "any day" if told is None else f"{len(told)} days"
+        if days is None or not looks:
+            delivery, looked_at = deliveries(raw, here, days), "any day" if days is None else f"{len(days)} days"
         else:
-            seen = look(raw, here, position, told, first_date, today)
+            seen = look(raw, here, position, days, first_date, today)
             delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
         if looks:
             cursor = as_cursor(position) if queue is None else _stamped(as_cursor(position), now)
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
-        # What lies outside the partitions is not loaded, and the sweep tells of it: no message has to wait for that.
-        _settle(queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log)
+        # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
+        _delete_settled(
+            queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
+        )
         arrivals = due_arrivals(tables, due, first_date, today)
         wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
         asked = ask(context.instance, "raw", wanted, assets, now)
@@ -79,7 +81,7 @@ def build_landing_sensor(
     return landing_sensor
 
 
-def build_touched_dates_sensor(
+def build_changed_dates_sensor(
     assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.SensorDefinition:
     """Return the sensor that asks for the created dates that are older than raw_events, or than what they are made of.
@@ -88,14 +90,14 @@ def build_touched_dates_sensor(
     """
 
     @dg.sensor(
-        name="touched_dates_sensor",
+        name="changed_dates_sensor",
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for exactly the created dates that new records touched, in one batch.",
+        description="Asks for exactly the created dates that new records change, in one batch.",
     )
     @explained()
-    def touched_dates_sensor(
+    def changed_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         # While records are being loaded, more dates may come due: they go into one batch.
@@ -122,7 +124,7 @@ def build_touched_dates_sensor(
             return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
         return dg.SensorResult(skip_reason="every date is up to date", cursor=_stamped(f"{types}:{version}", now))
 
-    return touched_dates_sensor
+    return changed_dates_sensor
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
@@ -140,7 +142,7 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
 
 
 def is_time_to_look(cursor: str | None, now: datetime) -> bool:
-    """Say whether it is time to look where nobody told of anything new; also where the cursor does not tell."""
+    """Say whether it is time to look although nothing is new; also where the cursor does not say."""
     then = (cursor or "").partition(" ")[2]
     is_time = then.isascii() and then.isdecimal()
     return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LOOKS
@@ -149,7 +151,7 @@ def is_time_to_look(cursor: str | None, now: datetime) -> bool:
 def version_in(cursor: str | None, types: str) -> int:
     """Return the version of raw_events up to which every date was up to date, with these event types; else 0.
 
-    What failed after that is looked at until it is built; tables that are set back by hand are found by the sweep.
+    What failed after that is looked at until it is built; the reconciliation finds tables that were restored by hand.
     """
     known, _, version = (cursor or "").partition(" ")[0].partition(":")
     return int(version) if known == types and version.isascii() and version.isdecimal() else 0
@@ -163,8 +165,8 @@ def _result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, curs
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
-def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
-    """Return what a queue tells; None where there is none, or none that answers, and all is as if there were none."""
+def _receive(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
+    """Return the messages of a queue; None where there is no queue, or it does not answer."""
     if queue is None:
         return None
     try:
@@ -176,8 +178,10 @@ def _heard(queue: LandingQueue | None, log: logging.Logger) -> Heard | None:
     return heard
 
 
-def _settle(queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[str], log: logging.Logger) -> None:
-    """Delete the messages that tell of no object that waits to be loaded. The others come again."""
+def _delete_settled(
+    queue: LandingQueue | None, heard: Heard | None, waiting: Iterable[str], log: logging.Logger
+) -> None:
+    """Delete the messages whose objects are all loaded. The others are delivered again."""
     if queue is None or heard is None:
         return
     names = frozenset(waiting)

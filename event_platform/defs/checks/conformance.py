@@ -15,7 +15,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk
 from event_platform.events.drift import Drift, Path, drift_of
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.days import together
+from event_platform.lake.date_groups import group_dates
 from event_platform.lake.snapshot import Snapshot
 
 NAME = "schema_conformance"
@@ -31,7 +31,7 @@ def verdicts(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> l
     """Count what breaks a rule, or was rescued, in the rows of each date, and judge it."""
     return [
         (day, verdict(event_type, row))
-        for some in together(table, dates, _ROWS_AT_ONCE)
+        for some in group_dates(table, dates, _ROWS_AT_ONCE)
         for day, row in counts(event_type, table.scan(some), some)
     ]
 

@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 
 from event_platform.defs.checks.verdict import Verdict
-from event_platform.lake.days import together
+from event_platform.lake.date_groups import group_dates
 from event_platform.lake.snapshot import Snapshot
 
 NAME = "unique_event_uuid"
@@ -22,7 +22,7 @@ def verdicts(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Verdict
     """Count the rows and the distinct uuids of each date, and judge them."""
     return [
         (day, verdict(*counted.get(day, (0, 0, 0))))
-        for some in together(table, dates, _ROWS_AT_ONCE)
+        for some in group_dates(table, dates, _ROWS_AT_ONCE)
         for counted in [_count(table.scan(some))]
         for day in some
     ]

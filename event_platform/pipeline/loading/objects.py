@@ -80,7 +80,7 @@ def _naming(landed: LandedObject) -> Iterator[None]:
     except (Exception, pl.exceptions.PanicException) as error:
         raise ObjectError(
             f"{landed.name}: cannot be loaded: {type(error).__name__}: {error}. It is left out until it changes or the "
-            "program is mended; a name that begins with _ hides it."
+            "program is fixed; a name that begins with _ hides it."
         ) from error
 
 

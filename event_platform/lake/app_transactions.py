@@ -19,7 +19,7 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def marks_of(snapshot: Snapshot) -> Callable[[str], int | None]:
+def transaction_lookup(snapshot: Snapshot) -> Callable[[str], int | None]:
     """Return what gives the version of an app transaction of a table; None where there is none."""
     found = app_transactions(snapshot)
     return snapshot.transaction if found is None else found.get
