@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from bench.platform_steps import measure
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.compaction import tasks as compacted
+from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
 from event_platform.sample.generate import Sample, generate
 from event_platform.storage.storage import Storage
 
@@ -43,16 +42,15 @@ def build_by_the_hour(folder: Path, landing: Path) -> list[list[dict[str, Any]]]
     """Build `folder`/lake from a landing zone hour by hour, as if each began an hour after the one before had ended."""
     hours = sorted(path for path in landing.glob("*/*/*/*") if path.is_dir())
     costs = []
-    # Files younger than this are not put together; here an hour takes seconds.
-    with patch.object(compacted, "UNREAD", timedelta()):
-        for hour in hours:
-            shutil.copytree(hour, folder / "landing" / hour.relative_to(landing))
-            costs.append(_build(folder))
+    sizing = Sizing(compaction_age=timedelta())  # an hour takes seconds here
+    for hour in hours:
+        shutil.copytree(hour, folder / "landing" / hour.relative_to(landing))
+        costs.append(_build(folder, sizing))
     return costs
 
 
-def _build(folder: Path) -> list[dict[str, Any]]:
-    costs = measure(str(folder / "landing"), str(SAMPLE_CATALOG), str(folder / "lake"))
+def _build(folder: Path, sizing: Sizing = DEFAULT_SIZING) -> list[dict[str, Any]]:
+    costs = measure(str(folder / "landing"), str(SAMPLE_CATALOG), str(folder / "lake"), sizing)
     return [asdict(cost) for cost in costs]
 
 

@@ -28,12 +28,12 @@ from event_platform.events.catalog import load_catalog
 
 #: Where assets and checks leave for the data: everything else in a run is bookkeeping.
 _DATA_WORK = {
-    "event_platform.defs.assets.raw_events": ["load", "set_aside"],
+    "event_platform.defs.assets.raw_events": ["load", "quarantine_corrupt"],
     "event_platform.defs.assets.deduplicated_events": ["deduplicate"],
     "event_platform.defs.assets.typed_events": ["type_all"],
     "event_platform.defs.assets.quality_report": ["report_quality"],
     "event_platform.defs.io_manager": ["write_frame"],
-    "event_platform.defs.checks.build": ["each_in_turn"],
+    "event_platform.defs.checks.operation": ["each_in_turn"],
 }
 _RAW = dg.AssetSelection.assets("raw_events", "corrupt_events")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -18,12 +18,14 @@ from event_platform.compute.tasks import counting_cpu_time
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.ledger import deliveries
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
-from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import load
-from event_platform.pipeline.loading.tasks import Loading
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.reporting.step import report_quality
+from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
 from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 
 #: The default of the platform's rules.
@@ -39,25 +41,28 @@ class StepCost:
     cpu_seconds: float
 
 
-def measure(landing: str, catalog_folder: str, lake_folder: str) -> list[StepCost]:
+def measure(landing: str, catalog_folder: str, lake_folder: str, sizing: Sizing = DEFAULT_SIZING) -> list[StepCost]:
     """Run every step once, in the order of the graph."""
     catalog, lake, source = load_catalog(Path(catalog_folder)), open_lake(lake_folder), open_landing(landing)
     first_date = load_environment().start_date
     costs: list[StepCost] = []
     with local_pool() as executor:
         arrival_dates = sorted({each.arrival_date for each in deliveries(lake.raw_events.snapshot(), source, None).due})
-        loading = Loading(source, catalog.envelope, first_date, lake.storage)
+        loading, context = (
+            Loading(source, catalog.envelope, first_date),
+            PipelineContext(lake, executor, sizing=sizing),
+        )
         with _timed("load", costs):
-            loaded = load(lake, loading, arrival_dates, _WINDOW_DAYS, executor, _quiet)
-        with _timed("set aside", costs):
-            set_aside(lake, arrival_dates)
+            loaded = load(context, loading, arrival_dates, _WINDOW_DAYS)
+        with _timed("quarantine", costs):
+            quarantine_corrupt(lake, arrival_dates)
         dates = sorted({day for each in loaded.values() for day in each.created_dates})
         with _timed("deduplicate", costs):
-            deduplicate(lake, dates, _WINDOW_DAYS, executor, _quiet)
+            deduplicate(context, dates, _WINDOW_DAYS)
         with _timed("type", costs):
-            type_all(lake, catalog, [*catalog.by_key, UNREGISTERED], dates, executor, _quiet)
+            type_all(context, catalog, [*catalog.by_key, UNREGISTERED], dates)
         with _timed("quality report", costs):
-            report_quality(lake, catalog, dates, executor, _quiet)
+            report_quality(context, catalog, dates)
     return costs
 
 
@@ -67,10 +72,6 @@ def _timed(step: str, costs: list[StepCost]) -> Iterator[None]:
     with counting_cpu_time() as cpu_time:
         yield
     costs.append(StepCost(step, time.monotonic() - began, cpu_time.seconds))
-
-
-def _quiet(_what: str, _done: int, _total: int) -> None:
-    """Show no progress."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -19,7 +19,9 @@ from event_platform.events.columns import parse_columns
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
-from event_platform.lake.files import write_file
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.specs import TableSpec
+from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 
 EVENTS = 200
@@ -40,7 +42,7 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
         }
     event_type = EventType(_NAME, "wide", parse_columns(schema, "properties", []))
     rows = PayloadReader(event_type, Envelope()).read(pl.Series(bodies))
-    write_file(rows, Storage(lake), "wide")
+    write_file(rows, Table(TableSpec("wide"), Storage(lake)))
     of_day = rows.lazy().with_columns(created_date=pl.lit(FIRST))
     ((_, found),) = conformance.counts(event_type, of_day, [FIRST])
     metadata = conformance.check_day(event_type, found).metadata

@@ -33,10 +33,11 @@ from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
 from event_platform.landing.landing import FolderLanding
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
-from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import load
-from event_platform.pipeline.loading.tasks import Loading
 from event_platform.pipeline.reporting.step import report_quality
 from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 from event_platform.sample.generate import Sample, generate
@@ -58,14 +59,14 @@ class Work:
     def steps(self, lake: Lake, executor: Executor) -> dict[str, Callable[[], Any]]:
         """Return the steps by the names of what they make, in order."""
         landing = FolderLanding(self.folder / "landing")
-        loading = Loading(landing, self.catalog.envelope, _FIRST, lake.storage)
+        loading, context = Loading(landing, self.catalog.envelope, _FIRST), PipelineContext(lake, executor)
         keys = [*self.catalog.by_key, UNREGISTERED]
         return {
-            "raw_events": lambda: load(lake, loading, self.days, _WINDOW_DAYS, executor, _ignore),
-            "corrupt_events": lambda: set_aside(lake, self.days),
-            "deduplicated_events": lambda: deduplicate(lake, self.days, _WINDOW_DAYS, executor, _ignore),
-            "events/…": lambda: type_all(lake, self.catalog, keys, self.days, executor, _ignore),
-            "quality_report": lambda: report_quality(lake, self.catalog, self.days, executor, _ignore),
+            "raw_events": lambda: load(context, loading, self.days, _WINDOW_DAYS),
+            "corrupt_events": lambda: quarantine_corrupt(lake, self.days),
+            "deduplicated_events": lambda: deduplicate(context, self.days, _WINDOW_DAYS),
+            "events/…": lambda: type_all(context, self.catalog, keys, self.days),
+            "quality_report": lambda: report_quality(context, self.catalog, self.days),
         }
 
 

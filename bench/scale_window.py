@@ -22,10 +22,13 @@ from deltalake.transaction import AddAction
 
 from bench.scale_inputs import FIRST, type_name
 from event_platform.compute.pool import local_pool
-from event_platform.lake.files import FileWriter
-from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.file_writer import FileWriter
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import RAW_EVENTS
+from event_platform.lake.table_commit import TableCommit
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
-from event_platform.pipeline.deduplication.tasks import ROWS_PER_TASK
+from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.storage import Storage
 
 WINDOW_DAYS = 7
@@ -34,7 +37,7 @@ _TYPES = 100
 
 #: An object of the landing zone that there might have been. A file holds several.
 _ROWS_PER_OBJECT = 100_000
-_OBJECTS_PER_FILE = ROWS_PER_TASK // _ROWS_PER_OBJECT
+_OBJECTS_PER_FILE = Sizing().rows_per_split_task // _ROWS_PER_OBJECT
 _SECONDS_PER_DAY = 86_400
 
 #: One in so many of the last day.
@@ -48,13 +51,14 @@ def fill(lake: Lake, keys: int) -> None:
     target = lake.raw_events.snapshot_to_write()
     with local_pool() as pool:
         written = as_completed(
-            pool.submit(write_file, lake.storage, day, objects[start : start + _OBJECTS_PER_FILE], keys)
+            pool.submit(write_file, lake, day, objects[start : start + _OBJECTS_PER_FILE], keys)
             for day in days
             for start in objects[::_OBJECTS_PER_FILE]
         )
         adds = [future.result() for future in written]
     dates = [day.isoformat() for day in days]
-    target.append(days, adds, {"arrival_dates": dates, "created_dates": dates})
+    commit = TableCommit(target, {"arrival_dates": dates, "created_dates": dates})
+    commit.append(days, adds, dict.fromkeys(days, target.version + 1)).commit()
 
 
 def truth(keys: int) -> dict[str, int]:
@@ -67,13 +71,13 @@ def truth(keys: int) -> dict[str, int]:
 def judge(lake: Lake) -> dict[str, int]:
     """Deduplicate the last day; return its unique records, and its duplicates by kind."""
     with local_pool() as pool:
-        report = deduplicate(lake, [_LAST], WINDOW_DAYS, pool, lambda _what, _done, _total: None)[_LAST]
+        report = deduplicate(PipelineContext(lake, pool), [_LAST], WINDOW_DAYS)[_LAST]
     return {"unique": report.unique, "redelivery": report.kinds["redelivery"], "conflict": report.kinds["conflict"]}
 
 
-def write_file(storage: Storage, day: date, objects: Sequence[int], keys: int) -> AddAction:
+def write_file(lake: Lake, day: date, objects: Sequence[int], keys: int) -> AddAction:
     """Write a file of raw_events with these objects of a day, one at a time: a task."""
-    writer = FileWriter(storage, "raw_events", "arrival_date", day)
+    writer = FileWriter(lake.raw_events, day)
     for number in objects:
         writer.write(_records(day, number, keys))
     return writer.close()
@@ -114,13 +118,13 @@ def _records(day: date, number: int, keys: int) -> pl.DataFrame:
                 pl.lit(',"level":7}'),
             ),
             created_at=pl.col("second").cast(pl.Float64),
-            created_datetime=pl.from_epoch("second", "s").cast(RAW_SCHEMA["created_datetime"]),
+            created_datetime=pl.from_epoch("second", "s").cast(RAW_EVENTS.schema["created_datetime"]),
             created_date=pl.from_epoch("second", "s").cast(pl.Date),
             event_type=parts.get(0),
             event_subtype=parts.get(1),
             corruption_reason=pl.lit(None, pl.String),
         )
-        .select(RAW_SCHEMA.names())
+        .select(RAW_EVENTS.schema.names())
         .sort("event_name", maintain_order=True)
     )
 

@@ -12,11 +12,11 @@ from event_platform.defs.assets.deduplicated_events import (
 from event_platform.defs.assets.quality_report import QUALITY_REPORT, build_quality_report
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
-from event_platform.defs.automation.reconciliation import build_sweep
+from event_platform.defs.automation.reconciliation import build_daily_reconciliation
 from event_platform.defs.automation.sensors import (
     build_automation_sensor,
+    build_changed_dates_sensor,
     build_landing_sensor,
-    build_touched_dates_sensor,
 )
 from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
@@ -47,12 +47,12 @@ def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definiti
         asset_checks=build_checks(catalog, partitions),
         sensors=[
             build_landing_sensor(raw, first_date, landing_queue(environment.landing_queue, environment.landing)),
-            build_touched_dates_sensor(downstream, catalog, first_date),
+            build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),
         ],
         schedules=[
-            build_sweep(raw, downstream, catalog, first_date),
+            build_daily_reconciliation(raw, downstream, catalog, first_date),
             build_vacuum(catalog),
             build_verification(catalog),
         ],

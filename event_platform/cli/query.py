@@ -114,7 +114,7 @@ def _columns_of(table: Table) -> pl.LazyFrame:
     """Return the columns of a table, with their types and comments."""
     snapshot = table.snapshot()
     logged = snapshot.delta.schema().fields if snapshot.delta else []
-    comments = {field.name: field.metadata.get("comment") for field in logged} | dict(table.comments)
+    comments = {field.name: field.metadata.get("comment") for field in logged} | dict(table.spec.comments)
     columns = [
         (field.name, type_name(field.type), comments.get(field.name) or None)
         for field in to_delta(snapshot.schema, {}).fields

@@ -12,16 +12,16 @@ from event_platform.cli.status import show_ledger
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
-from event_platform.defs.automation.downstream import Together, together
+from event_platform.defs.automation.downstream import DueAssets, due_downstream
 from event_platform.defs.automation.failures import cause_of
-from event_platform.defs.automation.requests import PART, run_tags, stretches, unreachable
+from event_platform.defs.automation.requests import PART, date_ranges, run_tags
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import deliveries
-from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.sample.own_assets import shipped_assets
 
@@ -47,47 +47,48 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
         delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
         _warn(delivery.omissions.hidden_warning)
-        if not (delivery.due or delivery.known):
+        if not (delivery.due or delivery.loaded):
             _warn(f"{environment.landing} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING")
-        arrivals = {landed.arrival_date for landed in delivery.due} | {*due_arrival_dates(lake, look_for_files=True)}
-        _warn(unreachable(arrivals, *_window(environment, None, None)))
-        failed = _materialize(definitions, instance, _RAW, stretches(_within(arrivals, window)))
-        own = shipped_assets(catalog, environment.start_date)
+        arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
+        _warn(arrivals.warning)
+        failed = _materialize(definitions, instance, _RAW, date_ranges(_within(arrivals.causes, window)))
+        platform = platform_assets(catalog)
         if rebuild:
             days = _within(lake.deduplicated_events.snapshot().rows_by_date(), window)
-            selection = dg.AssetSelection.assets(*platform_assets(catalog))
-            failed += _materialize(definitions, instance, selection, stretches(days), _REBUILD)
-        created = due_created_dates(lake, catalog, own=own, look_for_files=True)
-        _warn(created.warning)
+            selection = dg.AssetSelection.assets(*platform)
+            failed += _materialize(definitions, instance, selection, date_ranges(days), _REBUILD)
+        own = shipped_assets(catalog, environment.start_date)
+        due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
+        _warn(due.dates.warning)
         _warn(other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)))
         done = set[tuple[dg.AssetKey, date]]()
-        while runs := _to_do(together(created, own, platform_assets(catalog), *window), done):
+        while runs := _to_do(due.by_day, done):
             for each in runs:
                 selection = dg.AssetSelection.assets(*each.assets)
-                failed += _materialize(definitions, instance, selection, stretches(each.days))
-            created = due_created_dates(lake, catalog, own=own)
-    # Those that are in a folder of a day that was loaded are in what that run tells.
+                failed += _materialize(definitions, instance, selection, date_ranges(each.days))
+            due = due_downstream(lake, catalog, own, platform, *window)
+    # Faults in the folder of a day that was loaded are among the failures of that run.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
-    _tell(failed)
-    balanced = show_ledger(environment, lake, catalog, created)
-    left = sorted(day for day in created.every if day is not None) if (first or last) and not failed else []
+    _print_failures(failed)
+    balanced = show_ledger(environment, lake, catalog, due.dates)
+    left = sorted(day for day in due.dates.every if day is not None) if (first or last) and not failed else []
     if left:
         ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
     return 1 if failed or not (balanced or left) else 0
 
 
-def _to_do(runs: Iterable[Together], done: set[tuple[dg.AssetKey, date]]) -> list[Together]:
+def _to_do(runs: Iterable[DueAssets], done: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
     """Return what has not been tried yet, and note it: what failed is left to the next call."""
     found = []
     for each in runs:
         days = {day: why for day, why in each.days.items() if not done.issuperset((key, day) for key in each.assets)}
         done |= {(key, day) for key in each.assets for day in days}
-        found += [Together(each.assets, days)] if days else []
+        found += [DueAssets(each.assets, days)] if days else []
     return found
 
 
 def replay(environment: Environment, first: date, last: date) -> int:
-    """Load the arrival dates from `first` to `last` anew, then do as `run_due` does; return the exit code."""
+    """Load the arrival dates from `first` to `last` again, then do as `run_due` does; return the exit code."""
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     open_lake(environment.lake).storage.check()
@@ -97,7 +98,7 @@ def replay(environment: Environment, first: date, last: date) -> int:
         listening(bars),
     ):
         failed = _materialize(definitions, instance, _RAW, [window], _REPLAY)
-    _tell(failed)
+    _print_failures(failed)
     return 1 if failed else run_due(environment, None, None)
 
 
@@ -124,7 +125,7 @@ def _materialize(
     return failed
 
 
-def _tell(failed: Iterable[str]) -> None:
+def _print_failures(failed: Iterable[str]) -> None:
     for problem in failed:
         ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
 
@@ -133,9 +134,9 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
         failure = event.step_failure_data
-        told = failure.user_failure_data
-        problems.append(f"{event.step_key}: {(told and told.description) or cause_of(failure.error)}")
-        problems += [f"{name}: {value.value}" for name, value in (told.metadata if told else {}).items()]
+        details = failure.user_failure_data
+        problems.append(f"{event.step_key}: {(details and details.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (details.metadata if details else {}).items()]
     return problems
 
 

@@ -1,4 +1,4 @@
-"""What the asset graph tells of assets that are not the platform's: which tables theirs are made of, and which days."""
+"""Assets that are not the platform's, in the asset graph: the sources of their tables, and of which days."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from dagster import AssetsDefinition
 
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import OwnAsset, Source
-from event_platform.lake.lake import checked_name, is_of_platform
+from event_platform.lake.names import checked_name, is_of_platform
 
 #: The key of the I/O manager whose outputs are tables of the lake.
 _IO_MANAGER = "io_manager"
@@ -37,7 +37,7 @@ def own_assets_of(
 
 
 def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> OwnAsset | None:
-    """Return what the node of an asset tells of its table; None where its output becomes none, or has other partitions.
+    """Return the table of the node of an asset; None where its output becomes none, or has other partitions.
 
     Of a source that is mapped by days each day is followed. Where all of it, or what a function of somebody's own says,
     is mapped to each day, a change would make every day due: such a source makes nothing due.

@@ -23,7 +23,8 @@ from event_platform.lake.derived import (
     whole,
 )
 from event_platform.lake.lake import Lake, chosen
-from event_platform.lake.tables import ConflictError, Snapshot
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import ConflictError
 from event_platform.pipeline.own_tables import write_frame
 from event_platform.storage.polars_errors import explained
 

@@ -1,4 +1,4 @@
-"""What Dagster is told of a table: its columns, its address, and what a commit wrote of it."""
+"""Metadata of tables for Dagster: columns, address, and what a commit wrote."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.lake.files import Written
 from event_platform.lake.schemas import to_delta, type_name
+from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.quality.text import as_markdown, shown
 
@@ -37,17 +37,17 @@ def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None
     types = {field.name: type_name(field.type) for field in to_delta(table.schema, {}).fields}
     columns = [
         dg.TableColumn(
-            name=name,
-            type=types[name],
-            description=as_markdown(table.comments.get(name, ""), _COMMENT_LENGTH) or None,
+            name=column.name,
+            type=types[column.name],
+            description=as_markdown(column.comment, _COMMENT_LENGTH) or None,
             constraints=dg.TableColumnConstraints(
-                nullable=name not in table.filled,
-                other=[shown(rule, _RULE_LENGTH) for rule in (rules or {}).get(name, [])],
+                nullable=column.nullable,
+                other=[shown(rule, _RULE_LENGTH) for rule in (rules or {}).get(column.name, [])],
             ),
         )
-        for name in table.schema.names()
+        for column in table.spec.columns
     ]
-    words = [("unique", table.key), ("partitioned by", table.partition_by)]
+    words = [("unique", table.spec.primary_key), ("partitioned by", table.spec.partition_by)]
     constraints = [f"{what}: {', '.join(names)}" for what, names in words if names]
     return dg.TableSchema(columns, constraints=dg.TableConstraints(other=constraints))
 

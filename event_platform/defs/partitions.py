@@ -28,7 +28,7 @@ def backfill_policy(days_per_run: int | None) -> dg.BackfillPolicy:
 def dates_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
     """Return the partitions of a run, one or a range, in order. Raises Failure for what is after the last partition."""
     dates, today = [date.fromisoformat(key) for key in context.partition_keys], datetime.now(UTC).date()
-    # Of what is before the first one Dagster tells by itself.
+    # Dagster itself refuses what is before the first one.
     if not dates or dates[-1] > today:
         raise dg.Failure(
             f"a partition of this run is after the last one, which is {today} (today, UTC)", allow_retries=False

@@ -20,7 +20,7 @@ from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError
-from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED_COLUMN
+from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED, ColumnSpec
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
@@ -45,10 +45,15 @@ class EventType:
     owner: str | None = None
 
     @cached_property
-    def schema(self) -> pl.Schema:
+    def table_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of the event's table."""
-        payload = {column.name: column.dtype for column in typed(self.columns)}
-        return pl.Schema({**EVENT_COLUMNS, **payload, RESCUED_COLUMN: pl.String})
+        payload = (ColumnSpec(each.name, each.dtype, comment=each.description) for each in typed(self.columns))
+        return (*EVENT_COLUMNS.values(), *payload, RESCUED)
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """The names and types of these columns."""
+        return pl.Schema({column.name: column.type for column in self.table_columns})
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import re
 from datetime import date, timedelta
+from typing import assert_never
 
 import polars as pl
 
 from event_platform.events.envelope import TimeUnit
 from event_platform.events.event import (
+    EVENT_COLUMNS,
     MAX_NAME_LENGTH,
     MAX_UUID_LENGTH,
     UTC_DATETIME,
@@ -16,8 +18,19 @@ from event_platform.events.event import (
 #: Parts of letters, digits and `_ . - space`, joined by colons; each begins with a letter, a digit or `_`.
 VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*")
 
-_MICROSECONDS = {TimeUnit.SECONDS: 1_000_000, TimeUnit.MILLISECONDS: 1_000, TimeUnit.MICROSECONDS: 1}
 _LAST_MICROSECOND = 253_402_300_800_000_000  # the end of year 9999, the last that Python can show
+
+_NAME_PARTS = pl.col("event_name").str.splitn(":", 3)
+
+#: Event columns that are derived from others, for sound records only. Their types are in `EVENT_COLUMNS`.
+_DERIVED_COLUMNS = {
+    "created_datetime": pl.col("created_datetime"),
+    "created_date": pl.col("created_date"),
+    "event_type": _NAME_PARTS.struct.field("field_0"),
+    "event_subtype": _NAME_PARTS.struct.field("field_1"),
+}
+if EVENT_COLUMNS.keys() != {"event_uuid", "event_name", "created_at", *_DERIVED_COLUMNS}:
+    raise TypeError(f"EVENT_COLUMNS are {', '.join(EVENT_COLUMNS)}; derived are {', '.join(_DERIVED_COLUMNS)}")
 
 #: Clocks run ahead, and midnight may fall between creation and arrival. More than this is a wrong unit or clock.
 _MAX_AHEAD_OF_ARRIVAL = timedelta(days=1)
@@ -41,23 +54,15 @@ def classify(records: pl.DataFrame, unit: TimeUnit, arrival_date: date, first_da
     ).with_columns(created_date=pl.col("created_datetime").dt.date())
     frame = frame.with_columns(corruption_reason=_reason(arrival_date, first_date))
     sound = pl.col("corruption_reason").is_null()
-    parts = pl.col("event_name").str.splitn(":", 3)
-    derived = {
-        "created_datetime": pl.col("created_datetime"),
-        "created_date": pl.col("created_date"),
-        "event_type": parts.struct.field("field_0"),
-        "event_subtype": parts.struct.field("field_1"),
-    }
+    derived = _DERIVED_COLUMNS
     if frame["corruption_reason"].null_count() < frame.height:
         derived = {name: pl.when(sound).then(value) for name, value in derived.items()}
-    return frame.with_columns(**derived).select(
-        "body", "event_uuid", "event_name", "created_at", *derived, "corruption_reason"
-    )
+    return frame.with_columns(**derived).select("body", *EVENT_COLUMNS, "corruption_reason")
 
 
 def _microseconds(written: pl.Series, unit: TimeUnit) -> pl.Series:
-    if unit is not TimeUnit.ISO8601:
-        return written * _MICROSECONDS[unit]
+    if unit.microseconds is not None:
+        return written * unit.microseconds
     aware = written.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     if aware.null_count() > written.null_count():
         # ISO 8601 allows to leave out the offset. Such times are taken as UTC.
@@ -79,23 +84,37 @@ def _valid_names(names: pl.Series) -> pl.Series:
 
 
 def _reason(arrival_date: date, first_date: date) -> pl.Expr:
-    uuid_length = pl.col("event_uuid").str.len_chars()
-    created_date = pl.col("created_date")
-    in_range = created_date.is_between(first_date, arrival_date + _MAX_AHEAD_OF_ARRIVAL)
-    number = pl.col("created_at").is_finite()
-    return (
-        pl.when(pl.col("fault").is_not_null())
-        .then(pl.col("fault"))
-        .when(~uuid_length.is_between(1, MAX_UUID_LENGTH).fill_null(value=False))
-        .then(pl.lit(CorruptionReason.MISSING_EVENT_UUID.value))
-        .when(pl.col("event_name").fill_null("") == "")
-        .then(pl.lit(CorruptionReason.MISSING_EVENT_NAME.value))
-        .when(~pl.col("named").fill_null(value=False))
-        .then(pl.lit(CorruptionReason.INVALID_EVENT_NAME.value))
-        .when(~pl.col("written"))
-        .then(pl.lit(CorruptionReason.MISSING_CREATED_AT.value))
-        .when(~number.fill_null(value=False))
-        .then(pl.lit(CorruptionReason.INVALID_CREATED_AT.value))
-        .when(~in_range.fill_null(value=False))
-        .then(pl.lit(CorruptionReason.CREATED_AT_OUT_OF_RANGE.value))
-    )
+    """Return the first reason (in the order of `CorruptionReason`) why a record is corrupt; null if it is sound."""
+    found = pl.lit(None, dtype=pl.String)
+    for reason in reversed(CorruptionReason):
+        fault = _fault(reason, arrival_date, first_date)
+        found = found if fault is None else pl.when(fault).then(pl.lit(reason.value)).otherwise(found)
+    return pl.coalesce("fault", found)
+
+
+def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl.Expr | None:  # noqa: PLR0911 - a case each
+    """Return whether a record is corrupt for this reason; None where the reader finds it, and says so in `fault`."""
+    match reason:
+        case (
+            CorruptionReason.RECORD_TOO_LARGE
+            | CorruptionReason.NOT_UTF8
+            | CorruptionReason.NOT_JSON
+            | CorruptionReason.NOT_AN_OBJECT
+            | CorruptionReason.UNREADABLE_OBJECT
+        ):
+            return None
+        case CorruptionReason.MISSING_EVENT_UUID:
+            return ~pl.col("event_uuid").str.len_chars().is_between(1, MAX_UUID_LENGTH).fill_null(value=False)
+        case CorruptionReason.MISSING_EVENT_NAME:
+            return pl.col("event_name").fill_null("") == ""
+        case CorruptionReason.INVALID_EVENT_NAME:
+            return ~pl.col("named").fill_null(value=False)
+        case CorruptionReason.MISSING_CREATED_AT:
+            return ~pl.col("written")
+        case CorruptionReason.INVALID_CREATED_AT:
+            return ~pl.col("created_at").is_finite().fill_null(value=False)
+        case CorruptionReason.CREATED_AT_OUT_OF_RANGE:
+            in_range = pl.col("created_date").is_between(first_date, arrival_date + _MAX_AHEAD_OF_ARRIVAL)
+            return ~in_range.fill_null(value=False)
+        case _:
+            assert_never(reason)

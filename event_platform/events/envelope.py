@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from event_platform.events.documents import DocumentError, has_surrogate, read_document
 from event_platform.events.errors import CatalogError
@@ -21,12 +21,32 @@ _MAX_NAMES = 16
 
 
 class TimeUnit(StrEnum):
-    """Unit or format of `created_at` in a record."""
+    """Unit or format of `created_at` in a record. What depends on the unit is a property here."""
 
     SECONDS = "s"
     MILLISECONDS = "ms"
     MICROSECONDS = "us"
     ISO8601 = "iso8601"
+
+    @property
+    def microseconds(self) -> int | None:
+        """Microseconds in one of the unit; None where the time is a text."""
+        match self:
+            case TimeUnit.SECONDS:
+                return 1_000_000
+            case TimeUnit.MILLISECONDS:
+                return 1_000
+            case TimeUnit.MICROSECONDS:
+                return 1
+            case TimeUnit.ISO8601:
+                return None
+            case _:
+                assert_never(self)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the time is a text, not a number."""
+        return self.microseconds is None
 
 
 @dataclass(frozen=True)
@@ -80,11 +100,11 @@ def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
     if isinstance(value, str):
         return _field(path, "created_at", value), TimeUnit.SECONDS
     if not isinstance(value, Mapping) or set(value) - {"field", "unit"} or "field" not in value:
-        raise CatalogError(f"{path}: created_at: expected {{field: …, unit: s | ms | us | iso8601}}")
+        raise CatalogError(f"{path}: created_at: expected {{field: …, unit: {' | '.join(TimeUnit)}}}")
     try:
         unit = TimeUnit(value.get("unit", "s"))
     except ValueError as error:
-        raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of s, ms, us, iso8601") from error
+        raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of {', '.join(TimeUnit)}") from error
     return _field(path, "created_at.field", value["field"]), unit
 
 

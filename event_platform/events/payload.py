@@ -13,7 +13,7 @@ from pyarrow import json as arrow_json
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, kinds_below, typed
 from event_platform.events.conforming import conform
-from event_platform.events.envelope import Envelope, TimeUnit
+from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.numbers import rows_that_may_lose_digits
 from event_platform.events.rescue import Rescuer
@@ -37,7 +37,7 @@ class PayloadReader:
         self._name = event_type.name
         self._columns = event_type.columns
         consumed = envelope.consumed - {column.field for column in event_type.columns}
-        moment = Kind.DATE_TIME if envelope.unit is TimeUnit.ISO8601 else Kind.NUMBER
+        moment = Kind.DATE_TIME if envelope.unit.is_text else Kind.NUMBER
         head = [Column(field, field, moment if envelope.created_at == (field,) else Kind.STRING) for field in consumed]
         self._schema = arrow_schema([*self._columns, *head])
         self._one_row = None if is_wide(self._columns) else object_decoder([*self._columns, *head])

@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from event_platform.events.damage import DamageFinder
-from event_platform.events.envelope import Envelope, TimeUnit
+from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_fields import compile_struct, join_names, to_floats, value_at, values_at
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import (
@@ -61,7 +61,7 @@ class EnvelopeReader:
 
     def __init__(self, envelope: Envelope) -> None:
         """Compile the paths of `envelope`."""
-        self._iso8601 = envelope.unit is TimeUnit.ISO8601
+        self._iso8601 = envelope.unit.is_text
         self._paths = [envelope.event_uuid, *envelope.event_name, envelope.created_at]
         moment = str if self._iso8601 else int | float
         kinds = [*[str] * (len(self._paths) - 1), moment]

@@ -11,7 +11,7 @@ import polars as pl
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import DuplicateKind
 from event_platform.lake.files import DataFile, scan_files
-from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import each_at_once
 
@@ -205,7 +205,7 @@ def may_hold(file: DataFile, first: date, last: date) -> bool:
 
 
 def _scan_raw(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
-    return scan_files(files, RAW_SCHEMA, "arrival_date", lake.storage)
+    return scan_files(lake.raw_events, files)
 
 
 def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:

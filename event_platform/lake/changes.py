@@ -1,4 +1,4 @@
-"""What a table gained since one of its partitions was read: read off the commits in its log, the newest first."""
+"""The files that were added to a table since one of its partitions was read, from the commits in its log."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 from event_platform.events.errors import MissingError
 from event_platform.lake.commits import Commit, read_commit
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 #: Each is a file to read. Who has missed more has so much to do that it may as well do all of it.
 _COMMITS = 200
@@ -15,18 +15,18 @@ _COMMITS = 200
 def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
     """Return the paths of the files whose rows came after `version` of the table.
 
-    None where that is not all that happened, or cannot be told: rows went, files were put together before they were
-    read, commits are too many or no more in the log.
+    None where that is not all that happened, or is not known: rows were removed, files were compacted before they were
+    read, there are too many commits, or some are no longer in the log.
     """
     return _added(snapshot, lambda commit: commit.version <= version, lambda _: True)
 
 
-def added_since_mark(snapshot: Snapshot, partition: date, mark: int) -> set[str] | None:
-    """Return the same for one partition, since the commit that marked it as built from `mark`."""
+def added_since_source_version(snapshot: Snapshot, partition: date, version: int) -> set[str] | None:
+    """Return the same for one partition, since the commit that built it from `version` of its source."""
     app_id, values = snapshot.app_id(partition), {snapshot.table.partition_column: partition.isoformat()}
     return _added(
         snapshot,
-        lambda commit: commit.transactions.get(app_id) == mark,
+        lambda commit: commit.transactions.get(app_id) == version,
         lambda action: bool(action.get("partitionValues") == values),
     )
 
@@ -51,6 +51,6 @@ def _added(
 def _backwards(snapshot: Snapshot) -> Iterator[Commit]:
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
-            yield read_commit(version, snapshot.table.commit)
+            yield read_commit(version, snapshot.table.read_commit)
         except MissingError:  # cleaned up
             return

@@ -105,8 +105,8 @@ def foreign_versions(version: int, partitions: Collection[date], read: ReadCommi
 
 def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, int]:
     """Begin with what the `last` commit of the platform knew, and go through those that it did not know, and itself."""
-    told = last.info.get(_FOREIGN, {}) if last else {}
-    found = {date.fromisoformat(day): version for day, version in told.items()}
+    foreign = last.info.get(_FOREIGN, {}) if last else {}
+    found = {date.fromisoformat(day): version for day, version in foreign.items()}
     for commit in commits:
         if commit.known_version is None:
             found |= dict.fromkeys(commit.changed_dates, commit.version)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from event_platform.lake.tables import ConflictError
+from event_platform.lake.table_commit import ConflictError
 
 _ATTEMPTS = 20
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.columns import storage_shape
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 _KEY = "deployment"
 

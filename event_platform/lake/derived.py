@@ -1,7 +1,7 @@
-"""Tables that are made of other tables of the lake: what they are made of, and which of their partitions are due.
+"""Derived tables: the tables that they are made of, and which of their partitions are due.
 
-A partition carries a number that stands for the files that it was made of. Files never change; where rows of a source
-come, go or are made again, the source has others, and what is made of it is due.
+A partition keeps a fingerprint of the files that it was made of. Files never change: where rows of a source are added,
+removed or rebuilt, the source has other files, and what is made of it is due.
 """
 
 import json
@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from event_platform.lake.app_transactions import app_transactions, transaction_lookup
 from event_platform.lake.foreign import foreign_dates
-from event_platform.lake.marks import app_transactions, marks_of
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 #: Stands for no number that files have: what carries it is due.
 UNKNOWN = -1
@@ -45,12 +45,12 @@ class Source:
 
 @dataclass(frozen=True)
 class OwnAsset:
-    """What the asset graph tells of the table of an asset that is not the platform's."""
+    """The table of an asset that is not the platform's, as the asset graph describes it."""
 
     table: str
     sources: frozenset[Source]
     first_date: date | None  # of its partitions; None where it has none, and is made of the whole of its sources
-    beside: bool = True  # its partitions are the platform's: one run can build both
+    beside: bool = True  # its partitions are those of the platform: one run can build both
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class MadeOf:
 
         The sources are written where they are others than before: writers of other partitions would be in conflict.
         """
-        marks = {made_of_id(day): number for day, number in self.fingerprints.items()}
+        transactions = {made_of_id(day): number for day, number in self.fingerprints.items()}
         if sources_in(target) == self.sources:
-            return marks
-        return {**marks, **{_source_id(source): target.version + 1 for source in self.sources}}
+            return transactions
+        return {**transactions, **{_source_id(source): target.version + 1 for source in self.sources}}
 
 
 def made_of_id(day: date | None) -> str:
@@ -111,7 +111,7 @@ def fingerprint_of_all(sources: Iterable[Source], found: Mapping[str, int]) -> i
 
 
 def sources_in(snapshot: Snapshot) -> frozenset[Source]:
-    """Return what a table is made of as its log tells; nothing where it does not."""
+    """Return the sources of a table as its log names them; none where it names none."""
     noted = {
         app_id: number for app_id, number in (app_transactions(snapshot) or {}).items() if app_id.startswith(_SOURCE)
     }
@@ -177,10 +177,10 @@ def _due_whole(asset: OwnAsset, target: Snapshot | None, found: Mapping[str, int
     if target is None:
         yield None, _BROKEN
         return
-    mark = marks_of(target)(made_of_id(None))
-    if mark is None and target.delta is None and any(found.values()):
+    built_from = transaction_lookup(target)(made_of_id(None))
+    if built_from is None and target.delta is None and any(found.values()):
         yield None, _NEVER
-    if mark is not None and mark != fingerprint_of_all(asset.sources, found):
+    if built_from is not None and built_from != fingerprint_of_all(asset.sources, found):
         yield None, _CHANGED
 
 
@@ -191,15 +191,15 @@ def _due_days(
     if target is None:
         yield from ((day, _BROKEN) for day in fed)
         return
-    marks, rows = marks_of(target), contents(target)
+    transaction, rows = transaction_lookup(target), contents(target)
     for day in sorted(fed | rows.keys()):
-        mark = marks(made_of_id(day))
-        if mark is not None and mark != fingerprint_of_day(asset.sources, found, day):
+        built_from = transaction(made_of_id(day))
+        if built_from is not None and built_from != fingerprint_of_day(asset.sources, found, day):
             yield day, _CHANGED
-        # A table that somebody writes in a way of his own tells nothing of what it was made of.
-        elif mark is None and day in fed and day not in rows and marks(target.app_id(day)) is None:
+        # The log of a table that its owner writes without the I/O manager does not say what it was made of.
+        elif built_from is None and day in fed and day not in rows and transaction(target.app_id(day)) is None:
             yield day, _NEVER
     if target.table.partition_column is not None:
         for day, why in foreign_dates(target).items():
-            if marks(target.app_id(day)) is not None:
+            if transaction(target.app_id(day)) is not None:
                 yield day, why

@@ -1,11 +1,11 @@
-"""Partitions that hold something else than what the platform left in them: they are built whole, and never grow."""
+"""Partitions that are not as the platform left them: they are rebuilt, never appended to."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from event_platform.lake.files import DataFile
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 from event_platform.storage.threads import each_at_once
 
 

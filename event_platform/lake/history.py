@@ -74,8 +74,8 @@ def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
             lines = read(version).splitlines()
         except MissingError:
             return None
-        told = (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
-        return {**next(told, {}), "version": version}
+        infos = (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
+        return {**next(infos, {}), "version": version}
 
     found: list[dict[str, Any]] = []
     for upper in range(upto, after, -_COMMITS_AT_ONCE):

@@ -13,7 +13,7 @@ import polars as pl
 
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.landing import LandedObject, Landing, Omissions
 from event_platform.storage.threads import each_in_turn
 
@@ -33,7 +33,7 @@ class Delivery:
 
     due: list[LandedObject]  # to be read: new or changed
     changed: list[LandedObject]  # those of the due ones that are in the ledger in another form
-    known: list[LandedObject]  # in the ledger as they are
+    loaded: list[LandedObject]  # in the ledger as they are
     omissions: Omissions = field(default_factory=Omissions)  # what the listing left out
 
 
@@ -43,11 +43,11 @@ def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) 
     found = compare(raw, landing.list_objects(dates, omissions), omissions)
     if dates is None:
         return found
-    due, changed, known = (
+    due, changed, loaded = (
         [landed for landed in objects if landed.arrival_date in dates]
-        for objects in (found.due, found.changed, found.known)
+        for objects in (found.due, found.changed, found.loaded)
     )
-    return replace(found, due=due, changed=changed, known=known)
+    return replace(found, due=due, changed=changed, loaded=loaded)
 
 
 def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions) -> Delivery:
@@ -61,15 +61,15 @@ def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions
         if entry is not None:
             # An object without a date in its path keeps the day on which it was first seen.
             landed = replace(landed, arrival_date=entry[0])  # noqa: PLW2901
-        if _is_known(raw, landed, entry):
-            delivery.known.append(landed)
+        if _is_loaded(raw, landed, entry):
+            delivery.loaded.append(landed)
         else:
             delivery.due.append(landed)
             delivery.changed.extend([landed] if entry is not None else [])
     return delivery
 
 
-def _is_known(raw: Snapshot, landed: LandedObject, entry: tuple[date, int, str] | None) -> bool:
+def _is_loaded(raw: Snapshot, landed: LandedObject, entry: tuple[date, int, str] | None) -> bool:
     if entry is not None:
         return entry[1:] == (landed.size, landed.etag)
     return raw.transaction(empty_object_id(landed)) is not None
@@ -94,7 +94,7 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
     unread = [file for file in files if file.uri not in known]
 
     def read(file: DataFile) -> _Objects:
-        rows = scan_files([file], raw.schema, "arrival_date", raw.table.storage)
+        rows = scan_files(raw.table, [file], raw.schema)
         objects = rows.select("source_object", "source_size", "source_etag").unique()
         try:
             return objects.collect(engine="streaming").rows()

@@ -85,4 +85,4 @@ def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
     try:
         return delta.vacuum(keep // _HOUR, dry_run, enforce_retention_duration=False, full=True)
     except (DeltaError, OSError) as error:
-        raise table.failed("its old files cannot be deleted", error) from cause(error)
+        raise table.storage_error("its old files cannot be deleted", error) from cause(error)

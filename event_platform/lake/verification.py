@@ -11,11 +11,13 @@ from datetime import date
 import polars as pl
 
 from event_platform.lake.balance import arrival_balances, may_hold
-from event_platform.lake.days import together
+from event_platform.lake.date_groups import group_dates
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files, foreign_dates, instead
-from event_platform.lake.lake import RAW_SCHEMA, Lake
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.lake import Lake
+from event_platform.lake.location import TableLocation
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.tables import Table
 from event_platform.storage.threads import each_in_turn
 
 #: Rows whose keys are held at a time, and tables that are read side by side.
@@ -122,7 +124,7 @@ class _Verified:
 
 def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
     snapshot = table.snapshot()
-    if not table.partition_by:
+    if table.partition_column is None:
         return _verify_whole(snapshot)
     files = snapshot.files()
     broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))
@@ -155,7 +157,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
     """Count the rows of the days that the log has rows of."""
     found: dict[date, Rows] = {}
-    for days in together(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
+    for days in group_dates(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
         rows, day = snapshot.scan(days), str(snapshot.table.partition_column)
         columns, key = rows.collect_schema().names(), _key_of(snapshot.table)
         counted = rows.select(
@@ -168,9 +170,9 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
     return {day: found.get(day, Rows()) for day in logged}
 
 
-def _key_of(table: Table) -> tuple[str, ...]:
-    """Return the primary key of a table: of a retired event table, the log does not tell it."""
-    return table.key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
+def _key_of(table: TableLocation) -> tuple[str, ...]:
+    """Return the primary key of a table: that of a retired event table is not in its log."""
+    return table.spec.primary_key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
 
 
 def _arrival_faults(lake: Lake, tables: Mapping[str, _Verified], damaged: Collection[date]) -> Iterator[Fault]:
@@ -223,7 +225,7 @@ def _sound_by_created_date(raw: _Verified, lake: Lake, dates: Collection[date] |
         first, last = min(dates, default=date.max), max(dates, default=date.min)
         files = [file for file in raw.files if may_hold(file, first, last)]
     counts = (
-        scan_files(list(files), RAW_SCHEMA, "arrival_date", lake.storage)
+        scan_files(lake.raw_events, list(files))
         .filter(pl.col("corruption_reason").is_null())
         .group_by("created_date")
         .agg(pl.len(), uuids=_UUID.sum())

@@ -234,3 +234,8 @@ _FORMATS = (
     _Format("zip", (), (b"PK\x03\x04",), remedy="it is not supported: let Firehose compress with GZIP"),
     _Format("snappy", (), (b"\xff\x06\x00\x00sNaPpY",), remedy="it is not supported: let Firehose compress with GZIP"),
 )
+
+
+def is_packed(name: str) -> bool:
+    """Say whether an object is packed, as its name tells: it grows when it is read."""
+    return any(name.endswith(each.suffixes) for each in _FORMATS)

@@ -9,7 +9,8 @@ from event_platform.events.errors import EventPlatformError
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
-from event_platform.pipeline.due import DueDates, due_arrival_dates
+from event_platform.pipeline.due import DueDates
+from event_platform.pipeline.due_arrivals import due_arrival_dates
 
 #: For so long it is normal that something waits: while a stream goes on, something always does.
 _OVERDUE = timedelta(hours=1)
@@ -46,7 +47,7 @@ class Completeness:
         """Say whether something is left that should not be.
 
         That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
-        hour, and what cannot be told.
+        hour, and what is not known.
         """
         since = self.moment - _OVERDUE
         late = any(day < since.date() for _, day in self.waiting)

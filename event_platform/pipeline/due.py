@@ -1,9 +1,9 @@
-"""Which partitions are due, read off the tables' own logs: nothing else remembers, so nothing can be forgotten.
+"""Which created dates are due, read from the logs of the tables alone: there is no other state that could disagree.
 
-Every commit to raw_events names the created_dates that it may change. Every partition downstream carries the version
-of raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Marks do not
-tell of rows that somebody deletes, or of a type that the catalog loses or gets back: the counts of rows do. What is
-made of these tables, the quality report and the tables of people's own assets, carries what it was made of.
+Every commit to raw_events names the created_dates that it may change. Every partition downstream keeps the version of
+raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Rows that somebody
+deletes, and a type that the catalog loses or gets back, show in the counts of rows. The quality report and the tables
+of people's own assets keep a fingerprint of what they were made of.
 """
 
 from collections import Counter
@@ -15,11 +15,12 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.lake.app_transactions import transaction_lookup
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
-from event_platform.lake.foreign import altered_dates, damaged_files, foreign_dates
+from event_platform.lake.foreign import damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
-from event_platform.lake.marks import marks_of
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.tables import Table
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.storage.threads import each_at_once
 
@@ -72,11 +73,11 @@ class DueDates:
             ("quality_report", self.reports),
             *sorted(self.own.items()),
         ]
-        return [_told(table, days) for table, days in tables if days]
+        return [_sentence(table, days) for table, days in tables if days]
 
     @property
     def warning(self) -> str | None:
-        """What to tell of the uneven ones; None where there are none."""
+        """What to say of the uneven dates; None where there are none."""
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))
@@ -86,7 +87,7 @@ class DueDates:
         )
 
 
-def _told(table: str, due: Mapping[date, str] | Days) -> str:
+def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
@@ -98,8 +99,8 @@ def due_created_dates(
 ) -> DueDates:
     """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
 
-    Only what raw_events gained after its version `since` is looked at: a mark costs a millisecond to read, for each
-    table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
+    Only what raw_events gained after its version `since` is looked at: a source version costs a millisecond to read,
+    for each table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
 
     To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
 
@@ -107,19 +108,20 @@ def due_created_dates(
     tables their logs say what they are made of, once they are written.
     """
     raw = lake.raw_events.snapshot()
+    since = since if since <= raw.version else 0  # of another table than this one
     infos = {
         date.fromisoformat(day): info for info in raw.commits_since(since) for day in info.get("created_dates", [])
     }
     changed = {day: info["version"] for day, info in infos.items()}
     deduplicated = lake.deduplicated_events.snapshot()
-    built = {day: deduplicated.built_from(day) for day in changed}
-    stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
+    built = {day: deduplicated.source_version(day) for day in changed}
+    stale = {day for day, version in changed.items() if (source := built[day]) is None or source < version}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
     opened = each_at_once(_snapshot, tables)
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
-        stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
+        stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
     retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(lake, every_table) if look_for_files else {}
@@ -135,7 +137,7 @@ def due_created_dates(
     pinned |= {"raw_events": raw, "deduplicated_events": deduplicated}
     return DueDates(
         frozenset(stale),
-        {day: told for day, told in uneven.items() if day not in stale},
+        {day: why for day, why in uneven.items() if day not in stale},
         raw.version,
         reports,
         _due_own(lake, catalog, own, pinned, {"quality_report": {*due, *reports}}, due),
@@ -156,7 +158,7 @@ def _due_own(
     due: Mapping[str, set[date]],
     due_of_platform: set[date],
 ) -> dict[str, Days]:
-    """Return what is due of the tables of `own`, and of others whose logs tell what they are made of."""
+    """Return what is due of the tables of `own`, and of others whose logs name their sources."""
 
     @cache
     def pinned(name: str) -> Snapshot | None:
@@ -176,14 +178,14 @@ def _due_own(
 
 
 def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
-    """Yield the days whose report was made of something else than what is there now, as far as marks tell."""
-    marks = marks_of(report)
+    """Yield the days whose report was made of something else than what is there now, as far as fingerprints show."""
+    transaction = transaction_lookup(report)
     days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
     for day, made_of in sources.fingerprints(days).items():
-        mark = marks(made_of_id(day))
-        if mark is not None and mark != made_of:
+        built_from = transaction(made_of_id(day))
+        if built_from is not None and built_from != made_of:
             yield day, "its tables, or the fields of the catalog, changed since"
-        elif mark is None and marks(report.app_id(day)) is None:
+        elif built_from is None and transaction(report.app_id(day)) is None:
             yield day, "it was never built"
 
 
@@ -221,19 +223,3 @@ def _snapshot(table: Table) -> Snapshot | None:
         return table.snapshot()
     except TableError:
         return None
-
-
-def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
-    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
-
-    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
-    """
-    raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
-    changed = {
-        date.fromisoformat(day): info["version"]
-        for info in raw.commits_since(0)
-        for day in info.get("arrival_dates", [])
-    }
-    stale = {day for day, version in changed.items() if (mark := corrupt.built_from(day)) is None or mark < version}
-    altered = altered_dates if look_for_files else foreign_dates
-    return sorted({*stale, *altered(raw), *altered(corrupt)})

@@ -7,13 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 
-def rules_number(*made_with: Any) -> int:
-    """Return a number that stands for this release and what else JSON can say of the rules that rows are made with.
+def build_fingerprint(*rules: Any) -> int:
+    """Return a number that stands for this release and for the rules that rows are built with (JSON values).
 
-    A partition that only lacks what came since is added to, unless its number is another one: it would hold rows of
-    two kinds.
+    A partition is appended to only where its fingerprint is the same: else it would hold rows of two kinds.
     """
-    return zlib.crc32(json.dumps([release(), *made_with]).encode())
+    return zlib.crc32(json.dumps([release(), *rules]).encode())
 
 
 @cache

@@ -9,9 +9,10 @@ import polars as pl
 
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import MadeOf
-from event_platform.lake.files import Written, write_file
+from event_platform.lake.file_writer import write_file
 from event_platform.lake.lake import Lake
 from event_platform.lake.schemas import to_delta
+from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import Table
 
 #: The column that says which partition a row belongs to.
@@ -38,7 +39,7 @@ def write_frame(
     `made_of` says what these rows are made of; it goes into the same commit.
 
     Raises TableError, before anything shows, for a column that Delta cannot hold, for one that changed its type, and
-    for rows of other dates; ConflictError where another writer was faster: read anew what the frame was made of.
+    for rows of other dates; ConflictError where another writer was faster: read again what the frame was made of.
     """
     schema = _checked_schema(name, frame, dates)
     column = None if dates is None else DATE_COLUMN
@@ -47,15 +48,14 @@ def write_frame(
     adds, rows = [], Counter[date | None](dict.fromkeys([None] if dates is None else dates, 0))
     for batch in frame.collect_batches(chunk_size=_ROWS_PER_BATCH, engine="streaming"):
         for day, part in _by_date(name, batch, dates):
-            adds.append(write_file(part, lake.storage, name, column, day))
+            adds.append(write_file(part, table, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
-    written: dict[date | None, Written] = {}
+    commit, written = TableCommit(target, transactions=transactions), dict[date | None, Written]()
     if dates is None:
-        written[None] = target.replace_all(adds, transactions)
+        written[None] = commit.replace_table(adds)
     else:
-        marks = dict.fromkeys(dates, target.version + 1)
-        written |= target.replace(list(dates), adds, marks, transactions=transactions).items()
+        written |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
     return WriteReport(table, dict(rows), written)
 
 

@@ -185,18 +185,20 @@ def _names(where: str, fields: Iterable[Field]) -> list[str]:
 
 def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
     """Return Glue's TableInput for a table, with the columns of its Delta log, or else of its definition."""
-    fields = to_delta(table.schema, table.comments).fields if fields is None else fields
+    fields = to_delta(table.schema, table.spec.comments).fields if fields is None else fields
     columns = [
         {
             "Name": name,
             "Type": hive_type(each.name, each.type),
-            "Comment": _cut(str(table.comments.get(each.name) or each.metadata.get("comment", "")), _COMMENT_BYTES),
+            "Comment": _cut(
+                str(table.spec.comments.get(each.name) or each.metadata.get("comment", "")), _COMMENT_BYTES
+            ),
         }
         for name, each in zip(_names(table.name, fields), fields, strict=True)
     ]
     return {
         "Name": glue_name(table),
-        "Description": _cut(table.description, _DESCRIPTION_BYTES),
+        "Description": _cut(table.spec.description, _DESCRIPTION_BYTES),
         "TableType": "EXTERNAL_TABLE",
         "Parameters": _PARAMETERS,
         "PartitionKeys": [],

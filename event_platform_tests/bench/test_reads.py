@@ -20,7 +20,7 @@ from bench.read_clients import Place, ask_lake_scan, ask_lake_sql, ask_scan_delt
 from bench.read_queries import Query, event_tables, in_a_day, over_days, some_event
 from event_platform.lake import files
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.compaction import tasks as compacted
+from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, World, event, noon
 
@@ -156,9 +156,9 @@ def test_everybody_who_can_ask_gets_the_same_rows(
             assert answers == dict.fromkeys(asks, (expected[query.key],) * 2)
 
 
-def test_increments_by_the_hour_leave_a_bounded_number_of_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_increments_by_the_hour_leave_a_bounded_number_of_files(world: World) -> None:
     """As many as came are not what is left; and there is no other table of which that is not so."""
-    monkeypatch.setattr(compacted, "UNREAD", timedelta())
+    world.sizing = Sizing(compaction_age=timedelta())
     for hour in range(20):
         world.deliver(MONDAY, f"{hour:02}", *(event(f"{hour}-{n}", plan="free") for n in range(3)), hour=hour)
         world.load(MONDAY)
@@ -168,7 +168,7 @@ def test_increments_by_the_hour_leave_a_bounded_number_of_files(world: World, mo
     for table in ("raw_events", "deduplicated_events", TABLE):
         came, left = Files.of(files_that_came(lake, table)), Files.of(files_left(lake, table))
         assert came.count >= 20
-        assert left.count <= compacted.FILES_TOGETHER
+        assert left.count <= world.sizing.files_per_compaction
         assert left.largest > came.median
     assert world.events("account_created").height == 60
 

@@ -137,8 +137,8 @@ def test_run_builds_just_what_a_late_record_touches(landed: World) -> None:
     landed.deliver(WEDNESDAY, "late", event("late", MONDAY))
     call("run")
     touched = landed.event_table("account_created").snapshot()
-    assert touched.built_from(MONDAY) != account.built_from(MONDAY)
-    assert touched.built_from(TUESDAY) == account.built_from(TUESDAY)
+    assert touched.source_version(MONDAY) != account.source_version(MONDAY)
+    assert touched.source_version(TUESDAY) == account.source_version(TUESDAY)
     assert status()["landed"] == 7
 
 

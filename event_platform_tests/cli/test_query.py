@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from deltalake import write_deltalake
 
 from event_platform.cli.main import main
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.tables import Table
 from event_platform_tests.support.command import variables
 from event_platform_tests.support.world import MONDAY, World
 

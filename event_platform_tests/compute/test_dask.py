@@ -20,7 +20,7 @@ from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
 from event_platform.lake.lake import Lake
 from event_platform.landing.landing import S3Landing
-from event_platform.pipeline.loading.tasks import Loading
+from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
 from event_platform_tests.compute.test_pool import fail, threads_of_polars
@@ -228,13 +228,13 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
     assert isinstance(landing, S3Landing)
     explicit = replace(landing, settings={**landing.settings, "aws_secret_access_key": SECRET_KEY})
-    loading = Loading(explicit, world.catalog.envelope, world.start_date, storage)
+    loading = Loading(explicit, world.catalog.envelope, world.start_date)
     packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
     monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process
     loaded, alone, lake = pickle.loads(packed)  # noqa: S301 - our own
-    assert loaded.storage == alone == lake.storage == storage
+    assert alone == lake.storage == storage
     assert (loaded.landing.bucket, loaded.landing.prefix) == (bucket, "landing/")
     assert "aws_secret_access_key" not in loaded.landing.settings
 

@@ -14,7 +14,8 @@ from event_platform.defs.graph import own_assets
 from event_platform.defs.partitions import FOLLOW_LATE_DATA, ONE_RUN, daily_partitions
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.lake.derived import Source
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -120,7 +121,7 @@ def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons:
     run(lessons, asset, dates=(MONDAY, MONDAY))
     assert days(lessons, asset) == {}
     table = lessons.event_table("lesson_started").snapshot()
-    table.replace([TUESDAY], [], {TUESDAY: table.version})
+    TableCommit(table).rebuild([TUESDAY], [], {TUESDAY: table.version}).commit()
     assert days(lessons, asset)[TUESDAY] == _CHANGED
 
 
@@ -256,7 +257,7 @@ def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunReq
     with dg.DagsterInstance.ephemeral() as instance:
         given = dict(definitions.resources or {})
         resources = {name: given[name] for name in ("landing", "lake")}
-        if name == "daily_sweep":
+        if name == "daily_reconciliation":
             repository = definitions.get_repository_def()
             moment = datetime.now(UTC)
             with dg.build_schedule_context(instance, moment, resources=given, repository_def=repository) as context:
@@ -277,7 +278,7 @@ def asked(requests: list[dg.RunRequest]) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["touched_dates_sensor", "daily_sweep"])
+@pytest.mark.parametrize("name", ["changed_dates_sensor", "daily_reconciliation"])
 def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str) -> None:
     """By the sensor and by the sweep: not the hundred tables that it needs; one with other partitions by itself."""
     later = mart(lessons, counted, dg.AssetKey("later"), start=TUESDAY)
@@ -292,7 +293,7 @@ def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str
     assert tick(lessons, definitions, name) == []
 
 
-@pytest.mark.parametrize("name", ["touched_dates_sensor", "daily_sweep"])
+@pytest.mark.parametrize("name", ["changed_dates_sensor", "daily_reconciliation"])
 def test_an_asset_is_built_in_one_run_with_what_it_is_made_of(lessons: World, name: str) -> None:
     """So that the automation sensor finds it built, and does not ask for it again."""
     definitions = code(lessons, mart(lessons))
@@ -334,8 +335,8 @@ def test_an_asset_without_partitions_is_asked_for_when_its_sources_are_built(les
         return lessons.select(n=pl.len().cast(pl.Int64))
 
     definitions = code(lessons, whole)
-    assert asked(tick(lessons, definitions, "touched_dates_sensor")) == [("", "", ["marts/lessons"])]
+    assert asked(tick(lessons, definitions, "changed_dates_sensor")) == [("", "", ["marts/lessons"])]
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
     lessons.load(WEDNESDAY)
-    ((_, _, keys),) = asked(tick(lessons, definitions, "touched_dates_sensor"))
+    ((_, _, keys),) = asked(tick(lessons, definitions, "changed_dates_sensor"))
     assert "marts/lessons" not in keys

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from deltalake.transaction import AddAction
 
 from event_platform.compute.pool import local_pool
 from event_platform.events.errors import StorageError
 from event_platform.lake.balance import ledger
 from event_platform.lake.conflicts import retry_on_conflict
-from event_platform.lake.files import write_file
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.specs import spec_of_schema
+from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.storage.storage import Storage
 from event_platform.storage.store import open_store
 from event_platform.stream.kinesis import Stream, connect, find
 from event_platform_tests.storage.stores import assert_one_wins
@@ -59,15 +62,19 @@ def bucket(store: Ceph, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def append(storage: Storage, table: Table, writer: int) -> None:
+def append(table: Table, writer: int) -> None:
     """Append rows of one day, commit by commit, as somebody else does at the same time."""
     import polars as pl  # noqa: PLC0415 - in a worker
 
     for number in range(COMMITS):
         day = date(2025, 6, 1) + timedelta(days=number % 3)
         frame = pl.DataFrame({"day": [day], "n": [writer * COMMITS + number]})
-        action = write_file(frame, storage, table.name, "day", day)
-        retry_on_conflict(lambda day=day, action=action: table.snapshot_to_write().append([day], [action], {}))  # type: ignore[misc]
+        retry_on_conflict(partial(_append_file, table, day, write_file(frame, table, day)))
+
+
+def _append_file(table: Table, day: date, add: AddAction) -> None:
+    snapshot = table.snapshot_to_write()
+    TableCommit(snapshot).append([day], [add], {day: snapshot.version + 1}).commit()
 
 
 def test_commits_at_once_lose_no_row(bucket: str) -> None:
@@ -75,10 +82,10 @@ def test_commits_at_once_lose_no_row(bucket: str) -> None:
     import polars as pl  # noqa: PLC0415
 
     storage = open_lake(f"s3://{bucket}/lake").storage
-    table = Table("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day", storage)
+    table = Table(spec_of_schema("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day"), storage)
     table.snapshot_to_write()
     with local_pool(WRITERS) as pool:
-        for done in [pool.submit(append, storage, table, writer) for writer in range(WRITERS)]:
+        for done in [pool.submit(append, table, writer) for writer in range(WRITERS)]:
             done.result()
     assert rows(table, "n")["n"].to_list() == list(range(WRITERS * COMMITS))
     assert table.snapshot().version == WRITERS * COMMITS

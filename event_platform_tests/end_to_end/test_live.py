@@ -48,7 +48,7 @@ class Place:
             self.lake.unregistered_events,
             *map(self.lake.event_table, self.world.catalog.event_types),
         ]
-        return {(table.name, day): table.snapshot().built_from(day) for table in tables for day in days}
+        return {(table.name, day): table.snapshot().source_version(day) for table in tables for day in days}
 
     def is_settled(self) -> bool:
         """Say whether no created date is due."""

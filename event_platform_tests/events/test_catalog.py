@@ -22,7 +22,8 @@ from event_platform.events.catalog import Catalog, key_of, load_catalog
 from event_platform.events.classification import VALID_NAME
 from event_platform.events.errors import CatalogError
 from event_platform.events.payload import PayloadReader
-from event_platform.lake.lake import Lake, checked_name
+from event_platform.lake.lake import Lake
+from event_platform.lake.names import checked_name
 from event_platform.lake.schemas import to_delta
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
@@ -90,7 +91,7 @@ def make_of(catalog: Catalog) -> None:
     lake = Lake(Storage("lake"))
     for event_type in catalog.event_types:
         table = lake.event_table(event_type)
-        Schema.from_json(to_delta(table.schema, table.comments).to_json())
+        Schema.from_json(to_delta(table.schema, table.spec.comments).to_json())
         PayloadReader(event_type, catalog.envelope).read(pl.Series(['{"a": 1}', "{}"]))
         rows = pl.LazyFrame(schema=event_type.schema)
         list(conformance.counts(event_type, rows, [MONDAY]))

@@ -10,14 +10,21 @@ from deltalake import DeltaTable
 from polars.series.struct import StructNameSpace
 from pyarrow import compute
 
-from event_platform.lake import files
-from event_platform.lake.files import FileWriter, by_name, write_file
+from event_platform.lake import file_writer
+from event_platform.lake.file_writer import FileWriter, sort_by_name, write_file
 from event_platform.lake.schemas import to_delta
+from event_platform.lake.specs import TableSpec
+from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.counting import count_calls
 from event_platform_tests.support.world import MONDAY
 
 TEXTS = [None, "", "short", "a text that is longer than twelve bytes", "\U0001f600" * 40]
+
+
+def table(root: Path, partition_column: str | None = None) -> Table:
+    """Return a table of which nothing is defined but its partitions."""
+    return Table(TableSpec("t", partition_column=partition_column), Storage(str(root)))
 
 
 def made_of(kind: str, number: int) -> Any:
@@ -35,10 +42,10 @@ def made_of(kind: str, number: int) -> Any:
 @pytest.mark.parametrize("kind", ["text", "texts", "object", "objects", "deep"])
 def test_texts_wherever_they_are_come_back(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over several row groups, of several frames, some of which are parts of larger ones or sorted anew."""
-    monkeypatch.setattr(files, "_ROWS_PER_GROUP", 64)
+    monkeypatch.setattr(file_writer, "_ROWS_PER_GROUP", 64)
     frame = pl.DataFrame({"number": range(1_000), "value": [made_of(kind, number) for number in range(1_000)]})
     parts = [frame.slice(300, 500), frame.sort("number", descending=True).head(200), frame.head(100)]
-    file = FileWriter(Storage(str(tmp_path)), "t", "created_date", MONDAY)
+    file = FileWriter(table(tmp_path, "created_date"), MONDAY)
     for part in parts:
         file.write(part)
     path = tmp_path / "t" / file.close().path
@@ -54,9 +61,9 @@ def test_decimals_come_back_digit_by_digit_and_are_found_by_their_value(tmp_path
         {**columns, "created_date": [MONDAY] * 4}, schema_overrides={"o": pl.Struct({"d": pl.Decimal(38, 2)})}
     )
     schema = to_delta(frame.schema, {})
-    table = DeltaTable.create(f"{tmp_path}/t", schema, partition_by=["created_date"])
-    add = write_file(frame, Storage(str(tmp_path)), "t", "created_date", MONDAY)
-    table.create_write_transaction([add], "append", schema, ["created_date"])
+    delta = DeltaTable.create(f"{tmp_path}/t", schema, partition_by=["created_date"])
+    add = write_file(frame, table(tmp_path, "created_date"), MONDAY)
+    delta.create_write_transaction([add], "append", schema, ["created_date"])
     assert pl.scan_delta(f"{tmp_path}/t").collect().equals(frame)
     dataset = DeltaTable(f"{tmp_path}/t").to_pyarrow_dataset()
     for value in filter(None, values):
@@ -81,7 +88,7 @@ def test_the_fields_of_an_object_are_written_for_a_price_that_is_linear(
     def calls(fields: int) -> int:
         row = {"o": {f"f{number}": {"x": number} if number < 2 else number for number in range(fields)}}
         frame = pl.DataFrame([row])
-        return count_calls(lambda: write_file(frame, Storage(str(tmp_path)), "t"))
+        return count_calls(lambda: write_file(frame, table(tmp_path)))
 
     few, many = calls(500), calls(1_000)
     assert len(taken_apart) == 2 * 3
@@ -91,7 +98,7 @@ def test_the_fields_of_an_object_are_written_for_a_price_that_is_linear(
 def test_records_are_put_in_the_order_of_their_names() -> None:
     """That of bytes, in which readers compare texts too; those of one name stay in the order that they had."""
     names = ["b", "é", "a", "B", "b", "a:b", "a", "\U0001f600", "b"]
-    ordered = by_name(pl.DataFrame({"event_name": names, "place": range(len(names))}))
+    ordered = sort_by_name(pl.DataFrame({"event_name": names, "place": range(len(names))}))
     assert ordered["event_name"].to_list() == sorted(names, key=str.encode)
     assert ordered.filter(pl.col("event_name") == "b")["place"].to_list() == [0, 4, 8]
-    assert by_name(ordered.clear()).is_empty()
+    assert sort_by_name(ordered.clear()).is_empty()

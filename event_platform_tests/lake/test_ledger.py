@@ -10,6 +10,7 @@ import pytest
 from event_platform.lake import ledger
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.ledger import Delivery, deliveries
+from event_platform.lake.location import TableLocation
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 PATH = "2025/06/02/12/"
@@ -22,11 +23,11 @@ def compare(world: World, *dates: date) -> Delivery:
 
 def names(delivery: Delivery) -> tuple[list[str], list[str], list[str]]:
     """Return the names of what is due, changed and known."""
-    due, changed, known = (
+    due, changed, loaded = (
         sorted(landed.name.removeprefix(PATH) for landed in each)
-        for each in (delivery.due, delivery.changed, delivery.known)
+        for each in (delivery.due, delivery.changed, delivery.loaded)
     )
-    return due, changed, known
+    return due, changed, loaded
 
 
 def test_before_anything_is_loaded_everything_is_due(world: World) -> None:
@@ -117,17 +118,17 @@ def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.Mon
     world.load(MONDAY)
     read: list[str] = []
 
-    def noting(files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
+    def noting(table: TableLocation, files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
         read.extend(file.uri for file in files)
-        return scan_files(files, *arguments)
+        return scan_files(table, files, *arguments)
 
     monkeypatch.setattr(ledger, "scan_files", noting)
-    assert [each.name for each in compare(world, MONDAY).known] == ["2025/06/02/12/a"]
+    assert [each.name for each in compare(world, MONDAY).loaded] == ["2025/06/02/12/a"]
     world.deliver(MONDAY, "b", event("u2"))
     assert [each.name for each in compare(world, MONDAY).due] == ["2025/06/02/12/b"]
     world.load(MONDAY)
-    assert len(compare(world, MONDAY).known) == 2
-    assert len(compare(world, MONDAY, TUESDAY).known) == 2
+    assert len(compare(world, MONDAY).loaded) == 2
+    assert len(compare(world, MONDAY, TUESDAY).loaded) == 2
     assert sorted(read) == sorted(file.uri for file in world.lake.raw_events.snapshot().files())
 
 
@@ -140,11 +141,11 @@ def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeyp
     ledger._READ.clear()
     read: list[date] = []
 
-    def noting(files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
+    def noting(table: TableLocation, files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
         read.extend(file.partition for file in files)
-        return scan_files(files, *arguments)
+        return scan_files(table, files, *arguments)
 
     monkeypatch.setattr(ledger, "scan_files", noting)
     for day in (MONDAY, TUESDAY, MONDAY, WEDNESDAY, MONDAY, TUESDAY):
-        assert len(compare(world, day).known) == 1
+        assert len(compare(world, day).loaded) == 1
     assert read == [MONDAY, TUESDAY, WEDNESDAY, TUESDAY]

@@ -10,7 +10,9 @@ import pytest
 from deltalake import DeltaTable
 from pyarrow import compute, parquet
 
-from event_platform.lake.files import Statistics, write_file
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.specs import TableSpec
+from event_platform.lake.statistics import Statistics
 from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
@@ -147,7 +149,7 @@ def test_values_that_repeat_are_read_through_a_dictionary_wherever_they_are(tmp_
         {"n": n, "os": "ios", "device": {"os": "ios", "at": {"city": "b"}, "id": f"{n}"}, "skills": ["a", f"{n % 3}"]}
         for n in range(100)
     ]
-    add = write_file(pl.DataFrame(rows), Storage(str(tmp_path)), "t")
+    add = write_file(pl.DataFrame(rows), Table(TableSpec("t"), Storage(str(tmp_path))))
     group = parquet.ParquetFile(tmp_path / "t" / add.path).metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
     assert {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings} == {

@@ -1,14 +1,13 @@
 """What is in a table is read as the table says, whatever the catalog says by now."""
 
 import copy
-from datetime import timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 
 from event_platform.lake.schemas import readable
-from event_platform.pipeline.compaction import tasks as compacted
+from event_platform.pipeline.compaction.tasks import compact_files
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
 LESSON: dict[str, Any] = {
@@ -66,17 +65,15 @@ def test_a_property_that_the_catalog_lost_is_still_read(built: World) -> None:
     assert read(built) == [values(), {"score": None, "device": {"os": "x", "version": None}, "answers": None}]
 
 
-def test_compaction_keeps_what_the_catalog_lost(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compaction_keeps_what_the_catalog_lost(built: World) -> None:
     """Rows that move from file to file are those of the table."""
-    monkeypatch.setattr(compacted, "FILES_TOGETHER", 2)
-    monkeypatch.setattr(compacted, "UNREAD", timedelta())
     built.deliver(MONDAY, "b", event("u2", MONDAY, "lesson:started", user="usr_1"))
     built.build(MONDAY)
     table = change(built, **LOST).event_table("lesson_started")
     files = table.snapshot().files([MONDAY])
     assert len(files) == 2
     snapshot = table.snapshot_to_write()
-    add = compacted.put_together(table, snapshot.schema, files)
+    add = compact_files(table, snapshot.schema, files)
     rows = pl.read_parquet(f"{table.uri}/{add.path}").filter(pl.col("event_uuid") == "u1")
     assert rows.select(COLUMNS).to_dicts() == [values()]
 

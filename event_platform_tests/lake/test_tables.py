@@ -5,17 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import TableError
-from event_platform.events.event import UTC_DATETIME
+from event_platform.events.event import UTC_DATETIME, ColumnSpec
 from event_platform.lake.conflicts import retry_on_conflict
-from event_platform.lake.files import Written, write_file
-from event_platform.lake.tables import ConflictError, Snapshot, Table, remove_action
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.files import remove_action
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.specs import TableSpec
+from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
+from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
 
@@ -30,21 +35,30 @@ def table(tmp_path: Path) -> Table:
 
 def shaped(root: Path, schema: pl.Schema) -> Table:
     """Return the table with another shape."""
-    comments = {"n": "a number"}
-    return Table("events/lesson_started", schema, "created_date", Storage(str(root)), comments, "Lessons")
+    columns = tuple(ColumnSpec(name, dtype, comment={"n": "a number"}.get(name, "")) for name, dtype in schema.items())
+    spec = TableSpec("events/lesson_started", columns, "created_date", description="Lessons")
+    return Table(spec, Storage(str(root)))
 
 
 def write(table: Table, day: date, *numbers: int) -> AddAction:
     """Write a file that no commit knows of yet."""
     frame = pl.DataFrame({"n": numbers, "device": [{"os": "ios"}] * len(numbers)})
-    return write_file(frame, table.storage, table.name, "created_date", day)
+    return write_file(frame, table, day)
 
 
 def replace(table: Table, *days: tuple[date, Sequence[int]], snapshot: Snapshot | None = None) -> None:
     """Replace partitions by rows with the given numbers."""
     adds = [write(table, day, *numbers) for day, numbers in days if numbers]
     dates = [day for day, _ in days]
-    (snapshot or table.snapshot_to_write()).replace(dates, adds, dict.fromkeys(dates, 7))
+    TableCommit(snapshot or table.snapshot_to_write()).rebuild(dates, adds, dict.fromkeys(dates, 7)).commit()
+
+
+def append(table: Table, *actions: AddAction | RemoveAction, snapshot: Snapshot | None = None, **metadata: Any) -> None:
+    """Append files of Monday, and of Tuesday, to their partitions."""
+    before = snapshot or table.snapshot_to_write()
+    adds = [action for action in actions if isinstance(action, AddAction)]
+    days = [day for day in (MONDAY, TUESDAY) if adds_of([day], adds)] or [MONDAY]
+    TableCommit(before, metadata, {"x:1": 1}).append(days, actions, dict.fromkeys(days, before.version + 1)).commit()
 
 
 def numbers(table: Table) -> dict[date, list[int]]:
@@ -56,7 +70,7 @@ def numbers(table: Table) -> dict[date, list[int]]:
 def test_a_table_that_is_not_there_reads_as_empty(table: Table) -> None:
     """With its columns, so that a query over it works before the first row."""
     snapshot = table.snapshot()
-    assert (snapshot.version, snapshot.files(), snapshot.built_from(MONDAY)) == (-1, [], None)
+    assert (snapshot.version, snapshot.files(), snapshot.source_version(MONDAY)) == (-1, [], None)
     assert snapshot.scan().collect().schema == SCHEMA
     assert not Path(table.uri).exists()
 
@@ -91,9 +105,10 @@ def test_emptying_every_partition_leaves_an_empty_table(table: Table) -> None:
 
 def test_a_partition_is_marked_with_what_it_was_built_from(table: Table) -> None:
     """In the commit itself, so that mark and rows cannot differ."""
-    table.snapshot_to_write().replace([MONDAY, TUESDAY], [write(table, MONDAY, 1)], {MONDAY: 3, TUESDAY: 4})
+    versions = {MONDAY: 3, TUESDAY: 4}
+    TableCommit(table.snapshot_to_write()).rebuild(versions, [write(table, MONDAY, 1)], versions).commit()
     snapshot = table.snapshot()
-    assert [snapshot.built_from(day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [3, 4, None]
+    assert [snapshot.source_version(day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [3, 4, None]
 
 
 @pytest.mark.parametrize("before", [(), (0,)], ids=["empty", "filled"])
@@ -118,9 +133,10 @@ def test_writers_of_other_partitions_are_not_in_the_way(table: Table) -> None:
 def test_a_commit_tells_the_version_that_it_became_and_what_it_wrote_of_each_partition(table: Table) -> None:
     """Also where others came in between: time travel to the version before shows the table without it."""
     first, second = table.snapshot_to_write(), table.snapshot_to_write()
-    first.replace([MONDAY], [write(table, MONDAY, 1)], {MONDAY: 1})
+    TableCommit(first).rebuild([MONDAY], [write(table, MONDAY, 1)], {MONDAY: 1}).commit()
     adds = [write(table, TUESDAY, 2), write(table, TUESDAY, 3)]
-    found = second.replace([TUESDAY, WEDNESDAY], adds, {TUESDAY: 1, WEDNESDAY: 1})
+    versions = {TUESDAY: 1, WEDNESDAY: 1}
+    found = TableCommit(second).rebuild(versions, adds, versions).commit()
     assert found == {
         TUESDAY: Written(version=2, previous_version=1, files=2, size=sum(add.size for add in adds)),
         WEDNESDAY: Written(version=2, previous_version=1),
@@ -145,12 +161,10 @@ def test_many_writers_at_once_make_one_table(table: Table) -> None:
 
 def test_adding_and_removing_files_is_one_commit(table: Table) -> None:
     """Nobody sees the new rows beside the old ones, nor neither."""
-    table.snapshot_to_write().append([MONDAY], [write(table, MONDAY, 1), write(table, MONDAY, 2)], {})
+    append(table, write(table, MONDAY, 1), write(table, MONDAY, 2))
     snapshot = table.snapshot()
     old = next(file for file in snapshot.files() if file.minimum["n"] == 1)
-    snapshot.append(
-        [MONDAY], [write(table, MONDAY, 3), remove_action(old, "created_date")], {"why": "changed"}, ["x:1"]
-    )
+    append(table, write(table, MONDAY, 3), remove_action(table, old), snapshot=snapshot, why="changed")
     assert numbers(table) == {MONDAY: [2, 3]}
     after = table.snapshot()
     assert after.version == snapshot.version + 1
@@ -161,9 +175,9 @@ def test_adding_and_removing_files_is_one_commit(table: Table) -> None:
 def test_the_second_of_two_appends_to_a_partition_is_refused(table: Table) -> None:
     """Both may be adding the same objects: only one may, and the other looks again."""
     first, second = table.snapshot_to_write(), table.snapshot_to_write()
-    first.append([MONDAY], [write(table, MONDAY, 1)], {})
+    append(table, write(table, MONDAY, 1), snapshot=first)
     with pytest.raises(ConflictError):
-        second.append([MONDAY, TUESDAY], [write(table, MONDAY, 1), write(table, TUESDAY, 2)], {})
+        append(table, write(table, MONDAY, 1), write(table, TUESDAY, 2), snapshot=second)
     assert numbers(table) == {MONDAY: [1]}
 
 
@@ -181,8 +195,8 @@ def test_a_table_grows_the_columns_that_the_catalog_gains(table: Table, tmp_path
     device = pl.Struct({"os": pl.String(), "version": pl.Int64()})
     grown = shaped(tmp_path, pl.Schema({**SCHEMA, "device": device, "score": pl.Float64()}))
     frame = pl.DataFrame({"n": [2], "device": [{"os": "web", "version": 3}], "score": [0.5]})
-    add = write_file(frame, grown.storage, grown.name, "created_date", TUESDAY)
-    grown.snapshot_to_write().replace([TUESDAY], [add], {TUESDAY: 1})
+    add = write_file(frame, grown, TUESDAY)
+    TableCommit(grown.snapshot_to_write()).rebuild([TUESDAY], [add], {TUESDAY: 1}).commit()
     expected = [(1, {"os": "ios", "version": None}, None), (2, {"os": "web", "version": 3}, 0.5)]
     for read in (grown.snapshot().scan(), pl.scan_delta(grown.uri)):
         assert read.sort("n").select("n", "device", "score").collect().rows() == expected
@@ -192,8 +206,8 @@ def test_a_column_that_the_catalog_lost_keeps_its_values(table: Table, tmp_path:
     """New rows are null there; nothing that was written is dropped."""
     replace(table, (MONDAY, [1]))
     shrunk = shaped(tmp_path, pl.Schema({"created_date": pl.Date(), "m": pl.Int64()}))
-    add = write_file(pl.DataFrame({"m": [2]}), shrunk.storage, shrunk.name, "created_date", TUESDAY)
-    shrunk.snapshot_to_write().replace([TUESDAY], [add], {TUESDAY: 1})
+    add = write_file(pl.DataFrame({"m": [2]}), shrunk, TUESDAY)
+    TableCommit(shrunk.snapshot_to_write()).rebuild([TUESDAY], [add], {TUESDAY: 1}).commit()
     read = pl.scan_delta(shrunk.uri).sort("created_date").select("n", "m").collect()
     assert read.rows() == [(1, None), (None, 2)]
     assert shrunk.snapshot().schema.names() == ["created_date", "m", "n", "device"]
@@ -223,7 +237,7 @@ def test_a_column_keeps_its_type(table: Table, tmp_path: Path, columns: dict[str
     kept = {name: dtype for name, dtype in SCHEMA.items() if name not in {column.lower() for column in columns}}
     changed = shaped(tmp_path, pl.Schema({**kept, **columns}))
     with pytest.raises(TableError, match=message):
-        changed.snapshot_to_write().replace([MONDAY], [], {MONDAY: 1})
+        replace(changed, (MONDAY, []))
     assert numbers(table) == {MONDAY: [1]}
 
 
@@ -257,8 +271,8 @@ def test_statistics_count_rows_and_nulls_and_bound_numbers_and_times(tmp_path: P
         "%+", time_unit="us", time_zone="UTC"
     )
     frame = pl.DataFrame({"at": moments, "on": [MONDAY, TUESDAY, None], "n": [None, 5, -5]})
-    add = write_file(frame, table.storage, table.name, "created_date", MONDAY)
-    table.snapshot_to_write().replace([MONDAY], [add], {MONDAY: 1})
+    add = write_file(frame, table, MONDAY)
+    TableCommit(table.snapshot_to_write()).rebuild([MONDAY], [add], {MONDAY: 1}).commit()
     log = pl.DataFrame(DeltaTable(table.uri).get_add_actions(flatten=True)).row(0, named=True)
     assert log["num_records"] == 3
     assert [log[f"null_count.{name}"] for name in ("at", "on", "n")] == [1, 1, 1]
@@ -289,7 +303,7 @@ def test_a_filter_on_the_day_opens_no_file_of_another_day(tmp_path: Path, folder
 def test_a_table_is_opened_from_a_checkpoint_of_a_few_commits_ago(table: Table) -> None:
     """Each commit since then is two requests, of each table and each run."""
     for number in range(25):
-        table.snapshot_to_write().append([MONDAY], [], {"number": number})
+        append(table, number=number)
     checkpoints = sorted(Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))
     assert table.snapshot().version - int(checkpoints[-1].name.split(".")[0]) <= 10
     assert [info["number"] for info in table.snapshot().commits_since(20)] == [20, 21, 22, 23, 24]
@@ -305,9 +319,9 @@ def test_a_commit_is_read_once(table: Table, monkeypatch: pytest.MonkeyPatch) ->
         return whole(storage, uri)
 
     for number in range(3):
-        table.snapshot_to_write().append([MONDAY], [], {"number": number})
+        append(table, number=number)
     earlier = table.snapshot()
-    table.snapshot_to_write().append([MONDAY], [], {"number": 3})
+    append(table, number=3)
     monkeypatch.setattr(Storage, "read", noting)
     assert [info["number"] for info in earlier.commits_since(0)] == [0, 1, 2]
     assert [info["number"] for info in table.snapshot().commits_since(0)] == [0, 1, 2, 3]

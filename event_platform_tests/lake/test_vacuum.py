@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from event_platform.cli.main import main
 from event_platform.events.errors import SettingError
 from event_platform.lake.balance import ledger
-from event_platform.lake.files import write_file
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.specs import spec_of_schema
+from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.lake.vacuum import require_sound_clock, vacuum
 from event_platform.pipeline.due import due_created_dates
@@ -49,13 +51,16 @@ def files_of(world: World, table: Table) -> set[str]:
 def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) -> None:
     """Also the increments, which look back into a log that has commits of the vacuum now."""
     tables = built.lake.tables(built.catalog.event_types)
-    books, before = ledger(built.lake, built.catalog), {table.name: rows(table, *table.key) for table in tables}
+    books, before = (
+        ledger(built.lake, built.catalog),
+        {table.name: rows(table, *table.spec.primary_key) for table in tables},
+    )
     assert any(files_of(built, table) > {file.path for file in table.snapshot().files()} for table in tables)
     for table in tables:
         vacuum(table, NOTHING, dry_run=False)
         assert files_of(built, table) == {file.path for file in table.snapshot().files()}
     assert ledger(built.lake, built.catalog) == books
-    assert all(rows(table, *table.key).equals(before[table.name]) for table in tables)
+    assert all(rows(table, *table.spec.primary_key).equals(before[table.name]) for table in tables)
     assert due_created_dates(built.lake, built.catalog).days == []
     files = files_of(built, built.event_table("account_created"))
     built.deliver(MONDAY, "b", event("later"))
@@ -149,15 +154,16 @@ def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
 def test_who_writes_meanwhile_loses_nothing(tmp_path: Path) -> None:
     """Both commit: a vacuum tells the log of itself, and neither is in the other's way."""
     storage = open_lake(str(tmp_path)).storage
-    table = Table("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day", storage)
+    table = Table(spec_of_schema("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day"), storage)
     folder, day, times = tmp_path / "counted" / f"day={MONDAY}", MONDAY, 20
     table.snapshot_to_write()
     folder.mkdir()
 
     def write() -> None:
         for number in range(times):
-            add = write_file(pl.DataFrame({"day": [day], "n": [number]}), storage, table.name, "day", day)
-            table.snapshot_to_write().append([day], [add], {})
+            add = write_file(pl.DataFrame({"day": [day], "n": [number]}), table, day)
+            snapshot = table.snapshot_to_write()
+            TableCommit(snapshot).append([day], [add], {day: snapshot.version + 1}).commit()
 
     def clean() -> int:
         gone = 0
@@ -178,12 +184,12 @@ def test_who_writes_meanwhile_loses_nothing(tmp_path: Path) -> None:
 def test_a_table_in_a_bucket_is_vacuumed(bucket: str) -> None:
     """What is left is read as before."""
     storage = open_lake(f"s3://{bucket}/lake").storage
-    table = Table("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day", storage)
+    table = Table(spec_of_schema("counted", pl.Schema({"day": pl.Date, "n": pl.Int64}), "day"), storage)
     assert vacuum(table, NOTHING, dry_run=False) == []
     day = date(2025, 6, 2)
     for number in range(3):
-        add = write_file(pl.DataFrame({"day": [day], "n": [number]}), storage, table.name, "day", day)
-        table.snapshot_to_write().replace([day], [add], {day: number})
+        add = write_file(pl.DataFrame({"day": [day], "n": [number]}), table, day)
+        TableCommit(table.snapshot_to_write()).rebuild([day], [add], {day: number}).commit()
     for left, dry_run in ((3, True), (1, False), (1, False)):
         assert len(vacuum(table, NOTHING, dry_run=dry_run)) == 2  # they are told until the log forgets them
         keys = [each["Key"] for each in client().list_objects_v2(Bucket=bucket, MaxKeys=1000)["Contents"]]

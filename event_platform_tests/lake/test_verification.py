@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.tables import Table
 from event_platform.lake.verification import Verification, verify
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
@@ -107,7 +108,7 @@ def test_records_that_raw_events_lost_are_told_by_arrival_date(built: World) -> 
 
 def test_a_table_without_partitions_is_looked_at(built: World) -> None:
     """It has files as well."""
-    table = Table("mart", pl.Schema({"n": pl.Int64}), None, built.lake.storage)
+    table = Table(spec_of_schema("mart", pl.Schema({"n": pl.Int64}), None), built.lake.storage)
     write_deltalake(table.uri, pl.DataFrame({"n": [1]}))
     tables = [*built.lake.tables(built.catalog.event_types), table]
     assert verify(built.lake, tables).faults == []

@@ -1,16 +1,16 @@
 """What is due is read off the tables' own logs: neither more nor less, and whatever was interrupted."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
 from deltalake import DeltaTable
 
 from event_platform.lake.tables import Table
-from event_platform.pipeline.due import due_arrival_dates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_arrivals import due_arrival_dates
+from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.step import load
-from event_platform.pipeline.loading.tasks import Loading
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
@@ -97,15 +97,14 @@ def test_a_type_that_the_catalog_gains_makes_every_day_due(world: World) -> None
     assert due(world) == []
 
 
-def test_corrupt_events_are_due_until_they_are_set_aside(world: World) -> None:
+def test_corrupt_events_are_due_until_they_are_written(world: World) -> None:
     """A run that was stopped between the two tables leaves the second one due."""
     world.deliver(MONDAY, "a", "{broken")
     world.load(MONDAY)
     assert due_arrival_dates(world.lake) == []
     world.deliver(TUESDAY, "b", "{broken")
-    loading = Loading(world.landing, world.catalog.envelope, world.start_date, world.lake.storage)
-    with ThreadPoolExecutor(1) as executor:
-        load(world.lake, loading, [TUESDAY], 7, executor, lambda *_: None)
+    with world.pipeline() as context:
+        load(context, Loading(world.landing, world.catalog.envelope, world.start_date), [TUESDAY], 7)
     assert due_arrival_dates(world.lake) == [TUESDAY]
 
 

@@ -8,7 +8,7 @@ import pytest
 from event_platform.lake.balance import ledger
 from event_platform.lake.tables import Table
 from event_platform.pipeline import fingerprint as rules
-from event_platform.pipeline.compaction import tasks as compacted
+from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -103,10 +103,9 @@ def test_who_asks_for_a_day_that_is_up_to_date_gets_it_anew(built: World) -> Non
 
 
 @pytest.fixture
-def few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_files(built: World) -> None:
     """Three files become one, however young they are."""
-    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
-    monkeypatch.setattr(compacted, "UNREAD", timedelta())
+    built.sizing = Sizing(files_per_compaction=3, compaction_age=timedelta())
 
 
 def test_small_files_are_put_together_while_a_day_grows(built: World, few_files: None) -> None:

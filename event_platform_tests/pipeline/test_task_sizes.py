@@ -5,14 +5,14 @@ from datetime import date
 import polars as pl
 import pytest
 
-from event_platform.lake.files import DataFile, FileWriter
+from event_platform.lake.file_writer import FileWriter
+from event_platform.lake.files import DataFile
+from event_platform.lake.lake import Lake
 from event_platform.pipeline.deduplication import candidates as duplicates
 from event_platform.pipeline.deduplication import step as deduplicated_step
-from event_platform.pipeline.deduplication import tasks as deduplicated
-from event_platform.pipeline.deduplication.tasks import Split
-from event_platform.pipeline.loading import tasks as raw
+from event_platform.pipeline.deduplication.tasks import Split, split_files
+from event_platform.pipeline.sizing import Sizing
 from event_platform.pipeline.typing import tasks as typed
-from event_platform.storage.storage import Storage
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
@@ -28,20 +28,23 @@ def deliver(world: World) -> None:
             world.deliver(day, name, *events, *lessons, event("x", day, "beta:clicked"), "{broken")
 
 
-def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_however_small_the_tasks_are_the_tables_are_the_same(world: World) -> None:
     """A task for each object, a file or two, a handful of rows, and uuids in buckets that never meet."""
     deliver(world)
     world.build(MONDAY, TUESDAY)
-    small = World(world.root / "small")
+    small = World(
+        world.root / "small",
+        sizing=Sizing(
+            objects_per_batch=1,
+            rows_per_split_batch=5,
+            rows_per_search=10,
+            rows_per_spread=30,
+            events_per_type_task=4,
+            events_per_file=10,
+            events_per_type_batch=3,
+        ),
+    )
     deliver(small)
-    monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
-    monkeypatch.setattr(deduplicated, "ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(duplicates, "ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(deduplicated_step, "ROWS_PER_SEARCH", 10)
-    monkeypatch.setattr(deduplicated_step, "ROWS_PER_SPREAD", 30)
-    monkeypatch.setattr(typed, "ROWS_PER_TASK", 4)
-    monkeypatch.setattr(typed, "ROWS_PER_FILE", 10)
-    monkeypatch.setattr(typed, "ROWS_AT_ONCE", 3)
     small.build(MONDAY, TUESDAY)
     files = [len(each.lake.raw_events.snapshot().files()) for each in (world, small)]
     assert files == [2, 6]
@@ -50,27 +53,27 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World, monke
     assert contents(small.lake, small.catalog, without=without) == expected
 
 
-def test_a_search_in_parts_finds_what_one_search_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_in_parts_finds_what_one_search_does(world: World) -> None:
     """Where there are too many uuids for one task, each part finds its own, and nothing is left of them afterwards."""
     deliver(world)
-    monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
+    world.sizing = Sizing(objects_per_batch=1)
     world.load(MONDAY, TUESDAY)
-    files, storage, days = world.lake.raw_events.snapshot().files(), world.lake.storage, [MONDAY]
+    files, lake, days = world.lake.raw_events.snapshot().files(), world.lake, [MONDAY]
     own, others = files[:3], files[3:]
-    whole = duplicates.shared_keys(storage, days, own, others)
+    whole = duplicates.shared_keys(lake, days, own, others)
     numbered = dict(enumerate(files))
-    with storage.scratch() as folder:
+    with lake.storage.scratch() as folder:
         addresses = [
-            duplicates.spread_keys(storage, f"{folder}/{number}", days, {number: file}, 4)
+            duplicates.spread_keys(lake, f"{folder}/{number}", days, {number: file}, 4)
             for number, file in numbered.items()
         ]
-        parts = [duplicates.shared_in_part(storage, addresses, part, 4) for part in range(4)]
+        parts = [duplicates.shared_in_part(lake, addresses, part, 4) for part in range(4)]
     found = duplicates.shared_of(parts, numbered, others)
     assert len(whole.keys) > 1
     assert sorted(found.keys_in(files)) == sorted(whole.keys)
     assert {file.path for file in found.others} <= {file.path for file in whole.others}
     assert sum(len(part) for part in parts) == sum(len(found.keys_in([file])) for file in files)
-    assert storage.folders("_scratch") == []
+    assert lake.storage.folders("_scratch") == []
 
 
 def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +81,11 @@ def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypa
     deliver(world)
     sent: list[pl.DataFrame] = []
 
-    def noting(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
+    def noting(lake: Lake, sizing: Sizing, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
         sent.append(duplicates)
-        return deduplicated.split_files(storage, files, dates, duplicates)
+        return split_files(lake, sizing, files, dates, duplicates)
 
-    monkeypatch.setattr(raw, "OBJECTS_AT_ONCE", 1)
-    monkeypatch.setattr(deduplicated, "ROWS_AT_ONCE", 5)
+    world.sizing = Sizing(objects_per_batch=1, rows_per_split_batch=5)
     monkeypatch.setattr(deduplicated_step, "split_files", noting)
     world.load(MONDAY, TUESDAY)
     reports = world.deduplicate(MONDAY, TUESDAY)
@@ -96,12 +98,12 @@ def test_tasks_of_typing_are_larger_where_there_are_enough_of_them(names: int, u
     """Of names with 10,000 events each, a task takes ten, or twenty where there are twenty such tasks."""
     file = DataFile("f", "f", MONDAY, 0, 0, 0, {"source_object": "a"}, {}, {})
     counts = pl.DataFrame({"event_name": [f"n{n:05}" for n in range(names)], "rows": 10_000, "uri": "f"})
-    found = typed.plan([file], counts, set(counts["event_name"]))
+    found = typed.plan([file], counts, set(counts["event_name"]), Sizing())
     assert len(found) == units
     assert sum(unit.rows for unit in found) == names * 10_000
 
 
-def test_a_plan_looks_at_each_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_looks_at_each_name_once() -> None:
     """However many names a task has: what it holds is not summed again for each."""
     summed = 0
 
@@ -118,14 +120,13 @@ def test_a_plan_looks_at_each_name_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(typed._numbers([4, 4, 4, 30, 1, 10], 10)) == [0, 0, 1, 2, 3, 4]
 
 
-def test_a_plan_of_several_days_and_files_has_every_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_several_days_and_files_has_every_event_once() -> None:
     """A large name is in a unit of its own for each of its files, and a unit has the files of its names."""
-    monkeypatch.setattr(typed, "ROWS_PER_TASK", 20)
-    monkeypatch.setattr(typed, "ROWS_PER_FILE", 20)
+    sizing = Sizing(events_per_type_task=20, events_per_file=20)
     files = [DataFile(uri, uri, day, 0, 0, 0, {"source_object": uri}, {}, {}) for uri, day in FILES.items()]
     rows = [("a", "f", 3), ("a", "g", 3), ("b", "g", 2), ("c", "f", 15), ("c", "g", 15), ("d", "f", 9), ("a", "h", 1)]
     counts = pl.DataFrame([*rows, ("other", "f", 99)], schema=["event_name", "uri", "rows"], orient="row")
-    units = typed.plan(files, counts, {"a", "b", "c", "d"})
+    units = typed.plan(files, counts, {"a", "b", "c", "d"}, sizing)
     found = [(unit.created_date, sorted(unit.names), [(file.uri, file.rows) for file in unit.files]) for unit in units]
     assert found == [
         (MONDAY, ["a", "b"], [("f", 3), ("g", 5)]),

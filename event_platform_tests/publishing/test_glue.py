@@ -182,7 +182,11 @@ def test_a_comment_that_changes_is_changed_there(lake: Lake, database: GlueDatab
     kept = {name: described(database, glue_name(table))[name] for name in ("Name", "StorageDescriptor", "TableType")}
     noted: Any = {**kept, "Parameters": {"owner": "learning"}}
     database.client.update_table(DatabaseName=database.name, TableInput=noted)
-    changed = replace(table, comments={**table.comments, "level": "From one to nine"})
+    columns = [
+        replace(column, comment="From one to nine" if column.name == "level" else column.comment)
+        for column in table.spec.columns
+    ]
+    changed = replace(table, spec=replace(table.spec, columns=tuple(columns)))
     assert outcomes(database, changed) == [Outcome.UPDATED]
     found = described(database, glue_name(table))
     assert found["Parameters"]["owner"] == "learning"

@@ -116,7 +116,7 @@ def test_a_run_of_dagster_refuses_it(environment: Environment) -> None:
     assert written() == []
 
 
-@pytest.mark.parametrize("name", ["landing_sensor", "touched_dates_sensor"])
+@pytest.mark.parametrize("name", ["landing_sensor", "changed_dates_sensor"])
 def test_the_sensors_refuse_it(environment: Environment, name: str) -> None:
     """Their ticks fail and say so, before a run is asked for."""
     definitions = build_definitions(environment, load_catalog(environment.catalog))

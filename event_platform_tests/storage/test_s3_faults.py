@@ -15,6 +15,7 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import LandingError, StorageError, UnreadableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
+from event_platform.lake.table_commit import TableCommit
 from event_platform.landing.landing import Landing
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage import s3
@@ -226,7 +227,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
     with met(DATA, r"lake/raw_events/arrival_date=2025-06-02/[0-9a-f-]+\.parquet: "):
         snapshot.scan([MONDAY]).collect()
     with met("_delta_log", "lake/raw_events: the commit failed: ", "PUT"):
-        snapshot.append([MONDAY], [], {})
+        TableCommit(snapshot).append([MONDAY], [], {MONDAY: snapshot.version + 1}).commit()
     if fault not in FOLLOWED:
         with met(DATA, r"lake/raw_events/.*\.parquet: ", "PUT"):
             lake.storage.write(lake.storage.uri("raw_events/1.parquet"), b"")
@@ -364,7 +365,7 @@ def test_a_snapshot_outlives_the_credentials_it_was_opened_with(
     snapshot = there.lake.raw_events.snapshot_to_write()
     rows = snapshot.scan()
     time.sleep(8.5)
-    snapshot.append([MONDAY], [], {})
+    TableCommit(snapshot).append([MONDAY], [], {MONDAY: snapshot.version + 1}).commit()
     assert len(snapshot.commits_since(0)) == 1
     assert rows.collect().height == 53
     assert there.lake.raw_events.snapshot().version == snapshot.version + 1

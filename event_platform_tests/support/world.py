@@ -2,9 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,11 +22,13 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.landing.landing import FolderLanding, Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
+from event_platform.pipeline.context import PipelineContext, no_progress
 from event_platform.pipeline.deduplication.step import DeduplicationReport, deduplicate
-from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
-from event_platform.pipeline.loading.tasks import Loading
 from event_platform.pipeline.reporting.step import QualityReport, report_quality
+from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
 from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, type_all
 from event_platform.storage.storage import Storage
 
@@ -116,6 +118,7 @@ class World:
     envelope: dict[str, Any] | None = None
     start_date: date = date(2025, 1, 1)
     limits: Limits = DEFAULT_LIMITS
+    sizing: Sizing = DEFAULT_SIZING
 
     def __post_init__(self) -> None:
         """Make the folders."""
@@ -160,31 +163,36 @@ class World:
         path.write_bytes(data)
         return path
 
+    @contextmanager
+    def pipeline(self) -> Iterator[PipelineContext]:
+        """What the steps run in: two threads."""
+        with ThreadPoolExecutor(2) as executor:
+            yield PipelineContext(self.lake, executor, sizing=self.sizing)
+
     def load(self, *days: date, replay: bool = False) -> dict[date, RawReport]:
         """Landing → raw_events and corrupt_events."""
-        with ThreadPoolExecutor(2) as executor:
-            loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.lake.storage, self.limits)
-            reports = load(self.lake, loading, days, WINDOW_DAYS, executor, _ignore, replay=replay)
-        set_aside(self.lake, days)
+        with self.pipeline() as context:
+            loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.limits)
+            reports = load(context, loading, days, WINDOW_DAYS, replay=replay)
+        quarantine_corrupt(self.lake, days)
         raise_unreadable(reports.values())
         return reports
 
     def deduplicate(self, *days: date) -> dict[date, DeduplicationReport]:
         """raw_events → deduplicated_events and duplicate_events."""
-        with ThreadPoolExecutor(2) as executor:
-            return deduplicate(self.lake, days, WINDOW_DAYS, executor, _ignore)
+        with self.pipeline() as context:
+            return deduplicate(context, days, WINDOW_DAYS)
 
     def type(self, *days: date, keys: Sequence[str] | None = None) -> dict[str, TypedReport]:
         """deduplicated_events → the event tables (those of `keys`, else all) and unregistered_events."""
         catalog = self.catalog
-        with ThreadPoolExecutor(2) as executor:
-            chosen = [*catalog.by_key, UNREGISTERED] if keys is None else keys
-            return type_all(self.lake, catalog, chosen, days, executor, _ignore)
+        with self.pipeline() as context:
+            return type_all(context, catalog, [*catalog.by_key, UNREGISTERED] if keys is None else keys, days)
 
     def report(self, *days: date) -> dict[date, QualityReport]:
         """Everything of a created_date → quality_report and a page."""
-        with ThreadPoolExecutor(2) as executor:
-            return report_quality(self.lake, self.catalog, days, executor, _ignore)
+        with self.pipeline() as context:
+            return report_quality(context, self.catalog, days)
 
     def build(self, *days: date) -> None:
         """Do all the steps for the days given."""
@@ -222,7 +230,7 @@ class World:
         """Materialize assets and run their checks in one Dagster run over a range of days."""
         definitions = self.definitions()
         # As at a terminal, unless told otherwise: no step is tried again, and a failure is seen at once.
-        with listening(_ignore) if watched else nullcontext():
+        with listening(no_progress) if watched else nullcontext():
             return dg.materialize(
                 [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
                 selection=selection or dg.AssetSelection.all(),
@@ -240,7 +248,3 @@ class World:
 def rows(table: Table, *order: str) -> pl.DataFrame:
     """Return the rows of a table as it is now, sorted."""
     return table.snapshot().scan().collect().sort(order)
-
-
-def _ignore(_what: str, _done: int, _total: int) -> None:
-    """Listen to nothing."""

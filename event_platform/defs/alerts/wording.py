@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from event_platform.defs.alerts.causes import CAUSES
-from event_platform.defs.automation.requests import stretches
+from event_platform.defs.automation.requests import date_ranges
 from event_platform.quality.text import without_links
 
 #: More alerts for one address at once are summarized.
@@ -170,7 +170,7 @@ def partition_ranges(partitions: Iterable[str]) -> list[tuple[str, str]]:
     """Group days into ranges. Other partition keys, of a user's own assets, are ranges of one."""
     keys = set(partitions)
     days = {day for day in keys if _is_day(day)}
-    found = stretches([date.fromisoformat(day) for day in days])
+    found = date_ranges([date.fromisoformat(day) for day in days])
     return [
         *((first.isoformat(), last.isoformat()) for first, last in found),
         *((key, key) for key in sorted(keys - days)),

@@ -1,23 +1,21 @@
 """quality_report: what there is to know of each created_date, as figures, and as a page to look at."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
-from event_platform.compute.tasks import counting_cpu_time
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS
-from event_platform.defs.assets.reporting import progress_of, report
-from event_platform.defs.assets.retrying import retrying
+from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, table_spec
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.registration import registered
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.step import report_quality
 from event_platform.pipeline.reporting.tasks import Reported
 from event_platform.quality.page import DRIFT, LATENESS, totals
@@ -30,7 +28,7 @@ _TEXT_LENGTH = 80
 
 
 def build_quality_report(
-    place: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    tables: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
     """Return the asset that counts each day and draws a page of it."""
 
@@ -40,28 +38,28 @@ def build_quality_report(
         group_name="quality",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[_spec(place, catalog)],
+        specs=[_spec(tables, catalog)],
     )
     def quality_report(
         context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
-    ) -> dg.MaterializeResult[Any]:
-        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
-            tables = lake.open()
-            reports = report_quality(tables, catalog, dates_of(context), executor, progress_of(context))
-        looked_up = registered(context, glue, [tables.quality_report])
-        figures = {day: _metadata(each.found) for day, each in reports.items()}
-        written = {day: each.written for day, each in reports.items()}
-        return report(context, tables.quality_report, figures, written, cpu_time, looked_up)
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        def step(pipeline: PipelineContext) -> Iterator[TableResult]:
+            reports = report_quality(pipeline, catalog, dates_of(context))
+            figures = {day: _metadata(each.found) for day, each in reports.items()}
+            written = {day: each.written for day, each in reports.items()}
+            yield TableResult(pipeline.lake.quality_report, figures, written)
+
+        yield from run_step(context, lake, compute, glue, step)
 
     return quality_report
 
 
-def _spec(place: Lake, catalog: Catalog) -> dg.AssetSpec:
+def _spec(tables: Lake, catalog: Catalog) -> dg.AssetSpec:
     sources = [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, CORRUPT_EVENTS, UNREGISTERED_EVENTS]
     return table_spec(
-        place.quality_report,
+        tables.quality_report,
         Layer.REPORT,
-        about=place.quality_report.description,
+        about=tables.quality_report.spec.description,
         query="select event_name, label, value from {table} where figure = 'unknown_field' order by value desc",
         lineage={},  # every figure counts something else
         deps=[*sources, *map(event_key, catalog.event_types)],
@@ -91,7 +89,7 @@ def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
 def _tables(reported: Reported) -> dict[str, dg.TableMetadataValue]:
     """Return the figures that are lists; those that are empty have no schema, and are left out."""
     figures = reported.figures.rows_by_key("figure", named=True)
-    order = {name: place for place, name in enumerate(LATENESS)}
+    order = {name: number for number, name in enumerate(LATENESS)}
     tables = {
         "lateness": [
             {"arrived": row["label"], "events": row["value"]}

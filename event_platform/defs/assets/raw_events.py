@@ -1,18 +1,15 @@
 """raw_events and corrupt_events: what landed, by arrival date."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from event_platform.compute.tasks import counting_cpu_time
-from event_platform.defs.assets.reporting import progress_of, report
-from event_platform.defs.assets.retrying import retrying
+from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, same_columns, table_spec
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.registration import registered
 from event_platform.defs.resources.platform import (
     ComputeResource,
     GlueResource,
@@ -22,9 +19,10 @@ from event_platform.defs.resources.platform import (
 )
 from event_platform.events.envelope import Envelope
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.loading.corrupt import set_aside
-from event_platform.pipeline.loading.step import load, raise_unreadable
-from event_platform.pipeline.loading.tasks import Loading
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.quarantine import quarantine_corrupt
+from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
 
 RAW_EVENTS = dg.AssetKey("raw_events")
 CORRUPT_EVENTS = dg.AssetKey("corrupt_events")
@@ -34,7 +32,7 @@ _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_win
 
 
 class RawConfig(dg.Config):
-    """What one run of the asset may be told."""
+    """Options of a run of the asset."""
 
     replay: bool = Field(
         default=False,
@@ -43,11 +41,11 @@ class RawConfig(dg.Config):
 
 
 def build_raw_events(
-    place: Lake, envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    tables: Lake, envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
-    """Return the asset that brings the ledger up to date with landing, and sets the corrupt records aside.
+    """Return the asset that brings the ledger up to date with landing, and quarantines the corrupt records.
 
-    `place` says where the tables are; nothing is opened.
+    `tables` says where the tables are; nothing is opened.
     """
     first_date = partitions.start.date()
 
@@ -57,7 +55,7 @@ def build_raw_events(
         group_name="raw",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[_raw_spec(place, envelope), _corrupt_spec(place)],
+        specs=[_raw_spec(tables, envelope), _corrupt_spec(tables)],
     )
     def raw_events(
         context: dg.AssetExecutionContext,
@@ -68,60 +66,63 @@ def build_raw_events(
         rules: RulesResource,
         glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        dates, window = dates_of(context), rules.deduplication_window_days
-        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
-            tables = lake.open()
-            loading = Loading(landing.open(), envelope, first_date, tables.storage, rules.limits)
-            loaded = load(tables, loading, dates, window, executor, progress_of(context), replay=config.replay)
-            corrupt = set_aside(tables, dates)
+        def step(pipeline: PipelineContext) -> Iterator[TableResult]:
+            tables, dates = pipeline.lake, dates_of(context)
+            loading = Loading(landing.open(), envelope, first_date, rules.limits)
+            loaded = load(pipeline, loading, dates, rules.deduplication_window_days, replay=config.replay)
+            corrupt = quarantine_corrupt(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
-            for day, each in loaded.items():
-                if each.altered:
-                    context.log.warning(
-                        "%s was not as the platform left it (%s), and is loaded again", day, each.altered
-                    )
+            _warn_of_altered(context, loaded)
             raise_unreadable(loaded.values())
-        looked_up = registered(context, glue, [tables.raw_events, tables.corrupt_events])
-        figures = {
-            day: {
-                ROWS: rows.get(day, 0),
-                "objects_read": each.objects,
-                "objects_known_already": each.known_objects,
-                "objects_replaced": each.replaced_objects,
-                "bytes_read": each.bytes_read,
-                "records_read": each.records,
-                "created_dates_touched": [touched.isoformat() for touched in sorted(each.created_dates)],
+            figures = {day: _raw_figures(each, rows.get(day, 0)) for day, each in loaded.items()}
+            yield TableResult(tables.raw_events, figures, {day: each.written for day, each in loaded.items()})
+            figures = {
+                day: {ROWS: each.reasons.total(), "reasons": dict(each.reasons)} for day, each in corrupt.items()
             }
-            for day, each in loaded.items()
-        }
-        written = {day: each.written for day, each in loaded.items()}
-        yield report(context, tables.raw_events, figures, written, cpu_time, looked_up)
-        figures = {day: {ROWS: each.reasons.total(), "reasons": dict(each.reasons)} for day, each in corrupt.items()}
-        written = {day: each.written for day, each in corrupt.items()}
-        yield report(context, tables.corrupt_events, figures, written, cpu_time, looked_up)
+            yield TableResult(tables.corrupt_events, figures, {day: each.written for day, each in corrupt.items()})
+
+        yield from run_step(context, lake, compute, glue, step)
 
     return raw_events
 
 
-def _raw_spec(place: Lake, envelope: Envelope) -> dg.AssetSpec:
+def _warn_of_altered(context: dg.AssetExecutionContext, loaded: Mapping[date, RawReport]) -> None:
+    for day, each in loaded.items():
+        if each.altered:
+            context.log.warning("%s was not as the platform left it (%s), and is loaded again", day, each.altered)
+
+
+def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
+    return {
+        ROWS: rows,
+        "objects_read": report.objects,
+        "objects_known_already": report.known_objects,
+        "objects_replaced": report.replaced_objects,
+        "bytes_read": report.bytes_read,
+        "records_read": report.records,
+        "created_dates_changed": [day.isoformat() for day in sorted(report.created_dates)],
+    }
+
+
+def _raw_spec(tables: Lake, envelope: Envelope) -> dg.AssetSpec:
     return table_spec(
-        place.raw_events,
+        tables.raw_events,
         Layer.RAW,
-        about=f"{place.raw_events.description} A sound record has no `corruption_reason`.",
+        about=f"{tables.raw_events.spec.description} A sound record has no `corruption_reason`.",
         query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
         lineage={},
-        made_with=repr(envelope),
+        depends_on=repr(envelope),
         freshness_policy=_FRESH,
     )
 
 
-def _corrupt_spec(place: Lake) -> dg.AssetSpec:
-    table = place.corrupt_events
+def _corrupt_spec(tables: Lake) -> dg.AssetSpec:
+    table = tables.corrupt_events
     return table_spec(
         table,
-        Layer.SET_ASIDE,
-        about=f"{table.description} Landing is never changed: land a mended object under the same name, and its "
-        "records are judged anew.",
+        Layer.QUARANTINE,
+        about=f"{table.spec.description} Landing is never changed: land a corrected object under the same name, "
+        "and its records are classified again.",
         query="select corruption_reason, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), RAW_EVENTS),
         deps=[RAW_EVENTS],

@@ -1,4 +1,4 @@
-"""Steps that are tried again: where the storage fails, which may pass, not where data, rights or settings do."""
+"""Retries of steps: on errors of the storage that may pass, not on those of data, rights or settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from event_platform.defs.assets.reporting import is_watched
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.storage.polars_errors import explained
 
-#: Seconds between tries. The clients of S3 have tried some times more by then, within seconds.
+#: Seconds between tries. By then the clients of S3 have tried several times, within seconds.
 _PAUSES = (10, 20, 40)
 
 
 @contextmanager
 def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Try the step again where the storage fails within, unless it says that this does not pass.
+    """Retry the step on storage errors, unless the error is permanent.
 
     Whatever was committed before is found and not done again.
     """
@@ -25,11 +25,11 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
             yield
     except (StorageError, OSError) as error:
         if not isinstance(error, StorageError) or error.may_pass:
-            try_again_later(context, error)
+            request_retry(context, error)
         raise
 
 
-def try_again_later(context: dg.AssetExecutionContext, error: Exception) -> None:
-    """Ask for another try while there are some left, unless somebody waits for the error at a terminal."""
+def request_retry(context: dg.AssetExecutionContext, error: Exception) -> None:
+    """Request a retry while there are some left, unless somebody waits for the error at a terminal."""
     if context.retry_number < len(_PAUSES) and not is_watched():
         raise dg.RetryRequested(len(_PAUSES), _PAUSES[context.retry_number]) from error

@@ -37,26 +37,26 @@ A partition is a day (UTC) of `{partition}`. No two rows have the same {key}.
 lake.scan({name}, ["2025-06-02"])
 # anywhere
 polars.scan_delta({uri})
-# as it was: every materialization tells its version and the one before
+# an earlier version: each materialization names its version and the one before
 deltalake.DeltaTable({uri}, version=0)
 ```
 """
 
 
 class BuildConfig(dg.Config):
-    """What one run of an asset that grows may be told."""
+    """Options of a run of an asset that is appended to."""
 
     rebuild: bool = Field(
         default=False,
-        description="Build the partitions of this run whole, also where adding what is new would do",
+        description="Rebuild the partitions of this run, also those that could be appended to",
     )
 
 
 class Layer(StrEnum):
-    """Where in the flow a table is: a tag to choose assets by, such as `tag:"layer"="set_aside"`."""
+    """Where in the flow a table is: a tag to choose assets by, such as `tag:"layer"="quarantine"`."""
 
     RAW = "raw"
-    SET_ASIDE = "set_aside"
+    QUARANTINE = "quarantine"
     DEDUPLICATED = "deduplicated"
     TYPED = "typed"
     REPORT = "report"
@@ -70,7 +70,7 @@ def table_spec(
     about: str,
     query: str,
     lineage: Lineage,
-    made_with: str = "",
+    depends_on: str = "",
     rules: Mapping[str, Sequence[str]] | None = None,
     tags: Mapping[str, str] | None = None,
     kinds: Sequence[str] = ("deltalake", "polars"),
@@ -78,8 +78,8 @@ def table_spec(
 ) -> dg.AssetSpec:
     """Return the asset of a table. `about` is Markdown, and `query` the SQL that shows how to ask for its rows.
 
-    `made_with` is what the rows depend on beside the code: where it changes, the UI shows that the table is out of
-    date. Nothing is materialized by that alone.
+    `depends_on` is what the rows depend on beside the code: where it changes, the UI shows that the table is out of
+    date. That alone materializes nothing.
     """
     return dg.AssetSpec(
         asset_key(table),
@@ -90,7 +90,7 @@ def table_spec(
             COLUMN_SCHEMA: column_schema(table, rules),
             **({COLUMN_LINEAGE: column_lineage(lineage)} if lineage else {}),
         },
-        code_version=code_version(made_with),
+        code_version=code_version(depends_on),
         tags={"layer": layer.value, **(tags or {})},
         kinds={*kinds},
         **more,
@@ -102,16 +102,16 @@ def same_columns(names: Sequence[str], source: dg.AssetKey) -> Lineage:
     return {name: [(source, name)] for name in names}
 
 
-def code_version(made_with: str = "") -> str:
+def code_version(depends_on: str = "") -> str:
     """Return the release that makes a table, and a digest of what else its rows depend on."""
-    return f"{release()}-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}" if made_with else release()
+    return f"{release()}-{hashlib.sha256(depends_on.encode()).hexdigest()[:12]}" if depends_on else release()
 
 
 def _description(table: Table, about: str, query: str) -> str:
     return _DESCRIPTION.format(
         about=about,
         partition=table.partition_column,
-        key=f"{', '.join(f'`{name}`' for name in table.key[:-1])} and `{table.key[-1]}`",
+        key=f"{', '.join(f'`{name}`' for name in table.spec.primary_key[:-1])} and `{table.spec.primary_key[-1]}`",
         query=query.format(table=sql_name(table.name)),
         name=json.dumps(table.name),
         uri=json.dumps(table.uri, ensure_ascii=False),

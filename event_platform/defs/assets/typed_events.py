@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from event_platform.compute.tasks import counting_cpu_time
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS
-from event_platform.defs.assets.reporting import progress_of, report
-from event_platform.defs.assets.retrying import retrying, try_again_later
+from event_platform.defs.assets.retrying import request_retry
+from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, table_spec
 from event_platform.defs.metadata import Lineage
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.registration import registered
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
 from event_platform.events.catalog import Catalog, EventType, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
@@ -22,7 +20,8 @@ from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.typing.step import UNREGISTERED, type_all
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, table_of, type_all
 from event_platform.quality.text import as_markdown
 
 UNREGISTERED_EVENTS = dg.AssetKey("unregistered_events")
@@ -66,28 +65,21 @@ def build_typed_events(
         glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
-        with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
-            tables, names = lake.open(), list(selected.values())
+        reports: dict[str, TypedReport] = {}
+
+        def step(pipeline: PipelineContext) -> Iterator[TableResult]:
+            tables = pipeline.lake
             if other := other_deployment(tables.unregistered_events.snapshot(), deployment_of(catalog)):
                 context.log.warning(other)
-            reports = type_all(
-                tables, catalog, names, dates_of(context), executor, progress_of(context), rebuild=config.rebuild
-            )
-        for each in reports.values():
-            if each.error and each.may_pass:
-                try_again_later(context, StorageError(each.error))
-        done = {
-            name: tables.unregistered_events if name == UNREGISTERED else tables.event_table(catalog.by_key[name])
-            for name, each in reports.items()
-            if each.error is None
-        }
-        looked_up = registered(context, glue, list(done.values()))
-        for name, each in reports.items():
-            if each.error is None:
-                figures = {
-                    day: {ROWS: rows, "rows_with_rescued_values": each.rescued[day]} for day, rows in each.rows.items()
-                }
-                yield report(context, done[name], figures, each.written, cpu_time, looked_up)
+            names = list(selected.values())
+            reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
+            for name, each in reports.items():
+                if each.error and each.may_pass:
+                    request_retry(context, StorageError(each.error))
+                if each.error is None:
+                    yield TableResult(table_of(tables, catalog, name), _figures(each), each.written)
+
+        yield from run_step(context, lake, compute, glue, step)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
         if failed:
             raise dg.Failure(
@@ -100,6 +92,10 @@ def build_typed_events(
     return typed_events
 
 
+def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
+    return {day: {ROWS: rows, "rows_with_rescued_values": report.rescued[day]} for day, rows in report.rows.items()}
+
+
 def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
     return table_spec(
         place.event_table(event_type),
@@ -109,7 +105,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
-        made_with=json.dumps(storage_shape(event_type.columns)),
+        depends_on=json.dumps(storage_shape(event_type.columns)),
         rules={column.name: list(_words(column.constraints)) for column in typed(event_type.columns)},
         tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
@@ -143,8 +139,8 @@ def _unregistered_spec(place: Lake) -> dg.AssetSpec:
     table = place.unregistered_events
     return table_spec(
         table,
-        Layer.SET_ASIDE,
-        about=table.description,
+        Layer.QUARANTINE,
+        about=table.spec.description,
         query="select event_name, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), DEDUPLICATED_EVENTS),
         deps=[DEDUPLICATED_EVENTS],

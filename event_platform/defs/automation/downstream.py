@@ -1,58 +1,87 @@
-"""What is due downstream of raw_events → which assets are materialized together, on which days."""
+"""What is due downstream of raw_events → which assets are materialized by one run, on which days.
 
-from collections.abc import Iterable, Iterator, Sequence
+Sensors, the reconciliation and the command line ask here, and nowhere else.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
+from event_platform.defs.automation.requests import Asked, ask, ask_whole, join
+from event_platform.events.catalog import Catalog
 from event_platform.lake.derived import OwnAsset
-from event_platform.pipeline.due import PLATFORM, DueDates
-
-_REPORT = "quality_report"
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import QUALITY_REPORT
+from event_platform.pipeline.due import PLATFORM, DueDates, due_created_dates
 
 
 @dataclass(frozen=True)
-class Together:
+class DueAssets:
     """Assets that one run materializes, and the days on which they are due, each with what made it due."""
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
 
 
-def together(
-    due: DueDates, own: Sequence[OwnAsset], platform: Sequence[dg.AssetKey], first: date, last: date
-) -> list[Together]:
-    """Return what is due from `first` to `last`, by the assets that are due on the same days.
+@dataclass(frozen=True)
+class DueDownstream:
+    """What is due, and the runs that it takes."""
+
+    dates: DueDates
+    by_day: list[DueAssets]
+    whole: list[dg.AssetKey]  # assets without partitions
+
+    def ask(self, instance: dg.DagsterInstance, state: str, now: datetime) -> Asked:
+        """Return the runs to ask for now. `state` is that of the tables: runs of one state are tries of one work."""
+        by_day = (ask(instance, "created", _states(each, state), each.assets, now) for each in self.by_day)
+        return join([*by_day, *(ask_whole(instance, "created", state, key, now) for key in self.whole)])
+
+
+def due_downstream(
+    lake: Lake,
+    catalog: Catalog,
+    own: Sequence[OwnAsset],
+    platform: Sequence[dg.AssetKey],
+    first: date,
+    last: date,
+    *,
+    since: int = 0,
+    look_for_files: bool = False,
+) -> DueDownstream:
+    """Return what is due from `first` to `last` (see `due_created_dates`), by the assets that are due on the same days.
 
     `platform` are the platform's assets; `own` those of people's own that can be materialized here, each after those
     that it is made of. Where the platform's are due, the others are built with them, or when that is done.
     """
+    dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files)
     groups: dict[tuple[str, ...], dict[date, str]] = {}
-    for tables, day, why in _by_run(due, own):
+    for tables, day, why in _by_run(dates, own):
         if first <= day <= last:
             groups.setdefault(tables, {})[day] = why
     keys = {PLATFORM: list(platform)}
-    return [
-        Together([key for table in tables for key in keys.get(table, [_key(table)])], days)
+    by_day = [
+        DueAssets([key for table in tables for key in keys.get(table, [_key(table)])], days)
         for tables, days in groups.items()
     ]
+    return DueDownstream(dates, by_day, _due_whole(dates, own))
 
 
-def states(each: Together, state: str) -> dict[date, str]:
-    """Return what made each day due, for these assets: what `ask` takes. `state` is that of the tables."""
-    names = ",".join(key.to_user_string() for key in each.assets)
-    return {day: f"{state}:{names}:{why}" for day, why in each.days.items()}
+def _states(due: DueAssets, state: str) -> Mapping[date, str]:
+    """Return what made each day due, for these assets."""
+    names = ",".join(key.to_user_string() for key in due.assets)
+    return {day: f"{state}:{names}:{why}" for day, why in due.days.items()}
 
 
-def due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
+def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
     """Return the assets without partitions that are due, where nothing is that they may be made of."""
     return [] if due.days else [_key(asset.table) for asset in own if None in due.own.get(asset.table, {})]
 
 
 def _by_run(due: DueDates, own: Sequence[OwnAsset]) -> Iterator[tuple[tuple[str, ...], date, str]]:
     """Yield tables that one run builds, a day, and why."""
-    tables = {PLATFORM: due.of_platform, _REPORT: due.reports}
+    tables = {PLATFORM: due.of_platform, QUALITY_REPORT.name: due.reports}
     tables |= {asset.table: _dated(due, asset) for asset in own if asset.beside}
     for day in sorted({day for days in tables.values() for day in days}):
         names = tuple(table for table, days in tables.items() if day in days)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 
-from event_platform.defs.automation.requests import stretches
+from event_platform.defs.automation.requests import date_ranges
 from event_platform.lake.ledger import Delivery, compare, unread
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.landing import LandedObject, Landing, Omissions, Survey
 
 #: Recent days that every tick lists: Firehose may still deliver into them.
@@ -119,8 +119,8 @@ def position_in(cursor: str | None) -> Position:
 
 
 def as_cursor(position: Position) -> str:
-    """Return the cursor that tells a position: the day, and the stretches of days that were seen."""
-    seen = (f"{first}" if first == last else f"{first}/{last}" for first, last in stretches(position.seen))
+    """Return the cursor of a position: the day, and the ranges of days that were seen."""
+    seen = (f"{first}" if first == last else f"{first}/{last}" for first, last in date_ranges(position.seen))
     return f"{position.turn};{','.join(seen)}"
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
 
-#: How a run tells which part of the work it does, so that the next tick sees what is under way.
+#: Which part of the work a run does, so that the next tick sees what is under way.
 PART = "event_platform/part"
 
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -31,8 +31,8 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 _LOOKED_BACK = 1_000  # runs
 
 
-def stretches(days: Collection[date]) -> list[tuple[date, date]]:
-    """Group days into stretches without a gap: each is one run, and no day in between is rebuilt."""
+def date_ranges(days: Collection[date]) -> list[tuple[date, date]]:
+    """Group days into ranges without a gap: each is one run, and no day in between is rebuilt."""
     found: list[tuple[date, date]] = []
     for day in sorted(days):
         if found and found[-1][1] + timedelta(days=1) == day:
@@ -40,17 +40,6 @@ def stretches(days: Collection[date]) -> list[tuple[date, date]]:
         else:
             found.append((day, day))
     return found
-
-
-def unreachable(days: Iterable[date], first_date: date, today: date) -> str | None:
-    """Say what is wrong where some of the days that objects landed on are no partitions; None where all are."""
-    beyond = sorted(day for day in days if not first_date <= day <= today)
-    if not beyond:
-        return None
-    return (
-        f"landing holds objects of {len(beyond)} days outside the partitions, such as {beyond[0]}; they go from "
-        f"{first_date} (EVENT_PLATFORM_START_DATE) to {today}. These objects are not loaded."
-    )
 
 
 def run_tags(first: date, last: date) -> dict[str, str]:
@@ -69,7 +58,7 @@ class Asked:
 def ask(
     instance: dg.DagsterInstance, part: str, due: Mapping[date, str], assets: Sequence[dg.AssetKey], now: datetime
 ) -> Asked:
-    """Ask for a run for each stretch of days that are due, each with what made it due.
+    """Ask for a run for each range of days that are due, each with what made it due.
 
     Days that anybody's run or backfill is about to write have to wait for that: what is left then is asked for. What
     was asked for in the same state is asked for again at once where its run was cancelled, or where it succeeded and
@@ -79,7 +68,7 @@ def ask(
     waiting = [
         f"{_shown(first, last)}: {what} is at work there"
         for what in sorted(set(taken.values()))
-        for first, last in stretches([day for day, other in taken.items() if other == what])
+        for first, last in date_ranges([day for day, other in taken.items() if other == what])
     ]
     wanted = [
         _Wanted(
@@ -87,7 +76,7 @@ def ask(
             _shown(first, last),
             run_tags(first, last),
         )
-        for first, last in stretches(due.keys() - taken)
+        for first, last in date_ranges(due.keys() - taken)
     ]
     return join([Asked([], waiting), _ask(instance, part, wanted, assets, now)])
 
@@ -175,8 +164,8 @@ def _shown(first: date, last: date) -> str:
 
 
 def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
-    """Write warnings to the log of a tick, and return them: a tick that asks for runs has no other place to tell."""
-    told = [warning for warning in warnings if warning]
-    for warning in told:
+    """Write warnings to the log of a tick, and return them: a tick that asks for runs shows no other text."""
+    shown = [warning for warning in warnings if warning]
+    for warning in shown:
         log.warning(warning)
-    return told
+    return shown

@@ -1,12 +1,10 @@
 """Build the asset checks, partitioned like their assets. To add a check, add it to the list of its asset."""
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -15,11 +13,10 @@ from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
-from event_platform.defs.checks.results import Check, Evaluated, Result, evaluate_checks, to_dagster
-from event_platform.defs.partitions import dates_of
-from event_platform.defs.resources.platform import LakeResource, RulesResource
+from event_platform.defs.checks.operation import CheckedAsset, build_operation
+from event_platform.defs.checks.results import Check, Result
+from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
@@ -28,22 +25,7 @@ from event_platform.lake.balance import (
     typing_balances,
 )
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Snapshot
-from event_platform.storage.polars_errors import each_explained, explained
-from event_platform.storage.threads import each_in_turn
-
-#: Tables whose columns are read in parallel: enough to hide the latency of S3, few enough for the memory.
-_TABLES_AT_ONCE = 4
-
-F = TypeVar("F")
-
-
-@dataclass(frozen=True)
-class CheckedAsset(Generic[F]):
-    """The checks of an asset, and a function that returns the figures that they share."""
-
-    checks: Sequence[Check[F]]
-    figures: Callable[[Lake, RulesResource, list[date]], F]
+from event_platform.lake.snapshot import Snapshot
 
 
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -54,45 +36,6 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
         build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
     ]
-
-
-def build_operation(
-    name: str, assets: Sequence[CheckedAsset[Any]], partitions: dg.PartitionsDefinition[Any]
-) -> dg.AssetChecksDefinition:
-    """Return an operation that evaluates the selected checks of `assets`."""
-    # Partitioned checks are a preview in Dagster. Its minor version is pinned and tests cover them.
-    with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
-        specs = [check.spec(partitions) for each in assets for check in each.checks]
-
-    @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
-    @each_explained
-    def evaluate(
-        context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
-    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        dates, tables = dates_of(context), lake.open()
-        selected = [
-            (each, checks)
-            for each in assets
-            if (checks := [check for check in each.checks if check.key in context.selected_asset_check_keys])
-        ]
-
-        def evaluate_asset(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Evaluated]:
-            asset, checks = one
-            try:
-                with explained(), raise_panics_as_errors():
-                    return evaluate_checks(checks, asset.figures(tables, rules, dates))
-            except Exception as error:
-                if isinstance(error, StorageError) and error.may_pass:
-                    raise
-                # It must not stop the checks of other assets.
-                return [(check, day, Result.from_error(error)) for check in checks for day in dates]
-
-        # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = each_in_turn(evaluate_asset, selected, _TABLES_AT_ONCE)
-        found = (result for results in by_asset for result in results)
-        yield from to_dagster([check for _, checks in selected for check in checks], dates, found)
-
-    return evaluate
 
 
 @dataclass(frozen=True)

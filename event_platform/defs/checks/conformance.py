@@ -15,8 +15,8 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk
 from event_platform.events.drift import Drift, Path, count_drift
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.days import together
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.date_groups import group_dates
+from event_platform.lake.snapshot import Snapshot
 
 NAME = "schema_conformance"
 
@@ -31,7 +31,7 @@ def check_dates(event_type: EventType, table: Snapshot, dates: Sequence[date]) -
     """Count broken constraints and rescued values of each date, and return its result."""
     return [
         (day, check_day(event_type, row))
-        for some in together(table, dates, _ROWS_AT_ONCE)
+        for some in group_dates(table, dates, _ROWS_AT_ONCE)
         for day, row in counts(event_type, table.scan(some), some)
     ]
 

@@ -6,8 +6,8 @@ from datetime import date
 import polars as pl
 
 from event_platform.defs.checks.results import Result
-from event_platform.lake.days import together
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.date_groups import group_dates
+from event_platform.lake.snapshot import Snapshot
 
 NAME = "unique_event_uuid"
 
@@ -22,7 +22,7 @@ def check_dates(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Resu
     """Count the rows and distinct uuids of each date, and return its result."""
     return [
         (day, check_day(*counted.get(day, (0, 0, 0))))
-        for some in together(table, dates, _ROWS_AT_ONCE)
+        for some in group_dates(table, dates, _ROWS_AT_ONCE)
         for counted in [_count(table.scan(some))]
         for day in some
     ]

@@ -1,7 +1,6 @@
-"""Partitions that grow file by file are kept readable while they do."""
+"""Small files of partitions that are about to be appended to → fewer files, so that these partitions stay readable."""
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import Executor
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -9,50 +8,51 @@ from typing import TypeVar
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.compute.tasks import Progress, run_tasks
 from event_platform.events.errors import EventPlatformError
-from event_platform.lake.files import DataFile
-from event_platform.lake.tables import Snapshot, Table, remove_action
-from event_platform.pipeline.compaction.tasks import to_put_together, tried, try_to_put_together
+from event_platform.lake.files import DataFile, remove_action
+from event_platform.lake.location import TableLocation
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.compaction.tasks import error_or_result, groups_to_compact, try_to_compact
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.sizing import Sizing
 
 K = TypeVar("K")
 
 
-def compacted(
-    growing: Mapping[K, tuple[Snapshot, Collection[date]]], executor: Executor, progress: Progress
+def compact(
+    context: PipelineContext, appended: Mapping[K, tuple[Snapshot, Collection[date]]]
 ) -> dict[K, list[AddAction | RemoveAction]]:
-    """Do as `each_compacted`, and raise what goes wrong with any of the tables."""
-    found, failed = each_compacted(growing, executor, progress)
+    """Compact small files before an append, as `compact_each` does. Raises the error of any of the tables."""
+    actions, failed = compact_each(context, appended)
     for error in failed.values():
         raise error
-    return found
+    return actions
 
 
-def each_compacted(
-    growing: Mapping[K, tuple[Snapshot, Collection[date]]], executor: Executor, progress: Progress
+def compact_each(
+    context: PipelineContext, appended: Mapping[K, tuple[Snapshot, Collection[date]]]
 ) -> tuple[dict[K, list[AddAction | RemoveAction]], dict[K, EventPlatformError]]:
-    """Put the small files of partitions together that are about to grow.
+    """Compact small files before an append: of some partitions of several tables.
 
-    Returns what is to be committed with it, and the tables that this failed for, with the error.
+    Returns the actions to commit with the append, and the error of each table for which this failed.
     """
-    found: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in growing}
+    actions: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in appended}
     failed: dict[K, EventPlatformError] = {}
-    due: list[tuple[K, tuple[Table, pl.Schema, list[DataFile]]]] = []
-    for key, (snapshot, days) in growing.items():
-        groups = tried(snapshot.table, partial(_groups, snapshot, days))
+    tasks: list[tuple[K, tuple[TableLocation, pl.Schema, list[DataFile]]]] = []
+    for key, (snapshot, days) in appended.items():
+        groups = error_or_result(snapshot.table, partial(_groups, snapshot, days, context.sizing))
         if isinstance(groups, EventPlatformError):
             failed[key] = groups
         else:
-            due += [(key, (snapshot.table, snapshot.schema, files)) for files in groups]
-    results = run_tasks(executor, try_to_put_together, [task for _, task in due], progress, "small files")
-    for (key, (table, _, files)), result in zip(due, results, strict=True):
+            tasks += [(key, (snapshot.table, snapshot.schema, files)) for files in groups]
+    results = context.run_tasks(try_to_compact, [task for _, task in tasks], "small files")
+    for (key, (table, _, files)), result in zip(tasks, results, strict=True):
         if isinstance(result, EventPlatformError):
             failed[key] = result
         else:
-            column = str(table.partition_column)
-            found[key] += [result, *(remove_action(file, column, data_change=False) for file in files)]
-    return found, failed
+            actions[key] += [result, *(remove_action(table, file, data_change=False) for file in files)]
+    return actions, failed
 
 
-def _groups(snapshot: Snapshot, days: Collection[date]) -> list[list[DataFile]]:
-    return [files for day in sorted(days) for files in to_put_together(snapshot.files([day]))]
+def _groups(snapshot: Snapshot, days: Collection[date], sizing: Sizing) -> list[list[DataFile]]:
+    return [files for day in sorted(days) for files in groups_to_compact(snapshot.files([day]), sizing)]

@@ -2,45 +2,32 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TypeVar
 
 import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.errors import EventPlatformError, TableError, TableStorageError, raise_panics_as_errors
-from event_platform.lake.files import DataFile, FileWriter, scan_files
-from event_platform.lake.tables import Table
+from event_platform.lake.file_writer import FileWriter
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.location import TableLocation
+from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.polars_errors import explained
 from event_platform.storage.s3_errors import one_line
 
 T = TypeVar("T")
 
-#: So many files of about one size become one. A row is written anew when its file is full, and when that one is: with
-#: 16 to the power of two increments a day, twice.
-FILES_TOGETHER = 16
 
-#: Fewer become one where they have so many bytes together: about what a task writes of a day that comes at once.
-FULL = 72 << 20
+def groups_to_compact(files: Sequence[DataFile], sizing: Sizing) -> list[list[DataFile]]:
+    """Return groups of files of a partition that should be one file each.
 
-#: Files up to so many bytes are put together with their like; larger ones stay. The last is less than `FULL`, since
-#: rows take fewer bytes beside their like.
-_SIZES = (1 << 20, 16 << 20, 48 << 20)
-
-#: What one task holds at the most, where rows are so alike that they take few bytes.
-_ROWS = 2_000_000
-
-#: Whoever reads what a table gained looks at the files that were added: for so long they stay as they are.
-UNREAD = timedelta(hours=1)
-
-
-def to_put_together(files: Sequence[DataFile]) -> list[list[DataFile]]:
-    """Return groups of files of a partition that should be one each; none of files that may not be read yet."""
-    last = (time.time() - UNREAD.total_seconds()) * 1_000
-    groups = []
-    for smaller, size in zip((0, *_SIZES), _SIZES, strict=False):
+    The files of a group are of one size class, and older than the compaction age.
+    """
+    last = (time.time() - sizing.compaction_age.total_seconds()) * 1_000
+    groups, sizes = [], sizing.compaction_size_classes
+    for smaller, size in zip((0, *sizes), sizes, strict=False):
         alike = sorted((f for f in files if smaller < f.size <= size and f.modified <= last), key=_arrival)
-        while _is_due(group := _one_file_of(alike)):
+        while _is_due(group := _first_group(alike, sizing), sizing):
             groups.append(group)
             alike = alike[len(group) :]
     return groups
@@ -50,28 +37,29 @@ def _arrival(file: DataFile) -> str:
     return str(file.minimum.get("source_object") or file.minimum.get("created_datetime"))
 
 
-def _one_file_of(files: Sequence[DataFile]) -> list[DataFile]:
-    """Return the first files, up to the one that fills them; of small ones no more than a task holds the rows of."""
+def _first_group(files: Sequence[DataFile], sizing: Sizing) -> list[DataFile]:
+    """Return the first files, up to the one that fills a file; of small ones no more than a task holds the rows of."""
     group: list[DataFile] = []
     size = rows = 0
     for file in files:
-        if size >= FULL or rows + file.rows > _ROWS:
+        if size >= sizing.full_file_bytes or rows + file.rows > sizing.rows_per_compaction:
             break
         group.append(file)
         size, rows = size + file.size, rows + file.rows
     return group
 
 
-def _is_due(group: Sequence[DataFile]) -> bool:
-    return len(group) >= FILES_TOGETHER or (len(group) > 1 and sum(file.size for file in group) >= FULL)
+def _is_due(group: Sequence[DataFile], sizing: Sizing) -> bool:
+    is_full = sum(file.size for file in group) >= sizing.full_file_bytes
+    return len(group) >= sizing.files_per_compaction or (len(group) > 1 and is_full)
 
 
-def try_to_put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction | EventPlatformError:
-    """Do as `put_together`, as `tried`."""
-    return tried(table, lambda: put_together(table, schema, files))
+def try_to_compact(table: TableLocation, schema: pl.Schema, files: list[DataFile]) -> AddAction | EventPlatformError:
+    """Do as `compact_files`, and return its error instead of raising it."""
+    return error_or_result(table, lambda: compact_files(table, schema, files))
 
 
-def tried(table: Table, function: Callable[[], T]) -> T | EventPlatformError:
+def error_or_result(table: TableLocation, function: Callable[[], T]) -> T | EventPlatformError:
     """Return the result of what is done to the files of a table, or its error: it must not stop the other tables."""
     try:
         with explained(), raise_panics_as_errors():
@@ -80,22 +68,21 @@ def tried(table: Table, function: Callable[[], T]) -> T | EventPlatformError:
         return error
     except Exception as error:  # noqa: BLE001 - whatever it is
         kind = TableStorageError if isinstance(error, OSError) else TableError
-        return kind(f"{table.uri}: small files cannot be put together: {one_line(error)}")
+        return kind(f"{table.uri}: small files cannot be compacted: {one_line(error)}")
 
 
-def put_together(table: Table, schema: pl.Schema, files: list[DataFile]) -> AddAction:
-    """Write the rows of some files of a partition to one, and return the action that adds it.
+def compact_files(table: TableLocation, schema: pl.Schema, files: list[DataFile]) -> AddAction:
+    """Write the rows of some files of a partition to one file, and return the action that adds it.
 
-    It says that no data changed: who waits for new rows finds none in it. Those that take the files out again are not
-    for a task to return: deltalake's RemoveAction cannot be sent from one process to another.
+    The action says that no data changed, so that who waits for new rows finds none in it. The actions that remove the
+    old files are not returned by a task: deltalake's RemoveAction cannot be sent from one process to another.
     """
     (day,) = {file.partition for file in files}
-    column = str(table.partition_column)
-    rows = scan_files(files, schema, column, table.storage).collect()
+    rows = scan_files(table, files, schema).collect()
     # Of each name those of an hour stand together, so that whoever reads it skips the row groups of the others.
     order = "event_name" if "body" in rows.columns else "created_datetime"
     if order in rows.columns:
         rows = rows.sort(order, maintain_order=True)
-    writer = FileWriter(table.storage, table.name, column, day, data_change=False)
+    writer = FileWriter(table, day, data_change=False)
     writer.write(rows)
     return writer.close()

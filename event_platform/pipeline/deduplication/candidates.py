@@ -15,15 +15,9 @@ import polars as pl
 from event_platform.events.deduplication import find_duplicates
 from event_platform.events.event import SOURCE_COLUMNS
 from event_platform.lake.files import DataFile, scan_files, scan_pieces
-from event_platform.lake.lake import RAW_SCHEMA
-from event_platform.pipeline.deduplication.tasks import ROWS_AT_ONCE
-from event_platform.storage.storage import Storage
-
-#: Records that one task judges at a time: about 40 bytes for each.
-ROWS_PER_SEARCH = 25_000_000
-
-#: Records whose keys one task spreads over the searches.
-ROWS_PER_SPREAD = 5_000_000
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import RAW_EVENTS
+from event_platform.pipeline.sizing import Sizing
 
 _KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
 _HASHES = 1 << 64
@@ -32,7 +26,7 @@ _ORDER = list(SOURCE_COLUMNS)
 _COLUMNS = [*_ORDER, "event_uuid", "created_date"]
 _PLACE = ["arrival_date", "source_object"]
 NO_KEYS = pl.Series(_HASH, dtype=pl.UInt64)
-NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_SCHEMA[name] for name in _COLUMNS}, "body_hash": pl.UInt64})
+NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_EVENTS.schema[name] for name in _COLUMNS}, "body_hash": pl.UInt64})
 
 
 @dataclass(frozen=True)
@@ -69,22 +63,22 @@ def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> 
     return [file for file in files if file.partition in days]
 
 
-def shared_keys(storage: Storage, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
+def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
     """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
-    records, judged = _sound(storage, own), pl.col("created_date").is_in(dates)
+    records, judged = _sound(lake, own), pl.col("created_date").is_in(dates)
     keys = records.filter(judged).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
-    beside = _met(_keyed(pl.concat([records.filter(~judged), _sound(storage, others)])), keys, _PLACE)
+    beside = _met(_keyed(pl.concat([records.filter(~judged), _sound(lake, others)])), keys, _PLACE)
     return Shared(pl.concat([_repeated(keys), beside[_HASH]]).unique(), _holding(others, beside))
 
 
-def spread_keys(storage: Storage, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
+def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
     """Write the keys of numbered files in their order, so that each of the `searches` reads its share of them alone.
 
     Each key comes with whether its record is of one of the created_dates, and with the number of its file. Returns
     `address`.
     """
     keys = pl.concat(
-        _sound(storage, [file]).select(
+        _sound(lake, [file]).select(
             _KEY.alias(_HASH),
             pl.col("created_date").is_in(dates).alias("judged"),
             pl.lit(number, dtype=pl.UInt32).alias("file"),
@@ -95,18 +89,18 @@ def spread_keys(storage: Storage, address: str, dates: list[date], files: Mappin
     buffer = io.BytesIO()
     # Hashes are even: a row group has a search's share, and its bounds say so.
     ordered.write_parquet(buffer, compression="lz4", row_group_size=max(1, ordered.height // searches))
-    storage.write(address, buffer.getvalue())
+    lake.storage.write(address, buffer.getvalue())
     return address
 
 
-def shared_in_part(storage: Storage, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
+def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
     """Return the keys of one share that a judged record shares with another one, each with the files that hold it.
 
     Shares are ranges of keys: equal ones are in the same one.
     """
     first, last = (_HASHES * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
-    spread = pl.scan_parquet(addresses, **storage.for_polars()).filter(share)
+    spread = pl.scan_parquet(addresses, **lake.storage.for_polars()).filter(share)
     judged = pl.col("judged")
     keys = spread.filter(judged).select(_HASH).collect(engine="streaming").to_series().sort()
     beside = _met(spread.filter(~judged), keys, ["file"])
@@ -121,31 +115,29 @@ def shared_of(parts: Sequence[pl.DataFrame], files: Mapping[int, DataFile], othe
     return Shared(NO_KEYS, [file for file in others if file.path in by_path], by_path)
 
 
-def keys_that_came(
-    storage: Storage, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
+def new_shared_keys(
+    lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
 ) -> Shared:
     """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
-    came = _sound(storage, new)
-    asked = pl.concat([came.filter(pl.col("created_date").is_in(dates)), _sound(storage, early)])
+    came = _sound(lake, new)
+    asked = pl.concat([came.filter(pl.col("created_date").is_in(dates)), _sound(lake, early)])
     keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series()
     repeated = _repeated(came.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
-    beside = _met(_keyed(_sound(storage, known)), keys, _PLACE)
+    beside = _met(_keyed(_sound(lake, known)), keys, _PLACE)
     return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
 
 
-def candidates_in(storage: Storage, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
+def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
     """Return the records with one of the keys, with what is needed to judge them."""
     found = [
         _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
-        for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE)
+        for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch)
     ]
     # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
     return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
 
 
-def verdicts_that_came(
-    dates: list[date], before: pl.DataFrame, came: pl.DataFrame, window_days: int
-) -> pl.DataFrame | None:
+def new_verdicts(dates: list[date], before: pl.DataFrame, came: pl.DataFrame, window_days: int) -> pl.DataFrame | None:
     """Judge the candidates that `came`; None where a verdict on one that was there `before` is another one now."""
     verdicts = find_duplicates(pl.concat([before, came]), dates, window_days)
     on_old = verdicts.join(before, on=_ORDER, how="semi")
@@ -154,8 +146,8 @@ def verdicts_that_came(
     return verdicts.join(on_old, on=_ORDER, how="anti")
 
 
-def _sound(storage: Storage, files: list[DataFile]) -> pl.LazyFrame:
-    return scan_files(files, RAW_SCHEMA, "arrival_date", storage).filter(_SOUND)
+def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
+    return scan_files(lake.raw_events, files).filter(_SOUND)
 
 
 def _keyed(records: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,47 +1,46 @@
 """raw_events → deduplicated_events and duplicate_events, partition by partition of created_date.
 
-A verdict depends only on what arrived before. So of a partition that was built already only the records that came
-since are judged, and their files added. It is rebuilt where that is not so: where rows went, something that arrived
-late took an old record's verdict, the window is another one, the tables are not as the platform left them, or somebody
-asks for it again.
+A verdict depends only on what arrived before. So a partition that was built already is appended to: only its new
+records are judged. It is rebuilt where rows were removed, a late arrival changed the verdict on an old record, the
+window is another one, the tables are not as the platform left them, or a rebuild is asked for.
 """
 
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
 
 import polars as pl
+from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.compute.tasks import Progress, run_tasks
 from event_platform.events.deduplication import find_duplicates
 from event_platform.lake.changes import added_since_version
 from event_platform.lake.conflicts import retry_on_conflict
-from event_platform.lake.files import DataFile, Written, in_batches
+from event_platform.lake.files import DataFile, in_batches
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Snapshot
-from event_platform.pipeline.compaction.step import compacted
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit, Written, adds_of
+from event_platform.pipeline.compaction.step import compact
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.candidates import (
     NO_CANDIDATES,
-    ROWS_PER_SEARCH,
-    ROWS_PER_SPREAD,
     Shared,
     candidates_in,
     history_of,
-    keys_that_came,
     may_hold,
+    new_shared_keys,
+    new_verdicts,
     shared_in_part,
     shared_keys,
     shared_of,
     spread_keys,
-    verdicts_that_came,
 )
-from event_platform.pipeline.deduplication.tasks import split_files, task_rows
-from event_platform.pipeline.fingerprint import rules_number
+from event_platform.pipeline.deduplication.tasks import Split, rows_per_task, split_files
+from event_platform.pipeline.fingerprint import build_fingerprint
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,13 @@ class DeduplicationReport:
     duplicates_written: Written
 
 
+class _Targets(NamedTuple):
+    """The tables that are written."""
+
+    unique: Snapshot
+    duplicates: Snapshot
+
+
 @dataclass(frozen=True)
 class _Work:
     """Partitions, the files with the records of theirs that are to be written, and which of these are duplicates."""
@@ -64,55 +70,57 @@ class _Work:
 
 
 def deduplicate(
-    lake: Lake,
-    dates: Sequence[date],
-    window_days: int,
-    executor: Executor,
-    progress: Progress,
-    *,
-    rebuild: bool = False,
+    context: PipelineContext, dates: Sequence[date], window_days: int, *, rebuild: bool = False
 ) -> dict[date, DeduplicationReport]:
     """Bring the created_dates given up to date with raw_events as it is now. Returns a report for each.
 
-    With `rebuild` all of them are built whole, where they might grow as well.
+    With `rebuild` all of them are rebuilt, also those that could be appended to.
     """
-    return retry_on_conflict(lambda: _deduplicate(lake, dates, window_days, executor, progress, rebuild=rebuild))
+    return retry_on_conflict(lambda: _deduplicate(context, dates, window_days, rebuild=rebuild))
 
 
 def _deduplicate(
-    lake: Lake, dates: Sequence[date], window_days: int, executor: Executor, progress: Progress, *, rebuild: bool
+    context: PipelineContext, dates: Sequence[date], window_days: int, *, rebuild: bool
 ) -> dict[date, DeduplicationReport]:
+    lake = context.lake
     # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
-    unique, duplicates = lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write()
-    raw, rules = lake.raw_events.snapshot(), rules_number(window_days)
-    growing = _by_mark(unique, duplicates, [] if rebuild else dates, rules, raw.version)
-    grown = [
+    targets = _Targets(lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write())
+    raw, fingerprint = lake.raw_events.snapshot(), build_fingerprint(window_days)
+    appends = [
         work
-        for mark, days in growing.items()
-        if (work := _what_came(lake, raw, mark, days, window_days, executor, progress)) is not None
+        for version, days in _appendable(targets, [] if rebuild else dates, fingerprint, raw.version).items()
+        if (work := _new_records(context, raw, version, days, window_days)) is not None
     ]
-    more = [day for work in grown for day in work.dates]
-    rest = [day for day in dates if day not in more]
-    works = [*grown, *([_everything(lake, raw, rest, window_days, executor, progress)] if rest else [])]
-    tasks = [
-        (lake.storage, batch, work.dates, _losers_in(batch, work.losers))
-        for work in works
-        for batch in in_batches(_in_order(work.files), task_rows(work.files))
-    ]
-    splits = run_tasks(executor, split_files, tasks, progress, "deduplicated_events")
-    marks = dict.fromkeys(dates, raw.version)
-    dead = [add for split in splits for add in split.duplicates]
-    sound = [add for split in splits for add in split.unique]
-    moved = compacted({"dead": (duplicates, more), "sound": (unique, more)}, executor, progress)
-    # deduplicated_events last: its mark says that the partition is done.
-    duplicates_written = duplicates.replace(rest, dead, marks, rules, more, moved["dead"])
-    unique_written = unique.replace(rest, sound, marks, rules, more, moved["sound"])
+    appended = [day for work in appends for day in work.dates]
+    rebuilt = [day for day in dates if day not in appended]
+    works = [*appends, *([_all_records(context, raw, rebuilt, window_days)] if rebuilt else [])]
+    splits = _split(context, works)
+    versions = dict.fromkeys(dates, raw.version)
+    compactions = compact(context, {"duplicates": (targets.duplicates, appended), "unique": (targets.unique, appended)})
+
+    def commit(
+        target: Snapshot, adds: list[AddAction], compaction: list[AddAction | RemoveAction]
+    ) -> dict[date, Written]:
+        changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
+        return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()
+
+    # deduplicated_events last: its source version says that the partition is done.
+    duplicates = commit(
+        targets.duplicates, [add for each in splits for add in each.duplicates], compactions["duplicates"]
+    )
+    unique = commit(targets.unique, [add for each in splits for add in each.unique], compactions["unique"])
     kinds = _kinds(lake, dates)
     rows = lake.deduplicated_events.snapshot().rows_by_date(dates)
-    return {
-        day: DeduplicationReport(rows.get(day, 0), kinds[day], unique_written[day], duplicates_written[day])
-        for day in dates
-    }
+    return {day: DeduplicationReport(rows.get(day, 0), kinds[day], unique[day], duplicates[day]) for day in dates}
+
+
+def _split(context: PipelineContext, works: Sequence[_Work]) -> list[Split]:
+    tasks = [
+        (context.lake, context.sizing, batch, work.dates, _losers_in(batch, work.losers))
+        for work in works
+        for batch in in_batches(_in_order(work.files), rows_per_task(work.files, context.sizing))
+    ]
+    return context.run_tasks(split_files, tasks, "deduplicated_events")
 
 
 def _in_order(files: Sequence[DataFile]) -> list[DataFile]:
@@ -126,33 +134,28 @@ def _losers_in(files: Sequence[DataFile], losers: pl.DataFrame) -> pl.DataFrame:
     return losers.filter(pl.col("source_object").is_between(pl.lit(first), pl.lit(last)))
 
 
-def _by_mark(
-    unique: Snapshot, duplicates: Snapshot, dates: Sequence[date], rules: int, version: int
-) -> dict[int, list[date]]:
-    """Return the partitions that may only lack what came since, by the version of raw_events that they hold."""
-    found: dict[int, list[date]] = {}
+def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, version: int) -> dict[int, list[date]]:
+    """Return the partitions that may only lack new records, by the version of raw_events that they were built from."""
+    by_version: dict[int, list[date]] = {}
     for day in dates:
         # Of two commits one may be missing: the run was killed in between.
-        state, other = ((table.built_from(day), table.made_with(day)) for table in (unique, duplicates))
-        mark, made_with = state
-        if mark is not None and mark < version and made_with == rules and state == other:
-            found.setdefault(mark, []).append(day)
-    altered = {day for table in (unique, duplicates) for day in altered_dates(table, list(chain(*found.values())))}
-    intact = {mark: [day for day in days if day not in altered] for mark, days in found.items()}
-    return {mark: days for mark, days in intact.items() if days}
+        state, other = ((table.source_version(day), table.build_fingerprint(day)) for table in targets)
+        built_from, built_with = state
+        if built_from is not None and built_from < version and built_with == fingerprint and state == other:
+            by_version.setdefault(built_from, []).append(day)
+    altered = {day for table in targets for day in altered_dates(table, list(chain(*by_version.values())))}
+    intact = {each: [day for day in days if day not in altered] for each, days in by_version.items()}
+    return {each: days for each, days in intact.items() if days}
 
 
-def _what_came(
-    lake: Lake,
-    raw: Snapshot,
-    mark: int,
-    dates: list[date],
-    window_days: int,
-    executor: Executor,
-    progress: Progress,
+def _new_records(
+    context: PipelineContext, raw: Snapshot, version: int, dates: list[date], window_days: int
 ) -> _Work | None:
-    """Return the work on what came since `mark`; None where verdicts of before may have changed, or most is new."""
-    added = added_since_version(raw, mark)
+    """Return the work on the records that came since `version` of raw_events.
+
+    None where verdicts of before may have changed, or most records are new.
+    """
+    added = added_since_version(raw, version)
     if added is None:
         return None
     files = raw.files()
@@ -161,64 +164,55 @@ def _what_came(
     own_new, own_old = _own(new, dates), _own(old, dates)
     last = max(((file.partition, file.maximum["source_object"]) for file in own_old), default=None)
     early = [file for file in new if last is not None and (file.partition, file.minimum["source_object"]) <= last]
-    if sum(file.rows for file in own_new) > min(ROWS_PER_SEARCH, sum(file.rows for file in own_old)):
+    if sum(file.rows for file in own_new) > min(context.sizing.rows_per_search, sum(file.rows for file in own_old)):
         return None
     history = history_of(old, [*own_new, *(own_old if early else [])], window_days)
     known = list({file.path: file for file in [*history, *own_old]}.values())
-    search = [(lake.storage, dates, new, early, known)]
-    (shared,) = run_tasks(executor, keys_that_came, search, progress, "duplicates")
-    before = _candidates(lake, shared.others, shared, executor, progress)
-    came = _candidates(lake, new, shared, executor, progress)
-    losers = verdicts_that_came(dates, before, came, window_days)
+    (shared,) = context.run_tasks(new_shared_keys, [(context.lake, dates, new, early, known)], "duplicates")
+    before = _candidates(context, shared.others, shared)
+    arrived = _candidates(context, new, shared)
+    losers = new_verdicts(dates, before, arrived, window_days)
     return None if losers is None else _Work(dates, own_new, losers)
 
 
-def _everything(
-    lake: Lake, raw: Snapshot, dates: list[date], window_days: int, executor: Executor, progress: Progress
-) -> _Work:
+def _all_records(context: PipelineContext, raw: Snapshot, dates: list[date], window_days: int) -> _Work:
+    """Return the work on all records of some partitions."""
     files = raw.files()
     own = _own(files, dates)
     paths = {file.path for file in own}
     others = [file for file in history_of(files, own, window_days) if file.path not in paths]
-    searches = math.ceil(sum(file.rows for file in own) / ROWS_PER_SEARCH)
+    searches = math.ceil(sum(file.rows for file in own) / context.sizing.rows_per_search)
     if searches > 1:
-        shared = _search_in_parts(lake, dates, own, others, searches, executor, progress)
+        shared = _search_in_parts(context, dates, own, others, searches)
     else:
-        (shared,) = run_tasks(executor, shared_keys, [(lake.storage, dates, own, others)], progress, "duplicates")
-    candidates = _candidates(lake, [*own, *shared.others], shared, executor, progress)
+        (shared,) = context.run_tasks(shared_keys, [(context.lake, dates, own, others)], "duplicates")
+    candidates = _candidates(context, [*own, *shared.others], shared)
     return _Work(dates, own, find_duplicates(candidates, dates, window_days))
 
 
 def _search_in_parts(
-    lake: Lake,
-    dates: list[date],
-    own: list[DataFile],
-    others: list[DataFile],
-    searches: int,
-    executor: Executor,
-    progress: Progress,
+    context: PipelineContext, dates: list[date], own: list[DataFile], others: list[DataFile], searches: int
 ) -> Shared:
     """Do what `shared_keys` does where there is too much for one task. Every file is read once all the same."""
     numbered = dict(enumerate([*own, *others]))
-    batches = in_batches(numbered.values(), ROWS_PER_SPREAD)
+    batches = in_batches(numbered.values(), context.sizing.rows_per_spread)
+    lake = context.lake
     with lake.storage.scratch() as folder:
         ends = [0, *accumulate(map(len, batches))]
         spreads = [
-            (lake.storage, f"{folder}/{first}.parquet", dates, {n: numbered[n] for n in range(first, end)}, searches)
+            (lake, f"{folder}/{first}.parquet", dates, {n: numbered[n] for n in range(first, end)}, searches)
             for first, end in pairwise(ends)
         ]
-        addresses = run_tasks(executor, spread_keys, spreads, progress, "keys")
-        parts = [(lake.storage, addresses, search, searches) for search in range(searches)]
-        found = run_tasks(executor, shared_in_part, parts, progress, "duplicates")
+        addresses = context.run_tasks(spread_keys, spreads, "keys")
+        parts = [(lake, addresses, search, searches) for search in range(searches)]
+        found = context.run_tasks(shared_in_part, parts, "duplicates")
     return shared_of(found, numbered, others)
 
 
-def _candidates(
-    lake: Lake, files: list[DataFile], shared: Shared, executor: Executor, progress: Progress
-) -> pl.DataFrame:
-    batches = [(batch, shared.keys_in(batch)) for batch in in_batches(files, task_rows(files))]
-    tasks = [(lake.storage, batch, keys) for batch, keys in batches if len(keys)]
-    return pl.concat([NO_CANDIDATES, *run_tasks(executor, candidates_in, tasks, progress, "duplicates")])
+def _candidates(context: PipelineContext, files: list[DataFile], shared: Shared) -> pl.DataFrame:
+    batches = [(batch, shared.keys_in(batch)) for batch in in_batches(files, rows_per_task(files, context.sizing))]
+    tasks = [(context.lake, context.sizing, batch, keys) for batch, keys in batches if len(keys)]
+    return pl.concat([NO_CANDIDATES, *context.run_tasks(candidates_in, tasks, "duplicates")])
 
 
 def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:

@@ -8,18 +8,10 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.event import SOURCE_COLUMNS
-from event_platform.lake.files import DataFile, FileWriter, by_name, scan_pieces
-from event_platform.lake.lake import DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, RAW_SCHEMA
-from event_platform.storage.storage import Storage
-
-#: What a task takes, where there is enough for all cores: its file is about 64 MB.
-ROWS_PER_TASK = 800_000
-
-#: What it holds at a time.
-ROWS_AT_ONCE = 125_000
-
-#: However little there is, tasks are at least so many where each has ROWS_AT_ONCE.
-_TASKS = 16
+from event_platform.lake.file_writer import FileWriter, sort_by_name
+from event_platform.lake.files import DataFile, scan_pieces
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.sizing import Sizing
 
 _SOUND = pl.col("corruption_reason").is_null()
 _ORDER = list(SOURCE_COLUMNS)
@@ -34,29 +26,33 @@ class Split:
     duplicates: list[AddAction]
 
 
-def task_rows(files: Sequence[DataFile]) -> int:
-    """Return the rows that each task takes of some files."""
-    return min(ROWS_PER_TASK, max(ROWS_AT_ONCE, sum(file.rows for file in files) // _TASKS))
+def rows_per_task(files: Sequence[DataFile], sizing: Sizing) -> int:
+    """Return the rows that each task splits of some files."""
+    rows = sum(file.rows for file in files)
+    return min(sizing.rows_per_split_task, max(sizing.rows_per_split_batch, rows // sizing.min_split_tasks))
 
 
-def split_files(storage: Storage, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
+def split_files(
+    lake: Lake, sizing: Sizing, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame
+) -> Split:
     """Write the sound records of `files` that belong to `dates`: first arrivals here, duplicates there.
 
     There is one file for each date and table, in which every event name is a few row groups for each file read.
     """
+    deduplicated, duplicate = lake.deduplicated_events, lake.duplicate_events
     writers: dict[tuple[str, date], FileWriter] = {}
-    for piece in scan_pieces(files, RAW_SCHEMA, "arrival_date", storage, ROWS_AT_ONCE):
-        records = piece.filter(_sound_of(dates)).select(DEDUPLICATED_SCHEMA.names()).collect()
-        losers = records.join(duplicates, on=_ORDER, how="inner").select(DUPLICATE_SCHEMA.names())
+    for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch):
+        records = piece.filter(_sound_of(dates)).select(deduplicated.schema.names()).collect()
+        losers = records.join(duplicates, on=_ORDER, how="inner").select(duplicate.schema.names())
         winners = records.join(duplicates, on=_ORDER, how="anti") if losers.height else records
-        for table, rows in (("deduplicated_events", by_name(winners)), ("duplicate_events", losers)):
+        for table, rows in ((deduplicated, sort_by_name(winners)), (duplicate, losers)):
             for (day,), part in rows.partition_by(_PARTITION, as_dict=True, maintain_order=True).items():
-                if (table, day) not in writers:
-                    writers[table, day] = FileWriter(storage, table, _PARTITION, day)
-                writers[table, day].write(part)
+                if (table.name, day) not in writers:
+                    writers[table.name, day] = FileWriter(table, day)
+                writers[table.name, day].write(part)
     split = Split([], [])
-    for (table, _), writer in writers.items():
-        (split.unique if table == "deduplicated_events" else split.duplicates).append(writer.close())
+    for (name, _), writer in writers.items():
+        (split.unique if name == deduplicated.name else split.duplicates).append(writer.close())
     return split
 
 

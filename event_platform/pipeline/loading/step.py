@@ -2,38 +2,34 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import chain
 from typing import Any
 
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.compute.tasks import Parts, Progress, run_tasks
+from event_platform.compute.tasks import Parts
 from event_platform.events.errors import UnreadableError, WorkerError
 from event_platform.lake.conflicts import retry_on_conflict
-from event_platform.lake.files import DataFile, Written, scan_files
+from event_platform.lake.files import DataFile, added_file, remove_action, scan_files
 from event_platform.lake.foreign import altered_dates, damaged_files
-from event_platform.lake.lake import RAW_SCHEMA, Lake
+from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
-from event_platform.lake.tables import Snapshot, added_file, remove_action
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.landing.landing import LandedObject
-from event_platform.pipeline.compaction.step import compacted
-from event_platform.pipeline.loading.tasks import (
-    LeftOut,
-    Loaded,
-    Loading,
-    batches,
-    drop_objects,
-    is_large,
-    load_objects,
-    task_size,
-)
+from event_platform.pipeline.compaction.step import compact
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.loading.changed_dates import changed_dates, lost_dates
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.record_writer import LeftOut, Loaded
+from event_platform.pipeline.loading.tasks import batches, batches_per_task, drop_objects, is_large, load_objects
+from event_platform.pipeline.sizing import Sizing
 
 #: Objects that an error names.
-_TOLD = 5
+_MAX_NAMED = 5
 
 
 @dataclass
@@ -51,79 +47,94 @@ class RawReport:
     unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
     altered: str = ""  # why the day was loaded again, where it was not as the platform left it
 
+    def add(self, result: Loaded) -> None:
+        """Add what a task did."""
+        self.unreadable.extend(result.unreadable.values())
+        self.bytes_read += result.bytes_read
+        self.records += result.records
+        self.reasons.update(result.reasons)
+        self.created_dates.update(result.created_dates)
+
 
 def load(
-    lake: Lake,
-    loading: Loading,
-    dates: Sequence[date],
-    window_days: int,
-    executor: Executor,
-    progress: Progress,
-    *,
-    replay: bool = False,
+    context: PipelineContext, loading: Loading, dates: Sequence[date], window_days: int, *, replay: bool = False
 ) -> dict[date, RawReport]:
     """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
 
-    A `replay` reads what is known as well, as the rules are now; so are days that are not as the platform left them.
-    Rows of objects that landing has no more stay.
-    Objects that cannot be read do not stop the others: see `raise_unreadable`, which is to be called in the end.
+    A `replay` reads loaded objects again, as the rules are now; so are days that are not as the platform left them.
+    Rows of objects that landing has no more stay. Objects that cannot be read do not stop the others: call
+    `raise_unreadable` in the end.
     """
-    return retry_on_conflict(lambda: _load(lake, loading, dates, window_days, executor, progress, replay=replay))
+    return retry_on_conflict(lambda: _load(context, loading, dates, window_days, replay=replay))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be loaded on top of a snapshot of raw_events."""
+
+    snapshot: Snapshot
+    delivery: Delivery
+    altered: dict[date, str]  # days that are loaded again, and why
+    damaged: list[DataFile]  # files of theirs that cannot be read
 
 
 def _load(
-    lake: Lake,
-    loading: Loading,
-    dates: Sequence[date],
-    window_days: int,
-    executor: Executor,
-    progress: Progress,
-    *,
-    replay: bool,
+    context: PipelineContext, loading: Loading, dates: Sequence[date], window_days: int, *, replay: bool
 ) -> dict[date, RawReport]:
+    plan = _plan(context.lake, loading, dates, replay=replay)
+    loaded = _load_objects(context, loading, plan.delivery.due, dates)
+    plan = replace(plan, delivery=_without_unreadable(plan.delivery, loaded))
+    reports = _reports(plan, loaded, dates)
+    if plan.delivery.due or plan.altered:
+        written = _commit(context, plan, loaded, reports, window_days)
+        for day, each in written.items():
+            reports[day].written = each
+    return reports
+
+
+def _plan(lake: Lake, loading: Loading, dates: Sequence[date], *, replay: bool) -> _Plan:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
     altered = altered_dates(snapshot, dates)
     damaged = [each.file for each in damaged_files(snapshot, altered)] if altered else []
-    again = [landed for landed in delivery.known if replay or landed.arrival_date in altered]
-    known = [landed for landed in delivery.known if not (replay or landed.arrival_date in altered)]
-    delivery = replace(delivery, due=[*delivery.due, *again], changed=[*delivery.changed, *again], known=known)
-    loaded = _loaded(loading, delivery.due, dates, executor, progress)
-    delivery = _without_unreadable(delivery, loaded)
-    reports = _reports(dates, delivery, snapshot)
-    for result in loaded:
-        reports[result.arrival_date].unreadable.extend(result.unreadable.values())
-    for day, reason in altered.items():
-        reports[day].altered = reason
-    # A folder may hold objects of any day: none of them is known to be complete.
-    for day in sorted(dates)[:1]:
-        reports[day].unreadable.extend(delivery.omissions.faults.values())
-    if not delivery.due and not altered:
-        return reports
-    for result in loaded:
-        _add(reports[result.arrival_date], result)
-    stale, kept = _without_changed(lake, snapshot, delivery.changed, damaged, executor, progress)
+    again = [landed for landed in delivery.loaded if replay or landed.arrival_date in altered]
+    loaded = [landed for landed in delivery.loaded if not (replay or landed.arrival_date in altered)]
+    delivery = replace(delivery, due=[*delivery.due, *again], changed=[*delivery.changed, *again], loaded=loaded)
+    return _Plan(snapshot, delivery, altered, damaged)
+
+
+def _commit(
+    context: PipelineContext,
+    plan: _Plan,
+    loaded: Sequence[Loaded],
+    reports: dict[date, RawReport],
+    window_days: int,
+) -> dict[date, Written]:
+    """Commit what was loaded, with the created_dates that are due downstream, which are added to the reports."""
+    snapshot, changed = plan.snapshot, plan.delivery.changed
+    stale, kept = _without_changed(context, plan)
     adds = [add for result in loaded for add in result.adds]
-    touched = _touched(lake, snapshot, delivery.changed, stale, damaged, adds, window_days)
-    for created_date, arrival_date in [*touched, *_lost(damaged)]:
+    new = [added_file(snapshot.table, add) for add in adds]
+    for created_date, arrival_date in [
+        *changed_dates(snapshot, new, stale, [landed.name for landed in changed], plan.damaged, window_days),
+        *lost_dates(plan.damaged),
+    ]:
         reports[arrival_date].created_dates.add(created_date)
-    due = sorted({*altered, *(landed.arrival_date for landed in delivery.due)})
+    due = sorted({*plan.altered, *(landed.arrival_date for landed in plan.delivery.due)})
     # Where an object changed, files of its day change places anyway.
-    growing = set(due) - {landed.arrival_date for landed in delivery.changed} - altered.keys()
-    moved = compacted({"raw_events": (snapshot, growing)}, executor, progress)["raw_events"]
-    written = snapshot.append(
+    appended = set(due) - {landed.arrival_date for landed in changed} - plan.altered.keys()
+    compaction = compact(context, {"raw_events": (snapshot, appended)})["raw_events"]
+    removes = [remove_action(snapshot.table, file) for file in (*stale, *plan.damaged)]
+    created_dates = {day.isoformat() for report in reports.values() for day in report.created_dates}
+    empty = [empty_object_id(landed) for result in loaded for landed in result.empty_objects]
+    metadata = {"arrival_dates": [day.isoformat() for day in due], "created_dates": sorted(created_dates)}
+    commit = TableCommit(snapshot, metadata, dict.fromkeys(empty, 1))
+    return commit.append(
         due,
-        [*adds, *kept, *moved, *(remove_action(file, "arrival_date") for file in (*stale, *damaged))],
-        {
-            "arrival_dates": [day.isoformat() for day in due],
-            "created_dates": sorted({day.isoformat() for report in reports.values() for day in report.created_dates}),
-        },
-        [empty_object_id(landed) for result in loaded for landed in result.empty_objects],
-        [day for day in altered if not reports[day].unreadable],
-    )
-    for day in written:
-        reports[day].written = written[day]
-    return reports
+        [*adds, *kept, *compaction, *removes],
+        dict.fromkeys(due, snapshot.version + 1),
+        restored=[day for day in plan.altered if not reports[day].unreadable],
+    ).commit()
 
 
 def raise_unreadable(reports: Iterable[RawReport]) -> None:
@@ -135,10 +146,10 @@ def raise_unreadable(reports: Iterable[RawReport]) -> None:
     errors = [error for report in reports for error in report.unreadable]
     if not errors:
         return
-    more = f" And {len(errors) - _TOLD} more." if len(errors) > _TOLD else ""
+    more = f" And {len(errors) - _MAX_NAMED} more." if len(errors) > _MAX_NAMED else ""
     these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
     message = (
-        f"{' '.join(map(str, errors[:_TOLD]))}{more} The other objects are loaded; {these} due, and the next run "
+        f"{' '.join(map(str, errors[:_MAX_NAMED]))}{more} The other objects are loaded; {these} due, and the next run "
         "loads what can be read by then."
     )
     unreadable = [error for error in errors if isinstance(error, UnreadableError)]
@@ -147,25 +158,27 @@ def raise_unreadable(reports: Iterable[RawReport]) -> None:
     raise UnreadableError(message, may_pass=any(error.may_pass for error in unreadable))
 
 
-def _loaded(
-    loading: Loading, due: Iterable[LandedObject], dates: Sequence[date], executor: Executor, progress: Progress
+def _load_objects(
+    context: PipelineContext, loading: Loading, due: Iterable[LandedObject], dates: Sequence[date]
 ) -> list[Loaded]:
     by_date: dict[date, list[LandedObject]] = {day: [] for day in dates}
     for landed in due:
         by_date[landed.arrival_date].append(landed)
-    size = task_size(landed for objects in by_date.values() for landed in objects)
-    tasks = [(loading, batch) for objects in by_date.values() for batch in batches(objects, size)]
-    large = any(is_large(batch) for _, batch in tasks)
-    return run_tasks(executor, load_objects, tasks, progress, "raw_events", large=large, parts=_PARTS)
+    sizing = context.sizing
+    weight = batches_per_task((landed for objects in by_date.values() for landed in objects), sizing)
+    groups = [batch for objects in by_date.values() for batch in batches(objects, sizing, weight)]
+    tasks = [(context.lake, loading, sizing, objects) for objects in groups]
+    large = any(is_large(objects, sizing) for objects in groups)
+    return context.run_tasks(load_objects, tasks, "raw_events", large=large, parts=_PARTS)
 
 
-def _halves(loading: Loading, objects: list[LandedObject]) -> list[tuple[Any, ...]]:
+def _halves(lake: Lake, loading: Loading, sizing: Sizing, objects: list[LandedObject]) -> list[tuple[Any, ...]]:
     middle = len(objects) // 2
-    return [(loading, objects[:middle]), (loading, objects[middle:])] if middle else []
+    return [(lake, loading, sizing, half) for half in (objects[:middle], objects[middle:])] if middle else []
 
 
 def _left_out(task: tuple[Any, ...], error: WorkerError) -> Loaded:
-    _, (landed,) = task
+    *_, (landed,) = task
     return Loaded(landed.arrival_date, unreadable={landed.name: error})
 
 
@@ -181,110 +194,45 @@ def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Deliver
     return replace(delivery, due=due, changed=changed)
 
 
-def _reports(dates: Sequence[date], delivery: Delivery, snapshot: Snapshot) -> dict[date, RawReport]:
+def _reports(plan: _Plan, loaded: Iterable[Loaded], dates: Sequence[date]) -> dict[date, RawReport]:
+    delivery, version = plan.delivery, plan.snapshot.version
     due, known, changed = (
         Counter(landed.arrival_date for landed in objects)
-        for objects in (delivery.due, delivery.known, delivery.changed)
+        for objects in (delivery.due, delivery.loaded, delivery.changed)
     )
-    nothing = Written(snapshot.version, snapshot.version)
-    return {
-        day: RawReport(nothing, objects=due[day], known_objects=known[day], replaced_objects=changed[day])
+    reports = {
+        day: RawReport(
+            Written(version, version),
+            objects=due[day],
+            known_objects=known[day],
+            replaced_objects=changed[day],
+            altered=plan.altered.get(day, ""),
+        )
         for day in dates
     }
+    for result in loaded:
+        reports[result.arrival_date].add(result)
+    # A folder may hold objects of any day: none of them is known to be complete.
+    for day in sorted(dates)[:1]:
+        reports[day].unreadable.extend(delivery.omissions.faults.values())
+    return reports
 
 
-def _add(report: RawReport, result: Loaded) -> None:
-    report.bytes_read += result.bytes_read
-    report.records += result.records
-    report.reasons.update(result.reasons)
-    report.created_dates.update(result.created_dates)
+def _without_changed(context: PipelineContext, plan: _Plan) -> tuple[list[DataFile], list[AddAction]]:
+    """Return the files that hold records of changed objects, and the files that take their place without them.
 
-
-def _without_changed(
-    lake: Lake,
-    snapshot: Snapshot,
-    changed: list[LandedObject],
-    damaged: Collection[DataFile],
-    executor: Executor,
-    progress: Progress,
-) -> tuple[list[DataFile], list[AddAction]]:
-    """Return the files that hold records of changed objects, and what takes their place without them.
-
-    Files that are `damaged` cannot be read: nothing takes their place.
+    Nothing takes the place of files that are damaged: they cannot be read.
     """
+    changed = plan.delivery.changed
     if not changed:
         return [], []
     names = [landed.name for landed in changed]
-    files = snapshot.files({landed.arrival_date for landed in changed})
-    stale = [
-        file
-        for file in files
-        if file not in damaged
-        and not _scan(lake, [file])
-        .filter(pl.col("source_object").is_in(names))
-        .select("source_object")
-        .head(1)
-        .collect()
-        .is_empty()
-    ]
-    tasks = [(lake.storage, file, names) for file in stale]
-    return stale, list(chain(*run_tasks(executor, drop_objects, tasks, progress, "replaced objects")))
+    files = plan.snapshot.files({landed.arrival_date for landed in changed})
+    stale = [file for file in files if file not in plan.damaged and _holds_one_of(names, file, plan.snapshot)]
+    tasks = [(context.lake, file, names) for file in stale]
+    return stale, list(chain(*context.run_tasks(drop_objects, tasks, "replaced objects")))
 
 
-def _touched(
-    lake: Lake,
-    snapshot: Snapshot,
-    changed: list[LandedObject],
-    stale: list[DataFile],
-    damaged: Collection[DataFile],
-    adds: list[AddAction],
-    window_days: int,
-) -> set[tuple[date, date]]:
-    """Return the (created_date, arrival_date) whose verdicts the commit may change, beyond those of the new records.
-
-    A record that arrives, or goes with the former content of a `changed` object, decides about those of its uuid
-    that arrived after it: on a later day within the window, or on the same day in an object whose name sorts behind.
-    Their created_dates are due as well.
-    """
-    names = [landed.name for landed in changed]
-    came = [added_file(lake.raw_events, add) for add in adds]
-    gone = _sound(lake, stale).filter(pl.col("source_object").is_in(names))
-    touched = set(gone.select("created_date", "arrival_date").unique().collect().iter_rows())
-    for arrival_date in {file.partition for file in [*came, *stale]}:
-        own = [file for file in came if file.partition == arrival_date]
-        first = min([file.minimum["source_object"] for file in own] + names)
-        window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
-        later = [
-            file
-            for file in snapshot.files(window)
-            # Of the same day only what may sort behind: new objects mostly come after old ones.
-            if file not in damaged and (file.partition > arrival_date or file.maximum["source_object"] >= first)
-        ]
-        decisive = pl.concat([_sound(lake, own), gone.filter(pl.col("arrival_date") == arrival_date)])
-        followers = (
-            _sound(lake, later)
-            .filter(~pl.col("source_object").is_in(names))
-            .join(decisive, on="event_uuid", how="semi")
-            .select(pl.col("created_date").unique())
-        )
-        days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
-        touched.update((day, arrival_date) for day in days)
-    return touched
-
-
-def _lost(damaged: Iterable[DataFile]) -> set[tuple[date, date]]:
-    """Return the (created_date, arrival_date) that files held records of which cannot be read any more."""
-    return {
-        (first + timedelta(days=number), file.partition)
-        for file in damaged
-        if (first := file.minimum.get("created_date")) is not None
-        for number in range((file.maximum["created_date"] - first).days + 1)
-    }
-
-
-def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
-    return _scan(lake, files).filter(pl.col("corruption_reason").is_null())
-
-
-def _scan(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
-    return scan_files(files, RAW_SCHEMA, "arrival_date", lake.storage)
+def _holds_one_of(names: Collection[str], file: DataFile, snapshot: Snapshot) -> bool:
+    objects = scan_files(snapshot.table, [file]).select("source_object")
+    return not objects.filter(pl.col("source_object").is_in(list(names))).head(1).collect().is_empty()

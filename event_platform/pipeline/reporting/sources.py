@@ -7,7 +7,7 @@ from datetime import date
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.derived import contents, digest, fingerprint
-from event_platform.lake.tables import Snapshot
+from event_platform.lake.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
 """deduplicated_events and what came of it → quality_report and its pages, partition by partition of created_date."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 
-from event_platform.compute.tasks import Progress, run_tasks
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.derived import made_of_id
-from event_platform.lake.files import DataFile, Written
+from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.tables import Table
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
 from event_platform.storage.threads import each_at_once
@@ -26,16 +27,13 @@ class QualityReport:
     written: Written
 
 
-def report_quality(
-    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
-) -> dict[date, QualityReport]:
+def report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[date]) -> dict[date, QualityReport]:
     """Count the created_dates given as they are now, and write a page for each. Returns what was found."""
-    return retry_on_conflict(lambda: _report_quality(lake, catalog, dates, executor, progress))
+    return retry_on_conflict(lambda: _report_quality(context, catalog, dates))
 
 
-def _report_quality(
-    lake: Lake, catalog: Catalog, dates: Sequence[date], executor: Executor, progress: Progress
-) -> dict[date, QualityReport]:
+def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[date]) -> dict[date, QualityReport]:
+    lake = context.lake
     # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
     # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
     target = lake.quality_report.snapshot_to_write()
@@ -43,11 +41,12 @@ def _report_quality(
     pinned = _pinned(lake, catalog, source)
     sources = _sources(pinned, dates)
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
-    tasks = [(lake.storage, day, fields) for day in sources]
-    reported = run_tasks(executor, report_day, tasks, progress, "quality reports")
-    marks, adds = source.marks(dates), [each.add for each in reported if each.add is not None]
+    tasks = [(lake, context.sizing, day, fields) for day in sources]
+    reported = context.run_tasks(report_day, tasks, "quality reports")
+    adds = [each.add for each in reported if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
-    written = target.replace(dates, adds, marks, transactions=made_of)
+    commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
+    written = commit.commit()
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 

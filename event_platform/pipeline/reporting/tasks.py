@@ -8,16 +8,17 @@ from datetime import date
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESCUED_COLUMN
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
-from event_platform.lake.files import DataFile, in_batches, scan_files, write_file
-from event_platform.lake.lake import CORRUPT_SCHEMA, DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, QUALITY_SCHEMA
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.files import DataFile, in_batches, scan_files
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import QUALITY_REPORT
+from event_platform.lake.specs import TableSpec
+from event_platform.lake.tables import Table
 from event_platform.landing.landing import HOUR_IN_PATH
+from event_platform.pipeline.sizing import Sizing
 from event_platform.quality.page import LATENESS, draw
-from event_platform.storage.storage import Storage
-
-#: Events that are counted at a time: to group them takes some hundred bytes for each.
-_ROWS_AT_ONCE = 2_000_000
 
 #: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
@@ -28,7 +29,10 @@ _SAMPLES_OF_A_REASON = 2
 _SAMPLE_LENGTH = 500
 
 _PARTITION = "created_date"
-_FIGURE_SCHEMA = pl.Schema({name: dtype for name, dtype in QUALITY_SCHEMA.items() if name != _PARTITION})
+_FIGURE_SCHEMA = pl.Schema({name: dtype for name, dtype in QUALITY_REPORT.schema.items() if name != _PARTITION})
+
+#: What is read of any event table.
+_RESCUED = TableSpec("events", (RESCUED, EVENT_COLUMNS[_PARTITION]), _PARTITION)
 
 _BEFORE, _SAME_HOUR, _NEXT_HOUR, _SAME_DAY, _HOURS, _MANY_HOURS, _DAYS, _MANY_DAYS = LATENESS
 
@@ -60,30 +64,24 @@ class Reported:
     thumbnail: bytes
 
 
-def report_day(storage: Storage, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
+def report_day(lake: Lake, sizing: Sizing, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
     """Count one day, and write its figures and its page. `fields` are the known ones of each catalogued event."""
     day = sources.created_date
-    corrupt = _scan(storage, sources.corrupt, CORRUPT_SCHEMA, "arrival_date")
+    corrupt = scan_files(lake.corrupt_events, sources.corrupt)
     figures = pl.concat(
         [
-            *_events(storage, sources.deduplicated, fields),
-            _duplicates(_scan(storage, sources.duplicates, DUPLICATE_SCHEMA), fields),
+            *_events(lake, sizing, sources.deduplicated, fields),
+            _duplicates(scan_files(lake.duplicate_events, sources.duplicates), fields),
             _figure("corrupt", _count(corrupt, pl.col("corruption_reason").alias("label"))),
-            _unregistered(_scan(storage, sources.unregistered, DEDUPLICATED_SCHEMA)),
-            _drift(storage, sources, fields),
+            _unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
+            _drift(lake, sources, fields),
         ]
     ).sort("figure", "event_name", "label")
     page = draw(day, figures, _samples(corrupt))
-    address = storage.uri("reports", "quality", f"{day.isoformat()}.html")
-    storage.write(address, page.html)
-    add = write_file(figures, storage, "quality_report", _PARTITION, day) if figures.height else None
+    address = lake.storage.uri("reports", "quality", f"{day.isoformat()}.html")
+    lake.storage.write(address, page.html)
+    add = write_file(figures, lake.quality_report, day) if figures.height else None
     return Reported(day, figures, add, address, page.plot, page.thumbnail)
-
-
-def _scan(
-    storage: Storage, files: tuple[DataFile, ...], schema: pl.Schema, partition_column: str = _PARTITION
-) -> pl.LazyFrame:
-    return scan_files(files, schema, partition_column, storage)
 
 
 def _figure(figure: str, counts: pl.DataFrame) -> pl.DataFrame:
@@ -106,10 +104,12 @@ def _known(names: Mapping[str, frozenset[str]]) -> pl.Expr:
     return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
 
 
-def _events(storage: Storage, files: tuple[DataFile, ...], fields: Mapping[str, frozenset[str]]) -> list[pl.DataFrame]:
+def _events(
+    lake: Lake, sizing: Sizing, files: tuple[DataFile, ...], fields: Mapping[str, frozenset[str]]
+) -> list[pl.DataFrame]:
     parts = [
-        _counted(_scan(storage, tuple(batch), DEDUPLICATED_SCHEMA))
-        for batch in in_batches(files, _ROWS_AT_ONCE) or [[]]
+        _counted(scan_files(lake.deduplicated_events, batch))
+        for batch in in_batches(files, sizing.events_per_count) or [[]]
     ]
     by_name, by_object = (pl.concat(counts) for counts in zip(*parts, strict=True))
     named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
@@ -177,12 +177,12 @@ def _unregistered(unregistered: pl.LazyFrame) -> pl.DataFrame:
     return _figure("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed"))
 
 
-def _drift(storage: Storage, sources: Sources, fields: Mapping[str, frozenset[str]]) -> pl.DataFrame:
+def _drift(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]]) -> pl.DataFrame:
     """Count the events of each name by the fields of theirs that found no column."""
-    schema = pl.Schema({RESCUED_COLUMN: pl.String, _PARTITION: pl.Date})
+    table = Table(_RESCUED, lake.storage)
     counts: list[tuple[str, str, str | None, int]] = []
     for name, files in sources.rescued.items():
-        texts = _scan(storage, files, schema).select(RESCUED_COLUMN).drop_nulls().collect().to_series()
+        texts = scan_files(table, files).select(RESCUED_COLUMN).drop_nulls().collect().to_series()
         counts.extend((figure, name, *count) for figure, count in _drifted(count_fields(texts), fields[name]))
     return pl.DataFrame(counts, schema=_FIGURE_SCHEMA, orient="row")
 

@@ -1,7 +1,6 @@
 """deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,22 +8,24 @@ from functools import cache
 from typing import Any
 
 import polars as pl
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction
 
-from event_platform.compute.tasks import Progress, run_tasks
 from event_platform.events.catalog import Catalog
 from event_platform.events.columns import storage_shape
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.changes import added_since_mark
+from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
-from event_platform.lake.files import DataFile, Written
+from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
-from event_platform.lake.tables import ConflictError, Snapshot, Table
-from event_platform.pipeline.compaction.step import each_compacted
-from event_platform.pipeline.fingerprint import rules_number
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
+from event_platform.lake.tables import Table
+from event_platform.pipeline.compaction.step import compact_each
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.fingerprint import build_fingerprint
 from event_platform.pipeline.typing.tasks import Typed, count_names, plan, type_events
 from event_platform.storage.polars_errors import explained
 from event_platform.storage.s3_errors import one_line
@@ -46,27 +47,30 @@ class TypedReport:
     results: list[Typed] = field(default_factory=list)
     written: dict[date, Written] = field(default_factory=dict)
 
+    @property
+    def adds(self) -> list[AddAction]:
+        """The files that were written."""
+        return [add for result in self.results for add in result.adds]
+
 
 def type_all(
-    lake: Lake,
+    context: PipelineContext,
     catalog: Catalog,
     keys: Collection[str],
     dates: Sequence[date],
-    executor: Executor,
-    progress: Progress,
     *,
     rebuild: bool = False,
 ) -> dict[str, TypedReport]:
     """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
 
     One type's failure is in its report and leaves its table as it was; the others go on. With `rebuild` all partitions
-    are built whole, where they might grow as well.
+    are rebuilt, also those that could be appended to.
     """
     reports: dict[str, TypedReport] = {}
 
     def attempt() -> None:
         left = [key for key in keys if key not in reports or reports[key].conflict]
-        reports.update(_type_some(lake, catalog, left, dates, executor, progress, rebuild=rebuild))
+        reports.update(_type_some(context, catalog, left, dates, rebuild=rebuild))
         lost = [key for key, report in reports.items() if report.conflict]
         if lost:
             raise ConflictError(f"{', '.join(lost)}: written by another run at the same time")
@@ -75,45 +79,48 @@ def type_all(
     return reports
 
 
+@dataclass(frozen=True)
+class _Source:
+    """deduplicated_events as it is typed from: its files and its source versions by created_date."""
+
+    snapshot: Snapshot
+    files: Mapping[date, list[DataFile]]
+    versions: Mapping[date, int]
+
+
 def _type_some(
-    lake: Lake,
-    catalog: Catalog,
-    keys: Collection[str],
-    dates: Sequence[date],
-    executor: Executor,
-    progress: Progress,
-    *,
-    rebuild: bool,
+    context: PipelineContext, catalog: Catalog, keys: Collection[str], dates: Sequence[date], *, rebuild: bool
 ) -> dict[str, TypedReport]:
+    lake = context.lake
     reports = {key: TypedReport(dict.fromkeys(dates, 0), dict.fromkeys(dates, 0)) for key in keys}
-    tables = {
-        key: lake.unregistered_events if key == UNREGISTERED else lake.event_table(catalog.by_key[key]) for key in keys
-    }
     # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
-    opened = each_at_once(lambda key: _open(tables[key], reports[key]), keys)
-    targets = {key: target for key, target in zip(keys, opened, strict=True) if target is not None}
+    targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
-    source = lake.deduplicated_events.snapshot()
-    marks = source.marks(dates)
-    rules = {key: _rules_of(catalog, key) for key in targets}
+    deduplicated = lake.deduplicated_events.snapshot()
+    source = _Source(
+        deduplicated, {day: deduplicated.files([day]) for day in dates}, deduplicated.source_versions(dates)
+    )
+    fingerprints = {key: _fingerprint_of(catalog, key) for key in targets}
     partitions = [(key, day) for key in targets for day in dates]
-    files = {day: source.files([day]) for day in dates}
-    growing = {} if rebuild else _grown(source, files, targets, partitions, marks, rules)
-    grown = _without_altered(growing, targets, reports)
-    for result in _run(lake, catalog, files, partitions, grown, executor, progress):
+    appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
+    appended = _without_altered(appendable, targets, reports)
+    for result in _run(context, catalog, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     sound = [key for key in targets if reports[key].error is None]
-    more = {key: (targets[key], [day for day in dates if (key, day) in grown]) for key in sound}
-    moved, failed = each_compacted(more, executor, progress)
+    appended_dates = {key: (targets[key], [day for day in dates if (key, day) in appended]) for key in sound}
+    compactions, failed = compact_each(context, appended_dates)
     for key, error in failed.items():
         _fail(reports[key], error)
     sound = [key for key in sound if key not in failed]
-
-    said = as_metadata(deployment_of(catalog))
+    metadata = as_metadata(deployment_of(catalog))
 
     def commit(key: str) -> None:
-        metadata = said if key == UNREGISTERED else {}
-        _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key], metadata)
+        target, days = appended_dates[key]
+        changes = TableCommit(target, metadata if key == UNREGISTERED else {})
+        rebuilt, adds = [day for day in dates if day not in days], reports[key].adds
+        changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+        changes.append(days, [*adds_of(days, adds), *compactions[key]], source.versions)
+        _commit(changes, reports[key], target.files(days))
 
     each_at_once(commit, sound)
     if UNREGISTERED in sound:
@@ -121,48 +128,46 @@ def _type_some(
     return reports
 
 
-def _rules_of(catalog: Catalog, key: str) -> int:
-    """Return a number that stands for what the rows of a table depend on beside the events."""
+def _fingerprint_of(catalog: Catalog, key: str) -> int:
+    """Return the build fingerprint of a table: what its rows depend on beside the events."""
     rules: Any = sorted(catalog.names) if key == UNREGISTERED else storage_shape(catalog.by_key[key].columns)
-    return rules_number(rules, repr(catalog.envelope))
+    return build_fingerprint(rules, repr(catalog.envelope))
 
 
-def _grown(
-    source: Snapshot,
-    files: Mapping[date, list[DataFile]],
+def _appendable(
+    source: _Source,
     targets: Mapping[str, Snapshot],
     partitions: Iterable[tuple[str, date]],
-    marks: Mapping[date, int],
-    rules: Mapping[str, int],
+    fingerprints: Mapping[str, int],
 ) -> dict[tuple[str, date], list[DataFile]]:
     """Return the partitions that only lack the events that came since they were built, with the files of these.
 
-    The others are rebuilt: events of theirs went, their rules are other ones, they are not as the platform left them,
-    or somebody asks for them again.
+    The others are rebuilt: events of theirs were removed, or their rules are other ones.
     """
 
     @cache
-    def came(day: date, mark: int) -> list[DataFile] | None:
-        added = added_since_mark(source, day, mark)
-        return None if added is None else [file for file in files[day] if file.path in added]
+    def new_files(day: date, version: int) -> list[DataFile] | None:
+        added = added_since_source_version(source.snapshot, day, version)
+        return None if added is None else [file for file in source.files[day] if file.path in added]
 
     found: dict[tuple[str, date], list[DataFile]] = {}
     for key, day in partitions:
-        mark = targets[key].built_from(day)
-        if mark is not None and 0 <= mark < marks[day] and targets[key].made_with(day) == rules[key]:
-            new = came(day, mark)
+        target, version = targets[key], targets[key].source_version(day)
+        is_older = version is not None and 0 <= version < source.versions[day]
+        if version is not None and is_older and target.build_fingerprint(day) == fingerprints[key]:
+            new = new_files(day, version)
             found |= {} if new is None else {(key, day): new}
     return found
 
 
 def _without_altered(
-    grown: Mapping[tuple[str, date], list[DataFile]],
+    appendable: Mapping[tuple[str, date], list[DataFile]],
     targets: Mapping[str, Snapshot],
     reports: Mapping[str, TypedReport],
 ) -> dict[tuple[str, date], list[DataFile]]:
     """Leave out the partitions that are not as the platform left them: those are rebuilt."""
     days: dict[str, list[date]] = {}
-    for key, day in grown:
+    for key, day in appendable:
         days.setdefault(key, []).append(day)
 
     def altered(key: str) -> Collection[date]:
@@ -171,13 +176,24 @@ def _without_altered(
         return days[key]
 
     found = dict(zip(days, each_at_once(altered, days), strict=True))
-    return {(key, day): files for (key, day), files in grown.items() if day not in found[key]}
+    return {(key, day): files for (key, day), files in appendable.items() if day not in found[key]}
 
 
-def _open(table: Table, report: TypedReport) -> Snapshot | None:
-    with _keeping_errors(report):
-        return table.snapshot_to_write()
-    return None
+def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedReport]) -> dict[str, Snapshot]:
+    """Open the tables to write by their keys, but for those that fail."""
+
+    def opened(key: str) -> Snapshot | None:
+        with _keeping_errors(reports[key]):
+            return table_of(lake, catalog, key).snapshot_to_write()
+        return None
+
+    snapshots = each_at_once(opened, reports)
+    return {key: target for key, target in zip(reports, snapshots, strict=True) if target is not None}
+
+
+def table_of(lake: Lake, catalog: Catalog, key: str) -> Table:
+    """Return the event table of a key, or unregistered_events for UNREGISTERED."""
+    return lake.unregistered_events if key == UNREGISTERED else lake.event_table(catalog.by_key[key])
 
 
 def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Snapshot]:
@@ -189,42 +205,41 @@ def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Sna
 def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[date]) -> None:
     """Take the rows that are in unregistered_events now out of the tables of types that the catalog has no more.
 
-    Their days are marked as never built, so that they are due if the type comes back.
+    Their days get the source version of what was never built, so that they are due if the type comes back.
     """
     for snapshot in retired:
         days = sorted(snapshot.rows_by_date(dates))
         if days and not report.conflict and report.error is None:
             with _keeping_errors(report):
-                snapshot.replace(days, [], dict.fromkeys(days, -1))
+                TableCommit(snapshot).rebuild(days, [], dict.fromkeys(days, -1)).commit()
 
 
 def _run(
-    lake: Lake,
+    context: PipelineContext,
     catalog: Catalog,
     all_files: Mapping[date, list[DataFile]],
     partitions: Sequence[tuple[str, date]],
-    grown: Mapping[tuple[str, date], list[DataFile]],
-    executor: Executor,
-    progress: Progress,
+    appended: Mapping[tuple[str, date], list[DataFile]],
 ) -> list[Typed]:
+    lake, sizing = context.lake, context.sizing
     # Partitions that are made of the same files are made together.
     together: dict[tuple[str, ...], tuple[list[DataFile], list[str]]] = {}
     for key, day in partitions:
-        files = grown.get((key, day), all_files[day])
+        files = appended.get((key, day), all_files[day])
         together.setdefault(tuple(file.path for file in files), (files, []))[1].append(key)
-    counts = count_names(
-        lake.storage, list({file.path: file for files, _ in together.values() for file in files}.values())
-    )
+    counts = count_names(lake, list({file.path: file for files, _ in together.values() for file in files}.values()))
     units = [
-        unit for files, keys in together.values() for unit in plan(files, counts, _names(catalog, keys, files, counts))
+        unit
+        for files, keys in together.values()
+        for unit in plan(files, counts, _names(catalog, keys, files, counts), sizing)
     ]
     by_name = {event_type.name: event_type for event_type in catalog.event_types}
     tasks = [
-        (lake.storage, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
+        (lake, sizing, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
         # The largest first, so that no core is left alone with one at the end.
         for unit in sorted(units, key=lambda unit: -unit.rows)
     ]
-    return [typed for result in run_tasks(executor, type_events, tasks, progress, "event tables") for typed in result]
+    return [typed for result in context.run_tasks(type_events, tasks, "event tables") for typed in result]
 
 
 def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], counts: pl.DataFrame) -> set[str]:
@@ -243,22 +258,11 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.may_pass = report.may_pass or result.may_pass
 
 
-def _commit_type(
-    target: Snapshot,
-    report: TypedReport,
-    dates: Sequence[date],
-    more: Sequence[date],
-    marks: Mapping[date, int],
-    rules: int,
-    moved: Sequence[AddAction | RemoveAction],
-    metadata: Mapping[str, Any],
-) -> None:
-    whole = [day for day in dates if day not in more]
-    adds = [add for each in report.results for add in each.adds]
+def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataFile]) -> None:
+    """Commit, and count the rows that were in the appended partitions before."""
     with _keeping_errors(report):
-        grown = target.files(more)
-        report.written |= target.replace(whole, adds, marks, rules, more, moved, metadata=metadata)
-        for file in grown:
+        report.written |= changes.commit()
+        for file in old_files:
             report.rows[file.partition] += file.rows
             report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
 

@@ -14,21 +14,10 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
 from event_platform.events.payload import PayloadReader
-from event_platform.lake.files import DataFile, FileWriter, in_batches, scan_files
-from event_platform.lake.lake import DEDUPLICATED_SCHEMA
-from event_platform.storage.storage import Storage
-
-#: What one task takes of types that are small. The fewer tasks there are, the fewer read the row groups that hold the
-#: events of two of them; unless there is little: then tasks are at least so many, where each has half as much.
-ROWS_PER_TASK, _TASKS = 200_000, 20
-
-#: What one file takes of a type that is large: about 64 MB.
-ROWS_PER_FILE = 1_500_000
-
-#: What a task holds at a time, as records and as columns.
-ROWS_AT_ONCE = 200_000
-
-_PARTITION = "created_date"
+from event_platform.lake.file_writer import FileWriter
+from event_platform.lake.files import DataFile, in_batches, scan_files
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.sizing import Sizing
 
 #: No name of a column: the event name where it has a type, else null.
 _NAME_OF_TYPE = "$type"
@@ -61,10 +50,10 @@ class Typed:
     may_pass: bool = False  # the error is the storage's
 
 
-def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
+def count_names(lake: Lake, files: list[DataFile]) -> pl.DataFrame:
     """Count the events in each file by name: uri, event_name, rows."""
     counts = [
-        scan_files([file], DEDUPLICATED_SCHEMA, _PARTITION, storage)
+        scan_files(lake.deduplicated_events, [file])
         .group_by("event_name")
         .agg(pl.len().alias("rows"))
         .with_columns(uri=pl.lit(file.uri))
@@ -74,12 +63,13 @@ def count_names(storage: Storage, files: list[DataFile]) -> pl.DataFrame:
     return pl.concat([nothing, *pl.collect_all(counts)])
 
 
-def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -> list[Unit]:
+def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str], sizing: Sizing) -> list[Unit]:
     """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
     units: list[Unit] = []
     counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
     rows = int(counts["rows"].cast(pl.Int64).sum())
-    allowed = min(ROWS_PER_TASK, max(ROWS_PER_TASK // 2, rows // _TASKS))
+    most = sizing.events_per_type_task
+    allowed = min(most, max(most // 2, rows // sizing.min_type_tasks))
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
         named = counts.filter(pl.col("uri").is_in(list(own)))
@@ -87,7 +77,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str]) -
         totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
         numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"].to_list(), allowed), dtype=pl.UInt32))
         for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
-            units.extend(_units(created_date, own, part))
+            units.extend(_units(created_date, own, part, sizing))
     return units
 
 
@@ -101,11 +91,11 @@ def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
         yield number
 
 
-def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame) -> Iterator[Unit]:
+def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame, sizing: Sizing) -> Iterator[Unit]:
     """Yield the unit of some names (event_name, uri, rows), or several of one that is large."""
     names = frozenset(part["event_name"])
     files = _in_order(own, dict(part.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
-    most = ROWS_PER_FILE if len(names) == 1 else sum(file.rows for file in files)
+    most = sizing.events_per_file if len(names) == 1 else sum(file.rows for file in files)
     yield from (Unit(created_date, tuple(batch), names) for batch in in_batches(files, most))
 
 
@@ -115,14 +105,16 @@ def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[Data
     return sorted(files, key=lambda file: (str(file.minimum["source_object"]), file.uri))
 
 
-def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType], envelope: Envelope) -> list[Typed]:
+def type_events(
+    lake: Lake, sizing: Sizing, unit: Unit, event_types: dict[str, EventType], envelope: Envelope
+) -> list[Typed]:
     """Write one file for each event type of a unit. `event_types` are by name; other names are unregistered.
 
     A type that fails is returned with its error; the others are not touched by it.
     """
     files: dict[str | None, _EventFile] = {}
-    for batch in in_batches(unit.files, ROWS_AT_ONCE):
-        events = _read(storage, batch, unit.names, whole=not unit.names <= event_types.keys())
+    for batch in in_batches(unit.files, sizing.events_per_type_batch):
+        events = _read(lake, batch, unit.names, whole=not unit.names <= event_types.keys())
         typed = pl.when(pl.col("event_name").is_in(list(event_types))).then("event_name").alias(_NAME_OF_TYPE)
         # Unregistered names are one part: there may be any number of them.
         for (name,), part in (
@@ -131,16 +123,16 @@ def type_events(storage: Storage, unit: Unit, event_types: dict[str, EventType],
             .items()
         ):
             if name not in files:
-                files[name] = _EventFile(storage, unit.created_date, event_types.get(name), envelope)
+                files[name] = _EventFile(lake, unit.created_date, event_types.get(name), envelope)
             files[name].write(part)
     return [file.close() for file in files.values()]
 
 
-def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
+def _read(lake: Lake, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
     """Read the events of some names: what typed ones are made of, or `whole`."""
-    columns = DEDUPLICATED_SCHEMA.names() if whole else [*EVENT_COLUMNS, "body"]
+    columns = lake.deduplicated_events.schema.names() if whole else [*EVENT_COLUMNS, "body"]
     return (
-        scan_files(files, DEDUPLICATED_SCHEMA, _PARTITION, storage)
+        scan_files(lake.deduplicated_events, files)
         .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
         .filter(pl.col("event_name").is_in(list(names)))
         .select(columns)
@@ -151,11 +143,10 @@ def _read(storage: Storage, files: list[DataFile], names: frozenset[str], *, who
 class _EventFile:
     """A file of an event table, or of unregistered_events, while it is written."""
 
-    def __init__(self, storage: Storage, day: date, event_type: EventType | None, envelope: Envelope) -> None:
+    def __init__(self, lake: Lake, day: date, event_type: EventType | None, envelope: Envelope) -> None:
         self._typed = Typed(event_type.key if event_type else None, day)
         self._reader: PayloadReader | None = None
-        table = f"events/{event_type.key}" if event_type else "unregistered_events"
-        self._file = FileWriter(storage, table, _PARTITION, day)
+        self._file = FileWriter(lake.event_table(event_type) if event_type else lake.unregistered_events, day)
         if event_type is not None:
             with self._keeping_errors():
                 self._reader = PayloadReader(event_type, envelope)

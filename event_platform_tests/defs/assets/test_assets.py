@@ -161,7 +161,7 @@ def test_materializations_tell_what_happened(world: World) -> None:
         world.materialize(MONDAY, WEDNESDAY, instance=instance)
         found = recorded(instance)
     raw = found[dg.AssetKey("raw_events"), "2025-06-03"]
-    assert raw["created_dates_touched"] == ["2025-06-02", "2025-06-03"]
+    assert raw["created_dates_changed"] == ["2025-06-02", "2025-06-03"]
     assert (raw["dagster/partition_row_count"], raw["objects_read"], raw["records_read"]) == (11, 3, 11)
     assert found[dg.AssetKey("corrupt_events"), "2025-06-03"]["reasons"] == {"not_json": 1}
     assert found[dg.AssetKey("duplicate_events"), "2025-06-02"]["redelivery"] == 2
@@ -202,7 +202,7 @@ def test_assets_are_in_groups_and_layers_and_event_types_have_the_owners_of_thei
     assert [graph.get(key).owners for key in (LESSON, ACCOUNT)] == [["team:learning"], []]
     layers = {key.to_user_string(): graph.get(key).tags["layer"] for key in graph.get_all_asset_keys()}
     assert {layer for name, layer in layers.items() if name.startswith("events/")} == {"typed"}
-    assert {name for name, layer in layers.items() if layer == "set_aside"} == {
+    assert {name for name, layer in layers.items() if layer == "quarantine"} == {
         *("corrupt_events", "duplicate_events", "unregistered_events")
     }
     assert [graph.get(key).tags.get("event_type") for key in (PAYMENT, UNREGISTERED)] == ["payment", None]

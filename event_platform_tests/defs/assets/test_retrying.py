@@ -50,13 +50,13 @@ def test_a_storage_that_comes_back_is_a_run_that_succeeds(world: World, monkeypa
     """Without anybody doing anything."""
     lake = world.root / "lake"
     lake.write_text("not mounted yet", encoding="utf-8")
-    again = retrying.try_again_later
+    again = retrying.request_retry
 
     def mount(context: dg.AssetExecutionContext, error: Exception) -> None:
         Path(lake).unlink()
         again(context, error)
 
-    monkeypatch.setattr(retrying, "try_again_later", mount)
+    monkeypatch.setattr(retrying, "request_retry", mount)
     with dg.DagsterInstance.ephemeral() as instance:
         assert tries(world, instance) == (True, ["raw_events"])
 

@@ -76,10 +76,10 @@ def test_what_is_said_to_be_filled_and_unique_is(built: World) -> None:
         assert rows.height > 0, spec.key
         filled = [column.name for column in schema_of(spec).columns if not column.constraints.nullable]
         assert {name: rows[name].null_count() for name in filled} == dict.fromkeys(filled, 0), spec.key
-        assert rows.select(table.key).is_unique().all(), spec.key
+        assert rows.select(table.spec.primary_key).is_unique().all(), spec.key
         constraints = schema_of(spec).constraints
         assert constraints is not None
-        assert constraints.other[0] == f"unique: {', '.join(table.key)}"
+        assert constraints.other[0] == f"unique: {', '.join(table.spec.primary_key)}"
 
 
 def test_comments_and_rules_of_the_catalog_are_shown_with_its_columns(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
-from event_platform.defs.automation.requests import PART, next_try, stretches
+from event_platform.defs.automation.requests import PART, date_ranges, next_try
 from event_platform.defs.automation.sensors import version_in
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform.events.errors import LandingError
@@ -54,7 +54,7 @@ def sweep(world: World, instance: dg.DagsterInstance) -> ScheduleExecutionData:
     resources = dict(definitions.resources or {})
     context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC), resources=resources)
     with context:
-        return definitions.resolve_schedule_def("daily_sweep").evaluate_tick(context)
+        return definitions.resolve_schedule_def("daily_reconciliation").evaluate_tick(context)
 
 
 def asked(result: dg.SensorResult) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ def settle(world: World, instance: dg.DagsterInstance) -> tuple[list[tuple[str, 
     """Tick both sensors and carry out what they ask for; return what they asked for."""
     loads = tick(world, "landing_sensor", instance)
     carry_out(world, loads)
-    builds = tick(world, "touched_dates_sensor", instance)
+    builds = tick(world, "changed_dates_sensor", instance)
     carry_out(world, builds)
     return asked(loads), asked(builds)
 
@@ -197,7 +197,7 @@ def test_a_cursor_that_makes_no_sense_begins_anew(
     assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(today), str(today))]
 
 
-@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+@pytest.mark.parametrize("sensor", ["landing_sensor", "changed_dates_sensor"])
 def test_nothing_is_asked_for_while_a_run_is_under_way(
     world: World, instance: dg.DagsterInstance, today: date, sensor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,20 +229,20 @@ def test_the_same_state_is_asked_for_under_the_same_key(
     assert first[0].run_key == again[0].run_key != other[0].run_key
 
 
-@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+@pytest.mark.parametrize("sensor", ["landing_sensor", "changed_dates_sensor"])
 def test_what_was_terminated_is_asked_for_again_by_the_next_tick(
     world: World, instance: dg.DagsterInstance, today: date, sensor: str
 ) -> None:
     """Under another key, however often; so is what was deleted from Dagster."""
     world.deliver(today, "a", event("u1", today))
-    if sensor == "touched_dates_sensor":
+    if sensor == "changed_dates_sensor":
         world.load(today)
     for _ in range(5):
         end(tick(world, sensor, instance), instance, dg.DagsterRunStatus.CANCELED)
     assert asked(tick(world, sensor, instance)) == [(str(today), str(today))]
 
 
-@pytest.mark.parametrize("sensor", ["landing_sensor", "touched_dates_sensor"])
+@pytest.mark.parametrize("sensor", ["landing_sensor", "changed_dates_sensor"])
 def test_what_failed_is_asked_for_again_after_a_pause(
     world: World, instance: dg.DagsterInstance, today: date, sensor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +251,7 @@ def test_what_failed_is_asked_for_again_after_a_pause(
 
     def land(day: date) -> None:
         world.deliver(day, f"{day}", event(f"{day}", day))
-        if sensor == "touched_dates_sensor":
+        if sensor == "changed_dates_sensor":
             world.load(day)
 
     land(yesterday)
@@ -303,11 +303,11 @@ def test_rows_that_are_deleted_again_are_brought_back_again(
 ) -> None:
     """The same ones, by a run of its own each time."""
     world.deliver(today, "a", event("u1", today))
-    for sensor in ("landing_sensor", "touched_dates_sensor"):
+    for sensor in ("landing_sensor", "changed_dates_sensor"):
         carry_out(world, tick(world, sensor, instance), instance)
     for _ in range(3):
         DeltaTable(world.event_table("account_created").uri).delete()
-        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
         assert world.events("account_created").height == 1
     for _ in range(3):
         DeltaTable(world.lake.raw_events.uri).delete()
@@ -319,16 +319,16 @@ def test_a_type_that_is_removed_and_put_back_is_built(world: World, instance: dg
     """As often as that happens."""
     world.deliver(today, "a", event("u1", today))
     carry_out(world, tick(world, "landing_sensor", instance), instance)
-    carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+    carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
     for number in range(2):
         (world.root / "catalog" / "account_created.yaml").unlink()
         world.deliver(today, f"{number}", event(f"v{number}", today))
         world.load(today)
-        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
         write_catalog(world.root / "catalog", world.schemas)
-        carry_out(world, tick(world, "touched_dates_sensor", instance), instance)
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
         assert world.events("account_created").height == number + 2
-        assert asked(tick(world, "touched_dates_sensor", instance)) == []
+        assert asked(tick(world, "changed_dates_sensor", instance)) == []
 
 
 def test_the_sweep_asks_for_no_day_that_is_being_written(world: World, today: date) -> None:
@@ -359,7 +359,7 @@ RAW, TYPED = dg.AssetKey("raw_events"), dg.AssetKey(["events", "account_created"
         (dg.DagsterRunStatus.CANCELED, False),
     ],
 )
-@pytest.mark.parametrize(("sensor", "asset"), [("landing_sensor", RAW), ("touched_dates_sensor", TYPED)])
+@pytest.mark.parametrize(("sensor", "asset"), [("landing_sensor", RAW), ("changed_dates_sensor", TYPED)])
 def test_days_that_somebody_else_is_at_work_on_are_not_asked_for(
     world: World,
     instance: dg.DagsterInstance,
@@ -373,7 +373,7 @@ def test_days_that_somebody_else_is_at_work_on_are_not_asked_for(
     days = [today - timedelta(days=back) for back in (9, 7, 5)]
     for day in days:
         world.deliver(day, "a", event(f"{day}", day))
-    if sensor == "touched_dates_sensor":
+    if sensor == "changed_dates_sensor":
         world.load(*days)
     chosen = frozenset([asset])
     for tags in ({"dagster/partition": str(days[0])}, {FIRST: str(days[1]), LAST: str(days[1] + timedelta(days=1))}):
@@ -411,7 +411,7 @@ def test_a_run_of_the_command_line_holds_its_days_back(
     instance.add_run(run._replace(run_id=str(uuid.uuid4()), asset_selection=None, status=dg.DagsterRunStatus.STARTED))
     world.deliver(today, "b", event("u2", today))
     assert "is at work there" in said(tick(world, "landing_sensor", instance))
-    assert asked(tick(world, "touched_dates_sensor", instance)) == [(str(today), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance)) == [(str(today), str(today))]
     monkeypatch.setattr("event_platform.defs.automation.under_way._SILENCE", 0)
     assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
 
@@ -487,7 +487,7 @@ def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
     world.deliver(today, "a", event("u1", today))
     settle(world, instance)
     DeltaTable(world.event_table("account_created").uri).delete()
-    first, again = (tick(world, "touched_dates_sensor", instance) for _ in range(2))
+    first, again = (tick(world, "changed_dates_sensor", instance) for _ in range(2))
     assert asked(first) == asked(again) == [(str(today), str(today))]
     assert [request.run_key for request in first.run_requests or []] == [
         request.run_key for request in again.run_requests or []
@@ -495,7 +495,7 @@ def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
     assert "1 created dates do not hold the rows that were written" in capsys.readouterr().err
     carry_out(world, first)
     assert world.events("account_created").height == 1
-    assert asked(tick(world, "touched_dates_sensor", instance)) == []
+    assert asked(tick(world, "changed_dates_sensor", instance)) == []
 
 
 @pytest.mark.parametrize("days", [-400, 400], ids=["before the first partition", "in the future"])
@@ -514,7 +514,7 @@ def test_objects_outside_the_partitions_are_told_by_the_sweep(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("asks", ["landing_sensor", "daily_sweep"])
+@pytest.mark.parametrize("asks", ["landing_sensor", "daily_reconciliation"])
 def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
     world: World,
     instance: dg.DagsterInstance,
@@ -526,7 +526,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
     """In the log of the tick, and in its reason where it asks for nothing."""
 
     def ask() -> tuple[list[str], str]:
-        found = sweep(world, instance) if asks == "daily_sweep" else tick(world, asks, instance)
+        found = sweep(world, instance) if asks == "daily_reconciliation" else tick(world, asks, instance)
         told = found.skip_message if isinstance(found, ScheduleExecutionData) else str(found.skip_reason)
         return [request.tags[FIRST] for request in found.run_requests or []], told or ""
 
@@ -539,20 +539,20 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
         with pytest.raises(LandingError, match=f"^{broken}: Input/output error"):
             world.materialize(today)
         assert world.raw().height == 2
-        carry_out(world, tick(world, "touched_dates_sensor", instance))
+        carry_out(world, tick(world, "changed_dates_sensor", instance))
         assert f"{broken}: Input/output error" in ask()[1]
     assert ask()[0] == [str(today)]
     world.materialize(today)
     assert world.raw().height == 3
 
 
-@pytest.mark.parametrize("asks", ["landing_sensor", "daily_sweep"])
+@pytest.mark.parametrize("asks", ["landing_sensor", "daily_reconciliation"])
 def test_landing_that_is_not_there_fails_the_tick(world: World, instance: dg.DagsterInstance, asks: str) -> None:
     """It is a wrong setting, or a disk that is not mounted; the message says what to do."""
     (world.root / "landing").rmdir()
     with pytest.raises((LandingError, ScheduleExecutionError)) as raised:
-        _ = sweep(world, instance) if asks == "daily_sweep" else tick(world, asks, instance)
-    cause = raised.value.__cause__ if asks == "daily_sweep" else raised.value
+        _ = sweep(world, instance) if asks == "daily_reconciliation" else tick(world, asks, instance)
+    cause = raised.value.__cause__ if asks == "daily_reconciliation" else raised.value
     assert str(cause).startswith(f"{world.root / 'landing'}: no such folder. Expected the folder that objects land in")
 
 
@@ -581,11 +581,11 @@ def fail_listing(monkeypatch: pytest.MonkeyPatch, world: World, day: date) -> st
 def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInstance, today: date, cursor: str) -> None:
     """One that an older version has left changes nothing, nor one of another table that was here before."""
     world.deliver(today, "a", event("u1", today))
-    types, _, version = str(tick(world, "touched_dates_sensor", instance).cursor).partition(":")
+    types, _, version = str(tick(world, "changed_dates_sensor", instance).cursor).partition(":")
     assert version.split()[0] == "-1"
     world.load(today)
-    assert asked(tick(world, "touched_dates_sensor", instance, f"{types}:999")) == [(str(today), str(today))]
-    assert asked(tick(world, "touched_dates_sensor", instance, cursor)) == [(str(today), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance, f"{types}:999")) == [(str(today), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance, cursor)) == [(str(today), str(today))]
 
 
 def test_dates_that_were_up_to_date_are_not_looked_at_again(
@@ -595,14 +595,14 @@ def test_dates_that_were_up_to_date_are_not_looked_at_again(
     yesterday = today - timedelta(days=1)
     world.deliver(yesterday, "a", event("u1", yesterday))
     settle(world, instance)
-    cursor = tick(world, "touched_dates_sensor", instance).cursor
+    cursor = tick(world, "changed_dates_sensor", instance).cursor
     world.deliver(today, "b", event("u2", today))
     world.load(today)
     for _ in range(2):  # it is not built meanwhile
-        found = tick(world, "touched_dates_sensor", instance, cursor)
+        found = tick(world, "changed_dates_sensor", instance, cursor)
         assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
     carry_out(world, found)
-    later = tick(world, "touched_dates_sensor", instance, cursor)
+    later = tick(world, "changed_dates_sensor", instance, cursor)
     assert asked(later) == []
     types, version = str(later.cursor).split()[0].split(":")
     assert int(version) == world.lake.raw_events.snapshot().version
@@ -611,7 +611,7 @@ def test_dates_that_were_up_to_date_are_not_looked_at_again(
         *[0] * 4,
     ]
     write_catalog(world.root / "catalog", {"ping": {"title": "ping", "type": "object"}})
-    assert asked(tick(world, "touched_dates_sensor", instance, later.cursor)) == [(str(yesterday), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance, later.cursor)) == [(str(yesterday), str(today))]
 
 
 def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
@@ -620,18 +620,18 @@ def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
     """Whoever deletes some waits for that; every tick would open every table, day and night."""
     world.deliver(today, "a", event("u1", today))
     settle(world, instance)
-    known = tick(world, "touched_dates_sensor", instance).cursor
+    known = tick(world, "changed_dates_sensor", instance).cursor
     DeltaTable(world.event_table("account_created").uri).delete()
-    skipped = tick(world, "touched_dates_sensor", instance, known)
+    skipped = tick(world, "changed_dates_sensor", instance, known)
     assert (asked(skipped), skipped.cursor) == ([], known)
     assert "nothing new in raw_events" in str(skipped.skip_reason)
     state, _, then = str(known).partition(" ")
     earlier = f"{state} {int(then) - 600}"
-    assert asked(tick(world, "touched_dates_sensor", instance, earlier)) == [(str(today), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance, earlier)) == [(str(today), str(today))]
 
 
 def test_days_without_a_gap_are_one_run() -> None:
     """A gap is not rebuilt."""
     one, two, four = MONDAY, MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
-    assert stretches([four, two, one]) == [(one, two), (four, four)]
-    assert stretches([]) == []
+    assert date_ranges([four, two, one]) == [(one, two), (four, four)]
+    assert date_ranges([]) == []

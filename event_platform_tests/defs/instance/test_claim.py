@@ -71,7 +71,7 @@ def test_the_second_environment_of_an_instance_is_refused(
 ) -> None:
     """Its sensors, its runs and its commands, by a sentence that names both; the first goes on."""
     tick(staging, instance)
-    for sensor in ("landing_sensor", "touched_dates_sensor"):
+    for sensor in ("landing_sensor", "changed_dates_sensor"):
         tick(staging, instance, sensor)
         with pytest.raises(dg.DagsterResourceFunctionError) as refused:
             tick(prod, instance, sensor)

@@ -7,12 +7,18 @@ import pytest
 
 from event_platform.compute.pool import local_pool
 from event_platform.lake.files import DataFile
-from event_platform.pipeline.compaction import tasks as compacted
-from event_platform.pipeline.compaction.step import compacted as put_files_together
-from event_platform.pipeline.compaction.tasks import to_put_together
+from event_platform.lake.table_commit import TableCommit
+from event_platform.pipeline.compaction.step import compact
+from event_platform.pipeline.compaction.tasks import groups_to_compact
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.world import MONDAY, World, event, noon, rows
 
 MB = 1 << 20
+SIZING = Sizing()
+
+#: Three files become one, however young they are.
+YOUNG_FILES = Sizing(files_per_compaction=3, compaction_age=timedelta())
 
 
 def file(number: int, size: int, rows: int = 100_000, modified: int = 0) -> DataFile:
@@ -33,9 +39,9 @@ def file(number: int, size: int, rows: int = 100_000, modified: int = 0) -> Data
         pytest.param([MB // 2] * 16 + [9 * MB] * 8, [16, 8], id="each with its like"),
     ],
 )
-def test_files_are_put_together_where_they_are_many_or_fill_one(sizes: list[int], groups: list[int]) -> None:
+def test_files_are_compacted_where_they_are_many_or_fill_one(sizes: list[int], groups: list[int]) -> None:
     """None is ever in two groups, and the first to arrive are the first in a file."""
-    found = to_put_together([file(number, size) for number, size in reversed(list(enumerate(sizes)))])
+    found = groups_to_compact([file(number, size) for number, size in reversed(list(enumerate(sizes)))], SIZING)
     assert [len(group) for group in found] == groups
     taken = [each.uri for group in found for each in group]
     assert len(set(taken)) == len(taken)
@@ -44,15 +50,16 @@ def test_files_are_put_together_where_they_are_many_or_fill_one(sizes: list[int]
 
 def test_a_task_holds_no_more_rows_than_it_can() -> None:
     """However few bytes they take."""
-    files = [file(number, MB // 2, rows=compacted._ROWS // 4) for number in range(40)]
-    assert to_put_together(files) == []
-    assert [len(group) for group in to_put_together([file(n, 30 * MB, compacted._ROWS) for n in range(4)])] == []
+    files = [file(number, MB // 2, rows=SIZING.rows_per_compaction // 4) for number in range(40)]
+    assert groups_to_compact(files, SIZING) == []
+    files = [file(n, 30 * MB, SIZING.rows_per_compaction) for n in range(4)]
+    assert groups_to_compact(files, SIZING) == []
 
 
 def test_files_of_the_last_hour_stay_as_they_are() -> None:
     """Somebody may not have read them yet."""
     now = int(datetime.now(UTC).timestamp() * 1_000)
-    assert to_put_together([file(number, 9 * MB, modified=now) for number in range(20)]) == []
+    assert groups_to_compact([file(number, 9 * MB, modified=now) for number in range(20)], SIZING) == []
 
 
 def test_increments_of_all_sizes_leave_a_bounded_number_of_files() -> None:
@@ -60,23 +67,20 @@ def test_increments_of_all_sizes_leave_a_bounded_number_of_files() -> None:
     files: list[DataFile] = []
     written = 0
     for number in range(1_440):
-        for group in to_put_together(files):
+        for group in groups_to_compact(files, SIZING):
             files = [each for each in files if each not in group]
             files.append(file(number, sum(each.size for each in group), sum(each.rows for each in group)))
             written += files[-1].size
         files += [file(number, 700_000, 9_000), file(number, 50_000, 600)]
     landed = 1_440 * 750_000
     assert sum(each.size for each in files) == landed
-    assert len(files) <= landed / (48 * MB) + 3 * compacted.FILES_TOGETHER
+    assert len(files) <= landed / (48 * MB) + 3 * SIZING.files_per_compaction
     assert written <= 3 * landed
 
 
-def test_rows_of_files_that_were_put_together_are_in_the_order_of_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_compacted_files_are_in_the_order_of_time(world: World) -> None:
     """In an event table, so that the row groups of a large file are each of a part of the day."""
-    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
-    monkeypatch.setattr(compacted, "UNREAD", timedelta())
+    world.sizing = YOUNG_FILES
     world.deliver(MONDAY, "a", *(event(f"m{number}") for number in range(30)))
     world.build(MONDAY)
     for number in range(4):
@@ -103,21 +107,20 @@ def test_rows_of_a_day_that_is_built_at_once_are_in_the_order_of_time(world: Wor
     assert times == sorted(times)
 
 
-def test_files_are_put_together_in_other_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_compacted_in_other_processes(world: World) -> None:
     """Those of several tables at once: what a task returns has to be sent from one process to another."""
     world.deliver(MONDAY, "a", *(event(f"m{number}", plan="free") for number in range(9)))
     world.build(MONDAY)
     for number in range(3):
         world.deliver(MONDAY, f"b{number}", event(f"n{number}"))
         world.build(MONDAY)
-    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
-    monkeypatch.setattr(compacted, "UNREAD", timedelta())
     tables = [world.lake.raw_events, world.lake.deduplicated_events, world.event_table("account_created")]
     before = [rows(table, "event_uuid") for table in tables]
     snapshots = {table.name: table.snapshot_to_write() for table in tables}
     with local_pool(2) as pool:
-        moved = put_files_together({n: (each, [MONDAY]) for n, each in snapshots.items()}, pool, lambda *_: None)
+        context = PipelineContext(world.lake, pool, sizing=YOUNG_FILES)
+        actions = compact(context, {name: (each, [MONDAY]) for name, each in snapshots.items()})
     for name, snapshot in snapshots.items():
-        snapshot.append([MONDAY], moved[name], {})
+        TableCommit(snapshot).append([MONDAY], actions[name], {MONDAY: snapshot.version + 1}).commit()
     assert [len(table.snapshot().files([MONDAY])) for table in tables] == [1, 1, 1]
     assert all(rows(table, "event_uuid").equals(old) for table, old in zip(tables, before, strict=True))

@@ -82,4 +82,4 @@ def test_an_empty_day_has_no_rows_and_is_done(world: World) -> None:
     world.deduplicate(MONDAY)
     snapshot = world.lake.deduplicated_events.snapshot()
     assert snapshot.scan().collect().is_empty()
-    assert snapshot.built_from(MONDAY) == world.lake.raw_events.snapshot().version
+    assert snapshot.source_version(MONDAY) == world.lake.raw_events.snapshot().version

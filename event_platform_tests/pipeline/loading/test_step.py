@@ -15,8 +15,11 @@ from event_platform.events.errors import LandingError, ObjectError, WorkerError
 from event_platform.landing.landing import FolderLanding, LandedObject
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import Limits, Piece
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.step import load, raise_unreadable
-from event_platform.pipeline.loading.tasks import Loading, batches, is_large
+from event_platform.pipeline.loading.tasks import batches, is_large
+from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.deadly import load_or_die
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
@@ -178,7 +181,7 @@ def test_an_object_that_makes_the_program_fail_is_named_and_does_not_stop_the_ot
 
     world.limits = Limits(task_bytes=16)  # each piece is written as soon as it is read
     with monkeypatch.context() as failing:
-        failing.setattr("event_platform.pipeline.loading.tasks.pieces", fail)
+        failing.setattr("event_platform.pipeline.loading.objects.pieces", fail)
         with pytest.raises(
             ObjectError, match=f"^2025/06/02/12/b: cannot be loaded: {type(error).__name__}: .* stays due"
         ):
@@ -197,10 +200,10 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
     for name in names:
         world.deliver(MONDAY, name, event(name))
     monkeypatch.setattr("event_platform.pipeline.loading.step.load_objects", load_or_die)
-    monkeypatch.setattr("event_platform.pipeline.loading.step.is_large", lambda _: True)
-    loading = Loading(world.landing, world.catalog.envelope, world.start_date, world.lake.storage)
+    monkeypatch.setattr("event_platform.pipeline.loading.step.is_large", lambda *_: True)
+    loading = Loading(world.landing, world.catalog.envelope, world.start_date)
     with local_pool(2) as pool:
-        reports = load(world.lake, loading, [MONDAY], 7, pool, lambda *_: None)
+        reports = load(PipelineContext(world.lake, pool), loading, [MONDAY], 7)
     assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]
     assert version(world) == 1
     with pytest.raises(WorkerError, match=r"worked on 2025/06/02/12/deadly was ended .* this one stays due"):
@@ -225,8 +228,7 @@ def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pyt
         return read(landing, name, start, size)
 
     monkeypatch.setattr(FolderLanding, "read_range", noting)
-    monkeypatch.setattr("event_platform.pipeline.loading.tasks.LARGE_OBJECT", 1_000)
-    monkeypatch.setattr("event_platform.pipeline.loading.tasks._RANGE", 1_024)
+    world.sizing = Sizing(large_object_bytes=1_000, range_bytes=1_024)
     monkeypatch.setattr("event_platform.landing.objects._BITE", 500)
     world.limits = Limits(task_bytes=16 * 5_000 if not name.endswith(".parquet") else 16 * 50_000)
     assert world.load(MONDAY)[MONDAY].records == 500
@@ -242,7 +244,7 @@ def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pyt
 )
 def test_a_task_tells_whether_it_is_too_much_for_the_driver(size: int, name: str, large: bool) -> None:
     """By the bytes of its objects; packed ones are more than they seem."""
-    assert is_large([LandedObject(name, size, "etag", MONDAY)]) is large
+    assert is_large([LandedObject(name, size, "etag", MONDAY)], Sizing()) is large
 
 
 def test_records_that_are_late_have_files_of_their_own(world: World) -> None:
@@ -271,6 +273,6 @@ def test_records_that_are_late_have_files_of_their_own(world: World) -> None:
 def test_memory_is_bounded_by_tasks(number: int, size: int, name: str, expected: int) -> None:
     """By the objects and the bytes that one takes, in the order of names; an object is never cut."""
     objects = [LandedObject(f"{index:05d}/{name}", size, "etag", MONDAY) for index in range(number)]
-    tasks = batches(reversed(objects))
+    tasks = batches(reversed(objects), Sizing())
     assert [landed for task in tasks for landed in task] == objects
     assert len(tasks) == expected

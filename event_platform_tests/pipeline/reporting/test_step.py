@@ -126,7 +126,7 @@ def test_an_empty_day_has_a_page_that_says_so(world: World) -> None:
     world.build(MONDAY)
     assert figures(world, MONDAY) == {}
     assert b"There is nothing on this day" in page(world, MONDAY)
-    assert world.lake.quality_report.snapshot().built_from(MONDAY) is not None
+    assert world.lake.quality_report.snapshot().source_version(MONDAY) is not None
 
 
 def test_the_report_of_a_day_leaves_the_other_days_alone(world: World) -> None:

@@ -13,8 +13,10 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.events.payload import PayloadReader
-from event_platform.lake.tables import Snapshot, Table
-from event_platform.pipeline.compaction import tasks as compacted
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit
+from event_platform.lake.tables import Table
+from event_platform.pipeline.sizing import Sizing
 from event_platform.pipeline.typing.step import TypedReport
 from event_platform_tests.support.command import variables
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, write_catalog
@@ -61,7 +63,8 @@ def only_of(key: str, really: Callable[..., Any], instead: Callable[..., Any]) -
     """Return a function that does `instead` for the table (or type) `key`, which its first argument tells."""
 
     def function(first: Any, *arguments: Any, **options: Any) -> Any:
-        table = first.table if isinstance(first, Snapshot) else first
+        snapshot = first._snapshot if isinstance(first, TableCommit) else first
+        table = snapshot.table if isinstance(snapshot, Snapshot) else snapshot
         chosen = instead if table.name in (key, f"events/{key}") else really
         return chosen(first, *arguments, **options)
 
@@ -147,12 +150,12 @@ def test_a_panic_while_a_type_is_read_is_its_own_failure(
 
 @pytest.mark.parametrize("instead", [panic, lambda *_, **__: "\ud800".encode()], ids=["a panic", "another error"])
 @pytest.mark.parametrize(
-    ("owner", "method"), [(Table, "snapshot_to_write"), (Snapshot, "replace"), (Snapshot, "files")]
+    ("owner", "method"), [(Table, "snapshot_to_write"), (TableCommit, "commit"), (Snapshot, "files")]
 )
 def test_whatever_goes_wrong_with_a_table_is_its_own_failure(
     two: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, instead: Callable[..., Any]
 ) -> None:
-    """Opening it, committing to it, or looking for what of it can be put together."""
+    """Opening it, committing to it, or looking for what of it can be compacted."""
     land(two, TUESDAY, 2)
     land(two, MONDAY, 3)
     with monkeypatch.context() as failing:
@@ -171,18 +174,15 @@ def test_an_error_of_the_storage_may_pass(two: World, monkeypatch: pytest.Monkey
     def failing(*_: Any, **__: Any) -> NoReturn:
         raise OSError("connection reset")
 
-    monkeypatch.setattr(Snapshot, "replace", only_of("bad", Snapshot.replace, failing))
+    monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, failing))
     assert two.type(MONDAY)["bad"].may_pass
-    monkeypatch.setattr(Snapshot, "replace", only_of("bad", Snapshot.replace, panic))
+    monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, panic))
     assert not two.type(MONDAY)["bad"].may_pass
 
 
-def test_small_files_that_cannot_be_put_together_are_a_failure_of_their_table(
-    two: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of them is damaged; the others are put together."""
-    monkeypatch.setattr(compacted, "FILES_TOGETHER", 3)
-    monkeypatch.setattr(compacted, "UNREAD", timedelta(hours=-1))  # all are old enough
+def test_small_files_that_cannot_be_compacted_are_a_failure_of_their_table(two: World) -> None:
+    """One of them is damaged; the others are compacted."""
+    two.sizing = Sizing(files_per_compaction=3, compaction_age=timedelta(hours=-1))  # all are old enough
     for number in (2, 3):
         land(two, MONDAY, number)
         two.type(MONDAY)
@@ -191,7 +191,7 @@ def test_small_files_that_cannot_be_put_together_are_a_failure_of_their_table(
     land(two, MONDAY, 4)
     errors = failed(two.type(MONDAY))
     assert list(errors) == ["bad"]
-    assert "small files cannot be put together" in errors["bad"]
+    assert "small files cannot be compacted" in errors["bad"]
     assert two.events("good")["x"].to_list() == [1, 2, 3, 4]
     assert len(two.event_table("good").snapshot().files([MONDAY])) == 2
 

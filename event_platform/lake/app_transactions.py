@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from event_platform.events.errors import MissingError
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake.location import TableLocation
+from event_platform.lake.snapshot import Snapshot
 
 #: What this process has read, by the id of the table: up to which version, and the transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
@@ -18,7 +19,7 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def marks_of(snapshot: Snapshot) -> Callable[[str], int | None]:
+def transaction_lookup(snapshot: Snapshot) -> Callable[[str], int | None]:
     """Return what gives the version of an app transaction of a table; None where there is none."""
     found = app_transactions(snapshot)
     return snapshot.transaction if found is None else found.get
@@ -34,7 +35,7 @@ def app_transactions(snapshot: Snapshot) -> Mapping[str, int] | None:
         if table_id not in _READ or not snapshot.version - _COMMITS <= version <= snapshot.version:
             version, found = _checkpoint(table, snapshot.version)
         for number in range(version + 1, snapshot.version + 1):
-            found = {**found, **_in_commit(table.commit(number))}
+            found = {**found, **_in_commit(table.read_commit(number))}
     except MissingError:
         return None
     _READ[table_id] = (snapshot.version, found)
@@ -46,7 +47,7 @@ def _in_commit(lines: bytes) -> dict[str, int]:
     return {action["appId"]: action["version"] for action in actions}
 
 
-def _checkpoint(table: Table, version: int) -> tuple[int, Mapping[str, int]]:
+def _checkpoint(table: TableLocation, version: int) -> tuple[int, Mapping[str, int]]:
     """Return the version of the last checkpoint and the transactions in it; -1 where there is none yet.
 
     Raises MissingError where it is younger than `version`, or of another kind than those in one file.

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from event_platform.pipeline.loading.corrupt import set_aside
+from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
@@ -22,7 +22,7 @@ def test_reasons_are_counted_for_each_day(world: World) -> None:
     """A day without any has none, and is not left out."""
     world.deliver(MONDAY, "a", "{broken", "[]", "{broken}")
     world.load(MONDAY)
-    reports = set_aside(world.lake, [MONDAY, TUESDAY])
+    reports = quarantine_corrupt(world.lake, [MONDAY, TUESDAY])
     reasons = {day: report.reasons for day, report in reports.items()}
     assert reasons == {MONDAY: {"not_json": 2, "not_an_object": 1}, TUESDAY: {}}
 

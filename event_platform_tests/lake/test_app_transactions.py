@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from event_platform.lake import marks
-from event_platform.lake.marks import app_transactions, marks_of
-from event_platform.lake.tables import Snapshot, Table
+from event_platform.lake import app_transactions as log
+from event_platform.lake.app_transactions import app_transactions, transaction_lookup
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.specs import spec_of_schema
+from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
 
 DAYS = [date(2025, 6, 1) + timedelta(days=number) for number in range(5)]
@@ -19,7 +21,7 @@ IDS = [f"created_date={day}" for day in DAYS]
 @pytest.fixture(autouse=True)
 def nothing_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process."""
-    monkeypatch.setattr(marks, "_READ", {})
+    monkeypatch.setattr(log, "_READ", {})
 
 
 def commit(path: Path, number: int) -> None:
@@ -33,7 +35,7 @@ def commit(path: Path, number: int) -> None:
 
 def snapshot(path: Path) -> Snapshot:
     """Open the table."""
-    return Table(path.name, pl.Schema({"a": pl.Int64}), None, Storage(str(path.parent))).snapshot()
+    return Table(spec_of_schema(path.name, pl.Schema({"a": pl.Int64}), None), Storage(str(path.parent))).snapshot()
 
 
 def each(found: Snapshot) -> dict[str, int | None]:
@@ -43,7 +45,7 @@ def each(found: Snapshot) -> dict[str, int | None]:
 
 def at_once(found: Snapshot) -> dict[str, int | None]:
     """Ask for all of them."""
-    lookup = marks_of(found)
+    lookup = transaction_lookup(found)
     return {app_id: lookup(app_id) for app_id in (*IDS, "other", "none")}
 
 
@@ -58,7 +60,7 @@ def test_all_transactions_are_those_that_are_asked_for_one_by_one(tmp_path: Path
             DeltaTable(path).create_checkpoint()
     older = snapshot(path)
     commit(path, 9)
-    marks._READ.clear()
+    log._READ.clear()
     assert app_transactions(snapshot(path)) is not None
     assert at_once(snapshot(path)) == each(snapshot(path))
     assert at_once(older) == each(older)  # which was pinned before
@@ -74,13 +76,13 @@ def test_a_checkpoint_stands_for_the_commits_that_are_gone(tmp_path: Path) -> No
     expected = each(snapshot(path))
     for version in range(7):
         (path / "_delta_log" / f"{version:020}.json").unlink()
-    marks._READ.clear()
+    log._READ.clear()
     assert app_transactions(snapshot(path)) is not None
     assert at_once(snapshot(path)) == expected
     older = snapshot(path)
     commit(path, 8)
     DeltaTable(path).create_checkpoint()
-    marks._READ.clear()
+    log._READ.clear()
     assert app_transactions(older) is None
     assert at_once(older) == expected
 
@@ -88,13 +90,13 @@ def test_a_checkpoint_stands_for_the_commits_that_are_gone(tmp_path: Path) -> No
 def test_commits_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sensor asks every few seconds; a table that was made anew is another one."""
     path, read = tmp_path / "t", list[int]()
-    method = Table.commit
+    method = Table.read_commit
 
     def counted(self: Table, version: int) -> bytes:
         read.append(version)
         return method(self, version)
 
-    monkeypatch.setattr(Table, "commit", counted)
+    monkeypatch.setattr(Table, "read_commit", counted)
     for number in (1, 2, 3):
         commit(path, number)
         at_once(snapshot(path))

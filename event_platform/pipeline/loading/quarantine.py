@@ -8,8 +8,9 @@ from datetime import date
 import polars as pl
 
 from event_platform.lake.conflicts import retry_on_conflict
-from event_platform.lake.files import Written, write_file
-from event_platform.lake.lake import CORRUPT_SCHEMA, Lake
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.lake import Lake
+from event_platform.lake.table_commit import TableCommit, Written
 
 
 @dataclass(frozen=True)
@@ -20,28 +21,24 @@ class CorruptReport:
     written: Written
 
 
-def set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
-    """Make corrupt_events hold the corrupt records of raw_events for the arrival dates. Returns a report for each."""
-    return retry_on_conflict(lambda: _set_aside(lake, dates))
+def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
+    """Rebuild corrupt_events from raw_events for the arrival dates given. Returns a report for each."""
+    return retry_on_conflict(lambda: _quarantine_corrupt(lake, dates))
 
 
-def _set_aside(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
+def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
     target = lake.corrupt_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
     corrupt = (
         raw.scan(dates)
         .filter(pl.col("corruption_reason").is_not_null())
-        .select(CORRUPT_SCHEMA.names())
+        .select(target.table.schema.names())
         .collect(engine="streaming")
         .sort("source_object", "source_offset")
     )
     parts = {day: corrupt.filter(pl.col("arrival_date") == day) for day in dates}
-    adds = [
-        write_file(part, lake.storage, "corrupt_events", "arrival_date", day)
-        for day, part in parts.items()
-        if part.height
-    ]
-    written = target.replace(dates, adds, dict.fromkeys(dates, raw.version))
+    adds = [write_file(part, target.table, day) for day, part in parts.items() if part.height]
+    written = TableCommit(target).rebuild(dates, adds, dict.fromkeys(dates, raw.version)).commit()
     return {day: CorruptReport(_reasons(part), written[day]) for day, part in parts.items()}
 
 

@@ -1,0 +1,65 @@
+"""The body of every asset: open the lake and the workers, run the step, register its tables, report what it wrote."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from event_platform.compute.tasks import CpuTime, counting_cpu_time
+from event_platform.defs.assets.reporting import progress_callback
+from event_platform.defs.assets.retrying import retrying
+from event_platform.defs.metadata import URI, asset_key, figures_of
+from event_platform.defs.registration import Registered, registered
+from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.lake.table_commit import Written
+from event_platform.lake.tables import Table
+from event_platform.pipeline.context import PipelineContext
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """What a step did to one table: figures for Dagster and what was committed, by partition."""
+
+    table: Table
+    figures: Mapping[date, Mapping[str, Any]]
+    written: Mapping[date, Written]
+
+
+def run_step(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    compute: ComputeResource,
+    glue: GlueResource,
+    step: Callable[[PipelineContext], Iterable[TableResult]],
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Run a step of the pipeline, and yield a materialization for each table that it returns.
+
+    Errors of the storage are retried. The CPU time in the metadata is that of the whole step.
+    """
+    with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
+        results = list(step(PipelineContext(lake.open(), executor, progress_callback(context))))
+    glue_metadata = registered(context, glue, [each.table for each in results])
+    for each in results:
+        yield _materialization(context, each, cpu_time, glue_metadata)
+
+
+def _materialization(
+    context: dg.AssetExecutionContext, result: TableResult, cpu_time: CpuTime, glue_metadata: Registered
+) -> dg.MaterializeResult[Any]:
+    """Attach the figures of each partition to its own materialization of a table, and return the table's result."""
+    key = asset_key(result.table)
+    for day, figures in result.figures.items():
+        partition = {**figures, **figures_of(result.written[day])}
+        context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata={
+            URI: result.table.uri,
+            "step_cpu_seconds": round(cpu_time.seconds, 3),
+            **glue_metadata.get(key, {}),
+        },
+        # Without it Dagster would take rows for the same whenever the code that made them is.
+        data_version=dg.DataVersion(str(max(each.version for each in result.written.values()))),
+    )

@@ -1,0 +1,126 @@
+"""Rows → new Parquet files of a table, and the add actions that the driver commits."""
+
+import io
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import date
+
+import polars as pl
+import pyarrow as pa
+from deltalake.transaction import AddAction
+from pyarrow import parquet
+
+from event_platform.events.errors import TableError
+from event_platform.lake.location import TableLocation
+from event_platform.lake.statistics import Statistics
+
+#: In a file of one event type, and in one of many that is sorted by name: whoever reads one name skips the others.
+_ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384
+
+#: Texts so long that bounds of them would be most of a file's footer.
+_UNBOUNDED_TEXTS = ("body", "_rescued")
+
+#: Rows that show whether a column repeats its values.
+_SAMPLE = 4_096
+
+
+class FileWriter:
+    """Writes rows of one partition to a new file of a table, frame by frame, each as row groups of its own.
+
+    Only what is compressed is held in memory. Nothing shows in the table until the add action is committed.
+    """
+
+    def __init__(
+        self,
+        table: TableLocation,
+        partition: date | None = None,
+        *,
+        data_change: bool = True,
+    ) -> None:
+        """Begin a file. A table without partitions has no date for it.
+
+        Without `data_change`, its rows are in the table already.
+        """
+        self._data_change, column = data_change, table.partition_column
+        self._values = {column: partition.isoformat()} if column and partition else {}
+        self._path = "".join(f"{column}={value}/" for column, value in self._values.items()) + f"{uuid.uuid4()}.parquet"
+        self._storage, self._address = table.storage, table.storage.uri(table.name, self._path)
+        self._buffer = io.BytesIO()
+        self._parquet: parquet.ParquetWriter | None = None
+        self._statistics = Statistics()
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Add rows; the partition's column is left out of the file."""
+        stored = frame.drop(self._values, strict=False)
+        rows = pa.table({column.name: _as_arrow(column) for column in stored})
+        if self._parquet is None:
+            self._parquet = parquet.ParquetWriter(
+                self._buffer,
+                rows.schema,
+                compression="zstd",
+                compression_level=1,
+                store_schema=False,
+                use_dictionary=_repetitive(stored.head(_SAMPLE)),
+                write_statistics=[name for name in stored.columns if name not in _UNBOUNDED_TEXTS],
+            )
+        self._parquet.write_table(
+            rows, row_group_size=_ROWS_PER_SORTED_GROUP if "body" in stored.columns else _ROWS_PER_GROUP
+        )
+        self._statistics.add(stored)
+
+    def close(self) -> AddAction:
+        """Store the file, and return the action that adds it to the table."""
+        if self._parquet is None:
+            raise TableError(f"{self._address}: a file without a frame")
+        self._parquet.close()
+        data = self._buffer.getvalue()
+        self._storage.write(self._address, data)
+        return AddAction(
+            path=self._path,
+            size=len(data),
+            partition_values=dict(self._values),
+            modification_time=time.time_ns() // 1_000_000,
+            data_change=self._data_change,
+            stats=self._statistics.as_json(),
+        )
+
+
+def write_file(frame: pl.DataFrame, table: TableLocation, partition: date | None = None) -> AddAction:
+    """Write one frame to a new file of a table, as `FileWriter` does."""
+    file = FileWriter(table, partition)
+    file.write(frame)
+    return file.close()
+
+
+def sort_by_name(records: pl.DataFrame) -> pl.DataFrame:
+    """Return records in the order of their event names, of which none is null; those of one name stay as they were."""
+    # As numbers they are sorted in a third of the time that texts take.
+    names = pl.Enum(records["event_name"].unique().sort())
+    return records.sort(pl.col("event_name").cast(names), maintain_order=True)
+
+
+def _as_arrow(column: pl.Series) -> pa.Array:
+    """Return a column with its texts as polars has them: to copy them takes a third of the time of writing them.
+
+    Those within objects are copied: pyarrow does not write them otherwise.
+    """
+    level = pl.CompatLevel.oldest() if column.dtype.is_nested() else pl.CompatLevel.newest()
+    return column.to_arrow(compat_level=level)
+
+
+def _repetitive(sample: pl.DataFrame) -> list[str]:
+    """Return the columns of which a dictionary is smaller than the values, as Parquet names them."""
+    leaves = (leaf for name in sample.columns for leaf in _leaves(name, sample[name]))
+    return [path for path, values in leaves if 2 * values.n_unique() <= len(values)]
+
+
+def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
+    """Yield what a column is made of: values, by their names."""
+    if isinstance(values.dtype, pl.Struct):
+        for field in values.struct.unnest():  # each by itself would be a query over all of them
+            yield from _leaves(f"{path}.{field.name}", field)
+    elif isinstance(values.dtype, pl.List):
+        yield from _leaves(f"{path}.list.element", values.explode())
+    else:
+        yield path, values

@@ -1,0 +1,104 @@
+"""Where a table is, and its log there: opening it, creating it, reading its commits."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from event_platform.events.errors import StorageError, TableStorageError
+from event_platform.lake.schemas import to_delta
+from event_platform.lake.specs import TableSpec
+from event_platform.storage.s3_errors import cause, has_broken_off, one_line, storage_error
+from event_platform.storage.storage import Storage
+
+#: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.
+TRIES = 5
+
+#: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
+#: own hundred would make that the largest part of the bill where there is little to do.
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
+
+
+@dataclass(frozen=True)
+class OpenedLog:
+    """A version of a table, and the storage options that it was opened with."""
+
+    delta: DeltaTable
+    options: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class TableLocation:
+    """A table as it is defined, in the storage that holds it."""
+
+    spec: TableSpec
+    storage: Storage
+
+    @property
+    def name(self) -> str:
+        """The name below the root of the lake."""
+        return self.spec.name
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns as they are defined."""
+        return self.spec.schema
+
+    @property
+    def partition_column(self) -> str | None:
+        """The date column that the table is partitioned by."""
+        return self.spec.partition_column
+
+    @property
+    def uri(self) -> str:
+        """The address of the table."""
+        return self.storage.uri(self.name)
+
+    def open_log(self, version: int | None = None) -> OpenedLog:
+        """Open a version, or the latest one. Raises TableNotFoundError, and TableStorageError where that fails."""
+        for left in reversed(range(TRIES)):
+            options = self.storage.for_delta()
+            try:
+                return OpenedLog(DeltaTable(self.uri, version, storage_options=options), options)
+            except TableNotFoundError:
+                raise
+            except (DeltaError, OSError) as error:
+                if not (left and has_broken_off(error)):
+                    raise self.storage_error("the table cannot be opened", error) from cause(error)
+        raise AssertionError  # the last try has returned or raised
+
+    def create_log(self) -> OpenedLog:
+        """Create the table, or open it where another writer was first."""
+        for left in reversed(range(TRIES)):
+            options = self.storage.for_delta()
+            try:
+                delta = DeltaTable.create(
+                    self.uri,
+                    to_delta(self.schema, self.spec.comments),
+                    partition_by=self.spec.partition_by,
+                    name=self.name.replace("/", "."),
+                    description=self.spec.description or None,
+                    configuration=_CONFIGURATION,
+                    storage_options=options,
+                )
+            except (DeltaError, OSError) as error:
+                with suppress(TableNotFoundError):
+                    return self.open_log()  # another writer was first, or the answer was lost
+                if not (left and has_broken_off(error)):
+                    raise self.storage_error("the table cannot be created", error) from cause(error)
+            else:
+                return OpenedLog(delta, options)
+        raise AssertionError  # the last try has returned or raised
+
+    def read_commit(self, version: int) -> bytes:
+        """Return the lines of a commit, as the log has them. Raises MissingError where it was cleaned up."""
+        return self.storage.read(f"{self.uri}/_delta_log/{version:020}.json")
+
+    def storage_error(self, what: str, error: Exception) -> StorageError:
+        """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
+        if self.storage.is_local:
+            return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
+        return storage_error(error, f"{self.uri}: {what}", TableStorageError)

@@ -1,0 +1,40 @@
+"""Names of tables: what they may be, and which are the platform's own."""
+
+import re
+
+from event_platform.events.errors import TableError
+from event_platform.lake.registry import EVENTS_FOLDER, PLATFORM_TABLES
+
+#: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+
+#: The folder of the pages that reports are.
+PAGES_FOLDER = "reports"
+
+#: What no table of somebody's own is called, or is inside of.
+_PLATFORM_NAMES = frozenset({EVENTS_FOLDER, PAGES_FOLDER, *(spec.name for spec in PLATFORM_TABLES)})
+
+
+def is_table_name(name: str) -> bool:
+    """Say whether a table may have this name."""
+    return bool(_NAME.fullmatch(name))
+
+
+def may_be_part_of_name(folder: str) -> bool:
+    """Say whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
+    return is_table_name(folder) and not folder.isdecimal()
+
+
+def is_of_platform(name: str) -> bool:
+    """Say whether a table is, or can only be, one of the platform itself."""
+    return name.split("/", maxsplit=1)[0] in _PLATFORM_NAMES
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a table. Raises TableError where it may lead somewhere else than to a table of the lake."""
+    if not is_table_name(name):
+        raise TableError(
+            f"{name!r} is no name of a table; expected an asset key such as events/lesson_started, of letters, digits, "
+            "-, _ and ., each part beginning with a letter or a digit"
+        )
+    return name

@@ -1,0 +1,125 @@
+"""The registry of the platform's tables: everything that is defined of each, once.
+
+Schemas, comments in logs and in Dagster, keys and descriptions are read from here. Tables of people's own assets are
+not in it: their frames say what they look like.
+"""
+
+from dataclasses import replace
+
+import polars as pl
+
+from event_platform.events.catalog import EventType
+from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
+from event_platform.lake.specs import TableSpec
+
+#: The folder of the event tables.
+EVENTS_FOLDER = "events"
+
+_OBJECT_COLUMNS = columns_by_name(
+    ColumnSpec("source_size", pl.Int64, nullable=False, comment="Bytes of the landed object"),
+    ColumnSpec("source_etag", pl.String, nullable=False, comment="Changes when the landed object does"),
+)
+_BODY = ColumnSpec("body", pl.String, nullable=False, comment="The record as it landed")
+_REASON = ColumnSpec("corruption_reason", pl.String, comment="Why the record cannot be used; null for a sound one")
+_KIND = ColumnSpec(
+    "kind",
+    pl.String,
+    nullable=False,
+    comment="redelivery: the survivor's body again; conflict: another body under the same uuid",
+)
+_SURVIVOR_COLUMNS = [
+    ColumnSpec(f"survivor_{name}", column.type, nullable=False, comment=f"{name} of the record that arrived first")
+    for name, column in SOURCE_COLUMNS.items()
+]
+_SOUND_RECORD = (*SOURCE_COLUMNS.values(), _BODY, *EVENT_COLUMNS.values())
+
+#: Of a record that may be corrupt, everything but its source may be missing.
+_ANY_RECORD = [replace(column, nullable=True) for column in (_BODY, *EVENT_COLUMNS.values())]
+
+#: What tells rows apart: their place in landing where each record has a row, the uuid where each event has one.
+_PLACE_KEY = tuple(SOURCE_COLUMNS)
+_EVENT_KEY = ("created_date", "event_uuid")
+
+RAW_EVENTS = TableSpec(
+    "raw_events",
+    (*SOURCE_COLUMNS.values(), *_OBJECT_COLUMNS.values(), *_ANY_RECORD, _REASON),
+    partition_column="arrival_date",
+    primary_key=_PLACE_KEY,
+    description="Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
+    "ledger: an object whose rows are in it is not read again, and one that changed replaces its rows.",
+)
+CORRUPT_EVENTS = TableSpec(
+    "corrupt_events",
+    (*SOURCE_COLUMNS.values(), *_ANY_RECORD, replace(_REASON, nullable=False)),
+    partition_column="arrival_date",
+    primary_key=_PLACE_KEY,
+    description="Dead letters: the records that cannot be used, each with its corruption_reason.",
+)
+DEDUPLICATED_EVENTS = TableSpec(
+    "deduplicated_events",
+    _SOUND_RECORD,
+    partition_column="created_date",
+    primary_key=_EVENT_KEY,
+    description="One row for each event_uuid: the record that arrived first, as it landed.",
+)
+DUPLICATE_EVENTS = TableSpec(
+    "duplicate_events",
+    (*_SOUND_RECORD, _KIND, *_SURVIVOR_COLUMNS),
+    partition_column="created_date",
+    primary_key=_PLACE_KEY,
+    description="Dead letters: the records that another one of the same event_uuid came before, with its place "
+    "and their kind: redelivery (the same body) or conflict (another one: a producer's bug).",
+)
+UNREGISTERED_EVENTS = TableSpec(
+    "unregistered_events",
+    _SOUND_RECORD,
+    partition_column="created_date",
+    primary_key=_EVENT_KEY,
+    description="Events whose name the catalog lacks, with their body. Add a schema, and they move to a "
+    "table of their own.",
+)
+QUALITY_REPORT = TableSpec(
+    "quality_report",
+    (
+        EVENT_COLUMNS["created_date"],
+        ColumnSpec(
+            "figure",
+            pl.String,
+            nullable=False,
+            comment="What was counted, such as events, duplicates, corrupt or unknown_field",
+        ),
+        replace(EVENT_COLUMNS["event_name"], nullable=True),
+        ColumnSpec(
+            "label",
+            pl.String,
+            comment="What of it: an hour, a kind, a reason, a field; null for the whole of it, or for the rest",
+        ),
+        ColumnSpec("value", pl.Int64, nullable=False, comment="How many"),
+    ),
+    partition_column="created_date",
+    primary_key=("created_date", "figure", "event_name", "label"),
+    description="Figures of each created date, one a row: events by hour and type, lateness, duplicates by kind, "
+    "corrupt records by reason (those that arrived on that day), schema drift by field, unregistered names. And a page "
+    "of them for each day, below reports/quality.",
+)
+
+#: In the order of the flow; the event tables come after them.
+PLATFORM_TABLES = (
+    RAW_EVENTS,
+    CORRUPT_EVENTS,
+    DEDUPLICATED_EVENTS,
+    DUPLICATE_EVENTS,
+    UNREGISTERED_EVENTS,
+    QUALITY_REPORT,
+)
+
+
+def event_table_spec(event_type: EventType) -> TableSpec:
+    """Return the spec of an event table. Its folder is the key: it comes from the catalog, never from data."""
+    return TableSpec(
+        f"{EVENTS_FOLDER}/{event_type.key}",
+        event_type.table_columns,
+        partition_column="created_date",
+        primary_key=_EVENT_KEY,
+        description=event_type.description,
+    )

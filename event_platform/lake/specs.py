@@ -1,0 +1,40 @@
+"""What a table should look like: its name, columns, partitions and key. No storage, no log."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from event_platform.events.event import ColumnSpec
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table of the lake as it is defined. It is partitioned by one date column, or not at all."""
+
+    name: str  # below the root of the lake, such as events/lesson_started
+    columns: tuple[ColumnSpec, ...] = ()
+    partition_column: str | None = None
+    primary_key: tuple[str, ...] = ()
+    description: str = ""
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """The names and types of the columns."""
+        return pl.Schema({column.name: column.type for column in self.columns})
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """The comments of the columns that have one."""
+        return {column.name: column.comment for column in self.columns if column.comment}
+
+    @property
+    def partition_by(self) -> list[str]:
+        """The columns that the table is partitioned by, as Delta wants them: one or none."""
+        return [] if self.partition_column is None else [self.partition_column]
+
+
+def spec_of_schema(name: str, schema: pl.Schema, partition_column: str | None, description: str = "") -> TableSpec:
+    """Return the spec of a table of which only the schema is known."""
+    columns = tuple(ColumnSpec(column, dtype) for column, dtype in schema.items())
+    return TableSpec(name, columns, partition_column, description=description)

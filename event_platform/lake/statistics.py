@@ -1,0 +1,81 @@
+"""Statistics of Parquet files as Delta's log wants them: what readers skip files by."""
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import polars as pl
+
+#: Columns of which the log has minimum and maximum: all of a plain type. Where a column had none, deltalake would tell
+#: Arrow that its values are beyond null, and a filter on it would find nothing (`DeltaTable.to_pyarrow_dataset`).
+_BOUNDED = (pl.Int64, pl.Float64, pl.Decimal, pl.Date, pl.Datetime, pl.Boolean, pl.String)
+
+#: Escapes no character but those that have to be: deltalake takes a pair of surrogates for another one.
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+#: Texts whose bounds are whole: the order of arrival is told by them, or whole files are of one of them.
+_EXACT_TEXTS = ("event_name", "source_object")
+
+#: Characters of other bounds, and what stands behind those of a longer maximum: no text that begins so is beyond it.
+_BOUND_LENGTH, _LAST = 32, chr(sys.maxunicode)
+
+
+class Statistics:
+    """Rows, nulls, minima and maxima of a file as Delta wants them; bounds of most long texts are their beginnings."""
+
+    def __init__(self) -> None:
+        """Begin with no rows."""
+        self._rows = 0
+        self._nulls: Counter[str] = Counter()
+        self._minima: dict[str, Any] = {}
+        self._maxima: dict[str, Any] = {}
+        self._unbounded: set[str] = set()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Count rows of the file."""
+        bounded = [name for name, dtype in frame.schema.items() if dtype in _BOUNDED]
+        self._rows += frame.height
+        self._nulls.update({c.name: c.null_count() for c in frame.get_columns() if not c.dtype.is_nested()})
+        for bounds, pick in ((self._minima, min), (self._maxima, max)):
+            found = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
+            for name, value in found.items():
+                if isinstance(value, float) and not math.isfinite(value):  # which JSON cannot tell
+                    self._unbounded.add(name)
+                elif value is not None:
+                    bounds[name] = pick(bounds.get(name, value), value)
+
+    def as_json(self) -> str:
+        """Return them in the form of the log."""
+        return _JSON.encode(
+            {
+                "numRecords": self._rows,
+                "minValues": self._bounds_as_json(self._minima, ""),
+                "maxValues": self._bounds_as_json(self._maxima, _LAST),
+                "nullCount": dict(self._nulls),
+            }
+        ).decode()
+
+    def _bounds_as_json(self, bounds: Mapping[str, Any], last: str) -> dict[str, Any]:
+        return {
+            name: _as_json(value if name in _EXACT_TEXTS else _short(value, last))
+            for name, value in bounds.items()
+            if name not in self._unbounded
+        }
+
+
+def _short(bound: Any, last: str) -> Any:
+    """Return the beginning of a bound that is a long text, with `last` behind it unless that would be less."""
+    if not isinstance(bound, str) or len(bound) <= _BOUND_LENGTH or bound[_BOUND_LENGTH] == last:
+        return bound
+    return bound[:_BOUND_LENGTH] + last
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        # Not strftime, which writes year 1 without its zeros: the zero time of Go, and not rare.
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,192 @@
+"""Commits to a table: partitions that are rebuilt and partitions that are appended to, all in one version or nothing.
+
+Tasks write files; here they become part of a table. Every commit names the partitions it changes as app transactions,
+because Delta sees no conflict between two writers that fill the same empty partition: with them, the second writer is
+refused and starts over from what the first one left.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from typing import Any
+
+from deltalake import CommitProperties, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from event_platform.events.errors import MissingError, TableError, TableStorageError
+from event_platform.lake.commits import commit_info
+from event_platform.lake.files import remove_action
+from event_platform.lake.location import TRIES
+from event_platform.lake.schemas import merged, to_delta
+from event_platform.lake.snapshot import Snapshot
+from event_platform.storage.s3_errors import cause, has_broken_off, one_line
+
+#: Other partitions' writers may get in between this often; each try costs one round to the store.
+_COMMIT_RETRIES = 100
+
+#: The app transaction of every commit that replaces a table without partitions.
+_WHOLE_TABLE = "all"
+
+
+class ConflictError(TableError):
+    """Another writer changed the same partitions in the meantime: read again and start over."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a commit wrote of one partition, or of a table that has none."""
+
+    version: int  # of the table, with what was written
+    previous_version: int  # without it; the same one where there was nothing to commit
+    files: int = 0
+    size: int = 0  # bytes
+
+
+class TableCommit:
+    """Changes to the partitions of a table, gathered and then committed at once on top of a snapshot."""
+
+    def __init__(
+        self, snapshot: Snapshot, metadata: Mapping[str, Any] = {}, transactions: Mapping[str, int] = {}
+    ) -> None:
+        """Begin with no change. `metadata` and further app `transactions` go into the commit."""
+        self._snapshot, self._metadata = snapshot, metadata
+        self._marks = [Transaction(app_id, version) for app_id, version in transactions.items()]
+        self._rebuilt: list[date] = []
+        self._appended: list[date] = []
+        self._restored: list[date] = []
+        self._actions: list[AddAction | RemoveAction] = []
+
+    def rebuild(
+        self,
+        dates: Iterable[date],
+        adds: Iterable[AddAction],
+        source_versions: Mapping[date, int],
+        build_fingerprint: int | None = None,
+    ) -> "TableCommit":
+        """Make `adds` the whole content of some partitions.
+
+        Each keeps the version of its source, and the fingerprint of the rules that it is built with.
+        """
+        days = list(dates)
+        self._keep_versions(days, source_versions)
+        if build_fingerprint is not None:
+            self._marks += [Transaction(self._snapshot.fingerprint_id(day), build_fingerprint) for day in days]
+        self._rebuilt += days
+        self._actions += adds
+        return self
+
+    def append(
+        self,
+        dates: Iterable[date],
+        actions: Iterable[AddAction | RemoveAction],
+        source_versions: Mapping[date, int],
+        *,
+        restored: Iterable[date] = (),
+    ) -> "TableCommit":
+        """Add files to some partitions, and remove files of theirs that other ones take the place of.
+
+        `restored` are those of the partitions that hold nothing any more of what other writers made of them.
+        """
+        days = list(dates)
+        self._keep_versions(days, source_versions)
+        self._appended += days
+        self._actions += actions
+        self._restored += restored
+        return self
+
+    def commit(self) -> dict[date, Written]:
+        """Commit, and return what was written of each partition.
+
+        Raises ConflictError if one of them changed since the snapshot.
+        """
+        if self._appended:
+            files = self._snapshot.files(self._rebuilt) if self._rebuilt else []
+            removes = [remove_action(self._snapshot.table, file) for file in files]
+            version = self._commit([*self._actions, *removes], "append", None)
+        else:
+            days = [day.isoformat() for day in self._rebuilt]
+            version = self._commit(self._actions, "overwrite", [(self._snapshot.column, "in", days)])
+        return {day: _written(version, self._adds_of(day)) for day in (*self._rebuilt, *self._appended)}
+
+    def replace_table(self, adds: Sequence[AddAction]) -> Written:
+        """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `commit` does."""
+        self._marks.append(Transaction(_WHOLE_TABLE, self._snapshot.version + 1))
+        return _written(self._commit(list(adds), "overwrite", None), adds)
+
+    def _keep_versions(self, dates: Iterable[date], source_versions: Mapping[date, int]) -> None:
+        self._marks += [Transaction(self._snapshot.app_id(day), source_versions[day]) for day in dates]
+
+    def _adds_of(self, day: date) -> list[AddAction]:
+        adds = (action for action in self._actions if isinstance(action, AddAction) and action.data_change)
+        return adds_of([day], adds)
+
+    def _commit(
+        self, actions: list[AddAction | RemoveAction], mode: str, filters: list[tuple[str, str, Any]] | None
+    ) -> int:
+        """Commit, and return the version that it made."""
+        snapshot, table, delta = self._snapshot, self._snapshot.table, self._snapshot.delta
+        if delta is None:
+            raise TableError(f"{table.uri}: no such table; commit on top of snapshot_to_write()")
+        commit_id = uuid.uuid4().hex
+        try:
+            schema = merged(table.name, delta.schema(), to_delta(table.schema, table.spec.comments))
+        except DeltaError as error:
+            raise table.storage_error("the commit failed", error) from error
+        restored = [*self._rebuilt, *self._restored]
+        properties = CommitProperties(
+            custom_metadata={**self._metadata, **commit_info(commit_id, snapshot.version, restored, snapshot.foreign)},
+            max_commit_retries=_COMMIT_RETRIES,
+            app_transactions=self._marks,
+        )
+        for left in reversed(range(TRIES)):
+            try:
+                snapshot.renewed(delta).create_write_transaction(
+                    actions,
+                    mode,
+                    schema,
+                    partition_by=table.spec.partition_by,
+                    partition_filters=filters,
+                    commit_properties=properties,
+                )
+            except (DeltaError, OSError) as error:
+                # Where the answer was lost, it may be in the log: what met a conflict was then met by itself.
+                version = self._version_of(commit_id)
+                if version is not None:
+                    return version
+                if isinstance(error, CommitFailedError):
+                    raise ConflictError(f"{table.uri}: {one_line(error)}") from error
+                # To try again is safe: its transactions would be in conflict with those of one that arrives after all.
+                if not (left and has_broken_off(error)):
+                    raise table.storage_error("the commit failed", error) from cause(error)
+            else:
+                version = self._version_of(commit_id)
+                if version is not None:
+                    return version
+        raise TableStorageError(f"{table.uri}: the commit is not in the log; run again")
+
+    def _version_of(self, commit_id: str) -> int | None:
+        """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.
+
+        Mostly it is the next version; writers of other partitions may have come between. None where it is not there:
+        whether a commit was made is not known where its answer was lost.
+        """
+        try:
+            for version in count(self._snapshot.version + 1):
+                if commit_id.encode() in self._snapshot.table.read_commit(version):
+                    return version
+        except MissingError:
+            return None
+        raise AssertionError  # a log has an end
+
+
+def adds_of(dates: Iterable[date], adds: Iterable[AddAction]) -> list[AddAction]:
+    """Return the files that are added to some partitions."""
+    values = {day.isoformat() for day in dates}
+    return [add for add in adds if not values.isdisjoint(map(str, add.partition_values.values()))]
+
+
+def _written(version: int, adds: Sequence[AddAction]) -> Written:
+    return Written(version, version - 1, len(adds), sum(add.size for add in adds))

@@ -1,0 +1,38 @@
+"""What every step needs: the lake, where its tasks run, where it reports progress, and how large its tasks are."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from event_platform.compute.tasks import Parts, Progress, run_tasks
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
+
+T = TypeVar("T")
+
+
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class PipelineContext:
+    """The surroundings of a step. Tasks are given the parts of it that can be sent to another process."""
+
+    lake: Lake
+    executor: Executor
+    progress: Progress = no_progress
+    sizing: Sizing = DEFAULT_SIZING
+
+    def run_tasks(
+        self,
+        function: Callable[..., T],
+        arguments: Sequence[tuple[Any, ...]],
+        what: str,
+        *,
+        large: bool = False,
+        parts: Parts[T] | None = None,
+    ) -> list[T]:
+        """Run the tasks of a step (see `compute.tasks.run_tasks`)."""
+        return run_tasks(self.executor, function, arguments, self.progress, what, large=large, parts=parts)

@@ -1,0 +1,66 @@
+"""Which arrival dates are due: those with objects to load, and those whose corrupt_events are not up to date."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from event_platform.lake.foreign import altered_dates, foreign_dates
+from event_platform.lake.lake import Lake
+from event_platform.landing.landing import LandedObject
+
+
+@dataclass(frozen=True)
+class DueArrivals:
+    """Arrival dates that are due, each with what makes it due: objects, or a table."""
+
+    first_date: date  # of the partitions
+    last_date: date
+    causes: Mapping[date, Sequence[str]]
+    outside: Sequence[date]  # due, but no partitions
+
+    @property
+    def warning(self) -> str | None:
+        """What to say of objects on days that are no partitions; None where there are none."""
+        if not self.outside:
+            return None
+        return (
+            f"landing holds objects of {len(self.outside)} days outside the partitions, such as {self.outside[0]}; "
+            f"they go from {self.first_date} (EVENT_PLATFORM_START_DATE) to {self.last_date}. These objects are not "
+            "loaded."
+        )
+
+
+def due_arrivals(
+    lake: Lake, objects: Iterable[LandedObject], first: date, last: date, *, look_for_files: bool = False
+) -> DueArrivals:
+    """Return what is due of `objects` that are to be loaded, and of corrupt_events.
+
+    Partitions go from `first` to `last`. To `look_for_files` takes a request for each day: days of which a file is
+    missing are due as well.
+    """
+    causes = defaultdict[date, list[str]](list)
+    for day in due_arrival_dates(lake, look_for_files=look_for_files):
+        causes[day].append("corrupt_events")
+    for landed in objects:
+        causes[landed.arrival_date].append(f"{landed.name}:{landed.size}:{landed.etag}")
+    inside = {day: causes[day] for day in sorted(causes) if first <= day <= last}
+    return DueArrivals(first, last, inside, sorted(causes.keys() - inside.keys()))
+
+
+def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
+    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
+
+    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
+    """
+    raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
+    changed = {
+        date.fromisoformat(day): info["version"]
+        for info in raw.commits_since(0)
+        for day in info.get("arrival_dates", [])
+    }
+    stale = {
+        day for day, version in changed.items() if (built := corrupt.source_version(day)) is None or built < version
+    }
+    altered = altered_dates if look_for_files else foreign_dates
+    return sorted({*stale, *altered(raw), *altered(corrupt)})

@@ -1,0 +1,70 @@
+"""Which created_dates a load changes downstream: those of its records, and those on which verdicts may change."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+
+import polars as pl
+
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.location import TableLocation
+from event_platform.lake.snapshot import Snapshot
+
+
+def changed_dates(
+    snapshot: Snapshot,
+    new: Sequence[DataFile],
+    stale: Sequence[DataFile],
+    changed_objects: Sequence[str],
+    damaged: Collection[DataFile],
+    window_days: int,
+) -> set[tuple[date, date]]:
+    """Return the (created_date, arrival_date) whose verdicts a load may change, beyond those of its own records.
+
+    `new` files hold the records that arrive, `stale` ones the former records of `changed_objects`; `damaged` ones
+    cannot be read. A record that arrives or goes decides about those of its uuid that arrived after it: on a later day
+    within the window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
+    """
+    table, names = snapshot.table, list(changed_objects)
+    gone = _sound(table, stale).filter(pl.col("source_object").is_in(names))
+    found = set(gone.select("created_date", "arrival_date").unique().collect().iter_rows())
+    for arrival_date in {file.partition for file in (*new, *stale)}:
+        arrived = [file for file in new if file.partition == arrival_date]
+        first = min([str(file.minimum["source_object"]) for file in arrived] + names)
+        later = list(_arrived_after(snapshot, arrival_date, first, damaged, window_days))
+        decisive = pl.concat([_sound(table, arrived), gone.filter(pl.col("arrival_date") == arrival_date)])
+        followers = (
+            _sound(table, later)
+            .filter(~pl.col("source_object").is_in(names))
+            .join(decisive, on="event_uuid", how="semi")
+            .select(pl.col("created_date").unique())
+        )
+        days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
+        found.update((day, arrival_date) for day in days)
+    return found
+
+
+def _arrived_after(
+    snapshot: Snapshot, arrival_date: date, first: str, damaged: Collection[DataFile], window_days: int
+) -> Iterator[DataFile]:
+    """Yield the files of later days in the window, and of the same day those that may hold objects from `first` on.
+
+    New objects mostly come after old ones: of the same day there are mostly none.
+    """
+    window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
+    for file in snapshot.files(window):
+        if file not in damaged and (file.partition > arrival_date or file.maximum["source_object"] >= first):
+            yield file
+
+
+def lost_dates(damaged: Iterable[DataFile]) -> set[tuple[date, date]]:
+    """Return the (created_date, arrival_date) of the records in files that cannot be read any more."""
+    return {
+        (first + timedelta(days=number), file.partition)
+        for file in damaged
+        if (first := file.minimum.get("created_date")) is not None
+        for number in range((file.maximum["created_date"] - first).days + 1)
+    }
+
+
+def _sound(table: TableLocation, files: Sequence[DataFile]) -> pl.LazyFrame:
+    return scan_files(table, files).filter(pl.col("corruption_reason").is_null())

@@ -1,0 +1,123 @@
+"""Landed objects → their records, classified, with what raw_events keeps of where each came from."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import BinaryIO
+
+import polars as pl
+
+from event_platform.events.classification import classify
+from event_platform.events.envelope import Envelope
+from event_platform.events.errors import ObjectError, StorageError, UnreadableError
+from event_platform.events.reader import EnvelopeReader
+from event_platform.lake.registry import RAW_EVENTS
+from event_platform.landing.landing import LandedObject, Landing
+from event_platform.landing.objects import pieces
+from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece
+from event_platform.pipeline.sizing import Sizing
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Where objects are, and how they are read."""
+
+    landing: Landing
+    envelope: Envelope
+    first_date: date
+    limits: Limits = DEFAULT_LIMITS
+
+
+class _LandedFile(io.RawIOBase):
+    """A large object as a file, of which a range is read at a time."""
+
+    def __init__(self, landing: Landing, landed: LandedObject) -> None:
+        self._landing, self._landed, self._position = landing, landed, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # any buffer
+        size = min(len(buffer), self._landed.size - self._position)
+        data = self._landing.read_range(self._landed.name, self._position, size) if size > 0 else b""
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def open_object(loading: Loading, sizing: Sizing, landed: LandedObject) -> BinaryIO | UnreadableError | ObjectError:
+    """Return the content of an object, or why it cannot be read: a large one is read range by range."""
+    try:
+        with _naming(landed):
+            if landed.size > sizing.large_object_bytes:
+                return io.BufferedReader(_LandedFile(loading.landing, landed), sizing.range_bytes)
+            return io.BytesIO(loading.landing.read(landed.name))
+    except (UnreadableError, ObjectError) as error:
+        return error
+
+
+@contextmanager
+def _naming(landed: LandedObject) -> Iterator[None]:
+    """Turn an unexpected error into one that names the object: one among thousands, it would stop all at each try."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise ObjectError(
+            f"{landed.name}: cannot be loaded: {type(error).__name__}: {error}. It is left out until it changes or the "
+            "program is fixed; a name that begins with _ hides it."
+        ) from error
+
+
+def read_records(
+    loading: Loading, reader: EnvelopeReader, landed: LandedObject, content: BinaryIO
+) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Yield the classified records of an object piece by piece, with the bytes of each piece."""
+    offset = 0
+    read = pieces(landed.name, content, loading.limits)
+    while True:
+        with _naming(landed):
+            piece = next(read, None)
+            if piece is None:
+                return
+            records = _classified(loading, landed, _read(reader, piece), offset)
+        yield records, len(piece.data)
+        offset += records.height
+
+
+def _read(reader: EnvelopeReader, piece: Piece) -> pl.DataFrame:
+    records = reader.read(piece.data)
+    if piece.reason is None:
+        return records
+    row = pl.DataFrame([{"body": piece.text, "fault": piece.reason.value}], schema=records.schema)
+    return pl.concat([records, row])
+
+
+def _classified(loading: Loading, landed: LandedObject, records: pl.DataFrame, offset: int) -> pl.DataFrame:
+    return (
+        classify(records, loading.envelope.unit, landed.arrival_date, loading.first_date)
+        .with_row_index("source_offset", offset)
+        .with_columns(
+            pl.col("source_offset").cast(pl.Int64),
+            arrival_date=pl.lit(landed.arrival_date),
+            source_object=pl.lit(landed.name),
+            source_size=pl.lit(landed.size, pl.Int64),
+            source_etag=pl.lit(landed.etag),
+        )
+        .select(RAW_EVENTS.schema.names())
+    )

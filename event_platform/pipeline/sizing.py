@@ -1,0 +1,53 @@
+"""How the steps cut their work into tasks: what a task takes, and what it holds in memory at a time.
+
+How objects are unpacked is in `landing.pieces`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Sizes of tasks, of what they hold at a time (a batch), and of files. They change costs, never rows."""
+
+    # Loading. Compressed JSON grows about fourfold, its columns as much again. A task loads several batches, one after
+    # the other, for a file of about 64 MB; where there is little, there are more tasks instead.
+    compressed_bytes_per_batch: int = 12 * _MB
+    plain_bytes_per_batch: int = 48 * _MB
+    objects_per_batch: int = 2_000
+    batches_per_load_task: int = 6
+    min_load_tasks: int = 16
+    large_object_bytes: int = 64 * _MB  # a larger object is read range by range
+    range_bytes: int = 16 * _MB
+    large_task_batches: float = 0.25  # a single task with more is not done by the driver
+
+    # Deduplication. The file of a task is about 64 MB. A search holds about 40 bytes for each record.
+    rows_per_split_task: int = 800_000
+    rows_per_split_batch: int = 125_000
+    min_split_tasks: int = 16  # where each has a batch
+    rows_per_search: int = 25_000_000
+    rows_per_spread: int = 5_000_000
+
+    # Typing. The fewer tasks there are, the fewer read the row groups that hold the events of two of them; where there
+    # is little, tasks are smaller by up to a half.
+    events_per_type_task: int = 200_000
+    events_per_type_batch: int = 200_000
+    min_type_tasks: int = 20
+    events_per_file: int = 1_500_000  # of one type: about 64 MB
+
+    # Compaction. With 16 files a row is rewritten when its file is full, and when that one is: with 16 to the power of
+    # two increments a day, twice. Files stay as they are while readers of what a table gained may still look at them.
+    files_per_compaction: int = 16
+    full_file_bytes: int = 72 * _MB  # fewer files are compacted where they have so much together
+    compaction_size_classes: tuple[int, ...] = (_MB, 16 * _MB, 48 * _MB)  # bytes; larger files stay
+    rows_per_compaction: int = 2_000_000
+    compaction_age: timedelta = timedelta(hours=1)
+
+    # Reporting. To group events takes some hundred bytes for each.
+    events_per_count: int = 2_000_000
+
+
+DEFAULT_SIZING = Sizing()
