@@ -69,7 +69,7 @@ def _checks_of_places(settings: Settings) -> dict[str, Check]:
     """Return the checks of landing and the lake; nothing is asked of S3 where neither is there."""
     landing, lake = settings.environment.landing, settings.environment.lake
     places = {"landing": landing, "lake": lake}
-    known = {name: uri for name, uri in places.items() if settings.is_known(name.upper())}
+    known = {name: uri for name, uri in places.items() if settings.are_valid(name.upper())}
     unknown = {name: _left_out(name, f"EVENT_PLATFORM_{name.upper()} is wrong") for name in places if name not in known}
     folders: dict[str, Check] = {
         name: partial(check_folder, name, Path(uri), written=name == "lake")

@@ -4,7 +4,7 @@ import difflib
 import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
@@ -14,67 +14,46 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.environment import SAMPLE_CATALOG, Environment, load_environment
+from event_platform.environment import Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
 
-#: Every setting, with what stands for it where it is wrong, so that the others can be looked at.
-_STAND_INS = {
-    "EVENT_PLATFORM_ENV": "local",
-    "EVENT_PLATFORM_LANDING": "s3://stands-in/landing",
-    "EVENT_PLATFORM_LAKE": "s3://stands-in/lake",
-    "EVENT_PLATFORM_CATALOG": str(SAMPLE_CATALOG),
-    "EVENT_PLATFORM_START_DATE": "2025-01-01",
-    "EVENT_PLATFORM_ALERT_URLS": "",
-    "EVENT_PLATFORM_UI_URL": "",
-    "EVENT_PLATFORM_DAYS_PER_RUN": "",
-    "EVENT_PLATFORM_COMPUTE": "",
-    "EVENT_PLATFORM_GLUE_DATABASE": "",
-    "EVENT_PLATFORM_LANDING_QUEUE": "",
-}
-_SET_IT = "set the variable where Dagster and this command run: see the table of variables in README.md"
+_SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment as far as its variables are right, and what is wrong with the others."""
+    """The environment, with local defaults for faulty settings, and the faults."""
 
     environment: Environment
     faults: Mapping[str, str]  # by variable
 
-    def is_known(self, *names: str) -> bool:
-        """Say whether the variables (without EVENT_PLATFORM_) are right, so that what they set can be looked at."""
+    def are_valid(self, *names: str) -> bool:
+        """Say whether variables (without EVENT_PLATFORM_) have no fault, so that what they name can be checked."""
         return not any(f"EVENT_PLATFORM_{name}" in self.faults for name in names)
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """Read all variables, also where some are wrong: each has its own fault."""
-    known, faults = dict(variables), dict[str, str]()
-    while True:
-        try:
-            return Settings(load_environment(known), faults)
-        except SettingError as error:
-            variable, _, told = str(error).partition(":")
-            if variable in faults or variable not in _STAND_INS:
-                raise
-            faults[variable] = told.strip()
-            known[variable] = _STAND_INS[variable]
+    """Read all variables, even if some are faulty."""
+    values, faults = parse_settings(variables)
+    return Settings(replace(load_environment({}), **values), faults)
 
 
 def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Finding]:
-    """Tell of each variable that is wrong, and of each that only looks like one."""
-    found = [bad("settings", f"{variable}: {told}", _SET_IT) for variable, told in settings.faults.items()]
+    """Report each faulty variable, and each whose name is close to a setting's."""
+    found = [bad("settings", f"{variable}: {fault}", _SET_IT) for variable, fault in settings.faults.items()]
+    names = [row.name for row in settings_table()]
     for variable in sorted(variables):
-        near = difflib.get_close_matches(variable, _STAND_INS, n=1, cutoff=0.9)
-        if variable.startswith("EVENT_PLATFORM_") and variable not in _STAND_INS and near:
-            found.append(bad("settings", f"{variable}: no setting of the platform", f"did you mean {near[0]}?"))
+        near = difflib.get_close_matches(variable, names, n=1, cutoff=0.9)
+        if variable.startswith("EVENT_PLATFORM_") and variable not in names and near:
+            found.append(bad("settings", f"{variable}: not a setting of the platform", f"did you mean {near[0]}?"))
     if not settings.environment.ui_url.startswith(("http://", "https://")):
-        found.append(bad("settings", "EVENT_PLATFORM_UI_URL: no address of a page", "expected http://… or https://…"))
+        found.append(bad("settings", "EVENT_PLATFORM_UI_URL: not the address of a page", "set it to http(s)://…"))
     if found:
         return found
     here = settings.environment
-    places = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
-    return [good("settings", f"{here.name}: {places}")]
+    locations = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
+    return [good("settings", f"{here.name}: {locations}")]
 
 
 def check_alert_addresses(environment: Environment) -> Finding:
@@ -166,7 +145,7 @@ def _locations(workspace: Any) -> Iterator[str]:
 def check_catalog(settings: Settings) -> Finding:
     """Tell whether the catalog loads: every schema sound, and no two names with one table."""
     name = "catalog"
-    if not settings.is_known("CATALOG"):
+    if not settings.are_valid("CATALOG"):
         return left_out(name, "EVENT_PLATFORM_CATALOG is wrong")
     folder = settings.environment.catalog
     try:

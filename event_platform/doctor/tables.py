@@ -12,7 +12,7 @@ from event_platform.pipeline.opening import open_lake
 def check_tables(settings: Settings) -> Finding:
     """Tell of files that are missing or of another size, and of partitions that others changed. No row is read."""
     name = "lake tables"
-    if not settings.is_known("LAKE", "CATALOG"):
+    if not settings.are_valid("LAKE", "CATALOG"):
         return left_out(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is wrong")
     here = settings.environment
     try:

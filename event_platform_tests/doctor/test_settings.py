@@ -49,12 +49,12 @@ def test_every_wrong_setting_is_told_in_one_go() -> None:
     told = "\n".join(each.found for each in found)
     assert {each.verdict for each in found} == {Verdict.BAD}
     for expected in (
-        "EVENT_PLATFORM_ENV: 'production' is none of local, dev, staging, prod",
-        "EVENT_PLATFORM_START_DATE: 'soon' is no date",
+        "EVENT_PLATFORM_ENV: 'production' is not one of local, dev, staging, prod",
+        "EVENT_PLATFORM_START_DATE: 'soon' is not a date (YYYY-MM-DD)",
         "EVENT_PLATFORM_COMPUTE: 'dask': expected local",
-        "EVENT_PLATFORM_DAYS_PER_RUN: '0' is no number",
-        "EVENT_PLATFORM_LANDNG: no setting of the platform",
-        "EVENT_PLATFORM_UI_URL: no address of a page",
+        "EVENT_PLATFORM_DAYS_PER_RUN: '0' is not a number of days",
+        "EVENT_PLATFORM_LANDNG: not a setting of the platform",
+        "EVENT_PLATFORM_UI_URL: not the address of a page",
     ):
         assert expected in told
     assert [each.remedy for each in found if "LANDNG" in each.found] == ["did you mean EVENT_PLATFORM_LANDING?"]
