@@ -161,7 +161,7 @@ class Environment:
         Setting(
             variable="EVENT_PLATFORM_COMPUTE",
             type="local, or tcp://<host>:<port> of a Dask scheduler",
-            meaning="Where tasks run: local is a process for each core",
+            meaning="Where tasks run: in a process for each core, or on a cluster",
             parse=_parse_compute,
             on_s3=("landing", "lake"),
             reason="workers may be on other machines, which cannot read a folder of this one",

@@ -1,4 +1,4 @@
-"""Checks of what is set: the variables of the platform, where Dagster is at home, the catalog, and versions."""
+"""Checks of the configuration: the settings, Dagster's home, the catalog, and versions."""
 
 import difflib
 import platform
@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
@@ -57,10 +57,10 @@ def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Fin
 
 
 def check_alert_addresses(environment: Environment) -> Finding:
-    """Tell whether alerts have somewhere to go. Nothing is sent, and no address is shown."""
+    """Check that the alert addresses can be used. Nothing is sent, and no address is shown."""
     name, urls = "alert addresses", environment.alert_urls
     if not urls:
-        return left_out(name, "EVENT_PLATFORM_ALERT_URLS is not set: nobody is told of failures")
+        return skipped(name, "EVENT_PLATFORM_ALERT_URLS is not set: no alerts are sent")
     from event_platform.defs.alerts.services import services  # noqa: PLC0415 - it takes a quarter of a second
 
     try:
@@ -68,42 +68,42 @@ def check_alert_addresses(environment: Environment) -> Finding:
     except SettingError as error:
         faults = str(error).splitlines()[:-1]
     if faults:
-        told = "; ".join(fault.removeprefix("EVENT_PLATFORM_ALERT_URLS: ") for fault in faults)
-        return bad(name, told, "mend the entries of EVENT_PLATFORM_ALERT_URLS")
-    return good(name, f"{len(urls)} can be used; whether they answer was not tried")
+        message = "; ".join(fault.removeprefix("EVENT_PLATFORM_ALERT_URLS: ") for fault in faults)
+        return bad(name, message, "fix the entries of EVENT_PLATFORM_ALERT_URLS")
+    return good(name, f"{len(urls)} can be used; no alert was sent to try them")
 
 
 def read_dagster_settings(home: str) -> Any:
-    """Return what dagster.yaml in DAGSTER_HOME says; empty where there is none. Raises OSError and YAMLError."""
+    """Read dagster.yaml in DAGSTER_HOME; empty if there is none. Raises OSError and YAMLError."""
     path = Path(home).expanduser() / "dagster.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
 
 
 def check_dagster_home(home: str | None) -> Finding:
-    """Tell whether Dagster has a place for its records. Whether they can be opened is for `check_records` to tell."""
+    """Check that Dagster has a folder for its records. Whether they can be opened, `check_records` checks."""
     name = "dagster home"
     if not home:
-        return left_out(name, "DAGSTER_HOME is not set: runs of this command leave no record")
+        return skipped(name, "DAGSTER_HOME is not set: runs of this command are not recorded")
     folder = Path(home).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
-        return bad(name, f"DAGSTER_HOME: {home}: no folder", "set it to the absolute path of a folder that exists")
+        return bad(name, f"DAGSTER_HOME: {home}: not a folder", "set it to the absolute path of an existing folder")
     try:
         read_dagster_settings(home)
         tempfile.TemporaryFile(dir=folder).close()
     except yaml.YAMLError as error:
-        return bad(name, f"{folder / 'dagster.yaml'}: {error}", "mend the file: .dagster/dagster.yaml is an example")
+        return bad(name, f"{folder / 'dagster.yaml'}: {error}", "fix the file; .dagster/dagster.yaml is an example")
     except OSError as error:
-        return bad(name, f"{folder}: {error.strerror}", "let the user of this process read and write the folder")
+        return bad(name, f"{folder}: {error.strerror}", "allow the user of this process to read and write the folder")
     if not (folder / "dagster.yaml").is_file():
-        remedy = "put one there, such as .dagster/dagster.yaml: without its pools two runs may do the same work"
+        remedy = "copy .dagster/dagster.yaml there: without its pools, two runs may do the same work"
         return bad(name, f"{folder}: no dagster.yaml", remedy)
     return good(name, str(folder))
 
 
 def check_records(home: str, lake: str, sound: Finding) -> Finding:
-    """Tell whether Dagster's records can be opened, and are not another lake's. If so, `sound` holds.
+    """Return `sound` if Dagster's records can be opened and do not belong to another lake.
 
-    They are made where there are none yet.
+    They are created if there are none yet.
     """
     from event_platform.defs.instance.opening import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
 
@@ -112,27 +112,27 @@ def check_records(home: str, lake: str, sound: Finding) -> Finding:
     except RecordsError as error:
         return bad(sound.name, error.problem, error.remedy)
     except SettingError as error:
-        return bad(sound.name, str(error), "set DAGSTER_HOME, or its database, to those of this environment")
+        return bad(sound.name, str(error), "set DAGSTER_HOME, or its database, to that of this environment")
     return sound
 
 
 def check_workspaces(folders: Iterable[Path]) -> Finding | None:
-    """Tell of a workspace.yaml that loads the platform more than once; None where there is none."""
+    """Report a workspace.yaml that loads the platform more than once; None if there is none."""
     for path in (folder / "workspace.yaml" for folder in folders):
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
         except (OSError, yaml.YAMLError):
-            continue  # Dagster says what is wrong with it
+            continue  # Dagster reports what is wrong with it
         names = list(_locations(document))
         if len(names) > 1:
-            told = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
-            remedy = "have one Dagster instance, with a workspace of its own, for each environment: assets of the same"
-            return bad("dagster home", told, f"{remedy} keys hide each other")
+            found = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
+            remedy = "use one Dagster instance with its own workspace for each environment: assets with the same key"
+            return bad("dagster home", found, f"{remedy} hide each other")
     return None
 
 
 def _locations(workspace: Any) -> Iterator[str]:
-    """Yield the names of the code locations in a workspace.yaml that are of this package."""
+    """Yield the names of the code locations of this package in a workspace.yaml."""
     entries = workspace.get("load_from") if isinstance(workspace, Mapping) else None
     for entry in entries if isinstance(entries, list) else []:
         for how, what in entry.items() if isinstance(entry, Mapping) else []:
@@ -143,10 +143,10 @@ def _locations(workspace: Any) -> Iterator[str]:
 
 
 def check_catalog(settings: Settings) -> Finding:
-    """Tell whether the catalog loads: every schema sound, and no two names with one table."""
+    """Check that the catalog loads: every schema is valid, and no two names share a table."""
     name = "catalog"
     if not settings.are_valid("CATALOG"):
-        return left_out(name, "EVENT_PLATFORM_CATALOG is wrong")
+        return skipped(name, "EVENT_PLATFORM_CATALOG is invalid")
     folder = settings.environment.catalog
     try:
         catalog = load_catalog(folder)
@@ -154,38 +154,40 @@ def check_catalog(settings: Settings) -> Finding:
         first, *others = str(error).splitlines()
         return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")
     if not catalog.event_types:
-        return bad(name, f"{folder}: no schema", "write one for each event name: event-platform catalog draft")
+        return bad(name, f"{folder}: no schemas", "draft one for each event name: event-platform catalog draft")
     return good(name, f"{len(catalog.event_types)} event types in {folder}")
 
 
 def check_versions() -> Finding:
-    """Tell whether Python and the libraries are among the versions that this package was tested with."""
+    """Check that Python and the libraries have versions that this package supports."""
     name, wanted = "versions", metadata("event-platform")["Requires-Python"]
     wrong = (
-        [] if platform.python_version() in SpecifierSet(wanted) else [f"Python {platform.python_version()}: {wanted}"]
+        []
+        if platform.python_version() in SpecifierSet(wanted)
+        else [f"Python {platform.python_version()}: expected {wanted}"]
     )
     required = [Requirement(line) for line in requires("event-platform") or []]
     tested = [each for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
-    wrong += [told for each in tested if (told := _wrong_version(each))]
+    wrong += [fault for each in tested if (fault := _version_fault(each))]
     if wrong:
         return bad(name, "; ".join(wrong), "install the versions of requirements.lock")
-    return good(name, f"Python {platform.python_version()}, and {len(tested)} libraries as tested")
+    return good(name, f"Python {platform.python_version()} and {len(tested)} libraries, all supported")
 
 
-def _wrong_version(required: Requirement) -> str | None:
+def _version_fault(required: Requirement) -> str | None:
     try:
-        there = version(required.name)
+        installed = version(required.name)
     except PackageNotFoundError:
         return f"{required.name}: not installed"
     return (
         None
-        if required.specifier.contains(there, prereleases=True)
-        else f"{required.name} {there}: {required.specifier}"
+        if required.specifier.contains(installed, prereleases=True)
+        else f"{required.name} {installed}: expected {required.specifier}"
     )
 
 
 def secrets_in(variables: Mapping[str, str]) -> set[str]:
-    """Return the values of variables that are never to be shown."""
+    """Return the values of variables that must never be shown."""
     hidden = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DAGSTER_POSTGRES_PASSWORD")
     urls = variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()
     secret = {value for name, value in variables.items() if name in hidden or "SECRET" in name or "PASSWORD" in name}

@@ -82,7 +82,7 @@ def test_a_catalog_is_loaded(world: World) -> None:
 def test_dagster_has_a_home_that_it_can_write_to(tmp_path: Path) -> None:
     """With its settings in it; not to have one is no fault."""
     assert check_dagster_home(None).verdict is Verdict.LEFT_OUT
-    assert "no folder" in check_dagster_home(str(tmp_path / "nowhere")).found
+    assert "not a folder" in check_dagster_home(str(tmp_path / "nowhere")).found
     assert "no dagster.yaml" in check_dagster_home(str(tmp_path)).found
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     assert check_dagster_home(str(tmp_path)).verdict is Verdict.GOOD
@@ -117,7 +117,7 @@ def test_a_pool_fits_into_memory_and_there_is_room_on_disk(tmp_path: Path, monke
     """By the measured figures; on a cluster the memory here does not matter."""
     here = replace(load_environment({}), lake=str(tmp_path / "lake"))
     assert check_memory(here, 2.3, 2).verdict is Verdict.GOOD
-    assert check_memory(here, 2.1, 2).found == "2.1 GB for 2 workers, which take up to 2.2 GB"
+    assert check_memory(here, 2.1, 2).found == "2.1 GB for 2 workers, which need up to 2.2 GB"
     assert check_memory(here, 2.1, 2).verdict is Verdict.BAD
     assert check_memory(replace(here, compute="tcp://scheduler:8786"), 0.1, 9).verdict is Verdict.LEFT_OUT
     assert (memory_of_this_machine() or 1) > 0.1
