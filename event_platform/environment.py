@@ -1,32 +1,40 @@
-"""Which environment this is, and what it sets: read from `EVENT_PLATFORM_*` and validated once."""
+"""The settings of the platform: one annotated field for each `EVENT_PLATFORM_*` variable, validated once.
+
+`Environment` is the only list of settings: parsing, `--help`, `doctor` and the documentation read it. It is a dataclass
+rather than a pydantic-settings model because every command imports this module: pydantic-settings alone takes a quarter
+of a second of CPU time.
+"""
 
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 from event_platform.events.errors import SettingError
+from event_platform.setting_values import (
+    parse_date,
+    parse_days,
+    parse_folder,
+    parse_glue_database,
+    parse_location,
+    parse_queue,
+    parse_scheduler,
+    parse_ui_url,
+    parse_urls,
+)
 
 SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
-
 
 #: Tasks run in a pool of processes on this machine.
 LOCAL_COMPUTE = "local"
 
-#: What Athena takes for a database; Glue itself would take more.
-_GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
-
-#: S3 tells no queue whose name ends with .fifo.
-_QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
-
-_SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
-
 
 class EnvironmentName(StrEnum):
-    """The environments there are."""
+    """The environments."""
 
     LOCAL = "local"
     DEV = "dev"
@@ -35,150 +43,225 @@ class EnvironmentName(StrEnum):
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How a field of `Environment` is set: its variable, what it means, and how its text becomes a value."""
+
+    variable: str
+    type: str
+    meaning: str
+    parse: Callable[[str], Any]  # raises ValueError, saying what was expected
+    local: str | None = None  # the default of the local environment, of a field that has no default of its own
+    shown_default: str | None = None  # the default in words
+    on_s3: tuple[str, ...] = ()  # fields that must be on S3 if this one is set to something else than its default
+    reason: str = ""  # why they must be
+
+
+def _parse_name(value: str) -> EnvironmentName:
+    try:
+        return EnvironmentName(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not one of {', '.join(EnvironmentName)}") from None
+
+
+def _parse_compute(value: str) -> str:
+    return value if value == LOCAL_COMPUTE else parse_scheduler(value)
+
+
+_LOCATION = "folder or s3://<bucket>/<prefix>"
+
+
+@dataclass(frozen=True)
 class Environment:
-    """Everything that differs between environments. Credentials are no part of it."""
+    """Everything that differs between environments. Credentials are not part of it."""
 
-    name: EnvironmentName
-    landing: str
-    lake: str
-    catalog: Path
-    start_date: date
-    #: `[tag,tag=]url` as apprise writes it. They may hold passwords and tokens, and are never shown.
-    alert_urls: tuple[str, ...] = field(default=(), repr=False)
-    ui_url: str = "http://127.0.0.1:3000"
-    #: Days that one run of a backfill takes; None for all of its days. More runs can be cancelled and retried in parts,
-    #: and each costs Dagster some seconds.
-    days_per_run: int | None = None
-    #: LOCAL_COMPUTE, or the address of a Dask scheduler.
-    compute: str = LOCAL_COMPUTE
-    #: The database of the Glue Data Catalog in which tables are registered; None for none.
-    glue_database: str | None = None
-    #: The URL of the SQS queue that S3 tells of objects in landing; None for none.
-    landing_queue: str | None = None
+    name: Annotated[
+        EnvironmentName,
+        Setting(
+            variable="EVENT_PLATFORM_ENV",
+            type="local, dev, staging or prod",
+            meaning="Name of the environment",
+            parse=_parse_name,
+            local="local",
+        ),
+    ]
+    landing: Annotated[
+        str,
+        Setting(
+            variable="EVENT_PLATFORM_LANDING",
+            type=_LOCATION,
+            meaning="Where objects land",
+            parse=parse_location,
+            local="./data/landing",
+        ),
+    ]
+    lake: Annotated[
+        str,
+        Setting(
+            variable="EVENT_PLATFORM_LAKE",
+            type=_LOCATION,
+            meaning="Where the tables are",
+            parse=parse_location,
+            local="./data/lake",
+        ),
+    ]
+    catalog: Annotated[
+        Path,
+        Setting(
+            variable="EVENT_PLATFORM_CATALOG",
+            type="folder",
+            meaning="JSON Schemas of the event types, and envelope.yaml",
+            parse=parse_folder,
+            local=str(SAMPLE_CATALOG),
+            shown_default="the sample catalog",
+        ),
+    ]
+    start_date: Annotated[
+        date,
+        Setting(
+            variable="EVENT_PLATFORM_START_DATE",
+            type="date (YYYY-MM-DD)",
+            meaning="First partition; do not move it later",
+            parse=parse_date,
+            # Never a moving date: the first partition must not disappear overnight.
+            local="2025-01-01",
+        ),
+    ]
+    #: They may hold passwords and tokens, and are never shown.
+    alert_urls: Annotated[
+        tuple[str, ...],
+        Setting(
+            variable="EVENT_PLATFORM_ALERT_URLS",
+            type="[tag,tag=]URL of apprise, several separated by spaces",
+            meaning="Where alerts are sent",
+            parse=parse_urls,
+        ),
+    ] = field(default=(), repr=False)
+    ui_url: Annotated[
+        str,
+        Setting(
+            variable="EVENT_PLATFORM_UI_URL",
+            type="URL",
+            meaning="Address of Dagster's UI, for the links in alerts",
+            parse=parse_ui_url,
+        ),
+    ] = "http://127.0.0.1:3000"
+    #: More runs can be cancelled and retried in parts, and each costs Dagster some seconds.
+    days_per_run: Annotated[
+        int | None,
+        Setting(
+            variable="EVENT_PLATFORM_DAYS_PER_RUN",
+            type="number of days",
+            meaning="Partitions in one run of a backfill",
+            parse=parse_days,
+            shown_default="all",
+        ),
+    ] = None
+    compute: Annotated[
+        str,
+        Setting(
+            variable="EVENT_PLATFORM_COMPUTE",
+            type="local, or tcp://<host>:<port> of a Dask scheduler",
+            meaning="Where tasks run: in a process for each core, or on a cluster",
+            parse=_parse_compute,
+            on_s3=("landing", "lake"),
+            reason="workers may be on other machines, which cannot read a folder of this one",
+        ),
+    ] = LOCAL_COMPUTE
+    glue_database: Annotated[
+        str | None,
+        Setting(
+            variable="EVENT_PLATFORM_GLUE_DATABASE",
+            type="name of a database",
+            meaning="Database of the Glue Data Catalog in which tables are registered, for Athena and Spark",
+            parse=parse_glue_database,
+            on_s3=("lake",),
+            reason="tables in a folder cannot be read from elsewhere",
+        ),
+    ] = None
+    landing_queue: Annotated[
+        str | None,
+        Setting(
+            variable="EVENT_PLATFORM_LANDING_QUEUE",
+            type="URL of an SQS queue",
+            meaning="Queue that S3 notifies of new objects in landing",
+            parse=parse_queue,
+            on_s3=("landing",),
+            reason="nothing notifies of objects in a folder",
+        ),
+    ] = None
 
 
-_LOCAL_DEFAULTS = {
-    "EVENT_PLATFORM_LANDING": "./data/landing",
-    "EVENT_PLATFORM_LAKE": "./data/lake",
-    "EVENT_PLATFORM_CATALOG": str(SAMPLE_CATALOG),
-    # Never a moving date: the first partition must not disappear overnight.
-    "EVENT_PLATFORM_START_DATE": "2025-01-01",
-}
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting in words, as help and documentation show it."""
+
+    name: str
+    type: str
+    default: str  # in the local environment
+    default_elsewhere: str  # in dev, staging and prod
+    meaning: str
+
+
+def settings_table() -> list[SettingRow]:
+    """Return a row for each setting, in the order of `Environment`."""
+    return [_row(name, setting) for name, setting in _settings().items()]
 
 
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read the environment variables. Raises SettingError naming the variable, what it expects and what it got."""
-    variables = os.environ if variables is None else variables
-    name = _name(variables.get("EVENT_PLATFORM_ENV") or "local")
-    landing, lake = (_place(variables, f"EVENT_PLATFORM_{place}", name) for place in ("LANDING", "LAKE"))
-    return Environment(
-        name=name,
-        landing=landing,
-        lake=lake,
-        catalog=Path(_setting(variables, "EVENT_PLATFORM_CATALOG", name)).absolute(),
-        start_date=_date(_setting(variables, "EVENT_PLATFORM_START_DATE", name)),
-        alert_urls=tuple(variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()),
-        ui_url=(variables.get("EVENT_PLATFORM_UI_URL") or Environment.ui_url).rstrip("/"),
-        days_per_run=_days(variables.get("EVENT_PLATFORM_DAYS_PER_RUN") or None),
-        compute=_compute(variables.get("EVENT_PLATFORM_COMPUTE") or LOCAL_COMPUTE, landing, lake),
-        glue_database=_glue_database(variables.get("EVENT_PLATFORM_GLUE_DATABASE") or None, lake),
-        landing_queue=_landing_queue(variables.get("EVENT_PLATFORM_LANDING_QUEUE") or None, landing),
-    )
+    """Read the environment variables. Raises SettingError with a line for each one that cannot be used."""
+    values, faults = parse_settings(os.environ if variables is None else variables)
+    if faults:
+        raise SettingError("\n".join(f"{variable}: {fault}" for variable, fault in faults.items()))
+    return Environment(**values)
 
 
-def _name(value: str) -> EnvironmentName:
-    try:
-        return EnvironmentName(value)
-    except ValueError as error:
-        expected = ", ".join(EnvironmentName)
-        raise SettingError(f"EVENT_PLATFORM_ENV: {value!r} is none of {expected}") from error
+def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values that are set or have a local default, by field, and the faults of the others, by variable.
+
+    A variable that is set to nothing is not set.
+    """
+    values, faults = dict[str, Any](), dict[str, str]()
+    for name, setting in _settings().items():
+        try:
+            text = _text_of(setting, variables, values.get("name", EnvironmentName.LOCAL))
+            if text is not None:
+                values[name] = setting.parse(text)
+                _require_s3(setting, text, values)
+        except ValueError as error:
+            faults[setting.variable] = str(error)
+            values.pop(name, None)
+    return values, faults
 
 
-def _setting(variables: Mapping[str, str], variable: str, name: EnvironmentName) -> str:
-    value = variables.get(variable) or (_LOCAL_DEFAULTS[variable] if name is EnvironmentName.LOCAL else None)
-    if value is None:
-        raise SettingError(f"{variable}: not set, and only the local environment has a default; {name} needs it")
-    return value
+def _text_of(setting: Setting, variables: Mapping[str, str], environment: EnvironmentName) -> str | None:
+    """Return what is set, or its local default; None where the field's own default applies. Raises ValueError."""
+    text = variables.get(setting.variable)
+    if text or setting.local is None:
+        return text or None
+    if environment is not EnvironmentName.LOCAL:
+        raise ValueError(f"not set; {environment} requires a value, only local has a default")
+    return setting.local
 
 
-def _place(variables: Mapping[str, str], variable: str, name: EnvironmentName) -> str:
-    """Make a folder absolute, so that every process of Dagster means the same one."""
-    value = _setting(variables, variable, name)
-    scheme, separator, path = value.partition("://")
-    if not separator:
-        return str(Path(value).absolute())
-    if "@" in path.partition("/")[0]:  # addresses are shown in logs and in the UI
-        raise SettingError(f"{variable}: credentials are no part of an address; set the AWS variables or a profile")
-    if scheme != "s3" or not path.partition("/")[0]:
-        raise SettingError(f"{variable}: {value}: expected a folder or s3://<bucket>/<prefix>")
-    return value.rstrip("/")
-
-
-def _date(value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError as error:
-        raise SettingError(f"EVENT_PLATFORM_START_DATE: {value!r} is no date such as 2025-01-01") from error
-
-
-def _days(value: str | None) -> int | None:
-    if value is None:
-        return None
-    if not value.isascii() or not value.isdecimal() or int(value) == 0:
-        raise SettingError(f"EVENT_PLATFORM_DAYS_PER_RUN: {value!r} is no number of days such as 7")
-    return int(value)
-
-
-def _compute(value: str, *places: str) -> str:
-    if value == LOCAL_COMPUTE:
-        return value
-    if "@" in value:  # the address is shown in errors and in the UI
-        raise SettingError("EVENT_PLATFORM_COMPUTE: credentials are no part of an address; see Dask's settings for TLS")
-    if not _SCHEDULER.fullmatch(value):
-        raise SettingError(
-            f"EVENT_PLATFORM_COMPUTE: {value!r}: expected local, or the address of a Dask scheduler such as "
-            "tcp://scheduler:8786 or tls://scheduler:8786"
+def _require_s3(setting: Setting, text: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError where a location that must be on S3 is a folder. One that is wrong itself has its own fault."""
+    folders = [values[name] for name in setting.on_s3 if "://" not in values.get(name, "://")]
+    if folders and text != LOCAL_COMPUTE:
+        expected = " and ".join(_settings()[name].variable for name in setting.on_s3)
+        raise ValueError(
+            f"{text}: {setting.reason}; expected {expected} on s3://<bucket>/<prefix>, not {' and '.join(folders)}"
         )
-    folders = [place for place in places if "://" not in place]
-    if folders:  # a worker elsewhere would write to a folder of its own, and what is committed would not be there
-        raise SettingError(
-            f"EVENT_PLATFORM_COMPUTE: {value}: workers may be on other machines, which see no folder of this one; "
-            f"expected landing and lake on s3://<bucket>/<prefix>, not {' and '.join(folders)}"
-        )
-    return value
 
 
-def _glue_database(value: str | None, lake: str) -> str | None:
-    if value is None:
-        return None
-    if not _GLUE_DATABASE.fullmatch(value):
-        raise SettingError(
-            f"EVENT_PLATFORM_GLUE_DATABASE: {value!r}: expected the name of a database, of lower-case letters, digits "
-            "and _, such as event_platform_prod"
-        )
-    if "://" not in lake:  # whoever looks a table up there is on another machine
-        raise SettingError(
-            f"EVENT_PLATFORM_GLUE_DATABASE: {value}: tables in a folder cannot be found from elsewhere; expected "
-            f"EVENT_PLATFORM_LAKE on s3://<bucket>/<prefix>, not {lake}"
-        )
-    return value
+@cache
+def _settings() -> dict[str, Setting]:
+    """Return the setting of each field of `Environment`."""
+    hints = get_type_hints(Environment, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-def _landing_queue(value: str | None, landing: str) -> str | None:
-    if value is None:
-        return None
-    if "@" in value or "?" in value:  # the address is shown in errors and in the UI
-        raise SettingError(
-            "EVENT_PLATFORM_LANDING_QUEUE: credentials are no part of an address; set the AWS variables or a profile"
-        )
-    if not _QUEUE.fullmatch(value):
-        raise SettingError(
-            f"EVENT_PLATFORM_LANDING_QUEUE: {value!r}: expected the URL of an SQS queue such as "
-            "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
-        )
-    if "://" not in landing:
-        raise SettingError(
-            f"EVENT_PLATFORM_LANDING_QUEUE: {value}: nobody tells of objects in a folder; expected "
-            f"EVENT_PLATFORM_LANDING on s3://<bucket>/<prefix>, not {landing}"
-        )
-    return value
+def _row(name: str, setting: Setting) -> SettingRow:
+    (default,) = (each.default for each in fields(Environment) if each.name == name)
+    shown = setting.shown_default or setting.local or (str(default) if default else "none")
+    elsewhere = shown if setting.local is None else "required"
+    return SettingRow(setting.variable, setting.type, shown, elsewhere, setting.meaning)

@@ -1,13 +1,19 @@
 """The environment is read once, validated, and says what is wrong with it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from event_platform.environment import SAMPLE_CATALOG, Environment, EnvironmentName, load_environment
+from event_platform.environment import (
+    SAMPLE_CATALOG,
+    Environment,
+    EnvironmentName,
+    load_environment,
+    settings_table,
+)
 from event_platform.events.errors import SettingError
 
 ELSEWHERE = {
@@ -34,7 +40,9 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         EnvironmentName(name), "s3://bucket/landing", "s3://bucket/lake", Path("/catalog"), date(2025, 6, 1)
     )
     for variable in ELSEWHERE:
-        with pytest.raises(SettingError, match=rf"{variable}: not set, .* {name} needs it"):
+        with pytest.raises(
+            SettingError, match=rf"^{variable}: not set; {name} requires a value, only local has a default$"
+        ):
             load_environment({key: value for key, value in whole.items() if key != variable})
 
 
@@ -89,7 +97,7 @@ def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
     with pytest.raises(SettingError, match=rf"{variable}: .*EVENT_PLATFORM_LANDING on s3://.*, not /mine$"):
         load_environment({variable: QUEUE, "EVENT_PLATFORM_LANDING": "/mine"})
     for address in (QUEUE.replace("sqs.", "key:secret@sqs."), f"{QUEUE}?X-Amz-Signature=secret"):
-        with pytest.raises(SettingError, match=f"{variable}: credentials are no part of an address") as failure:
+        with pytest.raises(SettingError, match=f"{variable}: an address must not contain credentials") as failure:
             load_environment({**ELSEWHERE, variable: address})
         assert "secret" not in str(failure.value)
     for wrong in ("landing", "arn:aws:sqs:eu-central-1:123456789012:landing", f"{QUEUE}.fifo", f"{QUEUE}/x"):
@@ -101,7 +109,7 @@ def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
 @pytest.mark.parametrize("address", ["s3://key:secret@bucket/lake", "https://key:secret@host/lake"])
 def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, address: str) -> None:
     """Addresses of tables are in logs and in the UI."""
-    with pytest.raises(SettingError, match=f"{variable}: credentials are no part of an address") as failure:
+    with pytest.raises(SettingError, match=f"{variable}: an address must not contain credentials") as failure:
         load_environment({variable: address})
     assert "secret" not in str(failure.value)
 
@@ -109,19 +117,27 @@ def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, ad
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("EVENT_PLATFORM_ENV", "production", "'production' is none of local, dev, staging, prod"),
-        ("EVENT_PLATFORM_START_DATE", "yesterday", "EVENT_PLATFORM_START_DATE: 'yesterday' is no date"),
-        ("EVENT_PLATFORM_START_DATE", "2025-02-30", "EVENT_PLATFORM_START_DATE: '2025-02-30' is no date"),
-        ("EVENT_PLATFORM_DAYS_PER_RUN", "0", "EVENT_PLATFORM_DAYS_PER_RUN: '0' is no number of days such as 7"),
-        ("EVENT_PLATFORM_DAYS_PER_RUN", "-1", "EVENT_PLATFORM_DAYS_PER_RUN: '-1' is no number of days"),
-        ("EVENT_PLATFORM_DAYS_PER_RUN", "all", "EVENT_PLATFORM_DAYS_PER_RUN: 'all' is no number of days"),
+        ("EVENT_PLATFORM_ENV", "production", "'production' is not one of local, dev, staging, prod"),
+        ("EVENT_PLATFORM_START_DATE", "yesterday", "EVENT_PLATFORM_START_DATE: 'yesterday' is not a date (YYYY-MM-DD)"),
+        (
+            "EVENT_PLATFORM_START_DATE",
+            "2025-02-30",
+            "EVENT_PLATFORM_START_DATE: '2025-02-30' is not a date (YYYY-MM-DD)",
+        ),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "0", "EVENT_PLATFORM_DAYS_PER_RUN: '0' is not a number of days (1 or more)"),
+        ("EVENT_PLATFORM_DAYS_PER_RUN", "-1", "EVENT_PLATFORM_DAYS_PER_RUN: '-1' is not a number of days (1 or more)"),
+        (
+            "EVENT_PLATFORM_DAYS_PER_RUN",
+            "all",
+            "EVENT_PLATFORM_DAYS_PER_RUN: 'all' is not a number of days (1 or more)",
+        ),
         ("EVENT_PLATFORM_COMPUTE", "dask", "EVENT_PLATFORM_COMPUTE: 'dask': expected local, or the address of a Dask"),
         ("EVENT_PLATFORM_COMPUTE", "tcp://scheduler", "'tcp://scheduler': expected local, or the address of a Dask"),
         ("EVENT_PLATFORM_COMPUTE", "http://scheduler:8787", "expected local, or the address of a Dask scheduler such"),
         (
             "EVENT_PLATFORM_COMPUTE",
             "tcp://me:pw@scheduler:1",
-            "EVENT_PLATFORM_COMPUTE: credentials are no part of an address",
+            "EVENT_PLATFORM_COMPUTE: an address must not contain credentials",
         ),
         (
             "EVENT_PLATFORM_GLUE_DATABASE",
@@ -133,8 +149,41 @@ def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, ad
         ("EVENT_PLATFORM_LANDING", "s3:///prefix", "EVENT_PLATFORM_LANDING: s3:///prefix: expected a folder or s3://"),
     ],
 )
-def test_a_wrong_setting_is_told_with_what_was_expected(variable: str, value: str, message: str) -> None:
+def test_a_faulty_setting_is_named_with_what_was_expected(variable: str, value: str, message: str) -> None:
     """In one line."""
     with pytest.raises(SettingError) as failure:
         load_environment({variable: value})
     assert message in str(failure.value)
+
+
+def test_every_faulty_setting_has_a_line() -> None:
+    """So that nobody corrects them one run at a time. What depends on a faulty one is not reported as well."""
+    with pytest.raises(SettingError) as failure:
+        load_environment(
+            {
+                "EVENT_PLATFORM_ENV": "prod",
+                "EVENT_PLATFORM_LAKE": "gs://b/lake",
+                "EVENT_PLATFORM_GLUE_DATABASE": "events",
+                "EVENT_PLATFORM_DAYS_PER_RUN": "all",
+            }
+        )
+    assert [line.partition(":")[0] for line in str(failure.value).splitlines()] == [
+        "EVENT_PLATFORM_LANDING",
+        "EVENT_PLATFORM_LAKE",
+        "EVENT_PLATFORM_CATALOG",
+        "EVENT_PLATFORM_START_DATE",
+        "EVENT_PLATFORM_DAYS_PER_RUN",
+    ]
+
+
+def test_the_table_of_settings_says_what_loading_does() -> None:
+    """Its defaults are those of an empty environment; elsewhere exactly the required ones have to be set."""
+    table = {row.name: row for row in settings_table()}
+    assert len(table) == len(fields(Environment))
+    assert all(row.type and row.meaning for row in table.values())
+    required = {name for name, row in table.items() if row.default_elsewhere == "required"}
+    assert required == {"EVENT_PLATFORM_ENV", *ELSEWHERE}
+    in_words = {"EVENT_PLATFORM_CATALOG": "the sample catalog", "EVENT_PLATFORM_DAYS_PER_RUN": "all"}
+    assert {name: table[name].default for name in in_words} == in_words
+    spelled_out = {name: row.default for name, row in table.items() if row.default != "none" and name not in in_words}
+    assert load_environment(spelled_out) == load_environment({})

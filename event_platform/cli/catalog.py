@@ -1,4 +1,4 @@
-"""`event-platform catalog draft` and `catalog check`."""
+"""`event-platform catalog draft` and `catalog check`: write schemas from landing, and validate a catalog."""
 
 import json
 import os
@@ -38,7 +38,7 @@ _FIRST_DATE = date(1970, 1, 1)
 def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | None, *, force: bool) -> int:
     """Write a schema for each event name in landing; return the exit code.
 
-    Without `force` no file is replaced, and with it only the schemas of these events and the envelope.
+    Existing files are kept; with `force`, the schemas of these events and the envelope are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if envelope_file is not None:
@@ -47,8 +47,8 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     schemas = draft.schemas()
     if not schemas:
         raise CatalogError(
-            f"{environment.landing}: no record has an event_uuid, event_name and created_at where "
-            f"{folder / ENVELOPE_FILE} says; write there which fields hold them"
+            f"{environment.landing}: no record has an event_uuid, event_name and created_at in the fields that "
+            f"{folder / ENVELOPE_FILE} names; name there the fields of your stream"
         )
     files = _Files(folder)
     names = {key_of(name).lower(): name for name in files.by_title}
@@ -80,7 +80,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
 
 
 def check_catalog(folder: Path) -> int:
-    """Print the catalog's faults, or what is in it; return the exit code."""
+    """Print the faults of a catalog, or its size if there are none; return the exit code."""
     try:
         catalog = load_catalog(folder)
         faults = [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
@@ -91,19 +91,19 @@ def check_catalog(folder: Path) -> int:
     if faults:
         return 1
     columns = sum(len(event_type.schema) for event_type in catalog.event_types)
-    OUT.print(f"{folder}: {len(catalog.event_types)} event types, {columns:,} columns, no fault", soft_wrap=True)
+    OUT.print(f"{folder}: {len(catalog.event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
     return 0
 
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
-    """Make what a run makes of a schema before it reads an event; yield what is wrong with it."""
+    """Build what a run builds from a schema before it reads an event; yield the faults."""
     comments = {column.name: column.description for column in typed(event_type.columns)}
     try:
         with raise_panics_as_errors():
             Schema.from_json(to_delta(event_type.schema, comments).to_json())
             PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
-    except Exception as error:  # noqa: BLE001 - whatever a library says to it, a run would say too
-        yield f"{event_type.name}: no table can be made of its schema: {' '.join(str(error).split())}"
+    except Exception as error:  # noqa: BLE001 - any error of a library would stop a run as well
+        yield f"{event_type.name}: no table can be created from its schema: {' '.join(str(error).split())}"
 
 
 def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
@@ -112,22 +112,22 @@ def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
         if source.resolve() == target.resolve() or load_envelope(target) == envelope:
             return
         if not force:
-            raise CatalogError(f"{target}: says something else than {source}; --force replaces it")
+            raise CatalogError(f"{target}: differs from {source}; --force replaces it")
     shutil.copyfile(source, target)
 
 
 class _Files:
-    """The files of a catalog's folder that a draft must not write over."""
+    """The files in the folder of a catalog, which a draft must not overwrite."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        #: The schemas that are there, by the name of their event.
+        #: The existing schemas by the name of their event.
         self.by_title = {title: path for path in schema_files(folder) if (title := _title_of(path))}
-        # Compared without case, as not every file system tells it.
+        # In lower case: not every file system distinguishes case.
         self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
 
     def free_for(self, key: str) -> Path:
-        """Return the file for the schema of an event that has none: `<key>.yaml`, unless that is another file."""
+        """Return a file for a new schema: `<key>.yaml`, or with a number if that exists."""
         names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
         name = next(name for name in names if name.lower() not in self._names)
         self._names.add(name.lower())
@@ -135,7 +135,7 @@ class _Files:
 
 
 def _title_of(path: Path) -> str | None:
-    """Return the name of the event that a schema is for; None where it cannot be read: checking it says why."""
+    """Return the event name of a schema; None if it cannot be read, which `catalog check` reports."""
     try:
         document = read_document(path)
     except DocumentError:

@@ -1,4 +1,4 @@
-"""`event-platform consume`."""
+"""`event-platform consume`: a Kinesis stream → objects in landing."""
 
 import logging
 import signal
@@ -15,26 +15,26 @@ from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
 from event_platform.stream.reader import Limits
 
-#: Shards that share a connection would wait for each other; idle connections cost nothing.
+#: One for each shard: shards that share a connection wait for each other, and idle connections cost nothing.
 _CONNECTIONS = 100
 
 
 def land_stream(
     environment: Environment, name: str, checkpoints: str | None, limits: Limits, max_shards: int, lease_seconds: float
 ) -> int:
-    """Land what a stream holds until SIGTERM or SIGINT, or to its tip; return the exit code."""
-    place = checkpoints_beside(environment.landing) if checkpoints is None else checkpoints.rstrip("/")
-    _check_outside(place, environment.landing)
+    """Land the records of a stream until SIGTERM, SIGINT or the end of the stream; return the exit code."""
+    location = checkpoints_beside(environment.landing) if checkpoints is None else checkpoints.rstrip("/")
+    _check_outside(location, environment.landing)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
-    kept = open_store(place, _CONNECTIONS)
-    refuse_careless(kept)
+    store = open_store(location, _CONNECTIONS)
+    refuse_careless(store)
     stream = find(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(
             stream,
             open_store(environment.landing, _CONNECTIONS),
-            Checkpoints(kept, stream.identity, new_owner(), lease_seconds),
+            Checkpoints(store, stream.identity, new_owner(), lease_seconds),
             limits,
             max_shards,
             stop,
@@ -46,7 +46,7 @@ def land_stream(
             return 1
     OUT.print(
         f"{totals.records:,} records of {totals.shards:,} shards landed in {totals.objects:,} objects, "
-        f"{totals.bytes_landed / 1e6:,.1f} MB of gzip; checkpoints are in {place}/{stream.identity}",
+        f"{totals.bytes_landed / 1e6:,.1f} MB compressed; checkpoints are in {location}/{stream.identity}",
         markup=False,
         soft_wrap=True,
     )
@@ -54,27 +54,29 @@ def land_stream(
 
 
 def checkpoints_beside(landing: str) -> str:
-    """Return where checkpoints are by default: beside landing, where nothing takes them for data."""
+    """Return the default location of checkpoints: beside landing, where they are not loaded as events."""
     if landing.startswith("s3://") and "/" not in landing.removeprefix("s3://"):
         raise SettingError(
-            f"EVENT_PLATFORM_LANDING: {landing} is a whole bucket, with nothing beside it; give --checkpoints "
-            "a folder, or a prefix of another bucket"
+            f"EVENT_PLATFORM_LANDING: {landing} is a whole bucket, with nothing beside it; set --checkpoints "
+            "to a folder, or to a prefix of another bucket"
         )
     return f"{landing}-checkpoints"
 
 
 def _check_outside(checkpoints: str, landing: str) -> None:
     if f"{checkpoints}/".startswith(f"{landing}/"):
-        raise SettingError(f"--checkpoints {checkpoints}: in {landing}, where they would be taken for events")
+        raise SettingError(
+            f"--checkpoints {checkpoints}: must not be in {landing}, where they would be loaded as events"
+        )
 
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM and SIGINT set."""
+    """Yield an event that is set on SIGTERM or SIGINT."""
     stop = threading.Event()
 
     def ask(*_: object) -> None:
-        # In a thread: this one may be at the event itself, and would wait for ever for what it holds.
+        # In a thread: the interrupted thread may hold the lock of the event, and would wait for itself for ever.
         threading.Thread(target=stop.set).start()
 
     signals = (signal.SIGTERM, signal.SIGINT)

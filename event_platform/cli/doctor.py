@@ -1,4 +1,4 @@
-"""`event-platform doctor`: a line for each thing that an installation needs."""
+"""`event-platform doctor`: a line for each check of an installation."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _WIDTH = 16
 
 
 def show_findings(*, as_json: bool) -> int:
-    """Examine this installation and print what was found; return the exit code."""
+    """Check this installation and print the findings; return the exit code."""
     findings = examine(os.environ)
     healthy = all(each.verdict is not Verdict.BAD for each in findings)
     if as_json:
@@ -31,4 +31,4 @@ def _print(findings: Sequence[Finding]) -> None:
         line += f" → {each.remedy}" if each.remedy else ""
         OUT.print(line, style=_STYLES[each.verdict], soft_wrap=True, highlight=False, markup=False)
     wrong = sum(each.verdict is Verdict.BAD for each in findings)
-    OUT.print(f"{wrong} of {len(findings)} to be mended" if wrong else "all is well")
+    OUT.print(f"{wrong} of {len(findings)} to fix" if wrong else "all is well")

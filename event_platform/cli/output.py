@@ -1,4 +1,4 @@
-"""What commands draw: progress bars on the terminal's error stream, tables on its output."""
+"""The consoles of commands: tables and results on stdout, progress bars and errors on stderr."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,23 +10,23 @@ from rich.text import Text
 
 from event_platform.quality.text import shown
 
-#: Called with what is being done, how much of it is, and how much there is, if that is known.
+#: Called with the name of a step, the units done, and their total if it is known.
 Listener = Callable[[str, int, int | None], None]
 
 
 def visible(text: str) -> str:
-    r"""Return a text of one or more lines in which whatever a terminal would obey is written out, as in `\u{1b}`."""
+    r"""Escape control characters of a text, as in `\u{1b}`, so that a terminal only prints them. Lines stay lines."""
     return text if text.isprintable() else "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
 class _PlainConsole(Console):
-    """A console on which texts are no more than texts: neither commands to the terminal nor rich's markup."""
+    """A console that prints texts as they are: without terminal commands and without rich's markup."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Do as rich does, for every text that is printed and for every cell of a table."""
+        """Render a printed text or a cell of a table; see rich."""
         return super().render_str(visible(text), **options)
 
 
@@ -36,7 +36,7 @@ ERR = _PlainConsole(stderr=True)
 
 @contextmanager
 def progress_bars(unit: str) -> Iterator[Listener]:
-    """Draw a bar for each thing that a listener hears of. They go to stderr, so that output stays clean in a pipe."""
+    """Yield a callback that draws a progress bar for each step, on stderr: output stays clean in a pipe."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`event-platform produce`."""
+"""`event-platform produce`: events → a Kinesis stream."""
 
 import random
 import time
@@ -18,12 +18,12 @@ from event_platform.stream.events import Event, as_records, read_lines
 from event_platform.stream.kinesis import connect, find
 from event_platform.stream.produce import Failed, Producer, Sent
 
-#: Events that could not be sent, of which each gets a line.
+#: Events that were not sent and get a line each.
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Given:
+class FileSource:
     """Events from files; `-` is standard input."""
 
     files: tuple[Path, ...]
@@ -39,14 +39,14 @@ class Given:
                 yield from read_lines(str(path), file.fileno())
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: sample events have totals to write, files have none."""
 
 
-class Made:
-    """Sample events of the current hour, and the truth about them."""
+class SampleSource:
+    """Sample events of the current hour, and the totals to expect."""
 
     def __init__(self, events: int, seed: int | None, truth: Path | None) -> None:
-        """Choose a seed where none is given: to send the same events twice is a rare wish."""
+        """Choose a random seed unless one is given: few people want to send the same events twice."""
         self.files: tuple[Path, ...] = ()
         self.total: int | None = events
         self._events = events
@@ -54,54 +54,56 @@ class Made:
         self._path, self._truth = truth, Truth()
 
     def events(self) -> Iterator[Event | None]:
-        """Yield the events, and what goes wrong among them."""
+        """Yield the events, faults included."""
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         for number, line in enumerate(stream_hour(hour, self._events, self._seed, self._truth), start=1):
             yield Event("sample", number, line)
 
     def finish(self) -> None:
-        """Keep the truth, if that was asked for."""
+        """Write the totals to expect, if a file was given for them."""
         if self._path is not None:
             write_truth(self._path, self._truth.as_json())
 
 
 class _Refused:
-    """Events that could not be sent: the first of them are shown, all of them are kept in a file, if there is one."""
+    """Events that were not sent: the first ones are shown, and all are written to the file, if there is one."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
         self._shown: list[str] = []
 
     def add(self, failed: Failed) -> None:
-        """Take one more."""
+        """Add an event."""
         if self._file is not None:
             self._file.write(failed.event.line + b"\n")
         if len(self._shown) < _SHOWN:
             self._shown.append(f"{failed.event.source}, line {failed.event.number}: not sent: {failed.reason}")
 
     def show(self, number: int, path: Path | None) -> None:
-        """Tell which could not be sent."""
+        """Print the events that were not sent."""
         for line in self._shown:
             ERR.print(line, markup=False, highlight=False, soft_wrap=True)
         if number > len(self._shown):
             ERR.print(f"and {number - len(self._shown):,} more")
         if number:
-            keeps = f"they are in {path}" if path else "--failed FILE keeps them, to be sent again"
-            ERR.print(keeps, markup=False, highlight=False, soft_wrap=True)
+            hint = f"they are in {path}" if path else "--failed FILE writes them to a file that can be sent again"
+            ERR.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
 def send_events(
-    stream: str, source: Given | Made, rate: float | None, per_record: int, key: str, failed: Path | None
+    stream: str, source: FileSource | SampleSource, rate: float | None, per_record: int, key: str, failed: Path | None
 ) -> int:
-    """Send events and show what became of them; return the exit code."""
+    """Send events and print how many were sent; return the exit code."""
     if failed and any(failed.exists() and path.exists() and path.samefile(failed) for path in source.files):
-        raise SettingError(f"--failed {failed}: is one of the files to send, and would be emptied; name another")
-    found = find(connect(), stream)
+        raise SettingError(
+            f"--failed {failed}: is one of the files to send, and would be overwritten; choose another file"
+        )
+    target = find(connect(), stream)
     began = time.monotonic()
     with failed.open("wb") if failed else nullcontext() as file:
         refused = _Refused(file)
-        producer = Producer(found, rate, refused.add)
-        records = as_records(source.events(), key, per_record, found.max_record_bytes)
+        producer = Producer(target, rate, refused.add)
+        records = as_records(source.events(), key, per_record, target.max_record_bytes)
         try:
             with progress_bars("events") as listen:
                 done = 0
@@ -123,7 +125,7 @@ def _show(sent: Sent, seconds: float) -> None:
     OUT.print(table)
     OUT.print(
         f"{sent.events:,} events sent in {sent.records:,} records, {sent.bytes / 1e6:,.1f} MB, {sent.calls:,} calls, "
-        f"{seconds:,.1f} s: {sent.events / max(seconds, 1e-9):,.0f} events a second; "
+        f"{seconds:,.1f} s: {sent.events / max(seconds, 1e-9):,.0f} events per second; "
         f"{sent.retried:,} records sent again, {sent.failed:,} events failed",
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""`event-platform query`: SQL over every table of the lake, and over nothing else."""
+"""`event-platform query`: SQL over the tables of the lake, and over nothing else."""
 
 import difflib
 import re
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-# The parser of polars' own SQL: whatever it takes for the name of a table, or of a function in a table's place, is
-# found here as polars finds it. There is no public way to it.
+# The parser of polars' SQL, so that table names and table functions are found as polars finds them. It has no public
+# name.
 from polars._plr import PySQLContext
 from polars._typing import PolarsDataType
 
@@ -23,26 +23,26 @@ from event_platform.quality.text import shown
 from event_platform.storage.polars_errors import explained
 from event_platform.storage.threads import each_at_once
 
-#: The first word of a statement, behind spaces, comments and brackets.
+#: The first word of a statement, after spaces, comments and parentheses.
 _FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", re.DOTALL)
 _READING = {"select", "with", "from", "values", "explain"}
 _SHOW_TABLES = re.compile(r"show\s+tables\s*;?\s*$", re.IGNORECASE)
 _DESCRIBING = re.compile(r"(?:describe|desc)(?:\s+table)?\b", re.IGNORECASE)
 
-#: Functions that read files and addresses in a table's place.
+#: Table functions that read files and URLs.
 _READERS = re.compile(r"(read|scan)_\w+", re.IGNORECASE)
 
 _NO_TABLE = re.compile(r"relation '(.+)' was not found")
 _NO_COLUMN = re.compile(r"""(?:unable to find column|column named) (["'])(?P<name>.+?)\1""")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
-#: Of a table that people are shown; programs are given all rows.
+#: Rows of a table for people; --json and --csv have all rows.
 _SHOWN_ROWS = 100
 _REASON_LENGTH = 500
 
 
 def run_query(environment: Environment, sql: str, form: str | None) -> None:
-    """Print the rows of `sql` as a table, or as `json` or `csv`. Raises TableError where the query fails, in a line."""
+    """Print the rows of `sql` as a table, `json` or `csv`. Raises TableError with one line if the query fails."""
     tables = _tables(environment)
     opened: dict[str, pl.LazyFrame] = {}
     try:
@@ -65,8 +65,8 @@ def _tables(environment: Environment) -> dict[str, Table]:
 
 
 def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Return the rows that a statement asks for. The tables that it names are opened, and added to `opened`."""
-    if has_surrogate(sql):  # what Python makes of an argument's bytes
+    """Return the rows of a statement. The tables that it names are opened and added to `opened`."""
+    if has_surrogate(sql):  # Python decodes other bytes of an argument to these
         raise _failed("the statement is not UTF-8")
     if word in {"describe", "desc"}:
         return _columns_of(_described(_DESCRIBING.sub("describe", sql, count=1), tables))
@@ -85,7 +85,7 @@ def _first_word(sql: str) -> str:
 
 
 def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
-    """Return the tables that a statement names. Raises TableError where it would read anything but tables."""
+    """Return the tables that a statement names. Raises TableError if it would read anything but tables."""
     # The names of common table expressions are among them.
     names = PySQLContext.table_identifiers(sql, include_schema=True, unique=True)
     readers = [name for name in names if _READERS.fullmatch(name)]
@@ -96,7 +96,7 @@ def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
 
 
 def _spelled(name: str, tables: Iterable[str]) -> str | None:
-    """Return the name of a table as the lake has it: case does not matter, unless two names differ in nothing else."""
+    """Return the name of a table in the case of the lake; None if there is none. An exact match comes first."""
     return next((table for table in (name, *tables) if table in tables and table.lower() == name.lower()), None)
 
 
@@ -127,7 +127,7 @@ def _failed(reason: str) -> TableError:
 
 
 def _reason(error: BaseException, tables: Iterable[str], opened: Mapping[str, pl.LazyFrame]) -> str:
-    """Return what is wrong in one line: polars' own words end with a plan of many."""
+    """Return an error in one line: the messages of polars end with a query plan of many lines."""
     words = " ".join(str(error).partition("\n\n")[0].split())
     if no_table := _NO_TABLE.search(words):
         return _no_table(no_table[1], tables)
@@ -158,7 +158,7 @@ def _did_you_mean(near: Sequence[str]) -> str:
 
 
 def _fields(dtype: PolarsDataType) -> Iterator[str]:
-    """Yield the names of an object's fields, and of those below it."""
+    """Yield the names of the fields of a struct, nested ones included."""
     if isinstance(dtype, pl.Struct):
         for field in dtype.fields:
             yield field.name

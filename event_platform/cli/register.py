@@ -1,4 +1,4 @@
-"""`event-platform register`: the tables of the lake in the Glue Data Catalog, whatever became of them there."""
+"""`event-platform register`: register the tables of the lake in the Glue Data Catalog."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from event_platform.publishing.glue import Outcome, open_glue
 
 
 def register_tables(environment: Environment) -> int:
-    """Register every table that exists, as its log has it, and print what was done; return the exit code."""
+    """Register every table that exists, with the schema in its log, and print the outcomes; return the exit code."""
     if environment.glue_database is None:
         raise SettingError(
             "EVENT_PLATFORM_GLUE_DATABASE: not set; expected a database of the Glue Data Catalog to register tables in"
@@ -24,6 +24,6 @@ def register_tables(environment: Environment) -> int:
         elif each.outcome is not Outcome.UNCHANGED:
             OUT.print(f"{each.outcome}: {each.table}", soft_wrap=True, highlight=False, markup=False)
     counts = Counter(each.outcome for each in found)
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    OUT.print(f"{environment.glue_database}: {told}", soft_wrap=True, highlight=False, markup=False)
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+    OUT.print(f"{environment.glue_database}: {outcomes}", soft_wrap=True, highlight=False, markup=False)
     return 1 if counts[Outcome.FAILED] else 0

@@ -10,14 +10,14 @@ from rich.table import Table as RichTable
 
 from event_platform.cli.output import OUT, visible
 
-#: What terminals obey beside the controls that JSON escapes anyway. In JSON such characters stand in texts alone.
+#: Terminal control characters that JSON does not escape. In JSON they occur in strings only.
 _CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def print_table(rows: pl.LazyFrame, limit: int | None) -> None:
     """Print the first rows (all without a limit), and how many more there are.
 
-    They are a table, or a line for each value where that is too wide for the terminal.
+    They are a table, or a line for each value if the table is too wide for the terminal.
     """
     first = _as_text(rows if limit is None else rows.head(limit + 1)).collect(engine="streaming")
     frame = first.head(first.height if limit is None else limit)
@@ -34,7 +34,7 @@ def print_table(rows: pl.LazyFrame, limit: int | None) -> None:
 
 
 def print_json(rows: pl.LazyFrame) -> None:
-    """Print an array of all rows, part by part."""
+    """Print an array of all rows, batch by batch."""
     separator = "["
     for part in _parts(rows.select(_without_bytes(rows))):
         text = part.write_json()[1:-1]
@@ -44,7 +44,7 @@ def print_json(rows: pl.LazyFrame) -> None:
 
 
 def print_csv(rows: pl.LazyFrame) -> None:
-    """Print all rows, part by part. Columns of lists and objects are JSON; bytes are base64."""
+    """Print all rows, batch by batch. Lists and structs are JSON; bytes are base64."""
     texts = _as_text(rows)
     _write_csv(pl.DataFrame(schema=texts.collect_schema()).write_csv())
     for part in _parts(texts):
@@ -52,7 +52,7 @@ def print_csv(rows: pl.LazyFrame) -> None:
 
 
 def _write_csv(text: str) -> None:
-    # To a file or a program goes what is in the table, to the byte.
+    # A file or a program gets the values of the table unchanged.
     sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
 
 
@@ -69,12 +69,12 @@ def _print_lines(frame: pl.DataFrame) -> None:
 
 
 def _cell(value: object) -> str:
-    """Return a value in one line. What else could not be seen in it, the console writes out."""
+    """Return a value in one line. The console escapes other control characters."""
     return "" if value is None else str(value).replace("\n", "\\n")
 
 
 def _as_text(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Give the columns that have no place in a cell one: lists and objects as JSON, bytes as base64."""
+    """Convert the columns that do not fit a cell: lists and structs to JSON, bytes to base64."""
     schema = rows.collect_schema()
     return rows.select(_without_bytes(rows)).select(
         _as_json(pl.col(name)).alias(name) if dtype.is_nested() else _plain(pl.col(name), dtype)
@@ -96,7 +96,7 @@ def _without_bytes(rows: pl.LazyFrame) -> list[pl.Expr]:
 
 
 def _base64(values: pl.Expr, dtype: PolarsDataType) -> pl.Expr:
-    """Write bytes as base64, however deep they are: neither JSON nor CSV has any."""
+    """Encode bytes as base64 at any depth: neither JSON nor CSV has bytes."""
     if dtype == pl.Binary:
         return values.bin.encode("base64")
     if isinstance(dtype, pl.List):

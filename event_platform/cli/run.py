@@ -1,4 +1,4 @@
-"""`event-platform run` and `replay`: find what is due, materialize it through Dagster, show the ledger."""
+"""`event-platform run` and `replay`: find what is due, materialize it through Dagster, show the totals."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from event_platform.cli.output import ERR, progress_bars
-from event_platform.cli.status import show_ledger
+from event_platform.cli.status import show_totals
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
@@ -35,9 +35,9 @@ _RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
 
 
 def run_due(environment: Environment, first: date | None, last: date | None, *, rebuild: bool = False) -> int:
-    """Materialize the partitions that are due, from `first` to `last`; return the exit code.
+    """Materialize the due partitions from `first` to `last`; return the exit code.
 
-    With `rebuild`, all created_dates from `first` to `last` are built whole that have events.
+    With `rebuild`, all created_dates from `first` to `last` that have events are rebuilt.
     """
     window = _window(environment, first, last)
     catalog = load_catalog(environment.catalog)
@@ -48,7 +48,7 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
         delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
         _warn(delivery.omissions.hidden_warning)
         if not (delivery.due or delivery.loaded):
-            _warn(f"{environment.landing} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING")
+            _warn(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
         arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
         _warn(arrivals.warning)
         failed = _materialize(definitions, instance, _RAW, date_ranges(_within(arrivals.causes, window)))
@@ -61,34 +61,35 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
         due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
         _warn(due.dates.warning)
         _warn(other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)))
-        done = set[tuple[dg.AssetKey, date]]()
-        while runs := _to_do(due.by_day, done):
+        tried = set[tuple[dg.AssetKey, date]]()
+        while runs := _select_untried(due.by_day, tried):
             for each in runs:
                 selection = dg.AssetSelection.assets(*each.assets)
                 failed += _materialize(definitions, instance, selection, date_ranges(each.days))
             due = due_downstream(lake, catalog, own, platform, *window)
-    # Faults in the folder of a day that was loaded are among the failures of that run.
+    # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     _print_failures(failed)
-    balanced = show_ledger(environment, lake, catalog, due.dates)
+    balanced = show_totals(environment, lake, catalog, due.dates)
     left = sorted(day for day in due.dates.every if day is not None) if (first or last) and not failed else []
     if left:
-        ERR.print(f"{len(left)} created dates are still due, such as {left[0]}: run again without --from and --to")
+        message = f"{len(left)} created {'date is' if len(left) == 1 else 'dates are'} still due, such as {left[0]}"
+        ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
     return 1 if failed or not (balanced or left) else 0
 
 
-def _to_do(runs: Iterable[DueAssets], done: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
-    """Return what has not been tried yet, and note it: what failed is left to the next call."""
+def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
+    """Return what is not in `tried`, and add it: what fails is left to the next call of `run_due`."""
     found = []
     for each in runs:
-        days = {day: why for day, why in each.days.items() if not done.issuperset((key, day) for key in each.assets)}
-        done |= {(key, day) for key in each.assets for day in days}
+        days = {day: why for day, why in each.days.items() if not tried.issuperset((key, day) for key in each.assets)}
+        tried |= {(key, day) for key in each.assets for day in days}
         found += [DueAssets(each.assets, days)] if days else []
     return found
 
 
 def replay(environment: Environment, first: date, last: date) -> int:
-    """Load the arrival dates from `first` to `last` again, then do as `run_due` does; return the exit code."""
+    """Load the arrival dates from `first` to `last` again, then call `run_due`; return the exit code."""
     window = _window(environment, first, last)
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     open_lake(environment.lake).storage.check()
@@ -109,7 +110,7 @@ def _materialize(
     ranges: Iterable[tuple[date, date]],
     config: Mapping[str, Any] = _QUIET,
 ) -> list[str]:
-    """Run each range of days as one run; return what failed, in words."""
+    """Materialize each range of days in a run of its own; return a message for each failure."""
     failed: list[str] = []
     for start, end in ranges:
         result = dg.materialize(
@@ -134,9 +135,9 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
     for event in result.filter_events(lambda each: each.is_step_failure):
         failure = event.step_failure_data
-        details = failure.user_failure_data
-        problems.append(f"{event.step_key}: {(details and details.description) or cause_of(failure.error)}")
-        problems += [f"{name}: {value.value}" for name, value in (details.metadata if details else {}).items()]
+        reported = failure.user_failure_data  # of a dg.Failure
+        problems.append(f"{event.step_key}: {(reported and reported.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (reported.metadata if reported else {}).items()]
     return problems
 
 
@@ -145,12 +146,12 @@ def _instance(environment: Environment) -> dg.DagsterInstance:
 
 
 def _window(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:
-    """Return the first and the last partition in the range. Raises SettingError where there is none."""
+    """Return the first and the last partition in the range. Raises SettingError if there is none."""
     today = datetime.now(UTC).date()
     window = max(first or date.min, environment.start_date), min(last or date.max, today)
     if window[0] > window[1]:
         raise SettingError(
-            f"no partition is in the range {first or ''}…{last or ''}: they go from {environment.start_date} "
+            f"no partition is in the range {first or ''}…{last or ''}: partitions go from {environment.start_date} "
             f"(EVENT_PLATFORM_START_DATE) to {today}"
         )
     return window

@@ -11,20 +11,22 @@ from event_platform.sample.generate import Sample, generate, write_truth
 
 
 def generate_sample(environment: Environment, events: int, days: int, first_date: date, seed: int) -> None:
-    """Write the sample to the environment's landing folder, which has to be empty, and the truth beside it."""
+    """Write the sample to the landing folder, which must be empty, and the totals to expect beside it."""
     landing = Path(environment.landing)
     if environment.landing.startswith("s3://"):
-        raise SettingError(f"EVENT_PLATFORM_LANDING: {environment.landing} is no folder; generate into one and copy it")
+        raise SettingError(
+            f"EVENT_PLATFORM_LANDING: {environment.landing} is not a folder; generate into a folder and copy it"
+        )
     if landing.is_dir() and any(landing.iterdir()):
         raise SettingError(
-            f"{landing}: holds objects already; remove the folder or set EVENT_PLATFORM_LANDING to another"
+            f"{landing}: already contains objects; remove the folder or set EVENT_PLATFORM_LANDING to another one"
         )
     started = time.monotonic()
     with progress_bars("hours") as listen:
         truth = generate(Sample(landing, events, first_date, days, seed), lambda *done: listen("generate", *done))
     seconds = time.monotonic() - started
     write_truth(landing.parent / "ground_truth.json", truth)
-    ERR.print(f"{events / seconds:,.0f} events a second")
+    ERR.print(f"{events / seconds:,.0f} events per second")
     OUT.print(
-        f"{truth['landed']:,} records in {landing}; the truth about them is in {landing.parent / 'ground_truth.json'}"
+        f"{truth['landed']:,} records in {landing}; the totals to expect are in {landing.parent / 'ground_truth.json'}"
     )

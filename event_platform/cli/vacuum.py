@@ -1,4 +1,4 @@
-"""`event-platform vacuum`: delete the files that no table needs any more."""
+"""`event-platform vacuum`: delete the files that no table refers to any more."""
 
 from datetime import timedelta
 
@@ -10,21 +10,20 @@ from event_platform.pipeline.opening import open_lake
 
 
 def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -> int:
-    """Vacuum every table and print how many files nobody needs; return the exit code."""
+    """Vacuum every table and print how many unreferenced files it had; return the exit code."""
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
-    tables = failed = gone = 0
+    tables = failed = files = 0
     for each in vacuum_all(lake, catalog, keep, dry_run=dry_run):
-        tables, gone = tables + 1, gone + len(each.files)
+        tables, files = tables + 1, files + len(each.files)
         if each.error is not None:
             failed += 1
             ERR.print(f"{each.error}", style="red", soft_wrap=True, highlight=False, markup=False)
         elif each.files:
-            OUT.print(f"{len(each.files):,} files of {each.table.name}", soft_wrap=True, highlight=False, markup=False)
-    done = "would be deleted" if dry_run else "are deleted"
-    OUT.print(
-        f"{gone:,} files of {tables:,} tables that nobody needs {done}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+            OUT.print(f"{each.table.name}: {_count(len(each.files), 'unreferenced file')}", soft_wrap=True)
+    verb = "would delete" if dry_run else "deleted"
+    OUT.print(f"{verb} {_count(files, 'unreferenced file')} ({_count(tables, 'table')} checked)", soft_wrap=True)
     return 1 if failed else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Which checks an installation needs, all at once."""
+"""The list of checks for an installation, which depends on its settings."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError
 
-from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, left_out, run_all, without
+from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, run_all, skipped, without
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
 from event_platform.doctor.names import check_names
@@ -43,7 +43,7 @@ from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, region_of, 
 
 
 def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:
-    """Return what every check found, within so many seconds, and without any secret in it."""
+    """Run all checks within `seconds` and return their findings, without secrets."""
     settings = read_settings(variables)
     here, home = settings.environment, variables.get("DAGSTER_HOME")
     checks: dict[str, Check] = {
@@ -52,7 +52,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "catalog": lambda: check_catalog(settings),
         "dagster home": lambda: _check_dagster_home(home, here.lake),
         "postgres": lambda: _check_postgres(home, here.lake),
-        **_checks_of_places(settings),
+        **_checks_of_locations(settings),
         "lake tables": lambda: check_tables(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
         "glue database": lambda: check_glue(here.glue_database),
@@ -65,58 +65,57 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
     return without(secrets_in(variables) | _credentials(), findings)
 
 
-def _checks_of_places(settings: Settings) -> dict[str, Check]:
-    """Return the checks of landing and the lake; nothing is asked of S3 where neither is there."""
+def _checks_of_locations(settings: Settings) -> dict[str, Check]:
+    """Return the checks of landing and the lake. S3 is checked only if one of them is there."""
     landing, lake = settings.environment.landing, settings.environment.lake
-    places = {"landing": landing, "lake": lake}
-    known = {name: uri for name, uri in places.items() if settings.is_known(name.upper())}
-    unknown = {name: _left_out(name, f"EVENT_PLATFORM_{name.upper()} is wrong") for name in places if name not in known}
+    locations = {"landing": landing, "lake": lake}
+    valid = {name: uri for name, uri in locations.items() if settings.are_valid(name.upper())}
+    invalid = {
+        name: _skip(name, f"EVENT_PLATFORM_{name.upper()} is invalid") for name in locations if name not in valid
+    }
     folders: dict[str, Check] = {
         name: partial(check_folder, name, Path(uri), written=name == "lake")
-        for name, uri in known.items()
+        for name, uri in valid.items()
         if "://" not in uri
     }
-    on_s3 = {name: uri for name, uri in known.items() if "://" in uri}
-    checks: dict[str, Check] = {**unknown, **folders, **(_checks_on_s3(on_s3) if on_s3 else {})}
+    on_s3 = {name: uri for name, uri in valid.items() if "://" in uri}
+    checks: dict[str, Check] = {**invalid, **folders, **(_checks_on_s3(on_s3) if on_s3 else {})}
     if "landing" in folders:
         checks["landing layout"] = lambda: check_layout(look_at_folder(Path(landing)))
         checks["landing names"] = lambda: check_names(FolderLanding(Path(landing)))
     return checks
 
 
-def _left_out(name: str, why: str) -> Check:
-    return partial(left_out, name, why)
+def _skip(name: str, reason: str) -> Check:
+    return partial(skipped, name, reason)
 
 
-def _checks_on_s3(places: Mapping[str, str]) -> dict[str, Check]:
-    """Return the checks of what is on S3. They share a client, which takes longer to make than to ask."""
-    names = ["credentials", "clock", *places, "landing layout"]
+def _checks_on_s3(locations: Mapping[str, str]) -> dict[str, Check]:
+    """Return the checks of locations on S3. They share a client: creating one takes longer than a request."""
+    names = ["credentials", "clock", *locations, "landing layout"]
     try:
         client, region = s3_client(), region_of(boto3.Session())
-    except BotoCoreError as error:  # such as a profile that is not there
-        wrong = bad(
-            "credentials", told(error), "look at AWS_PROFILE, AWS_REGION and the files of the AWS configuration"
-        )
-        return {"credentials": lambda: wrong, **{name: _left_out(name, "no client of S3") for name in names[1:]}}
+    except BotoCoreError as error:  # such as a profile that does not exist
+        finding = bad("credentials", told(error), "check AWS_PROFILE, AWS_REGION and the AWS configuration files")
+        return {"credentials": lambda: finding, **{name: _skip(name, "no S3 client") for name in names[1:]}}
     checks: dict[str, Check] = {
         "credentials": check_credentials,
         "clock": partial(check_clock, client.meta.endpoint_url),
-        **{name: partial(check_bucket, name, uri, client, region) for name, uri in places.items()},
+        **{name: partial(check_bucket, name, uri, client, region) for name, uri in locations.items()},
     }
-    if "landing" in places:
-        checks["read landing"] = partial(check_reading, places["landing"], client)
-        checks["landing layout"] = lambda: check_layout(look_at_bucket(places["landing"], client))
+    if "landing" in locations:
+        checks["read landing"] = partial(check_reading, locations["landing"], client)
+        checks["landing layout"] = lambda: check_layout(look_at_bucket(locations["landing"], client))
         settings = {"region_name": region, "config": IMPATIENT}
-        checks["landing names"] = lambda: check_names(S3Landing(*bucket_and_prefix(places["landing"]), settings))
-    if "lake" in places:
-        checks["write lake"] = partial(check_writing, places["lake"], client)
-        checks["conditional put"] = partial(check_conditional_put, places["lake"], client)
+        checks["landing names"] = lambda: check_names(S3Landing(*bucket_and_prefix(locations["landing"]), settings))
+    if "lake" in locations:
+        checks["write lake"] = partial(check_writing, locations["lake"], client)
+        checks["conditional put"] = partial(check_conditional_put, locations["lake"], client)
     return checks
 
 
 def _check_dagster_home(home: str | None, lake: str) -> Finding:
-    twice = check_workspaces([Path.cwd(), *([Path(home)] if home else [])])
-    finding = twice or check_dagster_home(home)
+    finding = check_workspaces([Path.cwd(), *([Path(home)] if home else [])]) or check_dagster_home(home)
     if home is None or finding.verdict is not Verdict.GOOD or names_postgres(read_dagster_settings(home)):
         return finding
     return check_records(home, lake, finding)
@@ -126,12 +125,12 @@ def _check_postgres(home: str | None, lake: str) -> Finding:
     try:
         finding = check_postgres(read_dagster_settings(home) if home else {})
     except (OSError, yaml.YAMLError):
-        return left_out("postgres", "dagster.yaml cannot be read")
+        return skipped("postgres", "dagster.yaml cannot be read")
     return check_records(home, lake, finding) if home and finding.verdict is Verdict.GOOD else finding
 
 
 def _credentials() -> set[str]:
-    """Return what the credentials hold, so that it is never shown, whatever a service answers."""
+    """Return the parts of the AWS credentials: they are never shown, whatever a service answers."""
     try:
         found = boto3.Session().get_credentials()
     except BotoCoreError:

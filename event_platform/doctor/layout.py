@@ -1,4 +1,4 @@
-"""The check of how objects land: under which paths, how lately, and with what between their records."""
+"""The check of how objects land: their paths, the age of the newest one, and what separates its records."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.landing.landing import is_hidden
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _LEVELS = [re.compile(digits) for digits in ("[0-9]{4}", "[0-9]{2}", "[0-9]{2}", "[0-9]{2}")]
 _DAY, _HOUR = 3, 4
 
-#: Bytes of an object that is looked into; of a larger one only the path is.
+#: Bytes of the largest object that is read; of a larger one, only the path is checked.
 _LARGEST = 8_000_000
 
-_PREFIX = (
-    "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object arrives on "
+_SET_PREFIX = (
+    "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object counts for the "
+    "day on which it was last modified, and each tick lists all of landing"
 )
-_NO_OBJECT = "its first record is no JSON object"
-_OTHERWISE = "the day on which it was last changed, and landing has to be listed whole at each tick"
+_NO_OBJECT = "its first record is not a JSON object"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Landed:
 
 @dataclass(frozen=True)
 class Inside:
-    """What is directly below a folder: names of folders, and objects. Hidden ones are left out."""
+    """The folders and objects directly below a folder, without hidden ones."""
 
     folders: list[str]
     objects: list[Landed]
@@ -54,14 +54,14 @@ class Inside:
 
 @dataclass(frozen=True)
 class Look:
-    """How to look into landing: below a folder (`2025/06/`, empty for the root), and into an object."""
+    """How to list a folder of landing (`2025/06/`, empty for the root), and how to read an object."""
 
     inside: Callable[[str], Inside]
     read: Callable[[str], bytes]
 
 
 def look_at_bucket(uri: str, client: "S3Client") -> Look:
-    """Look into a landing zone on S3, a thousand names at a time."""
+    """Return a Look into a landing zone on S3, a thousand names at a time."""
     bucket, root = bucket_and_prefix(uri)
 
     def inside(folder: str) -> Inside:
@@ -76,7 +76,7 @@ def look_at_bucket(uri: str, client: "S3Client") -> Look:
 
 
 def look_at_folder(root: Path) -> Look:
-    """Look into a landing zone in a folder."""
+    """Return a Look into a landing zone in a folder."""
 
     def inside(folder: str) -> Inside:
         paths = list((root / folder).iterdir())
@@ -93,28 +93,28 @@ def look_at_folder(root: Path) -> Look:
 
 
 def check_layout(look: Look) -> list[Finding]:
-    """Tell of the newest objects of landing: found by the dates in the paths, not by listing all."""
+    """Check the newest objects of landing, found by the dates in the paths rather than by listing all."""
     name = "landing layout"
     try:
         path, depth, inside = _newest(look)
         if depth < _DAY:
             first = next(iter(inside.objects), None)
             if first is None and not inside.folders:
-                return [left_out(name, "nothing has landed yet")]
+                return [skipped(name, "nothing has landed yet")]
             example = first.name if first else f"{path}{inside.folders[0]}/"
-            return [bad(name, f"no date as yyyy/MM/dd in the path of {example}", _PREFIX + _OTHERWISE)]
+            return [bad(name, f"no date (yyyy/MM/dd) in the path of {example}", _SET_PREFIX)]
         if not inside.objects:
             return [good(name, f"yyyy/MM/dd/HH; the newest folder is {path}")]
         newest = max(inside.objects, key=lambda each: each.modified)
-        hours = "yyyy/MM/dd/HH" if depth == _HOUR else "yyyy/MM/dd, without the hour, so that no gap is seen in a day"
+        hours = "yyyy/MM/dd/HH" if depth == _HOUR else "yyyy/MM/dd, without hours: gaps within a day are not detected"
         found = good(name, f"{hours}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
         return [found, _records(newest, look)]
     except (OSError, BotoCoreError, ClientError) as error:
-        return [left_out(name, f"landing cannot be looked at: {told(error)}")]
+        return [skipped(name, f"landing cannot be read: {told(error)}")]
 
 
 def _newest(look: Look) -> tuple[str, int, Inside]:
-    """Go down into the greatest year, month, day and hour, as far as there are any."""
+    """Descend into the latest year, month, day and hour, as far as there are any."""
     path, depth, inside = "", 0, look.inside("")
     for level in _LEVELS:
         fitting = [folder for folder in inside.folders if level.fullmatch(folder)]
@@ -126,25 +126,25 @@ def _newest(look: Look) -> tuple[str, int, Inside]:
 
 
 def _records(landed: Landed, look: Look) -> Finding:
-    """Tell what is between the records of an object. Whatever it is, they are read."""
+    """Report what separates the records of an object. They can be read in any case."""
     name = "records"
     if landed.size > _LARGEST:
-        return left_out(name, f"{landed.name} is too large to look into by the way ({landed.size / 1e6:.0f} MB)")
-    # The first piece tells, however much there is packed.
+        return skipped(name, f"{landed.name} is too large for this check ({landed.size / 1e6:.0f} MB)")
+    # The first piece is enough, whatever the object unpacks to.
     first = next(pieces(landed.name, BytesIO(look.read(landed.name)), DEFAULT_LIMITS), Piece(b""))
     text = first.data.strip().decode("utf-8", "replace").removeprefix("\ufeff")
     records = list(split_concatenated(text.partition("\n")[0]))
     if not first.reason and records and not _is_object(records[0]) and _is_object(next(split_concatenated(text))):
         return good(name, "JSON objects, each over several lines")
     if first.reason or not records or not _is_object(records[0]):
-        told_ = _fault(first) if first.reason else _NO_OBJECT if records else "it is empty"
-        remedy = "its records go to corrupt_events, with the reason: event-platform query, and docs/runbook.md"
-        return bad(name, f"{landed.name}: {told_}", remedy)
+        fault = _fault(first) if first.reason else _NO_OBJECT if records else "it is empty"
+        remedy = "query corrupt_events, where its records go with the reason; see docs/runbook.md"
+        return bad(name, f"{landed.name}: {fault}", remedy)
     if len(records) > 1:
         return good(
-            name, "one after the other without a newline, which is read as well; AppendDelimiterToRecord adds one"
+            name, "JSON objects without newlines, which can be read as well; AppendDelimiterToRecord adds newlines"
         )
-    return good(name, "JSON objects, one a line")
+    return good(name, "JSON objects, one per line")
 
 
 def _fault(piece: Piece) -> str:

@@ -1,17 +1,17 @@
-"""Checks of this machine: memory and disk, as far as tasks run here."""
+"""Checks of the memory and disk of this machine."""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE, Environment
 
-#: Gigabytes, as measured (docs/scale.md): a worker with its tasks, and one search for duplicates beside them.
+#: Gigabytes, measured in docs/scale.md: a worker with its tasks, and a search for duplicates beside the workers.
 _A_WORKER, _A_SEARCH = 0.8, 0.6
 
-#: Gigabytes that have to be free where tables are, and where programs put what passes.
+#: Gigabytes that must be free for the tables, and for temporary files.
 _FREE = 1.0
 
 _GIGA = 1e9
@@ -19,31 +19,31 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 
 
 def check_memory(environment: Environment, total: float | None, workers: int) -> Finding:
-    """Tell whether a pool with so many workers fits into `total` gigabytes; None is for what is not known."""
+    """Check that a pool with so many workers fits into `total` gigabytes; None if that is not known."""
     name = "memory"
     if environment.compute != LOCAL_COMPUTE:
-        return left_out(name, "tasks run on the cluster")
+        return skipped(name, "tasks run on the cluster")
     if total is None:
-        return left_out(name, "this system does not tell how much there is")
+        return skipped(name, "the size of the memory is not known")
     needed = workers * _A_WORKER + _A_SEARCH
-    told = f"{total:.1f} GB for {workers} workers, which take up to {needed:.1f} GB"
+    found = f"{total:.1f} GB for {workers} workers, which need up to {needed:.1f} GB"
     if total < needed:
-        return bad(name, told, "give this machine or task more memory, or fewer CPUs: there is a worker for each")
-    return good(name, told)
+        return bad(name, found, "give this machine or task more memory, or fewer CPUs: each CPU has a worker")
+    return good(name, found)
 
 
 def check_disk(environment: Environment) -> Finding:
-    """Tell whether there is room where something is written on this machine."""
+    """Check the free space where this machine writes."""
     name = "disk"
-    places = {_existing(Path(place)) for place in (tempfile.gettempdir(), environment.lake) if "://" not in place}
-    free = {place: shutil.disk_usage(place).free / _GIGA for place in places}
-    place, least = min(free.items(), key=lambda item: item[1])
-    told = f"{least:.1f} GB free at {place}"
-    return good(name, told) if least >= _FREE else bad(name, told, f"free some: {_FREE:g} GB is the least to work with")
+    folders = {_existing(Path(uri)) for uri in (tempfile.gettempdir(), environment.lake) if "://" not in uri}
+    free = {folder: shutil.disk_usage(folder).free / _GIGA for folder in folders}
+    folder, least = min(free.items(), key=lambda item: item[1])
+    found = f"{least:.1f} GB free at {folder}"
+    return good(name, found) if least >= _FREE else bad(name, found, f"free at least {_FREE:g} GB")
 
 
 def memory_of_this_machine() -> float | None:
-    """Return the gigabytes that processes here may use: the machine's, or the container's where that is less."""
+    """Return the gigabytes that processes may use: of the machine, or of the container if that has less."""
     try:
         pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -53,5 +53,5 @@ def memory_of_this_machine() -> float | None:
 
 
 def _existing(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest parent that exists."""
     return next(each for each in (path, *path.parents) if each.is_dir())

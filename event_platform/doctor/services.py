@@ -1,4 +1,4 @@
-"""Checks of what else an installation may use: a queue of SQS, the Glue Data Catalog, PostgreSQL, a Dask cluster."""
+"""Checks of optional services: an SQS queue, the Glue Data Catalog, PostgreSQL, a Dask cluster."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.publishing.glue import open_glue
 from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
@@ -20,7 +20,7 @@ from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
 #: Seconds to wait for a server.
 _PATIENCE = 5
 
-#: Seconds to wait for workers, of which each may have to import this package first.
+#: Seconds to wait for workers, which may have to import this package first.
 _PATIENCE_WITH_WORKERS = 15
 
 #: Workers that are named.
@@ -28,27 +28,25 @@ _SHOWN = 5
 
 
 def check_queue(url: str | None) -> Finding:
-    """Tell whether the queue of landed objects is there, and what waits in it. No message is received."""
+    """Check that the queue of landed objects exists. No message is received."""
     name = "landing queue"
     if url is None:
-        return left_out(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every 15 seconds")
+        return skipped(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every 15 seconds")
     session = boto3.Session()
     try:
         client = session.client("sqs", region_name=region_of(session), config=IMPATIENT)
         known = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     except (BotoCoreError, ClientError) as error:
-        remedy = (
-            "correct EVENT_PLATFORM_LANDING_QUEUE and AWS_REGION; allow sqs:GetQueueAttributes, ReceiveMessage and "
-        )
+        remedy = "check EVENT_PLATFORM_LANDING_QUEUE and AWS_REGION; allow sqs:GetQueueAttributes, ReceiveMessage and "
         return bad(name, f"{url}: {told(error)}", f"{remedy}DeleteMessage on it")
     return good(name, f"{url}, with {known['ApproximateNumberOfMessages']} messages")
 
 
 def check_glue(database: str | None) -> Finding:
-    """Tell whether the database is there, and its tables can be listed. Nothing is written."""
+    """Check that the database exists and its tables can be listed. Nothing is written."""
     name = "glue database"
     if database is None:
-        return left_out(name, "EVENT_PLATFORM_GLUE_DATABASE is not set: Athena finds no table")
+        return skipped(name, "EVENT_PLATFORM_GLUE_DATABASE is not set: tables are not registered for Athena")
     client = open_glue(database).client
     try:
         client.get_database(Name=database)
@@ -58,20 +56,20 @@ def check_glue(database: str | None) -> Finding:
             "EntityNotFoundException": "create the database",
             "AccessDeniedException": "allow glue:GetDatabase, GetTables, CreateTable and UpdateTable on it",
         }
-        return bad(name, f"{database}: {told(error)}", remedy.get(code_of(error), "look at the network and AWS_REGION"))
+        return bad(name, f"{database}: {told(error)}", remedy.get(code_of(error), "check the network and AWS_REGION"))
     return good(name, f"{database}, with {len(tables)} tables{' or more' if len(tables) == 100 else ''}")  # noqa: PLR2004
 
 
 def check_postgres(dagster_settings: Any) -> Finding:
-    """Tell whether the PostgreSQL that dagster.yaml names answers; left out where it names none."""
+    """Check that the PostgreSQL of dagster.yaml answers, if it names one."""
     name, found = "postgres", next(_postgres_in(dagster_settings), None)
     if found is None:
-        return left_out(name, "Dagster's records are not in PostgreSQL")
+        return skipped(name, "Dagster's records are not in PostgreSQL")
     missing = sorted(
         {each["env"] for each in found.values() if isinstance(each, Mapping) and each["env"] not in os.environ}
     )
     if missing:
-        return bad(name, f"{', '.join(missing)}: not set", "set what dagster.yaml in DAGSTER_HOME asks for")
+        return bad(name, f"{', '.join(missing)}: not set", "set the variables that dagster.yaml in DAGSTER_HOME uses")
     where = {each: os.environ[value["env"]] if isinstance(value, Mapping) else value for each, value in found.items()}
     try:
         version = _version_of_postgres(where)
@@ -79,15 +77,19 @@ def check_postgres(dagster_settings: Any) -> Finding:
         return bad(name, "psycopg2 is not installed", "pip install 'event-platform[postgres]'")
     except (DBAPIError, ValueError) as error:
         cause = getattr(error, "orig", None) or error
-        return bad(name, str(cause), "look at DAGSTER_POSTGRES_*, the server, and whether it lets this machine in")
+        return bad(
+            name,
+            str(cause),
+            "check DAGSTER_POSTGRES_*, the server, and whether it accepts connections from this machine",
+        )
     return good(name, f"PostgreSQL {version} at {where.get('hostname')}, database {where.get('db_name')}")
 
 
 def check_dask(compute: str) -> Finding:
-    """Tell whether the scheduler answers, and has workers, all with the versions of this process."""
+    """Check that the scheduler answers and has workers, all with the versions of this process."""
     name = "dask"
     if compute == LOCAL_COMPUTE:
-        return left_out(name, "tasks run on this machine")
+        return skipped(name, "tasks run on this machine")
     try:
         workers = asyncio.run(asyncio.wait_for(_workers_of(compute), _PATIENCE))
     except ModuleNotFoundError:
@@ -95,7 +97,7 @@ def check_dask(compute: str) -> Finding:
     except OSError as error:  # a TimeoutError among them
         return bad(name, f"{compute}: no scheduler answers ({type(error).__name__})", "start one: dask scheduler")
     if not workers:
-        return bad(name, f"{compute}: no worker", f"start some: dask worker {compute} --nworkers … --nthreads 1")
+        return bad(name, f"{compute}: no workers", f"start some: dask worker {compute} --nworkers … --nthreads 1")
     return _check_versions_of_workers(compute, workers)
 
 
@@ -104,22 +106,22 @@ def _check_versions_of_workers(compute: str, workers: int) -> Finding:
     try:
         others = asyncio.run(asyncio.wait_for(_other_versions(compute), _PATIENCE_WITH_WORKERS))
     except OSError as error:
-        told = f"{compute}: the workers do not say which versions they have ({type(error).__name__})"
-        return bad(name, told, "look at what they are busy with, and at the network between the scheduler and them")
+        found = f"{compute}: the workers do not report their versions ({type(error).__name__})"
+        return bad(name, found, "check what they are busy with, and the network between the scheduler and them")
     if others:
         shown = "; ".join(others[:_SHOWN]) + (f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
-        return bad(name, shown, "install the same release of event-platform, from its lock file, on every machine")
+        return bad(name, shown, "install the same release of event-platform on every machine, from its lock file")
     return good(name, f"{compute}, with {workers} workers, all with the versions of this process")
 
 
 async def _workers_of(compute: str) -> int:
-    """Return how many workers a scheduler has. Not with a client: one waits for ever where a server says nothing."""
+    """Return the number of workers. Without a client: that waits for ever for a server that does not answer."""
     async with _scheduler(compute) as scheduler:
         return len((await scheduler.identity(n_workers=-1))["workers"])
 
 
 async def _other_versions(compute: str) -> list[str]:
-    """Return a sentence for each worker with other versions than this process, or that cannot say which it has."""
+    """Return a message for each worker whose versions differ from this process's or are not known."""
     from event_platform.compute.dask import differences, versions  # noqa: PLC0415 - an extra, which takes a second
 
     async with _scheduler(compute) as scheduler:
@@ -127,7 +129,7 @@ async def _other_versions(compute: str) -> list[str]:
         answers: Mapping[str, Any] = await scheduler.broadcast(msg=question, on_error="return_pickle")
     found = []
     for worker, answer in sorted(answers.items()):
-        # What a worker raised is pickled, and not looked into: it is its copy of this package that it misses.
+        # An exception of a worker is pickled and not read: it means that this package is missing there.
         there = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
         if there is None:
             found.append(f"the worker {worker} has no event-platform, or another release")
@@ -137,7 +139,7 @@ async def _other_versions(compute: str) -> list[str]:
 
 
 def _scheduler(compute: str) -> Any:
-    """Return a connection to a scheduler, to be opened."""
+    """Return a connection to a scheduler, which the caller opens."""
     from distributed.core import rpc  # noqa: PLC0415 - an extra, which takes a second
     from distributed.security import Security  # noqa: PLC0415
 
@@ -159,7 +161,7 @@ def _version_of_postgres(where: Mapping[str, Any]) -> str:
 
 
 def names_postgres(dagster_settings: Any) -> bool:
-    """Say whether dagster.yaml puts Dagster's records into PostgreSQL."""
+    """Say whether dagster.yaml stores Dagster's records in PostgreSQL."""
     return next(_postgres_in(dagster_settings), None) is not None
 
 

@@ -1,10 +1,10 @@
-"""Checks of what is set: the variables of the platform, where Dagster is at home, the catalog, and versions."""
+"""Checks of the configuration: the settings, Dagster's home, the catalog, and versions."""
 
 import difflib
 import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
@@ -13,75 +13,54 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
-from event_platform.environment import SAMPLE_CATALOG, Environment, load_environment
+from event_platform.doctor.finding import Finding, bad, good, skipped
+from event_platform.environment import Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
 
-#: Every setting, with what stands for it where it is wrong, so that the others can be looked at.
-_STAND_INS = {
-    "EVENT_PLATFORM_ENV": "local",
-    "EVENT_PLATFORM_LANDING": "s3://stands-in/landing",
-    "EVENT_PLATFORM_LAKE": "s3://stands-in/lake",
-    "EVENT_PLATFORM_CATALOG": str(SAMPLE_CATALOG),
-    "EVENT_PLATFORM_START_DATE": "2025-01-01",
-    "EVENT_PLATFORM_ALERT_URLS": "",
-    "EVENT_PLATFORM_UI_URL": "",
-    "EVENT_PLATFORM_DAYS_PER_RUN": "",
-    "EVENT_PLATFORM_COMPUTE": "",
-    "EVENT_PLATFORM_GLUE_DATABASE": "",
-    "EVENT_PLATFORM_LANDING_QUEUE": "",
-}
-_SET_IT = "set the variable where Dagster and this command run: see the table of variables in README.md"
+_SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment as far as its variables are right, and what is wrong with the others."""
+    """The environment, with local defaults for faulty settings, and the faults."""
 
     environment: Environment
     faults: Mapping[str, str]  # by variable
 
-    def is_known(self, *names: str) -> bool:
-        """Say whether the variables (without EVENT_PLATFORM_) are right, so that what they set can be looked at."""
+    def are_valid(self, *names: str) -> bool:
+        """Say whether variables (without EVENT_PLATFORM_) have no fault, so that what they name can be checked."""
         return not any(f"EVENT_PLATFORM_{name}" in self.faults for name in names)
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """Read all variables, also where some are wrong: each has its own fault."""
-    known, faults = dict(variables), dict[str, str]()
-    while True:
-        try:
-            return Settings(load_environment(known), faults)
-        except SettingError as error:
-            variable, _, told = str(error).partition(":")
-            if variable in faults or variable not in _STAND_INS:
-                raise
-            faults[variable] = told.strip()
-            known[variable] = _STAND_INS[variable]
+    """Read all variables, even if some are faulty."""
+    values, faults = parse_settings(variables)
+    return Settings(replace(load_environment({}), **values), faults)
 
 
 def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Finding]:
-    """Tell of each variable that is wrong, and of each that only looks like one."""
-    found = [bad("settings", f"{variable}: {told}", _SET_IT) for variable, told in settings.faults.items()]
+    """Report each faulty variable, and each whose name is close to a setting's."""
+    found = [bad("settings", f"{variable}: {fault}", _SET_IT) for variable, fault in settings.faults.items()]
+    names = [row.name for row in settings_table()]
     for variable in sorted(variables):
-        near = difflib.get_close_matches(variable, _STAND_INS, n=1, cutoff=0.9)
-        if variable.startswith("EVENT_PLATFORM_") and variable not in _STAND_INS and near:
-            found.append(bad("settings", f"{variable}: no setting of the platform", f"did you mean {near[0]}?"))
+        near = difflib.get_close_matches(variable, names, n=1, cutoff=0.9)
+        if variable.startswith("EVENT_PLATFORM_") and variable not in names and near:
+            found.append(bad("settings", f"{variable}: not a setting of the platform", f"did you mean {near[0]}?"))
     if not settings.environment.ui_url.startswith(("http://", "https://")):
-        found.append(bad("settings", "EVENT_PLATFORM_UI_URL: no address of a page", "expected http://… or https://…"))
+        found.append(bad("settings", "EVENT_PLATFORM_UI_URL: not the address of a page", "set it to http(s)://…"))
     if found:
         return found
     here = settings.environment
-    places = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
-    return [good("settings", f"{here.name}: {places}")]
+    locations = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
+    return [good("settings", f"{here.name}: {locations}")]
 
 
 def check_alert_addresses(environment: Environment) -> Finding:
-    """Tell whether alerts have somewhere to go. Nothing is sent, and no address is shown."""
+    """Check that the alert addresses can be used. Nothing is sent, and no address is shown."""
     name, urls = "alert addresses", environment.alert_urls
     if not urls:
-        return left_out(name, "EVENT_PLATFORM_ALERT_URLS is not set: nobody is told of failures")
+        return skipped(name, "EVENT_PLATFORM_ALERT_URLS is not set: no alerts are sent")
     from event_platform.defs.alerts.services import parse_services  # noqa: PLC0415 - it takes a quarter of a second
 
     try:
@@ -89,42 +68,42 @@ def check_alert_addresses(environment: Environment) -> Finding:
     except SettingError as error:
         faults = str(error).splitlines()[:-1]
     if faults:
-        told = "; ".join(fault.removeprefix("EVENT_PLATFORM_ALERT_URLS: ") for fault in faults)
-        return bad(name, told, "mend the entries of EVENT_PLATFORM_ALERT_URLS")
-    return good(name, f"{len(urls)} can be used; whether they answer was not tried")
+        message = "; ".join(fault.removeprefix("EVENT_PLATFORM_ALERT_URLS: ") for fault in faults)
+        return bad(name, message, "fix the entries of EVENT_PLATFORM_ALERT_URLS")
+    return good(name, f"{len(urls)} can be used; no alert was sent to try them")
 
 
 def read_dagster_settings(home: str) -> Any:
-    """Return what dagster.yaml in DAGSTER_HOME says; empty where there is none. Raises OSError and YAMLError."""
+    """Read dagster.yaml in DAGSTER_HOME; empty if there is none. Raises OSError and YAMLError."""
     path = Path(home).expanduser() / "dagster.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
 
 
 def check_dagster_home(home: str | None) -> Finding:
-    """Tell whether Dagster has a place for its records. Whether they can be opened is for `check_records` to tell."""
+    """Check that Dagster has a folder for its records. Whether they can be opened, `check_records` checks."""
     name = "dagster home"
     if not home:
-        return left_out(name, "DAGSTER_HOME is not set: runs of this command leave no record")
+        return skipped(name, "DAGSTER_HOME is not set: runs of this command are not recorded")
     folder = Path(home).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
-        return bad(name, f"DAGSTER_HOME: {home}: no folder", "set it to the absolute path of a folder that exists")
+        return bad(name, f"DAGSTER_HOME: {home}: not a folder", "set it to the absolute path of an existing folder")
     try:
         read_dagster_settings(home)
         tempfile.TemporaryFile(dir=folder).close()
     except yaml.YAMLError as error:
-        return bad(name, f"{folder / 'dagster.yaml'}: {error}", "mend the file: .dagster/dagster.yaml is an example")
+        return bad(name, f"{folder / 'dagster.yaml'}: {error}", "fix the file; .dagster/dagster.yaml is an example")
     except OSError as error:
-        return bad(name, f"{folder}: {error.strerror}", "let the user of this process read and write the folder")
+        return bad(name, f"{folder}: {error.strerror}", "allow the user of this process to read and write the folder")
     if not (folder / "dagster.yaml").is_file():
-        remedy = "put one there, such as .dagster/dagster.yaml: without its pools two runs may do the same work"
+        remedy = "copy .dagster/dagster.yaml there: without its pools, two runs may do the same work"
         return bad(name, f"{folder}: no dagster.yaml", remedy)
     return good(name, str(folder))
 
 
 def check_records(home: str, lake: str, sound: Finding) -> Finding:
-    """Tell whether Dagster's records can be opened, and are not another lake's. If so, `sound` holds.
+    """Return `sound` if Dagster's records can be opened and do not belong to another lake.
 
-    They are made where there are none yet.
+    They are created if there are none yet.
     """
     from event_platform.defs.instance.opening import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
 
@@ -133,27 +112,27 @@ def check_records(home: str, lake: str, sound: Finding) -> Finding:
     except RecordsError as error:
         return bad(sound.name, error.problem, error.remedy)
     except SettingError as error:
-        return bad(sound.name, str(error), "set DAGSTER_HOME, or its database, to those of this environment")
+        return bad(sound.name, str(error), "set DAGSTER_HOME, or its database, to that of this environment")
     return sound
 
 
 def check_workspaces(folders: Iterable[Path]) -> Finding | None:
-    """Tell of a workspace.yaml that loads the platform more than once; None where there is none."""
+    """Report a workspace.yaml that loads the platform more than once; None if there is none."""
     for path in (folder / "workspace.yaml" for folder in folders):
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
         except (OSError, yaml.YAMLError):
-            continue  # Dagster says what is wrong with it
+            continue  # Dagster reports what is wrong with it
         names = list(_locations(document))
         if len(names) > 1:
-            told = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
-            remedy = "have one Dagster instance, with a workspace of its own, for each environment: assets of the same"
-            return bad("dagster home", told, f"{remedy} keys hide each other")
+            found = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
+            remedy = "use one Dagster instance with its own workspace for each environment: assets with the same key"
+            return bad("dagster home", found, f"{remedy} hide each other")
     return None
 
 
 def _locations(workspace: Any) -> Iterator[str]:
-    """Yield the names of the code locations in a workspace.yaml that are of this package."""
+    """Yield the names of the code locations of this package in a workspace.yaml."""
     entries = workspace.get("load_from") if isinstance(workspace, Mapping) else None
     for entry in entries if isinstance(entries, list) else []:
         for how, what in entry.items() if isinstance(entry, Mapping) else []:
@@ -164,10 +143,10 @@ def _locations(workspace: Any) -> Iterator[str]:
 
 
 def check_catalog(settings: Settings) -> Finding:
-    """Tell whether the catalog loads: every schema sound, and no two names with one table."""
+    """Check that the catalog loads: every schema is valid, and no two names share a table."""
     name = "catalog"
-    if not settings.is_known("CATALOG"):
-        return left_out(name, "EVENT_PLATFORM_CATALOG is wrong")
+    if not settings.are_valid("CATALOG"):
+        return skipped(name, "EVENT_PLATFORM_CATALOG is invalid")
     folder = settings.environment.catalog
     try:
         catalog = load_catalog(folder)
@@ -175,38 +154,40 @@ def check_catalog(settings: Settings) -> Finding:
         first, *others = str(error).splitlines()
         return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")
     if not catalog.event_types:
-        return bad(name, f"{folder}: no schema", "write one for each event name: event-platform catalog draft")
+        return bad(name, f"{folder}: no schemas", "draft one for each event name: event-platform catalog draft")
     return good(name, f"{len(catalog.event_types)} event types in {folder}")
 
 
 def check_versions() -> Finding:
-    """Tell whether Python and the libraries are among the versions that this package was tested with."""
+    """Check that Python and the libraries have versions that this package supports."""
     name, wanted = "versions", metadata("event-platform")["Requires-Python"]
     wrong = (
-        [] if platform.python_version() in SpecifierSet(wanted) else [f"Python {platform.python_version()}: {wanted}"]
+        []
+        if platform.python_version() in SpecifierSet(wanted)
+        else [f"Python {platform.python_version()}: expected {wanted}"]
     )
     required = [Requirement(line) for line in requires("event-platform") or []]
     tested = [each for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
-    wrong += [told for each in tested if (told := _wrong_version(each))]
+    wrong += [fault for each in tested if (fault := _version_fault(each))]
     if wrong:
         return bad(name, "; ".join(wrong), "install the versions of requirements.lock")
-    return good(name, f"Python {platform.python_version()}, and {len(tested)} libraries as tested")
+    return good(name, f"Python {platform.python_version()} and {len(tested)} libraries, all supported")
 
 
-def _wrong_version(required: Requirement) -> str | None:
+def _version_fault(required: Requirement) -> str | None:
     try:
-        there = version(required.name)
+        installed = version(required.name)
     except PackageNotFoundError:
         return f"{required.name}: not installed"
     return (
         None
-        if required.specifier.contains(there, prereleases=True)
-        else f"{required.name} {there}: {required.specifier}"
+        if required.specifier.contains(installed, prereleases=True)
+        else f"{required.name} {installed}: expected {required.specifier}"
     )
 
 
 def secrets_in(variables: Mapping[str, str]) -> set[str]:
-    """Return the values of variables that are never to be shown."""
+    """Return the values of variables that must never be shown."""
     hidden = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DAGSTER_POSTGRES_PASSWORD")
     urls = variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()
     secret = {value for name, value in variables.items() if name in hidden or "SECRET" in name or "PASSWORD" in name}

@@ -1,4 +1,4 @@
-"""Checks of where objects land and tables live: on S3, who is asking, what is allowed, and how late the clock is."""
+"""Checks of the locations of landing and the lake: folders, and on S3 credentials, permissions and the clock."""
 
 import time
 import urllib.error
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, code_of, region_of, told
 from event_platform.storage.storage import refuses_a_second_put
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: Seconds between this clock and the store's. S3 refuses what is a quarter of an hour off; a third of it is much.
+#: Seconds between this clock and the store's: a warning at the first, and S3 refuses requests at the second.
 _SKEW, _REFUSED_SKEW = 300, 900
 
-#: Seconds in which credentials that run out are too old to begin with.
+#: Seconds before the expiry of credentials from which they are reported.
 _SOON = 900
 
 _NO_ACCESS = {"403", "AccessDenied", "AllAccessDisabled"}
@@ -30,13 +30,13 @@ _WORN_OUT = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "I
 
 
 def s3_client() -> "S3Client":
-    """Return a client with the standard settings, which gives up soon."""
+    """Return a client with the standard settings and short timeouts."""
     session = boto3.Session()
     return session.client("s3", region_name=region_of(session), config=IMPATIENT)
 
 
 def check_credentials() -> Finding:
-    """Tell who asks, where the credentials come from and until when they are good; never what they are."""
+    """Report whose credentials are used, where they come from and when they expire; never the credentials."""
     name, session = "credentials", boto3.Session()
     found = session.get_credentials()
     if found is None:
@@ -45,7 +45,7 @@ def check_credentials() -> Finding:
             "none found",
             "set AWS_PROFILE, give the task or machine a role, or set AWS_ACCESS_KEY_ID and its secret",
         )
-    expiry: datetime | None = getattr(found, "_expiry_time", None)  # botocore tells it nowhere else
+    expiry: datetime | None = getattr(found, "_expiry_time", None)  # botocore has no public name for it
     until = "" if expiry is None else f", until {expiry.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     renewed = hasattr(found, "_refresh_using")
     if expiry is not None and not renewed and (expiry - datetime.now(UTC)).total_seconds() < _SOON:
@@ -55,12 +55,14 @@ def check_credentials() -> Finding:
     except ClientError as error:
         return bad(name, f"from {found.method}: {told(error)}", "get new ones, such as with aws sso login")
     except BotoCoreError as error:  # in a closed network: nothing but this check needs STS
-        return left_out(name, f"from {found.method}{until}; whose they are STS would tell: {told(error)}")
+        return skipped(
+            name, f"from {found.method}{until}; STS, which knows whose they are, does not answer: {told(error)}"
+        )
     return good(name, f"{who['Arn']}, from {found.method}{until}")
 
 
 def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Finding:
-    """Tell whether the bucket of an address is there, may be used, and is in the region that is set."""
+    """Check that a bucket exists, may be used, and is in the region that is set."""
     bucket = uri.removeprefix("s3://").partition("/")[0]
     try:
         answer: Any = client.head_bucket(Bucket=bucket)
@@ -72,15 +74,15 @@ def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Findin
             return bad(name, f"{bucket}: no such bucket", f"create it, or correct EVENT_PLATFORM_{name.upper()}")
         return bad(name, f"{bucket}: {told(error)}", _access(error, "s3:ListBucket on the bucket"))
     except BotoCoreError as error:
-        return bad(name, f"{bucket}: {told(error)}", "look at the endpoint, the network and AWS_REGION")
+        return bad(name, f"{bucket}: {told(error)}", "check the endpoint, the network and AWS_REGION")
     there = _region_in(answer)
     if there and there != region:
         return _wrong_region(name, bucket, there, region)
-    return good(name, f"bucket {bucket} in {there or 'a region that it does not tell'}")
+    return good(name, f"bucket {bucket} in {there or 'an unknown region'}")
 
 
 def check_reading(uri: str, client: "S3Client") -> Finding:
-    """Tell whether landing can be listed, and one of its objects read."""
+    """Check that landing can be listed and one of its objects read."""
     name, (bucket, prefix) = "read landing", bucket_and_prefix(uri)
     try:
         listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=20).get("Contents", [])
@@ -88,17 +90,17 @@ def check_reading(uri: str, client: "S3Client") -> Finding:
         return bad(name, f"{uri} cannot be listed: {told(error)}", _access(error, f"s3:ListBucket on {bucket}"))
     key = next((each["Key"] for each in listed if each["Size"]), None)
     if key is None:
-        return good(name, f"{uri} can be listed; it has no object yet that could be read")
+        return good(name, f"{uri} can be listed; it contains no object to read yet")
     try:
         client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        remedy = _access(error, f"s3:GetObject on {bucket}/{prefix}*, and kms:Decrypt if it has a key of its own")
+        remedy = _access(error, f"s3:GetObject on {bucket}/{prefix}*, and kms:Decrypt if it has its own key")
         return bad(name, f"{key} cannot be read: {told(error)}", remedy)
     return good(name, f"{uri} can be listed, and {key} read")
 
 
 def check_writing(uri: str, client: "S3Client") -> Finding:
-    """Tell whether the lake takes an object, gives it back, and lets it go."""
+    """Check that an object can be put into the lake, read and deleted."""
     name, (bucket, prefix) = "write lake", bucket_and_prefix(uri)
     key, doing = f"{prefix}_doctor/{uuid.uuid4().hex}", "PutObject"
     try:
@@ -113,7 +115,7 @@ def check_writing(uri: str, client: "S3Client") -> Finding:
 
 
 def check_conditional_put(uri: str, client: "S3Client") -> Finding:
-    """Tell whether the store lets one of two writers through; see lake.storage."""
+    """Check that the store refuses the second of two conditional puts; see storage.storage."""
     name, (bucket, prefix) = "conditional put", bucket_and_prefix(uri)
     try:
         refuses = refuses_a_second_put(client, bucket, prefix)
@@ -123,13 +125,13 @@ def check_conditional_put(uri: str, client: "S3Client") -> Finding:
         return bad(
             name,
             f"{uri}: the store ignores If-None-Match",
-            "take a store that has it, as S3 does: it would lose commits",
+            "use a store with conditional puts, as S3 has: without them, commits are lost",
         )
-    return good(name, "of two writers the store lets one through")
+    return good(name, "the store refuses the second of two writers")
 
 
 def check_folder(name: str, path: Path, *, written: bool) -> Finding:
-    """Tell whether a folder can be read, and written if it is the lake's; that one need not be there yet."""
+    """Check that a folder can be read, and written if `written`; that one need not exist yet."""
     remedy = f"create it, or correct EVENT_PLATFORM_{name.upper()}"
     try:
         if not path.is_dir() and not written:
@@ -141,23 +143,23 @@ def check_folder(name: str, path: Path, *, written: bool) -> Finding:
             probe.write_bytes(b"doctor")
             probe.unlink()
     except OSError as error:
-        return bad(name, f"{path}: {error.strerror}", "let the user of this process read and write it")
-    return good(name, f"{path}{'' if path.is_dir() else ': made by the first run'}")
+        return bad(name, f"{path}: {error.strerror}", "allow the user of this process to read and write it")
+    return good(name, f"{path}{'' if path.is_dir() else '; created by the first run'}")
 
 
 def check_clock(endpoint: str, now: float | None = None) -> Finding:
-    """Tell how far this clock is from the store's, by the Date of any answer: nobody has to be let in for that."""
+    """Check this clock against the Date header of the store, which every answer has, also a refusal."""
     name, started = "clock", time.time()
     try:
         answer = urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=5)  # noqa: S310 - http or https, from botocore
     except urllib.error.HTTPError as error:
         answer = error
     except OSError as error:
-        return left_out(name, f"{endpoint} cannot be reached: {error}")
+        return skipped(name, f"{endpoint} cannot be reached: {error}")
     date = answer.headers.get("Date")
     answer.close()
     if date is None:
-        return left_out(name, f"{endpoint} does not tell the time")
+        return skipped(name, f"{endpoint} does not report the time")
     halfway = (started + time.time()) / 2 if now is None else now
     skew = halfway - parsedate_to_datetime(date).timestamp()
     shown = f"{abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} {endpoint}"
@@ -165,7 +167,7 @@ def check_clock(endpoint: str, now: float | None = None) -> Finding:
         refused = (
             ", which refuses every request" if abs(skew) > _REFUSED_SKEW else f"; beyond {_REFUSED_SKEW} it refuses"
         )
-        return bad(name, f"{shown}{refused}", "set the clock: keep chrony or the host's time service running")
+        return bad(name, f"{shown}{refused}", "set the clock: run chrony or the time service of the host")
     return good(name, shown)
 
 
@@ -176,7 +178,7 @@ def _region_in(answer: Any) -> str | None:
 
 
 def _wrong_region(name: str, bucket: str, there: str, region: str) -> Finding:
-    return bad(name, f"bucket {bucket} is in {there}, and {region} is set", f"set AWS_REGION={there}")
+    return bad(name, f"bucket {bucket} is in {there}, but the region is set to {region}", f"set AWS_REGION={there}")
 
 
 def _access(error: Exception, what: str) -> str:
@@ -185,4 +187,4 @@ def _access(error: Exception, what: str) -> str:
         return f"allow {what}"
     if code == "NoSuchBucket":
         return "create the bucket, or correct the address"
-    return "get new credentials" if code in _WORN_OUT else "look at the endpoint, the network and the credentials"
+    return "get new credentials" if code in _WORN_OUT else "check the endpoint, the network and the credentials"

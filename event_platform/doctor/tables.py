@@ -1,6 +1,6 @@
-"""A check of the lake's tables: whether every file that their logs have is there, and nobody else wrote to them."""
+"""The check of the tables: every file in their logs exists, and nothing but the platform wrote to them."""
 
-from event_platform.doctor.finding import Finding, bad, good, left_out
+from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import EventPlatformError
@@ -10,20 +10,22 @@ from event_platform.pipeline.opening import open_lake
 
 
 def check_tables(settings: Settings) -> Finding:
-    """Tell of files that are missing or of another size, and of partitions that others changed. No row is read."""
+    """Report files that are missing or differ in size, and partitions that others changed. No row is read."""
     name = "lake tables"
-    if not settings.is_known("LAKE", "CATALOG"):
-        return left_out(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is wrong")
+    if not settings.are_valid("LAKE", "CATALOG"):
+        return skipped(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is invalid")
     here = settings.environment
     try:
         lake, catalog = open_lake(here.lake), load_catalog(here.catalog)
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
-            return bad(name, other, "see which of them is meant, and stop the other one")
+            return bad(name, other, "stop the deployment that is not meant to write to this lake")
         found = look_for_files(lake.every_table(catalog.event_types))
     except EventPlatformError as error:
-        return left_out(name, f"the tables cannot be looked at: {error}")
+        return skipped(name, f"the tables cannot be read: {error}")
     files = f"{found.files:,} files of {found.tables:,} tables"
     if found.faults:
-        told = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
-        return bad(name, told, "event-platform run rebuilds these days; event-platform status --verify tells more")
-    return good(name, f"{files} are there, as the platform left them")
+        faults = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
+        return bad(
+            name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
+        )
+    return good(name, f"{files} exist, as the platform wrote them")

@@ -69,7 +69,7 @@ def test_an_altered_day_comes_back_with_the_next_run(
     built.deliver(WEDNESDAY, "b", event("w", WEDNESDAY), event("late", MONDAY))
     alter(table(built))
     assert "balanced: nothing is lost" in call("run")
-    assert "every file is there" in call("status", "--verify")
+    assert "every file exists" in call("status", "--verify")
     fresh = World(built.root / "fresh")
     (fresh.root / "landing").rmdir()
     (fresh.root / "landing").symlink_to(built.root / "landing")
@@ -87,4 +87,4 @@ def test_a_rebuild_builds_the_days_of_its_range_whole(built: World) -> None:
     kept = before & files(built)
     assert {path.partition("/")[0] for path in kept} == {"created_date=2025-06-03"}
     assert contents(built.lake, built.catalog) == rows
-    assert "--rebuild takes --from and --to" in call("run", "--rebuild", code=2)
+    assert "--rebuild needs --from and --to" in call("run", "--rebuild", code=2)

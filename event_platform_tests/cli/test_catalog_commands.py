@@ -93,7 +93,7 @@ def test_another_envelope_takes_the_place_of_one_only_by_force(home: World) -> N
     other = home.root / "other.yaml"
     other.write_text("event_uuid: id", encoding="utf-8")
     told = " ".join(draft(folder, "--envelope", str(other), code=2).split())
-    assert "envelope.yaml: says something else than" in told
+    assert "envelope.yaml: differs from" in told
     assert "--force replaces it" in told
     assert (folder / "envelope.yaml").read_text(encoding="utf-8") == "event_uuid: event_uuid\n"
     draft(folder, "--envelope", str(other), "--force")
@@ -169,4 +169,4 @@ def test_what_a_library_says_to_a_schema_is_a_fault_of_the_check(home: World, mo
     monkeypatch.setattr("event_platform.cli.catalog.to_delta", panic)
     lines = call("check", code=1).splitlines()
     assert len(lines) == 3
-    assert lines[0] == ("account:created: no table can be made of its schema: a library panicked: unexpected")
+    assert lines[0] == ("account:created: no table can be created from its schema: a library panicked: unexpected")

@@ -68,8 +68,8 @@ def call(*arguments: str, code: int = 0) -> Result:
 
 def status() -> dict[str, Any]:
     """Return what `status --json` prints."""
-    books: dict[str, Any] = json.loads(call("status", "--json").stdout)
-    return books
+    totals: dict[str, Any] = json.loads(call("status", "--json").stdout)
+    return totals
 
 
 def versions(world: World) -> dict[str, int]:
@@ -80,21 +80,21 @@ def versions(world: World) -> dict[str, int]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
-    """What it does, its options, and an example that begins with the command itself."""
+    """What the command does, its options, and an example that begins with the command."""
     told = call(*command, "--help").output
     assert told.startswith("Usage: ")
-    assert "Example" in told or "A first round:" in told
+    assert "Example" in told or "Get started:" in told
     assert any(line.strip().endswith(":") for line in told.splitlines())  # examples keep their lines
     assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
     assert "\\b" not in told  # what tells click to leave the lines of an example as they are
 
 
-def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
-    """And status tells the same, as one JSON object."""
+def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
+    """And status prints the same as one JSON object."""
     shown = call("run").output
     assert "balanced: nothing is lost, nothing is counted twice" in shown
-    books = status()
-    assert books.pop("completeness") == {
+    totals = status()
+    assert totals.pop("completeness") == {
         "complete": True,
         "overdue": False,
         "waiting_objects": 0,
@@ -103,8 +103,8 @@ def test_run_loads_what_landed_and_shows_the_ledger(landed: World) -> None:
         "left_out": [],
         "due": {"corrupt_events": [], "created_dates": [], "quality_report": [], "own_tables": {}},
     }
-    days = books.pop("by_arrival_date"), books.pop("by_created_date")
-    assert books == {
+    days = totals.pop("by_arrival_date"), totals.pop("by_created_date")
+    assert totals == {
         "landed": 6,
         "sound": 5,
         "corrupt": 1,
@@ -145,25 +145,28 @@ def test_run_builds_just_what_a_late_record_touches(landed: World) -> None:
 def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     """What is left out is due the next time."""
     told = call("run", "--from", "2025-06-03", "--to", "2025-06-03").output
-    assert "1 created dates are still due, such as 2025-06-02" in told
-    books = json.loads(call("status", "--json", code=1).stdout)  # what is due is not in the books
-    assert [day["arrival_date"] for day in books["by_arrival_date"]] == ["2025-06-03"]
+    assert "1 created date is still due, such as 2025-06-02" in told
+    totals = json.loads(call("status", "--json", code=1).stdout)  # what is due is not in the totals
+    assert [day["arrival_date"] for day in totals["by_arrival_date"]] == ["2025-06-03"]
     call("run")
-    books = status()
-    assert (books["landed"], books["balanced"]) == (6, True)
+    totals = status()
+    assert (totals["landed"], totals["balanced"]) == (6, True)
 
 
 @pytest.mark.parametrize("command", ["run", "replay"])
 @pytest.mark.parametrize(("first", "last"), [("2019-01-01", "2019-01-31"), ("2025-06-03", "2025-06-02")])
-def test_a_range_without_a_partition_is_wrong_use(landed: World, command: str, first: str, last: str) -> None:
+def test_a_range_without_a_partition_is_a_usage_error(landed: World, command: str, first: str, last: str) -> None:
     """Told with the partitions that there are, before anything is done."""
     told = " ".join(call(command, "--from", first, "--to", last, code=2).output.split())
-    assert f"no partition is in the range {first}…{last}: they go from 2025-01-01 (EVENT_PLATFORM_START_DATE)" in told
+    assert (
+        f"no partition is in the range {first}…{last}: partitions go from 2025-01-01 (EVENT_PLATFORM_START_DATE)"
+        in told
+    )
     assert not (landed.root / "lake").exists()
 
 
 def test_a_replay_reads_what_is_loaded_as_the_rules_are_now(landed: World) -> None:
-    """Here the one record without a uuid where the stream was thought to have it; the books balance at once."""
+    """Here the one record without a uuid where the stream was thought to have it; the totals balance at once."""
     landed.deliver(MONDAY, "b", {**event("u7"), "event_uuid": None, "id": "u7"})
     call("run")
     assert status()["corrupt"] == 2
@@ -175,7 +178,7 @@ def test_a_replay_reads_what_is_loaded_as_the_rules_are_now(landed: World) -> No
 
 
 def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(landed: World) -> None:
-    """Its log is broken: the books cannot be told either."""
+    """Its log is broken: the totals cannot be counted either."""
     call("run")
     log = landed.root / "lake" / "events" / "lesson_started" / "_delta_log"
     for entry in log.iterdir():
@@ -201,18 +204,18 @@ def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None
 @pytest.mark.parametrize(
     "arguments", [["run", "--from", "yesterday"], ["replay"], ["status", "--yaml"], ["query"], ["lose"]]
 )
-def test_wrong_use_ends_with_2(home: World, arguments: list[str]) -> None:
-    """And with how it is to be used."""
+def test_a_usage_error_ends_with_2(home: World, arguments: list[str]) -> None:
+    """And prints the usage."""
     assert "Usage: " in call(*arguments, code=2).output
 
 
-def test_books_that_do_not_balance_end_status_with_1(landed: World) -> None:
+def test_totals_that_do_not_balance_end_status_with_1(landed: World) -> None:
     """In words and in JSON."""
     call("run")
     DeltaTable(landed.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
     assert "NOT balanced: created dates 2025-06-03." in call("status", code=1).output
-    books = json.loads(call("status", "--json", code=1).stdout)
-    assert (books["balanced"], books["unbalanced"]["created_dates"]) == (False, ["2025-06-03"])
+    totals = json.loads(call("status", "--json", code=1).stdout)
+    assert (totals["balanced"], totals["unbalanced"]["created_dates"]) == (False, ["2025-06-03"])
 
 
 def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World) -> None:
@@ -229,7 +232,7 @@ def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World
 def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed: World, monkeypatch: pytest.MonkeyPatch, overdue: timedelta, code: int
 ) -> None:
-    """Where it has been for an hour: the books balance without it."""
+    """Where it has been for an hour: the totals balance without it."""
     landed.load(MONDAY, TUESDAY)
     landed.deduplicate(MONDAY, TUESDAY)
     landed.type(MONDAY, TUESDAY)
@@ -308,7 +311,7 @@ def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> No
     call("run")
     (landed.root / "catalog" / "lesson_started.yaml").unlink()
     told = " ".join(call("status").output.split())
-    assert "events/lesson_started: 1 rows of a type that the catalog has no more." in told
+    assert "events/lesson_started: 1 rows of a type that is no longer in the catalog." in told
     assert status()["retired_tables"] == {"events/lesson_started": 1}
     assert "usr_1" in call("query", 'select "user" from events.lesson_started').stdout
 
@@ -383,14 +386,14 @@ def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pyt
 
 def test_landing_without_an_object_is_told(home: World) -> None:
     """It may be a wrong prefix; it is no error, for nothing may have landed yet."""
-    told = f"{home.root / 'landing'} holds no object. If some have landed, correct EVENT_PLATFORM_LANDING"
+    told = f"{home.root / 'landing'} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING"
     assert told in " ".join(call("run").output.split())
     home.deliver(MONDAY, "a", event("u1"))
-    assert "holds no object" not in call("run").output
-    assert "holds no object" not in call("run").output
+    assert "contains no object" not in call("run").output
+    assert "contains no object" not in call("run").output
 
 
-def test_an_empty_lake_has_books_that_balance(home: World) -> None:
+def test_the_totals_of_an_empty_lake_balance(home: World) -> None:
     """Before anything ran."""
     assert status()["balanced"] is True
     assert "balanced" in call("status").output
@@ -415,10 +418,10 @@ def test_a_query_that_fails_says_why(landed: World, sql: str) -> None:
     assert "the query failed" in call("query", sql, code=2).output
 
 
-def test_wrong_settings_end_with_2_and_one_line(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_error_ends_with_2_and_one_line(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Naming the variable and what it expects."""
     monkeypatch.setenv("EVENT_PLATFORM_ENV", "production")
-    assert "none of local, dev, staging, prod" in call("run", code=2).output
+    assert "not one of local, dev, staging, prod" in call("run", code=2).output
     monkeypatch.setenv("EVENT_PLATFORM_ENV", "local")
     monkeypatch.setenv("EVENT_PLATFORM_CATALOG", str(home.root / "nowhere"))
     assert "no such folder" in " ".join(call("status", code=2).output.split())
@@ -466,16 +469,18 @@ def test_a_stream_with_other_fields_than_the_envelope_says_is_told(home: World) 
 
 
 def test_generate_writes_a_landing_zone_once(home: World) -> None:
-    """With the truth beside it; it does not add to what is there."""
+    """With the totals to expect beside it; it never adds to existing objects."""
     call("generate", "--events", "500", "--days", "2", "--from", "2025-06-02")
     truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
     assert truth["deduplicated"] == 500
     assert sorted(os.listdir(home.root / "landing" / "2025" / "06")) == ["02", "03"]  # noqa: PTH208 - names are enough
-    assert "holds objects already" in " ".join(call("generate", code=2).output.split())
+    assert "already contains objects" in " ".join(call("generate", code=2).output.split())
 
 
-def test_run_shows_the_truth_beside_the_ledger(home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where a sample has one; a figure that differs is marked."""
+def test_run_shows_the_totals_to_expect_beside_those_of_the_lake(
+    home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """If a sample has some; a total that differs is marked."""
     call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
     monkeypatch.delenv("EVENT_PLATFORM_CATALOG")
     shown = call("run").output

@@ -35,7 +35,7 @@ def test_the_figures_of_each_day_are_shown(built: World) -> None:
     """As they are counted in the files."""
     shown = verify()
     assert ["2025-06-02", "4", "1", "1", "3", "0"] in [line.split() for line in shown.splitlines()]
-    assert "every file is there, and every row is where it should be" in shown
+    assert "every file exists, and every row is where it should be" in shown
     found = json.loads(verify("--json"))
     assert (found["verified"], found["faults"]) == (True, [])
     assert found["by_arrival_date"][0] == {"arrival_date": "2025-06-02", "landed": 6, "corrupt": 1, "faults": 0}

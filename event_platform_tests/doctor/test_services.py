@@ -107,7 +107,7 @@ def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pyte
     assert check_dask("local").verdict is Verdict.LEFT_OUT
     with dask_cluster(tmp_path) as cluster:
         cluster.start_scheduler()
-        assert check_dask(cluster.address).found == f"{cluster.address}: no worker"
+        assert check_dask(cluster.address).found == f"{cluster.address}: no workers"
         lacking = tmp_path / "lacking"
         lacking.mkdir()
         (lacking / "sitecustomize.py").write_text("import sys; sys.modules['event_platform'] = None", encoding="utf-8")

@@ -49,12 +49,12 @@ def test_every_wrong_setting_is_told_in_one_go() -> None:
     told = "\n".join(each.found for each in found)
     assert {each.verdict for each in found} == {Verdict.BAD}
     for expected in (
-        "EVENT_PLATFORM_ENV: 'production' is none of local, dev, staging, prod",
-        "EVENT_PLATFORM_START_DATE: 'soon' is no date",
+        "EVENT_PLATFORM_ENV: 'production' is not one of local, dev, staging, prod",
+        "EVENT_PLATFORM_START_DATE: 'soon' is not a date (YYYY-MM-DD)",
         "EVENT_PLATFORM_COMPUTE: 'dask': expected local",
-        "EVENT_PLATFORM_DAYS_PER_RUN: '0' is no number",
-        "EVENT_PLATFORM_LANDNG: no setting of the platform",
-        "EVENT_PLATFORM_UI_URL: no address of a page",
+        "EVENT_PLATFORM_DAYS_PER_RUN: '0' is not a number of days",
+        "EVENT_PLATFORM_LANDNG: not a setting of the platform",
+        "EVENT_PLATFORM_UI_URL: not the address of a page",
     ):
         assert expected in told
     assert [each.remedy for each in found if "LANDNG" in each.found] == ["did you mean EVENT_PLATFORM_LANDING?"]
@@ -82,7 +82,7 @@ def test_a_catalog_is_loaded(world: World) -> None:
 def test_dagster_has_a_home_that_it_can_write_to(tmp_path: Path) -> None:
     """With its settings in it; not to have one is no fault."""
     assert check_dagster_home(None).verdict is Verdict.LEFT_OUT
-    assert "no folder" in check_dagster_home(str(tmp_path / "nowhere")).found
+    assert "not a folder" in check_dagster_home(str(tmp_path / "nowhere")).found
     assert "no dagster.yaml" in check_dagster_home(str(tmp_path)).found
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     assert check_dagster_home(str(tmp_path)).verdict is Verdict.GOOD
@@ -117,7 +117,7 @@ def test_a_pool_fits_into_memory_and_there_is_room_on_disk(tmp_path: Path, monke
     """By the measured figures; on a cluster the memory here does not matter."""
     here = replace(load_environment({}), lake=str(tmp_path / "lake"))
     assert check_memory(here, 2.3, 2).verdict is Verdict.GOOD
-    assert check_memory(here, 2.1, 2).found == "2.1 GB for 2 workers, which take up to 2.2 GB"
+    assert check_memory(here, 2.1, 2).found == "2.1 GB for 2 workers, which need up to 2.2 GB"
     assert check_memory(here, 2.1, 2).verdict is Verdict.BAD
     assert check_memory(replace(here, compute="tcp://scheduler:8786"), 0.1, 9).verdict is Verdict.LEFT_OUT
     assert (memory_of_this_machine() or 1) > 0.1

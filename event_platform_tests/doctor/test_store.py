@@ -40,7 +40,7 @@ def test_a_bucket_that_may_be_used_is_well(bucket: str) -> None:
     """It can be listed, read and written; nothing is left of that but the probe that each first run leaves."""
     landing, lake, s3 = f"s3://{bucket}/landing", f"s3://{bucket}/lake", s3_client()
     assert check_bucket("lake", lake, s3, REGION).verdict is Verdict.GOOD
-    assert "no object yet" in check_reading(landing, s3).found
+    assert "no object to read yet" in check_reading(landing, s3).found
     s3.put_object(Bucket=bucket, Key="landing/2025/06/02/12/a", Body=b"{}")
     assert check_reading(landing, s3).found.endswith("and landing/2025/06/02/12/a read")
     assert check_writing(lake, s3).verdict is Verdict.GOOD
@@ -80,7 +80,7 @@ def test_a_bucket_that_is_not_there_or_in_another_region_is_told(bucket: str) ->
         "create it, or correct EVENT_PLATFORM_LANDING",
     )
     found = check_bucket("lake", f"s3://{bucket}/x", s3, "us-west-2")
-    assert found.found == f"bucket {bucket} is in {REGION}, and us-west-2 is set"
+    assert found.found == f"bucket {bucket} is in {REGION}, but the region is set to us-west-2"
     assert found.remedy == f"set AWS_REGION={REGION}"
     for check in ON_S3:
         assert check(URI, s3).remedy == "create the bucket, or correct the address"
@@ -150,7 +150,7 @@ def test_a_clock_that_is_off_is_told(seconds: int, verdict: Verdict, told: str) 
 def test_folders_are_looked_at_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Landing has to be there; the lake is made by the first run, and has to be writable."""
     assert check_folder("landing", tmp_path / "no", written=False).found.endswith("no such folder")
-    assert check_folder("lake", tmp_path / "no" / "lake", written=True).found.endswith("made by the first run")
+    assert check_folder("lake", tmp_path / "no" / "lake", written=True).found.endswith("created by the first run")
     assert list(tmp_path.iterdir()) == []
 
     def refuse(*_: object) -> None:
@@ -174,9 +174,9 @@ def test_the_newest_object_is_found_by_its_path(world: World) -> None:
     os.utime(newest, (time.time() - 7200, time.time() - 7200))
     layout, records = landing_found(world)
     assert layout.found == "yyyy/MM/dd/HH; the newest object landed 2 hours ago: 2025/06/03/05/new.gz"
-    assert records.found == "JSON objects, one a line"
+    assert records.found == "JSON objects, one per line"
     world.deliver_bytes(TUESDAY, "joined.gz", gzipped(ndjson(event("u4"), event("u5")).replace(b"\n", b"")), hour=6)
-    assert landing_found(world)[1].found.startswith("one after the other without a newline")
+    assert landing_found(world)[1].found.startswith("JSON objects without newlines")
     world.deliver_bytes(TUESDAY, "lines", json.dumps(event("u4", plan="x"), indent=1).encode(), hour=6)
     (world.root / "landing/2025/06/03/06/joined.gz").unlink()
     assert landing_found(world)[1].found == "JSON objects, each over several lines"
@@ -184,7 +184,7 @@ def test_the_newest_object_is_found_by_its_path(world: World) -> None:
     world.deliver_bytes(TUESDAY, "_hidden", b"x", hour=8)
     assert landing_found(world)[0].found == "yyyy/MM/dd/HH; the newest folder is 2025/06/03/08/"
     (world.root / "landing/2025/06/03/08/_hidden").rename(world.root / "landing/2025/06/03/08/text")
-    assert landing_found(world)[1].found == "2025/06/03/08/text: its first record is no JSON object"
+    assert landing_found(world)[1].found == "2025/06/03/08/text: its first record is not a JSON object"
     (world.root / "landing/2025/06/03/08/text").unlink()
     (world.root / "landing/2025/06/03/08").rmdir()
     assert "gzip" in landing_found(world)[1].found
@@ -197,7 +197,7 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
     for name in ("year=2025/month=06/a", "flat"):
         s3.put_object(Bucket=bucket, Key=f"landing/{name}", Body=b"{}")
     (found,) = check_layout(look)
-    assert (found.verdict, found.found) == (Verdict.BAD, "no date as yyyy/MM/dd in the path of flat")
+    assert (found.verdict, found.found) == (Verdict.BAD, "no date (yyyy/MM/dd) in the path of flat")
     assert "!{timestamp:yyyy/MM/dd/HH}/" in found.remedy
     s3.put_object(Bucket=bucket, Key="landing/2025/06/02/12/a", Body=ndjson(event("u1")))
     layout, records = check_layout(look)
@@ -210,18 +210,16 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
 def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: World) -> None:
     """A link that leads out, a name that is not UTF-8; on S3 there are none of these."""
     landing = FolderLanding(world.root / "landing")
-    assert check_names(landing) == Finding(
-        "landing names", Verdict.GOOD, "0 objects, and nothing that cannot be loaded"
-    )
+    assert check_names(landing) == Finding("landing names", Verdict.GOOD, "0 objects; all can be loaded")
     folder = world.deliver(MONDAY, "a", event("u1")).parent
     world.deliver(MONDAY, "_b", event("u2"))
     found = check_names(landing)
-    assert (found.verdict, found.found[:44]) == (Verdict.GOOD, "1 objects, and nothing that cannot be loaded")
+    assert (found.verdict, found.found[:28]) == (Verdict.GOOD, "1 objects; all can be loaded")
     assert "1 hidden objects, such as 2025/06/02/12/_b" in found.found
     (folder / "out").symlink_to("/etc")
     (folder / os.fsdecode(b"\xe9")).mkdir()
     found = check_names(landing)
     assert found.verdict is Verdict.BAD
-    assert found.found.startswith(f"2 files or folders are left out, such as {folder}/")
+    assert found.found.startswith(f"2 files or folders are not loaded, such as {folder}/")
     missing = check_names(FolderLanding(world.root / "nowhere"))
     assert (missing.verdict, "no such folder" in missing.found) == (Verdict.LEFT_OUT, True)

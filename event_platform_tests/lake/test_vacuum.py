@@ -81,10 +81,13 @@ def test_what_is_young_stays(built: World, monkeypatch: pytest.MonkeyPatch) -> N
     for path, days in ((young, 1), (old, 8)):
         path.write_bytes(b"PAR1")
         os.utime(path, (time.time() - days * 86_400,) * 2)
-    assert told("--dry-run") == ["1 files of raw_events", "1 files of 9 tables that nobody needs would be deleted"]
+    assert told("--dry-run") == [
+        "raw_events: 1 unreferenced file",
+        "would delete 1 unreferenced file (9 tables checked)",
+    ]
     assert old.exists()
-    assert told() == ["1 files of raw_events", "1 files of 9 tables that nobody needs are deleted"]
-    assert told() == ["0 files of 9 tables that nobody needs are deleted"]
+    assert told() == ["raw_events: 1 unreferenced file", "deleted 1 unreferenced file (9 tables checked)"]
+    assert told() == ["deleted 0 unreferenced files (9 tables checked)"]
     assert (young.exists(), old.exists()) == (True, False)
 
 
@@ -124,7 +127,7 @@ def test_time_is_counted_back_from_the_newest_commit(built: World, monkeypatch: 
         if path.suffix == ".json" and path.parent.name == "_delta_log":
             path.write_text(re.sub(r'(?i)((?:timestamp|time)":)(\d{13})', aged, path.read_text(encoding="utf-8")))
         os.utime(path, (path.stat().st_mtime - YEAR,) * 2)
-    assert told() == ["0 files of 9 tables that nobody needs are deleted"]
+    assert told() == ["deleted 0 unreferenced files (9 tables checked)"]
     assert all(path.exists() for path in unused)
 
 
@@ -147,7 +150,7 @@ def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
         monkeypatch.setenv(name, value)
     (Path(built.lake.corrupt_events.uri) / "_delta_log" / f"{0:020}.json").write_text("{", encoding="utf-8")
     result = CliRunner().invoke(main, ["vacuum"])
-    assert (result.exit_code, result.stdout) == (1, "0 files of 9 tables that nobody needs are deleted\n")
+    assert (result.exit_code, result.stdout) == (1, "deleted 0 unreferenced files (9 tables checked)\n")
     assert "corrupt_events: the table cannot be opened" in result.stderr
 
 

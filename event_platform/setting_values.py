@@ -1,0 +1,89 @@
+"""Texts of environment variables → values of settings. Every function raises ValueError, saying what was expected."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+#: The names that Athena accepts for a database; Glue itself accepts more.
+_GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
+
+#: S3 sends no notifications to a queue whose name ends with .fifo.
+_QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
+
+_SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
+
+
+def parse_location(value: str) -> str:
+    """Return an address on S3, or an absolute folder: every process of Dagster has to mean the same one."""
+    scheme, separator, path = value.partition("://")
+    if not separator:
+        return str(Path(value).absolute())
+    if "@" in path.partition("/")[0]:  # addresses are shown in logs and in the UI
+        raise ValueError("an address must not contain credentials; set the AWS variables or a profile")
+    if scheme != "s3" or not path.partition("/")[0]:
+        raise ValueError(f"{value}: expected a folder or s3://<bucket>/<prefix>")
+    return value.rstrip("/")
+
+
+def parse_folder(value: str) -> Path:
+    """Return an absolute path."""
+    return Path(value).absolute()
+
+
+def parse_date(value: str) -> date:
+    """Return a date in ISO 8601."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a date (YYYY-MM-DD)") from None
+
+
+def parse_urls(value: str) -> tuple[str, ...]:
+    """Return what is separated by spaces."""
+    return tuple(value.split())
+
+
+def parse_ui_url(value: str) -> str:
+    """Return an address without a slash at its end."""
+    return value.rstrip("/")
+
+
+def parse_days(value: str) -> int:
+    """Return a positive number."""
+    if not value.isascii() or not value.isdecimal() or int(value) == 0:
+        raise ValueError(f"{value!r} is not a number of days (1 or more)")
+    return int(value)
+
+
+def parse_scheduler(value: str) -> str:
+    """Return the address of a Dask scheduler."""
+    if "@" in value:  # the address is shown in errors and in the UI
+        raise ValueError("an address must not contain credentials; see Dask's settings for TLS")
+    if not _SCHEDULER.fullmatch(value):
+        raise ValueError(
+            f"{value!r}: expected local, or the address of a Dask scheduler such as "
+            "tcp://scheduler:8786 or tls://scheduler:8786"
+        )
+    return value
+
+
+def parse_glue_database(value: str) -> str:
+    """Return the name of a database that Athena accepts."""
+    if not _GLUE_DATABASE.fullmatch(value):
+        raise ValueError(
+            f"{value!r}: expected the name of a database, of lower-case letters, digits and _, "
+            "such as event_platform_prod"
+        )
+    return value
+
+
+def parse_queue(value: str) -> str:
+    """Return the URL of an SQS queue that S3 can notify."""
+    if "@" in value or "?" in value:  # the address is shown in errors and in the UI
+        raise ValueError("an address must not contain credentials; set the AWS variables or a profile")
+    if not _QUEUE.fullmatch(value):
+        raise ValueError(
+            f"{value!r}: expected the URL of an SQS queue such as "
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
+        )
+    return value
