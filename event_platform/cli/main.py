@@ -50,10 +50,36 @@ def main() -> None:
       EVENT_PLATFORM_LANDING_QUEUE  URL of the SQS queue that tells of objects        (default: none)
       EVENT_PLATFORM_GLUE_DATABASE  where Athena and others find the tables           (default: nowhere)
       DAGSTER_HOME               where Dagster records runs; without it, runs leave no record
+    What `.env` in the working folder sets is taken where the environment does not set it.
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 all is well, 1 a run failed, the books do not balance or work is overdue, 2 wrong use or settings.
     """
+    if Path(".env").is_file():
+        from dotenv import load_dotenv  # noqa: PLC0415
+
+        load_dotenv(".env")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Make a project of your own in FOLDER, which must be empty or not exist.
+
+    It has your assets and their tests, a catalog to fill, and its own definitions.py, which adds your assets to those
+    of this package. The name of the folder becomes the name of its Python package.
+
+    \b
+    Example, from nothing to the Dagster UI:
+      event-platform new my_events
+      cd my_events
+      make dev
+
+    In that folder, `.env` holds the settings, and `event-platform run` builds your assets as well.
+    """
+    from event_platform.cli.new import make_project  # noqa: PLC0415
+
+    make_project(folder)
 
 
 @main.command()

@@ -23,6 +23,7 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 COMMANDS = [
     [],
+    ["new"],
     ["generate"],
     ["produce"],
     ["consume"],
