@@ -19,8 +19,8 @@ run: .venv/.run ## Set up, generate 200,000 sample events over three days, run e
 	@$(BIN)/event-platform run
 	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
 
-dev: .venv/.run ## Open the Dagster UI on http://127.0.0.1:3000
-	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 -w workspace.yaml
+dev: .venv/.dev ## Open the Dagster UI on http://127.0.0.1:3000
+	$(BIN)/dg dev --host 127.0.0.1 --port 3000
 
 test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
 	$(BIN)/python -m pytest -q -n 4 --dist loadgroup

@@ -1,5 +1,7 @@
 """The code location: everything Dagster knows of this project."""
 
+import os
+
 import dagster as dg
 
 from event_platform.defs.alerts.sensor import build_alerts_sensor
@@ -21,6 +23,7 @@ from event_platform.defs.automation.sensors import (
 from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks
+from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, load_environment
@@ -30,8 +33,17 @@ from event_platform.landing.notifications import landing_queue
 from event_platform.storage.storage import Storage
 
 
-def build_definitions(environment: Environment, catalog: Catalog) -> dg.Definitions:
-    """Return the assets, checks and resources of an environment."""
+def build_definitions(environment: Environment | None = None, catalog: Catalog | None = None) -> dg.Definitions:
+    """Return the assets, checks, sensors, schedules and resources of an environment and its catalog.
+
+    Without arguments, these are what `EVENT_PLATFORM_*` set, and settings that dagster.yaml lacks are logged. Raises
+    SettingError, and CatalogError with one line for each fault.
+    """
+    if environment is None:
+        warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
+        environment = load_environment()
+    if catalog is None:
+        catalog = load_catalog(environment.catalog)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
@@ -70,6 +82,5 @@ def platform_assets(catalog: Catalog) -> list[dg.AssetKey]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load what `workspace.yaml` points at. Raises CatalogError, one line for each fault."""
-    environment = load_environment()
-    return build_definitions(environment, load_catalog(environment.catalog))
+    """Load what `workspace.yaml` points at."""
+    return build_definitions()

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from event_platform.cli.commands.catalog import catalog
 from event_platform.cli.commands.doctor import doctor
+from event_platform.cli.commands.new import new
 from event_platform.cli.commands.run import replay, run
 from event_platform.cli.commands.sample import generate
 from event_platform.cli.commands.status import status
@@ -54,7 +56,7 @@ def _translate_errors() -> Iterator[None]:
 
 @click.group(
     cls=_Commands,
-    commands=[generate, produce, consume, run, replay, status, catalog, query, register, vacuum, doctor],
+    commands=[new, generate, produce, consume, run, replay, status, catalog, query, register, vacuum, doctor],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="event-platform")
@@ -68,8 +70,13 @@ def main() -> None:
       event-platform status                    show that the totals balance
       event-platform query "select event_subtype, count(*) n from events.lesson_started group by 1"
 
+    A file `.env` in the working folder sets variables that the environment does not set.
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 success; 1 a run failed, the totals do not balance, or work is overdue; 2 usage or configuration
     error.
     """
+    if Path(".env").is_file():
+        from dotenv import load_dotenv  # noqa: PLC0415
+
+        load_dotenv(".env")

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from event_platform.cli.output import ERR, progress_bars
+from event_platform.cli.project import load_project
 from event_platform.cli.status import show_totals
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
@@ -15,6 +17,7 @@ from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, due_downstream
 from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, date_ranges, run_tags
+from event_platform.defs.graph import own_assets
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
@@ -23,7 +26,6 @@ from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.sample.own_assets import shipped_assets
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REBUILD = {
@@ -41,7 +43,8 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     """
     window = _window(environment, first, last)
     catalog = load_catalog(environment.catalog)
-    definitions = build_definitions(environment, catalog)
+    definitions = load_project(Path.cwd()) or build_definitions(environment, catalog)
+    own = own_assets(definitions.resolve_asset_graph())
     lake = open_lake(environment.lake)
     lake.storage.check()
     with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
@@ -57,7 +60,6 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
             days = _within(lake.deduplicated_events.snapshot().rows_by_date(), window)
             selection = dg.AssetSelection.assets(*platform)
             failed += _materialize(definitions, instance, selection, date_ranges(days), _REBUILD)
-        own = shipped_assets(catalog, environment.start_date)
         due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
         _warn(due.dates.warning)
         _warn(other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)))
@@ -66,6 +68,11 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
             for each in runs:
                 selection = dg.AssetSelection.assets(*each.assets)
                 failed += _materialize(definitions, instance, selection, date_ranges(each.days))
+            due = due_downstream(lake, catalog, own, platform, *window)
+        tried_whole = set[dg.AssetKey]()
+        while whole := set(due.whole) - tried_whole:
+            failed += _materialize(definitions, instance, dg.AssetSelection.assets(*whole), [None])
+            tried_whole |= whole
             due = due_downstream(lake, catalog, own, platform, *window)
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
@@ -107,22 +114,23 @@ def _materialize(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     selection: dg.AssetSelection,
-    ranges: Iterable[tuple[date, date]],
+    ranges: Iterable[tuple[date, date] | None],
     config: Mapping[str, Any] = _QUIET,
 ) -> list[str]:
-    """Materialize each range of days in a run of its own; return a message for each failure."""
+    """Materialize each range of days in a run of its own, and None without partitions; return a message per failure."""
     failed: list[str] = []
-    for start, end in ranges:
+    for days in ranges:
         result = dg.materialize(
             [*definitions.assets, *definitions.asset_checks],  # type: ignore[misc]
             selection=selection,
             resources=dict(definitions.resources or {}),
             instance=instance,
-            tags={PART: "raw" if selection is _RAW else "created", **run_tags(start, end)},
+            tags={PART: "raw" if selection is _RAW else "created", **(run_tags(*days) if days else {})},
             run_config=dict(config),
             raise_on_error=False,
         )
-        failed.extend(f"{start} to {end}: {problem}" for problem in _problems(result))
+        prefix = f"{days[0]} to {days[1]}: " if days else ""
+        failed.extend(f"{prefix}{problem}" for problem in _problems(result))
     return failed
 
 

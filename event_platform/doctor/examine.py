@@ -9,6 +9,7 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError
 
+from event_platform.defs.instance.dagster_yaml import read_dagster_yaml
 from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, run_all, skipped, without
 from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
@@ -23,7 +24,6 @@ from event_platform.doctor.settings import (
     check_settings,
     check_versions,
     check_workspaces,
-    read_dagster_settings,
     read_settings,
     secrets_in,
 )
@@ -116,14 +116,14 @@ def _checks_on_s3(locations: Mapping[str, str]) -> dict[str, Check]:
 
 def _check_dagster_home(home: str | None, lake: str) -> Finding:
     finding = check_workspaces([Path.cwd(), *([Path(home)] if home else [])]) or check_dagster_home(home)
-    if home is None or finding.verdict is not Verdict.GOOD or names_postgres(read_dagster_settings(home)):
+    if home is None or finding.verdict is not Verdict.GOOD or names_postgres(read_dagster_yaml(home)):
         return finding
     return check_records(home, lake, finding)
 
 
 def _check_postgres(home: str | None, lake: str) -> Finding:
     try:
-        finding = check_postgres(read_dagster_settings(home) if home else {})
+        finding = check_postgres(read_dagster_yaml(home) if home else {})
     except (OSError, yaml.YAMLError):
         return skipped("postgres", "dagster.yaml cannot be read")
     return check_records(home, lake, finding) if home and finding.verdict is Verdict.GOOD else finding

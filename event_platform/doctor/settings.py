@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from event_platform.defs.instance.dagster_yaml import EXAMPLE, missing_settings, read_dagster_yaml, replacements
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
@@ -73,12 +74,6 @@ def check_alert_addresses(environment: Environment) -> Finding:
     return good(name, f"{len(urls)} can be used; no alert was sent to try them")
 
 
-def read_dagster_settings(home: str) -> Any:
-    """Read dagster.yaml in DAGSTER_HOME; empty if there is none. Raises OSError and YAMLError."""
-    path = Path(home).expanduser() / "dagster.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
-
-
 def check_dagster_home(home: str | None) -> Finding:
     """Check that Dagster has a folder for its records. Whether they can be opened, `check_records` checks."""
     name = "dagster home"
@@ -88,16 +83,24 @@ def check_dagster_home(home: str | None) -> Finding:
     if not folder.is_absolute() or not folder.is_dir():
         return bad(name, f"DAGSTER_HOME: {home}: not a folder", "set it to the absolute path of an existing folder")
     try:
-        read_dagster_settings(home)
+        settings = read_dagster_yaml(home)
         tempfile.TemporaryFile(dir=folder).close()
     except yaml.YAMLError as error:
-        return bad(name, f"{folder / 'dagster.yaml'}: {error}", "fix the file; .dagster/dagster.yaml is an example")
+        return bad(name, f"{folder / 'dagster.yaml'}: {error}", f"correct the file: {EXAMPLE} is an example")
     except OSError as error:
-        return bad(name, f"{folder}: {error.strerror}", "allow the user of this process to read and write the folder")
-    if not (folder / "dagster.yaml").is_file():
-        remedy = "copy .dagster/dagster.yaml there: without its pools, two runs may do the same work"
-        return bad(name, f"{folder}: no dagster.yaml", remedy)
-    return good(name, str(folder))
+        return bad(name, f"{folder}: {error.strerror}", "let the user of this process read and write the folder")
+    return _check_dagster_yaml(folder / "dagster.yaml", settings)
+
+
+def _check_dagster_yaml(path: Path, settings: Any) -> Finding:
+    """Tell whether dagster.yaml has the settings that the platform relies on, from modules that are there."""
+    name = "dagster home"
+    if replaced := replacements(settings):
+        return bad(name, f"{path} names modules that have moved", replaced)
+    if missing := missing_settings(settings):
+        there = "settings are missing" if path.is_file() else "no dagster.yaml, so these settings are missing"
+        return bad(name, f"{path}: {there}: {'; '.join(map(str, missing))}", f"take them from {EXAMPLE}")
+    return good(name, str(path.parent))
 
 
 def check_records(home: str, lake: str, sound: Finding) -> Finding:

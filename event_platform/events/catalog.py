@@ -33,6 +33,9 @@ _SUFFIXES = {".yaml", ".yml", ".json"}
 #: What Dagster accepts as an asset owner: a mail address or a team.
 _OWNER = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b|team:(?s:.+)")
 
+#: What Dagster takes for the name of a group of assets.
+_GROUP = re.compile(r"[A-Za-z0-9_]+")
+
 
 @dataclass(frozen=True)
 class EventType:
@@ -43,6 +46,8 @@ class EventType:
     columns: tuple[Column, ...]
     description: str = ""
     owner: str | None = None
+    #: Where the UI shows its asset. The first part of the name, or the schema's `x-group`.
+    group: str = "events"
 
     @cached_property
     def table_columns(self) -> tuple[ColumnSpec, ...]:
@@ -152,7 +157,14 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
     if found:
         return None
     name = document["title"]
-    return EventType(name, key_of(name), columns, document.get("description", ""), document.get("x-owner") or None)
+    return EventType(
+        name,
+        key_of(name),
+        columns,
+        document.get("description", ""),
+        owner=document.get("x-owner") or None,
+        group=document.get("x-group") or key_of(name.partition(":")[0]),
+    )
 
 
 def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
@@ -181,6 +193,9 @@ def _event_faults(document: Mapping[str, Any]) -> list[str]:
     owner = document.get("x-owner") or ""
     if owner and not (isinstance(owner, str) and _OWNER.fullmatch(owner)):
         return [f"x-owner: expected a mail address, or a team such as team:growth, got {owner!r}"]
+    group = document.get("x-group") or ""
+    if group and not (isinstance(group, str) and _GROUP.fullmatch(group)):
+        return [f"x-group: expected a name of letters, digits and _, such as payments, got {group!r}"]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]
     return [f"{key}: not supported; write the properties here" for key in UNSUPPORTED if key in document]

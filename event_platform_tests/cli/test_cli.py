@@ -23,6 +23,7 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 COMMANDS = [
     [],
+    ["new"],
     ["generate"],
     ["produce"],
     ["consume"],
@@ -284,6 +285,7 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
     names = ["lesson:started", "lesson:completed", "exercise:answered"]
     users = {"properties": {"user_id": {"type": "string"}}}
     write_catalog(home.root / "catalog", {name.replace(":", "_"): {"title": name, **users} for name in names})
+    monkeypatch.setattr("event_platform.sample.own_assets.SAMPLE_CATALOG", home.root / "catalog")
     home.deliver(MONDAY, "a", event("l1", name="lesson:started", user_id="usr_a"))
 
     def fail(*_: object) -> None:

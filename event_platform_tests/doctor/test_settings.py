@@ -1,10 +1,12 @@
 """Settings, the catalog, where Dagster is at home, and versions."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from event_platform.defs.instance.dagster_yaml import EXAMPLE
 from event_platform.doctor import settings as module
 from event_platform.doctor.finding import Finding, Verdict, bad
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
@@ -84,7 +86,7 @@ def test_dagster_has_a_home_that_it_can_write_to(tmp_path: Path) -> None:
     assert check_dagster_home(None).verdict is Verdict.LEFT_OUT
     assert "not a folder" in check_dagster_home(str(tmp_path / "nowhere")).found
     assert "no dagster.yaml" in check_dagster_home(str(tmp_path)).found
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    shutil.copy(EXAMPLE, tmp_path / "dagster.yaml")
     assert check_dagster_home(str(tmp_path)).verdict is Verdict.GOOD
     (tmp_path / "dagster.yaml").write_text("telemetry: {\n", encoding="utf-8")
     assert check_dagster_home(str(tmp_path)).verdict is Verdict.BAD

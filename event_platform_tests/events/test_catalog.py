@@ -203,6 +203,12 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
             {"a": {"title": "a", "x-owner": ["team:x"]}}, "a.yaml: x-owner: expected a mail address", id="owners"
         ),
         pytest.param(
+            {"a": {"title": "a", "x-group": "in-app"}},
+            "a.yaml: x-group: expected a name of letters, digits and _, such as payments, got 'in-app'",
+            id="no group",
+        ),
+        pytest.param({"a": {"title": "a", "x-group": ["x"]}}, "a.yaml: x-group: expected a name", id="groups"),
+        pytest.param(
             {"a": schema("a", x={"type": "integer", "enum": [1, 2**63]})},
             "a.yaml: properties.x.enum: 9.223e+18 is more than a column holds",
             id="an integer that no column holds",
@@ -452,3 +458,19 @@ def test_the_sample_catalog_has_a_hundred_types_without_a_fault() -> None:
     catalog = load_catalog(SAMPLE_CATALOG)
     assert len(catalog.event_types) == 100
     assert all(event_type.description and event_type.owner for event_type in catalog.event_types)
+
+
+def test_the_group_of_an_event_type_is_the_first_part_of_its_name_unless_its_schema_says_another(
+    tmp_path: Path,
+) -> None:
+    """With `_` for the characters that a group cannot have."""
+    titles = {"a": "payment:order:completed", "b": "in-app:shown", "c": "ping"}
+    write_catalog(tmp_path, {stem: {"title": title} for stem, title in titles.items()})
+    write_catalog(tmp_path, {"d": {"title": "payment:refund", "x-group": "finance"}})
+    groups = {event_type.name: event_type.group for event_type in load_catalog(tmp_path).event_types}
+    assert groups == {
+        "payment:order:completed": "payment",
+        "in-app:shown": "in_app",
+        "ping": "ping",
+        "payment:refund": "finance",
+    }

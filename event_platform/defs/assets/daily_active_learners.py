@@ -1,4 +1,4 @@
-"""An example of an asset over event tables; copy it for your own."""
+"""An example of an asset over event tables, loaded with the sample's catalog alone; copy it for your own."""
 
 import warnings
 
@@ -17,7 +17,7 @@ _LESSONS = {key: dg.AssetIn(["events", key], metadata=_COLUMNS) for key in LESSO
 def build_daily_active_learners(
     catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> list[dg.AssetsDefinition]:
-    """Return the asset, where the catalog has the event types that it counts, with a text `user_id`; else nothing."""
+    """Return the asset with the sample's catalog, and nothing with any other."""
     if not shipped_assets(catalog, partitions.start.date()):
         return []
     # Dagster calls the backfill policy of an asset beta: its minor version is pinned, and tests depend on it.

@@ -111,7 +111,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
         freshness_policy=_FRESH,
-        group_name="events",
+        group_name=event_type.group,
         owners=[event_type.owner] if event_type.owner else None,
     )
 

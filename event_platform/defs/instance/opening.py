@@ -9,8 +9,10 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from event_platform.defs.instance.claim import require_own_instance
+from event_platform.defs.instance.dagster_yaml import EXAMPLE, read_dagster_yaml, replacements
 from event_platform.events.errors import SettingError
 
 _LOCK = ".opening.lock"
@@ -26,7 +28,7 @@ _KEPT = {
 _LENGTH = 400
 
 _WRITABLE = "let the user of this process read and write the folder and all that is in it"
-_SETTINGS = "look at dagster.yaml in it, of which .dagster/dagster.yaml is an example, and at what it names"
+_SETTINGS = f"look at dagster.yaml in it, of which {EXAMPLE} is an example, and at what it names"
 
 
 class RecordsError(SettingError):
@@ -72,6 +74,12 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
         raise RecordsError(f"DAGSTER_HOME: {home}: no folder", remedy)
     if locked := _not_writable(folder):
         raise RecordsError(f"DAGSTER_HOME: {locked}: cannot be written", _WRITABLE)
+    try:
+        replaced = replacements(read_dagster_yaml(home))
+    except (OSError, yaml.YAMLError):
+        replaced = None  # what is wrong with the file is said below
+    if replaced:
+        raise RecordsError(f"DAGSTER_HOME: {folder / 'dagster.yaml'} names modules that have moved", replaced)
     try:
         with _alone_if_writable(folder):
             instance = dg.DagsterInstance.from_config(str(folder))

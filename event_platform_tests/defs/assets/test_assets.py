@@ -1,6 +1,7 @@
 """Assets in Dagster: any subset, one failure by itself, and a range that is its days."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,9 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.definitions import build_definitions
+from event_platform.defs.assets.typed_events import event_key
+from event_platform.environment import SAMPLE_CATALOG
+from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.comparison import OF_THE_RUN, contents
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
 
@@ -196,7 +200,9 @@ def test_assets_are_in_groups_and_layers_and_event_types_have_the_owners_of_thei
     assert groups == {
         "raw": {"raw_events", "corrupt_events"},
         "deduplicated": {"deduplicated_events", "duplicate_events", "unregistered_events"},
-        "events": {"events/account_created", "events/lesson_started", "events/payment_order_completed"},
+        "account": {"events/account_created"},
+        "lesson": {"events/lesson_started"},
+        "payment": {"events/payment_order_completed"},
         "quality": {"quality_report"},
     }
     assert [graph.get(key).owners for key in (LESSON, ACCOUNT)] == [["team:learning"], []]
@@ -206,6 +212,14 @@ def test_assets_are_in_groups_and_layers_and_event_types_have_the_owners_of_thei
         *("corrupt_events", "duplicate_events", "unregistered_events")
     }
     assert [graph.get(key).tags.get("event_type") for key in (PAYMENT, UNREGISTERED)] == ["payment", None]
+
+
+def test_the_sample_catalog_has_small_groups(world: World) -> None:
+    """The UI can show each of them at once; together they have all event types."""
+    catalog = load_catalog(SAMPLE_CATALOG)
+    graph = build_definitions(world.environment, catalog).resolve_asset_graph()
+    sizes = Counter(graph.get(event_key(event_type)).group_name for event_type in catalog.event_types)
+    assert (sizes.total(), max(sizes.values())) == (100, 6)
 
 
 @pytest.mark.parametrize("asset", ["raw_events", "deduplicated_events"])

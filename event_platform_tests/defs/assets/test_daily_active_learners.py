@@ -1,5 +1,6 @@
 """The example of an asset over event tables: right for every day, and right again after late data."""
 
+import shutil
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from event_platform.definitions import build_definitions
+from event_platform.environment import SAMPLE_CATALOG
+from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 LEARNERS = dg.AssetKey("daily_active_learners")
@@ -18,15 +22,15 @@ NAMES = {
 }
 
 
-def schemas(user: Any = None) -> dict[str, dict[str, Any]]:
-    """Return the event types that the example counts, with a user_id like the sample's or another one."""
-    return {key: {"title": name, "properties": {"user_id": user or {"type": "string"}}} for key, name in NAMES.items()}
-
-
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    """Two users on Monday, one of them in two event tables; one on Tuesday, and an event of nobody."""
-    world = World(tmp_path, schemas())
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two users on Monday, one of them in two event tables; one on Tuesday, and an event of nobody.
+
+    Its catalog, of the three event types that the asset reads, stands for the sample's.
+    """
+    schemas = {key: {"title": name, "properties": {"user_id": {"type": "string"}}} for key, name in NAMES.items()}
+    world = World(tmp_path, schemas)
+    monkeypatch.setattr("event_platform.sample.own_assets.SAMPLE_CATALOG", world.root / "catalog")
     world.deliver(
         MONDAY,
         "a",
@@ -76,11 +80,10 @@ def test_a_late_event_has_exactly_its_own_day_counted_again(world: World) -> Non
         assert due(world, instance, cursor)[0] == []
 
 
-@pytest.mark.parametrize("user", [{"type": "integer"}, {}], ids=["a number", "of any type"])
-def test_a_catalog_without_what_it_counts_has_no_such_asset(world: World, user: dict[str, Any]) -> None:
-    """Its event types, and a user_id that is a text."""
-    assert LEARNERS in world.definitions().resolve_asset_graph().get_all_asset_keys()
-    other = World(world.root / "other", schemas({**user, "description": "Who"}))
-    assert LEARNERS not in other.definitions().resolve_asset_graph().get_all_asset_keys()
-    (world.root / "catalog" / "lesson_completed.yaml").unlink()
-    assert LEARNERS not in world.definitions().resolve_asset_graph().get_all_asset_keys()
+def test_only_the_catalog_of_the_sample_has_the_asset(tmp_path: Path) -> None:
+    """A copy of it is a catalog of one's own, which has one's own assets."""
+    environment = World(tmp_path).environment
+    shutil.copytree(SAMPLE_CATALOG, tmp_path / "copy")
+    for folder, expected in ((SAMPLE_CATALOG, True), (tmp_path / "copy", False)):
+        graph = build_definitions(environment, load_catalog(folder)).resolve_asset_graph()
+        assert (LEARNERS in graph.get_all_asset_keys()) is expected

@@ -178,7 +178,8 @@ def as_a_file(home: Path) -> Path:
 
 def as_misspelt(home: Path) -> Path:
     """A profile with a key that there is not."""
-    (home / "dagster.yaml").write_text("telemetry: {enabledd: false}\n", encoding="utf-8")
+    text = PROFILE.read_text(encoding="utf-8").replace("enabled: false", "enabledd: false")
+    (home / "dagster.yaml").write_text(text, encoding="utf-8")
     return home
 
 

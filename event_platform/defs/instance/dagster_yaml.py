@@ -1,0 +1,149 @@
+"""What dagster.yaml in DAGSTER_HOME has to say: the settings that the platform relies on, and classes that have moved.
+
+It reads the file and opens nothing. An example that has every setting is `dagster.yaml` beside this module.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+EXAMPLE = Path(__file__).with_name("dagster.yaml")
+
+_HERE = "event_platform.defs.instance"
+
+#: Modules that dagster.yaml named in releases before 0.2, and where their classes are now.
+MOVED_MODULES = {
+    "event_platform.event_log": f"{_HERE}.sqlite_event_log",
+    "event_platform.event_log_postgres": f"{_HERE}.postgres_event_log",
+    "event_platform.sqlite_storage": f"{_HERE}.sqlite_storage",
+    "event_platform.operations.launcher": f"{_HERE}.launcher",
+}
+
+_STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
+
+#: Where Dagster's own storages are.
+_DAGSTER = {"dagster", "dagster_postgres", "dagster_mysql"}
+
+
+@dataclass(frozen=True)
+class RequiredSetting:
+    """A setting that the platform relies on."""
+
+    #: Keys from the top of the file, joined with dots.
+    key: str
+    #: What to write there.
+    value: str
+    #: What happens without it.
+    otherwise: str
+    #: Says whether what is there will do; without it, it has to equal the value.
+    accepts: Callable[[Any], bool] | None = None
+
+    def is_met_by(self, found: Any) -> bool:
+        """Say whether what dagster.yaml has will do. `found` is None where it has nothing."""
+        return self.accepts(found) if self.accepts else bool(found == yaml.safe_load(self.value))
+
+    def __str__(self) -> str:
+        """Return the setting with the reason for it, on one line."""
+        return f"{self.key}: {self.value} (otherwise {self.otherwise})"
+
+
+def _is_shared_storage(found: Any) -> bool:
+    """Say whether a storage is one that several processes may open at once for the first time."""
+    if not isinstance(found, Mapping):
+        return False
+    return "postgres" in found or "mysql" in found or _package(found) not in {"", "dagster"}
+
+
+def _is_event_log_that_keeps_connections(found: Any) -> bool:
+    return isinstance(found, Mapping) and _package(found) not in {"", *_DAGSTER}
+
+
+def _finds_dead_runs(found: Any) -> bool:
+    return isinstance(found, Mapping) and "class" in found and found["class"] != "DefaultRunLauncher"
+
+
+def _package(found: Mapping[str, Any]) -> str:
+    return str(found.get("module", "")).partition(".")[0]
+
+
+_BROKEN = "processes that open it at once for the first time can break it"
+
+#: Everything that the platform needs of dagster.yaml. Doctor and the code location read this list, and no other.
+REQUIRED_SETTINGS = (
+    RequiredSetting("run_storage", f"class SqliteRunStorage of {_HERE}.sqlite_storage", _BROKEN, _is_shared_storage),
+    RequiredSetting(
+        "schedule_storage", f"class SqliteScheduleStorage of {_HERE}.sqlite_storage", _BROKEN, _is_shared_storage
+    ),
+    RequiredSetting(
+        "event_log_storage",
+        f"class SqliteEventLog of {_HERE}.sqlite_event_log, or PostgresEventLog of {_HERE}.postgres_event_log",
+        "each event of a run opens a connection of its own",
+        _is_event_log_that_keeps_connections,
+    ),
+    RequiredSetting("concurrency.pools.granularity", "run", "two runs may build the same table at once"),
+    RequiredSetting("concurrency.pools.default_limit", "1", "two runs may build the same table at once"),
+    RequiredSetting(
+        "run_launcher",
+        f"class WatchfulRunLauncher of {_HERE}.launcher, or EcsRunLauncher of dagster_aws.ecs",
+        "nobody notices that the process of a run was killed",
+        _finds_dead_runs,
+    ),
+    RequiredSetting("run_monitoring.enabled", "true", "a run whose process was killed counts as under way for ever"),
+    RequiredSetting("run_retries.enabled", "true", "a run whose process was killed is not started again"),
+    RequiredSetting(
+        "run_retries.retry_on_asset_or_op_failure",
+        "false",
+        "a run is started again whose steps have been retried already",
+    ),
+)
+
+
+def read_dagster_yaml(home: str) -> Any:
+    """Return what dagster.yaml in DAGSTER_HOME says; empty where there is none. Raises OSError and YAMLError."""
+    path = Path(home).expanduser() / "dagster.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+
+
+def missing_settings(settings: Any) -> list[RequiredSetting]:
+    """Return the required settings that the content of a dagster.yaml lacks, or has with another value."""
+    return [each for each in REQUIRED_SETTINGS if not each.is_met_by(_value(settings, each.key))]
+
+
+def replacements(settings: Any) -> str | None:
+    """Return what to replace in a dagster.yaml that names modules of an earlier release, in one sentence; else None."""
+    named = [each.get("module") for each in _sections(settings)]
+    moved = [f"{old} by {new}" for old, new in MOVED_MODULES.items() if old in named]
+    return f"replace {', and '.join(moved)}" if moved else None
+
+
+@cache
+def warn_of_missing_settings(home: str | None) -> None:
+    """Log the required settings that dagster.yaml in `home` lacks, once in a process."""
+    try:
+        missing = missing_settings(read_dagster_yaml(home) if home else {})
+    except (OSError, yaml.YAMLError):  # Dagster itself says so
+        return
+    if missing:
+        where = (
+            f"{Path(home) / 'dagster.yaml'}" if home else "DAGSTER_HOME is not set, so that there is no dagster.yaml"
+        )
+        lines = [f"{where}: {len(missing)} settings that event_platform needs are missing", *map(str, missing)]
+        logging.getLogger("event_platform").warning("%s", "\n  ".join([*lines, f"{EXAMPLE} has them all"]))
+
+
+def _value(settings: Any, key: str) -> Any:
+    if key in _STORAGES and isinstance(settings, Mapping) and key not in settings:
+        return settings.get("storage")  # one section for all three
+    for part in key.split("."):
+        settings = settings.get(part) if isinstance(settings, Mapping) else None
+    return settings
+
+
+def _sections(settings: Any) -> list[Mapping[str, Any]]:
+    sections = settings.values() if isinstance(settings, Mapping) else []
+    return [section for section in sections if isinstance(section, Mapping)]
