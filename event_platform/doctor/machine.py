@@ -8,7 +8,7 @@ from pathlib import Path
 from event_platform.doctor.finding import Finding, bad, good, left_out
 from event_platform.environment import LOCAL_COMPUTE, Environment
 
-#: Gigabytes, as measured (docs/scale.md): a worker with its tasks, and one search for duplicates beside them.
+#: Gigabytes of a worker with its tasks, and of one search for duplicates, as measured in docs/explanation/scale.md.
 _A_WORKER, _A_SEARCH = 0.8, 0.6
 
 #: Gigabytes that have to be free where tables are, and where programs put what passes.

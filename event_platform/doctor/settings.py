@@ -32,7 +32,7 @@ _STAND_INS = {
     "EVENT_PLATFORM_GLUE_DATABASE": "",
     "EVENT_PLATFORM_LANDING_QUEUE": "",
 }
-_SET_IT = "set the variable where Dagster and this command run: see the table of variables in README.md"
+_SET_IT = "set the variable where Dagster and this command run: docs/reference/settings.md lists all variables"
 
 
 @dataclass(frozen=True)
