@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One image for the webserver, the daemon, the code location and the runs: docs/aws/images.md.
+# One image for the webserver, the daemon, the code location and the runs: docs/how-to/images.md.
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS base
 
 FROM base AS build

@@ -9,12 +9,12 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bench bench-orchestration bench-scale bench-scale-out bench-reads lock clean
+.PHONY: help run dev test check docs bench bench-orchestration bench-scale bench-scale-out bench-reads lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
-run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the ledger
+run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the totals
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
 	@$(BIN)/event-platform run
 	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
@@ -25,11 +25,14 @@ dev: .venv/.dev ## Open the Dagster UI on http://127.0.0.1:3000
 test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
 	$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
-check: .venv/.dev ## Lint, types and import floors
+check: .venv/.dev ## Lint, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/.dev ## Build the documentation into site/; a broken link or anchor is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: .venv/.dev .venv-peers/.tried ## Measure what the job costs, here and with other means, for some minutes; EVENTS=1000000
 	$(BIN)/python -m bench --events $(EVENTS)
@@ -46,13 +49,13 @@ bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on 
 bench-reads: .venv/.dev .venv-peers/.tried ## Measure what queries touch of a lake, with polars and DuckDB, for some minutes
 	$(BIN)/python -m bench.reads
 
-lock: .venv/.dev ## Write the lock files anew from pyproject.toml
+lock: .venv/.dev ## Write the lock files from pyproject.toml, with the newest versions in its ranges
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres -c requirements.lock pyproject.toml -o requirements-image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev -c requirements-image.lock pyproject.toml -o requirements-dev.lock
 
-clean: ## Remove the sample, the lake and Dagster's records
-	rm -rf data
+clean: ## Remove the sample, the lake, Dagster's records and the built documentation
+	rm -rf data site
 	find .dagster -mindepth 1 ! -name dagster.yaml -delete
 
 .venv/bin/uv:

@@ -1,5 +1,5 @@
 # A machine image for those who run the platform on one EC2 instance: webserver, daemon, code location and runs as one
-# unprivileged user. docs/aws/images.md says how to build and to start it. It holds no setting and no secret.
+# unprivileged user. docs/how-to/images.md says how to build and to start it. It holds no setting and no secret.
 
 variable "region" {
   type        = string

@@ -8,7 +8,7 @@ from pathlib import Path
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE, Environment
 
-#: Gigabytes, measured in docs/scale.md: a worker with its tasks, and a search for duplicates beside the workers.
+#: Gigabytes, measured in docs/explanation/scale.md: a worker with its tasks, and a search for duplicates.
 _A_WORKER, _A_SEARCH = 0.8, 0.6
 
 #: Gigabytes that must be free for the tables, and for temporary files.

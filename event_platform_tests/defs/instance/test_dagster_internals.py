@@ -36,7 +36,7 @@ DEPENDS = {
     "launcher: import it from where dagster.yaml names it.",
     "dagster._core.launcher:WorkerStatus": f"What {_LAUNCHER}, returns to run monitoring. See what it expects.",
     "dagster._core.storage.event_log:ConsolidatedSqliteEventLogStorage": "The base of SqliteEventLog; it says itself "
-    "that it is for tests. See docs/decisions/5-the-event-log-is-kept-open.md for what to do without it.",
+    "that it is for tests. See docs/explanation/decisions/5-the-event-log-is-kept-open.md for what to do without it.",
     "dagster._core.storage.event_log:SqlEventLogStorage": f"The base of {_LOG}. {_NAMES_IT}.",
     "dagster._core.storage.event_log:SqlPollingEventWatcher": "SqliteEventLog shows events in the UI as they come by "
     "polling. PostgresEventLogStorage does so as well: take what it uses.",
@@ -56,7 +56,7 @@ DEPENDS = {
     "dagster._serdes:deserialize_value": "Reads the answer to CanCancelExecutionRequest.",
     "dagster._core.storage.event_log:ConsolidatedSqliteEventLogStorage._connect": "SqliteEventLog keeps its connection "
     "because Dagster takes each from here. If it takes them elsewhere, hand them out there: without that each event "
-    "costs eight times the CPU (docs/decisions/5-the-event-log-is-kept-open.md).",
+    "costs eight times the CPU (docs/explanation/decisions/5-the-event-log-is-kept-open.md).",
     "dagster._core.storage.event_log:ConsolidatedSqliteEventLogStorage._init_db": "Makes the tables of a log whose "
     "maker was killed. SqlEventLogStorageMetadata.create_all makes them as well.",
     "dagster._core.launcher:DefaultRunLauncher._get_grpc_client_for_termination": f"The way of {_LAUNCHER} to the code "
