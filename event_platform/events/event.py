@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import polars as pl
 
@@ -19,19 +20,40 @@ MAX_NAME_LENGTH = 256
 
 
 class CorruptionReason(StrEnum):
-    """Why a record is in `corrupt_events`. A record with several faults gets the first one in this order."""
+    """Why a record is in `corrupt_events`, with its meaning. The first that applies, in this order, is given."""
 
-    RECORD_TOO_LARGE = "record_too_large"
-    NOT_UTF8 = "not_utf8"
-    NOT_JSON = "not_json"
-    NOT_AN_OBJECT = "not_an_object"
-    MISSING_EVENT_UUID = "missing_event_uuid"
-    MISSING_EVENT_NAME = "missing_event_name"
-    INVALID_EVENT_NAME = "invalid_event_name"
-    MISSING_CREATED_AT = "missing_created_at"
-    INVALID_CREATED_AT = "invalid_created_at"
-    CREATED_AT_OUT_OF_RANGE = "created_at_out_of_range"
-    UNREADABLE_OBJECT = "unreadable_object"
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Create a reason from its name and its meaning."""
+        reason = str.__new__(cls, value)
+        reason._value_ = value
+        reason.meaning = meaning
+        return reason
+
+    RECORD_TOO_LARGE = "record_too_large", "The record is larger than 10 MiB, the most that Kinesis accepts."
+    NOT_UTF8 = "not_utf8", "The bytes are not UTF-8."
+    NOT_JSON = "not_json", "The text is not JSON. Strict: no NaN, no trailing comma."
+    NOT_AN_OBJECT = "not_an_object", "It is JSON, but an array, a string, a number, a boolean or null."
+    MISSING_EVENT_UUID = (
+        "missing_event_uuid",
+        "The uuid is absent, empty, not a text, or longer than 256 characters.",
+    )
+    MISSING_EVENT_NAME = "missing_event_name", "The name is absent, null or empty."
+    INVALID_EVENT_NAME = (
+        "invalid_event_name",
+        "The name is not a text, too long (256 characters), or not made of letters, digits and _ . - space (and colons).",
+    )
+    MISSING_CREATED_AT = "missing_created_at", "The time of creation is absent or null."
+    INVALID_CREATED_AT = "invalid_created_at", "The time of creation is not in the unit that the envelope names."
+    CREATED_AT_OUT_OF_RANGE = (
+        "created_at_out_of_range",
+        "Created before the first partition, or more than a day after arrival.",
+    )
+    UNREADABLE_OBJECT = (
+        "unreadable_object",
+        "The object is damaged or exceeds a limit. The records before that are loaded.",
+    )
 
 
 class DuplicateKind(StrEnum):
