@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from event_platform.defs.alerts.causes import require_causes
 from event_platform.defs.alerts.sensor import build_alerts_sensor
 from event_platform.defs.assets.daily_active_learners import build_daily_active_learners
 from event_platform.defs.assets.deduplicated_events import (
@@ -47,7 +48,8 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
-    types = list(map(event_key, catalog.event_types))
+    types, checks = list(map(event_key, catalog.event_types)), build_checks(catalog, partitions)
+    require_causes(key.name for each in checks for key in each.check_keys)
     return dg.Definitions(
         assets=[
             build_raw_events(place, catalog.envelope, partitions, policy),
@@ -56,7 +58,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_quality_report(place, catalog, partitions, policy),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
-        asset_checks=build_checks(catalog, partitions),
+        asset_checks=checks,
         sensors=[
             build_landing_sensor(raw, first_date, landing_queue(environment.landing_queue, environment.landing)),
             build_changed_dates_sensor(downstream, catalog, first_date),
@@ -69,7 +71,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_verification(catalog),
         ],
         resources=build_resources(environment),
-        # Steps follow one another, and each spreads over the pool by itself: more processes would only wait.
+        # Steps run one after another, and each uses the whole pool: more processes would only wait.
         executor=dg.in_process_executor,
     )
 

@@ -42,7 +42,7 @@ class CorruptionReason(StrEnum):
     MISSING_EVENT_NAME = "missing_event_name", "The name is absent, null or empty."
     INVALID_EVENT_NAME = (
         "invalid_event_name",
-        "The name is not a text, too long (256 characters), or not made of letters, digits and _ . - space (and colons).",
+        "The name is not a text, is longer than 256 characters, or has characters that names cannot have.",
     )
     MISSING_CREATED_AT = "missing_created_at", "The time of creation is absent or null."
     INVALID_CREATED_AT = "invalid_created_at", "The time of creation is not in the unit that the envelope names."

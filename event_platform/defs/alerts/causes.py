@@ -1,5 +1,7 @@
 """The likely cause of each kind of failure, and what to do. Alerts quote it."""
 
+from collections.abc import Iterable
+
 from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
 
 CAUSES = {
@@ -23,3 +25,10 @@ CAUSES = {
     "date. Fix it, then materialize this asset again.",
     "freshness": "nothing landed, or runs fail or wait in the queue. Check landing, the sensors and the run queue.",
 }
+
+
+def require_causes(checks: Iterable[str]) -> None:
+    """Raise TypeError for a check without a likely cause."""
+    missing = sorted(set(checks) - CAUSES.keys())
+    if missing:
+        raise TypeError(f"{', '.join(missing)}: CAUSES has no likely cause for this check")
