@@ -13,8 +13,8 @@ from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.documents import DocumentError, read_document
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -25,7 +25,7 @@ def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) ->
     """Print the ledger and what is still to be done; return the exit code."""
     lake = open_lake(environment.lake)
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
-    books, rest = ledger(lake, catalog), compare(environment, lake, due)
+    books, rest = lake_totals(lake, catalog), compare(environment, lake, due)
     if as_json:
         print(json.dumps({**books, "completeness": rest.as_json()}))  # noqa: T201 - rich would wrap it
     else:
@@ -40,7 +40,7 @@ def compare(environment: Environment, lake: Lake, due: DueDates) -> Completeness
 
 def show_ledger(environment: Environment, lake: Lake, catalog: Catalog, due: DueDates) -> bool:
     """Print what `status` prints, with what is `due`; say whether the books balance."""
-    books = ledger(lake, catalog)
+    books = lake_totals(lake, catalog)
     print_ledger(books, _truth_beside(environment.landing), compare(environment, lake, due))
     return bool(books["balanced"])
 

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.command import variables
@@ -91,7 +91,7 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
         wait_for_runs(instance, place)
 
     assert {key for key in before if before[key] != after[key]} == {key for key in before if key[1] == days[1]}
-    books = ledger(place.lake, place.world.catalog)
+    books = lake_totals(place.lake, place.world.catalog)
     assert (books["balanced"], books["landed"], books["typed"], books["unregistered"]) == (True, 11, 10, 1)
     raw = place.lake.raw_events.snapshot().scan().group_by("source_object").agg(pl.len()).collect()
     assert raw.height == 7

@@ -1,5 +1,6 @@
 """Delta tables: commits that replace whole partitions or nothing, seen as other readers of Delta see them."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
@@ -179,6 +180,32 @@ def test_the_second_of_two_appends_to_a_partition_is_refused(table: Table) -> No
     with pytest.raises(ConflictError):
         append(table, write(table, MONDAY, 1), write(table, TUESDAY, 2), snapshot=second)
     assert numbers(table) == {MONDAY: [1]}
+
+
+def test_a_commit_rebuilds_some_partitions_and_appends_to_others(table: Table) -> None:
+    """All at once: nobody sees one without the other, and each has its own source version and fingerprint."""
+    replace(table, (MONDAY, [1]), (TUESDAY, [2]), (WEDNESDAY, [3]))
+    before = table.snapshot_to_write()
+    changes = TableCommit(before).rebuild([MONDAY], [write(table, MONDAY, 4)], {MONDAY: 8}, build_fingerprint=5)
+    changes.append([TUESDAY], [write(table, TUESDAY, 6)], {TUESDAY: 9})
+    assert {day: each.files for day, each in changes.commit().items()} == {MONDAY: 1, TUESDAY: 1}
+    after = table.snapshot()
+    assert (after.version, numbers(table)) == (before.version + 1, {MONDAY: [4], TUESDAY: [2, 6], WEDNESDAY: [3]})
+    assert after.source_versions([MONDAY, TUESDAY, WEDNESDAY]) == {MONDAY: 8, TUESDAY: 9, WEDNESDAY: 7}
+    assert [after.build_fingerprint(day) for day in (MONDAY, TUESDAY)] == [5, None]
+
+
+def test_the_log_has_the_names_that_earlier_releases_wrote(table: Table) -> None:
+    """A lake of theirs is read as it is: its partitions are up to date, and nothing is rebuilt for a name."""
+    changes = TableCommit(table.snapshot_to_write(), {"created_dates": []}, {"empty:a:1:e": 1})
+    changes.rebuild([MONDAY], [write(table, MONDAY, 1)], {MONDAY: 3}, build_fingerprint=9).commit()
+    actions = [json.loads(line) for line in table.read_commit(1).splitlines()]
+    transactions = {each["txn"]["appId"]: each["txn"]["version"] for each in actions if "txn" in each}
+    monday = "created_date=2025-06-02"
+    assert transactions == {monday: 3, f"rules:{monday}": 9, "empty:a:1:e": 1}
+    (info,) = [each["commitInfo"] for each in actions if "commitInfo" in each]
+    assert (info["known_version"], info["replaced"], info["foreign"]) == (0, ["2025-06-02"], {})
+    assert {"commit_id", "created_dates"} <= info.keys()
 
 
 def test_a_snapshot_keeps_reading_the_version_it_pinned(table: Table) -> None:
