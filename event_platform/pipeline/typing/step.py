@@ -106,26 +106,38 @@ def _type_some(
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
+    _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
+    if UNREGISTERED in targets:
+        _move_out(retired, reports[UNREGISTERED], dates)
+    return reports
+
+
+def _commit_each(
+    context: PipelineContext,
+    catalog: Catalog,
+    source: _Source,
+    targets: Mapping[str, Snapshot],
+    appended: Collection[tuple[str, date]],
+    fingerprints: Mapping[str, int],
+    reports: Mapping[str, TypedReport],
+) -> None:
+    """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
     sound = [key for key in targets if reports[key].error is None]
-    appended_dates = {key: (targets[key], [day for day in dates if (key, day) in appended]) for key in sound}
-    compactions, failed = compact_each(context, appended_dates)
+    days = {key: [day for day in source.versions if (key, day) in appended] for key in sound}
+    compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
     for key, error in failed.items():
         _fail(reports[key], error)
-    sound = [key for key in sound if key not in failed]
     metadata = as_metadata(deployment_of(catalog))
 
     def commit(key: str) -> None:
-        target, days = appended_dates[key]
-        changes = TableCommit(target, metadata if key == UNREGISTERED else {})
-        rebuilt, adds = [day for day in dates if day not in days], reports[key].adds
-        changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
-        changes.append(days, [*adds_of(days, adds), *compactions[key]], source.versions)
-        _commit(changes, reports[key], target.files(days))
+        with _keeping_errors(reports[key]):
+            rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
+            changes = TableCommit(targets[key], metadata if key == UNREGISTERED else {})
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+            changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
+            _commit(changes, reports[key], targets[key].files(days[key]))
 
-    each_at_once(commit, sound)
-    if UNREGISTERED in sound:
-        _move_out(retired, reports[UNREGISTERED], dates)
-    return reports
+    each_at_once(commit, [key for key in sound if key not in failed])
 
 
 def _fingerprint_of(catalog: Catalog, key: str) -> int:
@@ -260,11 +272,10 @@ def _add(report: TypedReport, result: Typed) -> None:
 
 def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataFile]) -> None:
     """Commit, and count the rows that were in the appended partitions before."""
-    with _keeping_errors(report):
-        report.written |= changes.commit()
-        for file in old_files:
-            report.rows[file.partition] += file.rows
-            report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
+    report.written |= changes.commit()
+    for file in old_files:
+        report.rows[file.partition] += file.rows
+        report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
 
 
 @contextmanager
