@@ -15,13 +15,13 @@ class CatalogError(EventPlatformError):
 class StorageError(EventPlatformError):
     """Landing or the lake did not answer as expected, for a reason that its content does not explain.
 
-    It `may_pass` by itself, unless keys, rights or a setting are at fault.
+    It is `transient` unless credentials, rights or a setting are at fault.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = True) -> None:
-        """Say what happened, and whether to try again may help."""
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        """Say what happened, and whether a retry may help."""
         super().__init__(message)
-        self.may_pass = may_pass
+        self.transient = transient
 
 
 class LandingError(StorageError):

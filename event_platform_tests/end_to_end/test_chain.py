@@ -105,7 +105,7 @@ def test_a_wrong_secret_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(StorageError, match=f"^s3://{bucket}/l.*{told}") as raised:
             attempt()
         assert "a-secret" not in str(raised.value)
-        assert not raised.value.may_pass
+        assert not raised.value.transient
 
 
 def lines(first: int, last: int) -> Iterator[str]:

@@ -74,7 +74,7 @@ def build_typed_events(
             names = list(selected.values())
             reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
             for name, each in reports.items():
-                if each.error and each.may_pass:
+                if each.error and each.transient:
                     request_retry(context, StorageError(each.error))
                 if each.error is None:
                     yield TableResult(table_of(tables, catalog, name), _figures(each), each.written)

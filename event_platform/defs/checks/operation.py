@@ -56,7 +56,7 @@ def build_operation(
                 with explained(), panics_as_errors():
                     return judged(checks, asset.figures(tables, rules, dates))
             except Exception as error:
-                if isinstance(error, StorageError) and error.may_pass:
+                if isinstance(error, StorageError) and error.transient:
                     raise
                 # Whatever it is, it must not stop the checks of other assets.
                 return [(check, day, Verdict.of_error(error)) for check in checks for day in dates]

@@ -42,7 +42,7 @@ class TypedReport:
     rows: dict[date, int]
     rescued: dict[date, int]
     error: str | None = None
-    may_pass: bool = False  # the error is the storage's
+    transient: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
     written: dict[date, Written] = field(default_factory=dict)
@@ -267,7 +267,7 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.rows[result.created_date] += result.rows
     report.rescued[result.created_date] += result.rescued
     report.error = report.error or result.error
-    report.may_pass = report.may_pass or result.may_pass
+    report.transient = report.transient or result.transient
 
 
 def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataFile]) -> None:
@@ -293,4 +293,4 @@ def _keeping_errors(report: TypedReport) -> Iterator[None]:
 def _fail(report: TypedReport, error: Exception) -> None:
     report.error = str(error) if isinstance(error, EventPlatformError) else f"{type(error).__name__}: {one_line(error)}"
     # As of every step: what the storage says may pass, unless it says that it does not.
-    report.may_pass = error.may_pass if isinstance(error, StorageError) else isinstance(error, OSError)
+    report.transient = error.transient if isinstance(error, StorageError) else isinstance(error, OSError)
