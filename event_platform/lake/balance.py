@@ -33,7 +33,7 @@ class ArrivalBalance:
 
 @dataclass(frozen=True)
 class DeduplicationBalance:
-    """What became of the sound records of one created_date."""
+    """The sound records of one created_date, by where they are."""
 
     created_date: date
     sound: int  # in raw_events

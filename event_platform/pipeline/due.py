@@ -33,7 +33,7 @@ class DueDates:
     """The created_dates that are to be built: of all tables of the platform, of the report, of people's own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
-    uneven: Mapping[date, str]  # all is as new, but rows went or came that no run has written; with the counts
+    uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
     version: int  # of raw_events, up to which this is known
     reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why

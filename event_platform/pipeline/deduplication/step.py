@@ -45,7 +45,7 @@ from event_platform.pipeline.fingerprint import build_fingerprint
 
 @dataclass(frozen=True)
 class DeduplicationReport:
-    """What became of the sound records of one created_date: all that the tables hold of it now."""
+    """The sound records of one created_date, as the tables hold them now."""
 
     unique: int
     kinds: Counter[str]

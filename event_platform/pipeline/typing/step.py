@@ -37,7 +37,7 @@ UNREGISTERED = ""
 
 @dataclass
 class TypedReport:
-    """What became of one event type (or of the unregistered names): rows by created_date, or an error."""
+    """The result for one event type (or for the unregistered names): rows by created_date, or an error."""
 
     rows: dict[date, int]
     rescued: dict[date, int]
@@ -152,9 +152,9 @@ def _appendable(
     partitions: Iterable[tuple[str, date]],
     fingerprints: Mapping[str, int],
 ) -> dict[tuple[str, date], list[DataFile]]:
-    """Return the partitions that only lack the events that came since they were built, with the files of these.
+    """Return the partitions that only lack new events, each with the files of these.
 
-    The others are rebuilt: events of theirs were removed, or their rules are other ones.
+    The others are rebuilt: events were removed from them, or their rules changed.
     """
 
     @cache
