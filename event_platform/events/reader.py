@@ -6,21 +6,21 @@ alike; what is left then is more than a line, or damaged.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, compress
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.closer_look import CloserLook
+from event_platform.events.envelope import Envelope
+from event_platform.events.envelope_values import ANYTHING, FIELDS, floats, joined, struct_of, value_at, values_at
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import (
     NO_CHARACTER,
     WHITESPACE,
-    CloserLook,
     cut_at_braces,
     cut_at_separators,
     decode_around_damage,
@@ -31,7 +31,7 @@ from event_platform.events.records import (
 #: Stands for a name that is there but is no text; no valid name holds it.
 NAME_OF_WRONG_TYPE = "\0"
 
-#: Few enough that a damaged line sends little the longer way, many enough that the call itself costs nothing.
+#: Few enough that a damaged line sends little to the slow path, many enough that the call itself costs nothing.
 _LINES_AT_ONCE = 128
 
 #: Into how many parts lines are cut to find those that are not UTF-8: a sixth look finds one among a billion.
@@ -39,9 +39,6 @@ _PARTS = 32
 
 #: Stands for a text that holds half a surrogate pair: it cannot be stored, and so it is no text.
 _NO_TEXT = object()
-
-_ANYTHING = msgspec.json.Decoder()
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class EnvelopeReader:
         self._paths = [envelope.event_uuid, *envelope.event_name, envelope.created_at]
         moment = str if self._iso8601 else int | float
         kinds = [*[str] * (len(self._paths) - 1), moment]
-        self._decoder = msgspec.json.Decoder(_struct_of(dict(zip(self._paths, kinds, strict=True))))
+        self._decoder = msgspec.json.Decoder(struct_of(dict(zip(self._paths, kinds, strict=True))))
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return one row for each record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
@@ -181,14 +178,14 @@ class EnvelopeReader:
             return CorruptionReason.RECORD_TOO_LARGE, nothing
         try:
             record.decode()
-            fields = _FIELDS.decode(record)
+            fields = FIELDS.decode(record)
         except UnicodeDecodeError:
             return CorruptionReason.NOT_UTF8, nothing
         except msgspec.ValidationError:
             return _fault_of_no_object(record), nothing
         except (msgspec.MsgspecError, RecursionError):
             return CorruptionReason.NOT_JSON, nothing
-        values = [_value_at(fields, path) for path in self._paths]
+        values = [value_at(fields, path) for path in self._paths]
         if mended:
             values = [_NO_TEXT if isinstance(value, str) and NO_CHARACTER in value else value for value in values]
         return None, values
@@ -205,17 +202,17 @@ class EnvelopeReader:
         return value if value is None or type(value) in {int, float} else float("nan")
 
     def _frame_of(self, scanned: _Scanned) -> pl.DataFrame:
-        return self._frame(scanned.bodies, [_values_at(scanned.heads, path) for path in self._paths], None)
+        return self._frame(scanned.bodies, [values_at(scanned.heads, path) for path in self._paths], None)
 
     def _frame(self, bodies: pl.Series, columns: list[list[Any]], faults: list[str | None] | None) -> pl.DataFrame:
         uuids, *parts, moments = columns
-        names = parts[0] if len(parts) == 1 else [_joined(part) for part in zip(*parts, strict=True)]
+        names = parts[0] if len(parts) == 1 else [joined(part) for part in zip(*parts, strict=True)]
         return pl.DataFrame(
             {
                 "body": bodies,
                 "event_uuid": pl.Series(uuids, dtype=pl.String),
                 "event_name": pl.Series(names, dtype=pl.String),
-                "created_at": pl.Series(moments, dtype=pl.String) if self._iso8601 else _floats(moments),
+                "created_at": pl.Series(moments, dtype=pl.String) if self._iso8601 else floats(moments),
                 "fault": pl.Series(faults or [None] * len(bodies), dtype=pl.String),
             }
         )
@@ -271,65 +268,9 @@ def _texts(lines: pl.Series) -> pl.Series:
         return pl.concat([_texts(lines[start : start + step]) for start in range(0, len(lines), step)])
 
 
-def _struct_of(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
-    """Compile paths and their types into nested structs that skip every other field."""
-    fields: list[tuple[str, Any, Any]] = []
-    rename: dict[str, str] = {}
-    for index, key in enumerate(dict.fromkeys(path[0] for path in kinds)):
-        below = {path[1:]: kind for path, kind in kinds.items() if path[0] == key and len(path) > 1}
-        kind = _struct_of(below) if below else kinds[(key,)]
-        fields.append((f"f{index}", kind | None, None))
-        rename[f"f{index}"] = key
-    return msgspec.defstruct("Head", fields, rename=rename, gc=False)
-
-
-def _values_at(heads: list[Any], path: FieldPath) -> list[Any]:
-    values = heads
-    for key in path:
-        kind = next((type(value) for value in values if value is not None), None)
-        if kind is None:
-            return values
-        get = attrgetter(kind.__struct_fields__[kind.__struct_encode_fields__.index(key)])
-        values = (
-            [None if value is None else get(value) for value in values] if None in values else list(map(get, values))
-        )
-    return values
-
-
-def _value_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> Any:
-    """Decode one field exactly; a number too large to hold is NaN, an object on the way that is none is absent."""
-    raw = fields.get(path[0])
-    if raw is None:
-        return None
-    try:
-        return _ANYTHING.decode(raw) if len(path) == 1 else _value_at(_FIELDS.decode(raw), path[1:])
-    except msgspec.MsgspecError:
-        return float("nan") if len(path) == 1 else None
-
-
-def _joined(parts: Iterable[str | None]) -> str | None:
-    present = [part for part in parts if part is not None]
-    return ":".join(present) if present else None
-
-
 def _fault_of_no_object(record: bytes) -> CorruptionReason:
     try:
-        _ANYTHING.decode(record)
+        ANYTHING.decode(record)
     except (msgspec.MsgspecError, RecursionError):
         return CorruptionReason.NOT_JSON
     return CorruptionReason.NOT_AN_OBJECT
-
-
-def _floats(values: list[Any]) -> pl.Series:
-    column = pl.Series(values, dtype=pl.Float64, strict=False)
-    if column.null_count() == values.count(None):
-        return column
-    # An integer of hundreds of digits.
-    return pl.Series([_float(value) for value in values], dtype=pl.Float64)
-
-
-def _float(value: float | None) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except OverflowError:
-        return float("inf")

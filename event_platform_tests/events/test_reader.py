@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.events import records
+from event_platform.events import closer_look, records
 from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.reader import NAME_OF_WRONG_TYPE, EnvelopeReader
 from event_platform_tests.support.world import event
@@ -213,10 +213,11 @@ def _work(monkeypatch: pytest.MonkeyPatch, data: bytes) -> int:
         looked_at += reached
         return end, reached
 
-    tokens, find_end = records._TOKEN, records.end_of_value
+    tokens, find_end = closer_look._TOKEN, records.end_of_value
     with monkeypatch.context() as patch:
-        patch.setattr(records, "_TOKEN", Tokens())
-        patch.setattr(records, "end_of_value", end_of_value)
+        patch.setattr(closer_look, "_TOKEN", Tokens())
+        for module in (records, closer_look):
+            patch.setattr(module, "end_of_value", end_of_value)
         READER.read(data)
     return looked_at
 
