@@ -388,10 +388,10 @@ def register() -> None:
 def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Delete the files that no table needs any more.
 
-    Whatever is put together, built anew or replaced leaves its old files behind, for those who read an old version;
-    and a run that is killed leaves what it had not committed. Nothing of the tables as they are now goes, but their
-    versions of more than so many days ago cannot be read any more. Landing is not touched, nor what is younger,
-    which a run may be at work on. Exit code 1 if a table could not be read.
+    Compactions, rebuilds and replacements leave their old files behind, for those who read an old version; a killed
+    run leaves what it had not committed. The tables as they are now stay whole, but their versions of more than so
+    many days ago cannot be read any more. Landing is not changed, and younger files stay: a run may be at work on
+    them. Exit code 1 if a table could not be read.
 
     \b
     Example, once a week, where Dagster's schedule weekly_vacuum does not:

@@ -104,8 +104,8 @@ def test_emptying_every_partition_leaves_an_empty_table(table: Table) -> None:
     assert numbers(table) == {}
 
 
-def test_a_partition_is_marked_with_what_it_was_built_from(table: Table) -> None:
-    """In the commit itself, so that mark and rows cannot differ."""
+def test_a_partition_keeps_the_version_of_its_source(table: Table) -> None:
+    """In the commit itself, so that version and rows cannot differ."""
     versions = {MONDAY: 3, TUESDAY: 4}
     TableCommit(table.snapshot_to_write()).rebuild(versions, [write(table, MONDAY, 1)], versions).commit()
     snapshot = table.snapshot()
