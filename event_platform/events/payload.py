@@ -19,7 +19,7 @@ from event_platform.events.numbers import doubtful_rows
 from event_platform.events.rescue import Rescuer
 from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
-#: Many enough that the call itself costs nothing, few enough that a row that does not fit sends little the longer way.
+#: Enough that the call itself costs nothing, few enough that a row that does not fit sends little to the slow path.
 _ROWS_AT_ONCE = 4_096
 
 #: Where rows fit by themselves and not together, those are looked for in halves down to so many.

@@ -1,4 +1,4 @@
-"""The longer way for one body: every field is looked at by itself, and what does not fit is kept as it was written."""
+"""The slow path for one body: every field is looked at by itself, and what does not fit is kept as it was written."""
 
 import json
 import re

@@ -109,7 +109,7 @@ class Lake:
         return snapshot
 
     def found_table(self, name: str) -> FoundTable:
-        """Return a table by its name, which need not exist. Raises TableError for what is no name of a table."""
+        """Return a table by its name, which need not exist. Raises TableError for what is not a table name."""
         return FoundTable(TableSpec(checked_name(name)), self.storage)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:

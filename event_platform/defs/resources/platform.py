@@ -72,7 +72,7 @@ class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
 
         `partitions` are keys, such as a context's `partition_keys` or `["2025-06-02"]`; without them, or without
         `columns`, all are read. Nothing is read before the frame is collected, and then only what it needs. Raises
-        TableError for an unknown table or column, and for a key that is no date.
+        TableError for an unknown table or column, and for a key that is not a date.
         """
         return self.open().scan(name, None if partitions is None else dates_in(partitions), columns)
 
@@ -144,7 +144,7 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
 
 
 def dates_in(partitions: Iterable[str]) -> list[date]:
-    """Return the dates that partition keys are. Raises TableError for one that is no date."""
+    """Return the dates that partition keys are. Raises TableError for one that is not a date."""
     try:
         return [date.fromisoformat(key) for key in partitions]
     except ValueError as error:
