@@ -30,8 +30,8 @@ from rich.table import Table
 from event_platform.compute.executor import open_executor
 from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.landing.landing import FolderLanding
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
@@ -94,7 +94,7 @@ def measure(work: Work, small: Work, workers: int | None) -> dict[str, Cost]:
             step()
         lake = _new_lake(work)
         costs = {name: _cost(step) for name, step in work.steps(lake, executor).items()}
-    assert ledger(lake, work.catalog)["balanced"]  # noqa: S101 - a figure for half of the work is none
+    assert lake_totals(lake, work.catalog)["balanced"]  # noqa: S101 - a figure for half of the work is none
     return costs
 
 

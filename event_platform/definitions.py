@@ -15,12 +15,10 @@ from event_platform.defs.assets.deduplicated_events import (
 from event_platform.defs.assets.quality_report import QUALITY_REPORT, build_quality_report
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
+from event_platform.defs.automation.changed_dates_sensor import build_changed_dates_sensor
+from event_platform.defs.automation.conditions import build_automation_sensor
+from event_platform.defs.automation.landing_sensor import build_landing_sensor
 from event_platform.defs.automation.reconciliation import build_daily_reconciliation
-from event_platform.defs.automation.sensors import (
-    build_automation_sensor,
-    build_changed_dates_sensor,
-    build_landing_sensor,
-)
 from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks

@@ -13,7 +13,6 @@ from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.documents import DocumentError, read_document
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
@@ -25,7 +24,7 @@ def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) ->
     """Print the totals, and what waits and is due; return the exit code."""
     lake = open_lake(environment.lake)
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
-    totals, rest = ledger(lake, catalog), find_remaining(environment, lake, due)
+    totals, rest = lake_totals(lake, catalog), find_remaining(environment, lake, due)
     if as_json:
         print(json.dumps({**totals, "completeness": rest.as_json()}))  # noqa: T201 - rich would wrap it
     else:
@@ -40,7 +39,7 @@ def find_remaining(environment: Environment, lake: Lake, due: DueDates) -> Compl
 
 def show_totals(environment: Environment, lake: Lake, catalog: Catalog, due: DueDates) -> bool:
     """Print what `status` prints, with what is `due`; say whether the totals balance."""
-    totals = ledger(lake, catalog)
+    totals = lake_totals(lake, catalog)
     print_totals(totals, _read_expected_totals(environment.landing), find_remaining(environment, lake, due))
     return bool(totals["balanced"])
 

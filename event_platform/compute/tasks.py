@@ -27,7 +27,7 @@ _NAMED = 5
 #: Tells this process from those that tasks run in. Ids of processes repeat on other hosts and in containers.
 _THIS_PROCESS = uuid.uuid4().hex
 
-#: Called with what is being done, how many of it are, and how many there are.
+#: Called with the name of what is done, how many are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass
 class CpuTime:
-    """CPU seconds of a step, once it has ended: of this process meanwhile, and of workers in the step's tasks."""
+    """CPU seconds of a step, known when it has ended: of this process, and of the workers in the tasks of the step."""
 
     seconds: float = 0.0
 

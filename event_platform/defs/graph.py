@@ -9,12 +9,13 @@ from dagster import AssetsDefinition
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import OwnAsset, Source
 from event_platform.lake.names import checked_name, is_of_platform
+from event_platform.lake.registry import DEDUPLICATED_EVENTS
 
 #: The key of the I/O manager whose outputs are tables of the lake.
 _IO_MANAGER = "io_manager"
 
 #: An asset that has the partitions of the platform.
-_OF_PLATFORM = dg.AssetKey("deduplicated_events")
+_OF_PLATFORM = dg.AssetKey(DEDUPLICATED_EVENTS.name)
 
 
 def own_assets(graph: Any) -> list[OwnAsset]:

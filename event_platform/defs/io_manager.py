@@ -22,7 +22,7 @@ from event_platform.lake.derived import (
     fingerprint_of_day,
     whole,
 )
-from event_platform.lake.lake import Lake, chosen
+from event_platform.lake.lake import Lake, scan_columns
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError
 from event_platform.pipeline.own_tables import write_frame
@@ -53,7 +53,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         columns: Collection[str] | None = (context.definition_metadata or {}).get("columns")
         snapshot = self.lake.open().pinned(context.asset_key.to_user_string())
         self._read.setdefault(context.step_context.step.key, {}).setdefault(snapshot.table.name, snapshot)
-        return chosen(snapshot, dates, columns)
+        return scan_columns(snapshot, dates, columns)
 
     @explained()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:

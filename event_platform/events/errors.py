@@ -15,13 +15,13 @@ class CatalogError(EventPlatformError):
 class StorageError(EventPlatformError):
     """Landing or the lake could not be read or written, whatever is in it.
 
-    The error `may_pass` when the request is repeated, unless credentials, permissions or a setting are wrong.
+    The error is `transient` unless credentials, permissions or a setting are wrong.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = True) -> None:
+    def __init__(self, message: str, *, transient: bool = True) -> None:
         """Take the message, and whether a retry may help."""
         super().__init__(message)
-        self.may_pass = may_pass
+        self.transient = transient
 
 
 class LandingError(StorageError):

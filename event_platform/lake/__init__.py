@@ -1,1 +1,1 @@
-"""Where events live: landed objects and Delta tables, on a folder or on S3. No Dagster."""
+"""Delta tables: one registry of all of them, their schemas, snapshots, commits and maintenance. No Dagster."""

@@ -1,10 +1,9 @@
-"""The promise, as figures: for every day, what came in and where it is now."""
+"""Balances: for every day, the records that arrived and the tables that they are in now."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import polars as pl
 
@@ -34,7 +33,7 @@ class ArrivalBalance:
 
 @dataclass(frozen=True)
 class DeduplicationBalance:
-    """What became of the sound records of one created_date."""
+    """The sound records of one created_date, by where they are."""
 
     created_date: date
     sound: int  # in raw_events
@@ -121,12 +120,13 @@ def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) ->
 
 def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:
     """Count the created dates given; without them, those that hold anything."""
-    return _typing_balances(lake, _rows_of_event_tables(lake, catalog, dates), dates)
+    return typing_balances_of(lake, event_table_rows(lake, catalog, dates), dates)
 
 
-def _typing_balances(
+def typing_balances_of(
     lake: Lake, event_tables: Mapping[str, dict[date, int]], dates: Collection[date] | None = None
 ) -> list[TypingBalance]:
+    """Do as `typing_balances`, with the rows of the event tables (see `event_table_rows`)."""
     deduplicated = _rows(lake.deduplicated_events, dates)
     unregistered = _rows(lake.unregistered_events, dates)
     typed: Counter[date] = Counter()
@@ -136,51 +136,6 @@ def _typing_balances(
         TypingBalance(day, deduplicated.get(day, 0), unregistered.get(day, 0), typed[day])
         for day in sorted({*deduplicated, *unregistered, *typed, *(dates or ())})
     ]
-
-
-def ledger(lake: Lake, catalog: Catalog) -> dict[str, Any]:
-    """Return everything that is in the lake as one JSON-ready object, days included."""
-    arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
-    event_tables = _rows_of_event_tables(lake, catalog, None)
-    typings = _typing_balances(lake, event_tables)
-    reasons = (
-        lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
-    )
-    known = {lake.event_table(event_type).name for event_type in catalog.event_types}
-    sound = sum(day.sound for day in arrivals)
-    uneven = [day.created_date for day in deduplications if not day.balanced]
-    uneven += [day.created_date for day in typings if not day.balanced]
-    unbalanced = {
-        "arrival_dates": [day.arrival_date.isoformat() for day in arrivals if not day.balanced],
-        "created_dates": [day.isoformat() for day in sorted({*uneven})],
-    }
-    return {
-        "landed": sum(day.landed for day in arrivals),
-        "sound": sound,
-        "corrupt": sum(day.corrupt for day in arrivals),
-        "corrupt_by_reason": dict(reasons.collect().iter_rows()),
-        "deduplicated": sum(day.deduplicated for day in deduplications),
-        "duplicates": {
-            "redelivery": sum(day.redelivery for day in deduplications),
-            "conflict": sum(day.conflict for day in deduplications),
-        },
-        "unregistered": sum(day.unregistered for day in typings),
-        "typed": sum(day.typed for day in typings),
-        "event_tables": sum(map(bool, event_tables.values())),
-        "retired_tables": {name: sum(rows.values()) for name, rows in event_tables.items() if name not in known},
-        "balanced": sound == sum(day.sound for day in deduplications) and not any(unbalanced.values()),
-        "unbalanced": unbalanced,
-        "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
-        "by_created_date": _by_created_date(deduplications, typings),
-    }
-
-
-def _by_created_date(deduplications: list[DeduplicationBalance], typings: list[TypingBalance]) -> list[dict[str, Any]]:
-    columns = ["sound", "deduplicated", "redelivery", "conflict", "unregistered", "typed"]
-    days: dict[date, dict[str, Any]] = {}
-    for counts in (*map(asdict, deduplications), *map(asdict, typings)):
-        days.setdefault(counts["created_date"], dict.fromkeys(columns, 0)).update(counts)
-    return [_as_json({"created_date": day, **days[day]}) for day in sorted(days)]
 
 
 def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[date, int]:
@@ -212,12 +167,8 @@ def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
     return {day: rows for day, rows in table.snapshot().rows_by_date().items() if dates is None or day in dates}
 
 
-def _rows_of_event_tables(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
+def event_table_rows(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
     """Return the rows of each event table by its name, those of retired types last."""
     tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
     rows = each_at_once(lambda table: _rows(table, dates), tables)
     return {table.name: found for table, found in zip(tables, rows, strict=True)}
-
-
-def _as_json(day: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.isoformat() if isinstance(value, date) else value for key, value in day.items()}

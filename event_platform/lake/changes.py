@@ -13,7 +13,7 @@ _COMMITS = 200
 
 
 def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
-    """Return the paths of the files whose rows came after `version` of the table.
+    """Return the paths of the files whose rows were added after `version` of the table.
 
     None where that is not all that happened, or is not known: rows were removed, files were compacted before they were
     read, there are too many commits, or some are no longer in the log.

@@ -137,7 +137,7 @@ def due_tables(
     """Return which partitions (None: the whole) of each table of `assets` are due, and why, where any are.
 
     `pinned` returns the snapshot of a table by its name, None where it cannot be opened. What is made of a partition
-    that is due is due as well: `due_already` are those of tables that are none of `assets`. Assets come after those
+    that is due is due as well: `due_already` are those of tables that are not among `assets`. Assets come after those
     that they are made of. `last` is the last day that is a partition.
     """
     due: dict[str, set[date | None]] = {table: {*days} for table, days in due_already.items()}

@@ -109,7 +109,7 @@ class Lake:
         return snapshot
 
     def found_table(self, name: str) -> FoundTable:
-        """Return a table by its name, which need not exist. Raises TableError for what is no name of a table."""
+        """Return a table by its name, which need not exist. Raises TableError for what is not a table name."""
         return FoundTable(TableSpec(checked_name(name)), self.storage)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
@@ -139,7 +139,7 @@ class Lake:
 
         Raises TableError where there is no such table or column.
         """
-        return chosen(self.pinned(name), dates, columns)
+        return scan_columns(self.pinned(name), dates, columns)
 
     def names(self) -> list[str]:
         """Return the names of all tables that exist, by walking the folders."""
@@ -159,7 +159,7 @@ class Lake:
                 yield from self._found(known, *name.split("/"))
 
 
-def chosen(snapshot: Snapshot, dates: Collection[date] | None, columns: Collection[str] | None) -> pl.LazyFrame:
+def scan_columns(snapshot: Snapshot, dates: Collection[date] | None, columns: Collection[str] | None) -> pl.LazyFrame:
     """Scan some partitions and columns of a table, as `Lake.scan` does."""
     rows = snapshot.scan(dates)
     known = rows.collect_schema().names()

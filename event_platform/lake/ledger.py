@@ -1,6 +1,6 @@
-"""What the lake holds, as counts: which objects are in it, and what became of their records.
+"""The ledger: which landed objects are in raw_events, and which are to be loaded.
 
-raw_events is its own ledger. There is no second store that could disagree with it.
+The table is its own ledger: there is no second store that could disagree with it.
 """
 
 from collections import OrderedDict

@@ -34,7 +34,7 @@ def checked_name(name: str) -> str:
     """Return the name of a table. Raises TableError where it may lead somewhere else than to a table of the lake."""
     if not is_table_name(name):
         raise TableError(
-            f"{name!r} is no name of a table; expected an asset key such as events/lesson_started, of letters, digits, "
+            f"{name!r} is not a table name; expected an asset key such as events/lesson_started, of letters, digits, "
             "-, _ and ., each part beginning with a letter or a digit"
         )
     return name

@@ -53,7 +53,7 @@ class TableCommit:
     ) -> None:
         """Begin with no change. `metadata` and further app `transactions` go into the commit."""
         self._snapshot, self._metadata = snapshot, metadata
-        self._marks = [Transaction(app_id, version) for app_id, version in transactions.items()]
+        self._transactions = [Transaction(app_id, version) for app_id, version in transactions.items()]
         self._rebuilt: list[date] = []
         self._appended: list[date] = []
         self._restored: list[date] = []
@@ -73,7 +73,7 @@ class TableCommit:
         days = list(dates)
         self._keep_versions(days, source_versions)
         if build_fingerprint is not None:
-            self._marks += [Transaction(self._snapshot.fingerprint_id(day), build_fingerprint) for day in days]
+            self._transactions += [Transaction(self._snapshot.fingerprint_id(day), build_fingerprint) for day in days]
         self._rebuilt += days
         self._actions += adds
         return self
@@ -113,11 +113,11 @@ class TableCommit:
 
     def replace_table(self, adds: Sequence[AddAction]) -> Written:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `commit` does."""
-        self._marks.append(Transaction(_WHOLE_TABLE, self._snapshot.version + 1))
+        self._transactions.append(Transaction(_WHOLE_TABLE, self._snapshot.version + 1))
         return _written(self._commit(list(adds), "overwrite", None), adds)
 
     def _keep_versions(self, dates: Iterable[date], source_versions: Mapping[date, int]) -> None:
-        self._marks += [Transaction(self._snapshot.app_id(day), source_versions[day]) for day in dates]
+        self._transactions += [Transaction(self._snapshot.app_id(day), source_versions[day]) for day in dates]
 
     def _adds_of(self, day: date) -> list[AddAction]:
         adds = (action for action in self._actions if isinstance(action, AddAction) and action.data_change)
@@ -139,7 +139,7 @@ class TableCommit:
         properties = CommitProperties(
             custom_metadata={**self._metadata, **commit_info(commit_id, snapshot.version, restored, snapshot.foreign)},
             max_commit_retries=_COMMIT_RETRIES,
-            app_transactions=self._marks,
+            app_transactions=self._transactions,
         )
         for left in reversed(range(TRIES)):
             try:

@@ -215,7 +215,7 @@ class _Walk:
             raise LandingError(
                 f"{self.root}: no such folder. Expected the folder that objects land in: create or mount it, or "
                 "correct EVENT_PLATFORM_LANDING.",
-                may_pass=False,
+                transient=False,
             )
         if not self._is_inside(self.root / start):
             self._refuse(start, "a link that leads out of landing", _REPLACE_LINK)
@@ -288,7 +288,7 @@ class _Walk:
         if not is_hidden(name):
             self.omissions.faults[name] = UnreadableError(
                 printable(f"{self.root / name}: {why}. It is left out: {remedy}, then run again."),
-                may_pass=error is not None and not isinstance(error, PermissionError),
+                transient=error is not None and not isinstance(error, PermissionError),
             )
 
 

@@ -19,6 +19,7 @@ from event_platform.lake.app_transactions import transaction_lookup
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
+from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.pipeline.reporting.sources import ReportSources
@@ -33,7 +34,7 @@ class DueDates:
     """The created_dates that are to be built: of all tables of the platform, of the report, of people's own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
-    uneven: Mapping[date, str]  # all is as new, but rows went or came that no run has written; with the counts
+    uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
     version: int  # of raw_events, up to which this is known
     reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
@@ -70,7 +71,7 @@ class DueDates:
         """Say what is due, of each table by itself."""
         tables: list[tuple[str, Mapping[date, str] | Days]] = [
             (PLATFORM, self.of_platform),
-            ("quality_report", self.reports),
+            (QUALITY_REPORT.name, self.reports),
             *sorted(self.own.items()),
         ]
         return [_sentence(table, days) for table, days in tables if days]
@@ -134,13 +135,13 @@ def due_created_dates(
         sources = ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, every)
         reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
     pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
-    pinned |= {"raw_events": raw, "deduplicated_events": deduplicated}
+    pinned |= {raw.table.name: raw, deduplicated.table.name: deduplicated}
     return DueDates(
         frozenset(stale),
         {day: why for day, why in uneven.items() if day not in stale},
         raw.version,
         reports,
-        _due_own(lake, catalog, own, pinned, {"quality_report": {*due, *reports}}, due),
+        _due_own(lake, catalog, own, pinned, {QUALITY_REPORT.name: {*due, *reports}}, due),
         frozenset(asset.table for asset in own),
         {day: _moment(info) for day, info in infos.items()},
     )
@@ -172,7 +173,7 @@ def _due_own(
         for name in others
         if (snapshot := pinned(name)) is not None and (sources := sources_in(snapshot))
     ]
-    by_arrival = {"raw_events", "corrupt_events"}
+    by_arrival = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
     due = {**dict.fromkeys(opened.keys() - by_arrival, due_of_platform), **due}
     return due_tables([*own, *noted], pinned, due, datetime.now(UTC).date())
 

@@ -7,6 +7,7 @@ from datetime import date
 
 from event_platform.lake.foreign import altered_dates, foreign_dates
 from event_platform.lake.lake import Lake
+from event_platform.lake.registry import CORRUPT_EVENTS
 from event_platform.landing.landing import LandedObject
 
 
@@ -41,7 +42,7 @@ def due_arrivals(
     """
     causes = defaultdict[date, list[str]](list)
     for day in due_arrival_dates(lake, look_for_files=look_for_files):
-        causes[day].append("corrupt_events")
+        causes[day].append(CORRUPT_EVENTS.name)
     for landed in objects:
         causes[landed.arrival_date].append(f"{landed.name}:{landed.size}:{landed.etag}")
     inside = {day: causes[day] for day in sorted(causes) if first <= day <= last}

@@ -38,6 +38,12 @@ _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
     ],
 }
 
+#: What no single record of the usual size shows: an object of its own is made for each.
+_OF_WHOLE_OBJECTS = {CorruptionReason.RECORD_TOO_LARGE, CorruptionReason.UNREADABLE_OBJECT}
+
+if {*_LOOKS, *_OF_WHOLE_OBJECTS} != {*CorruptionReason}:
+    raise TypeError(f"no example of {', '.join({*CorruptionReason} - _LOOKS.keys() - _OF_WHOLE_OBJECTS)}")
+
 REASONS = list(_LOOKS)
 
 _HEARTS = re.compile(r'"hearts_left":\d+')

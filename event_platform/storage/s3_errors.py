@@ -77,9 +77,9 @@ def storage_error(error: Exception, where: str = "", kind: type[StorageError] = 
     `where` is s3://bucket/key, for those that do not say it themselves.
     """
     told = _read(error, where)
-    remedy, may_pass = _remedy(told)
+    remedy, transient = _remedy(told)
     answer = f"{told.code}: {told.message}" if told.code and told.message else told.code or told.message
-    return kind(f"{told.where}: {answer.rstrip('.')}. {_upper(remedy)}.", may_pass=may_pass)
+    return kind(f"{told.where}: {answer.rstrip('.')}. {_upper(remedy)}.", transient=transient)
 
 
 def cause(error: Exception) -> Exception | None:

@@ -22,8 +22,8 @@ from bench.scale_window import truth
 from event_platform.definitions import build_definitions
 from event_platform.environment import SAMPLE_CATALOG, load_environment
 from event_platform.events.catalog import load_catalog
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
 
 _SMALL = Scale(
@@ -62,7 +62,7 @@ def _measured(shop: Workshop, case: str) -> list[Row]:
 
 
 def _ledger(shop: Workshop, catalog: Path) -> dict[str, Any]:
-    return ledger(Lake(Storage(str(shop.lake))), load_catalog(catalog))
+    return lake_totals(Lake(Storage(str(shop.lake))), load_catalog(catalog))
 
 
 def _ledger_of(shop: Workshop, types: int) -> dict[str, Any]:

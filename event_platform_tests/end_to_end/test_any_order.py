@@ -10,8 +10,8 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.reference import Fates, Place, fates
 from event_platform_tests.support.world import MONDAY, WINDOW_DAYS, World, event
 
@@ -63,7 +63,7 @@ def test_the_tables_are_those_of_the_reference(
         assert held(world.lake) == fates(
             {(day, f"{day:%Y/%m/%d}/12/{name}"): lines for (day, name), lines in landed.items()}, WINDOW_DAYS
         )
-        books = ledger(world.lake, world.catalog)
+        books = lake_totals(world.lake, world.catalog)
         assert books["balanced"]
         assert books["landed"] == sum(map(len, landed.values()))
 

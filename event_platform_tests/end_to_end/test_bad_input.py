@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from event_platform.events.errors import LandingError
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.landing.landing import FolderLanding
 from event_platform_tests.support.world import MONDAY, World, event, gzipped, ndjson, noon, rows
 
@@ -103,7 +103,7 @@ def test_all_of_them_at_once_have_a_row_each_and_the_books_balance(world: World)
     world.build(MONDAY)
     expected = [reason for *_, reasons in RECORDS for reason in reasons]
     assert world.raw()["corruption_reason"].to_list() == [*expected, None]
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert books["balanced"]
     assert books["landed"] == len(expected) + 1
 
@@ -178,7 +178,7 @@ def test_a_broken_object_keeps_what_is_before_the_break_and_gets_one_row(
     raw = world.raw()
     assert raw["corruption_reason"].to_list() == [None] * (raw.height - 1) + ["unreadable_object"]
     assert raw.height > least
-    assert ledger(world.lake, world.catalog)["balanced"]
+    assert lake_totals(world.lake, world.catalog)["balanced"]
 
 
 def test_a_parquet_file_cut_short_gets_one_row(world: World, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_mended_object_takes_the_place_of_the_broken_one(world: World) -> None
     world.build(MONDAY)
     world.deliver_bytes(MONDAY, "a.gz", gzipped(RECORD))
     world.build(MONDAY)
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert (books["landed"], books["corrupt"], books["typed"], books["balanced"]) == (500, 0, 500, True)
 
 

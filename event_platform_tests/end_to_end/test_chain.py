@@ -15,12 +15,12 @@ from deltalake.transaction import AddAction
 
 from event_platform.compute.pool import local_pool
 from event_platform.events.errors import StorageError
-from event_platform.lake.balance import ledger
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.store import open_store
 from event_platform.stream.kinesis import Stream, connect, find
@@ -105,7 +105,7 @@ def test_a_wrong_secret_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(StorageError, match=f"^s3://{bucket}/l.*{told}") as raised:
             attempt()
         assert "a-secret" not in str(raised.value)
-        assert not raised.value.may_pass
+        assert not raised.value.transient
 
 
 def lines(first: int, last: int) -> Iterator[str]:
@@ -174,7 +174,7 @@ def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: 
     assert all_end(f"CHAIN={tmp_path}", 10)
     finish(start(settings, "run"))
     lake = open_lake(f"s3://{bucket}/lake")
-    books = ledger(lake, world.catalog)
+    books = lake_totals(lake, world.catalog)
     assert books["balanced"]
     assert (books["typed"], books["corrupt"], books["unregistered"]) == (EVENTS, 0, 0)
     for number, key in enumerate(name.replace(":", "_") for name in NAMES):

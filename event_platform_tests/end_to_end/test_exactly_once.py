@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.command import all_end, finish, start, variables
 from event_platform_tests.support.comparison import contents
@@ -46,14 +46,14 @@ def landed(world: World) -> World:
 def test_delivering_every_object_twice_changes_nothing_but_the_duplicates(landed: World) -> None:
     """Under other names, whether they sort behind the first ones or before."""
     landed.build(*DAYS)
-    before = ledger(landed.lake, landed.catalog)
+    before = lake_totals(landed.lake, landed.catalog)
     events = contents(landed.lake, landed.catalog, without=PLACES)
     for path in sorted((landed.root / "landing").rglob("*")):
         if path.is_file():
             path.with_name(f"zz-{path.name}").write_bytes(path.read_bytes())
             path.with_name(f"00-{path.name}").write_bytes(path.read_bytes())
     landed.build(*DAYS)
-    after = ledger(landed.lake, landed.catalog)
+    after = lake_totals(landed.lake, landed.catalog)
     again = contents(landed.lake, landed.catalog, without=PLACES)
     assert after["balanced"]
     for unchanged in ("deduplicated", "typed", "unregistered", "event_tables"):

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.command import variables
@@ -41,7 +41,7 @@ class Place:
         table = self.lake.event_table(self.world.catalog.by_key["account_created"])
         return set(table.snapshot().scan().select("event_uuid").collect().to_series())
 
-    def marks(self, days: list[date]) -> dict[tuple[str, date], int | None]:
+    def source_versions(self, days: list[date]) -> dict[tuple[str, date], int | None]:
         """Return which version of raw_events each partition was built from."""
         tables = [
             self.lake.deduplicated_events,
@@ -75,13 +75,13 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
         seconds = until(lambda: place.accounts() == {f"u{day}" for day in days}, "four events", instance)
         LOG.info("an object was in its event table after %.0f s", seconds)
         wait_for_runs(instance, place)
-        before = place.marks(days)
+        before = place.source_versions(days)
 
         place.deliver(today, "late", event("late", days[1]))
         seconds = until(lambda: "late" in place.accounts(), "the late event", instance)
         LOG.info("a late event was in its event table after %.0f s", seconds)
         wait_for_runs(instance, place)
-        after = place.marks(days)
+        after = place.source_versions(days)
 
         history = [HISTORY + timedelta(days=number) for number in range(5)]
         for day in history:
@@ -91,7 +91,7 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
         wait_for_runs(instance, place)
 
     assert {key for key in before if before[key] != after[key]} == {key for key in before if key[1] == days[1]}
-    books = ledger(place.lake, place.world.catalog)
+    books = lake_totals(place.lake, place.world.catalog)
     assert (books["balanced"], books["landed"], books["typed"], books["unregistered"]) == (True, 11, 10, 1)
     raw = place.lake.raw_events.snapshot().scan().group_by("source_object").agg(pl.len()).collect()
     assert raw.height == 7

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.tables import Table
+from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.command import variables
 from event_platform_tests.support.live import (
     Live,
@@ -175,7 +175,7 @@ def test_each_day_has_its_status_rows_and_check_results(month: Month) -> None:
         results = check_results(month.instance, asset, check)
         assert {day: passed for day, passed in results.items() if passed == bool(fails(day))} == {}, (asset, check)
         assert results.keys() == set(DAYS)
-    books = ledger(month.world.lake, month.world.catalog)
+    books = lake_totals(month.world.lake, month.world.catalog)
     assert books["balanced"]
     assert books["typed"] == sum(accounts(day) + lessons(day) for day in DAYS)
 
@@ -219,6 +219,6 @@ def test_cancel_and_relaunch_leaves_no_half_day(month: Month) -> None:
     assert set(more.values()) <= {0, 1}
     launched = launch(month.instance, ASSETS, DAYS)["backfillId"]
     assert ended(month.instance, launched) == "COMPLETED_SUCCESS"
-    books = ledger(month.world.lake, month.world.catalog)
+    books = lake_totals(month.world.lake, month.world.catalog)
     assert books["balanced"]
     assert books["typed"] == sum(accounts(day) + lessons(day) + 1 for day in DAYS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.command import variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.live import (
@@ -75,7 +75,7 @@ def test_kills_during_a_backfill_change_nothing(tmp_path: Path, pytestconfig: py
             failed = failed_runs(instance)
             until(lambda: told_failures(errors) >= len(failed), "every failed run is told", instance)
 
-    assert ledger(world.lake, world.catalog)["balanced"]
+    assert lake_totals(world.lake, world.catalog)["balanced"]
     undisturbed = World(tmp_path / "undisturbed")
     shutil.copytree(world.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
     undisturbed.build(*DAYS)

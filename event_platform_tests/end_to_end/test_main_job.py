@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
@@ -19,7 +19,7 @@ def test_what_lands_becomes_typed_tables_and_the_books_balance(world: World) -> 
     world.deliver(TUESDAY, "b", event("u1", plan="free"), event("u2", name="lesson:started", user="usr_2"))
     result = world.materialize(MONDAY, TUESDAY)
     assert result.success
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert books["balanced"]
     assert (books["landed"], books["sound"], books["corrupt"]) == (6, 5, 1)
     assert books["duplicates"] == {"redelivery": 1, "conflict": 1}

@@ -18,8 +18,8 @@ from event_platform.cli.main import main
 from event_platform.defs.checks import conformance
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
-from event_platform.lake.balance import ledger
 from event_platform.lake.lake import Lake
+from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.fidelity import lost
 
@@ -67,7 +67,7 @@ def test_every_field_of_every_record_is_found_again(
         assert outcome.exit_code == 0, outcome.output
     environment = load_environment()
     catalog = load_catalog(environment.catalog)
-    books = ledger(Lake(Storage(environment.lake)), catalog)
+    books = lake_totals(Lake(Storage(environment.lake)), catalog)
     assert books["balanced"]
     assert (books["landed"], books["typed"], books["event_tables"]) == (landed, landed, names)
     assert (books["corrupt"], books["unregistered"], books["duplicates"]) == (0, 0, {"redelivery": 0, "conflict": 0})

@@ -23,7 +23,7 @@ def classified(unit: TimeUnit = TimeUnit.SECONDS, **fields: Any) -> dict[str, An
         "fault": None,
         **fields,
     }
-    created_at = pl.String if unit is TimeUnit.ISO8601 else pl.Float64
+    created_at = pl.String if unit.is_text else pl.Float64
     schema = {**dict.fromkeys(record, pl.String), "created_at": created_at}
     return classify(pl.DataFrame([record], schema=schema), unit, MONDAY, FIRST_DATE).row(0, named=True)
 
@@ -103,18 +103,24 @@ def test_no_other_name_is_valid(name: str) -> None:
     assert classified(event_name=name)["corruption_reason"] == "invalid_event_name"
 
 
-@pytest.mark.parametrize(
-    ("unit", "written", "moment"),
-    [
-        (TimeUnit.SECONDS, noon(MONDAY) + 0.25, timedelta(seconds=0.25)),
-        (TimeUnit.MILLISECONDS, noon(MONDAY) * 1e3 + 1.5, timedelta(microseconds=1500)),
-        (TimeUnit.MICROSECONDS, noon(MONDAY) * 1e6 + 1, timedelta(microseconds=1)),
-        (TimeUnit.ISO8601, "2025-06-02T12:00:00Z", timedelta()),
-        (TimeUnit.ISO8601, "2025-06-02T13:30:00.000001+01:30", timedelta(microseconds=1)),
-        (TimeUnit.ISO8601, "2025-06-02T12:00:00", timedelta()),
-        (TimeUnit.ISO8601, "2025-06-02T12:00:00.5", timedelta(seconds=0.5)),
-    ],
-)
+#: In which unit a time is written, how, and which moment after noon of Monday it is.
+MOMENTS: list[tuple[TimeUnit, Any, timedelta]] = [
+    (TimeUnit.SECONDS, noon(MONDAY) + 0.25, timedelta(seconds=0.25)),
+    (TimeUnit.MILLISECONDS, noon(MONDAY) * 1e3 + 1.5, timedelta(microseconds=1500)),
+    (TimeUnit.MICROSECONDS, noon(MONDAY) * 1e6 + 1, timedelta(microseconds=1)),
+    (TimeUnit.ISO8601, "2025-06-02T12:00:00Z", timedelta()),
+    (TimeUnit.ISO8601, "2025-06-02T13:30:00.000001+01:30", timedelta(microseconds=1)),
+    (TimeUnit.ISO8601, "2025-06-02T12:00:00", timedelta()),
+    (TimeUnit.ISO8601, "2025-06-02T12:00:00.5", timedelta(seconds=0.5)),
+]
+
+
+def test_every_unit_has_a_case() -> None:
+    """One that is added is tested."""
+    assert {unit for unit, _, _ in MOMENTS} == {*TimeUnit}
+
+
+@pytest.mark.parametrize(("unit", "written", "moment"), MOMENTS)
 def test_the_time_is_read_in_the_unit_of_the_stream(unit: TimeUnit, written: Any, moment: timedelta) -> None:
     """To the microsecond; ISO 8601 without an offset is UTC."""
     row = classified(unit, created_at=written)

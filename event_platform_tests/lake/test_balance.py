@@ -11,10 +11,10 @@ from event_platform.lake.balance import (
     TypingBalance,
     arrival_balances,
     deduplication_balances,
-    ledger,
     typing_balances,
 )
 from event_platform.lake.tables import Table
+from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 
@@ -30,20 +30,20 @@ def built(world: World) -> World:
 
 def balanced(world: World) -> bool:
     """Say whether the books balance."""
-    verdict: bool = ledger(world.lake, world.catalog)["balanced"]
+    verdict: bool = lake_totals(world.lake, world.catalog)["balanced"]
     return verdict
 
 
 def test_an_empty_lake_balances(world: World) -> None:
     """Nothing came in, and nothing is missing."""
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert books["balanced"]
     assert (books["landed"], books["by_arrival_date"], books["event_tables"]) == (0, [], 0)
 
 
 def test_the_ledger_counts_every_record_once(built: World) -> None:
     """In total, by reason and by kind, as `status --json` prints it."""
-    books = ledger(built.lake, built.catalog)
+    books = lake_totals(built.lake, built.catalog)
     days = books.pop("by_arrival_date"), books.pop("by_created_date")
     assert books == {
         "landed": 10,
@@ -142,4 +142,4 @@ def test_objects_lost_from_the_ledger_are_loaded_again(built: World) -> None:
     assert not balanced(built)
     built.build(MONDAY)
     assert balanced(built)
-    assert ledger(built.lake, built.catalog)["landed"] == 10
+    assert lake_totals(built.lake, built.catalog)["landed"] == 10

@@ -73,7 +73,7 @@ def test_an_unknown_table_is_named_with_those_that_come_near(lake: FolderLakeRes
 )
 def test_a_name_never_leads_out_of_the_lake(lake: FolderLakeResource, name: str) -> None:
     """Nor into a table's own folders; it is refused before anything is opened."""
-    with pytest.raises(TableError, match="is no name of a table; expected an asset key"):
+    with pytest.raises(TableError, match="is not a table name; expected an asset key"):
         lake.scan(name)
 
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.events.errors import SettingError
-from event_platform.lake.balance import ledger
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
+from event_platform.lake.totals import lake_totals
 from event_platform.lake.vacuum import require_sound_clock, vacuum
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.opening import open_lake
@@ -52,14 +52,14 @@ def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) ->
     """Also the increments, which look back into a log that has commits of the vacuum now."""
     tables = built.lake.tables(built.catalog.event_types)
     books, before = (
-        ledger(built.lake, built.catalog),
+        lake_totals(built.lake, built.catalog),
         {table.name: rows(table, *table.spec.primary_key) for table in tables},
     )
     assert any(files_of(built, table) > {file.path for file in table.snapshot().files()} for table in tables)
     for table in tables:
         vacuum(table, NOTHING, dry_run=False)
         assert files_of(built, table) == {file.path for file in table.snapshot().files()}
-    assert ledger(built.lake, built.catalog) == books
+    assert lake_totals(built.lake, built.catalog) == books
     assert all(rows(table, *table.spec.primary_key).equals(before[table.name]) for table in tables)
     assert due_created_dates(built.lake, built.catalog).days == []
     files = files_of(built, built.event_table("account_created"))

@@ -117,7 +117,7 @@ def test_corrupt_events_are_due_until_they_are_written(world: World) -> None:
     ],
 )
 def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[[World], Table]) -> None:
-    """The marks say that all is built; the rows do not add up. Building it brings them back."""
+    """The source versions say that all is built; the rows do not add up. Building it brings them back."""
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"a{day}", day), event(f"x{day}", day, name="beta:new"))
     world.build(MONDAY, TUESDAY)

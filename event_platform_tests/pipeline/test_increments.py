@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from event_platform.lake.balance import ledger
 from event_platform.lake.tables import Table
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline import fingerprint as rules
 from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.comparison import contents
@@ -33,7 +33,7 @@ def build(world: World) -> World:
     world.deduplicate(MONDAY, TUESDAY)
     world.type(MONDAY, TUESDAY)
     world.report(MONDAY, TUESDAY)
-    assert ledger(world.lake, world.catalog)["balanced"]
+    assert lake_totals(world.lake, world.catalog)["balanced"]
     return world
 
 

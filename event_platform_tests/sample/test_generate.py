@@ -14,7 +14,7 @@ import yaml
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 from event_platform.events.event import CorruptionReason
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.sample.faults import REASONS, corrupt_record
 from event_platform.sample.generate import Sample, generate
 from event_platform_tests.support.world import World, noon
@@ -55,7 +55,7 @@ def test_the_truth_is_what_the_ledger_finds(world: World) -> None:
     world.build(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
     world.deduplicate(FIRST_DAY.replace(month=5, day=31))
     world.type(FIRST_DAY.replace(month=5, day=31))
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert books["balanced"]
     by_day = {day["created_date"]: day["deduplicated"] for day in books["by_created_date"]}
     assert truth.pop("deduplicated_by_created_date") == {day: rows for day, rows in by_day.items() if rows}

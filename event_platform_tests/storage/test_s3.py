@@ -9,7 +9,7 @@ import pytest
 from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import EventPlatformError
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform_tests.support.command import finish, start, variables
 from event_platform_tests.support.comparison import contents
@@ -61,7 +61,7 @@ def test_the_tables_on_s3_are_those_on_a_folder(landed: World, bucket: str) -> N
     assert lake.raw_events.snapshot().version == version
     landed.build(MONDAY, TUESDAY)
     assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
-    assert ledger(lake, landed.catalog) == ledger(landed.lake, landed.catalog)
+    assert lake_totals(lake, landed.catalog) == lake_totals(landed.lake, landed.catalog)
 
 
 def test_several_runs_at_once_on_s3_end_with_one_correct_result(landed: World, bucket: str) -> None:

@@ -184,7 +184,7 @@ UNREACHABLE = r" Tried 2 times; check the network .* AWS_ENDPOINT_URL"
 
 
 @pytest.mark.parametrize(
-    ("fault", "told", "may_pass"),
+    ("fault", "told", "transient"),
     [
         ("SlowDown", SLOW, True),
         ("InternalError", "InternalError: We encountered", True),
@@ -199,7 +199,7 @@ UNREACHABLE = r" Tried 2 times; check the network .* AWS_ENDPOINT_URL"
 )
 @pytest.mark.usefixtures("impatient")
 def test_what_fails_for_good_says_where_and_what_to_do(
-    loaded: BucketWorld, faulty: FaultyS3, fault: str, told: str, *, may_pass: bool
+    loaded: BucketWorld, faulty: FaultyS3, fault: str, told: str, *, transient: bool
 ) -> None:
     """Whichever library meets it: on listing, reading, opening a table, reading its rows, and on a commit."""
     landing, lake, bucket = loaded.landing, loaded.lake, f"s3://{loaded.bucket}"
@@ -214,7 +214,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
             yield
         text = str(raised.value)
         assert re.match(rf"{bucket}/{where}.*{told}", text), text
-        assert raised.value.may_pass is may_pass
+        assert raised.value.transient is transient
         assert not any(secret in text for secret in (SECRET_KEY, SESSION_TOKEN, "<"))
 
     if fault not in FOLLOWED:
@@ -274,7 +274,7 @@ def test_many_objects_that_cannot_be_read_are_counted(there: BucketWorld, faulty
         there.load(MONDAY)
     assert str(raised.value).count("Grant s3:GetObject on ") == 5
     assert "And 2 more. The other objects are loaded; these 7 stay due" in str(raised.value)
-    assert not raised.value.may_pass
+    assert not raised.value.transient
     assert there.raw()["event_uuid"].to_list() == ["u7"]
 
 
@@ -284,7 +284,7 @@ def test_an_object_that_is_gone_when_it_is_read_may_pass(there: BucketWorld, fau
     faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "", delete=(f"/{there.bucket}/landing/2025/06/02/12/b",)))
     with pytest.raises(LandingError, match=r"12/b: NoSuchKey.* it is gone") as raised:
         there.load(MONDAY)
-    assert raised.value.may_pass
+    assert raised.value.transient
     there.load(MONDAY)
     assert there.raw().height == 51
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from event_platform.cli.consume import checkpoints_beside
 from event_platform.cli.main import main
 from event_platform.events.errors import OwnershipError, SettingError, StorageError, StreamError
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.storage.store import FolderStore
 from event_platform.stream.kinesis import Stream, find
 from event_platform_tests.stream.consumers import Dying, consumer, dying, fill, landed, merge, split
@@ -146,7 +146,7 @@ def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: 
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=1), today]
     world.build(*days)
-    books = ledger(world.lake, world.catalog)
+    books = lake_totals(world.lake, world.catalog)
     assert books["balanced"]
     assert (books["landed"], books["deduplicated"], books["typed"]) == (20, 20, 20)
     assert sorted(world.events("account_created")["event_uuid"]) == sorted(f"u{number}" for number in range(20))

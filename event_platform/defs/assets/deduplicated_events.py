@@ -11,12 +11,13 @@ from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, 
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
+from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
 
-DEDUPLICATED_EVENTS = dg.AssetKey("deduplicated_events")
-DUPLICATE_EVENTS = dg.AssetKey("duplicate_events")
+DEDUPLICATED_EVENTS = dg.AssetKey(registry.DEDUPLICATED_EVENTS.name)
+DUPLICATE_EVENTS = dg.AssetKey(registry.DUPLICATE_EVENTS.name)
 
 
 def build_deduplicated_events(

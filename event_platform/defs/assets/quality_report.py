@@ -14,6 +14,7 @@ from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_k
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
 from event_platform.events.catalog import Catalog
+from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.step import report_quality
@@ -21,7 +22,7 @@ from event_platform.pipeline.reporting.tasks import Reported
 from event_platform.quality.page import DRIFT, LATENESS, totals
 from event_platform.quality.text import shown
 
-QUALITY_REPORT = dg.AssetKey("quality_report")
+QUALITY_REPORT = dg.AssetKey(registry.QUALITY_REPORT.name)
 
 _LONGEST_TABLE = 20
 _TEXT_LENGTH = 80

@@ -18,14 +18,15 @@ from event_platform.defs.resources.platform import (
     RulesResource,
 )
 from event_platform.events.envelope import Envelope
+from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
 
-RAW_EVENTS = dg.AssetKey("raw_events")
-CORRUPT_EVENTS = dg.AssetKey("corrupt_events")
+RAW_EVENTS = dg.AssetKey(registry.RAW_EVENTS.name)
+CORRUPT_EVENTS = dg.AssetKey(registry.CORRUPT_EVENTS.name)
 
 #: Firehose delivers every few minutes, and what lands is loaded within one.
 _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=6))

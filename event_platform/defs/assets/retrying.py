@@ -24,7 +24,7 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
         with explained(), raise_panics_as_errors():
             yield
     except (StorageError, OSError) as error:
-        if not isinstance(error, StorageError) or error.may_pass:
+        if not isinstance(error, StorageError) or error.transient:
             request_retry(context, error)
         raise
 

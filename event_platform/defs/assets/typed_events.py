@@ -18,13 +18,14 @@ from event_platform.events.catalog import Catalog, EventType, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
+from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, table_of, type_all
 from event_platform.quality.text import as_markdown
 
-UNREGISTERED_EVENTS = dg.AssetKey("unregistered_events")
+UNREGISTERED_EVENTS = dg.AssetKey(registry.UNREGISTERED_EVENTS.name)
 
 #: Every event table is materialized when anything arrives for its day, also those of rare types.
 _FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=12))
@@ -36,7 +37,7 @@ _TAG_LENGTH = 63
 
 def event_key(event_type: EventType) -> dg.AssetKey:
     """Return the asset key of an event type. It comes from the catalog, never from data."""
-    return dg.AssetKey(["events", event_type.key])
+    return dg.AssetKey([registry.EVENTS_FOLDER, event_type.key])
 
 
 def build_typed_events(
@@ -74,7 +75,7 @@ def build_typed_events(
             names = list(selected.values())
             reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
             for name, each in reports.items():
-                if each.error and each.may_pass:
+                if each.error and each.transient:
                     request_retry(context, StorageError(each.error))
                 if each.error is None:
                     yield TableResult(table_of(tables, catalog, name), _figures(each), each.written)

@@ -56,7 +56,7 @@ def build_operation(
                 with explained(), raise_panics_as_errors():
                     return evaluate_checks(checks, asset.figures(tables, rules, dates))
             except Exception as error:
-                if isinstance(error, StorageError) and error.may_pass:
+                if isinstance(error, StorageError) and error.transient:
                     raise
                 # It must not stop the checks of other assets.
                 return [(check, day, Result.from_error(error)) for check in checks for day in dates]

@@ -1,4 +1,4 @@
-"""Small files of a partition → one, so that what came little by little reads as fast as what came at once."""
+"""Small files of a partition → one, so that many increments are read as fast as one load."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""Files of raw_events → the records that share their uuid with another one, and what is needed to judge them.
+"""Files of raw_events → candidates: the records that share their uuid with another one, and what decides on them.
 
-A key is a 64-bit hash of a uuid: most records share theirs with none, and that much of each is enough to see it. Of
-the few that are left, candidates, the uuids themselves are compared.
+A key is a 64-bit hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
+candidates that are left, the uuids themselves are compared.
 """
 
 import io
@@ -119,10 +119,10 @@ def new_shared_keys(
     lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
 ) -> Shared:
     """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
-    came = _sound(lake, new)
-    asked = pl.concat([came.filter(pl.col("created_date").is_in(dates)), _sound(lake, early)])
+    arrived = _sound(lake, new)
+    asked = pl.concat([arrived.filter(pl.col("created_date").is_in(dates)), _sound(lake, early)])
     keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series()
-    repeated = _repeated(came.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
+    repeated = _repeated(arrived.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
     beside = _met(_keyed(_sound(lake, known)), keys, _PLACE)
     return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
 
@@ -137,9 +137,11 @@ def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Se
     return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
 
 
-def new_verdicts(dates: list[date], before: pl.DataFrame, came: pl.DataFrame, window_days: int) -> pl.DataFrame | None:
-    """Judge the candidates that `came`; None where a verdict on one that was there `before` is another one now."""
-    verdicts = find_duplicates(pl.concat([before, came]), dates, window_days)
+def new_verdicts(
+    dates: list[date], before: pl.DataFrame, arrived: pl.DataFrame, window_days: int
+) -> pl.DataFrame | None:
+    """Return the duplicates among candidates that `arrived`; None where the verdict on one from `before` changes."""
+    verdicts = find_duplicates(pl.concat([before, arrived]), dates, window_days)
     on_old = verdicts.join(before, on=_ORDER, how="semi")
     if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
         return None

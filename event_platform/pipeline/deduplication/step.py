@@ -45,7 +45,7 @@ from event_platform.pipeline.fingerprint import build_fingerprint
 
 @dataclass(frozen=True)
 class DeduplicationReport:
-    """What became of the sound records of one created_date: all that the tables hold of it now."""
+    """The sound records of one created_date, as the tables hold them now."""
 
     unique: int
     kinds: Counter[str]
@@ -62,7 +62,7 @@ class _Targets(NamedTuple):
 
 @dataclass(frozen=True)
 class _Work:
-    """Partitions, the files with the records of theirs that are to be written, and which of these are duplicates."""
+    """Partitions to write: the files that hold their records, and which of these records are duplicates."""
 
     dates: list[date]
     files: list[DataFile]
@@ -151,9 +151,9 @@ def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, vers
 def _new_records(
     context: PipelineContext, raw: Snapshot, version: int, dates: list[date], window_days: int
 ) -> _Work | None:
-    """Return the work on the records that came since `version` of raw_events.
+    """Return the work on the records that were added since `version` of raw_events.
 
-    None where verdicts of before may have changed, or most records are new.
+    None where verdicts on older records may have changed, or most records are new: the partitions are rebuilt then.
     """
     added = added_since_version(raw, version)
     if added is None:

@@ -20,18 +20,18 @@ def changed_dates(
 ) -> set[tuple[date, date]]:
     """Return the (created_date, arrival_date) whose verdicts a load may change, beyond those of its own records.
 
-    `new` files hold the records that arrive, `stale` ones the former records of `changed_objects`; `damaged` ones
-    cannot be read. A record that arrives or goes decides about those of its uuid that arrived after it: on a later day
-    within the window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
+    `new` files hold the records that are added, `stale` files the former records of `changed_objects`; `damaged` files
+    cannot be read. A record that is added or removed decides about those of its uuid that arrived after it: on a later
+    day within the window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
     """
     table, names = snapshot.table, list(changed_objects)
-    gone = _sound(table, stale).filter(pl.col("source_object").is_in(names))
-    found = set(gone.select("created_date", "arrival_date").unique().collect().iter_rows())
+    removed = _sound(table, stale).filter(pl.col("source_object").is_in(names))
+    found = set(removed.select("created_date", "arrival_date").unique().collect().iter_rows())
     for arrival_date in {file.partition for file in (*new, *stale)}:
         arrived = [file for file in new if file.partition == arrival_date]
         first = min([str(file.minimum["source_object"]) for file in arrived] + names)
         later = list(_arrived_after(snapshot, arrival_date, first, damaged, window_days))
-        decisive = pl.concat([_sound(table, arrived), gone.filter(pl.col("arrival_date") == arrival_date)])
+        decisive = pl.concat([_sound(table, arrived), removed.filter(pl.col("arrival_date") == arrival_date)])
         followers = (
             _sound(table, later)
             .filter(~pl.col("source_object").is_in(names))

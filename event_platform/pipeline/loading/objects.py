@@ -1,4 +1,4 @@
-"""Landed objects → their records, classified, with what raw_events keeps of where each came from."""
+"""Landed objects → their records, classified, with the columns of raw_events that say where each is from."""
 
 import io
 from collections.abc import Iterator

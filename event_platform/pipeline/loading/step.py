@@ -155,7 +155,7 @@ def raise_unreadable(reports: Iterable[RawReport]) -> None:
     unreadable = [error for error in errors if isinstance(error, UnreadableError)]
     if not unreadable:
         raise type(errors[0])(message)
-    raise UnreadableError(message, may_pass=any(error.may_pass for error in unreadable))
+    raise UnreadableError(message, transient=any(error.transient for error in unreadable))
 
 
 def _load_objects(

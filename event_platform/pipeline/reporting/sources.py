@@ -1,4 +1,4 @@
-"""What the quality report of a day is made of: tables, and of the catalog the fields of the types that have drifted."""
+"""The sources of the quality report of a day: tables, and from the catalog the fields of the types that drifted."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,5 +42,5 @@ def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date
 
 
 def _fields(event_type: EventType) -> int:
-    """Return a number for the fields that have columns: those in `_rescued` that are none of them are unknown."""
+    """Return a number for the fields that have columns: fields in `_rescued` that are not among them are unknown."""
     return digest(column.field for column in event_type.columns)

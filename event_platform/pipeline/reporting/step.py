@@ -1,4 +1,4 @@
-"""deduplicated_events and what came of it → quality_report and its pages, partition by partition of created_date."""
+"""deduplicated_events and the tables made of it → quality_report and its pages, by partitions of created_date."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -37,12 +37,12 @@ UNREGISTERED = ""
 
 @dataclass
 class TypedReport:
-    """What became of one event type (or of the unregistered names): rows by created_date, or an error."""
+    """The result for one event type (or for the unregistered names): rows by created_date, or an error."""
 
     rows: dict[date, int]
     rescued: dict[date, int]
     error: str | None = None
-    may_pass: bool = False  # the error is the storage's
+    transient: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
     written: dict[date, Written] = field(default_factory=dict)
@@ -106,26 +106,38 @@ def _type_some(
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
+    _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
+    if UNREGISTERED in targets:
+        _move_out(retired, reports[UNREGISTERED], dates)
+    return reports
+
+
+def _commit_each(
+    context: PipelineContext,
+    catalog: Catalog,
+    source: _Source,
+    targets: Mapping[str, Snapshot],
+    appended: Collection[tuple[str, date]],
+    fingerprints: Mapping[str, int],
+    reports: Mapping[str, TypedReport],
+) -> None:
+    """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
     sound = [key for key in targets if reports[key].error is None]
-    appended_dates = {key: (targets[key], [day for day in dates if (key, day) in appended]) for key in sound}
-    compactions, failed = compact_each(context, appended_dates)
+    days = {key: [day for day in source.versions if (key, day) in appended] for key in sound}
+    compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
     for key, error in failed.items():
         _fail(reports[key], error)
-    sound = [key for key in sound if key not in failed]
     metadata = as_metadata(deployment_of(catalog))
 
     def commit(key: str) -> None:
-        target, days = appended_dates[key]
-        changes = TableCommit(target, metadata if key == UNREGISTERED else {})
-        rebuilt, adds = [day for day in dates if day not in days], reports[key].adds
-        changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
-        changes.append(days, [*adds_of(days, adds), *compactions[key]], source.versions)
-        _commit(changes, reports[key], target.files(days))
+        with _keeping_errors(reports[key]):
+            rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
+            changes = TableCommit(targets[key], metadata if key == UNREGISTERED else {})
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+            changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
+            _commit(changes, reports[key], targets[key].files(days[key]))
 
-    each_at_once(commit, sound)
-    if UNREGISTERED in sound:
-        _move_out(retired, reports[UNREGISTERED], dates)
-    return reports
+    each_at_once(commit, [key for key in sound if key not in failed])
 
 
 def _fingerprint_of(catalog: Catalog, key: str) -> int:
@@ -140,9 +152,9 @@ def _appendable(
     partitions: Iterable[tuple[str, date]],
     fingerprints: Mapping[str, int],
 ) -> dict[tuple[str, date], list[DataFile]]:
-    """Return the partitions that only lack the events that came since they were built, with the files of these.
+    """Return the partitions that only lack new events, each with the files of these.
 
-    The others are rebuilt: events of theirs were removed, or their rules are other ones.
+    The others are rebuilt: events were removed from them, or their rules changed.
     """
 
     @cache
@@ -255,16 +267,15 @@ def _add(report: TypedReport, result: Typed) -> None:
     report.rows[result.created_date] += result.rows
     report.rescued[result.created_date] += result.rescued
     report.error = report.error or result.error
-    report.may_pass = report.may_pass or result.may_pass
+    report.transient = report.transient or result.transient
 
 
 def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataFile]) -> None:
     """Commit, and count the rows that were in the appended partitions before."""
-    with _keeping_errors(report):
-        report.written |= changes.commit()
-        for file in old_files:
-            report.rows[file.partition] += file.rows
-            report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
+    report.written |= changes.commit()
+    for file in old_files:
+        report.rows[file.partition] += file.rows
+        report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
 
 
 @contextmanager
@@ -282,4 +293,4 @@ def _keeping_errors(report: TypedReport) -> Iterator[None]:
 def _fail(report: TypedReport, error: Exception) -> None:
     report.error = str(error) if isinstance(error, EventPlatformError) else f"{type(error).__name__}: {one_line(error)}"
     # As of every step: what the storage says may pass, unless it says that it does not.
-    report.may_pass = error.may_pass if isinstance(error, StorageError) else isinstance(error, OSError)
+    report.transient = error.transient if isinstance(error, StorageError) else isinstance(error, OSError)

@@ -47,7 +47,7 @@ class Typed:
     rows: int = 0
     rescued: int = 0
     error: str | None = None
-    may_pass: bool = False  # the error is the storage's
+    transient: bool = False  # the error is the storage's
 
 
 def count_names(lake: Lake, files: list[DataFile]) -> pl.DataFrame:
@@ -180,4 +180,4 @@ class _EventFile:
                 yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
             self._typed.error = "".join(traceback.format_exception_only(error)).strip()
-            self._typed.may_pass = isinstance(error, StorageError) and error.may_pass
+            self._typed.transient = isinstance(error, StorageError) and error.transient

@@ -14,8 +14,8 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
+from event_platform.defs.automation.changed_dates_sensor import version_in
 from event_platform.defs.automation.requests import PART, date_ranges, next_try
-from event_platform.defs.automation.sensors import version_in
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform.events.errors import LandingError
 from event_platform_tests.support.world import MONDAY, World, event, ndjson, noon, write_catalog

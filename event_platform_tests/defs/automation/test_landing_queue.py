@@ -9,7 +9,7 @@ import boto3
 import dagster as dg
 import pytest
 
-from event_platform.defs.automation.sensors import is_time_to_look
+from event_platform.defs.automation.ticks import is_time_to_look
 from event_platform.defs.resources.platform import FolderLakeResource
 from event_platform.defs.resources.s3 import S3LandingResource
 from event_platform.environment import Environment, EnvironmentName

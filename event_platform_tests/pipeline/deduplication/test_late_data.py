@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -69,7 +69,7 @@ def test_exactly_the_days_that_a_delivery_changes_are_due(
     built.load(day)
     assert due_created_dates(built.lake, built.catalog).days == due
     rebuild(built, due)
-    assert ledger(built.lake, built.catalog)["balanced"]
+    assert lake_totals(built.lake, built.catalog)["balanced"]
     assert contents(built.lake, built.catalog) == from_the_start(built)
 
 

@@ -22,7 +22,7 @@ def deliver_week(world: World) -> None:
 
 
 def test_the_record_that_arrived_first_survives(world: World) -> None:
-    """Redeliveries and conflicts are set aside, each with the place of its survivor."""
+    """Redeliveries and conflicts are quarantined, each with the place of its survivor."""
     world.deliver(MONDAY, "a", event("u1", plan="free"), event("u1", plan="free"))
     world.deliver(MONDAY, "b", event("u1", plan="pro"))
     world.load(MONDAY)

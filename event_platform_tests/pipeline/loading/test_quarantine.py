@@ -6,7 +6,7 @@ from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
-def test_corrupt_records_are_set_aside_with_their_reason_and_place(world: World) -> None:
+def test_corrupt_records_are_quarantined_with_their_reason_and_place(world: World) -> None:
     """As they landed; sound ones stay out."""
     world.deliver(MONDAY, "a", event("u1"), "{broken", event(""))
     world.load(MONDAY)

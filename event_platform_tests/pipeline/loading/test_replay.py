@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from event_platform.lake.balance import ledger
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, noon, write_catalog
@@ -60,7 +60,7 @@ def test_a_replay_gives_what_loading_for_the_first_time_would(built: World) -> N
     mend_rule(fresh)
     fresh.build(SUNDAY, MONDAY, TUESDAY, WEDNESDAY)
     assert contents(built.lake, built.catalog) == contents(fresh.lake, fresh.catalog)
-    assert ledger(built.lake, built.catalog)["balanced"]
+    assert lake_totals(built.lake, built.catalog)["balanced"]
 
 
 def test_a_date_that_no_record_has_any_more_is_emptied(built: World) -> None:
@@ -74,7 +74,7 @@ def test_a_date_that_no_record_has_any_more_is_emptied(built: World) -> None:
     assert due_created_dates(built.lake, built.catalog).days == [SUNDAY, MONDAY, TUESDAY]  # u2 arrives there again
     build_due(built)
     assert SUNDAY not in built.events("account_created")["created_date"].to_list()
-    assert ledger(built.lake, built.catalog)["balanced"]
+    assert lake_totals(built.lake, built.catalog)["balanced"]
 
 
 def test_a_replay_without_a_reason_changes_no_row(built: World) -> None:
@@ -95,7 +95,7 @@ def test_rows_of_objects_that_left_landing_stay(built: World) -> None:
     built.load(MONDAY, replay=True)
     assert built.raw().height == rows
     build_due(built)
-    assert ledger(built.lake, built.catalog)["balanced"]
+    assert lake_totals(built.lake, built.catalog)["balanced"]
 
 
 def test_the_asset_replays_when_its_run_is_configured_to(built: World) -> None:

@@ -10,7 +10,8 @@ import pytest
 from deltalake import write_deltalake
 
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS
-from event_platform.lake.balance import ledger, typing_balances
+from event_platform.lake.balance import typing_balances
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.typing import step as typed
 from event_platform.pipeline.typing.step import UNREGISTERED
@@ -44,7 +45,7 @@ def come_back(world: World) -> None:
 
 def books(world: World) -> dict[str, Any]:
     """Return the ledger, which has to balance."""
-    found = ledger(world.lake, world.catalog)
+    found = lake_totals(world.lake, world.catalog)
     assert found["balanced"]
     return found
 
@@ -142,7 +143,7 @@ def test_a_run_killed_in_the_middle_of_a_move_leaves_the_day_due(
     with monkeypatch.context() as killed:
         killed.setattr(typed, "_move_out", lambda *_: None)
         retired.type(MONDAY)
-    assert not ledger(retired.lake, retired.catalog)["balanced"]
+    assert not lake_totals(retired.lake, retired.catalog)["balanced"]
     due = due_created_dates(retired.lake, retired.catalog)
     assert (due.stale, due.uneven) == (
         frozenset(),

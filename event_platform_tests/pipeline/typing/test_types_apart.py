@@ -175,9 +175,9 @@ def test_an_error_of_the_storage_may_pass(two: World, monkeypatch: pytest.Monkey
         raise OSError("connection reset")
 
     monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, failing))
-    assert two.type(MONDAY)["bad"].may_pass
+    assert two.type(MONDAY)["bad"].transient
     monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, panic))
-    assert not two.type(MONDAY)["bad"].may_pass
+    assert not two.type(MONDAY)["bad"].transient
 
 
 def test_small_files_that_cannot_be_compacted_are_a_failure_of_their_table(two: World) -> None:

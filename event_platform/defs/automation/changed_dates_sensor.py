@@ -1,0 +1,73 @@
+"""The sensor of changed dates: what is due downstream of raw_events → the created dates to build.
+
+It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from event_platform.defs.automation.downstream import due_downstream
+from event_platform.defs.automation.requests import digest, is_under_way, warned
+from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
+from event_platform.defs.graph import own_assets_of
+from event_platform.defs.resources.platform import LakeResource
+from event_platform.events.catalog import Catalog
+from event_platform.sample.own_assets import shipped_assets
+from event_platform.storage.polars_errors import explained
+
+
+def build_changed_dates_sensor(
+    assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for the created dates that are older than raw_events, or than what they are made of.
+
+    Of assets that people add as well, as the code location has them. The automation sensor then finds them built.
+    """
+
+    @dg.sensor(
+        name="changed_dates_sensor",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for exactly the created dates that new records change, in one batch.",
+    )
+    @explained()
+    def changed_dates_sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        # While records are being loaded, more dates may come due: they go into one batch.
+        now = datetime.now(UTC)
+        if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
+            return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
+        tables, types = lake.open(), digest(catalog.by_key)
+        tables.storage.check()
+        since = version_in(context.cursor, types)
+        # What is left is what somebody else changed: to look for it opens a hundred tables.
+        look_for_files = is_time_to_look(context.cursor, now)
+        if since == tables.raw_events.snapshot().version and not look_for_files:
+            return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
+        own = own_assets_of(context, shipped_assets(catalog, first_date))
+        due = due_downstream(
+            tables, catalog, own, assets, first_date, now.date(), since=since, look_for_files=look_for_files
+        )
+        warned(context.log, [due.dates.warning])
+        version = due.dates.version
+        asked = due.ask(context.instance, digest([f"{version}", *catalog.by_key]), now)
+        if asked.requests or asked.waiting:
+            return tick_result(context, asked, "; ".join(asked.waiting), context.cursor)
+        if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due
+            return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
+        return dg.SensorResult(skip_reason="every date is up to date", cursor=stamped(f"{types}:{version}", now))
+
+    return changed_dates_sensor
+
+
+def version_in(cursor: str | None, types: str) -> int:
+    """Return the version of raw_events up to which every date was up to date, with these event types; else 0.
+
+    What failed after that is looked at until it is built; the reconciliation finds tables that were restored by hand.
+    """
+    known, _, version = (cursor or "").partition(" ")[0].partition(":")
+    return int(version) if known == types and version.isascii() and version.isdecimal() else 0

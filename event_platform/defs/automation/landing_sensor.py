@@ -1,0 +1,99 @@
+"""The landing sensor: new and changed objects in landing → the arrival dates to load.
+
+It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again. Where
+S3 notifies a queue of objects, the days of its messages are listed, and all of landing every ten minutes.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from event_platform.defs.automation.looking import as_cursor, look, position_in
+from event_platform.defs.automation.requests import ask, digest, is_under_way, warned
+from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
+from event_platform.defs.resources.platform import LakeResource, LandingResource
+from event_platform.events.errors import LandingError
+from event_platform.lake.ledger import deliveries
+from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
+from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.storage.polars_errors import explained
+
+
+def build_landing_sensor(
+    assets: Sequence[dg.AssetKey], first_date: date, queue: LandingQueue | None = None
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for the arrival dates of new and changed objects.
+
+    With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
+    """
+
+    @dg.sensor(
+        name="landing_sensor",
+        target=dg.AssetSelection.assets(*assets),
+        minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
+    )
+    @explained()
+    def landing_sensor(
+        context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        now, cursor = datetime.now(UTC), context.cursor
+        if is_under_way(context.instance, "raw", now):
+            return dg.SkipReason("a run is loading already")
+        today, heard = now.date(), _receive(queue, context.log)
+        looks = heard is None or is_time_to_look(cursor, now)
+        if not looks and heard is not None and not heard.names:
+            _delete_settled(queue, heard, (), context.log)
+            return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
+        days = days_of(heard.names) if heard else set[date]()
+        tables, here = lake.open(), landing.open()
+        tables.storage.check()
+        raw, position = tables.raw_events.snapshot(), position_in(cursor)
+        if days is None or not looks:
+            delivery, looked_at = deliveries(raw, here, days), "any day" if days is None else f"{len(days)} days"
+        else:
+            seen = look(raw, here, position, days, first_date, today)
+            delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
+        if looks:
+            cursor = as_cursor(position) if queue is None else stamped(as_cursor(position), now)
+        due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
+        # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
+        _delete_settled(
+            queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
+        )
+        arrivals = due_arrivals(tables, due, first_date, today)
+        wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
+        asked = ask(context.instance, "raw", wanted, assets, now)
+        reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
+        return tick_result(context, asked, "; ".join(reasons), cursor)
+
+    return landing_sensor
+
+
+def _receive(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessages | None:
+    """Return the messages of a queue; None where there is no queue, or it does not answer."""
+    if queue is None:
+        return None
+    try:
+        heard = queue.receive()
+    except LandingError as error:
+        warned(log, [f"{error}. Landing is listed instead"])
+        return None
+    warned(log, heard.faults)
+    return heard
+
+
+def _delete_settled(
+    queue: LandingQueue | None, heard: ReceivedMessages | None, waiting: Iterable[str], log: logging.Logger
+) -> None:
+    """Delete the messages whose objects are all loaded. The others are delivered again."""
+    if queue is None or heard is None:
+        return
+    names = frozenset(waiting)
+    try:
+        queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
+    except LandingError as error:
+        warned(log, [str(error)])

@@ -1,0 +1,67 @@
+"""The totals of a lake: everything that is in it, as one JSON-ready object."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from event_platform.events.catalog import Catalog
+from event_platform.lake.balance import (
+    DeduplicationBalance,
+    TypingBalance,
+    arrival_balances,
+    deduplication_balances,
+    event_table_rows,
+    typing_balances_of,
+)
+from event_platform.lake.lake import Lake
+
+
+def lake_totals(lake: Lake, catalog: Catalog) -> dict[str, Any]:
+    """Return everything that is in the lake as one JSON-ready object, days included."""
+    arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
+    event_tables = event_table_rows(lake, catalog, None)
+    typings = typing_balances_of(lake, event_tables)
+    reasons = (
+        lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
+    )
+    known = {lake.event_table(event_type).name for event_type in catalog.event_types}
+    sound = sum(day.sound for day in arrivals)
+    uneven = [day.created_date for day in deduplications if not day.balanced]
+    uneven += [day.created_date for day in typings if not day.balanced]
+    unbalanced = {
+        "arrival_dates": [day.arrival_date.isoformat() for day in arrivals if not day.balanced],
+        "created_dates": [day.isoformat() for day in sorted({*uneven})],
+    }
+    return {
+        "landed": sum(day.landed for day in arrivals),
+        "sound": sound,
+        "corrupt": sum(day.corrupt for day in arrivals),
+        "corrupt_by_reason": dict(reasons.collect().iter_rows()),
+        "deduplicated": sum(day.deduplicated for day in deduplications),
+        "duplicates": {
+            "redelivery": sum(day.redelivery for day in deduplications),
+            "conflict": sum(day.conflict for day in deduplications),
+        },
+        "unregistered": sum(day.unregistered for day in typings),
+        "typed": sum(day.typed for day in typings),
+        "event_tables": sum(map(bool, event_tables.values())),
+        "retired_tables": {name: sum(rows.values()) for name, rows in event_tables.items() if name not in known},
+        "balanced": sound == sum(day.sound for day in deduplications) and not any(unbalanced.values()),
+        "unbalanced": unbalanced,
+        "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
+        "by_created_date": _by_created_date(deduplications, typings),
+    }
+
+
+def _by_created_date(deduplications: list[DeduplicationBalance], typings: list[TypingBalance]) -> list[dict[str, Any]]:
+    columns = ["sound", "deduplicated", "redelivery", "conflict", "unregistered", "typed"]
+    days: dict[date, dict[str, Any]] = {}
+    for counts in (*map(asdict, deduplications), *map(asdict, typings)):
+        days.setdefault(counts["created_date"], dict.fromkeys(columns, 0)).update(counts)
+    return [_as_json({"created_date": day, **days[day]}) for day in sorted(days)]
+
+
+def _as_json(day: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.isoformat() if isinstance(value, date) else value for key, value in day.items()}
