@@ -210,9 +210,7 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
 def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: World) -> None:
     """A link that leads out, a name that is not UTF-8; on S3 there are none of these."""
     landing = FolderLanding(world.root / "landing")
-    assert check_names(landing) == Finding(
-        "landing names", Verdict.GOOD, "0 objects; all can be loaded"
-    )
+    assert check_names(landing) == Finding("landing names", Verdict.GOOD, "0 objects; all can be loaded")
     folder = world.deliver(MONDAY, "a", event("u1")).parent
     world.deliver(MONDAY, "_b", event("u2"))
     found = check_names(landing)
