@@ -192,9 +192,9 @@ class Snapshot:
     def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
         """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
         counts = Counter[date]()
-        for file in self._files_in_log:
+        for file in self._files_of(dates):
             counts[file.day] += file.rows or 0
-        return {day: rows for day, rows in counts.items() if dates is None or day in dates}
+        return dict(counts)
 
     def paths_by_date(self, dates: Collection[date] | None = None, column: str | None = None) -> dict[date, list[str]]:
         """Return the sorted paths of the files of each partition (of the given ones, else of all) that has any.
@@ -202,8 +202,8 @@ class Snapshot:
         With `column`, of those files in which it may hold a value, as their statistics say.
         """
         paths = defaultdict[date, list[str]](list)
-        for file in self._files_in_log:
-            if (dates is None or file.day in dates) and (column is None or file.nulls.get(column) != file.rows):
+        for file in self._files_of(dates):
+            if column is None or file.nulls.get(column) != file.rows:
                 paths[file.day].append(file.path)
         return {day: sorted(names) for day, names in paths.items()}
 
@@ -216,6 +216,10 @@ class Snapshot:
         return (
             self._log if dates is None or not self._log.width else self._log.filter(pl.col("date").is_in(list(dates)))
         )
+
+    def _files_of(self, dates: Collection[date] | None) -> Iterable[_FileInLog]:
+        wanted = None if dates is None else set(dates)
+        return (file for file in self._files_in_log if wanted is None or file.day in wanted)
 
     @cached_property
     def _files_in_log(self) -> list[_FileInLog]:
