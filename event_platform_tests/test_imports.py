@@ -45,6 +45,17 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
     assert '{"landed": ' in called.stdout  # they did what they do
 
 
+def test_help_takes_click_and_nothing_else() -> None:
+    """Its settings come from dataclasses: even pydantic-settings alone would take a quarter of a second."""
+    call = "import sys; from event_platform.cli.main import main; main(['--help'], standalone_mode=False)"
+    code = f"{call}; print(*sys.modules)"
+    called = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    *_, modules = called.stdout.splitlines()
+    heavy = {"dagster", "polars", "deltalake", "pyarrow", "boto3", "botocore", "pydantic", "rich", "yaml"}
+    assert not heavy & set(modules.split())
+    assert "EVENT_PLATFORM_START_DATE" in called.stdout
+
+
 def test_the_lake_that_commands_open_is_that_of_the_resources(bucket: str) -> None:
     """With the same keys, region and endpoint; what else the resources say is what the libraries take it for."""
     uri = f"s3://{bucket}/lake"

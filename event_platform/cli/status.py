@@ -14,6 +14,8 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.documents import DocumentError, read_document
 from event_platform.lake.lake import Lake
+from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -22,7 +24,7 @@ from event_platform.sample.own_assets import shipped_assets
 
 def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
     """Print the totals, and what waits and is due; return the exit code."""
-    lake = open_lake(environment.lake)
+    lake = PinnedLake(open_lake(environment.lake).storage)
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
     totals, rest = lake_totals(lake, catalog), find_remaining(environment, lake, due)
     if as_json:

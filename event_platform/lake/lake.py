@@ -34,43 +34,47 @@ class Lake:
 
     storage: Storage
 
+    def platform_table(self, spec: TableSpec) -> Table:
+        """Return a table of the platform."""
+        return Table(spec, self.storage)
+
     @property
     def raw_events(self) -> Table:
         """Every record that landed, once, with its fate."""
-        return Table(RAW_EVENTS, self.storage)
+        return self.platform_table(RAW_EVENTS)
 
     @property
     def corrupt_events(self) -> Table:
         """Dead letters: the records with a corruption_reason."""
-        return Table(CORRUPT_EVENTS, self.storage)
+        return self.platform_table(CORRUPT_EVENTS)
 
     @property
     def deduplicated_events(self) -> Table:
         """One row for each event_uuid."""
-        return Table(DEDUPLICATED_EVENTS, self.storage)
+        return self.platform_table(DEDUPLICATED_EVENTS)
 
     @property
     def duplicate_events(self) -> Table:
         """Dead letters: the records that another one came before."""
-        return Table(DUPLICATE_EVENTS, self.storage)
+        return self.platform_table(DUPLICATE_EVENTS)
 
     @property
     def unregistered_events(self) -> Table:
         """Events whose name the catalog lacks."""
-        return Table(UNREGISTERED_EVENTS, self.storage)
+        return self.platform_table(UNREGISTERED_EVENTS)
 
     @property
     def quality_report(self) -> Table:
         """Figures about the quality of each created_date."""
-        return Table(QUALITY_REPORT, self.storage)
+        return self.platform_table(QUALITY_REPORT)
 
     def event_table(self, event_type: EventType) -> Table:
         """Return the table of one event type."""
-        return Table(event_table_spec(event_type), self.storage)
+        return self.platform_table(event_table_spec(event_type))
 
     def tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the tables of the platform, those of `event_types` last, whether they exist yet or not."""
-        return [*(Table(spec, self.storage) for spec in PLATFORM_TABLES), *map(self.event_table, event_types)]
+        return [*map(self.platform_table, PLATFORM_TABLES), *map(self.event_table, event_types)]
 
     def every_table(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the tables of the platform, as `tables` does, and then all others that exist, by name.

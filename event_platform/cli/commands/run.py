@@ -1,6 +1,5 @@
 """`event-platform run` and `event-platform replay`."""
 
-import gc
 from datetime import datetime
 
 import click
@@ -56,8 +55,6 @@ def replay(first: datetime, last: datetime) -> None:
 
 def _load_environment_and_start_pool() -> Environment:
     """Read the settings and start the server of local worker processes: it imports while this process does."""
-    # Dagster makes many objects that stay: looking for garbage among them is a tenth of the time of a small run.
-    gc.set_threshold(200_000)
     environment = load_environment()
     if environment.compute == LOCAL_COMPUTE:
         from event_platform.compute.pool import prepare  # noqa: PLC0415
