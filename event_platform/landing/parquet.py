@@ -35,6 +35,11 @@ _TOO_MUCH = (
     "resource rules); what is behind is not read: land it in smaller ones, or raise the limit"
 )
 
+_TOO_MANY = (
+    "parquet: it has {:,} rows, more than the {:,} that are read of an object (those of 64 bytes that fill "
+    "object_limit_bytes of the resource rules); none is read: land it in smaller ones, or raise the limit"
+)
+
 
 #: What is done to fractional numbers before they are written.
 Form = Callable[[pl.Expr], pl.Expr]
@@ -45,10 +50,18 @@ class _LargeError(Exception):
 
 
 def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
-    """Yield the rows of a file, each a JSON object on its line; and why they end early, if they do."""
+    """Yield the rows of a file, each a JSON object on its line; and why they end early, if they do.
+
+    Of a file with more rows than `limits` allow, none is read: rows of nulls take nothing in a file, and each is a
+    record.
+    """
     left = limits.object_bytes
     try:
-        for start, rows in _ranges(parquet.read_metadata(pa.BufferReader(data)), limits):
+        metadata = parquet.read_metadata(pa.BufferReader(data))
+        if metadata.num_rows > limits.object_rows:
+            yield unreadable(b"", _TOO_MANY.format(metadata.num_rows, limits.object_rows))
+            return
+        for start, rows in _ranges(metadata, limits):
             frame = pl.scan_parquet(data).slice(start, rows).collect()
             for piece in _as_pieces(frame, limits.piece_bytes):
                 left -= len(piece.data)

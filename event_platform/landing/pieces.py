@@ -15,6 +15,9 @@ RECORDS_PER_PIECE = 250_000
 #: What a task holds at a time is about so many times the text of a piece: lines, columns, and both of them sorted.
 _COPIES = 16
 
+#: Bytes of JSON that a record is taken for at least: one with the three common fields has more.
+_RECORD_BYTES = 64
+
 #: Parts in which records may be shorter than this are looked at closely: a million of them may be in a megabyte.
 _SHORT = 32  # bytes
 _CLOSE_LOOK = 1 << 16  # bytes
@@ -54,6 +57,11 @@ class Limits:
     def piece_bytes(self) -> int:
         """Bytes of text that are worked on at a time."""
         return max(1, self.task_bytes // _COPIES)
+
+    @property
+    def object_rows(self) -> int:
+        """Maximum number of rows of one object, where they take no bytes of it: those that fill `object_bytes`."""
+        return max(1, self.object_bytes // _RECORD_BYTES)
 
 
 #: What is allowed unless a setting says otherwise.
