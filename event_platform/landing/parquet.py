@@ -35,6 +35,11 @@ _TOO_MUCH = (
     "rules); the rest is not read: land smaller objects, or raise the limit"
 )
 
+_TOO_MANY = (
+    "parquet: it has {:,} rows, more than the {:,} that an object may have (object_limit_bytes of the rules, at "
+    "64 bytes a row); none is read: land smaller objects, or raise the limit"
+)
+
 
 #: Converts fractional numbers before they are written.
 Form = Callable[[pl.Expr], pl.Expr]
@@ -45,10 +50,17 @@ class _LargeError(Exception):
 
 
 def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
-    """Yield the rows of a file as JSON lines. If they end early, the last piece says why."""
+    """Yield the rows of a file as JSON lines. If they end early, the last piece says why.
+
+    A file with more rows than `limits` allow is not read: rows of nulls take no bytes in a file, but each is a record.
+    """
     left = limits.object_bytes
     try:
-        for start, rows in _ranges(parquet.read_metadata(pa.BufferReader(data)), limits):
+        metadata = parquet.read_metadata(pa.BufferReader(data))
+        if metadata.num_rows > limits.object_rows:
+            yield unreadable(b"", _TOO_MANY.format(metadata.num_rows, limits.object_rows))
+            return
+        for start, rows in _ranges(metadata, limits):
             frame = pl.scan_parquet(data).slice(start, rows).collect()
             for piece in _as_pieces(frame, limits.piece_bytes):
                 left -= len(piece.data)

@@ -15,6 +15,9 @@ RECORDS_PER_PIECE = 250_000
 #: Memory of a task per byte of a piece: lines, columns, and both of them sorted.
 _COPIES = 16
 
+#: The least bytes of JSON that a record is counted with. One with the three common fields has more.
+_RECORD_BYTES = 64
+
 #: Records shorter than this are counted closely: a megabyte may hold a million of them.
 _SHORT = 32  # bytes
 _CLOSE_LOOK = 1 << 16  # bytes
@@ -54,6 +57,11 @@ class Limits:
     def piece_bytes(self) -> int:
         """Bytes of text in a piece."""
         return max(1, self.task_bytes // _COPIES)
+
+    @property
+    def object_rows(self) -> int:
+        """The most rows of an object, because rows may take no bytes of it."""
+        return max(1, self.object_bytes // _RECORD_BYTES)
 
 
 #: Limits unless configured otherwise.

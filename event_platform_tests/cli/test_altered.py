@@ -1,5 +1,6 @@
 """What others change comes back with the next `run`, while the stream goes on; and `run --rebuild` needs no reason."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,14 +22,26 @@ def call(*arguments: str, code: int = 0) -> str:
     return result.output
 
 
-@pytest.fixture
-def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Two days that a run has built; the environment variables name the world."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two days that a run has built; tests take copies of them."""
+    world = World(tmp_path_factory.mktemp("built"))
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", *(event(f"{day}{number}", day) for number in range(4)), "{broken")
-    call("run")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(world).items():
+            patch.setenv(name, value)
+        call("run")
+    return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy of it, which the environment variables name."""
+    shutil.copytree(built_once.root, tmp_path, dirs_exist_ok=True)
+    world = World(tmp_path)
+    for name, value in variables(world).items():
+        monkeypatch.setenv(name, value)
     return world
 
 

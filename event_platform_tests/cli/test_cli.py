@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from event_platform.cli.main import main
 from event_platform.defs.automation.requests import PART
 from event_platform.events import names
 from event_platform.events.errors import LandingError, TableError
+from event_platform_tests.support.command import variables
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 COMMANDS = [
@@ -50,13 +52,35 @@ def home(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+def deliver_two_days(world: World) -> World:
+    """Land two days of everything."""
+    broken = "{broken"
+    world.deliver(MONDAY, "a", event("u1", plan="free"), event("u1", plan="free"), event("x", name="beta:new"), broken)
+    world.deliver(TUESDAY, "a.gz", event("u1", plan="pro"), event("l1", TUESDAY, "lesson:started", user="usr_1"))
+    return world
+
+
 @pytest.fixture
 def landed(home: World) -> World:
     """Two days of everything."""
-    home.deliver(
-        MONDAY, "a", event("u1", plan="free"), event("u1", plan="free"), event("x", name="beta:new"), "{broken"
-    )
-    home.deliver(TUESDAY, "a.gz", event("u1", plan="pro"), event("l1", TUESDAY, "lesson:started", user="usr_1"))
+    return deliver_two_days(home)
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same, built by `run`; tests take copies of it."""
+    world = deliver_two_days(World(tmp_path_factory.mktemp("built")))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(world).items():
+            patch.setenv(name, value)
+        call("run")
+    return world
+
+
+@pytest.fixture
+def built(home: World, built_once: World) -> World:
+    """The same, built by `run`."""
+    shutil.copytree(built_once.root, home.root, dirs_exist_ok=True)
     return home
 
 
@@ -123,21 +147,19 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
     assert [day["typed"] for day in days[1]] == [1, 1]
 
 
-def test_run_again_does_nothing(landed: World) -> None:
+def test_run_again_does_nothing(built: World) -> None:
     """No table gets another version."""
+    before = versions(built)
     call("run")
-    before = versions(landed)
-    call("run")
-    assert versions(landed) == before
+    assert versions(built) == before
 
 
-def test_run_builds_just_what_a_late_record_touches(landed: World) -> None:
+def test_run_builds_just_what_a_late_record_touches(built: World) -> None:
     """Its arrival date, and the created date that it belongs to."""
+    account = built.event_table("account_created").snapshot()
+    built.deliver(WEDNESDAY, "late", event("late", MONDAY))
     call("run")
-    account = landed.event_table("account_created").snapshot()
-    landed.deliver(WEDNESDAY, "late", event("late", MONDAY))
-    call("run")
-    touched = landed.event_table("account_created").snapshot()
+    touched = built.event_table("account_created").snapshot()
     assert touched.source_version(MONDAY) != account.source_version(MONDAY)
     assert touched.source_version(TUESDAY) == account.source_version(TUESDAY)
     assert status()["landed"] == 7
@@ -178,17 +200,16 @@ def test_a_replay_reads_what_is_loaded_as_the_rules_are_now(landed: World) -> No
     assert (status()["sound"], status()["corrupt_by_reason"]) == (1, {"missing_event_uuid": 5, "not_json": 1})
 
 
-def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(landed: World) -> None:
+def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(built: World) -> None:
     """Its log is broken: the totals cannot be counted either."""
-    call("run")
-    log = landed.root / "lake" / "events" / "lesson_started" / "_delta_log"
+    log = built.root / "lake" / "events" / "lesson_started" / "_delta_log"
     for entry in log.iterdir():
         entry.write_text("{broken", encoding="utf-8")
-    landed.deliver(WEDNESDAY, "late", event("late", MONDAY))
+    built.deliver(WEDNESDAY, "late", event("late", MONDAY))
     shown = call("run", code=2).output
     assert "failed:" in shown
     assert "events/lesson_started" in shown
-    assert landed.events("account_created").height == 2
+    assert built.events("account_created").height == 2
 
 
 def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None:
@@ -210,19 +231,17 @@ def test_a_usage_error_ends_with_2(home: World, arguments: list[str]) -> None:
     assert "Usage: " in call(*arguments, code=2).output
 
 
-def test_totals_that_do_not_balance_end_status_with_1(landed: World) -> None:
+def test_totals_that_do_not_balance_end_status_with_1(built: World) -> None:
     """In words and in JSON."""
-    call("run")
-    DeltaTable(landed.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
+    DeltaTable(built.lake.deduplicated_events.uri).delete("event_uuid = 'l1'")
     assert "NOT balanced: created dates 2025-06-03." in call("status", code=1).output
     totals = json.loads(call("status", "--json", code=1).stdout)
     assert (totals["balanced"], totals["unbalanced"]["created_dates"]) == (False, ["2025-06-03"])
 
 
-def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(landed: World) -> None:
+def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(built: World) -> None:
     """By the next run, whatever else there is to do."""
-    call("run")
-    DeltaTable(landed.event_table("lesson_started").uri).delete()
+    DeltaTable(built.event_table("lesson_started").uri).delete()
     call("status", code=1)
     told = " ".join(call("run").output.split())
     assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
@@ -249,12 +268,11 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
 
 @pytest.mark.parametrize(("day", "code"), [(MONDAY, 1), (datetime.now(UTC).date(), 0)], ids=["a past day", "today"])
 def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
-    landed: World, day: date, code: int
+    built: World, day: date, code: int
 ) -> None:
     """Where their day is over: today's may have landed a moment ago."""
-    call("run")
     for name in ("x", "y"):
-        landed.deliver(day, name, event(name, MONDAY))
+        built.deliver(day, name, event(name, MONDAY))
     told = call("status", code=code).output
     example = f"{day:%Y/%m/%d}/12/x"
     assert f"balanced, but not complete: 2 objects wait to be loaded (such as {example})" in told
@@ -264,9 +282,8 @@ def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
     assert "balanced: nothing is lost, nothing is counted twice" in call("status").output
 
 
-def test_a_landing_that_cannot_be_listed_is_told_by_status(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_landing_that_cannot_be_listed_is_told_by_status(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whether all is loaded."""
-    call("run")
 
     def fail(*_: object) -> None:
         raise LandingError("landing: Input/output error")
@@ -308,10 +325,9 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
     assert versions(home) == before
 
 
-def test_a_type_that_left_the_catalog_is_told_with_its_rows(landed: World) -> None:
+def test_a_type_that_left_the_catalog_is_told_with_its_rows(built: World) -> None:
     """Its table stays, is counted, and can be queried."""
-    call("run")
-    (landed.root / "catalog" / "lesson_started.yaml").unlink()
+    (built.root / "catalog" / "lesson_started.yaml").unlink()
     told = " ".join(call("status").output.split())
     assert "events/lesson_started: 1 rows of a type that is no longer in the catalog." in told
     assert status()["retired_tables"] == {"events/lesson_started": 1}
@@ -401,9 +417,8 @@ def test_the_totals_of_an_empty_lake_balance(home: World) -> None:
     assert "balanced" in call("status").output
 
 
-def test_query_prints_tables_json_and_csv(landed: World) -> None:
+def test_query_prints_tables_json_and_csv(built: World) -> None:
     """Over shared tables and event tables, with their names as in the help."""
-    call("run")
     sql = "select event_name, count(*) n from raw_events where event_name is not null group by 1 order by 1"
     expected = [["account:created", 3], ["beta:new", 1], ["lesson:started", 1]]
     rows = json.loads(call("query", "--json", sql).stdout)
@@ -414,9 +429,8 @@ def test_query_prints_tables_json_and_csv(landed: World) -> None:
 
 
 @pytest.mark.parametrize("sql", ["select nothing from raw_events", "select * from nowhere", "selec"])
-def test_a_query_that_fails_says_why(landed: World, sql: str) -> None:
+def test_a_query_that_fails_says_why(built: World, sql: str) -> None:
     """In one line, with exit code 2."""
-    call("run")
     assert "the query failed" in call("query", sql, code=2).output
 
 

@@ -36,7 +36,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment of Python 3.13 that has the package, with the versions of the lock file."""
     folder = tmp_path_factory.mktemp("environment")
     call(python_313() or sys.executable, "-m", "venv", folder, cwd=folder)
-    what = ["-q", "-c", PROJECT / "requirements.lock", wheel]
+    what: list[str | Path] = ["-q", "-c", PROJECT / "requirements.lock", wheel]
     uv, python = beside_python("uv"), folder / "bin" / "python"
     try:  # as the Makefile does: uv takes seconds, and pip is there where uv cannot reach the index
         call(uv, "pip", "install", "--python", python, *what, cwd=folder)

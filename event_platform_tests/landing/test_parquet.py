@@ -75,6 +75,26 @@ def test_a_few_kilobytes_that_are_gigabytes_of_text_are_read_up_to_the_limit(raw
     assert numbers == list(range(len(numbers)))
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_file_of_more_rows_than_an_object_may_have_is_one_unreadable_object(groups: int) -> None:
+    """None of them is read: rows of nulls take no bytes in a file, and each is a record that has to be kept."""
+    most = 20 * MIB // 64
+    raw = stored({"a": pa.nulls(most + 1, pa.int32())}, row_group_size=most // groups + 1)
+    assert len(raw) < 20_000
+    (found,) = read(raw, Limits(object_bytes=20 * MIB))
+    assert (found.data, found.reason) == (b"", UNREADABLE)
+    assert found.text.startswith("parquet: it has 327,681 rows, more than the 327,680 that are read of an object")
+    assert "object_limit_bytes" in found.text
+    assert DEFAULT_LIMITS.object_rows == 33_554_432
+
+
+def test_a_file_of_as_many_rows_as_an_object_may_have_is_read() -> None:
+    """Each of them is a record."""
+    found = read(stored({"a": pa.nulls(1_000, pa.int32())}), Limits(object_bytes=64_000))
+    assert [piece.reason for piece in found] == [None]
+    assert rows(found) == [{"a": None}] * 1_000
+
+
 def test_how_rows_are_cut_changes_nothing() -> None:
     """Row groups together and in parts, down to a row at a time."""
     table = pa.table({"n": range(1_000), "a": [f"text {number}" for number in range(1_000)]})

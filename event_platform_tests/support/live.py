@@ -85,10 +85,13 @@ class Live:
 
 
 @contextmanager
-def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watchful: bool = False) -> Iterator[Live]:
+def live(
+    root: Path, variables: Mapping[str, str], *, sensors: bool = True, watchful: bool = False, daemon: bool = True
+) -> Iterator[Live]:
     """Run the webserver and the daemon below `root`, with the project's own dagster.yaml; end all of it afterwards.
 
-    With `watchful`, run monitoring finds sooner what was killed than it does in the project.
+    With `watchful`, run monitoring finds sooner what was killed than it does in the project. Without `daemon`, only the
+    webserver runs: for what is just looked at.
     """
     home = root / "dagster_home"
     home.mkdir()
@@ -104,13 +107,14 @@ def live(root: Path, variables: Mapping[str, str], *, sensors: bool = True, watc
         until(instance.is_serving, "the webserver serves", instance)
         if not sensors:
             switch_automation_off(instance)
-        instance.start("dagster-daemon")
+        if daemon:
+            instance.start("dagster-daemon")
         yield instance
     finally:
         end(instance)
 
 
-def until(condition: Callable[[], object], what: str, instance: Live, seconds: float = 300) -> float:
+def until(condition: Callable[[], object], what: str, instance: Live, seconds: float = 900, pause: float = 1) -> float:
     """Wait for a condition to hold; return the seconds it took. Raises AssertionError with the programs' logs.
 
     It waits for far longer than anything takes: whatever else the machine does, a test only fails for a reason.
@@ -118,7 +122,7 @@ def until(condition: Callable[[], object], what: str, instance: Live, seconds: f
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}\n{instance.log()}"
-        time.sleep(1)  # each look costs the webserver some hundredths of a second
+        time.sleep(pause)  # a second, since each look costs the webserver some hundredths of one
     return time.monotonic() - began
 
 
@@ -189,7 +193,7 @@ def has_ended(instance: Live, backfill: str) -> bool:
 
 def ended(instance: Live, backfill: str) -> str:
     """Wait for a backfill to end and return its status. The daemon looks at backfills every half minute."""
-    until(lambda: has_ended(instance, backfill), "the backfill ends", instance, seconds=900)
+    until(lambda: has_ended(instance, backfill), "the backfill ends", instance)
     return backfill_status(instance, backfill)
 
 
