@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.errors import OwnershipError, SettingError
-from event_platform.storage.store import open_store, refuse_careless
+from event_platform.storage.store import open_store, require_conditional_put
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
@@ -28,7 +28,7 @@ def land_stream(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
     store = open_store(location, _CONNECTIONS)
-    refuse_careless(store)
+    require_conditional_put(store)
     stream = find(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(

@@ -51,9 +51,9 @@ def _translate_errors() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, EventPlatformError):
         raise
     except Exception:
-        from event_platform.storage.polars_errors import explained  # noqa: PLC0415
+        from event_platform.storage.polars_errors import translate_errors  # noqa: PLC0415
 
-        with explained():
+        with translate_errors():
             raise
 
 

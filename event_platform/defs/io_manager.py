@@ -26,7 +26,7 @@ from event_platform.lake.lake import Lake, scan_columns
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError
 from event_platform.pipeline.own_tables import write_frame
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 _TRIES = 5
 
@@ -46,7 +46,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     #: Snapshots of the inputs of each running step, by table name, as first opened.
     _read: dict[str, dict[str, Snapshot]] = PrivateAttr(default_factory=dict)
 
-    @explained()
+    @translate_errors()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """Return a lazy scan of the input's partitions. Raises TableError for an unknown table or column."""
         dates = dates_in(context.asset_partition_keys) if context.has_asset_partitions else None
@@ -55,7 +55,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         self._read.setdefault(context.step_context.step.key, {}).setdefault(snapshot.table.name, snapshot)
         return scan_columns(snapshot, dates, columns)
 
-    @explained()
+    @translate_errors()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Replace the partitions of the run by a frame. If it raises TableError, the table is unchanged.
 

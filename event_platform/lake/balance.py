@@ -12,7 +12,7 @@ from event_platform.events.event import DuplicateKind
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -170,5 +170,5 @@ def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
 def event_table_rows(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
     """Return the rows of each event table by its name, those of retired types last."""
     tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
-    rows = each_at_once(lambda table: _rows(table, dates), tables)
+    rows = map_threads(lambda table: _rows(table, dates), tables)
     return {table.name: found for table, found in zip(tables, rows, strict=True)}

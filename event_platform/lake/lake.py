@@ -25,7 +25,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.specs import TableSpec, spec_of_schema
 from event_platform.lake.tables import FoundTable, Table
 from event_platform.storage.storage import Storage
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Lake:
         """Yield the names of the tables below a folder, but for those that are `known`: they are not looked into."""
         below = ["/".join([*parts, folder]) for folder in self.storage.folders(*parts) if may_be_part_of_name(folder)]
         names = [name for name in below if name not in known and name != PAGES_FOLDER]
-        for name, is_table in zip(names, each_at_once(self._is_table, names), strict=True):
+        for name, is_table in zip(names, map_threads(self._is_table, names), strict=True):
             if is_table:
                 yield name
             else:

@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from event_platform.events.errors import StorageError, TableStorageError
 from event_platform.lake.schemas import to_delta
 from event_platform.lake.specs import TableSpec
-from event_platform.storage.s3_errors import cause, has_broken_off, one_line, storage_error
+from event_platform.storage.errors import cause, has_broken_off, one_line, storage_error
 from event_platform.storage.storage import Storage
 
 #: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.

@@ -22,7 +22,7 @@ from event_platform.lake.files import remove_action
 from event_platform.lake.location import TRIES
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.snapshot import Snapshot
-from event_platform.storage.s3_errors import cause, has_broken_off, one_line
+from event_platform.storage.errors import cause, has_broken_off, one_line
 
 #: Other partitions' writers may get in between this often; each try costs one round to the store.
 _COMMIT_RETRIES = 100

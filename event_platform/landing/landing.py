@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from event_platform.events.errors import LandingError, UnreadableError
+from event_platform.storage.errors import S3_ERRORS, cause, is_of_one_object, storage_error
 from event_platform.storage.s3 import config, read_object
-from event_platform.storage.s3_errors import S3_ERRORS, cause, is_of_one_object, storage_error
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.threads import imap_threads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -312,7 +312,7 @@ class S3Landing(Landing):
         days, outside = set[date](), list[LandedObject]()
         prefixes = [self.prefix]
         while prefixes:  # one level after the other, each side by side
-            found = [*each_in_turn(self._inside, prefixes, _LISTED_AT_ONCE)]
+            found = [*imap_threads(self._inside, prefixes, _LISTED_AT_ONCE)]
             outside.extend(landed for entries, _ in found for landed in self._loadable(entries, omissions))
             prefixes = []
             for below in (below for _, inside in found for below in inside):

@@ -10,7 +10,7 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from event_platform.events.errors import EventPlatformError
-from event_platform.storage.s3_errors import S3_ERRORS, cause, storage_error
+from event_platform.storage.errors import S3_ERRORS, cause, storage_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _OF_S3 = re.compile("object-store error|Generic S3 error|<Code>")
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise as StorageError, in our words, what the libraries raise of S3 within."""
     try:
         yield
@@ -31,12 +31,12 @@ def explained() -> Iterator[None]:
         raise storage_error(error) from cause(error)
 
 
-def each_explained(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
-    """Do as `explained` for all that a generator function does until it ends."""
+def translate_errors_of_each(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+    """Do as `translate_errors` for all that a generator function does until it ends."""
 
     @wraps(generator)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        with explained():
+        with translate_errors():
             yield from generator(*args, **kwargs)
 
     return wrapped

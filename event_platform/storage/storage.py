@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from event_platform.events.errors import MissingError, SettingError, StorageError
+from event_platform.storage.errors import S3_ERRORS, cause, is_missing, storage_error
 from event_platform.storage.s3 import client, for_delta, for_polars, read_object
-from event_platform.storage.s3_errors import S3_ERRORS, cause, is_missing, storage_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

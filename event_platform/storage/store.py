@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 
 from event_platform.events.errors import SettingError, StorageError
 from event_platform.storage.aws import bucket_and_prefix, code_of, region_set
+from event_platform.storage.errors import S3_ERRORS, cause, storage_error
 from event_platform.storage.s3 import config
-from event_platform.storage.s3_errors import S3_ERRORS, cause, storage_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -200,7 +200,7 @@ def open_store(place: str, connections: int = 10) -> Store:
     return BucketStore(*bucket_and_prefix(place), client)
 
 
-def refuse_careless(store: Store) -> None:
+def require_conditional_put(store: Store) -> None:
     """Make sure that of two who write the same thing a store lets one through. Raises SettingError if it does not."""
     with suppress(ChangedError):
         store.swap(_PROBE, uuid.uuid4().bytes, None)

@@ -10,12 +10,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each_at_once(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call `function`, which opens a table, commits to one or reads an object, for many of them."""
-    return list(each_in_turn(function, items))
+    return list(imap_threads(function, items))
 
 
-def each_in_turn(function: Callable[[T], R], items: Iterable[T], at_once: int = _AT_ONCE) -> Iterator[R]:
-    """Do as `each_at_once`, and yield each result in its turn, while others are still worked on, so many at a time."""
+def imap_threads(function: Callable[[T], R], items: Iterable[T], at_once: int = _AT_ONCE) -> Iterator[R]:
+    """Do as `map_threads`, and yield each result in its turn, while others are still worked on, so many at a time."""
     with ThreadPoolExecutor(at_once) as threads:
         yield from threads.map(function, items)

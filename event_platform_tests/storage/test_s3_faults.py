@@ -19,7 +19,7 @@ from event_platform.lake.table_commit import TableCommit
 from event_platform.landing.landing import Landing
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage import s3
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 from event_platform_tests.support.command import finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.faulty_s3 import (
@@ -210,7 +210,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
         """Meet the fault, and then see what was told of it."""
         rule = Rule(method, path, fault, times=None, region="us-west-2")
         faulty.set(rule, replace(rule, method="HEAD", path=""))
-        with pytest.raises(StorageError) as raised, explained():
+        with pytest.raises(StorageError) as raised, translate_errors():
             yield
         text = str(raised.value)
         assert re.match(rf"{bucket}/{where}.*{told}", text), text

@@ -7,7 +7,7 @@ import dagster as dg
 
 from event_platform.defs.assets.reporting import is_watched
 from event_platform.events.errors import StorageError, raise_panics_as_errors
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 #: Seconds between tries. By then the clients of S3 have tried several times, within seconds.
 _PAUSES = (10, 20, 40)
@@ -21,7 +21,7 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
     """
     try:
         # A panic is no Exception: Dagster would not take it for the failure of a step.
-        with explained(), raise_panics_as_errors():
+        with translate_errors(), raise_panics_as_errors():
             yield
     except (StorageError, OSError) as error:
         if not isinstance(error, StorageError) or error.transient:

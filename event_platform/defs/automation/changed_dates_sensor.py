@@ -15,7 +15,7 @@ from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
 from event_platform.sample.own_assets import shipped_assets
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 
 def build_changed_dates_sensor(
@@ -33,7 +33,7 @@ def build_changed_dates_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for exactly the created dates that new records change, in one batch.",
     )
-    @explained()
+    @translate_errors()
     def changed_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:

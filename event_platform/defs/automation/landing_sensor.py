@@ -18,7 +18,7 @@ from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due_arrivals import due_arrivals
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 
 def build_landing_sensor(
@@ -36,7 +36,7 @@ def build_landing_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
     )
-    @explained()
+    @translate_errors()
     def landing_sensor(
         context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:

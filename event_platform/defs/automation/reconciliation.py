@@ -13,7 +13,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.sample.own_assets import shipped_assets
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 
 def build_daily_reconciliation(
@@ -29,7 +29,7 @@ def build_daily_reconciliation(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Asks once a day for objects of any day that are not loaded, and for dates that failed.",
     )
-    @explained()
+    @translate_errors()
     def daily_reconciliation(
         context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:

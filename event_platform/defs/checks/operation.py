@@ -13,8 +13,8 @@ from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.lake import Lake
-from event_platform.storage.polars_errors import each_explained, explained
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.polars_errors import translate_errors, translate_errors_of_each
+from event_platform.storage.threads import imap_threads
 
 #: Tables whose columns are read in parallel: enough to hide the latency of S3, few enough for the memory.
 _TABLES_AT_ONCE = 4
@@ -39,7 +39,7 @@ def build_operation(
         specs = [check.spec(partitions) for each in assets for check in each.checks]
 
     @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
-    @each_explained
+    @translate_errors_of_each
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
@@ -53,7 +53,7 @@ def build_operation(
         def evaluate_asset(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Evaluated]:
             asset, checks = one
             try:
-                with explained(), raise_panics_as_errors():
+                with translate_errors(), raise_panics_as_errors():
                     return evaluate_checks(checks, asset.figures(tables, rules, dates))
             except Exception as error:
                 if isinstance(error, StorageError) and error.transient:
@@ -62,7 +62,7 @@ def build_operation(
                 return [(check, day, Result.from_error(error)) for check in checks for day in dates]
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = each_in_turn(evaluate_asset, selected, _TABLES_AT_ONCE)
+        by_asset = imap_threads(evaluate_asset, selected, _TABLES_AT_ONCE)
         found = (result for results in by_asset for result in results)
         yield from to_dagster([check for _, checks in selected for check in checks], dates, found)
 

@@ -12,8 +12,8 @@ from event_platform.lake.file_writer import FileWriter
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.location import TableLocation
 from event_platform.pipeline.sizing import Sizing
-from event_platform.storage.polars_errors import explained
-from event_platform.storage.s3_errors import one_line
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def try_to_compact(table: TableLocation, schema: pl.Schema, files: list[DataFile
 def error_or_result(table: TableLocation, function: Callable[[], T]) -> T | EventPlatformError:
     """Return the result of what is done to the files of a table, or its error: it must not stop the other tables."""
     try:
-        with explained(), raise_panics_as_errors():
+        with translate_errors(), raise_panics_as_errors():
             return function()
     except EventPlatformError as error:
         return error

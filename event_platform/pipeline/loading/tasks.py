@@ -16,7 +16,7 @@ from event_platform.landing.objects import is_packed
 from event_platform.pipeline.loading.objects import Loading, open_object, read_records
 from event_platform.pipeline.loading.record_writer import LeftOut, Loaded, RecordWriter
 from event_platform.pipeline.sizing import Sizing
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.threads import imap_threads
 
 #: Objects that a task reads side by side; boto3 has so many connections.
 _READ_AT_ONCE = 10
@@ -31,7 +31,7 @@ def load_objects(lake: Lake, loading: Loading, sizing: Sizing, objects: list[Lan
     writer = RecordWriter(lake.raw_events, loading.limits, Loaded(objects[0].arrival_date))
     for batch in batches(objects, sizing):
         # While one is worked on the next ones are read: a store takes longer to answer than an object to be parsed.
-        opened = each_in_turn(partial(open_object, loading, sizing), batch, _READ_AT_ONCE)
+        opened = imap_threads(partial(open_object, loading, sizing), batch, _READ_AT_ONCE)
         for landed, content in zip(batch, opened, strict=True):
             begun = writer.begin()
             try:

@@ -27,9 +27,9 @@ from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.fingerprint import build_fingerprint
 from event_platform.pipeline.typing.tasks import Typed, count_names, plan, type_events
-from event_platform.storage.polars_errors import explained
-from event_platform.storage.s3_errors import one_line
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
+from event_platform.storage.threads import map_threads
 
 #: The key under which the results of unregistered_events are reported; no event type can have it.
 UNREGISTERED = ""
@@ -137,7 +137,7 @@ def _commit_each(
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
-    each_at_once(commit, [key for key in sound if key not in failed])
+    map_threads(commit, [key for key in sound if key not in failed])
 
 
 def _fingerprint_of(catalog: Catalog, key: str) -> int:
@@ -187,7 +187,7 @@ def _without_altered(
             return altered_dates(targets[key], days[key])
         return days[key]
 
-    found = dict(zip(days, each_at_once(altered, days), strict=True))
+    found = dict(zip(days, map_threads(altered, days), strict=True))
     return {(key, day): files for (key, day), files in appendable.items() if day not in found[key]}
 
 
@@ -199,7 +199,7 @@ def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedRepor
             return table_of(lake, catalog, key).snapshot_to_write()
         return None
 
-    snapshots = each_at_once(opened, reports)
+    snapshots = map_threads(opened, reports)
     return {key: target for key, target in zip(reports, snapshots, strict=True) if target is not None}
 
 
@@ -282,7 +282,7 @@ def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataF
 def _keeping_errors(report: TypedReport) -> Iterator[None]:
     """Keep what goes wrong with one table in its report: it must not stop the others."""
     try:
-        with explained(), raise_panics_as_errors():
+        with translate_errors(), raise_panics_as_errors():
             yield
     except ConflictError:
         report.conflict = True
