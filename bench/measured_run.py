@@ -33,7 +33,7 @@ _DATA_WORK = {
     "event_platform.defs.assets.typed_events": ["type_all"],
     "event_platform.defs.assets.quality_report": ["report_quality"],
     "event_platform.defs.io_manager": ["write_frame"],
-    "event_platform.defs.checks.build": ["each_in_turn"],
+    "event_platform.defs.checks.build": ["imap_threads"],
 }
 _RAW = dg.AssetSelection.assets("raw_events", "corrupt_events")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.errors import OwnershipError, SettingError
-from event_platform.storage.store import open_store, refuse_careless
+from event_platform.storage.opening import open_store
+from event_platform.storage.store import require_conditional_put
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
@@ -23,18 +24,18 @@ def land_stream(
     environment: Environment, name: str, checkpoints: str | None, limits: Limits, max_shards: int, lease_seconds: float
 ) -> int:
     """Land what a stream holds until SIGTERM or SIGINT, or to its tip; return the exit code."""
-    place = checkpoints_beside(environment.landing) if checkpoints is None else checkpoints.rstrip("/")
-    _check_outside(place, environment.landing)
+    uri = checkpoints_beside(environment.landing) if checkpoints is None else checkpoints.rstrip("/")
+    _check_outside(uri, environment.landing)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
-    kept = open_store(place, _CONNECTIONS)
-    refuse_careless(kept)
+    checkpoint_store = open_store(uri)
+    require_conditional_put(checkpoint_store)
     stream = find(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(
             stream,
-            open_store(environment.landing, _CONNECTIONS),
-            Checkpoints(kept, stream.identity, new_owner(), lease_seconds),
+            open_store(environment.landing),
+            Checkpoints(checkpoint_store, stream.identity, new_owner(), lease_seconds),
             limits,
             max_shards,
             stop,
@@ -46,7 +47,7 @@ def land_stream(
             return 1
     OUT.print(
         f"{totals.records:,} records of {totals.shards:,} shards landed in {totals.objects:,} objects, "
-        f"{totals.bytes_landed / 1e6:,.1f} MB of gzip; checkpoints are in {place}/{stream.identity}",
+        f"{totals.bytes_landed / 1e6:,.1f} MB of gzip; checkpoints are in {uri}/{stream.identity}",
         markup=False,
         soft_wrap=True,
     )
@@ -55,7 +56,7 @@ def land_stream(
 
 def checkpoints_beside(landing: str) -> str:
     """Return where checkpoints are by default: beside landing, where nothing takes them for data."""
-    if landing.startswith("s3://") and "/" not in landing.removeprefix("s3://"):
+    if "/" not in landing.partition("://")[2] and "://" in landing:
         raise SettingError(
             f"EVENT_PLATFORM_LANDING: {landing} is a whole bucket, with nothing beside it; give --checkpoints "
             "a folder, or a prefix of another bucket"

@@ -19,7 +19,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            with panics_as_errors(), _explained():
+            with panics_as_errors(), _translated():
                 return super().invoke(ctx)
         except EventPlatformError as error:
             from event_platform.cli.output import visible  # noqa: PLC0415
@@ -423,16 +423,16 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by posit
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Say in our words what goes wrong with S3. What it takes is imported when there is something to say."""
+def _translated() -> Iterator[None]:
+    """Translate errors of object stores. What that takes is imported when there is an error."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, EventPlatformError):
         raise
     except Exception:
-        from event_platform.storage.polars_errors import explained  # noqa: PLC0415
+        from event_platform.storage.polars_errors import translate_errors  # noqa: PLC0415
 
-        with explained():
+        with translate_errors():
             raise
 
 

@@ -20,8 +20,8 @@ from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown
-from event_platform.storage.polars_errors import explained
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.polars_errors import translate_errors
+from event_platform.storage.threads import map_threads
 
 #: The first word of a statement, behind spaces, comments and brackets.
 _FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", re.DOTALL)
@@ -46,7 +46,7 @@ def run_query(environment: Environment, sql: str, form: str | None) -> None:
     tables = _tables(environment)
     opened: dict[str, pl.LazyFrame] = {}
     try:
-        with explained(), panics_as_errors():
+        with translate_errors(), panics_as_errors():
             word = _first_word(sql)
             rows = _answer(word, sql, tables, opened)
             if form == "json":
@@ -75,7 +75,7 @@ def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, 
     if word not in _READING:
         raise _failed(f"expected select …, show tables or describe <table>, got {word or 'nothing'}")
     names = _named(sql, tables)
-    opened |= zip(names, each_at_once(lambda name: tables[name].snapshot().scan(), names), strict=True)
+    opened |= zip(names, map_threads(lambda name: tables[name].snapshot().scan(), names), strict=True)
     return pl.SQLContext(opened).execute(sql)
 
 

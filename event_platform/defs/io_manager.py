@@ -25,7 +25,7 @@ from event_platform.lake.derived import (
 from event_platform.lake.lake import Lake, chosen
 from event_platform.lake.tables import ConflictError, Snapshot
 from event_platform.pipeline.own_tables import write_frame
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 _TRIES = 5
 
@@ -45,7 +45,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     #: The inputs of each step that is at work, by name, as they were when they were opened first.
     _read: dict[str, dict[str, Snapshot]] = PrivateAttr(default_factory=dict)
 
-    @explained()
+    @translate_errors()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """Return a lazy scan of an input's partitions. Raises TableError for an unknown table or column."""
         dates = dates_in(context.asset_partition_keys) if context.has_asset_partitions else None
@@ -54,7 +54,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         self._read.setdefault(context.step_context.step.key, {}).setdefault(snapshot.table.name, snapshot)
         return chosen(snapshot, dates, columns)
 
-    @explained()
+    @translate_errors()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Replace the partitions of the run by a frame. Raises TableError, and then the table is as it was.
 

@@ -15,13 +15,13 @@ class CatalogError(EventPlatformError):
 class StorageError(EventPlatformError):
     """Landing or the lake did not answer as expected, for a reason that its content does not explain.
 
-    It `may_pass` by itself, unless keys, rights or a setting are at fault.
+    It `may_pass` by itself, unless keys, rights or a setting are at fault. Its text is the `fault` and the `remedy`.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = True) -> None:
-        """Say what happened, and whether to try again may help."""
-        super().__init__(message)
-        self.may_pass = may_pass
+    def __init__(self, fault: str, *, may_pass: bool = True, remedy: str = "") -> None:
+        """Say what happened, whether to try again may help, and what to do."""
+        super().__init__(f"{fault}. {remedy[:1].upper()}{remedy[1:]}." if remedy else fault)
+        self.fault, self.may_pass, self.remedy = fault, may_pass, remedy
 
 
 class LandingError(StorageError):
@@ -30,6 +30,10 @@ class LandingError(StorageError):
 
 class MissingError(StorageError):
     """There is nothing where something was expected."""
+
+
+class AccessError(StorageError):
+    """Access to one object is refused, or it is archived; others may well be read."""
 
 
 class UnreadableError(LandingError):

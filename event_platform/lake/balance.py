@@ -13,7 +13,7 @@ from event_platform.events.event import DuplicateKind
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.tables import Table
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
 def _rows_of_event_tables(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
     """Return the rows of each event table by its name, those of retired types last."""
     tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
-    rows = each_at_once(lambda table: _rows(table, dates), tables)
+    rows = map_threads(lambda table: _rows(table, dates), tables)
     return {table.name: found for table, found in zip(tables, rows, strict=True)}
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from event_platform.lake.files import DataFile
 from event_platform.lake.tables import Snapshot
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def damaged_files(
     table, files = snapshot.table, snapshot.files(dates)
     if sizes is None:
         folders = sorted({f"{table.name}/{file.path}".rpartition("/")[0] for file in files})
-        listed = each_at_once(lambda folder: table.storage.sizes(*folder.split("/")), folders)
+        listed = map_threads(lambda folder: table.storage.sizes(*folder.split("/")), folders)
         sizes = {path: size for each in listed for path, size in each.items()}
     found = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
     return [

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from event_platform.events.errors import MissingError
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 #: What this process has read, by the id of the table: after which version, up to which, and the infos. A sensor looks
 #: every few seconds at all that a table has been through, and each commit is a request.
@@ -80,7 +80,7 @@ def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for upper in range(upto, after, -_COMMITS_AT_ONCE):
         versions = range(upper, max(after, upper - _COMMITS_AT_ONCE), -1)
-        infos = [each for each in each_at_once(info, versions) if each is not None]
+        infos = [each for each in map_threads(info, versions) if each is not None]
         found.extend(infos)
         if len(infos) < len(versions):
             break

@@ -14,7 +14,7 @@ from event_platform.events.errors import TableError
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS
 from event_platform.lake.tables import Snapshot, Table
 from event_platform.storage.storage import Storage
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 #: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
@@ -256,7 +256,7 @@ class Lake:
         """Yield the names of the tables below a folder, but for those that are `known`: they are not looked into."""
         below = ["/".join([*parts, folder]) for folder in self.storage.folders(*parts) if _may_be_of_a_table(folder)]
         names = [name for name in below if name not in known and name != _PAGES]
-        for name, is_table in zip(names, each_at_once(self._is_table, names), strict=True):
+        for name, is_table in zip(names, map_threads(self._is_table, names), strict=True):
             if is_table:
                 yield name
             else:

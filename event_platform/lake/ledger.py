@@ -14,8 +14,9 @@ import polars as pl
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files
 from event_platform.lake.tables import Snapshot
-from event_platform.landing.landing import LandedObject, Landing, Omissions
-from event_platform.storage.threads import each_in_turn
+from event_platform.landing.landing import LandedObject, Landing
+from event_platform.landing.omissions import Omissions
+from event_platform.storage.threads import imap_threads
 
 #: Name, size and etag of each.
 _Objects = list[tuple[str, int, str]]
@@ -103,7 +104,7 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Object
                 raise
             return []  # its objects are due again
 
-    found = {**known, **dict(zip((file.uri for file in unread), each_in_turn(read, unread), strict=True))}
+    found = {**known, **dict(zip((file.uri for file in unread), imap_threads(read, unread), strict=True))}
     _keep(found)
     return found
 

@@ -26,7 +26,7 @@ from event_platform.lake.commits import commit_info, foreign_versions
 from event_platform.lake.files import DataFile, Written, scan_files, written, written_by_date
 from event_platform.lake.history import commit_infos
 from event_platform.lake.schemas import merged, readable, to_delta
-from event_platform.storage.s3_errors import cause, has_broken_off, one_line, storage_error
+from event_platform.storage.errors import cause, has_broken_off, one_line, storage_error
 from event_platform.storage.storage import Storage
 
 #: Other partitions' writers may get in between this often; each try costs one round to the store.

@@ -11,7 +11,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.errors import SettingError, TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
-from event_platform.storage.s3_errors import cause
+from event_platform.storage.errors import cause
 from event_platform.storage.storage import Storage
 
 _HOUR = timedelta(hours=1)

@@ -16,7 +16,7 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files, foreign_dates, instead
 from event_platform.lake.lake import RAW_SCHEMA, Lake
 from event_platform.lake.tables import Snapshot, Table
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.threads import imap_threads
 
 #: Rows whose keys are held at a time, and tables that are read side by side.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
@@ -74,7 +74,7 @@ class Verification:
 
 def look_for_files(tables: Sequence[Table]) -> Verification:
     """Look for every file of `tables`, and for commits that others made; no row is read, and none is counted."""
-    found = list(each_in_turn(lambda table: _verify_table(table, ()), tables))
+    found = list(imap_threads(lambda table: _verify_table(table, ()), tables))
     return _verification(found, [])
 
 
@@ -90,7 +90,7 @@ def verify(
     many tables are done, and how many there are.
     """
     found = list[_Verified]()
-    for each in each_in_turn(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
+    for each in imap_threads(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
         found.append(each)
         progress("verify", len(found), len(tables))
     by_name = {each.snapshot.table.name: each for each in found}

@@ -21,7 +21,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.marks import marks_of
 from event_platform.lake.tables import Snapshot, Table
 from event_platform.pipeline.reporting.sources import ReportSources
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 #: Stands for all tables of the platform that are made of raw_events, by created_date.
 PLATFORM = "tables of the platform"
@@ -116,11 +116,11 @@ def due_created_dates(
     stale = {day for day, version in changed.items() if (mark := built[day]) is None or mark < version}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
-    opened = each_at_once(_snapshot, tables)
+    opened = map_threads(_snapshot, tables)
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
         stale.update(day for day in changed if snapshot is None or snapshot.built_from(day) != built[day])
-    retired = each_at_once(_snapshot, lake.retired_tables(catalog.event_types))
+    retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(lake, every_table) if look_for_files else {}
     uneven |= _foreign(every_table)
@@ -164,7 +164,7 @@ def _due_own(
 
     known = {*opened, *(asset.table for asset in own)}
     others = [table.name for table in lake.every_table(catalog.event_types) if table.name not in known]
-    each_at_once(pinned, [*(asset.table for asset in own), *others])
+    map_threads(pinned, [*(asset.table for asset in own), *others])
     noted = [
         OwnAsset(name, sources, None if snapshot.table.partition_column is None else date.min)
         for name in others
@@ -196,7 +196,7 @@ def _damaged(lake: Lake, snapshots: Sequence[Snapshot | None]) -> dict[date, str
     """Return the days on which a file of a table is missing, or another one is in its place."""
     tables = [snapshot for snapshot in snapshots if snapshot is not None]
     folders = sorted({snapshot.table.name.partition("/")[0] for snapshot in tables})
-    sizes = {path: size for found in each_at_once(lake.storage.sizes, folders) for path, size in found.items()}
+    sizes = {path: size for found in map_threads(lake.storage.sizes, folders) for path, size in found.items()}
     return {each.file.partition: each.reason for snapshot in tables for each in damaged_files(snapshot, sizes=sizes)}
 
 

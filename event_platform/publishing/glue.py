@@ -20,7 +20,7 @@ from event_platform.events.errors import EventPlatformError, StorageError, Table
 from event_platform.lake.schemas import DeltaType, to_delta
 from event_platform.lake.tables import Table
 from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.threads import imap_threads
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -103,7 +103,7 @@ class GlueDatabase:
             except (BotoCoreError, ClientError, EventPlatformError) as error:
                 return Registration(table.name, name, Outcome.FAILED, told(error))
 
-        return list(each_in_turn(register_one, tables, _AT_ONCE))
+        return list(imap_threads(register_one, tables, _AT_ONCE))
 
     def _tables(self) -> dict[str, Mapping[str, Any]]:
         try:

@@ -85,7 +85,7 @@ class Checkpoints:
 
     def read(self, shard: str) -> tuple[Checkpoint, str | None]:
         """Return the checkpoint of a shard, and its tag; None where there is no checkpoint yet."""
-        found = self.store.read(self._name(shard))
+        found = self.store.read_tagged(self._name(shard))
         if found is None:
             return Checkpoint(), None
         try:

@@ -24,7 +24,7 @@ from event_platform.doctor.store import (
     check_writing,
     s3_client,
 )
-from event_platform.landing.landing import FolderLanding
+from event_platform.landing.folder import FolderLanding
 from event_platform_tests.doctor.answering import answering
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, use_s3
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, gzipped, ndjson

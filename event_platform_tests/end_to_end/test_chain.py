@@ -18,8 +18,8 @@ from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import write_file
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.storage.opening import open_store
 from event_platform.storage.storage import Storage
-from event_platform.storage.store import open_store
 from event_platform.stream.kinesis import Stream, connect, find
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.stream.consumers import merge, split

@@ -7,7 +7,7 @@ import dagster as dg
 
 from event_platform.defs.assets.reporting import is_watched
 from event_platform.events.errors import StorageError, panics_as_errors
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 #: Seconds between tries. The clients of S3 have tried some times more by then, within seconds.
 _PAUSES = (10, 20, 40)
@@ -21,7 +21,7 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
     """
     try:
         # A panic is no Exception: Dagster would not take it for the failure of a step.
-        with explained(), panics_as_errors():
+        with translate_errors(), panics_as_errors():
             yield
     except (StorageError, OSError) as error:
         if not isinstance(error, StorageError) or error.may_pass:

@@ -13,7 +13,8 @@ from itertools import chain
 from event_platform.defs.automation.requests import stretches
 from event_platform.lake.ledger import Delivery, compare, unread
 from event_platform.lake.tables import Snapshot
-from event_platform.landing.landing import LandedObject, Landing, Omissions, Survey
+from event_platform.landing.landing import LandedObject, Landing, Survey
+from event_platform.landing.omissions import Omissions
 
 #: Days that every tick lists: today and those into which Firehose may still deliver.
 _RECENT_DAYS = 3

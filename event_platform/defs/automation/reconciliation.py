@@ -13,7 +13,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due import due_arrival_dates, due_created_dates
 from event_platform.sample.own_assets import shipped_assets
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 
 def build_sweep(
@@ -29,7 +29,7 @@ def build_sweep(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Asks once a day for objects of any day that are not loaded, and for dates that failed.",
     )
-    @explained()
+    @translate_errors()
     def daily_sweep(
         context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:

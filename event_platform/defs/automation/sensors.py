@@ -22,7 +22,7 @@ from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import Heard, LandingQueue, days_of
 from event_platform.pipeline.due import due_arrival_dates, due_created_dates
 from event_platform.sample.own_assets import shipped_assets
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 _SECONDS_BETWEEN_TICKS = 15
 
@@ -45,7 +45,7 @@ def build_landing_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
     )
-    @explained()
+    @translate_errors()
     def landing_sensor(
         context: dg.SensorEvaluationContext, landing: LandingResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
@@ -97,7 +97,7 @@ def build_touched_dates_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for exactly the created dates that new records touched, in one batch.",
     )
-    @explained()
+    @translate_errors()
     def touched_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:

@@ -8,7 +8,7 @@ from pydantic import Field
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.vacuum import vacuum_all
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 
 class VacuumConfig(dg.Config):
@@ -23,7 +23,7 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
     """Return the schedule, with its job. It is off until somebody wants it: what it deletes, nobody can go back to."""
 
     @dg.op(out=dg.Out(dg.Nothing))
-    @explained()
+    @translate_errors()
     def delete_old_files(context: dg.OpExecutionContext, config: VacuumConfig, lake: LakeResource) -> None:
         keep, failed, gone = timedelta(days=config.keep_days), {}, 0
         for each in vacuum_all(lake.open(), catalog, keep, dry_run=False):

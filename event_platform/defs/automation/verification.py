@@ -8,7 +8,7 @@ from pydantic import Field
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.verification import Verification, verify
-from event_platform.storage.polars_errors import explained
+from event_platform.storage.polars_errors import translate_errors
 
 _SHOWN = 20
 
@@ -28,7 +28,7 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
     """
 
     @dg.op(out=dg.Out(dg.Nothing))
-    @explained()
+    @translate_errors()
     def verify_tables(context: dg.OpExecutionContext, config: VerificationConfig, lake: LakeResource) -> None:
         today, tables = datetime.now(UTC).date(), lake.open()
         dates = [today - timedelta(days=back) for back in range(config.days)] or None

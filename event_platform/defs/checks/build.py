@@ -32,8 +32,8 @@ from event_platform.lake.balance import (
 )
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot
-from event_platform.storage.polars_errors import each_explained, explained
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.polars_errors import translate_errors, translate_errors_of_each
+from event_platform.storage.threads import imap_threads
 
 #: Whole columns of so many tables are looked at side by side: enough to wait for a store, few enough for the memory.
 _TABLES_AT_ONCE = 4
@@ -68,7 +68,7 @@ def build_operation(
         specs = [check.spec(partitions) for each in assets for check in each.checks]
 
     @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
-    @each_explained
+    @translate_errors_of_each
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
@@ -82,7 +82,7 @@ def build_operation(
         def judge(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Judged]:
             asset, checks = one
             try:
-                with explained(), panics_as_errors():
+                with translate_errors(), panics_as_errors():
                     return judged(checks, asset.figures(tables, rules, dates))
             except Exception as error:
                 if isinstance(error, StorageError) and error.may_pass:
@@ -91,7 +91,7 @@ def build_operation(
                 return [(check, day, Verdict.of_error(error)) for check in checks for day in dates]
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = each_in_turn(judge, selected, _TABLES_AT_ONCE)
+        by_asset = imap_threads(judge, selected, _TABLES_AT_ONCE)
         found = (verdict for verdicts in by_asset for verdict in verdicts)
         yield from evaluations([check for _, checks in selected for check in checks], dates, found)
 

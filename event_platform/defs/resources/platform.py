@@ -1,6 +1,6 @@
 """Dagster resources: landing, the lake, where tasks run, and the figures that rules and checks go by.
 
-Those of S3 are in `resources_s3`: to import what they build on takes as long as all the rest.
+Those of S3 are in `resources.s3`: to import what they build on takes as long as all the rest.
 """
 
 from abc import ABC, abstractmethod
@@ -20,8 +20,10 @@ from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
-from event_platform.landing.landing import FolderLanding, Landing
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
+from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
 from event_platform.storage.storage import Storage
 
@@ -44,13 +46,23 @@ class FolderLandingResource(LandingResource):
         return FolderLanding(Path(self.folder))
 
 
+class BucketLandingResource(LandingResource):
+    """Objects land in a bucket of Google or a container of Azure, whose standard variables open it."""
+
+    uri: str = Field(description="gs://<bucket>/<prefix> or az://<container>/<prefix>")
+
+    def open(self) -> Landing:
+        """See LandingResource."""
+        return open_landing(self.uri)
+
+
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
     """Where tables live."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where they are: a folder, or s3://<bucket>/<prefix>."""
+        """Where they are: a folder, or <scheme>://<bucket>/<prefix>."""
 
     @abstractmethod
     def open(self) -> Lake:
@@ -90,6 +102,21 @@ class FolderLakeResource(LakeResource):
     def open(self) -> Lake:
         """See LakeResource."""
         return Lake(Storage(self.folder))
+
+
+class BucketLakeResource(LakeResource):
+    """Tables live in a bucket of Google or a container of Azure, whose standard variables open it."""
+
+    uri: str = Field(description="gs://<bucket>/<prefix> or az://<container>/<prefix>")
+
+    @property
+    def address(self) -> str:
+        """See LakeResource."""
+        return self.uri
+
+    def open(self) -> Lake:
+        """See LakeResource."""
+        return open_lake(self.uri)
 
 
 class ComputeResource(dg.ConfigurableResource["ComputeResource"]):

@@ -11,8 +11,8 @@ from deltalake.transaction import AddAction
 from event_platform.events.errors import EventPlatformError, TableError, TableStorageError, panics_as_errors
 from event_platform.lake.files import DataFile, FileWriter, scan_files
 from event_platform.lake.tables import Table
-from event_platform.storage.polars_errors import explained
-from event_platform.storage.s3_errors import one_line
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ def try_to_put_together(table: Table, schema: pl.Schema, files: list[DataFile]) 
 def tried(table: Table, function: Callable[[], T]) -> T | EventPlatformError:
     """Return the result of what is done to the files of a table, or its error: it must not stop the other tables."""
     try:
-        with explained(), panics_as_errors():
+        with translate_errors(), panics_as_errors():
             return function()
     except EventPlatformError as error:
         return error

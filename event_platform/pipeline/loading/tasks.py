@@ -22,7 +22,7 @@ from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, RECORDS_PER_PIECE, Limits, Piece
 from event_platform.storage.storage import Storage
-from event_platform.storage.threads import each_in_turn
+from event_platform.storage.threads import imap_threads
 
 #: Landed bytes that a task holds at a time. Compressed JSON grows about fourfold, its columns as much again.
 BYTES_AT_ONCE = 12 * 1024 * 1024
@@ -83,7 +83,7 @@ def load_objects(loading: Loading, objects: list[LandedObject]) -> Loaded:
     writing = _Writing(loading, Loaded(objects[0].arrival_date))
     for batch in batches(objects):
         # While one is worked on the next ones are read: a store takes longer to answer than an object to be parsed.
-        for landed, content in zip(batch, each_in_turn(partial(_content, loading), batch, _READ_AT_ONCE), strict=True):
+        for landed, content in zip(batch, imap_threads(partial(_content, loading), batch, _READ_AT_ONCE), strict=True):
             begun = writing.begin()
             try:
                 if isinstance(content, LeftOut):

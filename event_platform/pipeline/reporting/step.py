@@ -15,7 +15,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Snapshot, Table
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _report_quality(
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
     tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
     tables += map(lake.event_table, catalog.event_types)
-    duplicates, corrupt, unregistered, *typed = each_at_once(Table.snapshot, tables)
+    duplicates, corrupt, unregistered, *typed = map_threads(Table.snapshot, tables)
     return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
 
 

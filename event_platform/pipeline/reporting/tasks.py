@@ -12,7 +12,7 @@ from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
 from event_platform.lake.files import DataFile, in_batches, scan_files, write_file
 from event_platform.lake.lake import CORRUPT_SCHEMA, DEDUPLICATED_SCHEMA, DUPLICATE_SCHEMA, QUALITY_SCHEMA
-from event_platform.landing.landing import HOUR_IN_PATH
+from event_platform.landing.names import HOUR_IN_PATH
 from event_platform.quality.page import LATENESS, draw
 from event_platform.storage.storage import Storage
 

@@ -26,9 +26,9 @@ from event_platform.lake.tables import ConflictError, Snapshot, Table
 from event_platform.pipeline.compaction.step import each_compacted
 from event_platform.pipeline.fingerprint import rules_number
 from event_platform.pipeline.typing.tasks import Typed, count_names, plan, type_events
-from event_platform.storage.polars_errors import explained
-from event_platform.storage.s3_errors import one_line
-from event_platform.storage.threads import each_at_once
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
+from event_platform.storage.threads import map_threads
 
 #: The key under which the results of unregistered_events are reported; no event type can have it.
 UNREGISTERED = ""
@@ -90,7 +90,7 @@ def _type_some(
         key: lake.unregistered_events if key == UNREGISTERED else lake.event_table(catalog.by_key[key]) for key in keys
     }
     # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
-    opened = each_at_once(lambda key: _open(tables[key], reports[key]), keys)
+    opened = map_threads(lambda key: _open(tables[key], reports[key]), keys)
     targets = {key: target for key, target in zip(keys, opened, strict=True) if target is not None}
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     source = lake.deduplicated_events.snapshot()
@@ -115,7 +115,7 @@ def _type_some(
         metadata = said if key == UNREGISTERED else {}
         _commit_type(targets[key], reports[key], dates, more[key][1], marks, rules[key], moved[key], metadata)
 
-    each_at_once(commit, sound)
+    map_threads(commit, sound)
     if UNREGISTERED in sound:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
@@ -170,7 +170,7 @@ def _without_altered(
             return altered_dates(targets[key], days[key])
         return days[key]
 
-    found = dict(zip(days, each_at_once(altered, days), strict=True))
+    found = dict(zip(days, map_threads(altered, days), strict=True))
     return {(key, day): files for (key, day), files in grown.items() if day not in found[key]}
 
 
@@ -267,7 +267,7 @@ def _commit_type(
 def _keeping_errors(report: TypedReport) -> Iterator[None]:
     """Keep what goes wrong with one table in its report: it must not stop the others."""
     try:
-        with explained(), panics_as_errors():
+        with translate_errors(), panics_as_errors():
             yield
     except ConflictError:
         report.conflict = True

@@ -14,7 +14,9 @@ from event_platform.defs.automation import looking
 from event_platform.defs.automation.looking import Look, Position, as_cursor, look, position_in
 from event_platform.events.errors import LandingError
 from event_platform.lake import ledger
-from event_platform.landing.landing import FolderLanding, LandedObject, Landing, Omissions, Survey
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import LandedObject, Landing, Survey
+from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
 from event_platform_tests.support.s3 import put
 from event_platform_tests.support.world import World, event

@@ -1,0 +1,194 @@
+"""What errors of object stores mean: of obstore, boto3, delta-rs and polars, with the object and what to do."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from event_platform.events.errors import StorageError
+from event_platform.storage.clients import tries
+
+#: What boto3 raises: its own errors, and those that S3 answers.
+BOTO_ERRORS = (BotoCoreError, ClientError)
+
+_KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_RENEW = (
+    "renew the credentials: `aws sso login`, or a new session and its AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+    "AWS_SESSION_TOKEN; those of a role are renewed without being asked"
+)
+_FEWER = "it asks for fewer requests: run fewer workers at once, or spread the objects over more prefixes; it passes"
+_UNREACHABLE = "check the network (on AWS: the route to S3, security groups) and AWS_ENDPOINT_URL"
+_NO_BUCKET = "create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
+_REGION = "set AWS_REGION to the region that the bucket is in"
+
+#: What to do about a code of S3. Where there is one, to try again does not help.
+_REMEDIES = {
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
+    "TokenRefreshRequired": _RENEW,
+    "InvalidToken": _RENEW,
+    "InvalidAccessKeyId": f"the store does not know the access key: {_KEYS}",
+    "SignatureDoesNotMatch": f"the secret does not belong to the access key: {_KEYS}",
+    "RequestTimeTooSkewed": "set the clock of this machine",
+    "NoSuchBucket": _NO_BUCKET,
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+    "ContainerNotFound": _NO_BUCKET,
+    "InvalidObjectState": "the object is archived: restore it",
+    "BlobArchived": "the object is archived: restore it",
+    "no credentials": f"{_KEYS}, or {_RENEW}",
+}
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
+_DENIED = {
+    *("AccessDenied", "AllAccessDisabled", "Forbidden", "403"),
+    *("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed", "NoAuthenticationInformation"),
+}
+_THROTTLED = {
+    *("SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "ServerBusy"),
+    *("503", "429"),
+}
+_MISSING = {"NoSuchKey", "BlobNotFound", "404"}
+_WRONG_REGION = {code for code, remedy in _REMEDIES.items() if remedy is _REGION}
+
+#: Answers that refuse one object: others may well be read.
+_REFUSED = _DENIED | {"InvalidObjectState", "BlobArchived"}
+
+#: How access is granted, by the scheme of a store; that of S3 depends on the request.
+_GRANTS = {
+    "az": "check AZURE_STORAGE_ACCOUNT_NAME and its key, or give its identity the role Storage Blob Data Contributor",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS, whose account needs roles/storage.objectUser on the bucket",
+}
+
+_PERMISSIONS = {"PUT": "s3:PutObject", "DELETE": "s3:DeleteObject", "POST": "s3:DeleteObject"}
+
+
+#: How polars names a file, and obstore, delta-rs and polars a request.
+_NAMED, _REQUESTED = r"\(path: ((?:s3|gs|az)://[^)]*)\)", r"performing [A-Z]+ https?://[^/]*/(\S+)"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What an error says: of which object, and what the store answered; no code where it did not answer."""
+
+    where: str
+    code: str
+    message: str
+    permission: str = "s3:GetObject"
+    region: str = ""
+
+
+def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
+    """Return an error of a library as one of ours: the object, what happened, and what to do.
+
+    `where` is the URI of the object, for errors that do not tell it themselves.
+    """
+    answer = _read(error, where)
+    remedy, transient = _remedy(answer)
+    text = f"{answer.code}: {answer.message}" if answer.code and answer.message else answer.code or answer.message
+    return kind(f"{answer.where}: {text.rstrip('.')}", may_pass=transient, remedy=remedy)
+
+
+def cause(error: Exception) -> Exception | None:
+    """Return the error to keep as the cause of ours; None where it quotes an answer, which repeats keys and tokens."""
+    return None if "<" in str(error) else error
+
+
+def is_refused(error: Exception) -> bool:
+    """Say whether access to an object is refused, or the object is archived: others may well be read."""
+    return _read(error, "").code in _REFUSED
+
+
+def is_missing(error: Exception) -> bool:
+    """Say whether there is no such object."""
+    return _read(error, "").code in _MISSING
+
+
+def redirected_to(error: Exception, bucket: str, options: Mapping[str, str]) -> str:
+    """Return the region of a bucket that S3 has looked for in another one; empty for any other error."""
+    answer = _read(error, "")
+    return (answer.region or _region_of(bucket, options)) if answer.code in _WRONG_REGION else ""
+
+
+def has_broken_off(error: BaseException) -> bool:
+    """Say whether delta-rs or obstore lost the connection in the middle of something that it does not retry."""
+    text = one_line(error)
+    tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
+    return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says in one line, without the arrows and colours of delta-rs and the dump of obstore."""
+    text = str(error).partition("\n\nDebug source:")[0]
+    return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
+
+
+def _read(error: Exception, where: str) -> _Answer:
+    if isinstance(error, ClientError):
+        return _read_boto(error, where)
+    if isinstance(error, _NO_CREDENTIALS):
+        return _Answer(where or "S3", "no credentials", str(error))
+    text = one_line(error)
+    named = re.search(r"\(path: ((?:s3|gs|az)://[^)]*)\)", text) or re.search(
+        r"performing [A-Z]+ https?://[^/]*/(\S+)", text
+    )
+    found = "" if named is None else named[1].partition("?")[0]
+    method = re.search(r"performing (PUT|DELETE|POST) ", text)
+    code = re.search(r"<Code>(.*?)</Code>", text)
+    message = re.search(r"<Message>(.*?)(?: RequestId:.*?)?</Message>", text)
+    region = re.search(r"<Region>(.*?)</Region>", text)
+    redirected = "Received redirect" in text
+    status = re.search(r"status code:? (403|404|429|503)", text)
+    return _Answer(
+        where or (found if "://" in found else f"s3://{found}" if found else "S3"),
+        code[1] if code else "PermanentRedirect" if redirected else status[1] if status else "",
+        message[1] if message else "" if code or redirected else re.sub(r"\s*<.*", "", text),
+        "s3:ListBucket" if "list-type" in text else _PERMISSIONS.get(method[1] if method else "", "s3:GetObject"),
+        region[1] if region else "",
+    )
+
+
+def _read_boto(error: ClientError, where: str) -> _Answer:
+    answer: Mapping[str, Any] = error.response
+    code = str(answer.get("Error", {}).get("Code", "unknown error"))
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    permission = {"ListObjectsV2": "s3:ListBucket"}.get(error.operation_name, f"s3:{error.operation_name}")
+    region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region", "")
+    return _Answer(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region)
+
+
+def _remedy(answer: _Answer) -> tuple[str, bool]:
+    """Return what to do, and whether the error is transient."""
+    scheme, _, path = answer.where.rpartition("://")
+    bucket, _, key = path.partition("/")
+    if answer.code in _DENIED:
+        of_bucket = answer.permission == "s3:ListBucket" or not key
+        resource = f"arn:aws:s3:::{bucket if of_bucket else f'{bucket}/{key}'}"
+        grant = f"grant {answer.permission} on {resource}, and kms:Decrypt where a key of KMS encrypts it"
+        return _GRANTS.get(scheme, grant), False
+    if answer.code in _WRONG_REGION:
+        region = answer.region or _region_of(bucket, {})
+        return f"the bucket is in {region}: set AWS_REGION={region}" if region else _REGION, False
+    if answer.code in _REMEDIES:
+        return _REMEDIES[answer.code], False
+    if answer.code in _MISSING:
+        return "the listing shows it, and it is gone: what is left is loaded by the next run", True
+    tried = f"tried {tries()} times; "
+    if answer.code in _THROTTLED:
+        return tried + _FEWER, True
+    return ("run again; whatever was committed stays" if answer.code else tried + _UNREACHABLE), True
+
+
+def _region_of(bucket: str, options: Mapping[str, str]) -> str:
+    from event_platform.storage.s3 import bucket_region  # noqa: PLC0415 - boto3 is not needed but for this
+
+    return bucket_region(bucket, options)
