@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from event_platform.events.errors import SettingError
+from event_platform.storage.uris import SCHEMES
 
 SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
 
@@ -109,8 +110,9 @@ def _place(variables: Mapping[str, str], variable: str, name: EnvironmentName) -
         return str(Path(value).absolute())
     if "@" in path.partition("/")[0]:  # addresses are shown in logs and in the UI
         raise SettingError(f"{variable}: credentials are no part of an address; set the AWS variables or a profile")
-    if scheme != "s3" or not path.partition("/")[0]:
-        raise SettingError(f"{variable}: {value}: expected a folder or s3://<bucket>/<prefix>")
+    if scheme not in SCHEMES or not path.partition("/")[0]:
+        expected = "expected a folder or s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>"
+        raise SettingError(f"{variable}: {value}: {expected}")
     return value.rstrip("/")
 
 
@@ -156,7 +158,7 @@ def _glue_database(value: str | None, lake: str) -> str | None:
             f"EVENT_PLATFORM_GLUE_DATABASE: {value!r}: expected the name of a database, of lower-case letters, digits "
             "and _, such as event_platform_prod"
         )
-    if "://" not in lake:  # whoever looks a table up there is on another machine
+    if not lake.startswith("s3://"):  # whoever looks a table up there is on another machine
         raise SettingError(
             f"EVENT_PLATFORM_GLUE_DATABASE: {value}: tables in a folder cannot be found from elsewhere; expected "
             f"EVENT_PLATFORM_LAKE on s3://<bucket>/<prefix>, not {lake}"
@@ -176,7 +178,7 @@ def _landing_queue(value: str | None, landing: str) -> str | None:
             f"EVENT_PLATFORM_LANDING_QUEUE: {value!r}: expected the URL of an SQS queue such as "
             "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
         )
-    if "://" not in landing:
+    if not landing.startswith("s3://"):
         raise SettingError(
             f"EVENT_PLATFORM_LANDING_QUEUE: {value}: nobody tells of objects in a folder; expected "
             f"EVENT_PLATFORM_LANDING on s3://<bucket>/<prefix>, not {landing}"

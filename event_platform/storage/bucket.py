@@ -18,15 +18,13 @@ from event_platform.storage.clients import Patience, client_options, patience, r
 from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, is_refused, redirected_to, storage_error
 from event_platform.storage.retries import retry_unanswered
 from event_platform.storage.store import ChangedError, Entry, Store
+from event_platform.storage.uris import split_uri
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
     from event_platform.storage.s3_names import S3Names
-
-#: Schemes of the stores that obstore, delta-rs and polars all know.
-SCHEMES = ("s3", "gs", "az")
 
 #: What S3 and others send at once of a listing.
 _PAGE = 1000
@@ -37,13 +35,6 @@ _OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 _DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
 
 T = TypeVar("T")
-
-
-def split_uri(uri: str) -> tuple[str, str, str]:
-    """Return the scheme, the bucket and the path of <scheme>://<bucket>/<path>, without slashes at the path's ends."""
-    scheme, _, rest = uri.partition("://")
-    bucket, _, path = rest.partition("/")
-    return scheme, bucket, path.strip("/")
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class BucketStore(Store):
 
     @property
     def scheme(self) -> str:
-        """What kind of store it is: one of SCHEMES."""
+        """What kind of store it is: s3, gs or az."""
         return split_uri(self.root)[0]
 
     def uri(self, name: str) -> str:
