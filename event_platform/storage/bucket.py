@@ -1,7 +1,6 @@
 """A store in a bucket of S3 or Google Cloud Storage, or a container of Azure, by obstore.
 
-Options are those of delta-rs and polars: of S3, see storage.s3; of the others there are none, since obstore, delta-rs
-and polars all read the standard variables of Google and Azure.
+How it is opened is in storage.connect; names that obstore cannot address are in storage.s3_names.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +9,19 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.exceptions import AlreadyExistsError, InvalidPathError, PreconditionError
 
-from event_platform.events.errors import AccessError, MissingError, SettingError, StorageError
-from event_platform.storage.clients import Patience, client_options, patience, retry_config
-from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, is_refused, redirected_to, storage_error
+from event_platform.events.errors import AccessError, MissingError, StorageError
+from event_platform.storage.clients import Patience, patience
+from event_platform.storage.connect import OBSTORE_ERRORS, open_object_store
+from event_platform.storage.errors import (
+    BOTO_ERRORS,
+    cause,
+    is_missing,
+    is_refused,
+    redirected_to,
+    storage_error,
+)
 from event_platform.storage.retries import retry_unanswered
 from event_platform.storage.store import ChangedError, Entry, Store
 from event_platform.storage.uris import split_uri
@@ -28,9 +34,6 @@ if TYPE_CHECKING:
 
 #: What S3 and others send at once of a listing.
 _PAGE = 1000
-
-#: What obstore raises: ValueError for a name that it cannot address, OSError for one that is not there.
-_OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 
 _DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
 
@@ -171,50 +174,24 @@ class BucketStore(Store):
     def _opened(self) -> list["ObjectStore"]:
         """The store: where it turns out to be in another region, that one takes its place."""
         with self._translated(""):
-            return [self._open(self.options)]
+            return [open_object_store(self.root, self.options, self.patience or patience())]
 
     @property
     def _objects(self) -> "ObjectStore":
         return self._opened[0]
 
-    def _open(self, options: Mapping[str, str]) -> "ObjectStore":
-        _, bucket, prefix = split_uri(self.root)
-        chosen = self.patience or patience()
-        client: Any = {**client_options(chosen)}
-        if self.scheme == "s3":
-            from event_platform.storage import s3  # noqa: PLC0415 - a folder has no need of boto3
-
-            config = {name: value for name, value in options.items() if name in _S3_OPTIONS}
-            client.update(s3.client_options(options))
-            return S3Store(
-                bucket,
-                prefix=prefix or None,
-                config=config,  # type: ignore[arg-type]
-                client_options=client,
-                retry_config=retry_config(chosen),
-                credential_provider=s3.obstore_credential_provider(options),
-            )
-        client["allow_http"] = True  # of emulators: the address is https unless a variable says otherwise
-        kind: Any = {"gs": GCSStore, "az": AzureStore}[self.scheme]
-        try:
-            opened: ObjectStore = kind(
-                bucket, prefix=prefix or None, client_options=client, retry_config=retry_config(chosen)
-            )
-        except _OBSTORE_ERRORS as error:  # a variable is missing or malformed
-            raise SettingError(f"{self.root}: {storage_error(error, self.root)}") from None
-        return opened
-
     def _call(self, name: str, do: Callable[[], T]) -> T:
         """Do something with the store, and once more where its bucket is in another region than is set."""
         try:
             return do()
-        except _OBSTORE_ERRORS as error:
+        except OBSTORE_ERRORS as error:
             region = redirected_to(error, split_uri(self.root)[1], self.options) if self.scheme == "s3" else ""
             if not region or region == self.options.get("region"):
                 with self._translated(name):
                     raise
         with self._translated(name):
-            self._opened[0] = self._open({**self.options, "region": region})
+            there = {**self.options, "region": region}
+            self._opened[0] = open_object_store(self.root, there, self.patience or patience())
             return do()
 
     @contextmanager
@@ -224,13 +201,9 @@ class BucketStore(Store):
             yield
         except InvalidPathError as error:
             raise _UnaddressableError(_DEFECTIVE) from error
-        except (*_OBSTORE_ERRORS, *BOTO_ERRORS) as error:
+        except (*OBSTORE_ERRORS, *BOTO_ERRORS) as error:
             kind = MissingError if is_missing(error) else AccessError if name and is_refused(error) else StorageError
             raise storage_error(error, self.uri(name), kind) from cause(error)
-
-
-#: Options of S3 that obstore takes; others are of its HTTP client, or for boto3.
-_S3_OPTIONS = {"access_key_id", "secret_access_key", "token", "region", "endpoint"}
 
 
 class _UnaddressableError(StorageError):

@@ -26,7 +26,11 @@ _RENEW = (
     "AWS_SESSION_TOKEN; those of a role are renewed without being asked"
 )
 _FEWER = "it asks for fewer requests: run fewer workers at once, or spread the objects over more prefixes; it passes"
-_UNREACHABLE = "check the network (on AWS: the route to S3, security groups) and AWS_ENDPOINT_URL"
+_UNREACHABLE = {
+    "az": "check the network and AZURE_STORAGE_ACCOUNT_NAME",
+    "gs": "check the network",
+    "s3": "check the network (on AWS: the route to S3, security groups) and AWS_ENDPOINT_URL",
+}
 _NO_BUCKET = "create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
 _REGION = "set AWS_REGION to the region that the bucket is in"
 
@@ -85,6 +89,7 @@ class _Answer:
     message: str
     permission: str = "s3:GetObject"
     region: str = ""
+    tries: int = 1
 
 
 def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
@@ -147,6 +152,7 @@ def _read(error: Exception, where: str) -> _Answer:
     message = re.search(r"<Message>(.*?)(?: RequestId:.*?)?</Message>", text)
     region = re.search(r"<Region>(.*?)</Region>", text)
     redirected = "Received redirect" in text
+    retries = re.search(r"max_retries:? (\d+)", text)
     status = re.search(r"status code:? (403|404|429|503)", text)
     return _Answer(
         where or (found if "://" in found else f"s3://{found}" if found else "S3"),
@@ -154,6 +160,7 @@ def _read(error: Exception, where: str) -> _Answer:
         message[1] if message else "" if code or redirected else re.sub(r"\s*<.*", "", text),
         "s3:ListBucket" if "list-type" in text else _PERMISSIONS.get(method[1] if method else "", "s3:GetObject"),
         region[1] if region else "",
+        int(retries[1]) + 1 if retries else tries(),
     )
 
 
@@ -163,7 +170,7 @@ def _read_boto(error: ClientError, where: str) -> _Answer:
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     permission = {"ListObjectsV2": "s3:ListBucket"}.get(error.operation_name, f"s3:{error.operation_name}")
     region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region", "")
-    return _Answer(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region)
+    return _Answer(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region, tries())
 
 
 def _remedy(answer: _Answer) -> tuple[str, bool]:
@@ -182,10 +189,14 @@ def _remedy(answer: _Answer) -> tuple[str, bool]:
         return _REMEDIES[answer.code], False
     if answer.code in _MISSING:
         return "the listing shows it, and it is gone: what is left is loaded by the next run", True
-    tried = f"tried {tries()} times; "
+    tried = f"tried {answer.tries} times; "
     if answer.code in _THROTTLED:
-        return tried + _FEWER, True
-    return ("run again; whatever was committed stays" if answer.code else tried + _UNREACHABLE), True
+        remedy = tried + _FEWER
+    elif answer.code:
+        remedy = "run again; whatever was committed stays"
+    else:
+        remedy = tried + _UNREACHABLE.get(scheme, _UNREACHABLE["s3"])
+    return remedy, True
 
 
 def _region_of(bucket: str, options: Mapping[str, str]) -> str:

@@ -92,10 +92,11 @@ def polars_credential_provider(options: Mapping[str, str]) -> Any:
     return None if "access_key_id" in options else _keys_for_polars
 
 
-def obstore_credential_provider(options: Mapping[str, str]) -> Boto3CredentialProvider | None:
-    """Return what gives obstore keys; None where the options hold keys. Raises NoCredentialsError without any."""
-    if "access_key_id" in options:
-        return None
+def obstore_credential_provider(options: Mapping[str, str]) -> Any:
+    """Return what gives obstore keys: those of the options, or else of boto3. Raises NoCredentialsError without any."""
+    if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
+        keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
+        return lambda: {**keys, "expires_at": None}
     _credentials(options).get_frozen_credentials()  # errors of boto3 are not readable through obstore
     return Boto3CredentialProvider(_session_for(options), ttl=timedelta(seconds=_ASK_AGAIN))
 

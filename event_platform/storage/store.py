@@ -84,9 +84,9 @@ class Store(ABC):
         """Delete all objects below a folder."""
 
     def names(self, beginning: str) -> list[str]:
-        """Return the names directly in a folder that begin so: <folder>/<beginning of a name>."""
+        """Return the names directly in a folder that begin with <folder>/<beginning of a name>."""
         found = list[str]()
-        for page in self.pages(f"{beginning.rpartition('/')[0]}/", after=beginning):
+        for page in self.pages(beginning[: beginning.rfind("/") + 1], after=beginning):
             found += [each.name for each in page if each.name.startswith(beginning)]
             if page and not page[-1].name.startswith(beginning):
                 break

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from event_platform.doctor.examine import examine
+from event_platform.doctor.finding import Verdict
 from event_platform.events.errors import LandingError, SettingError, StorageError, UnreadableError
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -80,6 +82,16 @@ def test_objects_land_and_are_listed_and_read(container: str) -> None:
         landing.read("gone")
 
 
+def test_doctor_looks_at_what_every_store_has(world: World, container: str) -> None:
+    """Listing, reading, writing, conditional puts, how objects land; nothing that only S3 has."""
+    open_store(f"{container}/landing").write("2025/06/02/12/a", ndjson(event("u1")))
+    here = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
+    found = {each.name: each for each in examine({**variables(world), **here})}
+    for name in ("read landing", "landing layout", "landing names", "write lake", "conditional put"):
+        assert found[name].verdict is Verdict.GOOD, found[name]
+    assert not {"credentials", "landing", "lake"} & found.keys()
+
+
 def test_of_two_writers_one_wins(container: str) -> None:
     """So that commits and checkpoints are safe there."""
     store = open_store(f"{container}/x")
@@ -104,5 +116,5 @@ def test_what_is_wrong_is_told_with_what_to_do(container: str, monkeypatch: pyte
         open_store(f"{container}/in").write("a", b"")
     assert not denied.value.may_pass
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME")
-    with pytest.raises(SettingError, match=r"^az://.*Account must be specified"):
+    with pytest.raises(SettingError, match=r"^az://.*Account must be specified.*; set AZURE_STORAGE_ACC"):
         open_store(f"{container}/in").read("a")

@@ -39,7 +39,7 @@ LARGE_OBJECT, LARGE_TASK = 64 * 1024 * 1024, 0.25  # bytes; share of what a task
 #: Bytes of a large object that are read at a time.
 _RANGE = 16 * 1024 * 1024
 
-#: Objects that a task reads side by side; boto3 has so many connections.
+#: Objects that a task reads side by side.
 _READ_AT_ONCE = 10
 
 _COMPRESSED = (".gz", ".zst", ".parquet")
