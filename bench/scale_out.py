@@ -32,7 +32,7 @@ from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
-from event_platform.landing.landing import FolderLanding
+from event_platform.landing.folder import FolderLanding
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
 from event_platform.pipeline.loading.objects import Loading

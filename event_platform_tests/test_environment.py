@@ -144,7 +144,11 @@ def test_an_address_with_a_credential_is_refused_and_not_shown(variable: str, ad
             "Events-1",
             "'Events-1': expected the name of a database, of lower-case letters",
         ),
-        ("EVENT_PLATFORM_LAKE", "gs://b/lake", "EVENT_PLATFORM_LAKE: gs://b/lake: expected a folder or s3://<bucket>/"),
+        (
+            "EVENT_PLATFORM_LAKE",
+            "ftp://b/lake",
+            "EVENT_PLATFORM_LAKE: ftp://b/lake: expected a folder or s3://<bucket>/",
+        ),
         ("EVENT_PLATFORM_LANDING", "s3://", "EVENT_PLATFORM_LANDING: s3://: expected a folder or s3://<bucket>/"),
         ("EVENT_PLATFORM_LANDING", "s3:///prefix", "EVENT_PLATFORM_LANDING: s3:///prefix: expected a folder or s3://"),
     ],

@@ -27,8 +27,8 @@ from event_platform.events.names import describe_names_like_ids, require_draftab
 from event_platform.events.payload import PayloadReader
 from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.schemas import to_delta
-from event_platform.landing.landing import Omissions
 from event_platform.landing.objects import pieces
+from event_platform.landing.omissions import Omissions
 from event_platform.landing.pieces import DEFAULT_LIMITS
 from event_platform.pipeline.opening import open_landing
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.errors import OwnershipError, SettingError
-from event_platform.storage.store import open_store, require_conditional_put
+from event_platform.storage.opening import open_store
+from event_platform.storage.store import require_conditional_put
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
@@ -27,13 +28,13 @@ def land_stream(
     _check_outside(location, environment.landing)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("event_platform").setLevel(logging.INFO)
-    store = open_store(location, _CONNECTIONS)
+    store = open_store(location)
     require_conditional_put(store)
     stream = find(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(
             stream,
-            open_store(environment.landing, _CONNECTIONS),
+            open_store(environment.landing),
             Checkpoints(store, stream.identity, new_owner(), lease_seconds),
             limits,
             max_shards,
@@ -55,7 +56,7 @@ def land_stream(
 
 def checkpoints_beside(landing: str) -> str:
     """Return the default location of checkpoints: beside landing, where they are not loaded as events."""
-    if landing.startswith("s3://") and "/" not in landing.removeprefix("s3://"):
+    if "/" not in landing.partition("://")[2] and "://" in landing:
         raise SettingError(
             f"EVENT_PLATFORM_LANDING: {landing} is a whole bucket, with nothing beside it; set --checkpoints "
             "to a folder, or to a prefix of another bucket"

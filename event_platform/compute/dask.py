@@ -25,7 +25,7 @@ from dask.utils import funcname
 from distributed import Client
 
 from event_platform.events.errors import ClusterError, SettingError
-from event_platform.landing.landing import S3Landing
+from event_platform.storage.bucket import BucketStore
 from event_platform.storage.s3 import lasting_keys
 from event_platform.storage.storage import Storage
 
@@ -35,10 +35,7 @@ PATIENCE = 10
 #: Packages that need the same version everywhere. Polars hashes assign records to tasks and differ between versions.
 _SAME = ("event-platform", "polars", "pyarrow", "deltalake", "msgspec", "distributed")
 
-_CREDENTIALS = {
-    *("access_key_id", "secret_access_key", "token"),
-    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
-}
+_CREDENTIALS = {"access_key_id", "secret_access_key", "token"}
 
 T = TypeVar("T")
 
@@ -85,8 +82,8 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Storage) and not obj.is_local:
             return _open_storage, (obj.root, _without_credentials(obj.options))
-        if isinstance(obj, S3Landing):
-            return S3Landing, (obj.bucket, obj.prefix, _without_credentials(obj.settings))
+        if isinstance(obj, BucketStore):
+            return BucketStore, (obj.root, _without_credentials(obj.options), obj.patience)
         return NotImplemented
 
 
@@ -160,6 +157,8 @@ def _without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
     """Return the storage with the current credentials of this worker."""
+    if not root.startswith("s3://"):  # the libraries read the variables of this worker themselves
+        return Storage(root, options)
     credentials = _session().get_credentials()
     if credentials is None:
         raise SettingError(f"{root}: a worker has no AWS credentials; give it AWS_PROFILE, a role or AWS_ACCESS_KEY_ID")

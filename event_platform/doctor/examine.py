@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError
 
 from event_platform.defs.instance.dagster_yaml import read_dagster_yaml
 from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, run_all, skipped, without
-from event_platform.doctor.layout import check_layout, look_at_bucket, look_at_folder
+from event_platform.doctor.layout import check_layout
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
 from event_platform.doctor.names import check_names
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, names_postgres
@@ -38,8 +38,14 @@ from event_platform.doctor.store import (
     s3_client,
 )
 from event_platform.doctor.tables import check_tables
-from event_platform.landing.landing import FolderLanding, S3Landing
-from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, region_of, told
+from event_platform.events.errors import SettingError
+from event_platform.landing.bucket import BucketLanding
+from event_platform.landing.folder import FolderLanding
+from event_platform.storage.aws import region_of, told
+from event_platform.storage.bucket import BucketStore
+from event_platform.storage.clients import IMPATIENT
+from event_platform.storage.folder import FolderStore
+from event_platform.storage.opening import find_options
 
 
 def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:
@@ -78,10 +84,10 @@ def _checks_of_locations(settings: Settings) -> dict[str, Check]:
         for name, uri in valid.items()
         if "://" not in uri
     }
-    on_s3 = {name: uri for name, uri in valid.items() if "://" in uri}
-    checks: dict[str, Check] = {**invalid, **folders, **(_checks_on_s3(on_s3) if on_s3 else {})}
+    buckets = {name: uri for name, uri in valid.items() if "://" in uri}
+    checks: dict[str, Check] = {**invalid, **folders, **(_checks_of_buckets(buckets) if buckets else {})}
     if "landing" in folders:
-        checks["landing layout"] = lambda: check_layout(look_at_folder(Path(landing)))
+        checks["landing layout"] = lambda: check_layout(FolderStore(Path(landing)))
         checks["landing names"] = lambda: check_names(FolderLanding(Path(landing)))
     return checks
 
@@ -90,28 +96,45 @@ def _skip(name: str, reason: str) -> Check:
     return partial(skipped, name, reason)
 
 
-def _checks_on_s3(locations: Mapping[str, str]) -> dict[str, Check]:
-    """Return the checks of locations on S3. They share a client: creating one takes longer than a request."""
+def _checks_of_buckets(locations: Mapping[str, str]) -> dict[str, Check]:
+    """Return the checks of locations in buckets: those that only S3 has, and those of every store."""
+    on_s3 = {name: uri for name, uri in locations.items() if uri.startswith("s3://")}
     names = ["credentials", "clock", *locations, "landing layout"]
     try:
-        client, region = s3_client(), region_of(boto3.Session())
+        checks = _checks_on_s3(on_s3) if on_s3 else {}
     except BotoCoreError as error:  # such as a profile that does not exist
         finding = bad("credentials", told(error), "check AWS_PROFILE, AWS_REGION and the AWS configuration files")
         return {"credentials": lambda: finding, **{name: _skip(name, "no S3 client") for name in names[1:]}}
-    checks: dict[str, Check] = {
+    for name, uri in locations.items():
+        try:
+            store = BucketStore(uri, find_options(uri), IMPATIENT)
+        except SettingError as error:
+            checks[f"{name} store"] = partial(bad, f"{name} store", str(error), "set what is missing")
+        else:
+            checks.update(_checks_of_landing(store) if name == "landing" else _checks_of_lake(store))
+    return checks
+
+
+def _checks_of_landing(store: BucketStore) -> dict[str, Check]:
+    return {
+        "read landing": partial(check_reading, store),
+        "landing layout": partial(check_layout, store),
+        "landing names": lambda: check_names(BucketLanding(store)),
+    }
+
+
+def _checks_of_lake(store: BucketStore) -> dict[str, Check]:
+    return {"write lake": partial(check_writing, store), "conditional put": partial(check_conditional_put, store)}
+
+
+def _checks_on_s3(locations: Mapping[str, str]) -> dict[str, Check]:
+    """Return the checks that only S3 has. They share a client: creating one takes longer than a request."""
+    client, region = s3_client(), region_of(boto3.Session())
+    return {
         "credentials": check_credentials,
         "clock": partial(check_clock, client.meta.endpoint_url),
         **{name: partial(check_bucket, name, uri, client, region) for name, uri in locations.items()},
     }
-    if "landing" in locations:
-        checks["read landing"] = partial(check_reading, locations["landing"], client)
-        checks["landing layout"] = lambda: check_layout(look_at_bucket(locations["landing"], client))
-        settings = {"region_name": region, "config": IMPATIENT}
-        checks["landing names"] = lambda: check_names(S3Landing(*bucket_and_prefix(locations["landing"]), settings))
-    if "lake" in locations:
-        checks["write lake"] = partial(check_writing, locations["lake"], client)
-        checks["conditional put"] = partial(check_conditional_put, locations["lake"], client)
-    return checks
 
 
 def _check_dagster_home(home: str | None, lake: str) -> Finding:

@@ -1,26 +1,20 @@
 """The check of how objects land: their paths, the age of the newest one, and what separates its records."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
+from event_platform.events.errors import StorageError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
-from event_platform.landing.landing import is_hidden
+from event_platform.landing.names import is_hidden
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Piece
-from event_platform.storage.aws import bucket_and_prefix, told
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from event_platform.storage.store import Entry, Store
 
 _LEVELS = [re.compile(digits) for digits in ("[0-9]{4}", "[0-9]{2}", "[0-9]{2}", "[0-9]{2}")]
 _DAY, _HOUR = 3, 4
@@ -36,67 +30,18 @@ _NO_OBJECT = "its first record is not a JSON object"
 
 
 @dataclass(frozen=True)
-class Landed:
-    """An object directly below a folder."""
-
-    name: str  # below the root of landing
-    size: int  # bytes
-    modified: datetime
-
-
-@dataclass(frozen=True)
 class Inside:
     """The folders and objects directly below a folder, without hidden ones."""
 
     folders: list[str]
-    objects: list[Landed]
+    objects: list[Entry]
 
 
-@dataclass(frozen=True)
-class Look:
-    """How to list a folder of landing (`2025/06/`, empty for the root), and how to read an object."""
-
-    inside: Callable[[str], Inside]
-    read: Callable[[str], bytes]
-
-
-def look_at_bucket(uri: str, client: "S3Client") -> Look:
-    """Return a Look into a landing zone on S3, a thousand names at a time."""
-    bucket, root = bucket_and_prefix(uri)
-
-    def inside(folder: str) -> Inside:
-        page = client.list_objects_v2(Bucket=bucket, Prefix=root + folder, Delimiter="/")
-        folders = [each["Prefix"][len(root + folder) : -1] for each in page.get("CommonPrefixes", [])]
-        objects = [
-            Landed(each["Key"][len(root) :], each["Size"], each["LastModified"]) for each in page.get("Contents", [])
-        ]
-        return _shown(folders, objects)
-
-    return Look(inside, lambda name: client.get_object(Bucket=bucket, Key=root + name)["Body"].read())
-
-
-def look_at_folder(root: Path) -> Look:
-    """Return a Look into a landing zone in a folder."""
-
-    def inside(folder: str) -> Inside:
-        paths = list((root / folder).iterdir())
-        files = [(path, path.stat()) for path in paths if path.is_file()]
-        return _shown(
-            [path.name for path in paths if path.is_dir()],
-            [
-                Landed(folder + path.name, info.st_size, datetime.fromtimestamp(info.st_mtime, UTC))
-                for path, info in files
-            ],
-        )
-
-    return Look(inside, lambda name: (root / name).read_bytes())
-
-
-def check_layout(look: Look) -> list[Finding]:
+def check_layout(store: Store) -> list[Finding]:
     """Check the newest objects of landing, found by the dates in the paths rather than by listing all."""
     name = "landing layout"
     try:
-        path, depth, inside = _newest(look)
+        path, depth, inside = _newest(store)
         if depth < _DAY:
             first = next(iter(inside.objects), None)
             if first is None and not inside.folders:
@@ -108,30 +53,30 @@ def check_layout(look: Look) -> list[Finding]:
         newest = max(inside.objects, key=lambda each: each.modified)
         hours = "yyyy/MM/dd/HH" if depth == _HOUR else "yyyy/MM/dd, without hours: gaps within a day are not detected"
         found = good(name, f"{hours}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
-        return [found, _records(newest, look)]
-    except (OSError, BotoCoreError, ClientError) as error:
-        return [skipped(name, f"landing cannot be read: {told(error)}")]
+        return [found, _records(newest, store)]
+    except StorageError as error:
+        return [skipped(name, f"landing cannot be read: {error}")]
 
 
-def _newest(look: Look) -> tuple[str, int, Inside]:
+def _newest(store: Store) -> tuple[str, int, Inside]:
     """Descend into the latest year, month, day and hour, as far as there are any."""
-    path, depth, inside = "", 0, look.inside("")
+    path, depth, inside = "", 0, _inside(store, "")
     for level in _LEVELS:
         fitting = [folder for folder in inside.folders if level.fullmatch(folder)]
         if not fitting:
             break
         path, depth = f"{path}{max(fitting)}/", depth + 1
-        inside = look.inside(path)
+        inside = _inside(store, path)
     return path, depth, inside
 
 
-def _records(landed: Landed, look: Look) -> Finding:
+def _records(landed: Entry, store: Store) -> Finding:
     """Report what separates the records of an object. They can be read in any case."""
     name = "records"
     if landed.size > _LARGEST:
         return skipped(name, f"{landed.name} is too large for this check ({landed.size / 1e6:.0f} MB)")
-    # The first piece is enough, whatever the object unpacks to.
-    first = next(pieces(landed.name, BytesIO(look.read(landed.name)), DEFAULT_LIMITS), Piece(b""))
+    # The first piece is enough, whatever the object decompresses to.
+    first = next(pieces(landed.name, BytesIO(store.read(landed.name)), DEFAULT_LIMITS), Piece(b""))
     text = first.data.strip().decode("utf-8", "replace").removeprefix("\ufeff")
     records = list(split_concatenated(text.partition("\n")[0]))
     if not first.reason and records and not _is_object(records[0]) and _is_object(next(split_concatenated(text))):
@@ -165,8 +110,10 @@ def _age(modified: datetime) -> str:
     return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
 
 
-def _shown(folders: list[str], objects: list[Landed]) -> Inside:
+def _inside(store: Store, folder: str) -> Inside:
+    objects, folders = store.list_folder(folder)
+    names = [path[:-1].rpartition("/")[2] for path in folders]
     return Inside(
-        sorted(folder for folder in folders if not is_hidden(folder)),
+        sorted(name for name in names if not is_hidden(name)),
         [each for each in objects if each.size and not is_hidden(each.name)],
     )

@@ -4,7 +4,8 @@ from itertools import islice
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.events.errors import LandingError
-from event_platform.landing.landing import Landing, Omissions
+from event_platform.landing.landing import Landing
+from event_platform.landing.omissions import Omissions
 
 #: Objects that are listed at most: a store lists so many in some seconds.
 _MOST = 50_000

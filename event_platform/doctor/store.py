@@ -1,8 +1,6 @@
 """Checks of the locations of landing and the lake: folders, and on S3 credentials, permissions and the clock."""
 
 import time
-import urllib.error
-import urllib.request
 import uuid
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,8 +11,11 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
-from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, code_of, region_of, told
-from event_platform.storage.storage import refuses_a_second_put
+from event_platform.events.errors import StorageError
+from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
+from event_platform.storage.bucket import BucketStore
+from event_platform.storage.clock import date_header
+from event_platform.storage.store import creates_once
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -81,50 +82,43 @@ def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Findin
     return good(name, f"bucket {bucket} in {there or 'an unknown region'}")
 
 
-def check_reading(uri: str, client: "S3Client") -> Finding:
+def check_reading(store: BucketStore) -> Finding:
     """Check that landing can be listed and one of its objects read."""
-    name, (bucket, prefix) = "read landing", bucket_and_prefix(uri)
+    name = "read landing"
     try:
-        listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=20).get("Contents", [])
-    except (BotoCoreError, ClientError) as error:
-        return bad(name, f"{uri} cannot be listed: {told(error)}", _access(error, f"s3:ListBucket on {bucket}"))
-    key = next((each["Key"] for each in listed if each["Size"]), None)
-    if key is None:
-        return good(name, f"{uri} can be listed; it contains no object to read yet")
-    try:
-        client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].read()
-    except (BotoCoreError, ClientError) as error:
-        remedy = _access(error, f"s3:GetObject on {bucket}/{prefix}*, and kms:Decrypt if it has its own key")
-        return bad(name, f"{key} cannot be read: {told(error)}", remedy)
-    return good(name, f"{uri} can be listed, and {key} read")
+        listed = next(store.pages(""), [])
+        first = next((each for each in listed if each.size), None)
+        if first is None:
+            return good(name, f"{store.root} can be listed; it contains no object to read yet")
+        store.read_range(first.name, 0, 1)
+    except StorageError as error:
+        return bad(name, error.fault, error.remedy)
+    return good(name, f"{store.root} can be listed, and {first.name} read")
 
 
-def check_writing(uri: str, client: "S3Client") -> Finding:
-    """Check that an object can be put into the lake, read and deleted."""
-    name, (bucket, prefix) = "write lake", bucket_and_prefix(uri)
-    key, doing = f"{prefix}_doctor/{uuid.uuid4().hex}", "PutObject"
+def check_writing(store: BucketStore) -> Finding:
+    """Check that an object can be written to the lake, read and deleted."""
+    name, folder = "write lake", f"_doctor-{uuid.uuid4().hex}/"
     try:
-        client.put_object(Bucket=bucket, Key=key, Body=b"doctor")
-        doing = "GetObject"
-        client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        doing = "DeleteObject"
-        client.delete_object(Bucket=bucket, Key=key)
-    except (BotoCoreError, ClientError) as error:
-        return bad(name, f"{uri}: {told(error)}", _access(error, f"s3:{doing} on {bucket}/{prefix}*"))
-    return good(name, f"{uri}: an object was put, read and deleted")
+        store.write(f"{folder}probe", b"doctor")
+        store.read(f"{folder}probe")
+        store.remove_folder(folder)
+    except StorageError as error:
+        return bad(name, error.fault, error.remedy)
+    return good(name, f"{store.root}: an object was written, read and deleted")
 
 
-def check_conditional_put(uri: str, client: "S3Client") -> Finding:
-    """Check that the store refuses the second of two conditional puts; see storage.storage."""
-    name, (bucket, prefix) = "conditional put", bucket_and_prefix(uri)
+def check_conditional_put(store: BucketStore) -> Finding:
+    """Check that the store refuses the second of two conditional puts; see storage.store."""
+    name = "conditional put"
     try:
-        refuses = refuses_a_second_put(client, bucket, prefix)
-    except (BotoCoreError, ClientError) as error:
-        return bad(name, f"{uri}: {told(error)}", _access(error, f"s3:PutObject on {bucket}/{prefix}*"))
+        refuses = creates_once(store)
+    except StorageError as error:
+        return bad(name, error.fault, error.remedy)
     if not refuses:
         return bad(
             name,
-            f"{uri}: the store ignores If-None-Match",
+            f"{store.root}: the store ignores If-None-Match",
             "use a store with conditional puts, as S3 has: without them, commits are lost",
         )
     return good(name, "the store refuses the second of two writers")
@@ -151,13 +145,9 @@ def check_clock(endpoint: str, now: float | None = None) -> Finding:
     """Check this clock against the Date header of the store, which every answer has, also a refusal."""
     name, started = "clock", time.time()
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=5)  # noqa: S310 - http or https, from botocore
-    except urllib.error.HTTPError as error:
-        answer = error
+        date = date_header(endpoint)
     except OSError as error:
         return skipped(name, f"{endpoint} cannot be reached: {error}")
-    date = answer.headers.get("Date")
-    answer.close()
     if date is None:
         return skipped(name, f"{endpoint} does not report the time")
     halfway = (started + time.time()) / 2 if now is None else now

@@ -15,13 +15,13 @@ class CatalogError(EventPlatformError):
 class StorageError(EventPlatformError):
     """Landing or the lake could not be read or written, whatever is in it.
 
-    The error is `transient` unless credentials, permissions or a setting are wrong.
+    The error is `transient` unless credentials, permissions or a setting are wrong. Its text is `fault` and `remedy`.
     """
 
-    def __init__(self, message: str, *, transient: bool = True) -> None:
-        """Take the message, and whether a retry may help."""
-        super().__init__(message)
-        self.transient = transient
+    def __init__(self, fault: str, *, transient: bool = True, remedy: str = "") -> None:
+        """Take what happened, whether a retry may help, and what to do."""
+        super().__init__(f"{fault}. {remedy[:1].upper()}{remedy[1:]}." if remedy else fault)
+        self.fault, self.transient, self.remedy = fault, transient, remedy
 
 
 class LandingError(StorageError):
@@ -30,6 +30,10 @@ class LandingError(StorageError):
 
 class MissingError(StorageError):
     """The object or folder does not exist."""
+
+
+class AccessError(StorageError):
+    """Access to one object is refused, or it is archived; others may well be read."""
 
 
 class UnreadableError(LandingError):

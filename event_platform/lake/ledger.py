@@ -14,7 +14,8 @@ import polars as pl
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import damaged_files
 from event_platform.lake.snapshot import Snapshot
-from event_platform.landing.landing import LandedObject, Landing, Omissions
+from event_platform.landing.landing import LandedObject, Landing
+from event_platform.landing.omissions import Omissions
 from event_platform.storage.threads import imap_threads
 
 #: Name, size and etag of each.

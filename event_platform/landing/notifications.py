@@ -17,7 +17,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import LandingError
-from event_platform.landing.landing import date_in
+from event_platform.landing.names import date_in
 from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, region_of, told
 
 if TYPE_CHECKING:

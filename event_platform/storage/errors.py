@@ -1,4 +1,4 @@
-"""What errors of S3 mean: of boto3, delta-rs and polars, in our words, with what to do."""
+"""What errors of object stores mean: of obstore, boto3, delta-rs and polars, with the object and what to do."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,12 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
-from botocore.parsers import ResponseParserError
 
 from event_platform.events.errors import StorageError
-from event_platform.storage.aws import code_of
-from event_platform.storage.s3 import client, tries
+from event_platform.storage.clients import tries
 
-#: What boto3 raises of S3: its own errors, those that S3 answers, and that of an answer which breaks off.
-S3_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+#: What boto3 raises: its own errors, and those that S3 answers.
+BOTO_ERRORS = (BotoCoreError, ClientError)
 
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _RENEW = (
@@ -28,8 +26,12 @@ _RENEW = (
     "AWS_SESSION_TOKEN; those of a role are renewed without being asked"
 )
 _FEWER = "it asks for fewer requests: run fewer workers at once, or spread the objects over more prefixes; it passes"
-_UNREACHABLE = "check the network (on AWS: the route to S3, security groups) and AWS_ENDPOINT_URL"
-_NO_BUCKET = "create the bucket, or mend EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
+_UNREACHABLE = {
+    "az": "check the network and AZURE_STORAGE_ACCOUNT_NAME",
+    "gs": "check the network",
+    "s3": "check the network (on AWS: the route to S3, security groups) and AWS_ENDPOINT_URL",
+}
+_NO_BUCKET = "create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
 _REGION = "set AWS_REGION to the region that the bucket is in"
 
 #: What to do about a code of S3. Where there is one, to try again does not help.
@@ -45,134 +47,159 @@ _REMEDIES = {
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
+    "ContainerNotFound": _NO_BUCKET,
     "InvalidObjectState": "the object is archived: restore it",
+    "BlobArchived": "the object is archived: restore it",
     "no credentials": f"{_KEYS}, or {_RENEW}",
 }
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
-_DENIED = {"AccessDenied", "AllAccessDisabled", "Forbidden", "403"}
-_THROTTLED = {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "503", "429"}
-_MISSING = {"NoSuchKey", "404"}
+_DENIED = {
+    *("AccessDenied", "AllAccessDisabled", "Forbidden", "403"),
+    *("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed", "NoAuthenticationInformation"),
+}
+_THROTTLED = {
+    *("SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "ServerBusy"),
+    *("503", "429"),
+}
+_MISSING = {"NoSuchKey", "BlobNotFound", "404"}
 _WRONG_REGION = {code for code, remedy in _REMEDIES.items() if remedy is _REGION}
 
-#: Answers that are about one object alone: the others can be read.
-_OF_ONE_OBJECT = _DENIED | _MISSING | {"InvalidObjectState"}
+#: Answers that refuse one object: others may well be read.
+_REFUSED = _DENIED | {"InvalidObjectState", "BlobArchived"}
+
+#: How access is granted, by the scheme of a store; that of S3 depends on the request.
+_GRANTS = {
+    "az": "check AZURE_STORAGE_ACCOUNT_NAME and its key, or give its identity the role Storage Blob Data Contributor",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS, whose account needs roles/storage.objectUser on the bucket",
+}
 
 _PERMISSIONS = {"PUT": "s3:PutObject", "DELETE": "s3:DeleteObject", "POST": "s3:DeleteObject"}
 
 
+#: How polars names a file, and obstore, delta-rs and polars a request.
+_NAMED, _REQUESTED = r"\(path: ((?:s3|gs|az)://[^)]*)\)", r"performing [A-Z]+ https?://[^/]*/(\S+)"
+
+
 @dataclass(frozen=True)
-class _Told:
-    """What an error says: of which object, and what the store answered (no code where it did not)."""
+class _Answer:
+    """What an error says: of which object, and what the store answered; no code where it did not answer."""
 
     where: str
     code: str
     message: str
     permission: str = "s3:GetObject"
     region: str = ""
+    tries: int = 1
 
 
 def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
-    """Return an error of boto3, delta-rs or polars in our words: the object, what happened, and what to do.
+    """Return an error of a library as one of ours: the object, what happened, and what to do.
 
-    `where` is s3://bucket/key, for those that do not say it themselves.
+    `where` is the URI of the object, for errors that do not tell it themselves.
     """
-    told = _read(error, where)
-    remedy, transient = _remedy(told)
-    answer = f"{told.code}: {told.message}" if told.code and told.message else told.code or told.message
-    return kind(f"{told.where}: {answer.rstrip('.')}. {_upper(remedy)}.", transient=transient)
+    answer = _read(error, where)
+    remedy, transient = _remedy(answer)
+    text = f"{answer.code}: {answer.message}" if answer.code and answer.message else answer.code or answer.message
+    return kind(f"{answer.where}: {text.rstrip('.')}", transient=transient, remedy=remedy)
 
 
 def cause(error: Exception) -> Exception | None:
-    """Return what may stand beside our words: answers of S3 repeat keys and tokens, and what is kept shows them."""
+    """Return the error to keep as the cause of ours; None where it quotes an answer, which repeats keys and tokens."""
     return None if "<" in str(error) else error
 
 
-def is_of_one_object(error: Exception) -> bool:
-    """Say whether a failed read tells of the object, not of the store: others may well be read."""
-    return code_of(error) in _OF_ONE_OBJECT
+def is_refused(error: Exception) -> bool:
+    """Say whether access to an object is refused, or the object is archived: others may well be read."""
+    return _read(error, "").code in _REFUSED
 
 
 def is_missing(error: Exception) -> bool:
     """Say whether there is no such object."""
-    return code_of(error) in _MISSING
+    return _read(error, "").code in _MISSING
 
 
-def has_broken_off(error: Exception) -> bool:
-    """Say whether delta-rs lost the connection in the middle of something that it does not try again by itself."""
+def redirected_to(error: Exception, bucket: str, options: Mapping[str, str]) -> str:
+    """Return the region of a bucket that S3 has looked for in another one; empty for any other error."""
+    answer = _read(error, "")
+    return (answer.region or _region_of(bucket, options)) if answer.code in _WRONG_REGION else ""
+
+
+def has_broken_off(error: BaseException) -> bool:
+    """Say whether delta-rs or obstore lost the connection in the middle of something that it does not retry."""
     text = one_line(error)
     tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
     return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
 
 
-def _read(error: Exception, where: str) -> _Told:
+def one_line(error: BaseException) -> str:
+    """Return what an error says in one line, without the arrows and colours of delta-rs and the dump of obstore."""
+    text = str(error).partition("\n\nDebug source:")[0]
+    return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
+
+
+def _read(error: Exception, where: str) -> _Answer:
     if isinstance(error, ClientError):
-        return _read_answer(error, where)
+        return _read_boto(error, where)
     if isinstance(error, _NO_CREDENTIALS):
-        return _Told(where or "S3", "no credentials", str(error))
+        return _Answer(where or "S3", "no credentials", str(error))
     text = one_line(error)
-    place = re.search(r"\(path: (s3://[^)]*)\)", text) or re.search(r"performing [A-Z]+ https?://[^/]*/(\S+)", text)
-    found = "" if place is None else place[1].partition("?")[0]
+    named = re.search(r"\(path: ((?:s3|gs|az)://[^)]*)\)", text) or re.search(
+        r"performing [A-Z]+ https?://[^/]*/(\S+)", text
+    )
+    found = "" if named is None else named[1].partition("?")[0]
     method = re.search(r"performing (PUT|DELETE|POST) ", text)
     code = re.search(r"<Code>(.*?)</Code>", text)
-    message = re.search(r"<Message>(.*?)</Message>", text)
+    message = re.search(r"<Message>(.*?)(?: RequestId:.*?)?</Message>", text)
     region = re.search(r"<Region>(.*?)</Region>", text)
     redirected = "Received redirect" in text
+    retries = re.search(r"max_retries:? (\d+)", text)
     status = re.search(r"status code:? (403|404|429|503)", text)
-    return _Told(
-        where or (f"s3://{found.removeprefix('s3://')}" if found else "S3"),
+    return _Answer(
+        where or (found if "://" in found else f"s3://{found}" if found else "S3"),
         code[1] if code else "PermanentRedirect" if redirected else status[1] if status else "",
         message[1] if message else "" if code or redirected else re.sub(r"\s*<.*", "", text),
         "s3:ListBucket" if "list-type" in text else _PERMISSIONS.get(method[1] if method else "", "s3:GetObject"),
         region[1] if region else "",
+        int(retries[1]) + 1 if retries else tries(),
     )
 
 
-def _read_answer(error: ClientError, where: str) -> _Told:
+def _read_boto(error: ClientError, where: str) -> _Answer:
     answer: Mapping[str, Any] = error.response
     code = str(answer.get("Error", {}).get("Code", "unknown error"))
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    permission = {"ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}.get(
-        error.operation_name, f"s3:{error.operation_name}"
-    )
+    permission = {"ListObjectsV2": "s3:ListBucket"}.get(error.operation_name, f"s3:{error.operation_name}")
     region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region", "")
-    return _Told(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region)
+    return _Answer(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region, tries())
 
 
-def _remedy(told: _Told) -> tuple[str, bool]:
-    """Return what to do, and whether it may pass by itself."""
-    bucket, _, key = told.where.removeprefix("s3://").partition("/")
-    if told.code in _DENIED:
-        of_bucket = told.permission == "s3:ListBucket" or not key
+def _remedy(answer: _Answer) -> tuple[str, bool]:
+    """Return what to do, and whether the error is transient."""
+    scheme, _, path = answer.where.rpartition("://")
+    bucket, _, key = path.partition("/")
+    if answer.code in _DENIED:
+        of_bucket = answer.permission == "s3:ListBucket" or not key
         resource = f"arn:aws:s3:::{bucket if of_bucket else f'{bucket}/{key}'}"
-        return f"grant {told.permission} on {resource}, and kms:Decrypt where a key of KMS encrypts it", False
-    if told.code in _WRONG_REGION:
-        region = told.region or _region_of(bucket)
+        grant = f"grant {answer.permission} on {resource}, and kms:Decrypt where a key of KMS encrypts it"
+        return _GRANTS.get(scheme, grant), False
+    if answer.code in _WRONG_REGION:
+        region = answer.region or _region_of(bucket, {})
         return f"the bucket is in {region}: set AWS_REGION={region}" if region else _REGION, False
-    if told.code in _REMEDIES:
-        return _REMEDIES[told.code], False
-    if told.code in _MISSING:
+    if answer.code in _REMEDIES:
+        return _REMEDIES[answer.code], False
+    if answer.code in _MISSING:
         return "the listing shows it, and it is gone: what is left is loaded by the next run", True
-    tried = f"tried {tries()} times; "
-    if told.code in _THROTTLED:
-        return tried + _FEWER, True
-    return ("run again; whatever was committed stays" if told.code else tried + _UNREACHABLE), True
+    tried = f"tried {answer.tries} times; "
+    if answer.code in _THROTTLED:
+        remedy = tried + _FEWER
+    elif answer.code:
+        remedy = "run again; whatever was committed stays"
+    else:
+        remedy = tried + _UNREACHABLE.get(scheme, _UNREACHABLE["s3"])
+    return remedy, True
 
 
-def _region_of(bucket: str) -> str:
-    """Ask where a bucket is; whoever may not read it is told as well. Nothing where that fails."""
-    try:
-        answer: Mapping[str, Any] = client({}).head_bucket(Bucket=bucket)
-    except ClientError as error:
-        answer = error.response
-    except BotoCoreError:
-        return ""
-    return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
+def _region_of(bucket: str, options: Mapping[str, str]) -> str:
+    from event_platform.storage.s3 import bucket_region  # noqa: PLC0415 - boto3 is not needed but for this
 
-
-def one_line(error: Exception) -> str:
-    """Return what an error says in one line, without the arrows and colours that delta-rs draws."""
-    return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", str(error)).split())
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return bucket_region(bucket, options)

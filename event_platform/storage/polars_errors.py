@@ -1,4 +1,4 @@
-"""Errors of S3 in our words, wherever frames are collected: polars reads files when rows are asked for, not before."""
+"""Translates errors of object stores wherever frames are collected: polars reads files when rows are asked for."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,23 +10,24 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from event_platform.events.errors import EventPlatformError
-from event_platform.storage.errors import S3_ERRORS, cause, storage_error
+from event_platform.storage.errors import BOTO_ERRORS, cause, storage_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OF_S3 = re.compile("object-store error|Generic S3 error|<Code>")
+#: What delta-rs and polars say where the store has failed, not what is stored.
+_OF_A_STORE = re.compile("object-store error|Generic (S3|GCS|MicrosoftAzure) error|<Code>")
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise as StorageError, in our words, what the libraries raise of S3 within."""
+    """Raise StorageError, with the object and what to do, for errors of object stores raised within."""
     try:
         yield
     except EventPlatformError:
         raise
-    except (OSError, DeltaError, pl.exceptions.PolarsError, *S3_ERRORS) as error:
-        if not (isinstance(error, S3_ERRORS) or _OF_S3.search(str(error))):
+    except (OSError, DeltaError, pl.exceptions.PolarsError, *BOTO_ERRORS) as error:
+        if not (isinstance(error, BOTO_ERRORS) or _OF_A_STORE.search(str(error))):
             raise
         raise storage_error(error) from cause(error)
 

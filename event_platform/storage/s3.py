@@ -1,139 +1,163 @@
-"""How the platform talks to S3: with which keys, and how often each library tries again.
+"""AWS credentials, region and endpoint for whatever talks to S3, and a boto3 client for what only boto3 can do.
 
-Three libraries do: boto3 lists, reads and writes objects, delta-rs opens and commits to tables, polars reads files.
+To import this module takes a quarter of a second, nearly all of it boto3: whoever may have no need of S3 imports it
+where it does.
 """
 
 import os
-import random
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials, RefreshableCredentials
-from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from obstore.auth.boto3 import Boto3CredentialProvider
+
+from event_platform.events.errors import SettingError
+from event_platform.storage.aws import region_of
+from event_platform.storage.clients import patience
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
-#: Tries of a request, with pauses that grow to 20 seconds: about a minute of throttling is waited out.
-_TRIES = 10
-
-#: Seconds to wait for a connection, and for more of an answer.
-_CONNECT, _READ = 10, 30
-
-#: Seconds for which polars may use keys before it asks for them again.
+#: Seconds for which keys may be used before boto3 is asked again, which knows when there are new ones.
 _ASK_AGAIN = 2
 
-#: Seconds after which a request is not tried again.
-_PATIENCE = 120
 
+def find_options(uri: str) -> dict[str, str]:
+    """Return the options of S3 for a URI, as the standard AWS variables and profiles set them.
 
-def tries() -> int:
-    """Return how often a request is made at most: AWS_MAX_ATTEMPTS, as for all of AWS, or ten times."""
-    told = os.environ.get("AWS_MAX_ATTEMPTS", "")
-    return int(told) if told.isascii() and told.isdecimal() and int(told) else _TRIES
-
-
-def config() -> Config:
-    """Return what makes a client of boto3 patient, and end its patience."""
-    retries = {"mode": "standard", "total_max_attempts": tries()}
-    return Config(retries=retries, connect_timeout=_CONNECT, read_timeout=_READ)  # type: ignore[arg-type]
-
-
-def client(options: Mapping[str, str]) -> "S3Client":
-    """Return a client for the options of a storage. One for each process: to make one takes as long as 100 writes."""
-    return _client(tuple(sorted(options.items())), _variables())
-
-
-@lru_cache(maxsize=2)
-def _client(options: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> "S3Client":
-    known = dict(options)
-    return _session(variables).client(
-        "s3",
-        aws_access_key_id=known.get("access_key_id"),
-        aws_secret_access_key=known.get("secret_access_key"),
-        aws_session_token=known.get("token"),
-        region_name=known.get("region"),
-        endpoint_url=known.get("endpoint"),
-        config=config(),
-    )
-
-
-def read_object(s3: "S3Client", bucket: str, key: str, span: tuple[int, int] | None = None) -> bytes:
-    """Return the content of an object, also where the answer breaks off now and then, which boto3 leaves to others.
-
-    With a `span`, only the bytes from its first to its last one.
+    Raises SettingError where there are no credentials.
     """
-    wanted: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
-    if span is not None:
-        wanted["Range"] = f"bytes={span[0]}-{span[1]}"
-    for number in range(tries() - 1):
-        try:
-            return s3.get_object(**wanted)["Body"].read()
-        except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-            time.sleep(random.uniform(0, min(0.2 * 2**number, 20)))  # noqa: S311 - spreads readers, keeps no secret
-    return s3.get_object(**wanted)["Body"].read()
+    settings = s3_settings(uri, boto3.Session(), _endpoint(_variables()))
+    return {**settings, **client_settings(settings)}
+
+
+def s3_settings(uri: str, session: boto3.Session, address: str) -> dict[str, str]:
+    """Return what obstore, delta-rs and polars have to know of S3; keys only where they are not renewed.
+
+    `address` is where S3 is (see `endpoint_url`). Raises SettingError where there are no credentials.
+    """
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise SettingError(
+            f"{uri}: no AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or run it "
+            "where a role gives some"
+        )
+    endpoint = {} if address.endswith(".amazonaws.com") else {"endpoint": address}
+    return {**lasting_keys(credentials), "region": region_of(session), **endpoint}
+
+
+def client_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what their HTTP clients have to know beside it."""
+    return {"allow_http": "True"} if settings.get("endpoint", "").startswith("http://") else {}
+
+
+def endpoint_url(session: boto3.Session) -> str:
+    """Return the endpoint that AWS_ENDPOINT_URL or the profile sets, or that of AWS itself.
+
+    The client that says it takes a tenth of a second to make.
+    """
+    return str(session.client("s3", region_name=region_of(session)).meta.endpoint_url)
+
+
+@lru_cache(maxsize=1)
+def _endpoint(variables: tuple[tuple[str, str], ...]) -> str:  # noqa: ARG001 - others, another endpoint
+    return endpoint_url(boto3.Session())
 
 
 def lasting_keys(credentials: Credentials) -> dict[str, str]:
     """Return the keys for a storage's options; none where they are renewed, as those of a role.
 
-    Such keys are asked for when they are needed: see `for_delta`; boto3 and polars do so by themselves.
+    Such keys are asked for when they are needed.
     """
     return {} if isinstance(credentials, RefreshableCredentials) else _as_options(credentials)
 
 
-def for_delta(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the options as delta-rs takes them, with the keys of now.
+def current_keys(options: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that delta-rs lacks in some options, as they are now.
 
-    By itself it would ask for a role's keys anew for each table, which ECS refuses from 60 at a time.
+    By itself it would ask for a role's keys for each table, which ECS refuses from 60 at a time.
     """
+    return {} if "access_key_id" in options else _as_options(_credentials(options))
+
+
+def polars_credential_provider(options: Mapping[str, str]) -> Any:
+    """Return what gives polars keys that are renewed; None where the options hold keys."""
+    return None if "access_key_id" in options else _keys_for_polars
+
+
+def obstore_credential_provider(options: Mapping[str, str]) -> Any:
+    """Return what gives obstore keys: those of the options, or else of boto3. Raises NoCredentialsError without any."""
+    if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
+        keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
+        return lambda: {**keys, "expires_at": None}
+    _credentials(options).get_frozen_credentials()  # errors of boto3 are not readable through obstore
+    return Boto3CredentialProvider(_session_for(options), ttl=timedelta(seconds=_ASK_AGAIN))
+
+
+def client_options(options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of obstore's HTTP client that come from AWS variables and from a store's options."""
+    bundle = options.get("ca_bundle") or os.environ.get("AWS_CA_BUNDLE")
     return {
-        **options,
-        **({} if "access_key_id" in options else _keys_of_now(_variables())),
-        "max_retries": f"{tries() - 1}",
-        "retry_timeout": f"{_PATIENCE}s",
-        "backoff_config.init_backoff": "200ms",
-        "backoff_config.max_backoff": "20s",
-        "backoff_config.base": "3",
-        "connect_timeout": f"{_CONNECT}s",
-        "timeout": f"{_READ}s",  # for a whole answer: those of a log are small
+        "allow_http": options.get("endpoint", "").startswith("http://"),
+        "allow_invalid_certificates": options.get("verify") == "False",
+        **({"root_certificate": Path(bundle).read_bytes()} if bundle else {}),
     }
 
 
-def for_polars(options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of a scan: the options as polars takes them, and whom it asks for keys that are renewed."""
-    storage_options = {
-        **options,
-        "max_retries": tries() - 1,
-        "retry_timeout_ms": 1000 * _PATIENCE,
-        "retry_init_backoff_ms": 200,
-        "retry_max_backoff_ms": 20_000,
-        "retry_base_multiplier": 3,
-        "connect_timeout": f"{_CONNECT}s",
-        "read_timeout": f"{_READ}s",
-    }
-    return {
-        "storage_options": storage_options,
-        "credential_provider": None if "access_key_id" in options else _keys_for_polars,
-    }
+def client(options: Mapping[str, str]) -> "S3Client":
+    """Return a boto3 client for the options of a store. One for each process: it takes a tenth of a second to make."""
+    return _client(tuple(sorted(options.items())), _variables())
+
+
+@lru_cache(maxsize=2)
+def _client(options: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> "S3Client":  # noqa: ARG001
+    given, chosen = dict(options), patience()
+    return _session_for(given).client(
+        "s3",
+        aws_access_key_id=given.get("access_key_id"),
+        aws_secret_access_key=given.get("secret_access_key"),
+        aws_session_token=given.get("token"),
+        region_name=given.get("region"),
+        endpoint_url=given.get("endpoint"),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": chosen.tries},
+            connect_timeout=chosen.connect,
+            read_timeout=chosen.read,
+        ),
+    )
+
+
+def bucket_region(bucket: str, options: Mapping[str, str]) -> str:
+    """Ask S3 for the region of a bucket; it also tells those who may not read the bucket. Empty where that fails."""
+    try:
+        answer: Any = client(options).head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    except BotoCoreError:
+        return ""
+    return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
 
 
 def _keys_for_polars() -> tuple[dict[str, str | None], int]:
     """Return the keys of now, and when to ask again: at once, for boto3 knows when there are new ones."""
-    keys = _keys_of_now(_variables())
+    keys = _as_options(_credentials({}))
     names = {"access_key_id": "aws_access_key_id", "secret_access_key": "aws_secret_access_key"}
     renamed = {names.get(name, "aws_session_token"): value for name, value in keys.items()}
     return {**renamed}, int(time.time()) + _ASK_AGAIN
 
 
-def _keys_of_now(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    credentials = _session(variables).get_credentials()
-    return _as_options(credentials) if credentials is not None else {}
+def _credentials(options: Mapping[str, str]) -> Credentials:
+    found = _session_for(options).get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    return found
 
 
 def _as_options(credentials: Credentials) -> dict[str, str]:
@@ -142,10 +166,14 @@ def _as_options(credentials: Credentials) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-@lru_cache(maxsize=1)
-def _session(variables: tuple[tuple[str, str], ...]) -> boto3.Session:  # noqa: ARG001 - others, another session
+def _session_for(options: Mapping[str, str]) -> boto3.Session:
+    return _session(options.get("profile"), _variables())
+
+
+@lru_cache(maxsize=2)
+def _session(profile: str | None, variables: tuple[tuple[str, str], ...]) -> boto3.Session:  # noqa: ARG001 - others, another session
     """One for each process: it asks for new credentials a quarter of an hour before the old ones expire."""
-    return boto3.Session()
+    return boto3.Session(profile_name=profile)
 
 
 def _variables() -> tuple[tuple[str, str], ...]:

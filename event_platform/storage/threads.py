@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-_AT_ONCE = 16
+_THREADS = 16
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Call `function`, which opens a table, commits to one or reads an object, for many of them."""
+    """Call `function`, which opens a table, commits to one or reads an object, for many items side by side."""
     return list(imap_threads(function, items))
 
 
-def imap_threads(function: Callable[[T], R], items: Iterable[T], at_once: int = _AT_ONCE) -> Iterator[R]:
-    """Do as `map_threads`, and yield each result in its turn, while others are still worked on, so many at a time."""
-    with ThreadPoolExecutor(at_once) as threads:
-        yield from threads.map(function, items)
+def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = _THREADS) -> Iterator[R]:
+    """Do as `map_threads`, and yield each result as soon as it and those before it are there."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(function, items)

@@ -84,7 +84,7 @@ class Checkpoints:
 
     def read(self, shard: str) -> tuple[Checkpoint, str | None]:
         """Return the checkpoint of a shard and its tag, or None if there is none yet."""
-        found = self.store.read(self._name(shard))
+        found = self.store.read_tagged(self._name(shard))
         if found is None:
             return Checkpoint(), None
         try:

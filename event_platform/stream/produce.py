@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt
 
 from event_platform.storage.aws import code_of
 from event_platform.stream.events import Event, Outgoing
@@ -93,15 +94,25 @@ class Producer:
             yield batch
 
     def _settle(self, batch: list[Outgoing]) -> None:
-        for tries in range(_TRIES):
-            left = self._call(batch)
-            if not left:
-                return
-            if tries + 1 < _TRIES:
-                self.sent.retried += len(left)
-                self.sleep(pause(tries))
-            batch = [record for record, _ in left]
-        for record, reason in left:
+        left = [(record, "") for record in batch]
+
+        def send() -> list[tuple[Outgoing, str]]:
+            nonlocal left
+            left = self._call([record for record, _ in left])
+            return left
+
+        def count(_: RetryCallState) -> None:
+            self.sent.retried += len(left)
+
+        retrying = Retrying(
+            retry=retry_if_result(bool),
+            stop=stop_after_attempt(_TRIES),
+            wait=lambda state: pause(state.attempt_number - 1),
+            sleep=self.sleep,
+            before_sleep=count,
+            retry_error_callback=lambda _: left,
+        )
+        for record, reason in retrying(send):
             self._refuse(record, f"{reason}, {_TRIES} times")
 
     def _call(self, batch: list[Outgoing]) -> list[tuple[Outgoing, str]]:

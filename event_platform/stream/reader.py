@@ -158,7 +158,7 @@ class ShardReader:
         pending, self._pending, self._cut = self._pending, Pending(), None
         last = pending.records[-1]
         name, content = pending.name(self.stream.name, self.shard), pending.content()
-        self.landing.write(name, content)
+        self.landing.write_durably(name, content)
         self.lease.landed(last.sequence_number, last.arrived_at)
         self.records += len(pending.records)
         self.objects += 1

@@ -7,7 +7,6 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from event_platform.compute.tasks import counting_cpu_time, run_tasks
 from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
 from event_platform.lake.lake import Lake
-from event_platform.landing.landing import S3Landing
+from event_platform.landing.bucket import BucketLanding
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
@@ -226,17 +225,17 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the lake's nor landing's, wherever they are in the arguments; who gets them has others."""
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
-    assert isinstance(landing, S3Landing)
-    explicit = replace(landing, settings={**landing.settings, "aws_secret_access_key": SECRET_KEY})
-    loading = Loading(explicit, world.catalog.envelope, world.start_date)
+    assert isinstance(landing, BucketLanding)
+    assert landing.store.options["secret_access_key"] == SECRET_KEY
+    loading = Loading(landing, world.catalog.envelope, world.start_date)
     packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
     monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process
     loaded, alone, lake = pickle.loads(packed)  # noqa: S301 - our own
     assert alone == lake.storage == storage
-    assert (loaded.landing.bucket, loaded.landing.prefix) == (bucket, "landing/")
-    assert "aws_secret_access_key" not in loaded.landing.settings
+    assert loaded.landing.store.root == f"s3://{bucket}/landing"
+    assert "secret_access_key" not in loaded.landing.store.options
 
 
 def test_a_worker_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

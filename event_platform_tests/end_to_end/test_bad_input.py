@@ -9,7 +9,7 @@ import pytest
 
 from event_platform.events.errors import LandingError
 from event_platform.lake.totals import lake_totals
-from event_platform.landing.landing import FolderLanding
+from event_platform.landing.folder import FolderLanding
 from event_platform_tests.support.world import MONDAY, World, event, gzipped, ndjson, noon, rows
 
 SOUND = json.dumps(event("bad"))

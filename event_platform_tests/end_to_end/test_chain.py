@@ -22,7 +22,7 @@ from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.storage.store import open_store
+from event_platform.storage.opening import open_store
 from event_platform.stream.kinesis import Stream, connect, find
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.stream.consumers import merge, split

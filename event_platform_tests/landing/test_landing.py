@@ -1,26 +1,26 @@
 """Landing: which objects there are, on which day they arrived, and what a day's listing leaves out."""
 
 import errno
-import io
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from event_platform.events.errors import LandingError, UnreadableError
-from event_platform.landing.landing import FolderLanding, Landing, Omissions, S3Landing
+from event_platform.landing.bucket import BucketLanding
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import Landing
+from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
-from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, client, put
+from event_platform_tests.support.faulty_s3 import Rule, faulty_s3
+from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, client, put, use_s3
 
 MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
 
@@ -317,7 +317,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_named(tmp_path: Path, name: str,
 )
 def test_names_of_control_characters_are_read(place: Place, name: str) -> None:
     """They break nothing; an error about one shows them escaped."""
-    if "\n" in name and isinstance(place.landing, S3Landing):
+    if "\n" in name and isinstance(place.landing, BucketLanding):
         pytest.skip("the server of the tests takes no such key")
     place.put(name, b"content")
     assert place.names([MONDAY]) == [name]
@@ -407,7 +407,8 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
             folder.chmod(0o755)
     listed = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from event_platform.landing.landing import FolderLanding, Omissions\n"
+        "from event_platform.landing.folder import FolderLanding\n"
+        "from event_platform.landing.omissions import Omissions\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "told = Omissions(); print([each.name for each in FolderLanding(Path(sys.argv[1])).list_objects(None, told)])\n"
         "print(*told.faults.values())"
@@ -421,42 +422,43 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_listing_of_s3_that_fails_on_its_second_page_is_an_error_that_names_the_prefix(
-    bucket: str,
+    bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the first page had; the next listing has all."""
+    """Whatever the first page had, as when a session ends meanwhile; the next listing has all."""
+    with faulty_s3(s3_endpoint) as proxy:
+        use_s3(monkeypatch, proxy.endpoint)
+        place = _s3(bucket)
+        place.fill(*(f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)))
+        for dates in (None, [MONDAY]):
+            proxy.set(Rule("GET", "continuation-token", "AccessDenied", times=None))
+            with pytest.raises(LandingError, match=f"^{place.root}/.*: AccessDenied.*Grant s3:ListBucket on"):
+                place.names(dates)
+            proxy.set()
+            assert len(place.names(dates)) == KEYS_ON_A_PAGE + 1
+
+
+def test_one_name_that_obstore_cannot_address_hides_no_other(bucket: str) -> None:
+    """A slash too many, a control character: of any day, and outside the folders of days."""
     place = _s3(bucket)
-    place.fill(*(f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)))
-    for dates in (None, [MONDAY]):
-        with deny_second_page(place.landing), pytest.raises(LandingError, match=f"^{place.root}/: AccessDenied"):
-            place.names(dates)
-        assert len(place.names(dates)) == KEYS_ON_A_PAGE + 1
-
-
-@contextmanager
-def deny_second_page(landing: Landing) -> Iterator[None]:
-    """Have the store refuse every page of a listing but the first, as it does when a session ends meanwhile."""
-    assert isinstance(landing, S3Landing)
-    events = landing._client.meta.events
-
-    def refuse(request: AWSPreparedRequest, **_: object) -> Any:
-        if "continuation-token" not in str(request.url):
-            return None
-        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        return AWSResponse(str(request.url), 403, {}, RawBody(body))  # type: ignore[arg-type]
-
-    events.register("before-send.s3.ListObjectsV2", refuse)
-    try:
-        yield
-    finally:
-        events.unregister("before-send.s3.ListObjectsV2", refuse)
-
-
-class RawBody(io.BytesIO):
-    """The body of an answer, as botocore reads it."""
-
-    def stream(self, **_: object) -> Iterator[bytes]:
-        """Yield all of it."""
-        yield self.read()
+    good = [f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)]
+    names = [
+        *good,
+        "2025/06/02//a",
+        "2025/06/02/12/x//b",
+        "2025/06/03/c\td",
+        "2025/06//d",
+        "//e",
+        "f/\x1b/g",
+        "h\ti",
+        "j",
+    ]
+    place.fill(*names)
+    assert place.names() == sorted(names)
+    assert place.names([MONDAY]) == sorted(name for name in names if not name.startswith("2025/06/03"))
+    for name in names:
+        assert (place.landing.read(name), place.landing.read_range(name, 1, 1)) == (b"{}", b"}")
+    with pytest.raises(UnreadableError, match=r"^s3://.*/in/here/2025//gone: NoSuchKey"):
+        place.landing.read("2025//gone")
 
 
 def test_a_part_of_an_object_is_read_by_itself(place: Place) -> None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dagster_aws.s3 import S3Resource
 
 from event_platform.defs.resources.build import build_resources
+from event_platform.defs.resources.s3 import S3LandingResource
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import EventPlatformError
 from event_platform.lake.totals import lake_totals
@@ -14,7 +16,7 @@ from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform_tests.support.command import finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.live import PROJECT
-from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, put
+from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, put
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
@@ -72,6 +74,25 @@ def test_several_runs_at_once_on_s3_end_with_one_correct_result(landed: World, b
     landed.build(MONDAY, TUESDAY)
     lake = open_lake(environment.lake)
     assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
+
+
+def test_landing_is_opened_as_the_s3_resource_of_dagster_says(
+    bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its endpoint, region and keys; the variables say nothing of them."""
+    put(bucket, "landing/2025/06/02/12/a", b"content")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    s3 = S3Resource(
+        endpoint_url=s3_endpoint,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+    landing = S3LandingResource(uri=f"s3://{bucket}/landing", s3=s3).open()
+    (landed,) = landing.list_objects([MONDAY])
+    assert landing.read(landed.name) == b"content"
 
 
 def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket: str, tmp_path: Path) -> None:

@@ -17,18 +17,19 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform_tests.support.command import free_port, start, variables
+from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.s3 import client, put, use_s3
 from event_platform_tests.support.world import MONDAY, World, event, ndjson
 
 _HERE = Path(__file__).parent
-_SERVER = _HERE.parent / "node_modules" / "s3rver" / "bin" / "s3rver.js"
+_SERVER = _HERE.parents[1] / "node_modules" / "s3rver" / "bin" / "s3rver.js"
 REFUSED = r"the store ignores If-None-Match"
 
 pytestmark = [
     pytest.mark.xdist_group("careless"),
     pytest.mark.skipif(
         shutil.which("node") is None or not _SERVER.exists(),
-        reason="no node, or no node_modules/s3rver: npm install --no-save --prefix . kinesis-local@0.6.2 s3rver@3.7.1",
+        reason=f"no node, or no node_modules/s3rver: {INSTALL}",
     ),
 ]
 

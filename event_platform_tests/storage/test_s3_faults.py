@@ -18,7 +18,7 @@ from event_platform.lake.ledger import deliveries
 from event_platform.lake.table_commit import TableCommit
 from event_platform.landing.landing import Landing
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.storage import s3
+from event_platform.storage import clients
 from event_platform.storage.polars_errors import translate_errors
 from event_platform_tests.support.command import finish, start, variables
 from event_platform_tests.support.comparison import contents
@@ -161,8 +161,8 @@ def test_a_commit_is_made_once_whatever_becomes_of_its_answer(there: BucketWorld
 def test_nobody_waits_for_ever(
     loaded: BucketWorld, faulty: FaultyS3, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither for an answer nor for the rest of it: boto3, delta-rs and polars give up and ask again."""
-    monkeypatch.setattr(s3, "_READ", 1)
+    """Neither for an answer nor for the rest of it: obstore, delta-rs and polars give up and ask again."""
+    monkeypatch.setattr(clients, "_READ", 1)
     faulty.set(*(Rule("GET", path, fault, seconds=30) for path in ("landing/.*/b", "corrupt_events/.*json", DATA)))
     began = time.monotonic()
     assert loaded.landing.read("2025/06/02/12/b")
@@ -172,10 +172,10 @@ def test_nobody_waits_for_ever(
     assert time.monotonic() - began < 20
 
 
-#: boto3 goes where S3 points.
+#: obstore is sent where S3 points.
 FOLLOWED = ("PermanentRedirect", "AuthorizationHeaderMalformed")
 DENIED, SLOW = r"AccessDenied: Access Denied\. Grant ", r"SlowDown: Please reduce .* Tried 2 times; .*fewer workers"
-NO_BUCKET = r"NoSuchBucket: .* Create the bucket, or mend EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
+NO_BUCKET = r"NoSuchBucket: .* Create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
 EXPIRED, REGION_IS = (
     r"ExpiredToken: .* Renew the credentials: `aws sso login`",
     r"is in us-west-2: set AWS_REGION=us-west-2",
@@ -236,7 +236,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
 
 
 def test_a_bucket_in_another_region_is_read_from_there(there: BucketWorld, faulty: FaultyS3) -> None:
-    """By landing: boto3 follows where S3 points."""
+    """By landing, which goes where S3 points."""
     land_some(there)
     faulty.set(Rule("GET", "landing", "AuthorizationHeaderMalformed", region="us-west-2"))
     assert len(list(there.landing.list_objects([MONDAY]))) == 2

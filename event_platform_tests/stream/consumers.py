@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from event_platform.events.errors import StorageError
-from event_platform.storage.store import FolderStore, Store, open_store
+from event_platform.storage.folder import FolderStore
+from event_platform.storage.opening import open_store
+from event_platform.storage.store import Store
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import Stream
@@ -55,40 +57,27 @@ def merge(stream: Stream, shard: str, other: str) -> None:
     settled(stream.client, stream.name)
 
 
-@dataclass
-class Dying(Store):
-    """A store that takes so many writes, and then nothing for ever, as when the consumer is killed.
+@dataclass(frozen=True)
+class Dying(FolderStore):
+    """A folder that takes so many writes, and then nothing for ever, as when the consumer is killed.
 
     With `after`, the last one is still written, and nobody hears of that.
     """
 
-    store: Store
     left: list[int]  # shared by the stores of a consumer
     after: bool
     written: list[str] = field(default_factory=list)
 
-    def uri(self, name: str) -> str:
+    def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
-        return self.store.uri(name)
-
-    def write(self, name: str, data: bytes) -> None:
-        """See Store."""
-        self._count(lambda: self.store.write(name, data))
+        self._count(lambda: super(Dying, self).write_durably(name, data))
         self.written.append(name)
 
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
         """See Store."""
-        tags: list[str] = []
-        self._count(lambda: tags.append(self.store.swap(name, data, expected)))
+        folder, tags = FolderStore(self.root), list[str]()
+        self._count(lambda: tags.append(folder.swap(name, data, expected)))
         return tags[0]
-
-    def read(self, name: str) -> tuple[bytes, str] | None:
-        """See Store."""
-        return self.store.read(name)
-
-    def names(self, prefix: str) -> list[str]:
-        """See Store."""
-        return self.store.names(prefix)
 
     def _count(self, write: Any) -> None:
         self.left[0] -= 1
@@ -124,8 +113,8 @@ def consumer(
 def dying(stream: Stream, landing: Path, writes: int, *, after: bool, max_bytes: int) -> Consumer:
     """Return a consumer that is killed at its so-manieth write."""
     left = [writes]
-    checkpoints = Dying(FolderStore(Path(f"{landing}-checkpoints")), left, after)
-    return consumer(stream, Dying(FolderStore(landing), left, after), max_bytes=max_bytes, checkpoints=checkpoints)
+    checkpoints = Dying(Path(f"{landing}-checkpoints"), left, after)
+    return consumer(stream, Dying(landing, left, after), max_bytes=max_bytes, checkpoints=checkpoints)
 
 
 def landed(landing: Path) -> dict[str, list[int]]:

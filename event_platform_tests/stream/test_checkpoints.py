@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from event_platform.events.errors import OwnershipError, SettingError
-from event_platform.storage.store import FolderStore
+from event_platform.storage.folder import FolderStore
 from event_platform.stream.checkpoints import Checkpoints
 
 SHARD = "shardId-000000000000"

@@ -22,7 +22,7 @@ from event_platform.cli.consume import checkpoints_beside
 from event_platform.cli.main import main
 from event_platform.events.errors import OwnershipError, SettingError, StorageError, StreamError
 from event_platform.lake.totals import lake_totals
-from event_platform.storage.store import FolderStore
+from event_platform.storage.folder import FolderStore
 from event_platform.stream.kinesis import Stream, find
 from event_platform_tests.stream.consumers import Dying, consumer, dying, fill, landed, merge, split
 from event_platform_tests.support.command import start
@@ -71,7 +71,7 @@ def test_four_shards_land_in_the_order_of_each(make_stream: Make, landing: Path)
 def test_a_shard_lands_after_those_that_it_was_made_of(make_stream: Make, landing: Path) -> None:
     """Split and merged while it is read, and again when all of that is read later by another."""
     stream = make_stream(2)
-    watched = Dying(FolderStore(landing), [1000], after=True)
+    watched = Dying(landing, [1000], after=True)
     live = consumer(
         stream, watched, until_idle=False, max_seconds=0.1, checkpoints=FolderStore(landing.with_name("checkpoints"))
     )
@@ -88,7 +88,7 @@ def test_a_shard_lands_after_those_that_it_was_made_of(make_stream: Make, landin
         finally:
             live.stop.set()
         running.result()
-    late = Dying(FolderStore(landing.with_name("late")), [1000], after=True)
+    late = Dying(landing.with_name("late"), [1000], after=True)
     consumer(stream, late, max_bytes=30, checkpoints=FolderStore(landing.with_name("late-checkpoints"))).run()
     for each, folder in ((watched, landing), (late, landing.with_name("late"))):
         found = landed(folder)

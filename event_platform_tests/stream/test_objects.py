@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from event_platform.storage.store import FolderStore
+from event_platform.storage.folder import FolderStore
 from event_platform.stream.aggregated import parts
 from event_platform.stream.objects import Pending, Record, landed_already
 
@@ -88,6 +88,6 @@ def test_what_has_landed_already_is_found_by_its_first_record(tmp_path: Path) ->
     assert landed_already(landing, "events", SHARD, first) is None
     for name in ("events", "events-2", "other"):
         for number, count in (("17", 3), ("17", 20), ("17", 4), ("170", 99), ("18", 5)):
-            landing.write(f"2025/06/02/23/{name}-{SHARD}-{number}-{count + len(name)}.gz", b"")
-    landing.write(f"2025/06/02/22/events-{SHARD}-17-1000.gz", b"")
+            landing.write_durably(f"2025/06/02/23/{name}-{SHARD}-{number}-{count + len(name)}.gz", b"")
+    landing.write_durably(f"2025/06/02/22/events-{SHARD}-17-1000.gz", b"")
     assert landed_already(landing, "events", SHARD, first) == 26

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from event_platform_tests.support.command import free_port
+from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def why_absent() -> str | None:
     if shutil.which("node") is None:
         return "no node: install Debian's nodejs, or any Node.js from 20 on"
     if not _SERVER.exists():
-        return "no node_modules/kinesis-local: npm install --no-save --prefix . kinesis-local@0.6.2 s3rver@3.7.1"
+        return f"no node_modules/kinesis-local: {INSTALL}"
     return None
 
 

@@ -20,7 +20,8 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
-from event_platform.landing.landing import FolderLanding, Landing
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
 from event_platform.pipeline.context import PipelineContext, no_progress
 from event_platform.pipeline.deduplication.step import DeduplicationReport, deduplicate

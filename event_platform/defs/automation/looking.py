@@ -13,7 +13,8 @@ from itertools import chain
 from event_platform.defs.automation.requests import date_ranges
 from event_platform.lake.ledger import Delivery, compare, unread
 from event_platform.lake.snapshot import Snapshot
-from event_platform.landing.landing import LandedObject, Landing, Omissions, Survey
+from event_platform.landing.landing import LandedObject, Landing, Survey
+from event_platform.landing.omissions import Omissions
 
 #: Recent days that every tick lists: Firehose may still deliver into them.
 _RECENT_DAYS = 3

@@ -8,7 +8,7 @@ import polars as pl
 
 from event_platform.defs.checks.results import Result
 from event_platform.lake.snapshot import Snapshot
-from event_platform.landing.landing import HOUR_IN_PATH
+from event_platform.landing.names import HOUR_IN_PATH
 
 NAME = "arrival_gaps"
 

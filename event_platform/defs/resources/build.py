@@ -6,6 +6,8 @@ from dagster_aws.s3 import S3Resource
 
 from event_platform.defs.io_manager import LakeIOManager
 from event_platform.defs.resources.platform import (
+    BucketLakeResource,
+    BucketLandingResource,
     ComputeResource,
     FolderLakeResource,
     FolderLandingResource,
@@ -16,7 +18,6 @@ from event_platform.defs.resources.platform import (
 )
 from event_platform.defs.resources.s3 import S3LakeResource, S3LandingResource
 from event_platform.environment import Environment
-from event_platform.pipeline.opening import is_s3
 
 
 def build_resources(environment: Environment) -> dict[str, Any]:
@@ -33,8 +34,12 @@ def build_resources(environment: Environment) -> dict[str, Any]:
 
 
 def _landing_resource(uri: str) -> LandingResource:
-    return S3LandingResource(uri=uri, s3=S3Resource()) if is_s3(uri) else FolderLandingResource(folder=uri)
+    if uri.startswith("s3://"):
+        return S3LandingResource(uri=uri, s3=S3Resource())
+    return BucketLandingResource(uri=uri) if "://" in uri else FolderLandingResource(folder=uri)
 
 
 def _lake_resource(uri: str) -> LakeResource:
-    return S3LakeResource(uri=uri) if is_s3(uri) else FolderLakeResource(folder=uri)
+    if uri.startswith("s3://"):
+        return S3LakeResource(uri=uri)
+    return BucketLakeResource(uri=uri) if "://" in uri else FolderLakeResource(folder=uri)

@@ -17,8 +17,10 @@ from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
-from event_platform.landing.landing import FolderLanding, Landing
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
+from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
 from event_platform.storage.storage import Storage
 
@@ -41,13 +43,23 @@ class FolderLandingResource(LandingResource):
         return FolderLanding(Path(self.folder))
 
 
+class BucketLandingResource(LandingResource):
+    """A landing zone on Google Cloud or Azure, opened with their standard variables."""
+
+    uri: str = Field(description="gs://<bucket>/<prefix> or az://<container>/<prefix>")
+
+    def open(self) -> Landing:
+        """See LandingResource."""
+        return open_landing(self.uri)
+
+
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
     """The lake: all Delta tables."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Address of the lake: a folder, or s3://<bucket>/<prefix>."""
+        """Address of the lake: a folder, or <scheme>://<bucket>/<prefix>."""
 
     @abstractmethod
     def open(self) -> Lake:
@@ -87,6 +99,21 @@ class FolderLakeResource(LakeResource):
     def open(self) -> Lake:
         """See LakeResource."""
         return Lake(Storage(self.folder))
+
+
+class BucketLakeResource(LakeResource):
+    """A lake on Google Cloud or Azure, opened with their standard variables."""
+
+    uri: str = Field(description="gs://<bucket>/<prefix> or az://<container>/<prefix>")
+
+    @property
+    def address(self) -> str:
+        """See LakeResource."""
+        return self.uri
+
+    def open(self) -> Lake:
+        """See LakeResource."""
+        return open_lake(self.uri)
 
 
 class ComputeResource(dg.ConfigurableResource["ComputeResource"]):

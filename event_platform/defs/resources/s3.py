@@ -15,9 +15,10 @@ from pydantic import Field, PrivateAttr
 
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.lake.lake import Lake
-from event_platform.landing.landing import Landing, S3Landing
-from event_platform.pipeline.opening import client_settings, endpoint_url, s3_settings
-from event_platform.storage.aws import bucket_and_prefix
+from event_platform.landing.bucket import BucketLanding
+from event_platform.landing.landing import Landing
+from event_platform.storage.bucket import BucketStore
+from event_platform.storage.s3 import client_settings, endpoint_url, s3_settings
 from event_platform.storage.storage import Storage
 
 
@@ -26,20 +27,13 @@ class S3LandingResource(LandingResource):
 
     uri: str = Field(description="s3://<bucket>/<prefix>")
     s3: ResourceDependency[S3Resource]
+    _options: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def open(self) -> Landing:
         """See LandingResource."""
-        settings = {
-            "region_name": self.s3.region_name,
-            "endpoint_url": self.s3.endpoint_url,
-            "use_ssl": self.s3.use_ssl,
-            "verify": self.s3.verify,
-            "profile_name": self.s3.profile_name,
-            "aws_access_key_id": self.s3.aws_access_key_id,
-            "aws_secret_access_key": self.s3.aws_secret_access_key,
-            "aws_session_token": self.s3.aws_session_token,
-        }
-        return S3Landing(*bucket_and_prefix(self.uri), settings)
+        # Looked up once: each tick of a sensor opens landing.
+        self._options = self._options or _options_of(self.s3)
+        return BucketLanding(BucketStore(self.uri, self._options))
 
 
 class S3LakeResource(LakeResource):
@@ -61,3 +55,20 @@ class S3LakeResource(LakeResource):
         settings: dict[str, Any] = {**s3_settings(self.uri, session, self._address)}
         client = ClientConfig(allow_http=True).str_dict() if client_settings(settings) else {}
         return Lake(Storage(self.uri, {**S3Config(**settings).str_dict(), **client}))
+
+
+def _options_of(s3: S3Resource) -> dict[str, str]:
+    """Return the options of a store that does as the client of a resource; keys only where the resource holds them."""
+    client = s3.get_client()
+    settings = {"endpoint": client.meta.endpoint_url, "region": client.meta.region_name}
+    given = {
+        **settings,
+        **client_settings(settings),
+        "access_key_id": s3.aws_access_key_id,
+        "secret_access_key": s3.aws_secret_access_key,
+        "token": s3.aws_session_token,
+        "profile": s3.profile_name,
+        "verify": "False" if s3.verify is False else None,
+        "ca_bundle": s3.verify if isinstance(s3.verify, str) else None,
+    }
+    return {name: value for name, value in given.items() if value}

@@ -18,7 +18,7 @@ from event_platform.pipeline.loading.record_writer import LeftOut, Loaded, Recor
 from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.threads import imap_threads
 
-#: Objects that a task reads side by side; boto3 has so many connections.
+#: Objects that a task reads side by side.
 _READ_AT_ONCE = 10
 
 

@@ -16,7 +16,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.lake.specs import TableSpec
 from event_platform.lake.tables import Table
-from event_platform.landing.landing import HOUR_IN_PATH
+from event_platform.landing.names import HOUR_IN_PATH
 from event_platform.pipeline.sizing import Sizing
 from event_platform.quality.page import LATENESS, draw
 

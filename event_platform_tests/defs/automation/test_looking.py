@@ -2,39 +2,50 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.client import BaseClient
 
 from event_platform.defs.automation import looking
 from event_platform.defs.automation.looking import Look, Position, as_cursor, look, position_in
 from event_platform.events.errors import LandingError
 from event_platform.lake import ledger
-from event_platform.landing.landing import FolderLanding, LandedObject, Landing, Omissions, Survey
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import LandedObject, Landing, Survey
+from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
-from event_platform_tests.support.s3 import put
+from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
+from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, put, use_s3
 from event_platform_tests.support.world import World, event
 
 TODAY, FIRST = date(2025, 6, 30), date(2017, 7, 1)
 
 
-@contextmanager
-def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Give the prefixes of the requests that list, as they are made."""
-    made, call = list[str](), BaseClient._make_api_call  # type: ignore[attr-defined]
+class Listings:
+    """Counts the requests that list, by a proxy in front of the server."""
 
-    def counted(self: BaseClient, operation: str, arguments: dict[str, Any]) -> object:
-        if operation == "ListObjectsV2":
-            made.append(arguments["Prefix"].removeprefix("in/"))
-        return call(self, operation, arguments)
+    def __init__(self, proxy: FaultyS3) -> None:
+        """Count from now on."""
+        self._proxy = proxy
+        self._proxy.set()
 
-    with monkeypatch.context() as counted_calls:
-        counted_calls.setattr(BaseClient, "_make_api_call", counted)
-        yield made
+    def made(self) -> list[str]:
+        """Return the prefixes of the requests since the last call."""
+        queries = [parse_qs(urlsplit(each.path).query) for each in self._proxy.requests()]
+        self._proxy.set()
+        return [each["prefix"][0].removeprefix("in/") for each in queries if "list-type" in each]
+
+
+@pytest.fixture
+def listings(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listings]:
+    """The requests that list, with the AWS variables set so that they are counted."""
+    monkeypatch.setattr("event_platform.storage.bucket._PAGE", KEYS_ON_A_PAGE)
+    with faulty_s3(s3_endpoint) as proxy:
+        use_s3(monkeypatch, proxy.endpoint)
+        yield Listings(proxy)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -129,26 +140,20 @@ def test_days_that_were_not_seen_are_bounded_in_a_tick_and_go_on_in_the_next(
     assert found(at(world, here, loaded))[-2:] == names[2:4]
 
 
-def test_only_days_that_hold_something_cost_a_request(
-    world: World, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_days_that_hold_something_cost_a_request(world: World, bucket: str, listings: Listings) -> None:
     """One for the root, each year and each month; then one for each month that days are listed of."""
     for name in ("2017/07/01/a", "2017/07/15/a", "2017/07/31/b", "2020/01/01/c", f"{TODAY:%Y/%m/%d}/d"):
         put(bucket, f"in/{name}", b"{}")
     levels = ["", "2017/", "2020/", "2025/", "2017/07/", "2020/01/", "2025/06/"]
-    with counting(monkeypatch) as made:
-        assert len(found(at(world, open_landing(f"s3://{bucket}/in")))) == 5
-        assert Counter(made) == Counter([*levels, "2017/07/", "2020/01/01/", "2025/06/30/"])
-        made.clear()
-        days = frozenset(date.fromisoformat(day) for day in ("2017-07-01", "2017-07-15", "2017-07-31"))
-        assert len(found(at(world, open_landing(f"s3://{bucket}/in"), Position(date(2017, 7, 1), days)))) == 5
-        # The round goes on behind its last day, and from the beginning.
-        assert Counter(made) == Counter([*levels, "2025/06/30/", "2020/01/01/", "2017/07/", "2017/07/01/"])
+    assert len(found(at(world, open_landing(f"s3://{bucket}/in")))) == 5
+    assert Counter(listings.made()) == Counter([*levels, "2017/07/", "2020/01/01/", "2025/06/30/"])
+    days = frozenset(date.fromisoformat(day) for day in ("2017-07-01", "2017-07-15", "2017-07-31"))
+    assert len(found(at(world, open_landing(f"s3://{bucket}/in"), Position(date(2017, 7, 1), days)))) == 5
+    # The round goes on behind its last day, and from the beginning.
+    assert Counter(listings.made()) == Counter([*levels, "2025/06/30/", "2020/01/01/", "2017/07/", "2017/07/01/"])
 
 
-def test_days_of_a_month_are_listed_together_unless_others_are_between(
-    bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_days_of_a_month_are_listed_together_unless_others_are_between(bucket: str, listings: Listings) -> None:
     """A page has 20 objects here; each day gets its own, in order, whatever lies between and behind."""
     sizes = {1: 3, 2: 0, 3: 45, 4: 1, 5: 70, 6: 2, 7: 20, 30: 1}
     for day, size in sizes.items():
@@ -163,19 +168,15 @@ def test_days_of_a_month_are_listed_together_unless_others_are_between(
         listed = here.list_days([date(2025, 6, day) for day in days], omissions)
         return {day.day: len([each.name for each in objects if f"/{day:%d}/" in each.name]) for day, objects in listed}
 
-    with counting(monkeypatch) as made:
-        assert sizes_of(*range(1, 31)) == {day: sizes.get(day, 0) for day in range(1, 31)}
-        assert len(made) == 8  # 144 objects
-        made.clear()
-        assert sizes_of(1, 4, 6) == {1: 3, 4: 1, 6: 2}
-        assert len(made) == 3  # the 45 of the third day and the 70 of the fifth are passed over
-        made.clear()
-        assert sizes_of(7) == {7: 20}
-        assert sizes_of(8) == {8: 0}
-        assert made == ["2025/06/07/", "2025/06/08/"]
-        made.clear()
-        assert next(here.list_days([date(2025, 5, 1), date(2025, 6, 5)], Omissions()))[0] == date(2025, 5, 1)
-        assert made == ["2025/05/01/"]  # whoever stops pays for no more
+    assert sizes_of(*range(1, 31)) == {day: sizes.get(day, 0) for day in range(1, 31)}
+    assert len(listings.made()) == 8  # 144 objects
+    assert sizes_of(1, 4, 6) == {1: 3, 4: 1, 6: 2}
+    assert len(listings.made()) == 3  # the 45 of the third day and the 70 of the fifth are passed over
+    assert sizes_of(7) == {7: 20}
+    assert sizes_of(8) == {8: 0}
+    assert listings.made() == ["2025/06/07/", "2025/06/08/"]
+    assert next(here.list_days([date(2025, 5, 1), date(2025, 6, 5)], Omissions()))[0] == date(2025, 5, 1)
+    assert listings.made() == ["2025/05/01/"]  # whoever stops pays for no more
 
 
 def test_a_listing_that_fails_is_no_look(world: World, bucket: str) -> None:

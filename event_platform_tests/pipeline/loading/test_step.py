@@ -12,7 +12,8 @@ import pytest
 
 from event_platform.compute.pool import local_pool
 from event_platform.events.errors import LandingError, ObjectError, WorkerError
-from event_platform.landing.landing import FolderLanding, LandedObject
+from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import LandedObject
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import Limits, Piece
 from event_platform.pipeline.context import PipelineContext

@@ -1,0 +1,42 @@
+"""What a listing of landing leaves out, and how that is reported."""
+
+from dataclasses import dataclass, field
+
+from event_platform.events.errors import UnreadableError
+from event_platform.landing.names import is_marker, printable
+
+#: Faults that a warning names.
+_NAMED = 5
+
+
+@dataclass
+class Omissions:
+    """What a listing does not yield, beside empty objects: filled while it is read."""
+
+    #: By the name of a file or folder: why it could not be listed, or is refused. Each is an error that names it.
+    faults: dict[str, UnreadableError] = field(default_factory=dict)
+    hidden: int = 0  # objects with a hidden name, but for markers
+    hidden_example: str = ""
+
+    def hide(self, name: str, size: int) -> None:
+        """Count a hidden object, unless it is empty or a marker."""
+        if size and not is_marker(name):
+            self.hidden += 1
+            self.hidden_example = self.hidden_example or name
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to report where nothing fails: some of the faults, and the hidden objects."""
+        named = [str(fault) for fault in list(self.faults.values())[:_NAMED]]
+        more = len(self.faults) - len(named)
+        return [*named, *([f"And {more} more that are left out"] if more else []), *filter(None, [self.hidden_warning])]
+
+    @property
+    def hidden_warning(self) -> str | None:
+        """What to report of the hidden objects; None where there are none."""
+        if not self.hidden:
+            return None
+        return (
+            f"landing holds {self.hidden:,} hidden objects, such as {printable(self.hidden_example)}: names that begin "
+            "with _ or . and hold no = are not loaded. Rename those that are data"
+        )

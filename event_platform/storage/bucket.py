@@ -1,0 +1,245 @@
+"""A store in a bucket of S3 or Google Cloud Storage, or a container of Azure, by obstore.
+
+How it is opened is in storage.connect; names that obstore cannot address are in storage.s3_names.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from obstore.exceptions import AlreadyExistsError, InvalidPathError, PreconditionError
+
+from event_platform.events.errors import AccessError, MissingError, StorageError
+from event_platform.storage.clients import Patience, patience
+from event_platform.storage.connect import OBSTORE_ERRORS, open_object_store
+from event_platform.storage.errors import (
+    BOTO_ERRORS,
+    cause,
+    is_missing,
+    is_refused,
+    redirected_to,
+    storage_error,
+)
+from event_platform.storage.retries import retry_unanswered
+from event_platform.storage.store import ChangedError, Entry, Store
+from event_platform.storage.uris import split_uri
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+    from event_platform.storage.s3_names import S3Names
+
+#: What S3 and others send at once of a listing.
+_PAGE = 1000
+
+_DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BucketStore(Store):
+    """A prefix of a bucket. `options` may hold credentials: they are never shown."""
+
+    root: str  # <scheme>://<bucket>/<prefix>
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    patience: Patience | None = None  # as for data, without one
+
+    def __reduce__(self) -> tuple[type["BucketStore"], tuple[str, Mapping[str, str], Patience | None]]:
+        """Pickle all but the connections: each process makes its own."""
+        return BucketStore, (self.root, self.options, self.patience)
+
+    @property
+    def scheme(self) -> str:
+        """What kind of store it is: s3, gs or az."""
+        return split_uri(self.root)[0]
+
+    def uri(self, name: str) -> str:
+        """See Store."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
+        """See Store."""
+        if folder and self._needs_boto3(folder[:-1]):
+            yield from self._s3_names.pages(folder, after)
+            return
+        listing = _Listing(lambda start: self._listed(folder, start), after)
+        try:
+            while (page := self._call(folder, lambda: retry_unanswered(listing.next))) is not None:
+                # A folder may have an object of its own, which the console of AWS makes.
+                yield [_entry(each) for each in page if each["path"] != folder[:-1]]
+        except _UnaddressableError as error:
+            if self.scheme != "s3":
+                raise StorageError(f"{self.uri(folder)}: cannot be listed: {error}", transient=False) from None
+            yield from self._s3_names.pages(folder, listing.after)
+
+    def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
+        """See Store."""
+        try:
+            found = self._call(folder, lambda: retry_unanswered(lambda: self._inside(folder)))
+        except _UnaddressableError as error:
+            if self.scheme != "s3":
+                raise StorageError(f"{self.uri(folder)}: cannot be listed: {error}", transient=False) from None
+            return self._s3_names.list_folder(folder)
+        entries = [_entry(each) for each in found["objects"] if each["path"] != folder[:-1]]
+        return entries, [f"{each}/" for each in found["common_prefixes"]]
+
+    def has_folder(self, folder: str) -> bool:
+        """See Store."""
+        return any(self.pages(folder))
+
+    def read(self, name: str) -> bytes:
+        """See Store."""
+        if self._needs_boto3(name):
+            return self._s3_names.read(name)
+        return self._call(name, lambda: bytes(self._objects.get(name).bytes()))
+
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """See Store."""
+        if self._needs_boto3(name):
+            return self._s3_names.read(name, (start, start + size - 1))
+        return self._call(name, lambda: bytes(self._objects.get_range(name, start=start, length=size)))
+
+    def read_tagged(self, name: str) -> tuple[bytes, str] | None:
+        """See Store."""
+
+        def read() -> tuple[bytes, str]:
+            found = self._objects.get(name)
+            return bytes(found.bytes()), str(found.meta[self._tag])  # type: ignore[literal-required]
+
+        try:
+            return self._call(name, read)
+        except MissingError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """See Store."""
+        self._call(name, lambda: self._objects.put(name, data, use_multipart=False))
+
+    def write_durably(self, name: str, data: bytes) -> None:
+        """See Store."""
+        self.write(name, data)
+
+    def swap(self, name: str, data: bytes, expected: str | None) -> str:
+        """See Store. obstore does not try this again by itself."""
+        return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected)))
+
+    def remove_folder(self, folder: str) -> None:
+        """See Store."""
+        for page in self.pages(folder):
+            self._call(folder, partial(self._delete, [each.name for each in page]))
+
+    def _delete(self, names: list[str]) -> None:
+        self._objects.delete(names)
+
+    def _put(self, name: str, data: bytes, expected: str | None) -> str:
+        mode: Any = "create" if expected is None else {self._tag: expected}
+        try:
+            return str(self._objects.put(name, data, mode=mode)[self._tag])  # type: ignore[literal-required]
+        except (AlreadyExistsError, PreconditionError) as error:
+            # Where an answer was lost, the second try is refused for what the first one has written.
+            found = self.read_tagged(name)
+            if found is not None and found[0] == data:
+                return found[1]
+            if expected is None or found is None or _bare(found[1]) != _bare(expected) or expected == _bare(expected):
+                raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
+        # Nobody has: some stores, such as Ceph 16, take the quotes for a part of the tag.
+        return self._put(name, data, _bare(expected))
+
+    @property
+    def _tag(self) -> str:
+        """What a conditional put goes by."""
+        return "version" if self.scheme == "gs" else "e_tag"
+
+    def _listed(self, folder: str, after: str) -> Iterator[list["ObjectMeta"]]:
+        pages: Any = self._objects.list(folder[:-1] or None, offset=after or None, chunk_size=_PAGE)
+        return iter(pages)
+
+    def _inside(self, folder: str) -> Any:
+        return self._objects.list_with_delimiter(folder[:-1] or None)
+
+    def _needs_boto3(self, name: str) -> bool:
+        return self.scheme == "s3" and not _is_addressable(name)
+
+    @cached_property
+    def _s3_names(self) -> "S3Names":
+        from event_platform.storage.s3_names import S3Names  # noqa: PLC0415 - boto3 is rarely needed, and takes long
+
+        return S3Names(self.root, self.options)
+
+    @cached_property
+    def _opened(self) -> list["ObjectStore"]:
+        """The store: where it turns out to be in another region, that one takes its place."""
+        with self._translated(""):
+            return [open_object_store(self.root, self.options, self.patience or patience())]
+
+    @property
+    def _objects(self) -> "ObjectStore":
+        return self._opened[0]
+
+    def _call(self, name: str, do: Callable[[], T]) -> T:
+        """Do something with the store, and once more where its bucket is in another region than is set."""
+        try:
+            return do()
+        except OBSTORE_ERRORS as error:
+            region = redirected_to(error, split_uri(self.root)[1], self.options) if self.scheme == "s3" else ""
+            if not region or region == self.options.get("region"):
+                with self._translated(name):
+                    raise
+        with self._translated(name):
+            there = {**self.options, "region": region}
+            self._opened[0] = open_object_store(self.root, there, self.patience or patience())
+            return do()
+
+    @contextmanager
+    def _translated(self, name: str) -> Iterator[None]:
+        """Raise what obstore and boto3 raise as StorageError that names the object and says what to do."""
+        try:
+            yield
+        except InvalidPathError as error:
+            raise _UnaddressableError(_DEFECTIVE) from error
+        except (*OBSTORE_ERRORS, *BOTO_ERRORS) as error:
+            kind = MissingError if is_missing(error) else AccessError if name and is_refused(error) else StorageError
+            raise storage_error(error, self.uri(name), kind) from cause(error)
+
+
+class _UnaddressableError(StorageError):
+    """A listing has a name that obstore cannot address, and says nothing of the others on its page."""
+
+
+class _Listing:
+    """A listing that can go on where it broke off."""
+
+    def __init__(self, start: Callable[[str], Iterator[list["ObjectMeta"]]], after: str) -> None:
+        self.after = after  # the last name so far
+        self._start = start
+        self._pages: Iterator[list[ObjectMeta]] | None = None
+
+    def next(self) -> list["ObjectMeta"] | None:
+        """Return the next page; None at the end."""
+        pages, self._pages = self._pages or self._start(self.after), None
+        page = next(pages, None)
+        if page:
+            self.after = page[-1]["path"]
+        self._pages = pages
+        return page
+
+
+def _entry(found: "ObjectMeta") -> Entry:
+    return Entry(found["path"], found["size"], found["last_modified"], _bare(found["e_tag"] or ""))
+
+
+def _bare(tag: str) -> str:
+    return tag.strip('"')
+
+
+def _is_addressable(name: str) -> bool:
+    """Say whether object_store, on which obstore is built, takes a name."""
+    return all(part not in {"", ".", ".."} for part in name.split("/")) and all(map(_is_no_control, name))
+
+
+def _is_no_control(character: str) -> bool:
+    return not (ord(character) < 0x20 or ord(character) == 0x7F)  # noqa: PLR2004 - the control characters of ASCII

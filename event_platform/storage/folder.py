@@ -1,0 +1,148 @@
+"""A store in a folder of this machine.
+
+Not obstore's LocalStore, which replaces nothing by its tag, fails on a whole listing for one name that is not UTF-8 or
+holds a control character, and does not wait until a file is on disk.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from event_platform.events.errors import AccessError, MissingError, StorageError
+from event_platform.storage.store import ChangedError, Entry, Store
+
+_REMEDY = "check that it is there, that access is granted and that the disk is not full"
+
+
+@dataclass(frozen=True)
+class FolderStore(Store):
+    """A folder of this machine. A kill may leave a hidden file behind, which nothing reads."""
+
+    root: Path
+
+    def uri(self, name: str) -> str:
+        """See Store."""
+        return str(self.root / name)
+
+    def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
+        """See Store. A page for each folder, in no order."""
+        with _naming(self.uri(folder)):
+            for path, _, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
+                entries = [_entry(self.root, Path(path, name)) for name in names]
+                yield [each for each in entries if each.name > after]
+
+    def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
+        """See Store."""
+        path = self.root / folder
+        with _naming(self.uri(folder)):
+            found = list(path.iterdir()) if path.is_dir() else []
+            entries = [_entry(self.root, each) for each in found if each.is_file()]
+            return entries, [f"{folder}{each.name}/" for each in found if each.is_dir()]
+
+    def has_folder(self, folder: str) -> bool:
+        """See Store."""
+        with _naming(self.uri(folder)):
+            return (self.root / folder).is_dir()
+
+    def read(self, name: str) -> bytes:
+        """See Store."""
+        return self.read_range(name, 0, -1)
+
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """See Store."""
+        with _naming(self.uri(name)), (self.root / name).open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+    def read_tagged(self, name: str) -> tuple[bytes, str] | None:
+        """See Store."""
+        try:
+            data = self.read(name)
+        except MissingError:
+            return None
+        return data, _tag(data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """See Store."""
+        path = self.root / name
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    def write_durably(self, name: str, data: bytes) -> None:
+        """See Store."""
+        path = self.root / name
+        partial = path.with_name(f".{uuid.uuid4().hex}")
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def swap(self, name: str, data: bytes, expected: str | None) -> str:
+        """See Store."""
+        with _naming(self.root / name), self._locked():
+            found = self.read_tagged(name)
+            if (found and found[1]) != expected:
+                raise ChangedError(f"{self.uri(name)}: somebody else has written it")
+            self.write_durably(name, data)
+        return _tag(data)
+
+    def remove_folder(self, folder: str) -> None:
+        """See Store."""
+        shutil.rmtree(self.root / folder, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _entry(root: Path, path: Path) -> Entry:
+    status = path.stat()
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return Entry(path.relative_to(root).as_posix(), status.st_size, modified, f"{status.st_mtime_ns:x}")
+
+
+@contextmanager
+def _naming(what: object) -> Iterator[None]:
+    """Raise errors of the file system as StorageError that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        refused = isinstance(error, PermissionError | IsADirectoryError)
+        kind = MissingError if isinstance(error, FileNotFoundError) else AccessError if refused else StorageError
+        raise kind(f"{what}: {error.strerror or error}", remedy=_REMEDY) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder written to disk: a file that is whole is lost where its name is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _tag(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

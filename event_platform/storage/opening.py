@@ -1,0 +1,25 @@
+"""Opens a store by its URI: a folder, s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from event_platform.storage.bucket import BucketStore
+from event_platform.storage.folder import FolderStore
+from event_platform.storage.store import Store
+
+
+def open_store(uri: str) -> Store:
+    """Open a folder or a prefix of a bucket, as the standard variables and profiles of its kind set it up.
+
+    Raises SettingError where there are no credentials for it.
+    """
+    return BucketStore(uri, find_options(uri)) if "://" in uri else FolderStore(Path(uri))
+
+
+def find_options(uri: str) -> Mapping[str, str]:
+    """Return the options of a bucket's store. Those of Google and Azure are in variables that every library reads."""
+    if not uri.startswith("s3://"):
+        return {}
+    from event_platform.storage import s3  # noqa: PLC0415 - imports boto3, which a folder has no need of
+
+    return s3.find_options(uri)

@@ -1,0 +1,84 @@
+"""Objects on S3 whose names obstore cannot address, by boto3.
+
+object_store, on which obstore is built, takes no name with an empty part (a//b), a part . or .., or a control
+character, and for one such name it fails on the whole page of a listing. S3 has such objects: a prefix that was set
+with one slash too many is enough. boto3 lists and reads them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from event_platform.events.errors import AccessError, MissingError, StorageError
+from event_platform.storage.aws import bucket_and_prefix
+from event_platform.storage.clients import FIRST_PAUSE, LONGEST_PAUSE, tries
+from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, is_refused, storage_error
+from event_platform.storage.s3 import client
+from event_platform.storage.store import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, ObjectTypeDef
+
+#: An answer that breaks off, which boto3 leaves to others.
+_BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+
+
+@dataclass(frozen=True)
+class S3Names:
+    """A prefix of a bucket, as BucketStore has it."""
+
+    root: str
+    options: Mapping[str, str] = field(repr=False)
+
+    def pages(self, folder: str, after: str) -> Iterator[list[Entry]]:
+        """Do as Store.pages does."""
+        bucket, prefix = bucket_and_prefix(self.root)
+        where: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix + folder}
+        if after:
+            where["StartAfter"] = prefix + after
+        with self._translated(folder):
+            for page in client(self.options).get_paginator("list_objects_v2").paginate(**where):
+                yield [_entry(each, prefix) for each in page.get("Contents", [])]
+
+    def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
+        """Do as Store.list_folder does."""
+        bucket, prefix = bucket_and_prefix(self.root)
+        paginator = client(self.options).get_paginator("list_objects_v2")
+        with self._translated(folder):
+            pages = list(paginator.paginate(Bucket=bucket, Prefix=prefix + folder, Delimiter="/"))
+        entries = [_entry(each, prefix) for page in pages for each in page.get("Contents", [])]
+        return entries, [each["Prefix"][len(prefix) :] for page in pages for each in page.get("CommonPrefixes", [])]
+
+    def read(self, name: str, span: tuple[int, int] | None = None) -> bytes:
+        """Return an object, or the bytes from the first to the last one of `span`. Errors as of Store.read."""
+        bucket, prefix = bucket_and_prefix(self.root)
+        wanted: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": prefix + name}
+        if span is not None:
+            wanted["Range"] = f"bytes={span[0]}-{span[1]}"
+        retrying = Retrying(
+            retry=retry_if_exception_type(_BROKEN_OFF),
+            stop=stop_after_attempt(tries()),
+            wait=wait_random_exponential(FIRST_PAUSE, LONGEST_PAUSE),
+            reraise=True,
+        )
+        with self._translated(name):
+            return retrying(self._body, wanted)
+
+    def _body(self, wanted: "GetObjectRequestTypeDef") -> bytes:
+        return client(self.options).get_object(**wanted)["Body"].read()
+
+    @contextmanager
+    def _translated(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except BOTO_ERRORS as error:
+            kind = MissingError if is_missing(error) else AccessError if is_refused(error) else StorageError
+            raise storage_error(error, f"{self.root.rstrip('/')}/{name}", kind) from cause(error)
+
+
+def _entry(found: "ObjectTypeDef", prefix: str) -> Entry:
+    return Entry(found["Key"][len(prefix) :], found["Size"], found["LastModified"], found["ETag"].strip('"'))
