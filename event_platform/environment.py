@@ -26,6 +26,7 @@ from event_platform.setting_values import (
     parse_ui_url,
     parse_urls,
 )
+from event_platform.storage.uris import SCHEMES
 
 SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
 
@@ -52,7 +53,8 @@ class Setting:
     parse: Callable[[str], Any]  # raises ValueError, saying what was expected
     local: str | None = None  # the default of the local environment, of a field that has no default of its own
     shown_default: str | None = None  # the default in words
-    on_s3: tuple[str, ...] = ()  # fields that must be on S3 if this one is set to something else than its default
+    requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is not its default
+    schemes: tuple[str, ...] = ("s3",)
     reason: str = ""  # why they must be
 
 
@@ -67,7 +69,7 @@ def _parse_compute(value: str) -> str:
     return value if value == LOCAL_COMPUTE else parse_scheduler(value)
 
 
-_LOCATION = "folder or s3://<bucket>/<prefix>"
+_LOCATION = "folder, or s3://, gs:// or az://<bucket>/<prefix>"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ class Environment:
             type="local, or tcp://<host>:<port> of a Dask scheduler",
             meaning="Where tasks run: in a process for each core, or on a cluster",
             parse=_parse_compute,
-            on_s3=("landing", "lake"),
+            requires=("landing", "lake"),
+            schemes=SCHEMES,
             reason="workers may be on other machines, which cannot read a folder of this one",
         ),
     ] = LOCAL_COMPUTE
@@ -174,7 +177,7 @@ class Environment:
             type="name of a database",
             meaning="Database of the Glue Data Catalog in which tables are registered, for Athena and Spark",
             parse=parse_glue_database,
-            on_s3=("lake",),
+            requires=("lake",),
             reason="tables in a folder cannot be read from elsewhere",
         ),
     ] = None
@@ -185,7 +188,7 @@ class Environment:
             type="URL of an SQS queue",
             meaning="Queue that S3 notifies of new objects in landing",
             parse=parse_queue,
-            on_s3=("landing",),
+            requires=("landing",),
             reason="nothing notifies of objects in a folder",
         ),
     ] = None
@@ -226,7 +229,7 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             text = _text_of(setting, variables, values.get("name", EnvironmentName.LOCAL))
             if text is not None:
                 values[name] = setting.parse(text)
-                _require_s3(setting, text, values)
+                _require_store(setting, text, values)
         except ValueError as error:
             faults[setting.variable] = str(error)
             values.pop(name, None)
@@ -243,13 +246,14 @@ def _text_of(setting: Setting, variables: Mapping[str, str], environment: Enviro
     return setting.local
 
 
-def _require_s3(setting: Setting, text: str, values: Mapping[str, Any]) -> None:
-    """Raise ValueError where a location that must be on S3 is a folder. One that is wrong itself has its own fault."""
-    folders = [values[name] for name in setting.on_s3 if "://" not in values.get(name, "://")]
-    if folders and text != LOCAL_COMPUTE:
-        expected = " and ".join(_settings()[name].variable for name in setting.on_s3)
+def _require_store(setting: Setting, text: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a location outside the stores that a setting requires. A faulty one has its own fault."""
+    locations = [values[name] for name in setting.requires if name in values]
+    wrong = [uri for uri in locations if uri.partition("://")[0] not in setting.schemes]
+    if wrong and text != LOCAL_COMPUTE:
+        expected = " and ".join(_settings()[name].variable for name in setting.requires)
         raise ValueError(
-            f"{text}: {setting.reason}; expected {expected} on s3://<bucket>/<prefix>, not {' and '.join(folders)}"
+            f"{text}: {setting.reason}; expected {expected} on s3://<bucket>/<prefix>, not {' and '.join(wrong)}"
         )
 
 

@@ -16,16 +16,15 @@ _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", r
 
 
 def parse_location(value: str) -> str:
-    """Return an address in a bucket, or an absolute folder: every process of Dagster has to mean the same one."""
+    """Return the URI of a bucket, or an absolute folder: every process of Dagster has to mean the same one."""
     scheme, separator, path = value.partition("://")
     if not separator:
         return str(Path(value).absolute())
     if "@" in path.partition("/")[0]:  # addresses are shown in logs and in the UI
         raise ValueError("an address must not contain credentials; set the AWS variables or a profile")
     if scheme not in SCHEMES or not path.partition("/")[0]:
-        raise ValueError(
-            f"{value}: expected a folder or s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>"
-        )
+        expected = "expected a folder or s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>"
+        raise ValueError(f"{value}: {expected}")
     return value.rstrip("/")
 
 
