@@ -1,6 +1,5 @@
 """Delta tables: commits that replace whole partitions or nothing, seen as other readers of Delta see them."""
 
-import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
@@ -78,32 +77,6 @@ def test_replacing_partitions_leaves_the_others_alone(table: Table) -> None:
     assert numbers(table) == {MONDAY: [4, 5], WEDNESDAY: [3]}
     assert table.snapshot().version == 2
     assert table.snapshot().rows_by_date() == {MONDAY: 2, WEDNESDAY: 1}
-
-
-def test_files_without_statistics_count_no_rows(table: Table) -> None:
-    """Other writers may leave statistics out. Their files are in the log all the same, whatever column is asked for."""
-    replace(table, (MONDAY, [1, 2]))
-    add = write(table, TUESDAY, 3)
-    delta, bare = DeltaTable(table.uri), dataclasses.replace(add, stats="{}")
-    delta.create_write_transaction([bare], "append", delta.schema(), ["created_date"])
-    snapshot = table.snapshot()
-    assert snapshot.rows_by_date() == {MONDAY: 2, TUESDAY: 0}
-    assert snapshot.rows_by_date([TUESDAY, WEDNESDAY]) == {TUESDAY: 0}
-    assert snapshot.paths_by_date()[TUESDAY] == [add.path]
-    assert [*snapshot.paths_by_date(column="n")] == [MONDAY]
-
-
-def test_paths_can_be_limited_to_files_with_a_value_in_a_column(table: Table) -> None:
-    """As their statistics say; a column without statistics may have values everywhere."""
-    file = write_file(
-        pl.DataFrame({"n": [None, None]}, {"n": pl.Int64}), table.storage, table.name, "created_date", MONDAY
-    )
-    add = write(table, TUESDAY, 1)
-    table.snapshot_to_write().replace([MONDAY, TUESDAY], [file, add], {MONDAY: 1, TUESDAY: 1})
-    snapshot = table.snapshot()
-    assert snapshot.paths_by_date(column="n") == {TUESDAY: [add.path]}
-    assert snapshot.paths_by_date([MONDAY], "n") == {}
-    assert snapshot.paths_by_date(column="unknown") == {MONDAY: [file.path], TUESDAY: [add.path]}
 
 
 def test_emptying_every_partition_leaves_an_empty_table(table: Table) -> None:
