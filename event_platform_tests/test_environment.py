@@ -162,7 +162,7 @@ def test_every_faulty_setting_has_a_line() -> None:
         load_environment(
             {
                 "EVENT_PLATFORM_ENV": "prod",
-                "EVENT_PLATFORM_LAKE": "gs://b/lake",
+                "EVENT_PLATFORM_LAKE": "ftp://b/lake",
                 "EVENT_PLATFORM_GLUE_DATABASE": "events",
                 "EVENT_PLATFORM_DAYS_PER_RUN": "all",
             }
