@@ -1,6 +1,5 @@
 """Delta tables: snapshots, scans and logs, seen as other readers of Delta see them."""
 
-import dataclasses
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from event_platform.lake.file_writer import write_file
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
-from event_platform_tests.support.tables import SCHEMA, append_files, lessons_table, rebuild_numbers, write_numbers
+from event_platform_tests.support.tables import SCHEMA, append_files, lessons_table, rebuild_numbers
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
 
 
@@ -136,28 +135,3 @@ def test_a_commit_is_read_once(table: Table, monkeypatch: pytest.MonkeyPatch) ->
     assert [info["number"] for info in table.snapshot().commits_since(2)] == [2, 3]
     assert sorted(read) == [f"{version:020}.json" for version in (1, 2, 3, 4)]
     assert [info["number"] for info in earlier.commits_since(1)] == [1, 2]
-
-
-def test_files_without_statistics_count_no_rows(table: Table) -> None:
-    """Other writers may leave statistics out. Their files are in the log all the same, whatever column is asked for."""
-    rebuild_numbers(table, (MONDAY, [1, 2]))
-    add = write_numbers(table, TUESDAY, 3)
-    delta, bare = DeltaTable(table.uri), dataclasses.replace(add, stats="{}")
-    delta.create_write_transaction([bare], "append", delta.schema(), ["created_date"])
-    snapshot = table.snapshot()
-    assert snapshot.rows_by_date() == {MONDAY: 2, TUESDAY: 0}
-    assert snapshot.rows_by_date([TUESDAY, WEDNESDAY]) == {TUESDAY: 0}
-    assert snapshot.paths_by_date()[TUESDAY] == [add.path]
-    assert [*snapshot.paths_by_date(column="n")] == [MONDAY]
-
-
-def test_paths_can_be_limited_to_files_with_a_value_in_a_column(table: Table) -> None:
-    """As their statistics say; a column without statistics may have values everywhere."""
-    file = write_file(pl.DataFrame({"n": [None, None]}, {"n": pl.Int64}), table, MONDAY)
-    add = write_numbers(table, TUESDAY, 1)
-    days = [MONDAY, TUESDAY]
-    TableCommit(table.snapshot_to_write()).rebuild(days, [file, add], dict.fromkeys(days, 1)).commit()
-    snapshot = table.snapshot()
-    assert snapshot.paths_by_date(column="n") == {TUESDAY: [add.path]}
-    assert snapshot.paths_by_date([MONDAY], "n") == {}
-    assert snapshot.paths_by_date(column="unknown") == {MONDAY: [file.path], TUESDAY: [add.path]}

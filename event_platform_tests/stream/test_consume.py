@@ -351,14 +351,14 @@ def test_what_may_have_expired_is_told(make_stream: Make, landing: Path, caplog:
 
 
 def test_checkpoints_are_beside_landing_and_never_in_it(world: World) -> None:
-    """Where they would be taken for events."""
+    """Where they would be loaded as events."""
     assert checkpoints_beside("s3://bucket/landing") == "s3://bucket/landing-checkpoints"
     assert checkpoints_beside("/data/landing") == "/data/landing-checkpoints"
     with pytest.raises(SettingError, match=r"s3://bucket is a whole bucket.*--checkpoints"):
         checkpoints_beside("s3://bucket")
     inside = f"{world.environment.landing}/checkpoints"
     told = _call(world, "consume", "events", "--checkpoints", inside, code=2)
-    assert "would be taken for events" in " ".join(told.split())
+    assert "would be loaded as events" in " ".join(told.split())
 
 
 def _variables(world: World) -> dict[str, str]:

@@ -216,7 +216,7 @@ class TestWithAStream:
         assert failed.read_bytes() == large + b"\n"
         assert sum(map(len, held(kinesis, stream).values())) == 2
         again = call("produce", stream, str(failed), "--failed", str(failed), code=2)
-        assert "would be emptied" in again.output
+        assert "would be overwritten" in again.output
         assert failed.read_bytes() == large + b"\n"
 
     def test_a_pipe_is_sent_as_it_comes(self, stream: str, kinesis: "KinesisClient") -> None:
@@ -256,9 +256,9 @@ class TestWithAStream:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "give FILES"),
-        (["--events", "5", "-"], "give FILES"),
-        (["-", "--seed", "1"], "--seed and --truth are about events that are made"),
+        ([], "give either FILES"),
+        (["--events", "5", "-"], "give either FILES"),
+        (["-", "--seed", "1"], "--seed and --truth need --events"),
     ],
 )
 def test_it_is_clear_what_is_to_be_sent(arguments: list[str], told: str) -> None:
