@@ -137,7 +137,7 @@ def test_an_object_that_cannot_be_read_does_not_stop_the_others(
     gone = world.deliver(MONDAY, "b", event("u3"))
     listed = list(world.landing.list_objects())
     with monkeypatch.context() as stale:
-        stale.setattr("event_platform.landing.landing.FolderLanding.list_objects", lambda *_: iter(listed))
+        stale.setattr("event_platform.landing.folder.FolderLanding.list_objects", lambda *_: iter(listed))
         fault(gone)
         with pytest.raises(LandingError, match=f"{gone}: .* this one stays due"):
             world.load(MONDAY)
@@ -157,7 +157,7 @@ def test_a_changed_object_that_cannot_be_read_keeps_its_rows(world: World, monke
     changed = world.deliver(MONDAY, "a", event("u1"), event("u2"))
     world.deliver(MONDAY, "b", event("u3"))
     listed = list(world.landing.list_objects())
-    monkeypatch.setattr("event_platform.landing.landing.FolderLanding.list_objects", lambda *_: iter(listed))
+    monkeypatch.setattr("event_platform.landing.folder.FolderLanding.list_objects", lambda *_: iter(listed))
     changed.unlink()
     with pytest.raises(LandingError, match=f"{changed}: No such file"):
         world.load(MONDAY)
