@@ -53,7 +53,9 @@ def test_the_tables_are_those_of_the_reference(
         half = len(objects) // 2
         for (day, name), lines in objects[:half]:
             world.deliver(day, name, *lines)
-        world.build(*built)
+        world.load(*built)
+        world.deduplicate(*built)
+        world.type(*built)
         for (day, name), lines in objects[half:]:
             world.deliver(day, name, *lines)
         world.load(*order)
