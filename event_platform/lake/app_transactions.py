@@ -1,4 +1,4 @@
-"""The app transactions of a table, all at once: delta-rs reads the whole log for each of them that it is asked for."""
+"""Read all app transactions of a table at once, because delta-rs reads the whole log for each one."""
 
 import io
 import json
@@ -10,23 +10,23 @@ from event_platform.events.errors import MissingError
 from event_platform.lake.location import TableLocation
 from event_platform.lake.snapshot import Snapshot
 
-#: What this process has read, by the id of the table: up to which version, and the transactions.
+#: Cache by table id: the version that was read, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
 
-#: Commits that are read one by one rather than a checkpoint.
+#: Up to this many new commits are read one by one, else the checkpoint.
 _COMMITS = 20
 
 _TXN = b'{"txn"'
 
 
 def transaction_lookup(snapshot: Snapshot) -> Callable[[str], int | None]:
-    """Return what gives the version of an app transaction of a table; None where there is none."""
+    """Return a function from app transaction id to version (None if there is none)."""
     found = app_transactions(snapshot)
     return snapshot.transaction if found is None else found.get
 
 
 def app_transactions(snapshot: Snapshot) -> Mapping[str, int] | None:
-    """Return all app transactions of a table; None where its log cannot be read as those that delta-rs leaves."""
+    """Return all app transactions of a table, or None if its log has another form than that of delta-rs."""
     if snapshot.delta is None:
         return {}
     table_id, table = str(snapshot.delta.metadata().id), snapshot.table

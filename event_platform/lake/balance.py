@@ -63,7 +63,7 @@ class TypingBalance:
 
 
 def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[ArrivalBalance]:
-    """Count the arrival dates given; without them, those that hold anything."""
+    """Return the balance of each arrival date (by default, of all with records)."""
     raw = lake.raw_events.snapshot().files(dates)
     objects = (
         _scan_raw(lake, raw)
@@ -75,7 +75,7 @@ def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[
             numbers=pl.col("source_offset").sum(),
         )
         .with_columns(
-            # Numbers 0 … n-1 have the maximum n-1 and this sum; a loss or a repetition changes one of them.
+            # Offsets 0 … n-1 have maximum n-1 and this sum; a lost or repeated record changes one of them.
             broken=(pl.col("last") != pl.col("landed") - 1)
             | (pl.col("numbers") != pl.col("landed").cast(pl.Int64) * (pl.col("landed").cast(pl.Int64) - 1) // 2)
         )
@@ -95,7 +95,7 @@ def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[
 
 
 def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) -> list[DeduplicationBalance]:
-    """Count the created dates given; without them, those that hold anything."""
+    """Return the balance of each created date (by default, of all with records)."""
     sound = _sound_by_created_date(lake, dates)
     deduplicated = _rows(lake.deduplicated_events, dates)
     counted = (
@@ -119,14 +119,14 @@ def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) ->
 
 
 def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:
-    """Count the created dates given; without them, those that hold anything."""
+    """Return the balance of each created date (by default, of all with records)."""
     return typing_balances_of(lake, event_table_rows(lake, catalog, dates), dates)
 
 
 def typing_balances_of(
     lake: Lake, event_tables: Mapping[str, dict[date, int]], dates: Collection[date] | None = None
 ) -> list[TypingBalance]:
-    """Do as `typing_balances`, with the rows of the event tables (see `event_table_rows`)."""
+    """Return `typing_balances` from the rows of the event tables (see `event_table_rows`)."""
     deduplicated = _rows(lake.deduplicated_events, dates)
     unregistered = _rows(lake.unregistered_events, dates)
     typed: Counter[date] = Counter()
@@ -154,7 +154,7 @@ def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[d
 
 
 def may_hold(file: DataFile, first: date, last: date) -> bool:
-    """Say whether a file of raw_events may hold sound records of the created_dates from `first` to `last`."""
+    """Return whether a file of raw_events may hold sound records created from `first` to `last`."""
     low, high = file.minimum.get("created_date"), file.maximum.get("created_date")
     return low is not None and high is not None and low <= last and first <= high
 

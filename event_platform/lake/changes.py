@@ -8,7 +8,7 @@ from event_platform.events.errors import MissingError
 from event_platform.lake.commits import Commit, read_commit
 from event_platform.lake.snapshot import Snapshot
 
-#: Each is a file to read. Who has missed more has so much to do that it may as well do all of it.
+#: Commits to read, a file each. A partition that lacks more is rebuilt instead.
 _COMMITS = 200
 
 

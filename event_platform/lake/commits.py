@@ -16,10 +16,10 @@ from event_platform.events.errors import MissingError
 #: Returns the lines of a commit. Raises MissingError where it was cleaned up.
 ReadCommit = Callable[[int], bytes]
 
-#: Others' commits that are read, each with a request. A table that has more in a row is taken for changed everywhere.
+#: Foreign commits that are read, each with a request. A table with more in a row counts as changed everywhere.
 _MOST_READ = 200
 
-#: What only commits of the platform have in their commit info.
+#: Key that only commits of the platform have in their commit info.
 _COMMIT_ID, _KNOWN_VERSION, _REPLACED, _FOREIGN = "commit_id", "known_version", "replaced", "foreign"
 
 _VALUE_IN_PATH = re.compile(r"[^/=]+=(\d{4}-\d{2}-\d{2})/")
@@ -104,7 +104,7 @@ def foreign_versions(version: int, partitions: Collection[date], read: ReadCommi
 
 
 def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, int]:
-    """Begin with what the `last` commit of the platform knew, and go through those that it did not know, and itself."""
+    """Start with what the `last` commit of the platform knew, and apply the commits after that, itself included."""
     foreign = last.info.get(_FOREIGN, {}) if last else {}
     found = {date.fromisoformat(day): version for day, version in foreign.items()}
     for commit in commits:
@@ -117,7 +117,7 @@ def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, 
 
 
 def _without(foreign: Mapping[date, int], replaced: Collection[date], known_version: int) -> dict[date, int]:
-    """Drop the partitions that were written whole by somebody who knew of the change."""
+    """Drop the partitions that were rebuilt by a commit that knew of the change."""
     return {day: version for day, version in foreign.items() if day not in replaced or version > known_version}
 
 

@@ -7,7 +7,7 @@ from event_platform.lake.snapshot import Snapshot
 
 
 def group_dates(table: Snapshot, dates: Sequence[date], rows: int) -> Iterator[list[date]]:
-    """Group dates so that no group has more than `rows` in the table, but for a day that has more by itself."""
+    """Group dates so that no group has more than `rows` in the table. A larger day forms its own group."""
     counts = table.rows_by_date(dates)
     group: list[date] = []
     count = 0

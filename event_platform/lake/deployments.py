@@ -1,4 +1,4 @@
-"""Who types the events of a lake, with which catalog. Two that have different ones undo each other's work."""
+"""Deployments: which catalog types the events of a lake. Two with different catalogs would undo each other's work."""
 
 import json
 import platform
@@ -13,32 +13,32 @@ from event_platform.lake.snapshot import Snapshot
 
 _KEY = "deployment"
 
-#: Commits in which somebody's own last one is looked for.
+#: Recent commits that are searched for this deployment's last one.
 _LOOKED_BACK = 50
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A catalog, as a number, and where it was read."""
+    """A fingerprint of a catalog, and where it was read."""
 
     catalog: str
     folder: str
     host: str
 
     def __str__(self) -> str:
-        """Name the catalog and its place."""
+        """Return the catalog's folder and host, for messages."""
         return f"{self.folder} on {self.host} (catalog {self.catalog})"
 
 
 def deployment_of(catalog: Catalog) -> Deployment:
-    """Return the deployment that this process is, with the catalog that it has loaded."""
+    """Return the deployment of this process, with its catalog."""
     types = {each.name: storage_shape(each.columns) for each in catalog.event_types}
     number = zlib.crc32(json.dumps([sorted(types.items()), repr(catalog.envelope)]).encode())
     return Deployment(f"{number:08x}", catalog.folder, platform.node())
 
 
 def as_metadata(deployment: Deployment) -> dict[str, Any]:
-    """Return what a commit to unregistered_events says of who made it."""
+    """Return the commit info that names the deployment."""
     return {_KEY: asdict(deployment)}
 
 

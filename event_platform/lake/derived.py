@@ -14,7 +14,7 @@ from event_platform.lake.app_transactions import app_transactions, transaction_l
 from event_platform.lake.foreign import foreign_dates
 from event_platform.lake.snapshot import Snapshot
 
-#: Stands for no number that files have: what carries it is due.
+#: An impossible fingerprint: a partition with it is due.
 UNKNOWN = -1
 
 _MADE_OF, _SOURCE = "made_of:", "source:"
@@ -28,18 +28,18 @@ Days = Mapping[date | None, str]
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """A table that another one is made of, and which days of it a day is made of, counted from that day."""
+    """A source of a derived table, with the range of its days that a day depends on, relative to that day."""
 
     table: str
     first: int = 0
     last: int = 0
 
     def days(self, day: date) -> list[date]:
-        """Return the days of the source that `day` is made of."""
+        """Return the days of the source that `day` depends on."""
         return [day + timedelta(days=offset) for offset in range(self.first, self.last + 1)]
 
     def made_of(self, day: date) -> list[date]:
-        """Return the days that are made of `day` of the source."""
+        """Return the days that depend on `day` of the source."""
         return [day - timedelta(days=offset) for offset in range(self.first, self.last + 1)]
 
 
@@ -55,7 +55,7 @@ class OwnAsset:
 
 @dataclass(frozen=True)
 class MadeOf:
-    """What is left in the log of a table beside its rows: what they are made of, by partition (None: without)."""
+    """Fingerprints of the sources of each partition (None: unpartitioned), stored in the log with the rows."""
 
     sources: frozenset[Source] = frozenset()
     fingerprints: Mapping[date | None, int] = field(default_factory=dict)
@@ -77,41 +77,41 @@ def made_of_id(day: date | None) -> str:
 
 
 def fingerprint(parts: Mapping[str, int]) -> int:
-    """Return a number that stands for what something is made of; parts that are 0 are not there."""
+    """Return a fingerprint of the parts; parts that are 0 count as absent."""
     return zlib.crc32(json.dumps(sorted(part for part in parts.items() if part[1])).encode())
 
 
 def contents(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, int]:
-    """Return a number for the files of each partition (of `dates`, else of all); of a table without, nothing."""
+    """Return a fingerprint of the files of each partition (by default, of all); empty if unpartitioned."""
     if snapshot.table.partition_column is None:
         return {}
     return {day: digest(paths) for day, paths in snapshot.paths_by_date(dates).items()}
 
 
 def whole(snapshot: Snapshot) -> int:
-    """Return a number for all files of a table; 0 where there are none."""
+    """Return a fingerprint of all files of a table; 0 if there are none."""
     return 0 if snapshot.delta is None else digest(snapshot.paths())
 
 
 def digest(names: Iterable[str]) -> int:
-    """Return a number for some names, in any order; 0 for none."""
+    """Return a fingerprint of names in any order; 0 for none."""
     return zlib.crc32("\n".join(sorted(names)).encode())
 
 
 def fingerprint_of_day(sources: Iterable[Source], found: Mapping[str, Mapping[date, int]], day: date) -> int:
-    """Return what a day is made of, with the `contents` of each source."""
+    """Return the fingerprint of a day from the `contents` of each source."""
     return fingerprint(
         {f"{each.table} {day_of}": found[each.table].get(day_of, 0) for each in sources for day_of in each.days(day)}
     )
 
 
 def fingerprint_of_all(sources: Iterable[Source], found: Mapping[str, int]) -> int:
-    """Return what a table without partitions is made of, with `whole` of each source."""
+    """Return the fingerprint of an unpartitioned table from `whole` of each source."""
     return fingerprint({each.table: found[each.table] for each in sources})
 
 
 def sources_in(snapshot: Snapshot) -> frozenset[Source]:
-    """Return the sources of a table as its log names them; none where it names none."""
+    """Return the sources of a table that its log names."""
     noted = {
         app_id: number for app_id, number in (app_transactions(snapshot) or {}).items() if app_id.startswith(_SOURCE)
     }

@@ -15,13 +15,13 @@ from event_platform.events.errors import TableError
 from event_platform.lake.location import TableLocation
 from event_platform.lake.statistics import Statistics
 
-#: In a file of one event type, and in one of many that is sorted by name: whoever reads one name skips the others.
+#: Rows of a row group, in a file of one event type and in one that is sorted by name, where readers skip other names.
 _ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384
 
-#: Texts so long that bounds of them would be most of a file's footer.
+#: Texts too long for statistics, which would fill the footer of the file.
 _UNBOUNDED_TEXTS = ("body", "_rescued")
 
-#: Rows that show whether a column repeats its values.
+#: Rows that are sampled to decide whether a column gets a dictionary.
 _SAMPLE = 4_096
 
 
@@ -51,7 +51,7 @@ class FileWriter:
         self._statistics = Statistics()
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Add rows; the partition's column is left out of the file."""
+        """Add rows. The partition column is not written."""
         stored = frame.drop(self._values, strict=False)
         rows = pa.table({column.name: _as_arrow(column) for column in stored})
         if self._parquet is None:
@@ -70,7 +70,7 @@ class FileWriter:
         self._statistics.add(stored)
 
     def close(self) -> AddAction:
-        """Store the file, and return the action that adds it to the table."""
+        """Store the file. Return its add action."""
         if self._parquet is None:
             raise TableError(f"{self._address}: a file without a frame")
         self._parquet.close()
@@ -94,8 +94,8 @@ def write_file(frame: pl.DataFrame, table: TableLocation, partition: date | None
 
 
 def sort_by_name(records: pl.DataFrame) -> pl.DataFrame:
-    """Return records in the order of their event names, of which none is null; those of one name stay as they were."""
-    # As numbers they are sorted in a third of the time that texts take.
+    """Sort records by event name (not null). The sort is stable."""
+    # Sorting categories takes a third of the time of sorting texts.
     names = pl.Enum(records["event_name"].unique().sort())
     return records.sort(pl.col("event_name").cast(names), maintain_order=True)
 
@@ -110,13 +110,13 @@ def _as_arrow(column: pl.Series) -> pa.Array:
 
 
 def _repetitive(sample: pl.DataFrame) -> list[str]:
-    """Return the columns of which a dictionary is smaller than the values, as Parquet names them."""
+    """Return the Parquet names of columns for which a dictionary saves space."""
     leaves = (leaf for name in sample.columns for leaf in _leaves(name, sample[name]))
     return [path for path, values in leaves if 2 * values.n_unique() <= len(values)]
 
 
 def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
-    """Yield what a column is made of: values, by their names."""
+    """Yield the leaf columns of a column, with their Parquet names."""
     if isinstance(values.dtype, pl.Struct):
         for field in values.struct.unnest():  # each by itself would be a query over all of them
             yield from _leaves(f"{path}.{field.name}", field)

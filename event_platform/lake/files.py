@@ -14,13 +14,13 @@ from deltalake.transaction import AddAction, RemoveAction
 from event_platform.lake.location import TableLocation
 from event_platform.storage.storage import Storage
 
-#: Objects gain fields as the catalog grows; older files lack them.
+#: Structs gain fields as the catalog grows; older files lack them.
 _GROWN_OBJECTS = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of a table, with what the log knows of it."""
+    """A file of a table, with its statistics in the log."""
 
     uri: str
     path: str  # below the table
@@ -87,7 +87,7 @@ def scan_pieces(table: TableLocation, files: Sequence[DataFile], rows: int) -> I
 
 
 def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
-    """Group files so that no batch has more than `rows`, but for a file that has more by itself."""
+    """Group files so that no batch has more than `rows`. A larger file forms its own batch."""
     batches: list[list[DataFile]] = []
     held = 0
     for file in files:
@@ -100,7 +100,7 @@ def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
 
 
 def added_file(table: TableLocation, add: AddAction) -> DataFile:
-    """Return a file that is written but not yet committed as the log will show it."""
+    """Return an uncommitted file as the log will show it."""
     statistics = json.loads(add.stats)
     (partition,) = add.partition_values.values()
     return DataFile(
@@ -117,7 +117,7 @@ def added_file(table: TableLocation, add: AddAction) -> DataFile:
 
 
 def remove_action(table: TableLocation, file: DataFile, *, data_change: bool = True) -> RemoveAction:
-    """Return the action that takes a file out of its table; without `data_change`, its rows are in another one."""
+    """Return the remove action of a file. Without `data_change`, its rows are in another file."""
     return RemoveAction(
         path=file.path,
         data_change=data_change,

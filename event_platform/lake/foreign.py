@@ -11,14 +11,14 @@ from event_platform.storage.threads import map_threads
 
 @dataclass(frozen=True)
 class DamagedFile:
-    """A file of a table that cannot be read, and what is there instead."""
+    """A missing or damaged file of a table."""
 
     file: DataFile
     reason: str
 
 
 def foreign_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, str]:
-    """Return which of some partitions (all without them) others changed since the platform wrote them, and how."""
+    """Return which partitions (by default, of all) others changed since the platform wrote them, and how."""
     return {
         day: f"version {version} of {snapshot.table.name} was not committed by the platform"
         for day, version in snapshot.foreign.items()
@@ -48,11 +48,11 @@ def damaged_files(
 
 
 def altered_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, str]:
-    """Return which of some partitions (all without them) are not as the platform left them, and why."""
+    """Return which partitions (by default, of all) are not as the platform left them, and why."""
     damaged = {each.file.partition: each.reason for each in damaged_files(snapshot, dates)}
     return {**damaged, **foreign_dates(snapshot, dates)}
 
 
 def instead(size: int, found: int | None) -> str:
-    """Say what is there in the place of a file of so many bytes."""
+    """Describe what is found instead of a file of this size."""
     return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"

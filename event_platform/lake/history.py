@@ -1,4 +1,4 @@
-"""What a table has been through: the infos of its commits, read from its log."""
+"""The history of a table: the infos of its commits, read from its log."""
 
 import json
 from collections import OrderedDict
@@ -15,7 +15,7 @@ _READ: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDi
 
 _KEEPING = Lock()  # sensors are evaluated side by side
 
-#: Tables that are remembered, those that were asked for last; and commits of each whose infos are kept whole.
+#: Size of the cache: tables, least recently used first, and commits of each whose infos are kept whole.
 _TABLES, _COMMITS = 16, 1_000
 
 _COMMITS_AT_ONCE = 64
@@ -44,7 +44,7 @@ def commit_infos(table_id: str, after: int, upto: int, read: ReadCommit) -> list
 
 
 def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    """Shorten the infos of long ago, where there are twice as many as are kept whole."""
+    """Shorten old infos once there are twice as many as are kept whole."""
     if len(infos) <= 2 * _COMMITS:
         return infos
     said, kept = set[tuple[str, str]](), list[dict[str, Any]]()
@@ -64,7 +64,7 @@ def _texts(values: list[Any]) -> list[str]:
 
 
 def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
-    """Read them from the log.
+    """Read commit infos from the log.
 
     Not `DeltaTable.history`, which counts from the latest commit there is and gives it the number of the snapshot.
     """

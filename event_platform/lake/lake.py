@@ -1,4 +1,4 @@
-"""The tables of a lake, by name, and which tables there are. What the platform's look like is in `registry`."""
+"""The tables of a lake, by name. The platform's tables are defined in `registry`."""
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
@@ -40,7 +40,7 @@ class Lake:
 
     @property
     def raw_events(self) -> Table:
-        """Every record that landed, once, with its fate."""
+        """Every landed record, once, sound or corrupt."""
         return self.platform_table(RAW_EVENTS)
 
     @property
@@ -55,12 +55,12 @@ class Lake:
 
     @property
     def duplicate_events(self) -> Table:
-        """Dead letters: the records that another one came before."""
+        """Dead letters: records with the event_uuid of an earlier one."""
         return self.platform_table(DUPLICATE_EVENTS)
 
     @property
     def unregistered_events(self) -> Table:
-        """Events whose name the catalog lacks."""
+        """Events whose name is not in the catalog."""
         return self.platform_table(UNREGISTERED_EVENTS)
 
     @property
@@ -101,7 +101,7 @@ class Lake:
         return Table(self.pinned(name).table.spec, self.storage)
 
     def pinned(self, name: str) -> Snapshot:
-        """Return a table as `table` does, as it is now: to open it takes several requests to the store."""
+        """Return a snapshot of a table (see `table`). Opening a table takes several requests."""
         snapshot = self.found_table(name).snapshot()
         uri = snapshot.table.uri
         if snapshot.delta is None:
@@ -153,7 +153,7 @@ class Lake:
         return self.storage.has_folder(*parts, "_delta_log")
 
     def _found(self, known: Collection[str], *parts: str) -> Iterator[str]:
-        """Yield the names of the tables below a folder, but for those that are `known`: they are not looked into."""
+        """Yield the names of the tables below a folder, except `known` ones, which are not listed."""
         below = ["/".join([*parts, folder]) for folder in self.storage.folders(*parts) if may_be_part_of_name(folder)]
         names = [name for name in below if name not in known and name != PAGES_FOLDER]
         for name, is_table in zip(names, map_threads(self._is_table, names), strict=True):

@@ -21,8 +21,7 @@ from event_platform.storage.threads import imap_threads
 #: Name, size and etag of each.
 _Objects = list[tuple[str, int, str]]
 
-#: What this process has read already, by address: a file never changes. A sensor looks every few seconds at days that
-#: have hundreds of millions of rows.
+#: Cache by URI, because a file never changes: a sensor reads days with hundreds of millions of rows every few seconds.
 _READ: OrderedDict[str, _Objects] = OrderedDict()
 _KEEPING = Lock()  # sensors are evaluated side by side
 _OBJECTS_KEPT = 1_000_000  # some 300 bytes each; those that were asked for last
@@ -30,7 +29,7 @@ _OBJECTS_KEPT = 1_000_000  # some 300 bytes each; those that were asked for last
 
 @dataclass(frozen=True)
 class Delivery:
-    """Landed objects beside the ledger."""
+    """Landed objects compared with the ledger."""
 
     due: list[LandedObject]  # to be read: new or changed
     changed: list[LandedObject]  # those of the due ones that are in the ledger in another form
@@ -53,7 +52,7 @@ def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) 
 
 def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions) -> Delivery:
     """Compare objects that were listed with the ledger."""
-    # By name: where objects come and go while pages are listed, one that is on two of them is one.
+    # By name, because an object may be on two pages of a listing that changes meanwhile.
     listed = list({landed.name: landed for landed in objects}.values())
     ledger = _ledger(raw, listed)
     delivery = Delivery([], [], [], omissions)
@@ -77,7 +76,7 @@ def _is_loaded(raw: Snapshot, landed: LandedObject, entry: tuple[date, int, str]
 
 
 def empty_object_id(landed: LandedObject) -> str:
-    """Return the app transaction that stands for an object without records, which leaves no row to know it by."""
+    """Return the app transaction of an object without records, which has no row in the ledger."""
     return f"empty:{landed.name}:{landed.size}:{landed.etag}"
 
 

@@ -1,4 +1,4 @@
-"""Files that no table needs any more: of versions that were replaced, and of tasks that were killed."""
+"""Delete unreferenced files: those of replaced versions and of killed tasks."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +16,13 @@ from event_platform.storage.storage import Storage
 
 _HOUR = timedelta(hours=1)
 
-#: By how much this clock may be ahead of the store's.
+#: Tolerated lead of this clock over the store's.
 _TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Vacuumed:
-    """A table, and those of its files that nobody needs, or why they are not known."""
+    """A table with its unreferenced files, or the error that prevented finding them."""
 
     table: Table
     files: Sequence[str] = ()
@@ -58,13 +58,13 @@ def require_sound_clock(storage: Storage, now: float) -> None:
 def time_since_newest_commit(tables: Iterable[Table], now: float) -> timedelta:
     """Return how long ago, seen from `now` (Unix seconds), any of the tables was committed to; 0 if none was.
 
-    A table that cannot be read is left out: whoever vacuums it is told.
+    Tables that cannot be read are skipped here; vacuuming them reports the error.
     """
     return timedelta(seconds=max(now - max(map(_newest_commit, tables), default=now), 0))
 
 
 def _newest_commit(table: Table) -> float:
-    """Return when a table was last committed to, by the clock of whoever did; 0 where there is no commit."""
+    """Return the time of the last commit of a table, by the clock of its writer; 0 if there is none."""
     try:
         delta = table.snapshot().delta
     except TableError:

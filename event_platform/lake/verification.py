@@ -1,4 +1,4 @@
-"""The proof that does not trust the logs: files are looked for where they should be, and rows are counted in them.
+"""Verify tables without trusting their logs: that files exist, and the rows in them.
 
 Checks in a run go by what the logs say of files. Here every file of every table is looked for, keys are counted in the
 rows, and what the tables of a day hold is compared by the event_uuids themselves.
@@ -20,47 +20,47 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import imap_threads
 
-#: Rows whose keys are held at a time, and tables that are read side by side.
+#: Rows whose keys are held in memory, and tables that are read in parallel.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
 
-#: Of a hash so many bits: sums of many millions of them stay exact.
+#: Bits of a hash that are summed, so that sums of many millions stay exact.
 _BITS = 38
 
 _UUID = pl.col("event_uuid").hash() % (1 << _BITS)
 
-#: How the names of event tables begin.
+#: Prefix of the names of event tables.
 EVENT_TABLES = "events/"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is not as it should be, in a table on a day (None for a table without partitions)."""
+    """A fault in a table on a day (None: unpartitioned)."""
 
     table: str
     day: date | None
     reason: str
 
     def __str__(self) -> str:
-        """Say where it is, and what."""
+        """Return table, day and description."""
         return f"{self.table}{f' on {self.day}' if self.day else ''}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What was counted in the files of one partition: rows, distinct keys, and the sum of its uuids' hashes."""
+    """Counts of the files of a partition: rows, distinct keys, and the sum of the hashes of its uuids."""
 
     rows: int = 0
     distinct: int = 0
     uuids: int = 0
 
     def __add__(self, other: "Rows") -> "Rows":
-        """Return both together."""
+        """Return the sum of both."""
         return Rows(self.rows + other.rows, self.distinct + other.distinct, self.uuids + other.uuids)
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and what is wrong."""
+    """Result of a verification."""
 
     tables: int
     files: int
@@ -75,7 +75,7 @@ class Verification:
 
 
 def look_for_files(tables: Sequence[Table]) -> Verification:
-    """Look for every file of `tables`, and for commits that others made; no row is read, and none is counted."""
+    """Verify that every file of `tables` exists, and find foreign commits. Reads no rows."""
     found = list(imap_threads(lambda table: _verify_table(table, ()), tables))
     return _verification(found, [])
 
@@ -143,7 +143,7 @@ def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
 
 
 def _verify_whole(snapshot: Snapshot) -> _Verified:
-    """Look for the files of a table without partitions; it is somebody's own, and has no sums to come out even."""
+    """Verify the files of an unpartitioned table, which belongs to a user and has no totals to compare."""
     name, sizes = snapshot.table.name, snapshot.table.storage.sizes(*snapshot.table.name.split("/"))
     found = {path: sizes.get(f"{name}/{path}") for path in snapshot.stored_sizes}
     faults = [
@@ -155,7 +155,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
 
 
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
-    """Count the rows of the days that the log has rows of."""
+    """Count the rows of the days that have rows in the log."""
     found: dict[date, Rows] = {}
     for days in group_dates(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
         rows, day = snapshot.scan(days), str(snapshot.table.partition_column)

@@ -1,4 +1,4 @@
-"""Whether all that landed is where it belongs: what waits to be loaded, and what is due. The books do not say so."""
+"""Completeness: objects that wait to be loaded, and what is due. Balanced totals do not include these."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from event_platform.landing.landing import Landing
 from event_platform.pipeline.due import DueDates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
 
-#: For so long it is normal that something waits: while a stream goes on, something always does.
+#: How long it is normal that something waits, as in a live stream.
 _OVERDUE = timedelta(hours=1)
 
 _EXAMPLES = 10
@@ -20,7 +20,7 @@ _EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Completeness:
-    """What is still to be done at a moment, and whether it should be done by then."""
+    """What is still to be done, and whether it is overdue."""
 
     waiting: Sequence[tuple[str, date]]  # objects that are not loaded, with their arrival dates
     fault: str | None  # why it is not known which objects wait
@@ -31,7 +31,7 @@ class Completeness:
 
     @property
     def left(self) -> list[str]:
-        """Say what is still to be done, each part by itself; nothing where all is done."""
+        """Describe what is still to be done, one text for each part."""
         left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
         if self.waiting:
             name, _ = min(self.waiting)
@@ -77,7 +77,7 @@ class Completeness:
 def completeness(
     lake: Lake, due: DueDates, open_landing: Callable[[], Landing], first_date: date, moment: datetime
 ) -> Completeness:
-    """Compare landing with the ledger, beside what is `due`. Objects outside the partitions wait for nothing."""
+    """Compare landing with the ledger, and add what is `due`. Objects outside of all partitions are ignored."""
     raw, fault = lake.raw_events.snapshot(), None
     waiting, left_out = list[tuple[str, date]](), list[str]()
     try:

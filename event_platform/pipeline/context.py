@@ -1,4 +1,4 @@
-"""What every step needs: the lake, where its tasks run, where it reports progress, and how large its tasks are."""
+"""The context of a step: lake, executor, progress and task sizes."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -18,7 +18,7 @@ def no_progress(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class PipelineContext:
-    """The surroundings of a step. Tasks are given the parts of it that can be sent to another process."""
+    """What a step works with. Tasks receive the parts that can be sent to another process."""
 
     lake: Lake
     executor: Executor

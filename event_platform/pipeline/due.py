@@ -25,13 +25,13 @@ from event_platform.lake.tables import Table
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.storage.threads import map_threads
 
-#: Stands for all tables of the platform that are made of raw_events, by created_date.
+#: Name for all platform tables that are partitioned by created_date.
 PLATFORM = "tables of the platform"
 
 
 @dataclass(frozen=True)
 class DueDates:
-    """The created_dates that are to be built: of all tables of the platform, of the report, of people's own tables."""
+    """Due created_dates: of the platform's tables, of the report, and of users' own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
     uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
@@ -43,7 +43,7 @@ class DueDates:
 
     @property
     def days(self) -> list[date]:
-        """Those on which all tables of the platform are built, in order."""
+        """Days on which the platform's tables are due, in order."""
         return sorted({*self.stale, *self.uneven})
 
     @property
@@ -54,7 +54,7 @@ class DueDates:
     def is_overdue(self, since: datetime) -> bool:
         """Say whether anything is due of a day for which nothing has been loaded after `since`.
 
-        A table whose asset is not known here may be of one that nobody wants any more.
+        A table without an asset may be obsolete.
         """
         latest = max(self.changed_at.values(), default=None)
         own = {day for table in self.known for day in self.own.get(table, {})}
@@ -63,12 +63,12 @@ class DueDates:
 
     @property
     def of_platform(self) -> dict[date, str]:
-        """The days on which all tables of the platform are built, and why."""
+        """Days on which the platform's tables are due, and why."""
         return {day: self.uneven.get(day, "newer events have landed") for day in self.days}
 
     @property
     def sentences(self) -> list[str]:
-        """Say what is due, of each table by itself."""
+        """Describe what is due of each table."""
         tables: list[tuple[str, Mapping[date, str] | Days]] = [
             (PLATFORM, self.of_platform),
             (QUALITY_REPORT.name, self.reports),
@@ -78,7 +78,7 @@ class DueDates:
 
     @property
     def warning(self) -> str | None:
-        """What to say of the uneven dates; None where there are none."""
+        """Warning about dates whose totals do not balance, or None."""
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))
@@ -159,7 +159,7 @@ def _due_own(
     due: Mapping[str, set[date]],
     due_of_platform: set[date],
 ) -> dict[str, Days]:
-    """Return what is due of the tables of `own`, and of others whose logs name their sources."""
+    """Return due partitions of the tables of `own`, and of others whose logs name their sources."""
 
     @cache
     def pinned(name: str) -> Snapshot | None:
@@ -179,7 +179,7 @@ def _due_own(
 
 
 def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
-    """Yield the days whose report was made of something else than what is there now, as far as fingerprints show."""
+    """Yield the days whose report was built from other sources than the current ones, by fingerprint."""
     transaction = transaction_lookup(report)
     days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
     for day, made_of in sources.fingerprints(days).items():
@@ -191,12 +191,12 @@ def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[dat
 
 
 def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
-    """Return the days on which a table holds something else than what the platform left there."""
+    """Return the days on which a table is not as the platform left it."""
     return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
 
 
 def _damaged(lake: Lake, snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
-    """Return the days on which a file of a table is missing, or another one is in its place."""
+    """Return the days on which a file of a table is missing or damaged."""
     tables = [snapshot for snapshot in snapshots if snapshot is not None]
     folders = sorted({snapshot.table.name.partition("/")[0] for snapshot in tables})
     sizes = {path: size for found in map_threads(lake.storage.sizes, folders) for path, size in found.items()}
@@ -219,7 +219,7 @@ def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
 
 
 def _snapshot(table: Table) -> Snapshot | None:
-    """Return None for a table that cannot be opened: the run that is due then says why."""
+    """Return a snapshot, or None if the table cannot be opened. The run that is due then reports the error."""
     try:
         return table.snapshot()
     except TableError:

@@ -22,7 +22,7 @@ class DueArrivals:
 
     @property
     def warning(self) -> str | None:
-        """What to say of objects on days that are no partitions; None where there are none."""
+        """Warning about objects on days outside of all partitions, or None."""
         if not self.outside:
             return None
         return (

@@ -1,4 +1,4 @@
-"""What rows depend on beside the records that they are made of, as a number to leave in the log."""
+"""Build fingerprints: a number in the log for everything that rows depend on besides their records."""
 
 import json
 import zlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def build_fingerprint(*rules: Any) -> int:
-    """Return a number that stands for this release and for the rules that rows are built with (JSON values).
+    """Return a fingerprint of this release and of the rules that rows are built with (JSON values).
 
     A partition is appended to only where its fingerprint is the same: else it would hold rows of two kinds.
     """

@@ -1,4 +1,4 @@
-"""Opens landing and the lake where they are, as the standard variables and profiles of their stores set them up."""
+"""Open landing and the lake, with the standard variables and profiles of their stores."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A frame → partitions of a table of somebody's own: the whole of it, in one commit, or nothing."""
+"""Write a frame to partitions of a user's own table, in one commit or not at all."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,7 +15,7 @@ from event_platform.lake.schemas import to_delta
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import Table
 
-#: The column that says which partition a row belongs to.
+#: The partition column.
 DATE_COLUMN = "created_date"
 
 #: A batch of rows becomes a file for each date in it.
@@ -24,7 +24,7 @@ _ROWS_PER_BATCH = 500_000
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What was written of a table, by partition (None for a table without partitions)."""
+    """What was written to a table, by partition (None: unpartitioned)."""
 
     table: Table
     rows: dict[date | None, int]

@@ -1,4 +1,4 @@
-"""How the steps cut their work into tasks: what a task takes, and what it holds in memory at a time.
+"""Sizes of tasks and batches.
 
 How objects are unpacked is in `landing.pieces`.
 """

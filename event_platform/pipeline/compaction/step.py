@@ -1,4 +1,4 @@
-"""Small files of partitions that are about to be appended to → fewer files, so that these partitions stay readable."""
+"""Compact small files of partitions before an append, so that these stay fast to read."""
 
 from collections.abc import Collection, Mapping
 from datetime import date

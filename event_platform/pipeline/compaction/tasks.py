@@ -38,7 +38,7 @@ def _arrival(file: DataFile) -> str:
 
 
 def _first_group(files: Sequence[DataFile], sizing: Sizing) -> list[DataFile]:
-    """Return the first files, up to the one that fills a file; of small ones no more than a task holds the rows of."""
+    """Return the first files that together fill a file, within the rows that a task may hold."""
     group: list[DataFile] = []
     size = rows = 0
     for file in files:
@@ -55,12 +55,12 @@ def _is_due(group: Sequence[DataFile], sizing: Sizing) -> bool:
 
 
 def try_to_compact(table: TableLocation, schema: pl.Schema, files: list[DataFile]) -> AddAction | EventPlatformError:
-    """Do as `compact_files`, and return its error instead of raising it."""
+    """Call `compact_files`, but return its error instead of raising it."""
     return error_or_result(table, lambda: compact_files(table, schema, files))
 
 
 def error_or_result(table: TableLocation, function: Callable[[], T]) -> T | EventPlatformError:
-    """Return the result of what is done to the files of a table, or its error: it must not stop the other tables."""
+    """Return the result of an operation on a table, or its error, which must not stop the other tables."""
     try:
         with translate_errors(), raise_panics_as_errors():
             return function()
@@ -79,7 +79,7 @@ def compact_files(table: TableLocation, schema: pl.Schema, files: list[DataFile]
     """
     (day,) = {file.partition for file in files}
     rows = scan_files(table, files, schema).collect()
-    # Of each name those of an hour stand together, so that whoever reads it skips the row groups of the others.
+    # Rows of one name and hour stay together, so that readers skip the row groups of others.
     order = "event_name" if "body" in rows.columns else "created_datetime"
     if order in rows.columns:
         rows = rows.sort(order, maintain_order=True)

@@ -1,4 +1,4 @@
-"""Files of raw_events → candidates: the records that share their uuid with another one, and what decides on them.
+"""Files of raw_events → candidates: records that share their uuid with another one.
 
 A key is a 64-bit hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
 candidates that are left, the uuids themselves are compared.
@@ -31,7 +31,7 @@ NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_EVENTS.schema[name] for name i
 
 @dataclass(frozen=True)
 class Shared:
-    """Keys that more than one record has, and the other files that hold some of them.
+    """Keys that occur more than once, and other files that contain some of them.
 
     `by_path` has the keys of each file; without it, any key may be in any file.
     """
@@ -41,14 +41,14 @@ class Shared:
     by_path: Mapping[str, pl.Series] | None = None
 
     def keys_in(self, files: Sequence[DataFile]) -> pl.Series:
-        """Return the keys to look for in some files: all of them for each few files would be quadratic."""
+        """Return the keys to search in given files. Searching all keys in each file would be quadratic."""
         if self.by_path is None:
             return self.keys
         return pl.concat([NO_KEYS, *(self.by_path[file.path] for file in files if file.path in self.by_path)]).unique()
 
 
 def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
-    """Say whether a file of raw_events may hold sound records of one of the created_dates, by its statistics."""
+    """Return whether a file of raw_events may hold sound records of the created_dates, by its statistics."""
     first, last = file.minimum.get("created_date"), file.maximum.get("created_date")
     if first is None or last is None:
         return False
@@ -65,9 +65,9 @@ def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> 
 
 def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
     """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
-    records, judged = _sound(lake, own), pl.col("created_date").is_in(dates)
-    keys = records.filter(judged).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
-    beside = _met(_keyed(pl.concat([records.filter(~judged), _sound(lake, others)])), keys, _PLACE)
+    records, of_dates = _sound(lake, own), pl.col("created_date").is_in(dates)
+    keys = records.filter(of_dates).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
+    beside = _met(_keyed(pl.concat([records.filter(~of_dates), _sound(lake, others)])), keys, _PLACE)
     return Shared(pl.concat([_repeated(keys), beside[_HASH]]).unique(), _holding(others, beside))
 
 
@@ -80,36 +80,36 @@ def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int,
     keys = pl.concat(
         _sound(lake, [file]).select(
             _KEY.alias(_HASH),
-            pl.col("created_date").is_in(dates).alias("judged"),
+            pl.col("created_date").is_in(dates).alias("of_dates"),
             pl.lit(number, dtype=pl.UInt32).alias("file"),
         )
         for number, file in files.items()
     )
     ordered = keys.collect(engine="streaming").sort(_HASH)
     buffer = io.BytesIO()
-    # Hashes are even: a row group has a search's share, and its bounds say so.
+    # Hashes are evenly distributed, so that a row group is one search's share, as its statistics show.
     ordered.write_parquet(buffer, compression="lz4", row_group_size=max(1, ordered.height // searches))
     lake.storage.write(address, buffer.getvalue())
     return address
 
 
 def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
-    """Return the keys of one share that a judged record shares with another one, each with the files that hold it.
+    """Return the keys of one share that a record `of_dates` and another one have, with the files that contain them.
 
     Shares are ranges of keys: equal ones are in the same one.
     """
     first, last = (_HASHES * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
     spread = pl.scan_parquet(addresses, **lake.storage.for_polars()).filter(share)
-    judged = pl.col("judged")
-    keys = spread.filter(judged).select(_HASH).collect(engine="streaming").to_series().sort()
-    beside = _met(spread.filter(~judged), keys, ["file"])
+    of_dates = pl.col("of_dates")
+    keys = spread.filter(of_dates).select(_HASH).collect(engine="streaming").to_series().sort()
+    beside = _met(spread.filter(~of_dates), keys, ["file"])
     shared = pl.concat([_repeated(keys), beside[_HASH]]).unique()
-    return pl.concat([_met(spread.filter(judged), shared, ["file"]), beside])
+    return pl.concat([_met(spread.filter(of_dates), shared, ["file"]), beside])
 
 
 def shared_of(parts: Sequence[pl.DataFrame], files: Mapping[int, DataFile], others: Sequence[DataFile]) -> Shared:
-    """Return what all shares have found, with `others` those that are not of the created_dates."""
+    """Combine the results of all shares. `others` are the files of other created_dates."""
     places = pl.concat(parts).partition_by("file", as_dict=True)
     by_path = {files[number].path: found[_HASH] for (number,), found in places.items()}
     return Shared(NO_KEYS, [file for file in others if file.path in by_path], by_path)
@@ -128,19 +128,19 @@ def new_shared_keys(
 
 
 def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
-    """Return the records with one of the keys, with what is needed to judge them."""
+    """Return the records with one of the keys, with the columns that the deduplication rule needs."""
     found = [
         _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
         for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch)
     ]
-    # A text of polars keeps those alive that were read beside it, here all of them; one of Arrow stands by itself.
+    # A polars text keeps its whole buffer in memory, here all texts that were read; an Arrow text does not.
     return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
 
 
 def new_verdicts(
     dates: list[date], before: pl.DataFrame, arrived: pl.DataFrame, window_days: int
 ) -> pl.DataFrame | None:
-    """Return the duplicates among candidates that `arrived`; None where the verdict on one from `before` changes."""
+    """Return the duplicates among candidates that `arrived`, or None if the result for an earlier record changes."""
     verdicts = find_duplicates(pl.concat([before, arrived]), dates, window_days)
     on_old = verdicts.join(before, on=_ORDER, how="semi")
     if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
@@ -157,7 +157,7 @@ def _keyed(records: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _repeated(ordered: pl.Series) -> pl.Series:
-    """Return the keys that occur more than once. To sort them takes a fraction of the memory of counting them."""
+    """Return the keys that occur more than once. Sorting takes a fraction of the memory of counting."""
     return ordered.filter(ordered == ordered.shift())
 
 
@@ -166,12 +166,12 @@ def _among(records: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
 
 
 def _met(records: pl.LazyFrame, keys: pl.Series, place: list[str]) -> pl.DataFrame:
-    """Return which of the keys the records have, and where."""
+    """Return the keys that the records have, with their files."""
     return _among(records, keys).select(_HASH, *place).unique().collect(engine="streaming")
 
 
 def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
-    """Return the files that may hold what was met."""
+    """Return the files that may contain the keys."""
     objects = {day: sorted(set(names)) for day, names in met.group_by("arrival_date").agg("source_object").iter_rows()}
     return [file for file in files if _has_one_of(objects.get(file.partition, []), file)]
 

@@ -45,7 +45,7 @@ from event_platform.pipeline.fingerprint import build_fingerprint
 
 @dataclass(frozen=True)
 class DeduplicationReport:
-    """The sound records of one created_date, as the tables hold them now."""
+    """The sound records of one created_date, as the tables contain them now."""
 
     unique: int
     kinds: Counter[str]
@@ -54,7 +54,7 @@ class DeduplicationReport:
 
 
 class _Targets(NamedTuple):
-    """The tables that are written."""
+    """The tables to write."""
 
     unique: Snapshot
     duplicates: Snapshot
@@ -83,7 +83,8 @@ def _deduplicate(
     context: PipelineContext, dates: Sequence[date], window_days: int, *, rebuild: bool
 ) -> dict[date, DeduplicationReport]:
     lake = context.lake
-    # The targets are pinned before the source: a faster run with newer records is then a conflict, never overwritten.
+    # The targets are pinned before the source, so that a faster run with newer records is a conflict and not
+    # overwritten.
     targets = _Targets(lake.deduplicated_events.snapshot_to_write(), lake.duplicate_events.snapshot_to_write())
     raw, fingerprint = lake.raw_events.snapshot(), build_fingerprint(window_days)
     appends = [
