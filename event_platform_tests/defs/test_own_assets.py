@@ -253,7 +253,7 @@ def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: Wo
 
 
 def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunRequest]:
-    """Evaluate the sensor of touched dates, or the sweep."""
+    """Evaluate the sensor of changed dates, or the reconciliation."""
     with dg.DagsterInstance.ephemeral() as instance:
         given = dict(definitions.resources or {})
         resources = {name: given[name] for name in ("landing", "lake")}
