@@ -18,13 +18,13 @@ from event_platform.events.errors import ClusterError, WorkerError, raise_panics
 from event_platform.lake.files import DataFile
 from event_platform.landing.landing import LandedObject
 
-#: How often a task may end its worker, and how many tasks may be left out that do, before the step fails.
+#: How often a task may kill its worker, and how many such tasks may be skipped before the step fails.
 _DEATHS, _LEFT_OUT = 3, 3
 
 #: Files and objects that an error names.
 _NAMED = 5
 
-#: Tells this process from those that tasks run in. Ids of processes repeat on other hosts and in containers.
+#: Identifies this process. Process ids repeat on other hosts and in containers.
 _THIS_PROCESS = uuid.uuid4().hex
 
 #: Called with the name of what is done, how many are done, and how many there are.
@@ -57,7 +57,7 @@ def counting_cpu_time() -> Iterator[CpuTime]:
 
 @dataclass(frozen=True)
 class Parts(Generic[T]):
-    """How a task can be made smaller, and what it gives where the smallest part of it ends its worker each time."""
+    """How to split a task, and its result if even the smallest part kills its worker each time."""
 
     halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two tasks; none where it is as small as can be
     left_out: Callable[[tuple[Any, ...], WorkerError], T]
@@ -104,7 +104,7 @@ class _Task:
 
 @dataclass
 class _Run(Generic[T]):
-    """Tasks of one step, and what came of them."""
+    """The tasks of a step and their results."""
 
     executor: Executor
     function: "_Timed[T]"
@@ -117,7 +117,7 @@ class _Run(Generic[T]):
     left_out: list[WorkerError] = field(default_factory=list)
 
     def together(self, tasks: Sequence[_Task]) -> list[_Task]:
-        """Do tasks side by side; return those that were lost with a worker, in their order."""
+        """Run tasks in parallel. Return those that were lost with a worker, in order."""
         futures: dict[Future[tuple[T, str, float]], _Task] = {}
         lost: list[_Task] = []
         try:
@@ -131,7 +131,7 @@ class _Run(Generic[T]):
                     self._finish(futures[future], future.result())
                 except BrokenExecutor:
                     lost.append(futures[future])
-        except CancelledError as error:  # not by us: `_cancel` is for those that nobody waits for any more
+        except CancelledError as error:  # not by us: tasks that `_cancel` cancels are no longer awaited
             _cancel(futures)
             raise ClusterError(
                 f"{self.what}: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote is "
@@ -143,7 +143,7 @@ class _Run(Generic[T]):
         return sorted(lost, key=lambda task: task.number)
 
     def alone(self, task: _Task) -> None:
-        """Do a task that may have ended its worker, with nothing beside it, and in smaller and smaller parts."""
+        """Run a task alone that may have killed its worker, in smaller and smaller parts."""
         left = [task]
         while left:
             now = left.pop(0)
@@ -184,7 +184,7 @@ class _Run(Generic[T]):
 
 
 def _named(arguments: tuple[Any, ...]) -> str:
-    """Return the names of the first objects and files that a task is given."""
+    """Return the names of the first objects and files of a task."""
     names = list(islice(_names(arguments), _NAMED + 1))
     return ", ".join(names[:_NAMED]) + (", and others" if len(names) > _NAMED else "") or "the same task"
 
@@ -211,7 +211,7 @@ class _Timed(Generic[T]):
 
     @property
     def __name__(self) -> str:
-        """What a cluster's dashboard shows, and learns durations by."""
+        """The name in a cluster's dashboard and in its statistics of durations."""
         return self.function.__name__
 
     def __call__(self, *arguments: Any) -> tuple[T, str, float]:

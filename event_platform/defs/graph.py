@@ -1,4 +1,4 @@
-"""Assets that are not the platform's, in the asset graph: the sources of their tables, and of which days."""
+"""Users' own assets in the asset graph, with the sources of their tables."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ _OF_PLATFORM = dg.AssetKey(DEDUPLICATED_EVENTS.name)
 
 
 def own_assets(graph: Any) -> list[OwnAsset]:
-    """Return the assets of an asset graph whose outputs become tables, but for the platform's, after what they need."""
+    """Return the users' own assets whose outputs become tables, in topological order."""
     partitions = graph.get(_OF_PLATFORM).partitions_def
     keys = [key for key in graph.toposorted_asset_keys if not is_of_platform(key.to_user_string())]
     nodes = [graph.get(key) for key in keys]
@@ -29,7 +29,7 @@ def own_assets(graph: Any) -> list[OwnAsset]:
 def own_assets_of(
     context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, otherwise: Sequence[OwnAsset]
 ) -> Sequence[OwnAsset]:
-    """Return those of the code location that a tick is evaluated in; `otherwise` where none is known."""
+    """Return the own assets of the code location of a tick, or `otherwise` if it is unknown."""
     try:
         repository: Any = context.repository_def
     except dg.DagsterInvariantViolationError:
@@ -38,7 +38,7 @@ def own_assets_of(
 
 
 def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> OwnAsset | None:
-    """Return the table of the node of an asset; None where its output becomes none, or has other partitions.
+    """Return the table of an asset, or None if its output becomes none or has other partitions.
 
     Of a source that is mapped by days each day is followed. Where all of it, or what a function of somebody's own says,
     is mapped to each day, a change would make every day due: such a source makes nothing due.
@@ -72,7 +72,7 @@ def _is_daily(partitions: dg.PartitionsDefinition[Any]) -> bool:
 
 
 def _becomes_a_table(definition: AssetsDefinition, key: dg.AssetKey) -> bool:
-    """Say whether the I/O manager of the lake is given what the asset returns."""
+    """Return whether the output of an asset goes to the I/O manager of the lake."""
     if not definition.is_executable or definition.get_io_manager_key_for_asset_key(key) != _IO_MANAGER:
         return False
     output = definition.node_def.output_def_named(definition.get_output_name_for_asset_key(key))

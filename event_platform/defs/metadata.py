@@ -17,7 +17,7 @@ COLUMN_LINEAGE = "dagster/column_lineage"
 TABLE_NAME = "dagster/table_name"
 URI = "dagster/uri"
 
-#: For each column of a table the columns of other assets that it is made of.
+#: The source columns of each column of a table.
 Lineage = Mapping[str, Sequence[tuple[dg.AssetKey, str]]]
 
 _COMMENT_LENGTH = 500
@@ -25,7 +25,7 @@ _RULE_LENGTH = 100
 
 
 def asset_key(table: Table) -> dg.AssetKey:
-    """Return the key of the asset that a table is."""
+    """Return the asset key of a table."""
     return dg.AssetKey(table.name.split("/"))
 
 
@@ -60,13 +60,13 @@ def column_lineage(lineage: Lineage) -> dg.TableColumnLineage:
 
 
 def sql_name(name: str) -> str:
-    """Return what `event-platform query` calls the table of an asset."""
+    """Return the name of an asset's table in `event-platform query`."""
     dotted = name.replace("/", ".")
     return dotted if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", dotted) else f'"{dotted}"'
 
 
 def figures_of(written: Written) -> dict[str, Any]:
-    """Return what a commit wrote of one partition, and between which versions of the table."""
+    """Return metadata of what a commit wrote to a partition, with the table versions before and after."""
     return {
         "files_written": written.files,
         "bytes_written": written.size,

@@ -21,12 +21,12 @@ def daily_partitions(start_date: date) -> dg.DailyPartitionsDefinition:
 
 
 def backfill_policy(days_per_run: int | None) -> dg.BackfillPolicy:
-    """Return how a backfill's range of days becomes runs: one for all of them, or one for every so many."""
+    """Return the backfill policy: one run for all days, or one for each number of days."""
     return ONE_RUN if days_per_run is None else dg.BackfillPolicy.multi_run(days_per_run)
 
 
 def dates_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-    """Return the partitions of a run, one or a range, in order. Raises Failure for what is after the last partition."""
+    """Return the partitions of a run in order. Raises Failure for days after the last partition."""
     dates, today = [date.fromisoformat(key) for key in context.partition_keys], datetime.now(UTC).date()
     # Dagster itself refuses what is before the first one.
     if not dates or dates[-1] > today:

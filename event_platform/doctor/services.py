@@ -161,7 +161,7 @@ def _version_of_postgres(where: Mapping[str, Any]) -> str:
 
 
 def names_postgres(dagster_settings: Any) -> bool:
-    """Say whether dagster.yaml stores Dagster's records in PostgreSQL."""
+    """Return whether dagster.yaml stores Dagster's records in PostgreSQL."""
     return next(_postgres_in(dagster_settings), None) is not None
 
 

@@ -30,7 +30,7 @@ class Settings:
     faults: Mapping[str, str]  # by variable
 
     def are_valid(self, *names: str) -> bool:
-        """Say whether variables (without EVENT_PLATFORM_) have no fault, so that what they name can be checked."""
+        """Return whether variables (without EVENT_PLATFORM_) have no fault, so that what they name can be checked."""
         return not any(f"EVENT_PLATFORM_{name}" in self.faults for name in names)
 
 
@@ -93,7 +93,7 @@ def check_dagster_home(home: str | None) -> Finding:
 
 
 def _check_dagster_yaml(path: Path, settings: Any) -> Finding:
-    """Tell whether dagster.yaml has the settings that the platform relies on, from modules that are there."""
+    """Return whether dagster.yaml has the settings that the platform relies on, from modules that are there."""
     name = "dagster home"
     if replaced := replacements(settings):
         return bad(name, f"{path} names modules that have moved", replaced)

@@ -70,7 +70,7 @@ def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: St
 
 
 def _tells_partition(file: DataFile, column: str) -> bool:
-    """Say whether the address has the partition's value in it as Hive writes it, and nothing else that looks like one.
+    """Return whether the path contains the partition's value in Hive's form, and no other value in that form.
 
     Delta lets writers call files what they like, and the folders that a lake is in have names of their own.
     """

@@ -16,17 +16,17 @@ _PLATFORM_NAMES = frozenset({EVENTS_FOLDER, PAGES_FOLDER, *(spec.name for spec i
 
 
 def is_table_name(name: str) -> bool:
-    """Say whether a table may have this name."""
+    """Return whether a table may have this name."""
     return bool(_NAME.fullmatch(name))
 
 
 def may_be_part_of_name(folder: str) -> bool:
-    """Say whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
+    """Return whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
     return is_table_name(folder) and not folder.isdecimal()
 
 
 def is_of_platform(name: str) -> bool:
-    """Say whether a table is, or can only be, one of the platform itself."""
+    """Return whether a table is, or can only be, one of the platform itself."""
     return name.split("/", maxsplit=1)[0] in _PLATFORM_NAMES
 
 

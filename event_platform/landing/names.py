@@ -48,17 +48,17 @@ def date_in(name: str) -> date | None:
 
 
 def is_hidden(name: str) -> bool:
-    """Say whether a name is hidden: any part begins with `.` or `_` and holds no `=`, or it ends with a slash."""
+    """Return whether a name is hidden: any part begins with `.` or `_` and holds no `=`, or it ends with a slash."""
     return any(part.startswith((".", "_")) and "=" not in part for part in name.split("/")) or name.endswith("/")
 
 
 def is_marker(name: str) -> bool:
-    """Say whether a hidden name is one that writers leave beside data, and no data has."""
+    """Return whether a hidden name is one that writers leave beside data, and no data has."""
     return any(part in _MARKERS or part.endswith(_MARKER_SUFFIXES) for part in name.split("/"))
 
 
 def is_utf8(name: str) -> bool:
-    """Say whether the name of a file is UTF-8, so that a table can hold it."""
+    """Return whether the name of a file is UTF-8, so that a table can hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -237,5 +237,5 @@ _FORMATS = (
 
 
 def is_packed(name: str) -> bool:
-    """Say whether an object is packed, as its name tells: it grows when it is read."""
+    """Return whether an object is packed, as its name tells: it grows when it is read."""
     return any(name.endswith(each.suffixes) for each in _FORMATS)

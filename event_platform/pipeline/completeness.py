@@ -44,7 +44,7 @@ class Completeness:
 
     @property
     def is_overdue(self) -> bool:
-        """Say whether something is left that should not be.
+        """Return whether something is left that should not be.
 
         That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
         hour, and what is not known.

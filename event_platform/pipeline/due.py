@@ -52,7 +52,7 @@ class DueDates:
         return {*self.days, *self.reports, *(day for days in self.own.values() for day in days)}
 
     def is_overdue(self, since: datetime) -> bool:
-        """Say whether anything is due of a day for which nothing has been loaded after `since`.
+        """Return whether anything is due of a day for which nothing has been loaded after `since`.
 
         A table without an asset may be obsolete.
         """

@@ -1,4 +1,4 @@
-"""What every client of AWS needs to know, and how to tell of what one answered."""
+"""Region, addresses and errors that all AWS clients share."""
 
 import os
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     import boto3
 
-#: For what must answer soon or not at all: seconds to connect and between bytes, and tries.
+#: Timeouts in seconds and tries, for requests that must be answered soon.
 IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
@@ -19,18 +19,18 @@ def region_set(session: "boto3.Session") -> str | None:
 
 
 def region_of(session: "boto3.Session") -> str:
-    """Return the region that is set, or the one that S3 takes a request without a region to be for."""
+    """Return the configured region, or the default region of S3."""
     return region_set(session) or "us-east-1"
 
 
 def bucket_and_prefix(uri: str) -> tuple[str, str]:
-    """Return what an address s3://<bucket>/<prefix> is made of; the prefix is empty or ends with a slash."""
+    """Split s3://<bucket>/<prefix>. The prefix is empty or ends with a slash."""
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     return bucket, f"{prefix}/" if prefix else ""
 
 
 def code_of(error: Exception) -> str:
-    """Return the code that a service refused with, such as AccessDenied; empty where it was not reached."""
+    """Return the error code of a service, such as AccessDenied; empty if it was not reached."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 

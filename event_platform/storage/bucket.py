@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from event_platform.storage.s3_names import S3Names
 
-#: What S3 and others send at once of a listing.
+#: Objects in a page of a listing.
 _PAGE = 1000
 
 _DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
@@ -49,12 +49,12 @@ class BucketStore(Store):
     patience: Patience | None = None  # as for data, without one
 
     def __reduce__(self) -> tuple[type["BucketStore"], tuple[str, Mapping[str, str], Patience | None]]:
-        """Pickle all but the connections: each process makes its own."""
+        """Pickle everything but the connections, which each process opens itself."""
         return BucketStore, (self.root, self.options, self.patience)
 
     @property
     def scheme(self) -> str:
-        """What kind of store it is: s3, gs or az."""
+        """The scheme: s3, gs or az."""
         return split_uri(self.root)[0]
 
     def uri(self, name: str) -> str:
@@ -124,7 +124,7 @@ class BucketStore(Store):
         self.write(name, data)
 
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
-        """See Store. obstore does not try this again by itself."""
+        """See Store. Retried here, because obstore does not."""
         return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected)))
 
     def remove_folder(self, folder: str) -> None:
@@ -151,7 +151,7 @@ class BucketStore(Store):
 
     @property
     def _tag(self) -> str:
-        """What a conditional put goes by."""
+        """The condition of a conditional put."""
         return "version" if self.scheme == "gs" else "e_tag"
 
     def _listed(self, folder: str, after: str) -> Iterator[list["ObjectMeta"]]:
@@ -172,7 +172,7 @@ class BucketStore(Store):
 
     @cached_property
     def _opened(self) -> list["ObjectStore"]:
-        """The store: where it turns out to be in another region, that one takes its place."""
+        """The client; replaced if the bucket turns out to be in another region."""
         with self._translated(""):
             return [open_object_store(self.root, self.options, self.patience or patience())]
 
@@ -181,7 +181,7 @@ class BucketStore(Store):
         return self._opened[0]
 
     def _call(self, name: str, do: Callable[[], T]) -> T:
-        """Do something with the store, and once more where its bucket is in another region than is set."""
+        """Call the client, and once more if the bucket is in another region than configured."""
         try:
             return do()
         except OBSTORE_ERRORS as error:
@@ -196,7 +196,7 @@ class BucketStore(Store):
 
     @contextmanager
     def _translated(self, name: str) -> Iterator[None]:
-        """Raise what obstore and boto3 raise as StorageError that names the object and says what to do."""
+        """Raise errors of obstore and boto3 as StorageError, which names the object and says what to do."""
         try:
             yield
         except InvalidPathError as error:
@@ -207,11 +207,11 @@ class BucketStore(Store):
 
 
 class _UnaddressableError(StorageError):
-    """A listing has a name that obstore cannot address, and says nothing of the others on its page."""
+    """A page of a listing contains a name that obstore cannot address; the others on it are unknown."""
 
 
 class _Listing:
-    """A listing that can go on where it broke off."""
+    """A listing that can be resumed."""
 
     def __init__(self, start: Callable[[str], Iterator[list["ObjectMeta"]]], after: str) -> None:
         self.after = after  # the last name so far
@@ -237,7 +237,7 @@ def _bare(tag: str) -> str:
 
 
 def _is_addressable(name: str) -> bool:
-    """Say whether object_store, on which obstore is built, takes a name."""
+    """Return whether obstore can address a name."""
     return all(part not in {"", ".", ".."} for part in name.split("/")) and all(map(_is_no_control, name))
 
 

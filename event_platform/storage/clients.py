@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-#: Tries of a request, with pauses that grow to 20 seconds: about a minute of throttling is waited out.
+#: Tries of a request. With pauses that grow to 20 seconds, they outlast a minute of throttling.
 _TRIES = 10
 
 #: Seconds to wait for a connection, and for more of an answer.
 _CONNECT, _READ = 10, 30
 
-#: Seconds after which a request is not tried again.
+#: Seconds after which a request is no longer retried.
 _GIVE_UP = 120
 
-#: Seconds of the first and of the longest pause between two tries, and by what a pause grows.
+#: First and longest pause between tries in seconds, and the growth factor.
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.2, 20.0, 3
 
 
@@ -35,12 +35,12 @@ IMPATIENT = Patience(connect=3, read=5, tries=2)
 
 
 def patience() -> Patience:
-    """Return the patience of whatever reads or writes data."""
+    """Return the timeouts for reading and writing data."""
     return Patience(_CONNECT, _READ, tries())
 
 
 def tries() -> int:
-    """Return how often a request is made at most: AWS_MAX_ATTEMPTS, as for all of AWS, or ten times."""
+    """Return the limit of tries: AWS_MAX_ATTEMPTS, or ten."""
     value = os.environ.get("AWS_MAX_ATTEMPTS", "")
     return int(value) if value.isascii() and value.isdecimal() and int(value) else _TRIES
 

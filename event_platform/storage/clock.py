@@ -1,4 +1,4 @@
-"""What time it is for an object store: whoever asks, and wherever, is told with the answer."""
+"""The time of an object store, from the Date header that every answer has."""
 
 import os
 import urllib.error

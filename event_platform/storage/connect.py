@@ -1,4 +1,4 @@
-"""Opens obstore's client for a bucket of S3 or Google Cloud Storage, or a container of Azure.
+"""Open obstore's client for a bucket of S3 or Google Cloud Storage, or a container of Azure.
 
 Options are those of delta-rs and polars: of S3, see storage.s3; of the others there are none, since obstore, delta-rs
 and polars all read the standard variables of Google and Azure.

@@ -34,7 +34,7 @@ _UNREACHABLE = {
 _NO_BUCKET = "create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
 _REGION = "set AWS_REGION to the region that the bucket is in"
 
-#: What to do about a code of S3. Where there is one, to try again does not help.
+#: Remedy for each error code of S3. These errors are not transient.
 _REMEDIES = {
     "ExpiredToken": _RENEW,
     "ExpiredTokenException": _RENEW,
@@ -64,7 +64,7 @@ _THROTTLED = {
 _MISSING = {"NoSuchKey", "BlobNotFound", "404"}
 _WRONG_REGION = {code for code, remedy in _REMEDIES.items() if remedy is _REGION}
 
-#: Answers that refuse one object: others may well be read.
+#: Codes of denied access to one object; others may be readable.
 _REFUSED = _DENIED | {"InvalidObjectState", "BlobArchived"}
 
 #: How access is granted, by the scheme of a store; that of S3 depends on the request.
@@ -82,7 +82,7 @@ _NAMED, _REQUESTED = r"\(path: ((?:s3|gs|az)://[^)]*)\)", r"performing [A-Z]+ ht
 
 @dataclass(frozen=True)
 class _Answer:
-    """What an error says: of which object, and what the store answered; no code where it did not answer."""
+    """A parsed error: the object, and the answer of the store (no code if it did not answer)."""
 
     where: str
     code: str
@@ -93,7 +93,7 @@ class _Answer:
 
 
 def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
-    """Return an error of a library as one of ours: the object, what happened, and what to do.
+    """Translate an error of a library: the object, what happened, and what to do.
 
     `where` is the URI of the object, for errors that do not tell it themselves.
     """
@@ -104,17 +104,17 @@ def storage_error(error: Exception, where: str = "", kind: type[StorageError] = 
 
 
 def cause(error: Exception) -> Exception | None:
-    """Return the error to keep as the cause of ours; None where it quotes an answer, which repeats keys and tokens."""
+    """Return the error to keep as cause, or None if it quotes an answer, which may contain keys and tokens."""
     return None if "<" in str(error) else error
 
 
 def is_refused(error: Exception) -> bool:
-    """Say whether access to an object is refused, or the object is archived: others may well be read."""
+    """Return whether access to an object is refused, or the object is archived: others may well be read."""
     return _read(error, "").code in _REFUSED
 
 
 def is_missing(error: Exception) -> bool:
-    """Say whether there is no such object."""
+    """Return whether there is no such object."""
     return _read(error, "").code in _MISSING
 
 
@@ -125,7 +125,7 @@ def redirected_to(error: Exception, bucket: str, options: Mapping[str, str]) -> 
 
 
 def has_broken_off(error: BaseException) -> bool:
-    """Say whether delta-rs or obstore lost the connection in the middle of something that it does not retry."""
+    """Return whether delta-rs or obstore lost the connection in the middle of something that it does not retry."""
     text = one_line(error)
     tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
     return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))

@@ -1,4 +1,4 @@
-"""Opens a store by its URI: a folder, s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>."""
+"""Open a store by its URI: a folder, s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Translates errors of object stores wherever frames are collected: polars reads files when rows are asked for."""
+"""Translate errors of object stores wherever frames are collected, because that is when polars reads files."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from event_platform.storage.errors import BOTO_ERRORS, cause, storage_error
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: What delta-rs and polars say where the store has failed, not what is stored.
+#: Errors of delta-rs and polars that are about the store, not about the data.
 _OF_A_STORE = re.compile("object-store error|Generic (S3|GCS|MicrosoftAzure) error|<Code>")
 
 
@@ -33,7 +33,7 @@ def translate_errors() -> Iterator[None]:
 
 
 def translate_errors_of_each(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
-    """Do as `translate_errors` for all that a generator function does until it ends."""
+    """Apply `translate_errors` to a generator function until it ends."""
 
     @wraps(generator)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""Retries of what the libraries do not retry by themselves."""
+"""Retries of requests that the libraries do not retry."""
 
 from collections.abc import Callable
 from typing import TypeVar

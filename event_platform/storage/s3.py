@@ -1,4 +1,4 @@
-"""AWS credentials, region and endpoint for whatever talks to S3, and a boto3 client for what only boto3 can do.
+"""AWS credentials, region and endpoint for S3, and a boto3 client for what only boto3 can do.
 
 To import this module takes a quarter of a second, nearly all of it boto3: whoever may have no need of S3 imports it
 where it does.
@@ -39,7 +39,7 @@ def find_options(uri: str) -> dict[str, str]:
 
 
 def s3_settings(uri: str, session: boto3.Session, address: str) -> dict[str, str]:
-    """Return what obstore, delta-rs and polars have to know of S3; keys only where they are not renewed.
+    """Return the S3 options of obstore, delta-rs and polars; keys only if they are not renewed.
 
     `address` is where S3 is (see `endpoint_url`). Raises SettingError where there are no credentials.
     """
@@ -54,12 +54,12 @@ def s3_settings(uri: str, session: boto3.Session, address: str) -> dict[str, str
 
 
 def client_settings(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what their HTTP clients have to know beside it."""
+    """Return the options of their HTTP clients."""
     return {"allow_http": "True"} if settings.get("endpoint", "").startswith("http://") else {}
 
 
 def endpoint_url(session: boto3.Session) -> str:
-    """Return the endpoint that AWS_ENDPOINT_URL or the profile sets, or that of AWS itself.
+    """Return the endpoint of AWS_ENDPOINT_URL or the profile, or else that of AWS.
 
     The client that says it takes a tenth of a second to make.
     """
@@ -88,12 +88,12 @@ def current_keys(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def polars_credential_provider(options: Mapping[str, str]) -> Any:
-    """Return what gives polars keys that are renewed; None where the options hold keys."""
+    """Return polars' provider of renewed keys, or None if the options contain keys."""
     return None if "access_key_id" in options else _keys_for_polars
 
 
 def obstore_credential_provider(options: Mapping[str, str]) -> Any:
-    """Return what gives obstore keys: those of the options, or else of boto3. Raises NoCredentialsError without any."""
+    """Return obstore's provider of keys: those of the options, or else of boto3. Raises NoCredentialsError."""
     if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
         keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
         return lambda: {**keys, "expires_at": None}
@@ -112,7 +112,7 @@ def client_options(options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def client(options: Mapping[str, str]) -> "S3Client":
-    """Return a boto3 client for the options of a store. One for each process: it takes a tenth of a second to make."""
+    """Return a boto3 client for the options of a store, cached because creating one takes a tenth of a second."""
     return _client(tuple(sorted(options.items())), _variables())
 
 
@@ -135,7 +135,7 @@ def _client(options: tuple[tuple[str, str], ...], variables: tuple[tuple[str, st
 
 
 def bucket_region(bucket: str, options: Mapping[str, str]) -> str:
-    """Ask S3 for the region of a bucket; it also tells those who may not read the bucket. Empty where that fails."""
+    """Return the region of a bucket, which S3 reports even if access is denied. Empty if that fails."""
     try:
         answer: Any = client(options).head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -146,7 +146,7 @@ def bucket_region(bucket: str, options: Mapping[str, str]) -> str:
 
 
 def _keys_for_polars() -> tuple[dict[str, str | None], int]:
-    """Return the keys of now, and when to ask again: at once, for boto3 knows when there are new ones."""
+    """Return the current keys, expiring at once, because boto3 knows when to renew them."""
     keys = _as_options(_credentials({}))
     names = {"access_key_id": "aws_access_key_id", "secret_access_key": "aws_secret_access_key"}
     renamed = {names.get(name, "aws_session_token"): value for name, value in keys.items()}
@@ -172,7 +172,7 @@ def _session_for(options: Mapping[str, str]) -> boto3.Session:
 
 @lru_cache(maxsize=2)
 def _session(profile: str | None, variables: tuple[tuple[str, str], ...]) -> boto3.Session:  # noqa: ARG001 - others, another session
-    """One for each process: it asks for new credentials a quarter of an hour before the old ones expire."""
+    """Return the session of this process, which renews credentials a quarter of an hour before they expire."""
     return boto3.Session(profile_name=profile)
 
 

@@ -23,7 +23,7 @@ from event_platform.storage.store import Entry
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, ObjectTypeDef
 
-#: An answer that breaks off, which boto3 leaves to others.
+#: Errors of an incomplete answer, which boto3 does not retry.
 _BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
@@ -35,7 +35,7 @@ class S3Names:
     options: Mapping[str, str] = field(repr=False)
 
     def pages(self, folder: str, after: str) -> Iterator[list[Entry]]:
-        """Do as Store.pages does."""
+        """See Store.pages."""
         bucket, prefix = bucket_and_prefix(self.root)
         where: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix + folder}
         if after:
@@ -45,7 +45,7 @@ class S3Names:
                 yield [_entry(each, prefix) for each in page.get("Contents", [])]
 
     def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
-        """Do as Store.list_folder does."""
+        """See Store.list_folder."""
         bucket, prefix = bucket_and_prefix(self.root)
         paginator = client(self.options).get_paginator("list_objects_v2")
         with self._translated(folder):

@@ -1,4 +1,4 @@
-"""The root of a lake: what tasks, delta-rs and polars need to read and write below it."""
+"""The root of a lake, for tasks, delta-rs and polars."""
 
 import os
 import tempfile
@@ -39,7 +39,7 @@ class Storage:
         return FolderStore(Path(self.root)) if self.is_local else BucketStore(self.root, self.options)
 
     def __reduce__(self) -> tuple[type["Storage"], tuple[str, Mapping[str, str]]]:
-        """Pickle all but the store: each process opens its own."""
+        """Pickle everything but the store, which each process opens itself."""
         return Storage, (self.root, self.options)
 
     def uri(self, *parts: str) -> str:
@@ -47,13 +47,13 @@ class Storage:
         return "/".join([self.root.rstrip("/"), *parts])
 
     def for_delta(self) -> dict[str, str] | None:
-        """Return the options for delta-rs, as they are now."""
+        """Return the current options for delta-rs."""
         if self.is_local:
             return None
         return {**self.options, **self._keys_for_delta(), **self._http_options(), **delta_options()}
 
     def for_polars(self) -> dict[str, Any]:
-        """Return the arguments with which polars scans files that are in it."""
+        """Return polars' arguments for scanning files of the lake."""
         if self.is_local:
             return {}
         storage_options = {**self.options, **self._http_options(), **polars_options()}
@@ -85,7 +85,7 @@ class Storage:
         return sorted(path[:-1].rpartition("/")[2] for path in self.store.list_folder(_folder(parts))[1])
 
     def has_folder(self, *parts: str) -> bool:
-        """Say whether there is anything in a folder below the root. One request, however much there is.
+        """Return whether there is anything in a folder below the root. One request, however much there is.
 
         Raises StorageError naming it where that cannot be told.
         """
@@ -100,7 +100,7 @@ class Storage:
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        """Yield the address of a new folder for what tasks leave to each other, and remove it afterwards.
+        """Yield the address of a temporary folder for data between tasks, and remove it afterwards.
 
         Those of runs that were killed are removed when somebody asks for one on a later day than the next.
         """
@@ -115,7 +115,7 @@ class Storage:
             self.store.remove_folder(f"{_SCRATCH}/{name}/")
 
     def clock(self) -> float:
-        """Return the store's time in Unix seconds: of a folder, when a file seems to be written that is written now.
+        """Return the store's time in Unix seconds; of a folder, the modification time of a new file.
 
         Raises StorageError where it does not answer.
         """
@@ -129,7 +129,7 @@ class Storage:
             raise StorageError(f"{self.root}: cannot be written: {error}") from error
 
     def check(self) -> None:
-        """Make sure that the store lets one of two writers through, once in each process that is to write.
+        """Check that the store refuses the second of two writers, once per writing process.
 
         Raises SettingError if it does not, and StorageError where it does not answer.
         """

@@ -1,4 +1,4 @@
-"""A folder of this machine or a prefix of a bucket: every object that is read, written or listed is in one of these."""
+"""Stores: folders of this machine and prefixes of buckets, through which all objects are listed, read and written."""
 
 import uuid
 from abc import ABC, abstractmethod
@@ -50,7 +50,7 @@ class Store(ABC):
 
     @abstractmethod
     def has_folder(self, folder: str) -> bool:
-        """Say whether there is anything below a folder. One request, however much there is."""
+        """Return whether there is anything below a folder. One request, however much there is."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -66,11 +66,11 @@ class Store(ABC):
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:
-        """Store an object that nobody reads before it is committed: on failure a part of it may be left in a folder."""
+        """Write an object that is not read before it is committed. On failure, part of it may remain in a folder."""
 
     @abstractmethod
     def write_durably(self, name: str, data: bytes) -> None:
-        """Store an object that others may read at any moment: whole or not at all, and on disk when this returns."""
+        """Write an object atomically and durably: it may be read at any moment."""
 
     @abstractmethod
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
@@ -104,7 +104,7 @@ def creates_once(store: Store) -> bool:
 
 
 def require_conditional_put(store: Store) -> None:
-    """Check that of two writers of an object the store refuses the second. Raises SettingError if it does not."""
+    """Raise SettingError unless the store refuses the second of two writers of an object."""
     if not (creates_once(store) and _replaces_once(store)):
         raise SettingError(
             f"{store.uri(_PROBE)}: the store ignores If-None-Match or If-Match, so that two consumers would land "

@@ -1,4 +1,4 @@
-"""Many requests to the store side by side: each is mostly waiting."""
+"""Run many requests to a store in parallel threads, since each mostly waits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

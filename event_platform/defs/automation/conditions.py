@@ -1,4 +1,4 @@
-"""The sensor of automation conditions, also those of assets that people add."""
+"""The sensor of automation conditions, also of users' own assets."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that heeds automation conditions, also those of assets that people add.
+    """Return the sensor of automation conditions, also of users' own assets.
 
     The one that Dagster makes by itself would have to be switched on first.
     """

@@ -27,14 +27,14 @@ class DueAssets:
 
 @dataclass(frozen=True)
 class DueDownstream:
-    """What is due, and the runs that it takes."""
+    """What is due, and the runs that it needs."""
 
     dates: DueDates
     by_day: list[DueAssets]
     whole: list[dg.AssetKey]  # assets without partitions
 
     def ask(self, instance: dg.DagsterInstance, state: str, now: datetime) -> Asked:
-        """Return the runs to ask for now. `state` is that of the tables: runs of one state are tries of one work."""
+        """Return the runs to request now. Runs with the same `state` (of the tables) are tries of the same work."""
         by_day = (ask(instance, "created", _states(each, state), each.assets, now) for each in self.by_day)
         return join([*by_day, *(ask_whole(instance, "created", state, key, now) for key in self.whole)])
 
@@ -75,7 +75,7 @@ def _states(due: DueAssets, state: str) -> Mapping[date, str]:
 
 
 def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
-    """Return the assets without partitions that are due, where nothing is that they may be made of."""
+    """Return the unpartitioned assets that are due, unless their sources may be."""
     return [] if due.days else [_key(asset.table) for asset in own if None in due.own.get(asset.table, {})]
 
 

@@ -1,4 +1,4 @@
-"""What a failed step died of, in the words of whoever can say what to do about it."""
+"""The error of a failed step that says what to do."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""The daily reconciliation: objects of any day, and dates that a failed run has left."""
+"""The daily reconciliation: objects of any day, and dates that failed runs have left."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ from event_platform.storage.polars_errors import translate_errors
 def build_daily_reconciliation(
     raw: Sequence[dg.AssetKey], downstream: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.ScheduleDefinition:
-    """Return the schedule that asks for whatever the sensors have missed or given up."""
+    """Return the schedule that requests what the sensors have missed or given up."""
 
     @dg.schedule(
         name="daily_reconciliation",

@@ -1,4 +1,4 @@
-"""Days that are due → runs to ask for, without asking twice."""
+"""Due days → run requests, without requesting the same work twice."""
 
 import hashlib
 import logging
@@ -12,15 +12,15 @@ import dagster as dg
 
 from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
 
-#: Which part of the work a run does, so that the next tick sees what is under way.
+#: Tag with the part of the work that a run does, by which the next tick finds active runs.
 PART = "event_platform/part"
 
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
-#: What made a run due. Runs that were asked for in the same state are tries of the same work.
+#: Tag with what made a run due. Runs with the same state are tries of the same work.
 STATE = "event_platform/state"
 
-#: Seconds until work is asked for again whose run failed: twice as many after each failure, up to the longest.
+#: Seconds until failed work is requested again, doubled after each failure up to the longest.
 _PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
 
 #: Runs in a row that succeed, and leave due what they were asked for, before there is a pause: what they have brought
@@ -49,7 +49,7 @@ def run_tags(first: date, last: date) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Asked:
-    """Runs to ask for, and why some of what is due is not asked for now."""
+    """Runs to request, and why other due work is not requested now."""
 
     requests: list[dg.RunRequest]
     waiting: list[str]
@@ -82,20 +82,20 @@ def ask(
 
 
 def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
-    """Ask for a run of an asset without partitions, as `ask` does for days."""
+    """Request a run of an unpartitioned asset, as `ask` does for days."""
     name = asset.to_user_string()
     return _ask(instance, part, [_Wanted(f"{name}:{state}", name)], [asset], now)
 
 
 def join(asked: Iterable[Asked]) -> Asked:
-    """Return all of it together."""
+    """Combine all of it."""
     every = list(asked)
     return Asked([run for each in every for run in each.requests], [why for each in every for why in each.waiting])
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A run that is due: in which state, in words what it is about, and its tags."""
+    """A due run: its state, description and tags."""
 
     state: str
     what: str
@@ -129,7 +129,7 @@ def _ask(
 
 
 def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
-    """Return the runs that have ended of those that were asked for in some states, the last one first."""
+    """Return the ended runs that were requested in the given states, the latest first."""
     found = defaultdict[str, list[dg.RunRecord]](list)
     if states:
         asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
@@ -139,7 +139,7 @@ def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> di
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
-    """Return from when on work may be asked for again whose runs ended so, the last one first, in Unix seconds."""
+    """Return the Unix time from which work with these ended runs (latest first) may be requested again."""
     tries = [each for each in ended if each[0] is not dg.DagsterRunStatus.CANCELED]
     if not tries or ended[0][0] is dg.DagsterRunStatus.CANCELED:
         return 0
@@ -149,13 +149,13 @@ def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
 
 
 def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool:
-    """Say whether a run of this part waits or works. What comes due meanwhile is asked for when it has ended."""
+    """Return whether a run of this part is queued or active. Work that becomes due meanwhile waits for it."""
     active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}))
     return any(is_alive(instance, record, now) for record in active)
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Return a short text that stands for some others, in any order."""
+    """Return a short digest of texts in any order."""
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Ticks of sensors: how often, when to look without a reason to, and what a tick returns."""
+"""Ticks of sensors: their interval, when to check without a trigger, and their result."""
 
 from datetime import datetime
 
@@ -8,19 +8,19 @@ from event_platform.defs.automation.requests import Asked, warned
 
 SECONDS_BETWEEN_TICKS = 15
 
-#: Seconds after which a tick looks without a reason to: messages can be lost, and rows be deleted.
+#: Seconds after which a tick checks without a trigger, because messages may be lost and rows deleted.
 _SECONDS_BETWEEN_LOOKS = 600
 
 
 def is_time_to_look(cursor: str | None, now: datetime) -> bool:
-    """Say whether it is time to look although nothing is new; also where the cursor does not say."""
+    """Return whether it is time to check without a trigger, or the cursor does not say."""
     then = (cursor or "").partition(" ")[2]
     is_time = then.isascii() and then.isdecimal()
     return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LOOKS
 
 
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
-    """Return what a tick asks for, else why it asks for nothing; what has to wait is in its log where it asks."""
+    """Return the run requests of a tick, or else the reason. What has to wait is logged."""
     if asked.requests:
         warned(context.log, asked.waiting)
         return dg.SensorResult(run_requests=asked.requests, cursor=cursor)
@@ -28,5 +28,5 @@ def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, 
 
 
 def stamped(cursor: str, now: datetime) -> str:
-    """Return a cursor with the time of the look that it is about."""
+    """Return a cursor with the time of the check."""
     return f"{cursor} {int(now.timestamp())}"

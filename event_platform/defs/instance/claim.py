@@ -30,7 +30,7 @@ class Claim:
     ticked: float  # Unix time
 
     def holds(self, now: float) -> bool:
-        """Say whether its sensors were at work lately."""
+        """Return whether its sensors were at work lately."""
         return abs(now - self.ticked) < _LEASE
 
 

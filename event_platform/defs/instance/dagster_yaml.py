@@ -44,7 +44,7 @@ class RequiredSetting:
     accepts: Callable[[Any], bool] | None = None
 
     def is_met_by(self, found: Any) -> bool:
-        """Say whether what dagster.yaml has will do. `found` is None where it has nothing."""
+        """Return whether what dagster.yaml has will do. `found` is None where it has nothing."""
         return self.accepts(found) if self.accepts else bool(found == yaml.safe_load(self.value))
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class RequiredSetting:
 
 
 def _is_shared_storage(found: Any) -> bool:
-    """Say whether a storage is one that several processes may open at once for the first time."""
+    """Return whether a storage is one that several processes may open at once for the first time."""
     if not isinstance(found, Mapping):
         return False
     return "postgres" in found or "mysql" in found or _package(found) not in {"", "dagster"}

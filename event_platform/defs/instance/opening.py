@@ -130,7 +130,7 @@ def _remedy(error: Exception, folder: Path) -> str:
 
 
 def _is_broken(path: Path) -> bool:
-    """Say whether SQLite cannot read a database, or two processes made its tables at once: it then has two versions."""
+    """Return whether a database is unreadable, or has two versions because two processes created it at once."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master")}

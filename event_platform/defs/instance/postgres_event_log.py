@@ -49,7 +49,7 @@ class PostgresEventLog(SettledEventLog, PostgresEventLogStorage):
         )
 
     def has_table(self, table_name: str) -> bool:
-        """Say whether there is a table. Dagster asks for each event; tables come, and do not go."""
+        """Return whether there is a table. Dagster asks for each event; tables come, and do not go."""
         if table_name not in self._known_tables and super().has_table(table_name):
             self._known_tables.add(table_name)
         return table_name in self._known_tables

@@ -103,7 +103,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
             super().store_event_batch(events)
 
     def has_table(self, table_name: str) -> bool:
-        """Say whether there is a table. Dagster asks for each check; tables come, and do not go."""
+        """Return whether there is a table. Dagster asks for each check; tables come, and do not go."""
         if table_name not in self._known_tables:
             with self.connection() as connection:
                 if db.inspect(connection).has_table(table_name):

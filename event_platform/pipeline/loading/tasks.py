@@ -57,7 +57,7 @@ def drop_objects(lake: Lake, file: DataFile, names: list[str]) -> list[AddAction
 
 
 def is_large(objects: Iterable[LandedObject], sizing: Sizing) -> bool:
-    """Say whether a task of these objects, if it is the only one, is too much for the driver."""
+    """Return whether a task of these objects, if it is the only one, is too much for the driver."""
     return sum(_share(landed, sizing) for landed in objects) > sizing.large_task_batches
 
 

@@ -85,5 +85,5 @@ def _by_date(files: Sequence[DataFile]) -> Mapping[date, tuple[DataFile, ...]]:
 
 
 def _has_rescued(file: DataFile) -> bool:
-    """Say whether a file may hold `_rescued` texts: most do not, and need not be read."""
+    """Return whether a file may hold `_rescued` texts: most do not, and need not be read."""
     return file.nulls.get(RESCUED_COLUMN) != file.rows
