@@ -16,8 +16,13 @@ from event_platform.events.reader import EnvelopeReader
 from event_platform.lake.registry import RAW_EVENTS
 from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.objects import pieces
-from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece
+from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece, unreadable
 from event_platform.pipeline.sizing import Sizing
+
+_TOO_MANY = (
+    "it has more than {:,} records, the most that an object may have (object_limit_bytes of the rules, at 64 bytes a "
+    "record); the rest is not read: land smaller objects, or raise the limit"
+)
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,21 @@ def _naming(landed: LandedObject) -> Iterator[None]:
 def read_records(
     loading: Loading, reader: EnvelopeReader, landed: LandedObject, content: BinaryIO
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    """Yield the classified records of an object piece by piece, with the bytes of each piece."""
-    offset = 0
+    """Yield the classified records of an object piece by piece, with the bytes of each piece.
+
+    After the most records that an object may have, one `unreadable_object` takes the place of the rest: records may be
+    so short that the limit of bytes allows hundreds of millions of them.
+    """
+    offset, most = 0, loading.limits.object_rows
     read = pieces(landed.name, content, loading.limits)
-    while True:
+    ended = False
+    while not ended:
         with _naming(landed):
             piece = next(read, None)
             if piece is None:
                 return
+            ended = offset >= most
+            piece = unreadable(b"", _TOO_MANY.format(most)) if ended else piece
             records = _classified(loading, landed, _read(reader, piece), offset)
         yield records, len(piece.data)
         offset += records.height

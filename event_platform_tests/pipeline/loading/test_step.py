@@ -239,6 +239,18 @@ def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pyt
     assert len(ranges) == len(set(ranges)) > 3  # each once
 
 
+def test_an_object_has_no_more_records_than_its_bytes_allow(world: World) -> None:
+    """However short they are: each would be a row. What is read is kept, and the last row says that the rest is not."""
+    world.deliver(MONDAY, "a").write_text("{}\n" * 200_000, encoding="utf-8")
+    world.limits = Limits(object_bytes=64 * 10_000, task_bytes=16 * 3_000)
+    loaded = world.load(MONDAY)[MONDAY]
+    assert loaded.reasons["unreadable_object"] == 1
+    assert 10_000 <= loaded.records < 50_000
+    last = world.raw().sort("source_offset").tail(1).to_dicts()[0]
+    assert last["body"].startswith("it has more than 10,000 records, the most that an object may have")
+    assert world.load(MONDAY)[MONDAY].objects == 0  # it is in the ledger
+
+
 @pytest.mark.parametrize(
     ("size", "name", "large"),
     [(100_000, "a", False), (1_000_000, "a.gz", False), (20 * MIB, "a", True), (4 * MIB, "a.zst", True)],
