@@ -40,7 +40,7 @@ pytestmark = [
     ),
 ]
 
-EVENTS = 100_000
+EVENTS = 50_000
 NAMES = ("account:created", "lesson:started", "payment:order:completed")
 WRITERS, COMMITS = 4, 6
 
@@ -141,7 +141,7 @@ def stream(store: Ceph, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @needs_kinesis
 def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: str, tmp_path: Path) -> None:
-    """100,000 of them, through a split, a merge, a consumer and a run that are killed half-way."""
+    """50,000 of them, through a split, a merge, a consumer and a run that are killed half-way."""
     world = World(tmp_path, start_date=datetime.now(UTC).date() - timedelta(days=1))
     settings = {
         **variables(world),
