@@ -102,9 +102,7 @@ EVENT_COLUMNS = columns_by_name(
 )
 
 #: One JSON object with the values that do not fit a typed column.
-RESCUED = ColumnSpec(
-    "_rescued", pl.String, comment="JSON object of the values that do not fit a typed column, by field"
-)
+RESCUED = ColumnSpec("_rescued", pl.String, comment="JSON object of what found no place in a typed column, by field")
 RESCUED_COLUMN = RESCUED.name
 
 #: Lower-case names that payload columns cannot have. Most Delta readers ignore case.

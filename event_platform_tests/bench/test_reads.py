@@ -18,7 +18,7 @@ from bench.file_sizes import Files, files_left, files_that_came
 from bench.object_server import ObjectServer, Touched, byte_range, object_server, touched
 from bench.read_clients import Place, ask_lake_scan, ask_lake_sql, ask_scan_delta, clients
 from bench.read_queries import Query, event_tables, in_a_day, over_days, some_event
-from event_platform.lake import files
+from event_platform.lake import file_writer
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.storage import Storage
@@ -53,8 +53,8 @@ def large_day(tmp_path_factory: pytest.TempPathFactory) -> World:
     lessons = [event(f"l{number}", name="lesson:started", user="usr_1") for number in range(5)]
     world.deliver(MONDAY, "a", *records, *lessons)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "_ROWS_PER_GROUP", 200)
-        patched.setattr(files, "_ROWS_PER_SORTED_GROUP", 200)
+        patched.setattr(file_writer, "_ROWS_PER_GROUP", 200)
+        patched.setattr(file_writer, "_ROWS_PER_SORTED_GROUP", 200)
         world.load(MONDAY)
         world.deduplicate(MONDAY)
         world.type(MONDAY)

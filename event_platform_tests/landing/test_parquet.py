@@ -83,7 +83,7 @@ def test_a_file_of_more_rows_than_an_object_may_have_is_one_unreadable_object(gr
     assert len(raw) < 20_000
     (found,) = read(raw, Limits(object_bytes=20 * MIB))
     assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("parquet: it has 327,681 rows, more than the 327,680 that are read of an object")
+    assert found.text.startswith("parquet: it has 327,681 rows, more than the 327,680 that an object may have")
     assert "object_limit_bytes" in found.text
     assert DEFAULT_LIMITS.object_rows == 33_554_432
 

@@ -193,9 +193,9 @@ def as_unknown(home: Path) -> Path:
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda home: home / "nowhere", "no folder"),
-        (lambda home: home / "dagster.yaml", "no folder"),
-        (lambda _: Path("relative"), "no folder"),
+        (lambda home: home / "nowhere", "folder"),
+        (lambda home: home / "dagster.yaml", "folder"),
+        (lambda _: Path("relative"), "folder"),
         (as_a_file, "read and write the folder"),
         (as_misspelt, "enabledd"),
         (as_unknown, "NoSuchLog"),

@@ -15,9 +15,9 @@ def picture(page: Page, tmp_path: Path, name: str) -> None:
 
 
 def test_the_lineage_shows_the_flow(desk: Desk, page: Page, tmp_path: Path) -> None:
-    """From raw to marts, by group."""
+    """From raw to quality, by group."""
     page.goto(f"{desk.instance.url}/asset-groups")
-    for group in ("raw", "deduplicated", "events", "quality", "marts"):
+    for group in ("raw", "deduplicated", "lesson", "quality"):
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
     picture(page, tmp_path, "lineage")
 
