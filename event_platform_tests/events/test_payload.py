@@ -88,6 +88,7 @@ def read(*payloads: str) -> list[dict[str, Any]]:
         pytest.param('"device": {}', {"device": {"os": None, "screen": None}}, id="empty object"),
         pytest.param('"device": {"screen": {"width": 9}}', {"device": {"os": None, "screen": {"width": 9}}}, id="deep"),
         pytest.param('"numbers": []', {"numbers": []}, id="empty array"),
+        pytest.param('"count": 4.979255573459218e+16', {"count": 49_792_555_734_592_180}, id="digits, not a double"),
         pytest.param('"numbers": [1, null, 3]', {"numbers": [1, None, 3]}, id="array with a null"),
         pytest.param(
             '"answers": [{"id": 1, "words": ["a", "b"]}, null, {}]',

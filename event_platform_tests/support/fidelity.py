@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from event_platform.events.columns import Column, Kind, typed
@@ -51,6 +52,8 @@ def holds(stored: Any, value: Json, column: Column) -> bool:
         return bool(stored == datetime.fromisoformat(value))
     if column.kind is Kind.DATE:
         return bool(stored == date.fromisoformat(value))
+    if column.kind is Kind.INTEGER and isinstance(value, float):  # the digits that were written, not the nearest double
+        return bool(Decimal(repr(value)) == stored)
     return same_json(stored, value)
 
 

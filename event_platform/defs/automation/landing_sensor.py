@@ -47,7 +47,7 @@ def build_landing_sensor(
         looks = heard is None or is_time_to_look(cursor, now)
         if not looks and heard is not None and not heard.names:
             _delete_settled(queue, heard, (), context.log)
-            return dg.SkipReason("the queue tells of no object; landing is listed every ten minutes")
+            return dg.SkipReason("the queue has no message about an object; landing is listed every ten minutes")
         days = days_of(heard.names) if heard else set[date]()
         tables, here = lake.open(), landing.open()
         tables.storage.check()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY, OLD = TODAY - timedelta(days=1), TODAY - timedelta(days=60)
-NO_MESSAGE = "the queue tells of no object; landing is listed every ten minutes"
+NO_MESSAGE = "the queue has no message about an object; landing is listed every ten minutes"
 
 
 @dataclass
