@@ -52,9 +52,9 @@ def holds(stored: Any, value: Json, column: Column) -> bool:
         return bool(stored == datetime.fromisoformat(value))
     if column.kind is Kind.DATE:
         return bool(stored == date.fromisoformat(value))
-    if column.kind is Kind.INTEGER and isinstance(value, float):  # the digits that were written, not the nearest double
-        return bool(Decimal(repr(value)) == stored)
-    return same_json(stored, value)
+    # Of an integer the digits that were written, not the nearest double.
+    exact = column.kind is Kind.INTEGER and isinstance(value, float)
+    return same_json(stored, Decimal(repr(value)) if exact else value)
 
 
 def same_json(one: Json, other: Json) -> bool:
