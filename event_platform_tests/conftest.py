@@ -1,5 +1,6 @@
 """What every test has: no settings of the machine it runs on, and a world of its own."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from event_platform_tests.support.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.support.world import World
+
+# What is imported stays: to search it for garbage takes a third of the time of a collection, in each worker.
+gc.disable()
 
 # An example takes as long as the machine lets it: no test is about time.
 settings.register_profile("any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +24,12 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests that kill be as long as one likes."""
     parser.addoption("--kills", type=int, help="SIGKILLs in test_exactly_once (default 3) and test_live_kills (2)")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, among what comes from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from bench.measured_run import Stopwatch, measure
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
@@ -16,8 +16,7 @@ def test_a_measurement_counts_every_event_and_tells_work_from_bookkeeping(
     world: World, monkeypatch: pytest.MonkeyPatch, days_per_run: int, runs: int
 ) -> None:
     """Raw and what is downstream, in as many runs as asked for; each check is evaluated for each day."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, world)
     world.deliver(MONDAY, "a", event("u1"))
     world.deliver(TUESDAY, "b", event("u2", TUESDAY))
     found = measure(MONDAY, 2, days_per_run)

@@ -1,25 +1,17 @@
 """What others change comes back with the next `run`, while the stream goes on; and `run --rebuild` needs no reason."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from deltalake import DeltaTable
 
-from event_platform.cli.main import main
 from event_platform.lake.tables import Table
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import build_by_run, call, use_copy
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
-
-def call(*arguments: str, code: int = 0) -> str:
-    """Call the command line; it must end with `code`."""
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == code, result.output
-    return result.output
+pytestmark = pytest.mark.xdist_group("built by run")  # for each to be built once
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +20,13 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tmp_path_factory.mktemp("built"))
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", *(event(f"{day}{number}", day) for number in range(4)), "{broken")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables(world).items():
-            patch.setenv(name, value)
-        call("run")
-    return world
+    return build_by_run(world)
 
 
 @pytest.fixture
 def built(built_once: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A copy of it, which the environment variables name."""
-    shutil.copytree(built_once.root, tmp_path, dirs_exist_ok=True)
-    world = World(tmp_path)
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
-    return world
+    return use_copy(monkeypatch, built_once, tmp_path)
 
 
 def files(world: World) -> set[str]:

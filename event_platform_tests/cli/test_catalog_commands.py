@@ -10,15 +10,14 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, World, event, write_catalog
 
 
 @pytest.fixture
 def home(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world that the environment variables name."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, world)
     return world
 
 

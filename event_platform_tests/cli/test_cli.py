@@ -20,8 +20,10 @@ from event_platform.cli.main import main
 from event_platform.defs.automation.requests import PART
 from event_platform.events import names
 from event_platform.events.errors import LandingError, TableError
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import build_by_run
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
+
+pytestmark = pytest.mark.xdist_group("built by run")
 
 COMMANDS = [
     [],
@@ -69,12 +71,7 @@ def landed(home: World) -> World:
 @pytest.fixture(scope="module")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The same, built by `run`; tests take copies of it."""
-    world = deliver_two_days(World(tmp_path_factory.mktemp("built")))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables(world).items():
-            patch.setenv(name, value)
-        call("run")
-    return world
+    return build_by_run(deliver_two_days(World(tmp_path_factory.mktemp("built"))))
 
 
 @pytest.fixture

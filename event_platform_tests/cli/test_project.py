@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.cli.project import load_project
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.world import MONDAY, World, event
 
@@ -52,8 +52,7 @@ def test_run_builds_the_assets_of_the_project_that_it_is_started_in(
     world: World, make_project: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those without partitions, each after what it is made of; nothing is due then."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, world)
     make_project("project_with_totals", WITH_ASSETS)
     world.deliver(MONDAY, "a", event("1"), event("2"))
     result = CliRunner().invoke(main, ["run"])

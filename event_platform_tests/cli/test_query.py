@@ -20,7 +20,7 @@ from deltalake import write_deltalake
 from event_platform.cli.main import main
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, World
 
 #: What a terminal obeys: a colour, a window's title, an 8-bit colour, a turn of the direction of writing, a bell.
@@ -30,8 +30,7 @@ COMMANDS = "\x1b[31mred\x1b]0;title\x07\x9b32mgreen\u202edlrow\r\x08"
 @pytest.fixture
 def home(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world that the environment variables name."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, world)
     return world
 
 

@@ -8,15 +8,14 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 
 from event_platform.cli.main import main
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
 @pytest.fixture
 def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world that the environment variables name, with rows in every table."""
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, world)
     for day in (MONDAY, TUESDAY):
         accounts = [event(f"{day}{number}", day) for number in range(3)]
         world.deliver(day, "a", *accounts, accounts[0], event(f"x{day}", day, name="beta:new"), "{broken")

@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 import dagster as dg
 import pytest
-from click.testing import CliRunner
 from dagster_shared.check import CheckError
 from deltalake import DeltaTable
 
 from event_platform.cli.main import main
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import build_by_run, call, use_copy
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+
+pytestmark = pytest.mark.xdist_group("built by run")
 
 PROJECT = Path(__file__).parents[2]
 PAGES = ["runbook.md", "how-to/backfill.md", "how-to/replay.md", "how-to/schema-change.md"]
@@ -58,28 +59,18 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> World:
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"l{day}", day, "lesson:started", user="usr_1"), event(f"a{day}", day), "{broken")
         world.deliver(day, "b", event(f"a{day}", day), event(f"n{day}", day, "beta:new"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables(world).items():
-            patch.setenv(name, value)
-        run("run")
-    return world
+    return build_by_run(world)
 
 
 @pytest.fixture
 def built(two_days: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """The same in a folder of its own, that the variables of the command line name."""
-    shutil.copytree(two_days.root, tmp_path, dirs_exist_ok=True)
-    world = World(tmp_path)
-    for name, value in variables(world).items():
-        monkeypatch.setenv(name, value)
-    return world
+    return use_copy(monkeypatch, two_days, tmp_path)
 
 
 def run(*arguments: str, code: int = 0) -> str:
     """Call the command line; return what it prints, in one line."""
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
+    return " ".join(call(*arguments, code=code).split())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from event_platform.lake.vacuum import require_sound_clock, vacuum
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.doctor.answering import answering
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.s3 import client, use_s3
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
@@ -74,8 +74,7 @@ def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) ->
 
 def test_what_is_young_stays(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run may be at work on it. What a run that was killed has left goes with time, and a try deletes nothing."""
-    for name, value in variables(built).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, built)
     folder = built.root / "lake" / "raw_events" / f"arrival_date={MONDAY}"
     young, old = folder / "young.parquet", folder / "old.parquet"
     for path, days in ((young, 1), (old, 8)):
@@ -93,8 +92,7 @@ def test_what_is_young_stays(built: World, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_clock_that_is_ahead_of_the_stores_deletes_nothing(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock a year ahead would take a file of seconds ago for an old one: it is refused, with what to do."""
-    for name, value in variables(built).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, built)
     tables = built.lake.tables(built.catalog.event_types)
     before = [files_of(built, table) for table in tables]
     now = time.time()
@@ -119,8 +117,7 @@ def test_a_clock_is_compared_with_that_of_s3(monkeypatch: pytest.MonkeyPatch, st
 
 def test_time_is_counted_back_from_the_newest_commit(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that was written seems a year old where every clock is ahead, and where nothing was written for a year."""
-    for name, value in variables(built).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, built)
     unused = [path for table in built.lake.tables(built.catalog.event_types) for path in unused_files(built, table)]
     assert unused
     for path in (built.root / "lake").rglob("*.*"):
@@ -146,8 +143,7 @@ def test_a_table_that_cannot_be_read_is_told_and_the_others_are_done(
     built: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exit code tells too."""
-    for name, value in variables(built).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, built)
     (Path(built.lake.corrupt_events.uri) / "_delta_log" / f"{0:020}.json").write_text("{", encoding="utf-8")
     result = CliRunner().invoke(main, ["vacuum"])
     assert (result.exit_code, result.stdout) == (1, "deleted 0 unreferenced files (9 tables checked)\n")

@@ -1,12 +1,17 @@
 """The command line as a process of its own, in a world."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from event_platform.cli.main import main
 from event_platform_tests.support.world import World
 
 
@@ -20,6 +25,35 @@ def variables(world: World, lake: Path | None = None) -> dict[str, str]:
         "EVENT_PLATFORM_CATALOG": str(settings.catalog),
         "EVENT_PLATFORM_START_DATE": settings.start_date.isoformat(),
     }
+
+
+def use(patch: pytest.MonkeyPatch, world: World) -> None:
+    """Make a world the local environment of this process."""
+    for name, value in variables(world).items():
+        patch.setenv(name, value)
+
+
+def call(*arguments: str, code: int = 0) -> str:
+    """Call the command line in this process; it must end with `code`. Return what it prints."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def build_by_run(world: World) -> World:
+    """Build a world by `run`."""
+    with pytest.MonkeyPatch.context() as patch:
+        use(patch, world)
+        call("run")
+    return world
+
+
+def use_copy(patch: pytest.MonkeyPatch, world: World, folder: Path) -> World:
+    """Copy a world into a folder, and make the copy the local environment of this process."""
+    shutil.copytree(world.root, folder, dirs_exist_ok=True)
+    copy = World(folder)
+    use(patch, copy)
+    return copy
 
 
 def start(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":

@@ -13,7 +13,7 @@ from event_platform.cli.main import main
 from event_platform.doctor.examine import examine
 from event_platform.doctor.finding import Finding, Verdict
 from event_platform.events.errors import SettingError
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use, variables
 from event_platform_tests.support.world import MONDAY, World, event
 
 PROFILE = Path(__file__).parents[3] / ".dagster" / "dagster.yaml"
@@ -82,8 +82,7 @@ def test_the_second_environment_of_an_instance_is_refused(
     with pytest.raises(dg.DagsterResourceFunctionError):
         prod.materialize(MONDAY, instance=instance)
     assert prod.lake.names() == []
-    for name, value in variables(prod).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, prod)
     ran = CliRunner().invoke(main, ["run"])
     assert (ran.exit_code, "one instance" in ran.output) == (2, True), ran.output
     assert of_home(prod, home).verdict is Verdict.BAD

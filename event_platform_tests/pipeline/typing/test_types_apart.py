@@ -18,7 +18,7 @@ from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.sizing import Sizing
 from event_platform.pipeline.typing.step import TypedReport
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, write_catalog
 
 STRING = {"type": "string"}
@@ -119,8 +119,7 @@ def test_a_run_names_the_type_whose_key_changed_its_case(two: World, monkeypatch
     """And builds the other one; the process pool of a real run."""
     catalog(two, Note=STRING)
     two.deliver(TUESDAY, "2", event("g2", TUESDAY, "good", x=2), event("b2", TUESDAY, "bad", Note="b"))
-    for name, value in variables(two).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, two)
     result = CliRunner().invoke(main, ["run"])
     told = " ".join(result.output.split())
     assert result.exit_code == 1
@@ -200,8 +199,7 @@ def test_a_schema_with_half_a_character_is_a_fault_that_names_it(two: World, mon
     """Before anything is done, by the check and by the run in the same words."""
     broken = two.root / "catalog" / "broken.json"
     broken.write_text(json.dumps({"title": "broken", "description": "\ud800"}), encoding="utf-8")
-    for name, value in variables(two).items():
-        monkeypatch.setenv(name, value)
+    use(monkeypatch, two)
     for command, code in ((["run"], 2), (["catalog", "check"], 1)):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == code
