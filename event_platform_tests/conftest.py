@@ -26,6 +26,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, help="SIGKILLs in test_exactly_once (default 3) and test_live_kills (2)")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the groups, and with those that wait the longest for others: what only computes fills the gaps."""
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("xdist_group") is None:
+            return 2
+        return 0 if item.path.parent.name in {"end_to_end", "deploy"} else 1
+
+    items.sort(key=turn)
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage again, among what comes from now on."""
     gc.freeze()
