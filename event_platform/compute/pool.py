@@ -66,7 +66,6 @@ class LocalPool(Executor):
 @contextmanager
 def local_pool(workers: int | None = None) -> Iterator[Executor]:
     """Open a pool with a worker per core. Workers start with the first task and end with the pool."""
-    prepare()
     count = workers or os.cpu_count() or 1
     pool = LocalPool(partial(_open_pool, count), count)
     try:
@@ -76,13 +75,13 @@ def local_pool(workers: int | None = None) -> Iterator[Executor]:
 
 
 def _open_pool(workers: int) -> ProcessPoolExecutor:
-    prepare()  # the server may have been ended as well
+    prepare()
     context = multiprocessing.get_context("forkserver")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
 def prepare() -> None:
-    """Start the fork server, unless it is running."""
+    """Start the fork server, unless it is running; it may have been ended."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
     with _worker_variables():
         forkserver.ensure_running()

@@ -70,18 +70,19 @@ def run_tasks(
     progress: Progress,
     what: str,
     *,
+    small: bool = False,
     large: bool = False,
     parts: Parts[T] | None = None,
 ) -> list[T]:
     """Run `function` once for each tuple of arguments; results in the order of the arguments, and of their `parts`.
 
     The first task that fails ends the step with its error; tasks that have not begun are dropped. Raises ClusterError
-    where a cluster drops tasks, and WorkerError where a worker is ended each time that it does the same one. A single
-    task that is not `large` is done by this process.
+    where a cluster drops tasks, and WorkerError where a worker is ended each time that it does the same one. Tasks that
+    are `small` together, and a single one that is not `large`, are done by this process.
     """
     # A pool's start would cost more than it saves. On a cluster, this process may be a small one: it only commits.
-    if len(arguments) == 1 and not large and isinstance(executor, LocalPool):
-        return [function(*arguments[0])]
+    if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
+        return [function(*each) for each in arguments]
     run = _Run(executor, _Timed(function), progress, what, parts)
     waiting = [_Task(number, each) for number, each in enumerate(arguments)]
     run.total = len(waiting)

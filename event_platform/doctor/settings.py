@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from event_platform.defs.instance.dagster_yaml import EXAMPLE, missing_settings, read_dagster_yaml, replacements
+from event_platform.defs.instance.home import RecordsError
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
@@ -108,7 +109,7 @@ def check_records(home: str, lake: str, sound: Finding) -> Finding:
 
     They are created if there are none yet.
     """
-    from event_platform.defs.instance.opening import RecordsError, open_instance  # noqa: PLC0415 - it takes Dagster
+    from event_platform.defs.instance.opening import open_instance  # noqa: PLC0415 - it takes Dagster
 
     try:
         open_instance(home, lake).dispose()

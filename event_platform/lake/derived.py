@@ -177,10 +177,10 @@ def _due_whole(asset: OwnAsset, target: Snapshot | None, found: Mapping[str, int
     if target is None:
         yield None, _BROKEN
         return
-    built_from = transaction_lookup(target)(made_of_id(None))
-    if built_from is None and target.delta is None and any(found.values()):
+    fingerprint = transaction_lookup(target)(made_of_id(None))
+    if fingerprint is None and target.delta is None and any(found.values()):
         yield None, _NEVER
-    if built_from is not None and built_from != fingerprint_of_all(asset.sources, found):
+    if fingerprint is not None and fingerprint != fingerprint_of_all(asset.sources, found):
         yield None, _CHANGED
 
 
@@ -193,11 +193,11 @@ def _due_days(
         return
     transaction, rows = transaction_lookup(target), contents(target)
     for day in sorted(fed | rows.keys()):
-        built_from = transaction(made_of_id(day))
-        if built_from is not None and built_from != fingerprint_of_day(asset.sources, found, day):
+        fingerprint = transaction(made_of_id(day))
+        if fingerprint is not None and fingerprint != fingerprint_of_day(asset.sources, found, day):
             yield day, _CHANGED
         # The log of a table that its owner writes without the I/O manager does not say what it was made of.
-        elif built_from is None and day in fed and day not in rows and transaction(target.app_id(day)) is None:
+        elif fingerprint is None and day in fed and day not in rows and transaction(target.app_id(day)) is None:
             yield day, _NEVER
     if target.table.partition_column is not None:
         for day, why in foreign_dates(target).items():

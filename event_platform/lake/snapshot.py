@@ -46,12 +46,14 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log = self._log_of(dates)
-        return [
+        log, column, wanted = self._log, self.column, None if dates is None else set(dates)
+        if wanted is not None and log.height:
+            log = log[[number for number, file in enumerate(self._files_in_log) if file.day in wanted]]
+        files = [
             DataFile(
                 uri=self.table.storage.uri(self.table.name, row["path"]),
                 path=row["path"],
-                partition=row["date"],
+                partition=row["partition"][column],
                 rows=row["num_records"],
                 size=row["size_bytes"],
                 modified=row["modification_time"],
@@ -59,8 +61,9 @@ class Snapshot:
                 maximum=row.get("max") or {},
                 nulls=row.get("null_count") or {},
             )
-            for row in (log.sort("date", "path").to_dicts() if log.width else [])
+            for row in log.to_dicts()
         ]
+        return sorted(files, key=lambda file: (file.partition, file.path))
 
     @property
     def stored_sizes(self) -> dict[str, int]:
@@ -91,11 +94,6 @@ class Snapshot:
         log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
         return [] if log.is_empty() else log["path"].sort().to_list()
 
-    def _log_of(self, dates: Collection[date] | None) -> pl.DataFrame:
-        return (
-            self._log if dates is None or not self._log.width else self._log.filter(pl.col("date").is_in(list(dates)))
-        )
-
     def _files_of(self, dates: Collection[date] | None) -> Iterable[_FileInLog]:
         wanted = None if dates is None else set(dates)
         return (file for file in self._files_in_log if wanted is None or file.day in wanted)
@@ -106,12 +104,12 @@ class Snapshot:
         actions = self._add_actions
         if actions is None or not actions.num_rows:
             return []
-        names = ("partition", "path", "num_records")
+        column, names = self.column, ("partition", "path", "num_records")
         partitions, paths, rows = (actions.column(name).to_pylist() for name in names)
         has_nulls = "null_count" in actions.schema.names
         nulls = actions.column("null_count").to_pylist() if has_nulls else [None] * len(paths)
         return [
-            _FileInLog(values[self.column], path, count, nulls_of or {})
+            _FileInLog(values[column], path, count, nulls_of or {})
             for values, path, count, nulls_of in zip(partitions, paths, rows, nulls, strict=True)
         ]
 
@@ -122,11 +120,8 @@ class Snapshot:
 
     @cached_property
     def _log(self) -> pl.DataFrame:
-        """A row for each file of the version, with its `date`; no columns where there is none."""
-        log = pl.DataFrame() if self._add_actions is None else pl.DataFrame(self._add_actions)
-        if log.is_empty():
-            return pl.DataFrame()
-        return log.with_columns(pl.col("partition").struct.field(self.column).alias("date"))
+        """A row for each file of the version, in the order of `_files_in_log`."""
+        return pl.DataFrame() if self._add_actions is None else pl.DataFrame(self._add_actions)
 
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """Scan the given partitions (all without them)."""

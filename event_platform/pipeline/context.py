@@ -25,14 +25,19 @@ class PipelineContext:
     progress: Progress = no_progress
     sizing: Sizing = DEFAULT_SIZING
 
+    def is_small(self, rows: int) -> bool:
+        """Return whether the driver does a step with so many rows (see `Sizing.small_rows`)."""
+        return rows <= self.sizing.small_rows
+
     def run_tasks(
         self,
         function: Callable[..., T],
         arguments: Sequence[tuple[Any, ...]],
         what: str,
         *,
+        small: bool = False,
         large: bool = False,
         parts: Parts[T] | None = None,
     ) -> list[T]:
         """Run the tasks of a step (see `compute.tasks.run_tasks`)."""
-        return run_tasks(self.executor, function, arguments, self.progress, what, large=large, parts=parts)
+        return run_tasks(self.executor, function, arguments, self.progress, what, small=small, large=large, parts=parts)

@@ -183,10 +183,10 @@ def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[dat
     transaction = transaction_lookup(report)
     days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
     for day, made_of in sources.fingerprints(days).items():
-        built_from = transaction(made_of_id(day))
-        if built_from is not None and built_from != made_of:
+        fingerprint = transaction(made_of_id(day))
+        if fingerprint is not None and fingerprint != made_of:
             yield day, "its tables, or the fields of the catalog, changed since"
-        elif built_from is None and transaction(report.app_id(day)) is None:
+        elif fingerprint is None and transaction(report.app_id(day)) is None:
             yield day, "it was never built"
 
 

@@ -13,6 +13,9 @@ _MB = 1 << 20
 class Sizing:
     """Sizes of tasks, of what they hold at a time (a batch), and of files. They change costs, never rows."""
 
+    # A step with fewer rows is done by the driver: to start the pool takes as long as some 50,000 events.
+    small_rows: int = 20_000
+
     # Loading. Compressed JSON grows about fourfold, its columns as much again. A task loads several batches, one after
     # the other, for a file of about 64 MB; where there is little, there are more tasks instead.
     compressed_bytes_per_batch: int = 12 * _MB
@@ -22,7 +25,7 @@ class Sizing:
     min_load_tasks: int = 16
     large_object_bytes: int = 64 * _MB  # a larger object is read range by range
     range_bytes: int = 16 * _MB
-    large_task_batches: float = 0.25  # a single task with more is not done by the driver
+    large_load_batches: float = 0.25  # what is more is not done by the driver
 
     # Deduplication. The file of a task is about 64 MB. A search holds about 40 bytes for each record.
     rows_per_split_task: int = 800_000

@@ -393,7 +393,7 @@ def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> 
 def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that sensors of the same instance wait for them, and ask for nothing that they are about to do."""
     instance = dg.DagsterInstance.ephemeral()
-    monkeypatch.setattr("event_platform.cli.run._instance", lambda _: nullcontext(instance))
+    monkeypatch.setattr("event_platform.cli.materializing._instance", lambda _: nullcontext(instance))
     call("run", code=0)
     assert landed.raw().height == 6
     assert {run.tags[PART] for run in instance.get_runs()} == {"raw", "created"}

@@ -16,6 +16,7 @@ import yaml
 
 from event_platform.definitions import build_definitions
 from event_platform.defs.assets.reporting import listening
+from event_platform.defs.instance.dagster_internals import open_without_records
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
@@ -236,7 +237,7 @@ class World:
                 [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
                 selection=selection or dg.AssetSelection.all(),
                 resources=dict(definitions.resources or {}),
-                instance=instance or dg.DagsterInstance.ephemeral(),
+                instance=instance or open_without_records(),
                 tags={
                     "dagster/asset_partition_range_start": first.isoformat(),
                     "dagster/asset_partition_range_end": (last or first).isoformat(),

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from event_platform.cli.commands.options import DAY, date_of
-from event_platform.environment import LOCAL_COMPUTE, Environment, load_environment
+from event_platform.environment import load_environment
 
 
 @click.command()
@@ -27,10 +27,9 @@ def run(first: datetime | None, last: datetime | None, rebuild: bool) -> None:  
     """
     if rebuild and not (first and last):
         raise click.UsageError("--rebuild needs --from and --to: it rebuilds all days of the range, due or not")
-    environment = _load_environment_and_start_pool()
     from event_platform.cli.run import run_due  # noqa: PLC0415
 
-    raise SystemExit(run_due(environment, date_of(first), date_of(last), rebuild=rebuild))
+    raise SystemExit(run_due(load_environment(), date_of(first), date_of(last), rebuild=rebuild))
 
 
 @click.command()
@@ -47,17 +46,6 @@ def replay(first: datetime, last: datetime) -> None:
     Example:
       event-platform replay --from 2025-06-01 --to 2025-06-07
     """
-    environment = _load_environment_and_start_pool()
     from event_platform.cli.run import replay as replay_days  # noqa: PLC0415
 
-    raise SystemExit(replay_days(environment, first.date(), last.date()))
-
-
-def _load_environment_and_start_pool() -> Environment:
-    """Read the settings and start the server of local worker processes: it imports while this process does."""
-    environment = load_environment()
-    if environment.compute == LOCAL_COMPUTE:
-        from event_platform.compute.pool import prepare  # noqa: PLC0415
-
-        prepare()
-    return environment
+    raise SystemExit(replay_days(load_environment(), first.date(), last.date()))

@@ -16,6 +16,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
+    InMemoryEventLogStorage,
     SqlEventLogStorage,
     SqlPollingEventWatcher,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "WorkerStatus",
     "can_cancel",
     "client_of_code_server",
+    "open_without_records",
     "take_connections_from",
 ]
 
@@ -70,6 +72,21 @@ class SqliteEventLogBase(ConsolidatedSqliteEventLogStorage):
 
     def _connect(self) -> Any:
         return self.connection()
+
+
+class _NoEventLog(InMemoryEventLogStorage):
+    """An event log that keeps nothing: Dagster's own in memory writes each event to SQLite, for nobody to read."""
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """See the base class."""
+
+
+def open_without_records() -> dg.DagsterInstance:
+    """Return an instance without records: runs leave nothing, and what they return is all that is known of them."""
+    instance, log = dg.DagsterInstance.ephemeral(), _NoEventLog()
+    log.register_instance(instance)
+    instance._event_storage = log  # noqa: SLF001 - this module is where it is done
+    return instance
 
 
 def take_connections_from(engine: Engine, storage: SqlEventLogStorage) -> None:

@@ -9,35 +9,18 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import dagster as dg
-import yaml
 
 from event_platform.defs.instance.claim import require_own_instance
-from event_platform.defs.instance.dagster_yaml import EXAMPLE, read_dagster_yaml, replacements
-from event_platform.events.errors import SettingError
+from event_platform.defs.instance.dagster_internals import open_without_records
+from event_platform.defs.instance.dagster_yaml import EXAMPLE
+from event_platform.defs.instance.home import KEPT, WRITABLE, RecordsError, check_home
 
 _LOCK = ".opening.lock"
 _HELD: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 
-#: What is kept in SQLite, by the file below DAGSTER_HOME: by Dagster's own classes, and by those of this project.
-_KEPT = {
-    "history/runs.db": "the list of past runs",
-    "schedules/schedules.db": "past ticks, cursors, and which sensors and schedules were switched on or off",
-    "history/runs/index.db": "the events of past runs",
-    "event_log.db": "the events of past runs",
-}
 _LENGTH = 400
 
-_WRITABLE = "let the user of this process read and write the folder and all that is in it"
 _SETTINGS = f"look at dagster.yaml in it, of which {EXAMPLE} is an example, and at what it names"
-
-
-class RecordsError(SettingError):
-    """Dagster's records cannot be opened."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        """Say what is wrong, and what to do."""
-        super().__init__(f"{problem}; {remedy}")
-        self.problem, self.remedy = problem, remedy
 
 
 @contextmanager
@@ -67,19 +50,8 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
     Raises RecordsError where they cannot be opened, read or written, and SettingError where they are another lake's.
     """
     if not home:
-        return dg.DagsterInstance.ephemeral()
-    folder = Path(home).expanduser()
-    if not folder.is_absolute() or not folder.is_dir():
-        remedy = "set it to the absolute path of a folder that exists, or unset it: runs then leave no record"
-        raise RecordsError(f"DAGSTER_HOME: {home}: no folder", remedy)
-    if locked := _not_writable(folder):
-        raise RecordsError(f"DAGSTER_HOME: {locked}: cannot be written", _WRITABLE)
-    try:
-        replaced = replacements(read_dagster_yaml(home))
-    except (OSError, yaml.YAMLError):
-        replaced = None  # what is wrong with the file is said below
-    if replaced:
-        raise RecordsError(f"DAGSTER_HOME: {folder / 'dagster.yaml'} names modules that have moved", replaced)
+        return open_without_records()
+    folder = check_home(home)
     try:
         with _alone_if_writable(folder):
             instance = dg.DagsterInstance.from_config(str(folder))
@@ -107,12 +79,6 @@ def _look_into(instance: dg.DagsterInstance) -> None:
     instance.all_instigator_state()
 
 
-def _not_writable(folder: Path) -> Path | None:
-    """Return a database of SQLite that is there and cannot be written; it may well be opened."""
-    there = [path for name in _KEPT if (path := folder / name).is_file()]
-    return next((path for path in there if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))), None)
-
-
 def _in_short(error: Exception) -> str:
     # SQLAlchemy adds the statement; what the database said is in `orig`.
     text = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -120,13 +86,13 @@ def _in_short(error: Exception) -> str:
 
 
 def _remedy(error: Exception, folder: Path) -> str:
-    broken = next((name for name in _KEPT if (folder / name).is_file() and _is_broken(folder / name)), None)
+    broken = next((name for name in KEPT if (folder / name).is_file() and _is_broken(folder / name)), None)
     if broken is not None:
         return (
             f"end whatever uses it, and delete {folder / broken} with the files beside it that begin with its name: "
-            f"what is lost is {_KEPT[broken]}, none of the tables"
+            f"what is lost is {KEPT[broken]}, none of the tables"
         )
-    return _WRITABLE if isinstance(error, OSError) else _SETTINGS
+    return WRITABLE if isinstance(error, OSError) else _SETTINGS
 
 
 def _is_broken(path: Path) -> bool:

@@ -12,7 +12,6 @@ import polars as pl
 from pydantic import Field
 
 from event_platform.compute.executor import open_executor
-from event_platform.compute.pool import prepare
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
@@ -121,11 +120,6 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
 
     compute: str = Field(default=LOCAL_COMPUTE, description="local, or the address of a Dask scheduler")
     workers: int = Field(default=0, description="Processes of the pool; 0 for one a core")
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Start the fork server while Dagster prepares the run."""
-        if self.compute == LOCAL_COMPUTE:
-            prepare()
 
     def open(self) -> AbstractContextManager[Executor]:
         """Return the pool or the cluster, to be opened for one step.

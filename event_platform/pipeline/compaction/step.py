@@ -45,7 +45,9 @@ def compact_each(
             failed[key] = groups
         else:
             tasks += [(key, (snapshot.table, snapshot.schema, files)) for files in groups]
-    results = context.run_tasks(try_to_compact, [task for _, task in tasks], "small files")
+    rows = sum(file.rows for _, (*_, files) in tasks for file in files)
+    arguments = [task for _, task in tasks]
+    results = context.run_tasks(try_to_compact, arguments, "small files", small=context.is_small(rows))
     for (key, (table, _, files)), result in zip(tasks, results, strict=True):
         if isinstance(result, EventPlatformError):
             failed[key] = result

@@ -121,7 +121,8 @@ def _split(context: PipelineContext, works: Sequence[_Work]) -> list[Split]:
         for work in works
         for batch in in_batches(_in_order(work.files), rows_per_task(work.files, context.sizing))
     ]
-    return context.run_tasks(split_files, tasks, "deduplicated_events")
+    rows = sum(file.rows for work in works for file in work.files)
+    return context.run_tasks(split_files, tasks, "deduplicated_events", small=context.is_small(rows))
 
 
 def _in_order(files: Sequence[DataFile]) -> list[DataFile]:
@@ -141,9 +142,9 @@ def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, vers
     for day in dates:
         # Of two commits one may be missing: the run was killed in between.
         state, other = ((table.source_version(day), table.build_fingerprint(day)) for table in targets)
-        built_from, built_with = state
-        if built_from is not None and built_from < version and built_with == fingerprint and state == other:
-            by_version.setdefault(built_from, []).append(day)
+        source_version, built_with = state
+        if source_version is not None and source_version < version and built_with == fingerprint and state == other:
+            by_version.setdefault(source_version, []).append(day)
     altered = {day for table in targets for day in altered_dates(table, list(chain(*by_version.values())))}
     intact = {each: [day for day in days if day not in altered] for each, days in by_version.items()}
     return {each: days for each, days in intact.items() if days}

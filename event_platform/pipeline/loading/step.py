@@ -168,8 +168,8 @@ def _load_objects(
     weight = batches_per_task((landed for objects in by_date.values() for landed in objects), sizing)
     groups = [batch for objects in by_date.values() for batch in batches(objects, sizing, weight)]
     tasks = [(context.lake, loading, sizing, objects) for objects in groups]
-    large = any(is_large(objects, sizing) for objects in groups)
-    return context.run_tasks(load_objects, tasks, "raw_events", large=large, parts=_PARTS)
+    large = is_large((landed for objects in groups for landed in objects), sizing)
+    return context.run_tasks(load_objects, tasks, "raw_events", small=not large, large=large, parts=_PARTS)
 
 
 def _halves(lake: Lake, loading: Loading, sizing: Sizing, objects: list[LandedObject]) -> list[tuple[Any, ...]]:

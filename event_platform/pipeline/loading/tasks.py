@@ -57,8 +57,8 @@ def drop_objects(lake: Lake, file: DataFile, names: list[str]) -> list[AddAction
 
 
 def is_large(objects: Iterable[LandedObject], sizing: Sizing) -> bool:
-    """Return whether a task of these objects, if it is the only one, is too much for the driver."""
-    return sum(_share(landed, sizing) for landed in objects) > sizing.large_task_batches
+    """Return whether loading these objects is too much for the driver."""
+    return sum(_share(landed, sizing) for landed in objects) > sizing.large_load_batches
 
 
 def batches_per_task(objects: Iterable[LandedObject], sizing: Sizing) -> float:

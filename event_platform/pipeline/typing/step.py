@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -251,7 +252,8 @@ def _run(
         # The largest first, so that no core is left alone with one at the end.
         for unit in sorted(units, key=lambda unit: -unit.rows)
     ]
-    return [typed for result in context.run_tasks(type_events, tasks, "event tables") for typed in result]
+    small = context.is_small(sum(unit.rows for unit in units))
+    return list(chain(*context.run_tasks(type_events, tasks, "event tables", small=small)))
 
 
 def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], counts: pl.DataFrame) -> set[str]:

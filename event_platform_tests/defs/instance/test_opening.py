@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from event_platform.cli.main import main
-from event_platform.defs.instance.opening import RecordsError, alone_in, open_instance
+from event_platform.defs.instance.home import RecordsError
+from event_platform.defs.instance.opening import alone_in, open_instance
 from event_platform.defs.instance.sqlite_event_log import SqliteEventLog
 from event_platform.doctor.examine import examine
 from event_platform.doctor.finding import Finding, Verdict
@@ -207,6 +208,7 @@ def test_a_home_that_is_none_is_a_sentence(
 ) -> None:
     """With a remedy, and exit code 2, for `run` and `replay`; `doctor` names it as well."""
     monkeypatch.setenv("DAGSTER_HOME", str(spoil(home)))
+    world.deliver(MONDAY, "a", event("u1"))
     for arguments in (["run"], ["replay", "--from", "2025-06-02", "--to", "2025-06-02"]):
         result = command(world, monkeypatch, *arguments)
         assert (result.exit_code, expected in result.output) == (2, True), result.output

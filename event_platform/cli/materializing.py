@@ -1,0 +1,140 @@
+"""Materialize what `event-platform run` and `replay` find due: by Dagster, in this process, one run for each range."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from event_platform.cli.output import ERR, progress_bars
+from event_platform.cli.project import load_project
+from event_platform.definitions import build_definitions, platform_assets
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
+from event_platform.defs.assets.reporting import listening
+from event_platform.defs.automation.downstream import DueAssets, due_downstream
+from event_platform.defs.automation.failures import cause_of
+from event_platform.defs.automation.requests import PART, date_ranges, run_tags
+from event_platform.defs.graph import own_assets
+from event_platform.defs.instance.opening import open_instance
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.due import DueDates
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_REBUILD = {
+    **_QUIET,
+    "ops": {name: {"config": {"rebuild": True}} for name in ("deduplicated_events", "typed_events")},
+}
+_REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
+_RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
+
+
+def materialize_due(
+    environment: Environment,
+    catalog: Catalog,
+    lake: Lake,
+    arrivals: Sequence[date],
+    window: tuple[date, date],
+    *,
+    rebuild: bool,
+) -> tuple[DueDates, list[str]]:
+    """Load `arrivals` and materialize what is due downstream within the window; return what is left, and failures.
+
+    With `rebuild`, all created_dates of the window that have events are rebuilt.
+    """
+    definitions = load_project(Path.cwd()) or build_definitions(environment, catalog)
+    own = own_assets(definitions.resolve_asset_graph())
+    platform = platform_assets(catalog)
+    with _materializer(environment, definitions) as materializer:
+        materializer.materialize(_RAW, date_ranges(arrivals))
+        if rebuild:
+            rows = lake.deduplicated_events.snapshot().rows_by_date()
+            days = [day for day in rows if window[0] <= day <= window[1]]
+            materializer.materialize(dg.AssetSelection.assets(*platform), date_ranges(days), _REBUILD)
+        due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
+        if due.dates.warning:
+            ERR.print(due.dates.warning, style="yellow", soft_wrap=True)
+        tried = set[tuple[dg.AssetKey, date]]()
+        while runs := _select_untried(due.by_day, tried):
+            for each in runs:
+                materializer.materialize(dg.AssetSelection.assets(*each.assets), date_ranges(each.days))
+            due = due_downstream(lake, catalog, own, platform, *window)
+        tried_whole = set[dg.AssetKey]()
+        while whole := set(due.whole) - tried_whole:
+            materializer.materialize(dg.AssetSelection.assets(*whole), [None])
+            tried_whole |= whole
+            due = due_downstream(lake, catalog, own, platform, *window)
+    return due.dates, materializer.failed
+
+
+def materialize_again(environment: Environment, catalog: Catalog, window: tuple[date, date]) -> list[str]:
+    """Load the arrival dates of the window again; return what failed."""
+    with _materializer(environment, build_definitions(environment, catalog)) as materializer:
+        materializer.materialize(_RAW, [window], _REPLAY)
+    return materializer.failed
+
+
+class _Materializer:
+    """Runs of one command, in this process, and a message for each of their failures."""
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self.failed: list[str] = []
+        self._definitions = definitions
+        self._instance = instance
+
+    def materialize(
+        self,
+        selection: dg.AssetSelection,
+        ranges: Iterable[tuple[date, date] | None],
+        config: Mapping[str, Any] = _QUIET,
+    ) -> None:
+        """Materialize each range of days in a run of its own; None for assets without partitions."""
+        for days in ranges:
+            result = dg.materialize(
+                [*self._definitions.assets, *self._definitions.asset_checks],  # type: ignore[misc]
+                selection=selection,
+                resources=dict(self._definitions.resources or {}),
+                instance=self._instance,
+                tags={PART: "raw" if selection is _RAW else "created", **(run_tags(*days) if days else {})},
+                run_config=dict(config),
+                raise_on_error=False,
+            )
+            prefix = f"{days[0]} to {days[1]}: " if days else ""
+            self.failed += [f"{prefix}{problem}" for problem in _problems(result)]
+
+
+@contextmanager
+def _materializer(environment: Environment, definitions: dg.Definitions) -> Iterator[_Materializer]:
+    """Open Dagster's records for the runs within, and show the progress of their steps."""
+    with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
+        yield _Materializer(definitions, instance)
+
+
+def _instance(environment: Environment) -> dg.DagsterInstance:
+    return open_instance(os.environ.get("DAGSTER_HOME"), environment.lake)
+
+
+def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
+    """Return what is not in `tried`, and add it: what fails is left to the next call of `run_due`."""
+    found = []
+    for each in runs:
+        days = {day: why for day, why in each.days.items() if not tried.issuperset((key, day) for key in each.assets)}
+        tried |= {(key, day) for key in each.assets for day in days}
+        found += [DueAssets(each.assets, days)] if days else []
+    return found
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
+    problems = []
+    for event in result.filter_events(lambda each: each.is_step_failure):
+        failure = event.step_failure_data
+        reported = failure.user_failure_data  # of a dg.Failure
+        problems.append(f"{event.step_key}: {(reported and reported.description) or cause_of(failure.error)}")
+        problems += [f"{name}: {value.value}" for name, value in (reported.metadata if reported else {}).items()]
+    if not (problems or result.success):  # before its first step or after its last one, as in setting up a resource
+        problems = [cause_of(event.job_failure_data.error) for event in result.all_events if event.is_job_failure]
+    return problems

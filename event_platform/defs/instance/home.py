@@ -1,0 +1,55 @@
+"""The folder DAGSTER_HOME, as far as it can be judged without Dagster."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from event_platform.defs.instance.dagster_yaml import read_dagster_yaml, replacements
+from event_platform.events.errors import SettingError
+
+#: What is kept in SQLite, by the file below DAGSTER_HOME: by Dagster's own classes, and by those of this project.
+KEPT = {
+    "history/runs.db": "the list of past runs",
+    "schedules/schedules.db": "past ticks, cursors, and which sensors and schedules were switched on or off",
+    "history/runs/index.db": "the events of past runs",
+    "event_log.db": "the events of past runs",
+}
+
+WRITABLE = "let the user of this process read and write the folder and all that is in it"
+
+
+class RecordsError(SettingError):
+    """Dagster's records cannot be opened."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        """Say what is wrong, and what to do."""
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.remedy = problem, remedy
+
+
+def check_home(home: str) -> Path:
+    """Return the folder that DAGSTER_HOME names.
+
+    Raises RecordsError where there is none, where it cannot be written, or where its dagster.yaml names modules that
+    have moved.
+    """
+    folder = Path(home).expanduser()
+    if not folder.is_absolute() or not folder.is_dir():
+        remedy = "set it to the absolute path of a folder that exists, or unset it: runs then leave no record"
+        raise RecordsError(f"DAGSTER_HOME: {home}: no folder", remedy)
+    if locked := _not_writable(folder):
+        raise RecordsError(f"DAGSTER_HOME: {locked}: cannot be written", WRITABLE)
+    try:
+        replaced = replacements(read_dagster_yaml(home))
+    except (OSError, yaml.YAMLError):
+        replaced = None  # Dagster says what is wrong with the file
+    if replaced:
+        raise RecordsError(f"DAGSTER_HOME: {folder / 'dagster.yaml'} names modules that have moved", replaced)
+    return folder
+
+
+def _not_writable(folder: Path) -> Path | None:
+    """Return a database of SQLite that is there and cannot be written; it may well be opened."""
+    there = [path for name in KEPT if (path := folder / name).is_file()]
+    return next((path for path in there if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))), None)
