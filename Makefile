@@ -23,7 +23,7 @@ dev: .venv/.dev ## Open the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dg dev --host 127.0.0.1 --port 3000
 
 test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
-	$(BIN)/python -m pytest -q -n 6 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 check: .venv/.dev ## Lint, types and import layers
 	$(BIN)/ruff check .

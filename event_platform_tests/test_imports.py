@@ -24,7 +24,7 @@ READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register"
 
 
 def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> None:
-    """Neither that nor what its resources are built on, which is two seconds of a processor; only a run takes it."""
+    """Neither that nor what its resources are built on, which is two seconds of a processor; a run takes it for what is due."""
     put(bucket, "landing/2025/06/02/12/a", ndjson(event("u1")))
     here = {
         "EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing",
@@ -43,6 +43,15 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
     assert told[:-1] == [f"# {line}" for line in READING], called.stdout
     assert told[-1].startswith("# run dagster dagster_")
     assert '{"landed": ' in called.stdout  # they did what they do
+    called = subprocess.run(
+        [sys.executable, "-c", CALLS, "run"],
+        env={**variables(world), **here},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert called.stdout.splitlines()[-1] == "# run"  # nothing was due any more
+    assert "balanced: nothing is lost" in called.stdout
 
 
 def test_help_takes_click_and_nothing_else() -> None:

@@ -18,8 +18,9 @@ from deltalake import DeltaTable, write_deltalake
 
 from event_platform.cli.main import main
 from event_platform.defs.automation.requests import PART
+from event_platform.defs.resources.platform import LakeResource
 from event_platform.events import names
-from event_platform.events.errors import LandingError, TableError
+from event_platform.events.errors import LandingError, SettingError, TableError
 from event_platform_tests.support.command import build_by_run
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
@@ -397,6 +398,19 @@ def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pyt
     call("run", code=0)
     assert landed.raw().height == 6
     assert {run.tags[PART] for run in instance.get_runs()} == {"raw", "created"}
+
+
+def test_a_run_that_fails_before_its_first_step_is_told(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a resource cannot be set up: no step has failed, and nothing is built."""
+
+    def refuse(_resource: LakeResource, _context: dg.InitResourceContext) -> None:
+        raise SettingError("this lake is another one")
+
+    monkeypatch.setattr(LakeResource, "setup_for_execution", refuse)
+    assert "failed: 2025-06-02 to 2025-06-03: event_platform.events.errors.SettingError: this lake is another one" in (
+        " ".join(call("run", code=1).output.split())
+    )
+    assert landed.raw().is_empty()
 
 
 def test_landing_without_an_object_is_told(home: World) -> None:

@@ -148,8 +148,8 @@ def _rules_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
     rules = column.constraints
     found: list[tuple[str, pl.Expr]] = []
     if rules.enum is not None and column.kind in {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL, Kind.BOOLEAN}:
-        allowed = pl.Series([each for each in rules.enum if each is not None], dtype=column.dtype)
-        found.append(("enum", ~value.is_in(allowed.implode())))
+        allowed = [each for each in rules.enum if each is not None]
+        found.append(("enum", ~value.is_in(pl.Series([allowed], dtype=pl.List(column.dtype)))))
     if column.kind in {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}:
         found.extend([("minimum", value < rules.minimum)] if rules.minimum is not None else [])
         found.extend([("maximum", value > rules.maximum)] if rules.maximum is not None else [])
