@@ -24,7 +24,7 @@ READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register"
 
 
 def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> None:
-    """Neither that nor what its resources are built on, which is two seconds of a processor; a run takes it for what is due."""
+    """Neither that nor what its resources are built on, which is two seconds of a processor; only due work does."""
     put(bucket, "landing/2025/06/02/12/a", ndjson(event("u1")))
     here = {
         "EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing",
