@@ -2,13 +2,12 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import polars as pl
 
 from event_platform.events.errors import MissingError
 from event_platform.lake.location import TableLocation
-from event_platform.lake.snapshot import Snapshot
 
 #: Cache by table id: the version that was read, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
@@ -19,26 +18,20 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def transaction_lookup(snapshot: Snapshot) -> Callable[[str], int | None]:
-    """Return a function from app transaction id to version (None if there is none)."""
-    found = app_transactions(snapshot)
-    return snapshot.transaction if found is None else found.get
+def app_transactions(table: TableLocation, table_id: str, version: int) -> Mapping[str, int] | None:
+    """Return all app transactions of a version of a table, or None if its log has another form than that of delta-rs.
 
-
-def app_transactions(snapshot: Snapshot) -> Mapping[str, int] | None:
-    """Return all app transactions of a table, or None if its log has another form than that of delta-rs."""
-    if snapshot.delta is None:
-        return {}
-    table_id, table = str(snapshot.delta.metadata().id), snapshot.table
-    version, found = _READ.get(table_id, (-1, {}))
+    Of the log, this process reads each commit once.
+    """
+    known, found = _READ.get(table_id, (-1, {}))
     try:
-        if table_id not in _READ or not snapshot.version - _COMMITS <= version <= snapshot.version:
-            version, found = _checkpoint(table, snapshot.version)
-        for number in range(version + 1, snapshot.version + 1):
+        if table_id not in _READ or not version - _COMMITS <= known <= version:
+            known, found = _checkpoint(table, version)
+        for number in range(known + 1, version + 1):
             found = {**found, **_in_commit(table.read_commit(number))}
     except MissingError:
         return None
-    _READ[table_id] = (snapshot.version, found)
+    _READ[table_id] = (version, found)
     return found
 
 

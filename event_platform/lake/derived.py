@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from event_platform.lake.app_transactions import app_transactions, transaction_lookup
 from event_platform.lake.foreign import foreign_dates
 from event_platform.lake.snapshot import Snapshot
 
@@ -112,9 +111,7 @@ def fingerprint_of_all(sources: Iterable[Source], found: Mapping[str, int]) -> i
 
 def sources_in(snapshot: Snapshot) -> frozenset[Source]:
     """Return the sources of a table that its log names."""
-    noted = {
-        app_id: number for app_id, number in (app_transactions(snapshot) or {}).items() if app_id.startswith(_SOURCE)
-    }
+    noted = {app_id: number for app_id, number in (snapshot.transactions or {}).items() if app_id.startswith(_SOURCE)}
     latest = max(noted.values(), default=0)
     return frozenset(_source(app_id) for app_id, number in noted.items() if number == latest)
 
@@ -177,7 +174,7 @@ def _due_whole(asset: OwnAsset, target: Snapshot | None, found: Mapping[str, int
     if target is None:
         yield None, _BROKEN
         return
-    fingerprint = transaction_lookup(target)(made_of_id(None))
+    fingerprint = target.transaction(made_of_id(None))
     if fingerprint is None and target.delta is None and any(found.values()):
         yield None, _NEVER
     if fingerprint is not None and fingerprint != fingerprint_of_all(asset.sources, found):
@@ -191,7 +188,7 @@ def _due_days(
     if target is None:
         yield from ((day, _BROKEN) for day in fed)
         return
-    transaction, rows = transaction_lookup(target), contents(target)
+    transaction, rows = target.transaction, contents(target)
     for day in sorted(fed | rows.keys()):
         fingerprint = transaction(made_of_id(day))
         if fingerprint is not None and fingerprint != fingerprint_of_day(asset.sources, found, day):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
@@ -19,7 +21,8 @@ TRIES = 5
 
 #: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
 #: own hundred would make that the largest part of the bill where there is little to do.
-_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
+CHECKPOINT_INTERVAL = 10
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class OpenedLog:
 
     delta: DeltaTable
     options: Mapping[str, str] | None
+    version: int
+
+    @cached_property
+    def add_actions(self) -> Any:
+        """The add actions of the version as an Arrow table."""
+        return self.delta.get_add_actions(flatten=False)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ class TableLocation:
         for left in reversed(range(TRIES)):
             options = self.storage.for_delta()
             try:
-                return OpenedLog(DeltaTable(self.uri, version, storage_options=options), options)
+                delta = DeltaTable(self.uri, version, storage_options=options)
+                return OpenedLog(delta, options, delta.version())
             except TableNotFoundError:
                 raise
             except (DeltaError, OSError) as error:
@@ -90,12 +100,19 @@ class TableLocation:
                 if not (left and has_broken_off(error)):
                     raise self.storage_error("the table cannot be created", error) from cause(error)
             else:
-                return OpenedLog(delta, options)
+                return OpenedLog(delta, options, delta.version())
         raise AssertionError  # the last try has returned or raised
 
     def read_commit(self, version: int) -> bytes:
         """Return the lines of a commit, as the log has them. Raises MissingError where it was cleaned up."""
-        return self.storage.read(f"{self.uri}/_delta_log/{version:020}.json")
+        return self.storage.read(self._commit_uri(version))
+
+    def commit_tag(self, version: int) -> str | None:
+        """Return what changes whenever the file of a commit is written; None where there is none."""
+        return self.storage.tag(self._commit_uri(version))
+
+    def _commit_uri(self, version: int) -> str:
+        return f"{self.uri}/_delta_log/{version:020}.json"
 
     def storage_error(self, what: str, error: Exception) -> StorageError:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""

@@ -11,6 +11,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from event_platform.events.errors import TableError
+from event_platform.lake.app_transactions import app_transactions
 from event_platform.lake.commits import foreign_versions
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.history import commit_infos
@@ -33,16 +34,24 @@ class Snapshot:
 
     table: TableLocation
     opened: OpenedLog | None = field(repr=False)  # None where there is no table
+    is_taken: bool = False  # by a writer: see snapshot_cache
 
     @property
     def delta(self) -> DeltaTable | None:
         """The version as delta-rs has it; None where there is no table."""
-        return None if self.opened is None else self.opened.delta
+        if self.opened is None:
+            return None
+        is_moved_on = self.opened.delta.version() != self.opened.version  # by a commit: see snapshot_cache
+        return (self._opened_again if is_moved_on else self.opened).delta
+
+    @cached_property
+    def _opened_again(self) -> OpenedLog:
+        return self.table.open_log(self.version)
 
     @property
     def version(self) -> int:
         """The version in the table's log; -1 where there is no table."""
-        return -1 if self.delta is None else self.delta.version()
+        return -1 if self.opened is None else self.opened.version
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
@@ -68,8 +77,7 @@ class Snapshot:
     @property
     def stored_sizes(self) -> dict[str, int]:
         """The bytes of each file of the version by its path below the table, also where there are no partitions."""
-        log = None if self.delta is None else pl.DataFrame(self.delta.get_add_actions())
-        return {} if log is None or log.is_empty() else dict(log.select("path", "size_bytes").iter_rows())
+        return {} if self._log.is_empty() else dict(zip(self._log["path"], self._log["size_bytes"], strict=True))
 
     def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
         """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
@@ -91,8 +99,7 @@ class Snapshot:
 
     def paths(self) -> list[str]:
         """Return the sorted paths of all files."""
-        log = pl.DataFrame() if self.delta is None else pl.DataFrame(self.delta.get_add_actions(flatten=False))
-        return [] if log.is_empty() else log["path"].sort().to_list()
+        return [] if self._log.is_empty() else sorted(self._log["path"])
 
     def _files_of(self, dates: Collection[date] | None) -> Iterable[_FileInLog]:
         wanted = None if dates is None else set(dates)
@@ -101,9 +108,9 @@ class Snapshot:
     @cached_property
     def _files_in_log(self) -> list[_FileInLog]:
         """The files of the version. Without polars: a query costs a millisecond, and `status` reads a hundred logs."""
-        actions = self._add_actions
-        if actions is None or not actions.num_rows:
+        if self.opened is None or not self.opened.add_actions.num_rows:
             return []
+        actions = self.opened.add_actions
         column, names = self.column, ("partition", "path", "num_records")
         partitions, paths, rows = (actions.column(name).to_pylist() for name in names)
         has_nulls = "null_count" in actions.schema.names
@@ -114,14 +121,9 @@ class Snapshot:
         ]
 
     @cached_property
-    def _add_actions(self) -> Any:
-        """The add actions of the version as an Arrow table; None where there is no table."""
-        return None if self.delta is None else self.delta.get_add_actions(flatten=False)
-
-    @cached_property
     def _log(self) -> pl.DataFrame:
         """A row for each file of the version, in the order of `_files_in_log`."""
-        return pl.DataFrame() if self._add_actions is None else pl.DataFrame(self._add_actions)
+        return pl.DataFrame() if self.opened is None else pl.DataFrame(self.opened.add_actions)
 
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """Scan the given partitions (all without them)."""
@@ -173,8 +175,15 @@ class Snapshot:
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""
-        # To ask costs a millisecond, and version 0 is the creation of a table.
-        return self.delta.transaction_version(app_id) if self.delta is not None and self.version else None
+        if self.delta is None:
+            return None
+        found = self.transactions
+        return self.delta.transaction_version(app_id) if found is None else found.get(app_id)
+
+    @cached_property
+    def transactions(self) -> Mapping[str, int] | None:
+        """The versions of all app transactions; None where they can only be asked for one by one."""
+        return {} if self.delta is None else app_transactions(self.table, str(self.delta.metadata().id), self.version)
 
     def commits_since(self, version: int) -> list[dict[str, Any]]:
         """Return the commit infos after `version`, oldest first. This process reads each of them once."""

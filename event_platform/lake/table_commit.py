@@ -12,16 +12,17 @@ from datetime import date
 from itertools import count
 from typing import Any
 
-from deltalake import CommitProperties, Transaction
+from deltalake import CommitProperties, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.errors import MissingError, TableError, TableStorageError
 from event_platform.lake.commits import commit_info
 from event_platform.lake.files import remove_action
-from event_platform.lake.location import TRIES
+from event_platform.lake.location import CHECKPOINT_INTERVAL, TRIES
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.snapshot_cache import move_on
 from event_platform.storage.errors import cause, has_broken_off, one_line
 
 #: Other partitions' writers may get in between this often; each try costs one round to the store.
@@ -141,15 +142,19 @@ class TableCommit:
             max_commit_retries=_COMMIT_RETRIES,
             app_transactions=self._transactions,
         )
+        # To look for expired commits is a request, and there is nothing to delete before the next checkpoint.
+        cleanup = None if (snapshot.version + 1) % CHECKPOINT_INTERVAL == 0 else False
         for left in reversed(range(TRIES)):
             try:
-                snapshot.renewed(delta).create_write_transaction(
+                delta = snapshot.renewed(delta)
+                delta.create_write_transaction(
                     actions,
                     mode,
                     schema,
                     partition_by=table.spec.partition_by,
                     partition_filters=filters,
                     commit_properties=properties,
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=cleanup),
                 )
             except (DeltaError, OSError) as error:
                 # Where the answer was lost, it may be in the log: what met a conflict was then met by itself.
@@ -164,6 +169,7 @@ class TableCommit:
             else:
                 version = self._version_of(commit_id)
                 if version is not None:
+                    move_on(snapshot, delta, version)
                     return version
         raise TableStorageError(f"{table.uri}: the commit is not in the log; run again")
 

@@ -8,6 +8,7 @@ from deltalake.exceptions import TableNotFoundError
 from event_platform.events.errors import TableError
 from event_platform.lake.location import TableLocation
 from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.snapshot_cache import latest_snapshot, take
 from event_platform.lake.specs import spec_of_schema
 
 
@@ -18,7 +19,7 @@ class Table(TableLocation):
     def snapshot(self) -> Snapshot:
         """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
         try:
-            return Snapshot(self, self.open_log())
+            return latest_snapshot(self)
         except TableNotFoundError:
             return Snapshot(self, None)
 
@@ -29,8 +30,7 @@ class Table(TableLocation):
         """
         self.storage.check()
         snapshot = self.snapshot()
-        if snapshot.delta is None:
-            snapshot = Snapshot(self, self.create_log())
+        snapshot = take(Snapshot(self, self.create_log()) if snapshot.delta is None else snapshot)
         found = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
         if found != self.spec.partition_by:
             raise TableError(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import SettingError, TableError
@@ -79,8 +79,9 @@ def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
     yet. Old versions cannot be read any more. Files that are gone already are among those returned, until the log
     forgets them after a week. With `dry_run` nothing is deleted. Raises TableStorageError.
     """
-    delta = table.snapshot().delta
-    if delta is None:
+    try:
+        delta = table.open_log().delta  # and not a snapshot that others have: it is moved on
+    except TableNotFoundError:
         return []
     try:
         return delta.vacuum(keep // _HOUR, dry_run, enforce_retention_duration=False, full=True)

@@ -15,7 +15,6 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
-from event_platform.lake.app_transactions import transaction_lookup
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates
 from event_platform.lake.lake import Lake
@@ -180,13 +179,12 @@ def _due_own(
 
 def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
     """Yield the days whose report was built from other sources than the current ones, by fingerprint."""
-    transaction = transaction_lookup(report)
     days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
     for day, made_of in sources.fingerprints(days).items():
-        fingerprint = transaction(made_of_id(day))
+        fingerprint = report.transaction(made_of_id(day))
         if fingerprint is not None and fingerprint != made_of:
             yield day, "its tables, or the fields of the catalog, changed since"
-        elif fingerprint is None and transaction(report.app_id(day)) is None:
+        elif fingerprint is None and report.transaction(report.app_id(day)) is None:
             yield day, "it was never built"
 
 

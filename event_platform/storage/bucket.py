@@ -115,6 +115,13 @@ class BucketStore(Store):
         except MissingError:
             return None
 
+    def tag(self, name: str) -> str | None:
+        """See Store."""
+        try:
+            return self._call(name, lambda: str(self._objects.head(name)["e_tag"]))
+        except MissingError:
+            return None
+
     def write(self, name: str, data: bytes) -> None:
         """See Store."""
         self._call(name, lambda: self._objects.put(name, data, use_multipart=False))

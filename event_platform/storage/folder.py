@@ -69,6 +69,15 @@ class FolderStore(Store):
             return None
         return data, _tag(data)
 
+    def tag(self, name: str) -> str | None:
+        """See Store."""
+        try:
+            with _naming(self.uri(name)):
+                status = (self.root / name).stat()
+        except MissingError:
+            return None
+        return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
     def write(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name

@@ -77,6 +77,13 @@ class Storage:
         """
         return self.store.read(self._name(uri))
 
+    def tag(self, uri: str) -> str | None:
+        """Return what changes whenever something is written at `uri`, which is below the root; None for nothing.
+
+        Raises StorageError naming it where that fails.
+        """
+        return self.store.tag(self._name(uri))
+
     def folders(self, *parts: str) -> list[str]:
         """Return the names of the folders directly below one that is below the root; none where there is no such.
 

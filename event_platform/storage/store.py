@@ -65,6 +65,10 @@ class Store(ABC):
         """Return an object and its tag; None where there is none."""
 
     @abstractmethod
+    def tag(self, name: str) -> str | None:
+        """Return what changes whenever an object is written; None where there is none. Not the tag of `read_tagged`."""
+
+    @abstractmethod
     def write(self, name: str, data: bytes) -> None:
         """Write an object that is not read before it is committed. On failure, part of it may remain in a folder."""
 

@@ -8,7 +8,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from event_platform.lake import app_transactions as log
-from event_platform.lake.app_transactions import app_transactions, transaction_lookup
+from event_platform.lake import snapshot_cache
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.tables import Table
@@ -40,13 +40,13 @@ def snapshot(path: Path) -> Snapshot:
 
 def each(found: Snapshot) -> dict[str, int | None]:
     """Ask for each transaction by itself."""
-    return {app_id: found.transaction(app_id) for app_id in (*IDS, "other", "none")}
+    delta, ids = found.delta, (*IDS, "other", "none")
+    return {app_id: None if delta is None else delta.transaction_version(app_id) for app_id in ids}
 
 
 def at_once(found: Snapshot) -> dict[str, int | None]:
     """Ask for all of them."""
-    lookup = transaction_lookup(found)
-    return {app_id: lookup(app_id) for app_id in (*IDS, "other", "none")}
+    return {app_id: found.transaction(app_id) for app_id in (*IDS, "other", "none")}
 
 
 def test_all_transactions_are_those_that_are_asked_for_one_by_one(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_all_transactions_are_those_that_are_asked_for_one_by_one(tmp_path: Path
     older = snapshot(path)
     commit(path, 9)
     log._READ.clear()
-    assert app_transactions(snapshot(path)) is not None
+    assert snapshot(path).transactions is not None
     assert at_once(snapshot(path)) == each(snapshot(path))
     assert at_once(older) == each(older)  # which was pinned before
 
@@ -77,13 +77,14 @@ def test_a_checkpoint_stands_for_the_commits_that_are_gone(tmp_path: Path) -> No
     for version in range(7):
         (path / "_delta_log" / f"{version:020}.json").unlink()
     log._READ.clear()
-    assert app_transactions(snapshot(path)) is not None
+    assert snapshot(path).transactions is not None
     assert at_once(snapshot(path)) == expected
+    snapshot_cache._KEPT.clear()
     older = snapshot(path)
     commit(path, 8)
     DeltaTable(path).create_checkpoint()
     log._READ.clear()
-    assert app_transactions(older) is None
+    assert older.transactions is None
     assert at_once(older) == expected
 
 

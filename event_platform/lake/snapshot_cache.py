@@ -1,0 +1,73 @@
+"""The snapshots that this process has opened: one is opened again only where its table has moved on.
+
+To open a table takes two requests, and two for each commit since its last checkpoint; to see that nothing came since
+takes two. What was read of a snapshot is kept with it.
+"""
+
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import replace
+from threading import Lock
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from event_platform.events.errors import StorageError
+from event_platform.lake.location import OpenedLog, TableLocation
+from event_platform.lake.snapshot import Snapshot
+
+#: By the address of the table, those that were asked for last: a snapshot, and the tag of its last commit.
+_KEPT: OrderedDict[str, tuple[Snapshot, str]] = OrderedDict()
+_KEEPING = Lock()  # tables are opened side by side
+_MOST = 2_000
+
+
+def latest_snapshot(table: TableLocation) -> Snapshot:
+    """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
+    kept, tag = _KEPT.get(table.uri, (None, ""))
+    if kept is not None and kept.opened is not None and _is_latest(kept.opened, table, tag):
+        return kept if kept.table == table else Snapshot(table, kept.opened)
+    opened = table.open_log()
+    snapshot = Snapshot(table, opened)
+    keep(snapshot, table.commit_tag(opened.version))
+    return snapshot
+
+
+def take(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on."""
+    with _KEEPING:
+        _KEPT.pop(snapshot.table.uri, None)
+    return replace(snapshot, is_taken=True)
+
+
+def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
+    """Keep the version that a commit on top of a snapshot has made, by reading what the log has gained.
+
+    Only of one that was taken: another writer may be about to commit on top of any other. Who has read it before opens
+    its version again if need be.
+    """
+    if not snapshot.is_taken or snapshot.opened is None:
+        return
+    table, _ = snapshot.table, snapshot.opened.add_actions  # those of its own version, for who asks later
+    with suppress(DeltaError, OSError, StorageError):  # the commit is made; the table is opened again when asked for
+        delta.update_incremental()
+        if delta.version() == version:
+            keep(Snapshot(table, OpenedLog(delta, table.storage.for_delta(), version)), table.commit_tag(version))
+
+
+def keep(snapshot: Snapshot, tag: str | None) -> None:
+    """Keep the latest snapshot of a table, with the tag of its last commit; nothing without one."""
+    with _KEEPING:
+        _KEPT.pop(snapshot.table.uri, None)
+        if tag is not None:
+            _KEPT[snapshot.table.uri] = snapshot, tag
+        if len(_KEPT) > _MOST:
+            _KEPT.popitem(last=False)
+
+
+def _is_latest(opened: OpenedLog, table: TableLocation, tag: str) -> bool:
+    return (
+        table.commit_tag(opened.version + 1) is None
+        and table.commit_tag(opened.version) == tag  # the log of another table in its place, or an older state of it
+        and table.storage.for_delta() == opened.options
+    )
