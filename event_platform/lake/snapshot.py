@@ -55,8 +55,11 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log, column, wanted = self._log, self.column, None if dates is None else set(dates)
-        if wanted is not None and log.height:
+        log, wanted = self._log, None if dates is None else set(dates)
+        if log.is_empty():
+            return []
+        column = self.column
+        if wanted is not None:
             log = log[[number for number, file in enumerate(self._files_in_log) if file.day in wanted]]
         files = [
             DataFile(

@@ -17,6 +17,8 @@ def test_a_measurement_counts_every_event_and_tells_work_from_bookkeeping(
 ) -> None:
     """Raw and what is downstream, in as many runs as asked for; each check is evaluated for each day."""
     use(monkeypatch, world)
+    (world.root / "dagster").mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(world.root / "dagster"))
     world.deliver(MONDAY, "a", event("u1"))
     world.deliver(TUESDAY, "b", event("u2", TUESDAY))
     found = measure(MONDAY, 2, days_per_run)
