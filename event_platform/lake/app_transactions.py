@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from event_platform.events.errors import MissingError
+from event_platform.lake.commits import ReadCommit
 from event_platform.lake.location import TableLocation
 
 #: Cache by table id: the version that was read, and its transactions.
@@ -18,7 +19,9 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def app_transactions(table: TableLocation, table_id: str, version: int) -> Mapping[str, int] | None:
+def app_transactions(
+    table: TableLocation, table_id: str, version: int, read_commit: ReadCommit
+) -> Mapping[str, int] | None:
     """Return all app transactions of a version of a table, or None if its log has another form than that of delta-rs.
 
     Of the log, this process reads each commit once.
@@ -28,7 +31,7 @@ def app_transactions(table: TableLocation, table_id: str, version: int) -> Mappi
         if table_id not in _READ or not version - _COMMITS <= known <= version:
             known, found = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
-            found = {**found, **_in_commit(table.read_commit(number))}
+            found = {**found, **_in_commit(read_commit(number))}
     except MissingError:
         return None
     _READ[table_id] = (version, found)

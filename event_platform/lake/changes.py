@@ -51,6 +51,6 @@ def _added(
 def _backwards(snapshot: Snapshot) -> Iterator[Commit]:
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
-            yield read_commit(version, snapshot.table.read_commit)
+            yield read_commit(version, snapshot.read_commit)
         except MissingError:  # cleaned up
             return

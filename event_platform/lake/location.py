@@ -25,6 +25,9 @@ CHECKPOINT_INTERVAL = 10
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)}
 
 
+_CREDENTIALS = ("access_key_id", "secret_access_key", "token")
+
+
 @dataclass(frozen=True)
 class OpenedLog:
     """A version of a table, and the storage options that it was opened with."""
@@ -32,6 +35,11 @@ class OpenedLog:
     delta: DeltaTable
     options: Mapping[str, str] | None
     version: int
+
+    def has_keys_of(self, storage: Storage) -> bool:
+        """Return whether it was opened with the credentials of now: those of a role are renewed."""
+        now = storage.for_delta() or {}
+        return all(now.get(name) == (self.options or {}).get(name) for name in _CREDENTIALS)
 
     @cached_property
     def add_actions(self) -> Any:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from event_platform.events.errors import TableError
@@ -35,6 +36,7 @@ class Snapshot:
     table: TableLocation
     opened: OpenedLog | None = field(repr=False)  # None where there is no table
     is_taken: bool = False  # by a writer: see snapshot_cache
+    commits: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)  # that were read from the log
 
     @property
     def delta(self) -> DeltaTable | None:
@@ -149,7 +151,8 @@ class Snapshot:
     @property
     def stored_schema(self) -> pl.Schema:
         """The columns in the log; none where there is no table."""
-        return pl.Schema() if self.delta is None else self._scan_log(self.delta).collect_schema()
+        # Not by pl.scan_delta, which opens the table again where it has storage options.
+        return pl.Schema() if self.delta is None else pl.DataFrame(pa.schema(self.delta.schema()).empty_table()).schema
 
     def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:
         options = self.table.storage.for_polars().get("storage_options")
@@ -186,23 +189,37 @@ class Snapshot:
     @cached_property
     def transactions(self) -> Mapping[str, int] | None:
         """The versions of all app transactions; None where they can only be asked for one by one."""
-        return {} if self.delta is None else app_transactions(self.table, str(self.delta.metadata().id), self.version)
+        if self.delta is None:
+            return {}
+        return app_transactions(self.table, str(self.delta.metadata().id), self.version, self.read_commit)
+
+    def read_commit(self, version: int) -> bytes:
+        """Return the lines of a commit, as the log has them; of the last one, they are read once.
+
+        Raises MissingError where it was cleaned up.
+        """
+        if version in self.commits:
+            return self.commits[version]
+        lines = self.table.read_commit(version)
+        if version == self.version:
+            self.commits[version] = lines
+        return lines
 
     def commits_since(self, version: int) -> list[dict[str, Any]]:
         """Return the commit infos after `version`, oldest first. This process reads each of them once."""
         if self.delta is None or version >= self.version:
             return []
-        return commit_infos(str(self.delta.metadata().id), version, self.version, self.table.read_commit)
+        return commit_infos(str(self.delta.metadata().id), version, self.version, self.read_commit)
 
     @cached_property
     def foreign(self) -> dict[date, int]:
         """The partitions that others changed since the platform wrote them, each with the version that did so."""
         if self.table.partition_column is None:
             return {}
-        return foreign_versions(self.version, self.rows_by_date(), self.table.read_commit)
+        return foreign_versions(self.version, self.rows_by_date(), self.read_commit)
 
     def renewed(self, delta: DeltaTable) -> DeltaTable:
         """Return the version with the credentials of now: a step may take longer than those of its beginning last."""
-        if self.opened is None or self.table.storage.for_delta() == self.opened.options:
+        if self.opened is None or self.opened.has_keys_of(self.table.storage):
             return delta
         return self.table.open_log(self.version).delta

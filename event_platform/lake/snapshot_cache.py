@@ -52,7 +52,8 @@ def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
     with suppress(DeltaError, OSError, StorageError):  # the commit is made; the table is opened again when asked for
         delta.update_incremental()
         if delta.version() == version:
-            keep(Snapshot(table, OpenedLog(delta, table.storage.for_delta(), version)), table.commit_tag(version))
+            opened = OpenedLog(delta, table.storage.for_delta(), version)
+            keep(Snapshot(table, opened), table.commit_tag(version))
 
 
 def keep(snapshot: Snapshot, tag: str | None) -> None:
@@ -69,5 +70,5 @@ def _is_latest(opened: OpenedLog, table: TableLocation, tag: str) -> bool:
     return (
         table.commit_tag(opened.version + 1) is None
         and table.commit_tag(opened.version) == tag  # the log of another table in its place, or an older state of it
-        and table.storage.for_delta() == opened.options
+        and opened.has_keys_of(table.storage)
     )

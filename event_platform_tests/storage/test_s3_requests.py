@@ -1,0 +1,53 @@
+"""How many requests a command makes of S3: a count is no time, so more than the budget is a failure."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from event_platform.lake import app_transactions, history, ledger, snapshot_cache
+from event_platform_tests.support.command import call, variables
+from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
+from event_platform_tests.support.s3 import new_bucket, put, use_s3
+from event_platform_tests.support.world import MONDAY, World, event, ndjson
+
+pytestmark = pytest.mark.xdist_group("s3 requests")
+
+#: Tables of the platform, with those of three event types.
+TABLES = 9
+
+#: Requests of a command, by what happened before it. Opening a table takes two, and two for each of its commits.
+BUDGET = {"the first load": 480, "nothing new": 115, "one object more": 430, "nothing new again": 145, "status": 140}
+
+
+@pytest.fixture
+def counted(s3_endpoint: str) -> Iterator[FaultyS3]:
+    """A proxy that counts requests."""
+    with faulty_s3(s3_endpoint) as proxy:
+        yield proxy
+
+
+def test_a_command_makes_no_more_requests_than_its_budget(
+    counted: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each as a process of its own would: it has opened no table before."""
+    use_s3(monkeypatch, counted.endpoint)
+    world, bucket = World(tmp_path), new_bucket()
+    places = {"EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing", "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake"}
+    for name, value in {**variables(world), **places}.items():
+        monkeypatch.setenv(name, value)
+
+    def requests(*command: str) -> Counter[str]:
+        for known in (snapshot_cache._KEPT, app_transactions._READ, history._READ, ledger._READ):
+            known.clear()
+        counted.set()
+        assert "balanced: nothing is lost" in call(*command)
+        return Counter(each.method for each in counted.requests())
+
+    put(bucket, "landing/2025/06/02/12/a", ndjson(*(event(f"u{number}") for number in range(5))))
+    found = {"the first load": requests("run"), "nothing new": requests("run")}
+    put(bucket, "landing/2025/06/02/12/b", ndjson(event("v1", MONDAY), event("v2", name="lesson:started")))
+    found |= {"one object more": requests("run"), "nothing new again": requests("run"), "status": requests("status")}
+    assert {name: made.total() for name, made in found.items() if made.total() > BUDGET[name]} == {}, found
+    assert sum(found["nothing new"].values()) < 15 * TABLES
