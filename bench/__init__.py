@@ -1,1 +1,1 @@
-"""What things cost, measured: commands that anybody can run again."""
+"""Benchmarks: what the platform costs, by commands that can be repeated."""

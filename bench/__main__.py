@@ -1,4 +1,4 @@
-"""What the job costs: this platform, what people would use instead, and the floor, on the same events in one go.
+"""The cost of the whole job: this platform, its alternatives and the floor, on the same events in one session.
 
 python -m bench --help
 """
@@ -43,13 +43,13 @@ class Bench:
         self._commands = Commands(folder, variables(self.landing, SAMPLE_CATALOG, self.lake))
 
     def generate(self, events: int, days: int) -> None:
-        """Fill the landing zone; the same events each time."""
+        """Generate the landing zone, always with the same events."""
         self._commands.run(
             "generate", module("event_platform", "generate", "--events", f"{events}", "--days", f"{days}")
         )
 
     def measure(self, row: Row) -> dict[str, Any]:
-        """Run a row's command alone and return its cost. What it wrote stays. Raises FailedError."""
+        """Run the command of a row alone and return its cost. Its output stays. Raises FailedError."""
         output = self.folder / row.key
         shutil.rmtree(output, ignore_errors=True)
         cost = self._commands.measured(row.key, row.command(self.landing, SAMPLE_CATALOG, output))
@@ -73,7 +73,7 @@ class Bench:
 
 
 def run(bench: Bench, rows: Sequence[Row], repeat: int) -> list[dict[str, Any]]:
-    """Measure every row `repeat` times, in turn; return the medians, and what differs from the platform's tables."""
+    """Measure each row `repeat` times, in turn; return the medians and the differences to the platform's tables."""
     found: dict[str, dict[str, Any]] = {}
     runs: dict[str, list[dict[str, Any]]] = {}
     for number in range(repeat):
@@ -100,7 +100,7 @@ def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps, and what the whole job took beyond them: its start, Dagster, its checks, the ledger."""
+    """Return the steps and the rest of the whole job: its start, Dagster, checks and totals."""
     rest = {name: whole[name] - sum(step[name] for step in steps) for name in ("wall_seconds", "cpu_seconds")}
     return [*steps, {"step": "start, Dagster, checks and the rest", **rest}]
 
@@ -122,11 +122,11 @@ def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[s
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 def main(events: int, days: int, only: str | None, repeat: int, target: Path, folder: Path | None) -> None:
-    """Measure what the job costs, here and with other means, and print a table.
+    """Measure the cost of the job with this platform and its alternatives, and print a table.
 
     Each row is a command, run alone on the same landing zone: wall time to the end of all its processes, the CPU time
     of them all, and the highest sum of their memory (PSS). What peers wrote is compared with the platform's tables,
-    row for row; what they do otherwise is counted. What each one does is told at the top of its script, in bench/peers
+    row for row; differences are counted. What each one does is in the docstring of its script, in bench/peers
     and bench/floor.py. Linux only.
 
     \b

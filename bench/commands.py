@@ -1,4 +1,4 @@
-"""Commands that a benchmark runs, each in a process of its own: what it prints is kept, what it costs is measured."""
+"""Commands of a benchmark, each in a process of its own: their output is kept and their cost measured."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 class FailedError(Exception):
-    """A command ended with an error, or did something else than it should have; the text is what it said last."""
+    """A command failed or had a wrong result; the text is the last line that it printed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Commands:
         return self.last_line(name)
 
     def measured(self, name: str, command: Sequence[str]) -> dict[str, Any]:
-        """Run a command alone; return its cost as `bench.measured_command` tells it. Raises FailedError."""
+        """Run a command alone; return its cost (see `bench.measured_command`). Raises FailedError."""
         os.sync()  # what the one before wrote is not for this one to wait for
         target = self.folder / "cost.json"
         self.run(name, module("bench.measured_command", f"{target}", "--", *command))

@@ -1,4 +1,4 @@
-"""What Dagster takes by itself: as many assets and checks as the platform has, whose bodies do nothing.
+"""The cost of Dagster itself: as many assets and checks as the platform has, with empty bodies.
 
     python -m bench.dagster_alone types
 
@@ -31,7 +31,7 @@ _BLOCKING = {"conservation", "unique"}
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: its assets, what they are made of, and the checks of those that have some."""
+    """An operation: its assets, their sources, and the checks of the assets that have some."""
 
     name: str
     assets: Sequence[str]

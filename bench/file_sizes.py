@@ -1,4 +1,4 @@
-"""How large the files of a lake are, and what is left of the small ones that a day brings by the hour."""
+"""The file sizes of a lake, and how compaction changes those of a day that is loaded hour by hour."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def build_at_once(folder: Path, events: int, first: date, days: int) -> list[dic
 
 
 def build_by_the_hour(folder: Path, landing: Path) -> list[list[dict[str, Any]]]:
-    """Build `folder`/lake from a landing zone hour by hour, as if each began an hour after the one before had ended."""
+    """Build `folder`/lake from a landing zone hour by hour, as if an hour passed between two increments."""
     hours = sorted(path for path in landing.glob("*/*/*/*") if path.is_dir())
     costs = []
     sizing = Sizing(compaction_age=timedelta())  # an hour takes seconds here
@@ -55,12 +55,12 @@ def _build(folder: Path, sizing: Sizing = DEFAULT_SIZING) -> list[dict[str, Any]
 
 
 def files_left(lake: Path, table: str) -> list[int]:
-    """Return the sizes of the files that a table has now."""
+    """Return the sizes of the current files of a table."""
     return [file.size for file in Lake(Storage(str(lake))).table(table).snapshot().files()]
 
 
 def files_that_came(lake: Path, table: str) -> list[int]:
-    """Return the sizes of all files that ever brought rows to a table: what it had if none were put together."""
+    """Return the sizes of all files that added rows to a table: its files if there were no compaction."""
     log = sorted((lake / table / "_delta_log").glob("*.json"))
     return [add["size"] for commit in log for add in _added(commit.read_text(encoding="utf-8")) if add["dataChange"]]
 
@@ -87,4 +87,4 @@ def _all(lake: Path, tables: Iterable[str]) -> list[int]:
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """Listen to nothing."""
+    """Ignore progress."""

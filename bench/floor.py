@@ -1,4 +1,4 @@
-"""The floor: the least that the job's bytes cost with the best libraries, and nothing of a platform.
+"""The floor: the lowest cost of the job with the best libraries, without a platform.
 
     python -m bench.floor landing catalog output
 
@@ -90,7 +90,7 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _scanned(lines: list[bytes]) -> Iterator[tuple[list[bytes], list[_Envelope]]]:
-    """Yield blocks of lines with their common fields; a block with a damaged line falls apart into its lines."""
+    """Yield blocks of lines with their common fields; a block with a malformed line is split into its lines."""
     blocks = [lines[start : start + _LINES_AT_ONCE] for start in range(0, len(lines), _LINES_AT_ONCE)]
     while blocks:
         block = [line for line in blocks.pop() if line]

@@ -1,4 +1,4 @@
-"""What a measurement was taken on."""
+"""The machine of a measurement."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _PACKAGES = ("dagster", "deltalake", "polars", "msgspec", "isal")
 
 
 def machine() -> dict[str, Any]:
-    """Return cores, memory in bytes, processor, operating system, load (tasks that want a core), versions."""
+    """Return cores, memory in bytes, processor, operating system, load average and versions."""
     return {
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -1,9 +1,9 @@
-"""Run one command to the end of all that it started, and say what that took.
+"""Run a command until all its descendants have ended, and print its cost.
 
     python -m bench.measured_command cost.json -- command argument …
 
 A process of its own, with no other children. It has to be, because what a command starts need not be its child for
-long: Python's forkserver ends after the command that started it, and whoever waits for the command alone never hears of
+long: Python's forkserver ends after the command that started it, and a wait for the command alone does not include
 the pool's CPU time. Linux lets a process adopt the orphans among its descendants (`prctl(2)`, PR_SET_CHILD_SUBREAPER).
 So whatever the command leaves behind ends as a child of this one, is waited for, and is in its RUSAGE_CHILDREN. Linux
 only, for that and for /proc.
@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command and all its descendants took."""
+    """The cost of a command with all its descendants."""
 
     wall_seconds: float  # until the last of them had ended
     cpu_seconds: float  # user and system, of all of them
@@ -60,7 +60,7 @@ def _wait_for_adopted() -> None:
 
 
 class _Peak(threading.Thread):
-    """Looks at the memory of all descendants a few times a second."""
+    """Samples the memory of all descendants several times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -77,7 +77,7 @@ class _Peak(threading.Thread):
 
 
 def _descendants(root: int) -> Iterable[int]:
-    """Return the descendants of a process, as /proc shows them now."""
+    """Return the current descendants of a process, from /proc."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():

@@ -41,7 +41,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass
 class Stopwatch:
-    """Seconds that the run's own thread spends in functions. What works beside the bookkeeping is not counted."""
+    """Seconds that the thread of the run spends in given functions. Other threads are not counted."""
 
     seconds: float = 0.0
     _depth: int = field(default=0, repr=False)
@@ -71,7 +71,7 @@ class Stopwatch:
 
 
 def measure(first: date, days: int, days_per_run: int) -> dict[str, Any]:
-    """Materialize raw, then everything downstream, in runs of so many days; return counts, seconds and bytes."""
+    """Materialize raw, then everything downstream, in runs of `days_per_run` days; return counts, seconds and bytes."""
     environment = load_environment()
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     watch, events = Stopwatch(), Counter[str]()

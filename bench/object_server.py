@@ -2,7 +2,7 @@
 
     python -m bench.object_server folder log latency_seconds
 
-What a client touches is counted where nobody can flatter it: at the other end of the line. A process of its own, since
+Requests are counted by the server, not by the client. It is a process of its own, since
 some calls of delta-rs keep all other Python threads from running until they are answered. The first part of a path is
 the bucket, a folder in `folder`. It prints its port and listens on 127.0.0.1; signatures are not looked at.
 """
@@ -48,7 +48,7 @@ class Touched:
 
 
 def touched(requests: Iterable[Request]) -> Touched:
-    """Sum requests up."""
+    """Sum requests."""
     log: list[Request] = []
     data: list[Request] = []
     for each in requests:
@@ -64,7 +64,7 @@ def touched(requests: Iterable[Request]) -> Touched:
 
 @dataclass
 class ObjectServer:
-    """A server that runs, and what it was asked since the last look."""
+    """A running server, and its requests since the last call."""
 
     endpoint: str
     _log: Path
@@ -123,11 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._object(with_body=True)
 
     def do_HEAD(self) -> None:
-        """Answer with what is known of an object."""
+        """Answer with the headers of an object."""
         self._object(with_body=False)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: requests are written down elsewhere."""
+        """Log nothing: requests are recorded elsewhere."""
 
     def _object(self, *, with_body: bool) -> None:
         key = unquote(urlsplit(self.path).path).lstrip("/")
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int]:
-    """Return which bytes of an object a Range header asks for: from, and to before. All of them without one."""
+    """Return the range of bytes (start, end) that a Range header asks for; the whole object without one."""
     asked = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
     if asked is None:
         return 0, size

@@ -1,4 +1,4 @@
-"""What orchestration costs: the same days through Dagster, with its records kept in one place and another.
+"""The cost of orchestration: the same days through Dagster, with each kind of storage for its records.
 
     python -m bench.orchestration --help
 
@@ -43,7 +43,7 @@ _STORAGES = ("ephemeral", *_PROFILES, *_DAGSTERS_OWN)
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows have in common."""
+    """The settings of all rows."""
 
     folder: Path
     days: int
@@ -95,7 +95,7 @@ def _server(storage: str) -> Iterator[Postgres | None]:
 
 
 def _shown(rows: list[dict[str, Any]]) -> list[Table]:
-    costs = Table("storage", "days/run", "events", "wall s", "work s", "books s", "CPU s", "MB")
+    costs = Table("storage", "days/run", "events", "wall s", "work s", "bookkeeping s", "CPU s", "MB")
     for row in rows:
         seconds = (row[f"{name}_seconds"] for name in ("wall", "data_work", "bookkeeping", "driver_cpu"))
         size = f"{row['stored_bytes'] / 1e6:.0f}"
@@ -127,7 +127,7 @@ def main(
     folder: Path | None,
     as_json: bool,  # noqa: FBT001 - as click passes it
 ) -> None:
-    """Measure what orchestration costs, and print a table: seconds, and Dagster's events by type."""
+    """Measure the cost of orchestration, and print seconds and the number of Dagster's events by type."""
     chosen = storages or tuple(each for each in ("ephemeral", *_PROFILES) if each != "postgres" or programs())
     work = [(storage, days) for storage in chosen]
     if "sqlite" in chosen:

@@ -1,4 +1,4 @@
-"""The steps of the platform one by one, without Dagster: what each takes of wall time and of CPU time, as JSON.
+"""The steps of the platform one by one, without Dagster: wall time and CPU time of each, as JSON.
 
     python -m bench.platform_steps landing catalog lake
 

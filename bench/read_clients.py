@@ -1,4 +1,4 @@
-"""Who asks: polars, the platform's own scan, and DuckDB in an environment of its own."""
+"""The clients: polars, the scan of the platform, and DuckDB in an environment of its own."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from event_platform.storage.storage import Storage
 
 @dataclass(frozen=True)
 class Place:
-    """Where a lake is: a folder, or s3://<bucket>, with what it takes to reach it."""
+    """The address of a lake (a folder or s3://<bucket>) and its storage options."""
 
     root: str
     options: Mapping[str, str]
@@ -26,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """How long a query took, from opening the table to the last row, and how many rows it had."""
+    """Duration of a query, from opening the table to the last row, and its number of rows."""
 
     milliseconds: float
     rows: int
@@ -69,7 +69,7 @@ def _timed(build: Callable[[], pl.LazyFrame]) -> Answer:
 
 @contextmanager
 def clients() -> Iterator[dict[str, Ask]]:
-    """Yield everybody who can ask here, by name. DuckDB is missing where its environment is."""
+    """Yield the available clients by name. Without its environment, DuckDB is missing."""
     found: dict[str, Ask] = {
         "polars, scan_delta": ask_scan_delta,
         "polars, lake.scan": ask_lake_scan,

@@ -1,4 +1,4 @@
-"""What analysts ask of a lake: each query as an expression of polars, and as SQL, with the same rows for an answer."""
+"""Queries of analysts, each as a polars expression and as SQL with the same result."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _HOUR = 19
 
 @dataclass(frozen=True)
 class Query:
-    """One question. It is asked of each of the `tables`; `dates` are the partitions that it is about."""
+    """A query of each of the `tables`; `dates` are its partitions."""
 
     key: str
     label: str

@@ -1,4 +1,4 @@
-"""What reading costs: how much of a lake each query touches, with polars and with DuckDB, and how large files are.
+"""The cost of reading: how much of a lake each query reads, with polars and DuckDB, and the file sizes.
 
     python -m bench.reads --help
 
@@ -37,7 +37,7 @@ _OUT = Console(width=max(Console().width, 150))
 
 @dataclass(frozen=True)
 class Reads:
-    """Asks queries of lakes that are folders below one folder, which a server has as buckets."""
+    """Runs queries on lakes below one folder, which a server offers as buckets."""
 
     folder: Path
     server: ObjectServer
@@ -81,7 +81,7 @@ class Reads:
         }
 
     def _whole(self, name: str, query: Query) -> dict[str, Any]:
-        """Return what there is: files and bytes of the days that the query is about, and of its tables."""
+        """Return the files and bytes of the days of the query, and of its tables."""
         days, tables = (self._files(name, query, of_days=of_days) for of_days in (True, False))
         return {
             "files_of_days": len(days),

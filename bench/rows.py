@@ -1,4 +1,4 @@
-"""What is measured: a command for each row of the table, and whether it can be run here."""
+"""The rows of the benchmark: the command of each, and whether it can run on this machine."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _VERSIONS = (
 
 
 class MissingError(Exception):
-    """What a row needs is not here."""
+    """A requirement of a row is missing."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Row:
     java: bool = False
 
     def versions(self) -> str:
-        """Return the versions of what does the work; "" for the platform's. Raises MissingError: what is not here."""
+        """Return the versions of the packages of a row; "" for the platform's. Raises MissingError."""
         if not self.packages:
             return ""
         java = _java() if self.java else ""
@@ -55,8 +55,8 @@ def _java() -> str:
     program = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if program is None:
         raise MissingError("no Java on this machine (Spark needs version 17 or later)")
-    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - Java's own
-    named = re.search(r'"([^"]+)"', told)
+    printed = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - Java's own
+    named = re.search(r'"([^"]+)"', printed)
     return f"Java {named[1] if named else 'of an unknown version'}"
 
 

@@ -1,4 +1,4 @@
-"""How the cost grows: with events, objects, event types, partitions, and the window that duplicates are looked for in.
+"""How the cost grows with events, objects, event types, partitions, and the window of deduplication.
 
 python -m bench.scale --help
 """
@@ -28,7 +28,7 @@ _US_PER_MS = 1_000
 
 
 def measure(shop: Workshop, cases: Sequence[str], scale: Scale) -> tuple[list[Row], dict[str, str]]:
-    """Run cases; return their rows, and why those failed that did: a case that fails stops no other."""
+    """Run cases; return their rows, and the error of each that failed. A failure does not stop other cases."""
     rows: list[Row] = []
     failed: dict[str, str] = {}
     for case in cases:
@@ -73,7 +73,7 @@ def _figures(row: Row, before: Row | None) -> Iterator[str]:
 
 
 def one_more(row: Row, before: Row | None) -> float | None:
-    """Return the CPU seconds of one more than in the row before; None where that is no smaller one of the same kind."""
+    """Return the CPU seconds of one more unit than in the row before; None unless it is a smaller one of the same case."""
     if before is None or (before.case, before.unit) != (row.case, row.unit) or before.count >= row.count:
         return None
     seconds: float = row.cost["cpu_seconds"] - before.cost["cpu_seconds"]

@@ -1,4 +1,4 @@
-"""The cases of `bench.scale`: each makes what it needs, runs it in processes of their own, and checks what came out."""
+"""The cases of `bench.scale`: each generates its input, runs commands in their own processes, and checks the result."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ _KEPT = ("objects_types", "partitions_types")
 
 @dataclass(frozen=True)
 class Scale:
-    """How much each case takes; where there are several numbers, what one more costs is told as well."""
+    """Sizes of the cases. Where a case has several sizes, the cost of one more unit is reported too."""
 
     sizes: tuple[int, ...] = (100_000, 1_000_000, 5_000_000, 24_000_000)  # events of a day
     small: int = 1_000  # events
@@ -43,7 +43,7 @@ class Scale:
     increment: int = 24_000_000  # events of the day, the last hour of which comes later
 
     def times(self, factor: float) -> "Scale":
-        """Return one with every number so many times as large, but at least 1; types that all rows have stay."""
+        """Return a copy with every number multiplied, but at least 1. The types that all rows have stay."""
         return Scale(
             **{name: value if name in _KEPT else _times(value, factor) for name, value in asdict(self).items()}
         )
@@ -55,7 +55,7 @@ def _times(value: Any, factor: float) -> Any:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured. `count` is what differs within a case, in `unit`s; `cost` is of `bench.measured_command`."""
+    """A measurement. `count` is the size within a case, in `unit`s; `cost` is that of `bench.measured_command`."""
 
     case: str
     size: str
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job took, and the ledger after it."""
+    """The cost of a job, and the totals after it."""
 
     cost: Mapping[str, Any]
     ledger: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder that cases work in, one after the other. Samples stay for other cases."""
+    """The working folder of the cases. Samples are shared by them."""
 
     folder: Path
 
@@ -98,9 +98,9 @@ class Workshop:
         return landing, known
 
     def job(self, landing: Path, known: Mapping[str, Any], catalog: Path = SAMPLE_CATALOG) -> Outcome:
-        """Run the whole job on the lake as it is; see that it holds what is known then.
+        """Run the whole job on the current lake, and compare its totals with those that are known.
 
-        Raises FailedError where it does not, and where its books do not balance.
+        Raises FailedError if it does not, or if its totals do not balance.
         """
         commands = self.commands(landing, catalog)
         cost = commands.measured("run", module("event_platform", "run"))
@@ -119,12 +119,12 @@ class Workshop:
         return outcome
 
     def clear(self) -> None:
-        """Begin with a new lake."""
+        """Remove the lake."""
         shutil.rmtree(self.lake, ignore_errors=True)
 
 
 def expect(found: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Compare the figures that both have. Raises FailedError naming those that differ."""
+    """Compare the figures that both have. Raises FailedError naming the differences."""
     wrong = [
         f"{name} is {found[name]}, not {known[name]}" for name in found if found[name] != known.get(name, found[name])
     ]
@@ -141,7 +141,7 @@ def sizes(shop: Workshop, scale: Scale) -> Iterator[Row]:
 
 
 def small(shop: Workshop, scale: Scale) -> Iterator[Row]:
-    """Measure the whole job on next to nothing, and what Dagster alone takes for as many assets and checks."""
+    """Measure the whole job on very few events, and Dagster alone with as many assets and checks."""
     shop.clear()
     landing, known = shop.sample(scale.small)
     yield Row("small", "the whole job", scale.small, scale.small, "event", shop.job(landing, known).cost)

@@ -1,4 +1,4 @@
-"""Events with an object of many fields, and with one whose keys are data: drafted, typed, written and checked.
+"""Events with an object of many fields, or of keys that are data: draft, type, write and check them.
 
     python -m bench.scale_fields fields|keys 2000 lake
 
@@ -29,7 +29,7 @@ _NAME = "area0:happened0"
 
 
 def measure(kind: str, count: int, lake: str) -> dict[str, int]:
-    """Type events whose object has `count` fields, or keys that are data; return figures of what came out."""
+    """Type events whose object has `count` fields, or keys that are data; return figures of the result."""
     keys = [f"field_{number}" if kind == "fields" else f"user_{100_000 + number}" for number in range(count)]
     bodies = list(_bodies(keys))
     draft = Draft(Envelope())
@@ -51,7 +51,7 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
 
 
 def truth(kind: str) -> dict[str, int]:
-    """Return what has to come out: half of the events have a field that does not fit, or all have a map."""
+    """Return the expected figures: half of the events have a value that does not fit, or all have a map."""
     if kind == "fields":
         return {"rows": EVENTS, "rescued": EVENTS // 2, "values_rescued": EVENTS // 2, "values_expected": 0}
     return {"rows": EVENTS, "rescued": EVENTS, "values_rescued": 0, "values_expected": EVENTS}

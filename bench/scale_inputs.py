@@ -1,4 +1,4 @@
-"""What `bench.scale` runs the job on, beside the sample: a catalog and a landing zone of any shape.
+"""Inputs of `bench.scale` beside the sample: a catalog and a landing zone of any shape.
 
 Any number of event types, days and objects, with simple payloads and nothing wrong in them: where a case asks what one
 more of something costs, all else should be equal.
@@ -24,7 +24,7 @@ _MODES = ("fast", "slow", "careful")
 
 @dataclass(frozen=True)
 class Shape:
-    """How a stream is cut up."""
+    """The shape of a stream: its events, types, days and objects."""
 
     events: int
     types: int
@@ -34,7 +34,7 @@ class Shape:
     damaged: int = 0  # pieces that are no JSON; with some, nothing stands between records
 
     def truth(self) -> dict[str, Any]:
-        """Return what the ledger has to say of it."""
+        """Return the expected totals."""
         registered = self.types if self.registered is None else self.registered
         rounds, rest = divmod(self.events, self.types)
         typed = rounds * registered + min(rest, registered)
@@ -75,7 +75,7 @@ def write_catalog(folder: Path, types: int) -> None:
 
 
 def write_landing(folder: Path, shape: Shape) -> None:
-    """Write the objects, each with its share of the events, all types in turn; the same ones each time."""
+    """Write the objects, each with its share of the events, of all types in turn; always the same."""
     rng = random.Random(0)  # noqa: S311 - a sample, no secret
     count = shape.days * shape.objects
     for number in range(count):

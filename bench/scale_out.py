@@ -1,4 +1,4 @@
-"""What scaling out costs: the same steps with the local pool, and with one worker of a Dask cluster and more.
+"""The cost of scaling out: the same steps with the local pool, and with one or more workers of a Dask cluster.
 
     python -m bench.scale_out --help
 
@@ -57,7 +57,7 @@ class Work:
     catalog: Catalog
 
     def steps(self, lake: Lake, executor: Executor) -> dict[str, Callable[[], Any]]:
-        """Return the steps by the names of what they make, in order."""
+        """Return the steps in order, by the names of their tables."""
         landing = FolderLanding(self.folder / "landing")
         loading, context = Loading(landing, self.catalog.envelope, _FIRST), PipelineContext(lake, executor)
         keys = [*self.catalog.by_key, UNREGISTERED]
@@ -72,7 +72,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step took, of the clock and of all processes' CPU."""
+    """Wall time and CPU time of a step, of all processes."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -85,9 +85,9 @@ def prepare_work(folder: Path, events: int, days: int, catalog: Catalog) -> Work
 
 
 def measure(work: Work, small: Work, workers: int | None) -> dict[str, Cost]:
-    """Do all steps in a new lake, with the local pool (None) or with so many workers of a cluster; costs by step.
+    """Run all steps in a new lake, with the local pool (None) or a number of cluster workers; return the cost by step.
 
-    Raises AssertionError where the books do not balance afterwards.
+    Raises AssertionError if the totals do not balance afterwards.
     """
     with _executor(work.folder / "dask", workers) as executor:
         for step in small.steps(_new_lake(small), executor).values():
@@ -130,7 +130,7 @@ def _cpu_seconds() -> float:
 
 
 def _ignore(_what: str, _done: int, _total: int) -> None:
-    """Listen to nothing."""
+    """Ignore progress."""
 
 
 def _total(costs: Mapping[str, Cost]) -> Cost:

@@ -62,7 +62,7 @@ def fill(lake: Lake, keys: int) -> None:
 
 
 def truth(keys: int) -> dict[str, int]:
-    """Return what `judge` has to find on the last day."""
+    """Return the expected result of `judge` for the last day."""
     objects = _rows_of_objects(keys)
     redelivered, conflicting = (sum(rows // part for rows in objects) for part in (_REDELIVERED, _CONFLICTING))
     return {"unique": keys - redelivered - conflicting, "redelivery": redelivered, "conflict": conflicting}
@@ -76,7 +76,7 @@ def judge(lake: Lake) -> dict[str, int]:
 
 
 def write_file(lake: Lake, day: date, objects: Sequence[int], keys: int) -> AddAction:
-    """Write a file of raw_events with these objects of a day, one at a time: a task."""
+    """Write a file of raw_events with the records of some objects of a day. This is a task."""
     writer = FileWriter(lake.raw_events, day)
     for number in objects:
         writer.write(_records(day, number, keys))

@@ -1,4 +1,4 @@
-"""The document of a benchmark → what is printed."""
+"""The document of a benchmark → printed tables."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ _NOTHING = "-"
 
 
 def tables(document: dict[str, Any]) -> list[Table]:
-    """Return the costs and the differences, as `bench.__main__` has put them into its JSON."""
+    """Return tables of the costs and the differences in the JSON of `bench.__main__`."""
     return [_costs(document), _steps(document), _differences(document), _versions(document)]
 
 

@@ -9,7 +9,7 @@ Corrupt records and events of other names go to two tables of their own, with th
 With `--arrow`, what is handed over are Arrow tables instead of rows, as dlt's "Arrow table / Pandas" page recommends:
 dlt passes them on as they are. pyarrow reads them from the lines, with the columns of the catalog.
 
-What it does not do: **deduplicate**. dlt can merge into Delta by a key, which reads the table anew at each load; it has
+What it does not do: **deduplicate**. dlt can merge into Delta by a key, which reads the whole table each time; it has
 no rule by which the first arrival stays. There are no copies of the records as they landed, either. And otherwise than
 the job asks for, and counted by `bench`:
 - of rows, objects and arrays become JSON texts (dlt has no structs; tables of their own, its other way, would be

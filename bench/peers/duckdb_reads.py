@@ -1,7 +1,7 @@
 """Peer: DuckDB reads Delta tables without its extension `delta`, as it has to where nothing can be downloaded.
 
 It answers one question a line, JSON from its input to its output, and is started by bench.read_clients. Each question
-opens the table anew, with a new connection, so that nothing is remembered. There are two ways:
+opens the table again, with a new connection, so that nothing is remembered. There are two ways:
 
 - `dataset`: deltalake reads the log and makes an Arrow dataset, with the partition and the minima and maxima of each
   file; DuckDB hands it columns and conditions, and Arrow reads the files.

@@ -9,7 +9,7 @@ There is no table format, no ledger, no `_rescued` and no check.
 
 What Spark does otherwise than the job asks for, and `bench` counts:
 - a value that does not fit its column is null or cast, in silence, and unknown fields are lost;
-- an object that cannot be decompressed is left out, and nothing tells of it (`ignoreCorruptFiles`).
+- an object that cannot be decompressed is skipped without a report (`ignoreCorruptFiles`).
 
 Settings, as in Spark's "Tuning" and "Job Scheduling" pages: local[2], adaptive execution, as many shuffle partitions as
 cores have use for at this size, zstd; jobs of the event types are submitted by two threads, so that no core waits.
@@ -41,7 +41,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # it looks for an address before it is told one
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # else it looks for an address first
 
 _THREADS = 2
 _MAX_RECORD_BYTES = 10_485_760
@@ -131,7 +131,7 @@ def _reason() -> Column:
     return (
         sf.when(sf.length("body") > _MAX_RECORD_BYTES, "record_too_large")
         .when(~sf.is_valid_utf8("body"), "not_utf8")
-        # from_json does not tell a text that is no JSON from a field of another type.
+        # from_json does not distinguish a text that is not JSON from a field of another type.
         .when(sf.col("_corrupt").isNotNull() | ~sf.startswith("body", sf.lit("{")), "not_json_or_wrong_type")
         .when(sf.coalesce("event_uuid", sf.lit("")) == "", "missing_event_uuid")
         .when(sf.coalesce("event_name", sf.lit("")) == "", "missing_event_name")
@@ -165,7 +165,7 @@ def _write_typed(spark: SparkSession, schema: dict[str, Any], key: str, output: 
     if not folder.is_dir():
         return
     payload = sf.from_json("body", _type(schema), _JSON).alias("payload")
-    # With its columns told, reading does not begin with a job that looks for them.
+    # With a given schema, reading does not begin with a job that infers it.
     frame = spark.read.schema(_SOURCE).parquet(str(folder)).select(*_EVENT, payload).select(*_EVENT, "payload.*")
     frame.coalesce(1).write.partitionBy("created_date").parquet(str(output / "events" / key))
 
