@@ -73,7 +73,7 @@ def _figures(row: Row, before: Row | None) -> Iterator[str]:
 
 
 def one_more(row: Row, before: Row | None) -> float | None:
-    """Return the CPU seconds of one more unit than in the row before; None unless it is a smaller one of the same case."""
+    """Return the CPU seconds of one more unit than in a smaller row of the same case before it; None without one."""
     if before is None or (before.case, before.unit) != (row.case, row.unit) or before.count >= row.count:
         return None
     seconds: float = row.cost["cpu_seconds"] - before.cost["cpu_seconds"]
