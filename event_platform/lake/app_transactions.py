@@ -10,7 +10,7 @@ from event_platform.events.errors import MissingError
 from event_platform.lake.commits import ReadCommit
 from event_platform.lake.location import TableLocation
 
-#: Cache by table id: the version that was read, and its transactions.
+#: Cache by the address of the table: the version that was read, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
 
 #: Up to this many new commits are read one by one, else the checkpoint.
@@ -19,23 +19,26 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def app_transactions(
-    table: TableLocation, table_id: str, version: int, read_commit: ReadCommit
-) -> Mapping[str, int] | None:
+def app_transactions(table: TableLocation, version: int, read_commit: ReadCommit) -> Mapping[str, int] | None:
     """Return all app transactions of a version of a table, or None if its log has another form than that of delta-rs.
 
     Of the log, this process reads each commit once.
     """
-    known, found = _READ.get(table_id, (-1, {}))
+    known, found = _READ.get(table.uri, (-1, {}))
     try:
-        if table_id not in _READ or not version - _COMMITS <= known <= version:
+        if table.uri not in _READ or not version - _COMMITS <= known <= version:
             known, found = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
             found = {**found, **_in_commit(read_commit(number))}
     except MissingError:
         return None
-    _READ[table_id] = (version, found)
+    _READ[table.uri] = (version, found)
     return found
+
+
+def forget(uri: str) -> None:
+    """Forget what was read of a table: its log may be another one now."""
+    _READ.pop(uri, None)
 
 
 def _in_commit(lines: bytes) -> dict[str, int]:

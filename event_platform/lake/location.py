@@ -25,7 +25,12 @@ CHECKPOINT_INTERVAL = 10
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)}
 
 
-_CREDENTIALS = ("access_key_id", "secret_access_key", "token")
+#: Options that only Dagster's resources set, as they are by default.
+_DEFAULTS = {("provider", "s3"), ("imdsv1_fallback", "False")}
+
+
+def _effective(options: Mapping[str, str] | None) -> set[tuple[str, str]]:
+    return set((options or {}).items()) - _DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,9 @@ class OpenedLog:
     options: Mapping[str, str] | None
     version: int
 
-    def has_keys_of(self, storage: Storage) -> bool:
-        """Return whether it was opened with the credentials of now: those of a role are renewed."""
-        now = storage.for_delta() or {}
-        return all(now.get(name) == (self.options or {}).get(name) for name in _CREDENTIALS)
+    def has_options_of(self, storage: Storage) -> bool:
+        """Return whether it was opened with the options of now: the credentials of a role are renewed."""
+        return _effective(self.options) == _effective(storage.for_delta())
 
     @cached_property
     def add_actions(self) -> Any:

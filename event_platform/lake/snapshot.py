@@ -191,7 +191,7 @@ class Snapshot:
         """The versions of all app transactions; None where they can only be asked for one by one."""
         if self.delta is None:
             return {}
-        return app_transactions(self.table, str(self.delta.metadata().id), self.version, self.read_commit)
+        return app_transactions(self.table, self.version, self.read_commit)
 
     def read_commit(self, version: int) -> bytes:
         """Return the lines of a commit, as the log has them; of the last one, they are read once.
@@ -209,7 +209,7 @@ class Snapshot:
         """Return the commit infos after `version`, oldest first. This process reads each of them once."""
         if self.delta is None or version >= self.version:
             return []
-        return commit_infos(str(self.delta.metadata().id), version, self.version, self.read_commit)
+        return commit_infos(self.table.uri, version, self.version, self.read_commit)
 
     @cached_property
     def foreign(self) -> dict[date, int]:
@@ -220,6 +220,6 @@ class Snapshot:
 
     def renewed(self, delta: DeltaTable) -> DeltaTable:
         """Return the version with the credentials of now: a step may take longer than those of its beginning last."""
-        if self.opened is None or self.opened.has_keys_of(self.table.storage):
+        if self.opened is None or self.opened.has_options_of(self.table.storage):
             return delta
         return self.table.open_log(self.version).delta

@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from event_platform.events.errors import StorageError
+from event_platform.lake import app_transactions, history
 from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.snapshot import Snapshot
 
@@ -25,8 +26,13 @@ _MOST = 2_000
 def latest_snapshot(table: TableLocation) -> Snapshot:
     """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
     kept, tag = _KEPT.get(table.uri, (None, ""))
-    if kept is not None and kept.opened is not None and _is_latest(kept.opened, table, tag):
-        return kept if kept.table == table else Snapshot(table, kept.opened)
+    opened = None if kept is None else kept.opened
+    goes_on = opened is not None and table.commit_tag(opened.version) == tag
+    if kept is not None and opened is not None and goes_on and _is_latest(opened, table):
+        return kept if kept.table == table else Snapshot(table, opened)
+    if not goes_on:  # there may be another log in its place, or an older state of it
+        app_transactions.forget(table.uri)
+        history.forget(table.uri)
     opened = table.open_log()
     snapshot = Snapshot(table, opened)
     keep(snapshot, table.commit_tag(opened.version))
@@ -66,9 +72,5 @@ def keep(snapshot: Snapshot, tag: str | None) -> None:
             _KEPT.popitem(last=False)
 
 
-def _is_latest(opened: OpenedLog, table: TableLocation, tag: str) -> bool:
-    return (
-        table.commit_tag(opened.version + 1) is None
-        and table.commit_tag(opened.version) == tag  # the log of another table in its place, or an older state of it
-        and opened.has_keys_of(table.storage)
-    )
+def _is_latest(opened: OpenedLog, table: TableLocation) -> bool:
+    return table.commit_tag(opened.version + 1) is None and opened.has_options_of(table.storage)
