@@ -1,5 +1,6 @@
 """`event-platform`: the group of all commands, its help, and how errors are shown."""
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ class _Commands(click.Group):
         """Run a command; see the class for its errors."""
         # Imports create many objects that stay: collecting garbage among them is a tenth of the time of a command.
         gc.set_threshold(200_000)
+        # At its end Python would search all of them for garbage, which takes as long as half of the imports.
+        atexit.register(gc.freeze)
         try:
             with raise_panics_as_errors(), _translate_errors():
                 return super().invoke(ctx)
@@ -41,9 +44,6 @@ class _Commands(click.Group):
             from event_platform.cli.output import visible  # noqa: PLC0415
 
             raise click.UsageError(visible(str(error))) from error
-        finally:
-            # At its end Python would search all of them for garbage, which takes as long as half of the imports.
-            gc.freeze()
 
 
 @contextmanager

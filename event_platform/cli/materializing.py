@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from event_platform.cli.output import ERR, progress_bars
+from event_platform.cli.output import print_warning, progress_bars
 from event_platform.cli.project import load_project
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
@@ -56,8 +56,7 @@ def materialize_due(
             days = [day for day in rows if window[0] <= day <= window[1]]
             materializer.materialize(dg.AssetSelection.assets(*platform), date_ranges(days), _REBUILD)
         due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
-        if due.dates.warning:
-            ERR.print(due.dates.warning, style="yellow", soft_wrap=True)
+        print_warning(due.dates.warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:

@@ -34,6 +34,12 @@ OUT = _PlainConsole()
 ERR = _PlainConsole(stderr=True)
 
 
+def print_warning(warning: str | None) -> None:
+    """Print a warning on stderr, if there is one."""
+    if warning:
+        ERR.print(warning, style="yellow", soft_wrap=True, highlight=False, markup=False)
+
+
 @contextmanager
 def progress_bars(unit: str) -> Iterator[Listener]:
     """Yield a callback that draws a progress bar for each step, on stderr: output stays clean in a pipe."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from event_platform.cli.output import ERR
+from event_platform.cli.output import ERR, print_warning
 from event_platform.cli.project import find_project
 from event_platform.cli.status import show_totals
 from event_platform.compute.pool import prepare
@@ -40,7 +40,7 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     lake.storage.check()
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
-    _warn(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
+    print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
     known = not (days or rebuild or find_project(Path.cwd()))
     due = _find_due(environment, before, catalog) if known else None
@@ -79,11 +79,11 @@ def _find_arrivals(
 ) -> tuple[Delivery, list[date]]:
     """Return landing compared with the ledger, and the arrival dates within the window that are due."""
     delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
-    _warn(delivery.omissions.hidden_warning)
+    print_warning(delivery.omissions.hidden_warning)
     if not (delivery.due or delivery.loaded):
-        _warn(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
+        print_warning(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
     arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
-    _warn(arrivals.warning)
+    print_warning(arrivals.warning)
     return delivery, sorted(day for day in arrivals.causes if window[0] <= day <= window[1])
 
 
@@ -107,8 +107,3 @@ def _window(environment: Environment, first: date | None, last: date | None) -> 
             f"(EVENT_PLATFORM_START_DATE) to {today}"
         )
     return window
-
-
-def _warn(warning: str | None) -> None:
-    if warning:
-        ERR.print(warning, style="yellow", soft_wrap=True, highlight=False, markup=False)

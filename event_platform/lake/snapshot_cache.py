@@ -17,7 +17,7 @@ from event_platform.lake import app_transactions, history
 from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.snapshot import Snapshot
 
-#: By the address of the table, those that were asked for last: a snapshot, and the tag of its last commit.
+#: By the address of the table, those that were opened or committed to last: a snapshot, and the tag of its last commit.
 _KEPT: OrderedDict[str, tuple[Snapshot, str]] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000

@@ -99,8 +99,8 @@ def due_created_dates(
 ) -> DueDates:
     """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
 
-    Only what raw_events gained after its version `since` is looked at: a source version costs a millisecond to read,
-    for each table and each day. Rows are counted for all days, and what is made of these tables is compared for all.
+    Only what raw_events gained after its version `since` is looked at, so that a tick costs what came. Rows are
+    counted for all days, and what is made of these tables is compared for all.
 
     To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
 

@@ -85,7 +85,7 @@ def _ledger_of(shop: Workshop, types: int) -> dict[str, Any]:
 
 
 def test_a_job_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """And a lake that is not as it should be is an error."""
+    """Its totals are those of the stream."""
     shop = Workshop(tmp_path)
     outcome = shop.job_on(Shape(60, 2, objects=1))
     assert outcome.cost["cpu_seconds"] > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from event_platform.lake import app_transactions, history, ledger, snapshot_cache
-from event_platform_tests.support.command import call, variables
+from event_platform_tests.support.command import call, use
 from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
 from event_platform_tests.support.s3 import new_bucket, put, use_s3
 from event_platform_tests.support.world import MONDAY, World, event, ndjson
@@ -35,7 +35,8 @@ def test_a_command_makes_no_more_requests_than_its_budget(
     use_s3(monkeypatch, counted.endpoint)
     world, bucket = World(tmp_path), new_bucket()
     places = {"EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing", "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake"}
-    for name, value in {**variables(world), **places}.items():
+    use(monkeypatch, world)
+    for name, value in places.items():
         monkeypatch.setenv(name, value)
 
     def requests(*command: str) -> Counter[str]:
