@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from bench.scale_inputs import FIRST
 from event_platform.defs.checks import conformance
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
+from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
@@ -43,9 +43,8 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
     event_type = EventType(_NAME, "wide", parse_columns(schema, "properties", []))
     rows = PayloadReader(event_type, Envelope()).read(pl.Series(bodies))
     write_file(rows, Table(TableSpec("wide"), Storage(lake)))
-    of_day = rows.lazy().with_columns(created_date=pl.lit(FIRST))
-    ((_, found),) = conformance.counts(event_type, of_day, [FIRST])
-    metadata = conformance.check_day(event_type, found).metadata
+    broken = count_broken_constraints(event_type, rows.lazy()).collect().row(0, named=True)
+    metadata = conformance.check_day(event_type, broken, rows["_rescued"].drop_nulls()).metadata
     figures = {name: int(str(metadata[name])) for name in ("values_rescued", "values_expected")}
     return {"rows": rows.height, "rescued": rows.height - rows["_rescued"].null_count(), **figures}
 

@@ -5,6 +5,7 @@ The `title` of a schema is the event name. Only names in the catalog become asse
 
 import hashlib
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import polars as pl
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.classification import VALID_NAME
-from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed
+from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import Envelope, load_envelope
 from event_platform.events.errors import CatalogError
@@ -59,6 +60,12 @@ class EventType:
     def schema(self) -> pl.Schema:
         """The names and types of these columns."""
         return pl.Schema({column.name: column.type for column in self.table_columns})
+
+    @cached_property
+    def constraints_digest(self) -> int:
+        """A number for what the schema requires of values: another one where it requires something else."""
+        rules = [(path, column.kind.value, column.constraints) for path, column in walk(self.columns)]
+        return zlib.crc32(repr(rules).encode())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import DuplicateKind
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.events.figures import OBJECTS
+from event_platform.lake.file_figures import read_figure
+from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import map_threads
@@ -62,30 +64,27 @@ class TypingBalance:
         return self.deduplicated == self.typed + self.unregistered
 
 
-def arrival_balances(lake: Lake, dates: Collection[date] | None = None) -> list[ArrivalBalance]:
-    """Return the balance of each arrival date (by default, of all with records)."""
-    raw = lake.raw_events.snapshot().files(dates)
+def arrival_balances(
+    lake: Lake, dates: Collection[date] | None = None, *, in_rows: bool = False
+) -> list[ArrivalBalance]:
+    """Return the balance of each arrival date (by default, of all with records).
+
+    It is summed from the figures of files, or counted `in_rows`.
+    """
+    raw = lake.raw_events.snapshot()
+    landed, last = pl.col("landed").sum(), pl.col("last_offset").max()
     objects = (
-        _scan_raw(lake, raw)
+        read_figure(raw.table, raw.files(dates), OBJECTS, in_rows=in_rows)
         .group_by("arrival_date", "source_object")
-        .agg(
-            landed=pl.len(),
-            sound=pl.col("corruption_reason").is_null().sum(),
-            last=pl.col("source_offset").max(),
-            numbers=pl.col("source_offset").sum(),
-        )
+        .agg(landed, pl.col("sound").sum(), last, pl.col("offsets").sum())
+        # Offsets 0 … n-1 have maximum n-1 and this sum; a lost or repeated record changes one of them.
         .with_columns(
-            # Offsets 0 … n-1 have maximum n-1 and this sum; a lost or repeated record changes one of them.
-            broken=(pl.col("last") != pl.col("landed") - 1)
-            | (pl.col("numbers") != pl.col("landed").cast(pl.Int64) * (pl.col("landed").cast(pl.Int64) - 1) // 2)
+            broken=(pl.col("last_offset") != pl.col("landed") - 1)
+            | (pl.col("offsets") != pl.col("landed") * (pl.col("landed") - 1) // 2)
         )
     )
-    days = (
-        objects.group_by("arrival_date")
-        .agg(pl.col("landed", "sound", "broken").sum())
-        .collect(engine="streaming")
-        .rows_by_key("arrival_date", unique=True)
-    )
+    by_day = objects.group_by("arrival_date").agg(pl.col("landed", "sound", "broken").sum())
+    days = by_day.rows_by_key("arrival_date", unique=True)
     corrupt = _rows(lake.corrupt_events, dates)
     return [
         ArrivalBalance(day, landed, sound, corrupt.get(day, 0), broken)
@@ -139,28 +138,20 @@ def typing_balances_of(
 
 
 def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[date, int]:
-    files = lake.raw_events.snapshot().files()
+    raw = lake.raw_events.snapshot()
+    files = raw.files()
     if dates is not None:
         first, last = min(dates), max(dates)
         files = [file for file in files if may_hold(file, first, last)]
-    counts = (
-        _scan_raw(lake, files)
-        .filter(pl.col("corruption_reason").is_null())
-        .group_by("created_date")
-        .agg(pl.len())
-        .collect(engine="streaming")
-    )
-    return {day: rows for day, rows in counts.iter_rows() if dates is None or day in dates}
+    counts = read_figure(raw.table, files, OBJECTS).group_by("created_date").agg(pl.col("sound").sum())
+    days = counts.filter(pl.col("sound") > 0).iter_rows()
+    return {day: rows for day, rows in days if dates is None or day in dates}
 
 
 def may_hold(file: DataFile, first: date, last: date) -> bool:
     """Return whether a file of raw_events may hold sound records created from `first` to `last`."""
     low, high = file.minimum.get("created_date"), file.maximum.get("created_date")
     return low is not None and high is not None and low <= last and first <= high
-
-
-def _scan_raw(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
-    return scan_files(lake.raw_events, files)
 
 
 def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:

@@ -12,6 +12,7 @@ from deltalake.transaction import AddAction
 from pyarrow import parquet
 
 from event_platform.events.errors import TableError
+from event_platform.lake.file_figures import FigureCounts
 from event_platform.lake.location import TableLocation
 from event_platform.lake.statistics import Statistics
 
@@ -49,6 +50,7 @@ class FileWriter:
         self._buffer = io.BytesIO()
         self._parquet: parquet.ParquetWriter | None = None
         self._statistics = Statistics()
+        self._figures = FigureCounts(table.spec.figures)
 
     def write(self, frame: pl.DataFrame) -> None:
         """Add rows. The partition column is not written."""
@@ -68,11 +70,13 @@ class FileWriter:
             rows, row_group_size=_ROWS_PER_SORTED_GROUP if "body" in stored.columns else _ROWS_PER_GROUP
         )
         self._statistics.add(stored)
+        self._figures.add(frame)
 
     def close(self) -> AddAction:
         """Store the file. Return its add action."""
         if self._parquet is None:
             raise TableError(f"{self._address}: a file without a frame")
+        self._parquet.add_key_value_metadata(self._figures.as_metadata(self._path))
         self._parquet.close()
         data = self._buffer.getvalue()
         self._storage.write(self._address, data)

@@ -3,28 +3,19 @@
 The table is its own ledger: there is no second store that could disagree with it.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from threading import Lock
 
 import polars as pl
 
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.events.figures import OBJECTS
+from event_platform.lake.file_figures import is_read, read_figure
+from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import damaged_files
 from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.omissions import Omissions
-from event_platform.storage.threads import imap_threads
-
-#: Name, size and etag of each.
-_Objects = list[tuple[str, int, str]]
-
-#: Cache by URI, because a file never changes: a sensor reads days with hundreds of millions of rows every few seconds.
-_READ: OrderedDict[str, _Objects] = OrderedDict()
-_KEEPING = Lock()  # sensors are evaluated side by side
-_OBJECTS_KEPT = 1_000_000  # some 300 bytes each; those that were asked for last
 
 
 @dataclass(frozen=True)
@@ -84,42 +75,23 @@ def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[
     """Return the day, size and etag of objects by name: of all days where one of those listed may be of any."""
     is_any = not all(landed.dated for landed in listed)
     files = raw.files(None if is_any else {landed.arrival_date for landed in listed})
-    objects = _objects_in(raw, files)
-    return {name: (file.partition, size, etag) for file in files for name, size, etag in objects[file.uri]}
+    objects = _objects_in(raw, files).select("source_object", "arrival_date", "source_size", "source_etag")
+    return {name: (day, size, etag) for name, day, size, etag in objects.iter_rows()}
 
 
-def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> dict[str, _Objects]:
-    """Return the objects that have records in each of some files, by the files' addresses."""
-    known = {file.uri: objects for file in files if (objects := _READ.get(file.uri)) is not None}
-    unread = [file for file in files if file.uri not in known]
-
-    def read(file: DataFile) -> _Objects:
-        rows = scan_files(raw.table, [file], raw.schema)
-        objects = rows.select("source_object", "source_size", "source_etag").unique()
-        try:
-            return objects.collect(engine="streaming").rows()
-        except (OSError, pl.exceptions.PolarsError):
-            if file not in [each.file for each in damaged_files(raw, [file.partition])]:
-                raise
-            return []  # its objects are due again
-
-    found = {**known, **dict(zip((file.uri for file in unread), imap_threads(read, unread), strict=True))}
-    _keep(found)
-    return found
+def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> pl.DataFrame:
+    """Return the objects that have records in some files; those of damaged files are due again."""
+    try:
+        return read_figure(raw.table, files, OBJECTS, raw.schema)
+    except (OSError, pl.exceptions.PolarsError):
+        damaged = {each.file.path for each in damaged_files(raw, {file.partition for file in files})}
+        if damaged.isdisjoint(file.path for file in files):
+            raise
+        sound = [file for file in files if file.path not in damaged]
+        return read_figure(raw.table, sound, OBJECTS, raw.schema)
 
 
 def unread(raw: Snapshot, day: date) -> tuple[int, int]:
-    """Return how many files of a day, and rows in them, this process has to read before it can compare that day."""
-    files = [file for file in raw.files([day]) if file.uri not in _READ]
+    """Return how many files of a day, and rows in them, this process has to ask before it can compare that day."""
+    files = [file for file in raw.files([day]) if not is_read(file, OBJECTS)]
     return len(files), sum(file.rows for file in files)
-
-
-def _keep(found: dict[str, _Objects]) -> None:
-    """Remember what was read, and forget what was asked for longest ago where it is too much."""
-    with _KEEPING:
-        for uri, objects in found.items():
-            _READ[uri] = objects
-            _READ.move_to_end(uri)
-        kept = sum(map(len, _READ.values()))
-        while kept > _OBJECTS_KEPT:
-            kept -= len(_READ.popitem(last=False)[1])

@@ -10,6 +10,7 @@ import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
+from event_platform.events.figures import ARRIVALS, NAMES, OBJECTS, event_figure
 from event_platform.lake.specs import TableSpec
 
 #: The folder of the event tables.
@@ -47,6 +48,7 @@ RAW_EVENTS = TableSpec(
     primary_key=_PLACE_KEY,
     description="Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
     "ledger: an object whose rows are in it is not read again, and one that changed replaces its rows.",
+    figures=(OBJECTS,),
 )
 CORRUPT_EVENTS = TableSpec(
     "corrupt_events",
@@ -61,6 +63,7 @@ DEDUPLICATED_EVENTS = TableSpec(
     partition_column="created_date",
     primary_key=_EVENT_KEY,
     description="One row for each event_uuid: the record that arrived first, as it landed.",
+    figures=(NAMES, ARRIVALS),
 )
 DUPLICATE_EVENTS = TableSpec(
     "duplicate_events",
@@ -122,4 +125,5 @@ def event_table_spec(event_type: EventType) -> TableSpec:
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
+        figures=(event_figure(event_type),),
     )

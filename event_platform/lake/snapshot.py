@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import polars as pl
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from event_platform.events.errors import TableError
@@ -152,7 +151,7 @@ class Snapshot:
     def stored_schema(self) -> pl.Schema:
         """The columns in the log; none where there is no table."""
         # Not by pl.scan_delta, which opens the table again where it has storage options.
-        return pl.Schema() if self.delta is None else pl.DataFrame(pa.schema(self.delta.schema()).empty_table()).schema
+        return pl.Schema() if self.delta is None else pl.Schema(self.delta.schema())
 
     def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:
         options = self.table.storage.for_polars().get("storage_options")

@@ -1,11 +1,12 @@
 """What a table should look like: its name, columns, partitions and key. No storage, no log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import polars as pl
 
 from event_platform.events.event import ColumnSpec
+from event_platform.events.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class TableSpec:
     partition_column: str | None = None
     primary_key: tuple[str, ...] = ()
     description: str = ""
+    #: What is counted of each of its files: see `file_figures`.
+    figures: tuple[Figure, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def schema(self) -> pl.Schema:

@@ -10,6 +10,7 @@ from datetime import date
 
 import polars as pl
 
+from event_platform.events.figures import UUID_HASH
 from event_platform.lake.balance import arrival_balances, may_hold
 from event_platform.lake.date_groups import group_dates
 from event_platform.lake.files import DataFile, scan_files
@@ -22,11 +23,6 @@ from event_platform.storage.threads import imap_threads
 
 #: Rows whose keys are held in memory, and tables that are read in parallel.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
-
-#: Bits of a hash that are summed, so that sums of many millions stay exact.
-_BITS = 38
-
-_UUID = pl.col("event_uuid").hash() % (1 << _BITS)
 
 #: Prefix of the names of event tables.
 EVENT_TABLES = "events/"
@@ -163,7 +159,7 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
         counted = rows.select(
             day,
             key=pl.struct(key).hash() if key else pl.int_range(pl.len(), dtype=pl.UInt64),
-            uuid=_UUID if "event_uuid" in columns else pl.lit(0, pl.UInt64),
+            uuid=UUID_HASH if "event_uuid" in columns else pl.lit(0, pl.UInt64),
         )
         totals = counted.group_by(day).agg(pl.len(), pl.col("key").n_unique(), pl.col("uuid").sum())
         found.update({each: Rows(*figures) for each, *figures in totals.collect(engine="streaming").iter_rows()})
@@ -179,7 +175,7 @@ def _arrival_faults(lake: Lake, tables: Mapping[str, _Verified], damaged: Collec
     """Landed = sound + corrupt, and the records of each object are numbered without a gap."""
     raw, corrupt = (tables[table.name] for table in (lake.raw_events, lake.corrupt_events))
     days = {*raw.rows, *corrupt.rows} - set(damaged)
-    for balance in arrival_balances(lake, sorted(days)) if days else []:
+    for balance in arrival_balances(lake, sorted(days), in_rows=True) if days else []:
         dead = corrupt.rows.get(balance.arrival_date, Rows()).rows
         if balance.landed != balance.sound + dead:
             reason = f"{balance.landed:,} landed, {balance.sound:,} sound, and {dead:,} rows in corrupt_events"
@@ -228,7 +224,7 @@ def _sound_by_created_date(raw: _Verified, lake: Lake, dates: Collection[date] |
         scan_files(lake.raw_events, list(files))
         .filter(pl.col("corruption_reason").is_null())
         .group_by("created_date")
-        .agg(pl.len(), uuids=_UUID.sum())
+        .agg(pl.len(), uuids=UUID_HASH.sum())
         .collect(engine="streaming")
     )
     return {day: Rows(rows, rows, uuids) for day, rows, uuids in counts.iter_rows() if dates is None or day in dates}

@@ -49,8 +49,5 @@ class Sizing:
     rows_per_compaction: int = 2_000_000
     compaction_age: timedelta = timedelta(hours=1)
 
-    # Reporting. To group events takes some hundred bytes for each.
-    events_per_count: int = 2_000_000
-
 
 DEFAULT_SIZING = Sizing()

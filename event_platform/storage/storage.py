@@ -77,6 +77,13 @@ class Storage:
         """
         return self.store.read(self._name(uri))
 
+    def read_range(self, uri: str, start: int, size: int) -> bytes:
+        """Return so many bytes of what is stored at `uri`, which is below the root, from `start`. Errors as of `read`.
+
+        Fewer at its end.
+        """
+        return self.store.read_range(self._name(uri), start, size)
+
     def tag(self, uri: str) -> str | None:
         """Return what changes whenever something is written at `uri`, which is below the root; None for nothing.
 

@@ -17,5 +17,9 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = _THREADS) -> Iterator[R]:
     """Do as `map_threads`, and yield each result as soon as it and those before it are there."""
+    items = list(items)
+    if len(items) <= 1:  # to start a thread takes as long as to read a file of this machine
+        yield from map(function, items)
+        return
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(function, items)

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.defs.checks import conformance
 from event_platform.defs.checks.results import Result
 from event_platform.events.catalog import EventType, load_catalog
 from event_platform.events.columns import Column, Kind, parse_columns, typed
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
+from event_platform_tests.support.conforming import check_rows
 from event_platform_tests.support.counting import count_calls
 from event_platform_tests.support.fidelity import lost
-from event_platform_tests.support.world import MONDAY, event, write_catalog
+from event_platform_tests.support.world import event, write_catalog
 
 
 def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
@@ -225,9 +225,7 @@ def read_drafted(event_type: EventType, bodies: list[str]) -> pl.DataFrame:
 
 def conformed(event_type: EventType, rows: pl.DataFrame) -> Result:
     """Return the verdict on the rows, which are those of a day."""
-    of_day = rows.lazy().with_columns(created_date=pl.lit(MONDAY))
-    ((_, figures),) = conformance.counts(event_type, of_day, [MONDAY])
-    return conformance.check_day(event_type, figures)
+    return check_rows(event_type, rows.lazy())
 
 
 def holes() -> st.SearchStrategy[Any]:

@@ -1,16 +1,15 @@
 """raw_events is its own ledger: what of landing is new, changed or known is read off it."""
 
 import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 
-import polars as pl
 import pytest
 
-from event_platform.lake import ledger
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake import file_figures
+from event_platform.lake.files import DataFile
 from event_platform.lake.ledger import Delivery, deliveries
-from event_platform.lake.location import TableLocation
+from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 PATH = "2025/06/02/12/"
@@ -118,11 +117,7 @@ def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.Mon
     world.load(MONDAY)
     read: list[str] = []
 
-    def noting(table: TableLocation, files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
-        read.extend(file.uri for file in files)
-        return scan_files(table, files, *arguments)
-
-    monkeypatch.setattr(ledger, "scan_files", noting)
+    note_reads(monkeypatch, lambda file: read.append(file.uri))
     assert [each.name for each in compare(world, MONDAY).loaded] == ["2025/06/02/12/a"]
     world.deliver(MONDAY, "b", event("u2"))
     assert [each.name for each in compare(world, MONDAY).due] == ["2025/06/02/12/b"]
@@ -137,15 +132,22 @@ def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeyp
     for day in (MONDAY, TUESDAY, WEDNESDAY):
         world.deliver(day, "a", event(f"{day}", day))
     world.load(MONDAY, TUESDAY, WEDNESDAY)
-    monkeypatch.setattr(ledger, "_OBJECTS_KEPT", 2)
-    ledger._READ.clear()
+    monkeypatch.setattr(file_figures, "_ROWS_KEPT", 2 * file_figures._ROWS_OF_FRAME + 2)
+    file_figures._READ.clear()
     read: list[date] = []
 
-    def noting(table: TableLocation, files: list[DataFile], *arguments: Any) -> pl.LazyFrame:
-        read.extend(file.partition for file in files)
-        return scan_files(table, files, *arguments)
-
-    monkeypatch.setattr(ledger, "scan_files", noting)
+    note_reads(monkeypatch, lambda file: read.append(file.partition))
     for day in (MONDAY, TUESDAY, MONDAY, WEDNESDAY, MONDAY, TUESDAY):
         assert len(compare(world, day).loaded) == 1
     assert read == [MONDAY, TUESDAY, WEDNESDAY, TUESDAY]
+
+
+def note_reads(monkeypatch: pytest.MonkeyPatch, note: Callable[[DataFile], None]) -> None:
+    """Note each file of which the footer is read."""
+    read = file_figures._footer
+
+    def noting(storage: Storage, file: DataFile) -> Mapping[str, str]:
+        note(file)
+        return read(storage, file)
+
+    monkeypatch.setattr(file_figures, "_footer", noting)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from event_platform.lake import app_transactions, history, ledger, snapshot_cache
+from event_platform.lake import app_transactions, file_figures, history, snapshot_cache
 from event_platform_tests.support.command import call, use
 from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
 from event_platform_tests.support.s3 import new_bucket, put, use_s3
@@ -40,7 +40,7 @@ def test_a_command_makes_no_more_requests_than_its_budget(
         monkeypatch.setenv(name, value)
 
     def requests(*command: str) -> Counter[str]:
-        for known in (snapshot_cache._KEPT, app_transactions._READ, history._READ, ledger._READ):
+        for known in (snapshot_cache._KEPT, app_transactions._READ, history._READ, file_figures._READ):
             known.clear()
         counted.set()
         assert "balanced: nothing is lost" in call(*command)

@@ -7,6 +7,8 @@ import dagster as dg
 import polars as pl
 
 from event_platform.defs.checks.results import Result
+from event_platform.events.figures import OBJECTS
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.names import HOUR_IN_PATH
 
@@ -25,13 +27,12 @@ def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[i
     """
     around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
     folder = pl.col("source_object").str.extract_groups(HOUR_IN_PATH)
-    objects = raw.scan(around).select("arrival_date", "source_object").unique()
+    objects = read_figure(raw.table, raw.files(around), OBJECTS).select("arrival_date", "source_object").unique()
     counted = (
         objects.with_columns(folder.struct.unnest())
         .filter(pl.col("day") == pl.col("arrival_date").dt.strftime("%Y/%m/%d"))
         .group_by("arrival_date", pl.col("hour").cast(pl.Int64))
         .agg(pl.len())
-        .collect(engine="streaming")
     )
     found: dict[date, dict[int, int]] = {}
     for day, hour, objects_in_it in counted.iter_rows():

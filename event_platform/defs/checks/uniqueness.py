@@ -1,12 +1,22 @@
-"""One row per event_uuid, counted in the files of a table."""
+"""One row per event_uuid in each table.
 
-from collections.abc import Sequence
+Those of deduplicated_events are counted. An event table is made of them: where it has as many rows as that has events
+of its name, with the same event_uuids, it is not counted again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from threading import Lock
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
 from event_platform.defs.checks.results import Result
+from event_platform.events.catalog import EventType
+from event_platform.events.figures import NAMES, event_figure
 from event_platform.lake.date_groups import group_dates
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.snapshot import Snapshot
 
 NAME = "unique_event_uuid"
@@ -17,32 +27,103 @@ _ROWS_AT_ONCE = 25_000_000
 #: 64-bit hash of uuid and day. Where two are equal, the uuids themselves are counted.
 _KEY = pl.col("event_uuid").hash() ^ pl.col("created_date").hash()
 
+T = TypeVar("T")
+
+
+class Counts(NamedTuple):
+    """What is counted of the event_uuids of a day."""
+
+    rows: int = 0
+    distinct: int = 0
+    missing: int = 0
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no two rows have the same one, and none has none."""
+        return self.rows == self.distinct and not self.missing
+
+
+#: Rows, and the sum of the hashes of their uuids.
+_Sums = tuple[int, int]
+
+#: What this process has found of a day, by its files: those never change. A run checks a hundred tables against one.
+_COUNTS: OrderedDict[tuple[str, ...], Counts] = OrderedDict()
+_SUMS_BY_NAME: OrderedDict[tuple[str, ...], dict[str, _Sums]] = OrderedDict()
+_DAYS_KEPT = 400
+_FINDING = Lock()  # event tables are checked side by side
+
 
 def check_dates(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Result]]:
     """Count the rows and distinct uuids of each date, and return its result."""
-    return [
-        (day, check_day(*counted.get(day, (0, 0, 0))))
-        for some in group_dates(table, dates, _ROWS_AT_ONCE)
-        for counted in [_count(table.scan(some))]
-        for day in some
-    ]
+    counts = _find(_COUNTS, _count_dates, table, dates)
+    return [(day, check_day(counts.get(day, Counts()))) for day in dates]
 
 
-def check_day(rows: int, distinct: int, missing: int) -> Result:
+def check_typed_dates(
+    event_type: EventType, table: Snapshot, deduplicated: Snapshot, dates: Sequence[date]
+) -> list[tuple[date, Result]]:
+    """Compare an event table with the events of its name; count the dates that are not alike. Return the results."""
+    with _FINDING:
+        events = _find(_SUMS_BY_NAME, _sums_by_name, deduplicated, dates)
+        unique = _find(_COUNTS, _count_dates, deduplicated, dates)
+    figures = read_figure(table.table, table.files(dates), event_figure(event_type), table.schema)
+    sums = figures.group_by("created_date").agg(pl.col("rows", "uuids").sum()).iter_rows()
+    alike = {
+        day: Counts(rows, rows)
+        for day, rows, uuids in sums
+        if events.get(day, {}).get(event_type.name) == (rows, uuids) and unique[day].is_unique
+    }
+    counts = alike | _find(_COUNTS, _count_dates, table, [day for day in dates if day not in alike])
+    return [(day, check_day(counts.get(day, Counts()))) for day in dates]
+
+
+def check_day(counts: Counts) -> Result:
     """Expect that no two rows have the same event_uuid."""
     return Result(
-        passed=rows == distinct and not missing,
-        description=f"{rows:,} rows, {distinct:,} distinct event_uuid",
-        metadata={"rows": rows, "distinct_event_uuid": distinct},
+        passed=counts.is_unique,
+        description=f"{counts.rows:,} rows, {counts.distinct:,} distinct event_uuid",
+        metadata={"rows": counts.rows, "distinct_event_uuid": counts.distinct},
     )
 
 
-def _count(rows: pl.LazyFrame) -> dict[date, tuple[int, int, int]]:
+def _find(
+    known: OrderedDict[tuple[str, ...], T],
+    find: Callable[[Snapshot, list[date]], Mapping[date, T]],
+    table: Snapshot,
+    dates: Sequence[date],
+) -> dict[date, T]:
+    """Return what `find` finds of the dates that have rows; where it is known of their files, as it is known."""
+    files = {day: (table.table.uri, *paths) for day, paths in table.paths_by_date(dates).items()}
+    found = {day: each for day in files if (each := known.get(files[day])) is not None}
+    left = [day for day in dates if day in files and day not in found]
+    found |= find(table, left) if left else {}
+    known |= {files[day]: each for day, each in found.items()}
+    while len(known) > _DAYS_KEPT:
+        known.popitem(last=False)
+    return found
+
+
+def _sums_by_name(deduplicated: Snapshot, dates: list[date]) -> dict[date, dict[str, _Sums]]:
+    """Return the sums of each date by event name."""
+    figures = read_figure(deduplicated.table, deduplicated.files(dates), NAMES)
+    found: dict[date, dict[str, _Sums]] = {day: {} for day in dates}
+    sums = figures.group_by("created_date", "event_name").agg(pl.col("rows", "uuids").sum())
+    for day, name, rows, uuids in sums.iter_rows():
+        found[day][name] = rows, uuids
+    return found
+
+
+def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
+    groups = group_dates(table, dates, _ROWS_AT_ONCE)
+    return {day: counts for some in groups for day, counts in _count(table.scan(some)).items()}
+
+
+def _count(rows: pl.LazyFrame) -> dict[date, Counts]:
     """Return rows, distinct uuids and missing ones of each date."""
     found = rows.select("created_date", key=_KEY, missing=pl.col("event_uuid").is_null()).collect(engine="streaming")
     keys = found["key"].sort()  # takes a fraction of the memory of a set
     if not found["missing"].any() and not (keys == keys.shift()).any():
-        return {day: (count, count, 0) for day, count in found["created_date"].value_counts().iter_rows()}
+        return {day: Counts(count, count) for day, count in found["created_date"].value_counts().iter_rows()}
     uuid = pl.col("event_uuid")
     exact = rows.group_by("created_date").agg(pl.len(), distinct=uuid.n_unique(), missing=uuid.null_count()).collect()
-    return {day: tuple(counts) for day, *counts in exact.iter_rows()}
+    return {day: Counts(*counts) for day, *counts in exact.iter_rows()}

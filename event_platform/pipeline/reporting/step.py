@@ -41,9 +41,8 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     pinned = _pinned(lake, catalog, source)
     sources = _sources(pinned, dates)
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
-    tasks = [(lake, context.sizing, day, fields) for day in sources]
-    rows = sum(file.rows for each in sources for file in each.deduplicated)
-    reported = context.run_tasks(report_day, tasks, "quality reports", small=context.is_small(rows))
+    tasks = [(lake, day, fields) for day in sources]
+    reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
     adds = [each.add for each in reported if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))

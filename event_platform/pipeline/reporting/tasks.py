@@ -9,15 +9,16 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESCUED_COLUMN
+from event_platform.events.figures import ARRIVALS, NAMES, Figure
 from event_platform.events.rescue import WHOLE_RECORD, count_fields
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import write_file
-from event_platform.lake.files import DataFile, in_batches, scan_files
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.lake.specs import TableSpec
 from event_platform.lake.tables import Table
 from event_platform.landing.names import HOUR_IN_PATH
-from event_platform.pipeline.sizing import Sizing
 from event_platform.quality.page import LATENESS, draw
 
 #: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
@@ -64,13 +65,13 @@ class Reported:
     thumbnail: bytes
 
 
-def report_day(lake: Lake, sizing: Sizing, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
+def report_day(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]]) -> Reported:
     """Count one day, and write its figures and its page. `fields` are the known ones of each catalogued event."""
     day = sources.created_date
     corrupt = scan_files(lake.corrupt_events, sources.corrupt)
     figures = pl.concat(
         [
-            *_events(lake, sizing, sources.deduplicated, fields),
+            *_events(lake, sources, fields),
             _duplicates(scan_files(lake.duplicate_events, sources.duplicates), fields),
             _figure("corrupt", _count(corrupt, pl.col("corruption_reason").alias("label"))),
             _unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
@@ -104,17 +105,13 @@ def _known(names: Mapping[str, frozenset[str]]) -> pl.Expr:
     return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
 
 
-def _events(
-    lake: Lake, sizing: Sizing, files: tuple[DataFile, ...], fields: Mapping[str, frozenset[str]]
-) -> list[pl.DataFrame]:
-    parts = [
-        _counted(scan_files(lake.deduplicated_events, batch))
-        for batch in in_batches(files, sizing.events_per_count) or [[]]
-    ]
-    by_name, by_object = (pl.concat(counts) for counts in zip(*parts, strict=True))
+def _events(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]]) -> list[pl.DataFrame]:
+    """Return the events of a day by name and hour, and by the hour of their arrival, as the figures of files say."""
+    by_name, by_object = (_counted(lake, sources, figure) for figure in (NAMES, ARRIVALS))
     named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
     arrived = by_object.with_columns(
-        arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"]
+        arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"],
+        **{_PARTITION: pl.lit(sources.created_date)},
     )
     late = arrived.filter(pl.col("arrival_date") > pl.col(_PARTITION))
     return [
@@ -125,16 +122,9 @@ def _events(
     ]
 
 
-def _counted(events: pl.LazyFrame) -> list[pl.DataFrame]:
-    """Count events by name and hour, and by the object that they arrived in and hour."""
-    hour = pl.col("created_datetime").dt.hour()
-    return pl.collect_all(
-        [
-            events.group_by("event_name", hour=hour).agg(value=pl.len()),
-            events.group_by("arrival_date", "source_object", _PARTITION, hour=hour).agg(value=pl.len()),
-        ],
-        engine="streaming",
-    )
+def _counted(lake: Lake, sources: Sources, figure: Figure) -> pl.DataFrame:
+    counts = read_figure(lake.deduplicated_events, sources.deduplicated, figure)
+    return figure.add_up(counts.drop(_PARTITION)).rename({"rows": "value"})
 
 
 def _two_digits(column: str) -> pl.Expr:

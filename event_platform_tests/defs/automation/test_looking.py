@@ -12,7 +12,7 @@ import pytest
 from event_platform.defs.automation import looking
 from event_platform.defs.automation.looking import Look, Position, as_cursor, look, position_in
 from event_platform.events.errors import LandingError
-from event_platform.lake import ledger
+from event_platform.lake import file_figures
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import LandedObject, Landing, Survey
 from event_platform.landing.omissions import Omissions
@@ -195,7 +195,7 @@ def test_a_process_that_has_just_started_reads_the_ledger_of_few_days_in_a_tick(
     world.load(*days)
     monkeypatch.setattr(looking, "_LEDGER_ROWS", 1)
     monkeypatch.setattr(looking, "_SEEN_IN_A_TICK", 303)
-    ledger._READ.clear()
+    file_figures._READ.clear()
     position, listed = Position(seen=frozenset(days)), list[int]()
     for _ in range(6):
         seen = at(world, world.landing, position)

@@ -10,8 +10,10 @@ import pytest
 from event_platform.defs.checks import conformance, conservation, rates, uniqueness
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns, typed
+from event_platform.events.constraints import count_broken_constraints
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
-from event_platform_tests.support.world import MONDAY, TUESDAY
+from event_platform_tests.support.conforming import check_rows
+from event_platform_tests.support.world import MONDAY
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -53,7 +55,7 @@ def test_what_is_unique_is_typed_or_unregistered(typed: int, passed: bool) -> No
 )
 def test_every_row_has_a_uuid_of_its_own(rows: int, distinct: int, missing: int, passed: bool) -> None:
     """A null among the distinct ones is not one of them."""
-    assert uniqueness.check_day(rows, distinct, missing).passed is passed
+    assert uniqueness.check_day(uniqueness.Counts(rows, distinct, missing)).passed is passed
 
 
 @pytest.mark.parametrize(
@@ -142,10 +144,7 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
     }
     whole = [{"user": "usr_1", **row, "created_date": MONDAY} for row in rows]
     series = [pl.Series(name, [row.get(name) for row in whole], dtype=dtype) for name, dtype in schema.items()]
-    rows_of_day = pl.LazyFrame(series)
-    ((_, figures),) = conformance.counts(TYPE, rows_of_day, [MONDAY])
-    assert dict(conformance.counts(TYPE, rows_of_day, [MONDAY, TUESDAY]))[MONDAY] == figures
-    verdict = conformance.check_day(TYPE, figures)
+    verdict = check_rows(TYPE, pl.LazyFrame(series))
     assert verdict.severity == WARN
     expected = {"values_expected", "expected_fields"}
     assert verdict.passed is not any(found for name, found in verdict.metadata.items() if name not in expected)
@@ -205,18 +204,14 @@ def test_the_fields_of_an_object_are_looked_at_together() -> None:
         [{**dict.fromkeys(wide.schema), "o": dict.fromkeys(properties, -1), "created_date": MONDAY}],
         schema=wide.schema,
     )
-    plan = conformance._flat(rows, wide).select(**conformance._figures(wide)).explain(optimized=False)
+    plan = count_broken_constraints(wide, rows).explain(optimized=False)
     assert plan.count("UNNEST") == 1
     assert "field_by_name" not in plan
     assert "struct.field" not in plan
-    ((_, figures),) = conformance.counts(wide, rows, [MONDAY])
-    assert conformance.check_day(wide, figures).metadata["rules_broken"] == 100
+    assert check_rows(wide, rows).metadata["rules_broken"] == 100
 
 
 def test_a_day_without_rows_breaks_no_rule() -> None:
-    """Alone, and beside another one."""
-    nothing = pl.LazyFrame(schema={**TYPE.schema, "created_date": pl.Date})
-    for dates in ([MONDAY], [MONDAY, TUESDAY]):
-        assert all(
-            conformance.check_day(TYPE, figures).passed for _, figures in conformance.counts(TYPE, nothing, dates)
-        )
+    """Whether it has files without rows, or none."""
+    assert check_rows(TYPE, pl.LazyFrame(schema=TYPE.schema)).passed
+    assert conformance.check_day(TYPE, {}, ()).passed

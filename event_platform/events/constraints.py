@@ -1,0 +1,73 @@
+"""Which rows of an event table break what their schema requires of a value beyond its type."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import Column, Kind, walk
+
+#: Between a constraint and the path of its column; and between the parts of that.
+SEPARATOR, DOT = ": ", "."
+REQUIRED = "required"
+
+
+def count_broken_constraints(
+    event_type: EventType, rows: pl.LazyFrame, more: Mapping[str, pl.Expr] = {}
+) -> pl.LazyFrame:
+    """Return one row with `more`, and the number of rows that break each constraint (`<constraint>: <column>`)."""
+    counts = {name: broken.sum().cast(pl.Int64) for name, broken in _broken_constraints(event_type)}
+    return _flat(rows, event_type).select(**more, **counts)
+
+
+def _flat(rows: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
+    """Unnest objects into columns named by their paths, with a column for each object that tells where it is not null.
+
+    Without this, reading one field of an object would read the whole object.
+    """
+    objects = [path for path, column in walk(event_type.columns) if column.kind is Kind.OBJECT]
+    for depth in sorted({len(path) for path in objects}):
+        names = [DOT.join(path) for path in objects if len(path) == depth]
+        there = [pl.col(name).is_not_null().alias(_there((name,))) for name in names]
+        rows = rows.with_columns(there).unnest(names, separator=DOT)
+    return rows
+
+
+def _broken_constraints(event_type: EventType) -> list[tuple[str, pl.Expr]]:
+    return [
+        (f"{constraint}{SEPARATOR}{DOT.join(path)}", broken)
+        for path, column in walk(event_type.columns)
+        for constraint, broken in [*_required(path, column), *_constraints_of(_value(path), column)]
+    ]
+
+
+def _value(path: tuple[str, ...]) -> pl.Expr:
+    return pl.col(DOT.join(path))
+
+
+def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]]:
+    if not column.constraints.required:
+        return []
+    # A field is required only where its object is present.
+    missing = ~pl.col(_there(path)) if column.kind is Kind.OBJECT else _value(path).is_null()
+    return [(REQUIRED, missing & pl.col(_there(path[:-1])) if path[1:] else missing)]
+
+
+def _there(path: tuple[str, ...]) -> str:
+    """Return the name of the column that tells where an object is not null."""
+    return DOT.join(path) + DOT
+
+
+def _constraints_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
+    constraints = column.constraints
+    found: list[tuple[str, pl.Expr]] = []
+    comparable = {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL, Kind.BOOLEAN}
+    if constraints.enum is not None and column.kind in comparable:
+        allowed = [each for each in constraints.enum if each is not None]
+        found.append(("enum", ~value.is_in(pl.Series([allowed], dtype=pl.List(column.dtype)))))
+    if column.kind in {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}:
+        found.extend([("minimum", value < constraints.minimum)] if constraints.minimum is not None else [])
+        found.extend([("maximum", value > constraints.maximum)] if constraints.maximum is not None else [])
+    if constraints.pattern is not None and column.kind is Kind.STRING:
+        found.append(("pattern", ~value.str.contains(constraints.pattern)))
+    return found

@@ -1,0 +1,111 @@
+"""Figures: counts of the rows of a file that are made when it is written, and add up to those of a table.
+
+What is counted is said here and by whoever defines a table; where counts are kept is not.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from event_platform.events.catalog import EventType
+from event_platform.events.constraints import count_broken_constraints
+
+#: Bits of a hash that are summed, so that sums of many millions of them stay exact.
+_BITS = 38
+
+#: A part of the hash of a uuid. Its sums are equal where the uuids are, in whatever order and files.
+UUID_HASH = pl.col("event_uuid").hash() % (1 << _BITS)
+
+#: What hashes depend on: those of another release of polars may be others.
+_HASHES = f"{pl.__version__}-{platform.machine()}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is counted of the rows of a file.
+
+    A name stands for one meaning for ever: files keep what they were written with. `by` are the columns that rows are
+    counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
+    other files. Of those in `largest`, the largest one is kept instead.
+    """
+
+    name: str
+    by: pl.Schema
+    count: Callable[[pl.LazyFrame], pl.LazyFrame]
+    largest: tuple[str, ...] = ()
+
+    def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
+        """Return the counts of several frames or files as those of one."""
+        keys = self.by.names()
+        added = [name for name in counts.columns if name not in {*keys, *self.largest}]
+        aggregates = [pl.col(added).sum(), pl.col(self.largest).max()]
+        return counts.group_by(keys).agg(aggregates) if keys else counts.select(aggregates)
+
+    def to_json(self, counts: pl.DataFrame) -> dict[str, list[Any]]:
+        """Return counts as JSON values by column: texts and integers (dates as days since 1970)."""
+        return counts.with_columns(pl.col(pl.Date).cast(pl.Int64)).to_dict(as_series=False)
+
+    def from_json(self, values: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
+        """Return counts from their JSON values. Raises TypeError or polars' errors for values of other types."""
+        texts = [name for name, dtype in self.by.items() if dtype == pl.String]
+        counts = pl.DataFrame(values, schema={name: pl.String if name in texts else pl.Int64 for name in values})
+        return counts.cast({name: dtype for name, dtype in self.by.items() if name not in texts})
+
+
+def _count_objects(rows: pl.LazyFrame) -> pl.LazyFrame:
+    offset = pl.col("source_offset")
+    return rows.group_by(OBJECTS.by.names()).agg(
+        landed=pl.len().cast(pl.Int64),
+        sound=pl.col("corruption_reason").is_null().sum().cast(pl.Int64),
+        offsets=offset.sum(),
+        last_offset=offset.max(),
+    )
+
+
+def _count_names(rows: pl.LazyFrame) -> pl.LazyFrame:
+    hour = pl.col("created_datetime").dt.hour()
+    return rows.group_by("event_name", hour=hour).agg(rows=pl.len().cast(pl.Int64), uuids=_uuids())
+
+
+def _count_arrivals(rows: pl.LazyFrame) -> pl.LazyFrame:
+    hour = pl.col("created_datetime").dt.hour()
+    return rows.group_by("arrival_date", "source_object", hour=hour).agg(rows=pl.len().cast(pl.Int64))
+
+
+def _uuids() -> pl.Expr:
+    return UUID_HASH.sum().cast(pl.Int64)
+
+
+#: The records of each object in a file of raw_events, sound and corrupt, by the day that they were created on.
+OBJECTS = Figure(
+    "objects",
+    pl.Schema({"source_object": pl.String, "source_size": pl.Int64, "source_etag": pl.String, "created_date": pl.Date}),
+    _count_objects,
+    largest=("last_offset",),
+)
+
+#: The events of each name and hour in a file of deduplicated_events, and the sum of their uuids' hashes.
+NAMES = Figure(f"names-{_HASHES}", pl.Schema({"event_name": pl.String, "hour": pl.Int8}), _count_names)
+
+#: The events of each object and hour in a file of deduplicated_events.
+ARRIVALS = Figure(
+    "arrivals", pl.Schema({"arrival_date": pl.Date, "source_object": pl.String, "hour": pl.Int8}), _count_arrivals
+)
+
+
+def event_figure(event_type: EventType) -> Figure:
+    """Return what is counted of a file of an event table.
+
+    `rows`, `uuids` (the sum of their hashes), and the rows that break each constraint. It has another name where the
+    schema says something else.
+    """
+    name = f"events-{event_type.constraints_digest:08x}-{_HASHES}"
+    return Figure(name, pl.Schema(), partial(_count_events, event_type))
+
+
+def _count_events(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
+    return count_broken_constraints(event_type, rows, {"rows": pl.len().cast(pl.Int64), "uuids": _uuids()})

@@ -1,0 +1,172 @@
+"""The figures of files: kept in the footer of each when it is written, and read from there.
+
+So what is asked of a table again and again costs what there are files, and not rows. Files without a figure (those of
+other writers and of earlier releases, and those in which it would be nearly as long as the rows) are counted in their
+rows, which gives the same. To prove that a table is right, count its rows: see `verification`.
+"""
+
+import io
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from threading import Lock
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from event_platform.events.errors import StorageError
+from event_platform.events.figures import Figure
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.location import TableLocation
+from event_platform.storage.storage import Storage
+from event_platform.storage.threads import imap_threads
+
+_KEY = "event_platform.figures"
+
+#: A figure with more rows than this, and than this share of the rows of its file, is left out.
+_SHORT, _SHARE = 1_000, 1 / 16
+
+#: Bytes that are read of the end of a file: the footers of most are shorter.
+_END = 128 << 10
+
+#: Files whose rows are counted side by side.
+_COUNTED_AT_ONCE = 4
+
+#: What this process has read, by the address of the file and the name of the figure: a file never changes.
+_READ: OrderedDict[tuple[str, str], pl.DataFrame] = OrderedDict()
+_ROWS_KEPT = 1_000_000  # some 100 bytes each; those that were asked for last
+_ROWS_OF_FRAME = 50  # which a frame costs whatever is in it
+_KEEPING = Lock()  # sensors are evaluated side by side
+
+
+class _Kept(msgspec.Struct):
+    """What is in a footer. `file` tells a file from one that another writer made of it, with its footer."""
+
+    file: str
+    figures: dict[str, dict[str, list[Any]]]
+
+
+class FigureCounts:
+    """Counts the rows of a file while it is written."""
+
+    def __init__(self, figures: Iterable[Figure]) -> None:
+        """Begin with no rows."""
+        self._counts: dict[str, tuple[Figure, list[pl.DataFrame]]] = {each.name: (each, []) for each in figures}
+        self._rows = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Count rows of the file. What they lack the columns for is left out."""
+        self._rows += frame.height
+        for name, (figure, counts) in list(self._counts.items()):
+            try:
+                counts.append(figure.count(frame.lazy()).collect())
+            except (pl.exceptions.ColumnNotFoundError, pl.exceptions.SchemaError):  # a table of an earlier catalog
+                del self._counts[name]
+
+    def as_metadata(self, path: str) -> dict[str, str]:
+        """Return the metadata of the file, whose path this is; none where there is no figure."""
+        found = {name: figure.add_up(pl.concat(counts)) for name, (figure, counts) in self._counts.items()}
+        longest = max(_SHORT, self._rows * _SHARE)
+        kept = {
+            name: self._counts[name][0].to_json(counts) for name, counts in found.items() if counts.height <= longest
+        }
+        return {_KEY: msgspec.json.encode(_Kept(_name(path), kept)).decode()} if kept else {}
+
+
+def read_figure(
+    table: TableLocation,
+    files: Collection[DataFile],
+    figure: Figure,
+    schema: pl.Schema | None = None,
+    *,
+    in_rows: bool = False,
+) -> pl.DataFrame:
+    """Return the counts of some files of a table beside each other, with the column of their partitions.
+
+    They are read from the footers; a file without them is counted in its rows, and all are with `in_rows`. `schema` is
+    that of the rows, by default of the table as it is defined. Raises StorageError, or what polars raises, where a file
+    cannot be read.
+    """
+    found = {} if in_rows else _read_footers(table.storage, files, figure)
+    left = [file for file in files if file.uri not in found]
+    counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
+    found |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
+    if not in_rows:
+        _keep({(uri, figure.name): counts for uri, counts in found.items()})
+    if not files:
+        return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
+    return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)
+
+
+def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> pl.DataFrame:
+    days = pl.Series(str(table.partition_column), [day], dtype=pl.Date).new_from_index(0, counts.height)
+    return counts.hstack([days])
+
+
+def _read_footers(storage: Storage, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
+    """Return the counts of those files that have them, by address."""
+    known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
+    unread = [file for file in files if file.uri not in known]
+    read = imap_threads(lambda file: _in_footer(storage, file, figure), unread)
+    return known | {file.uri: counts for file, counts in zip(unread, read, strict=True) if counts is not None}
+
+
+def _count_rows(
+    table: TableLocation, files: Sequence[DataFile], figure: Figure, schema: pl.Schema | None
+) -> pl.DataFrame:
+    return figure.count(scan_files(table, files, schema)).collect(engine="streaming")
+
+
+def is_read(file: DataFile, figure: Figure) -> bool:
+    """Return whether this process knows a figure of a file."""
+    return (file.uri, figure.name) in _READ
+
+
+def _in_footer(storage: Storage, file: DataFile, figure: Figure) -> pl.DataFrame | None:
+    """Return a figure as the footer of a file has it; None where it has none."""
+    text = _footer(storage, file).get(_KEY)
+    if text is None:
+        return None
+    try:
+        kept = msgspec.json.decode(text, type=_Kept)
+        values = kept.figures.get(figure.name) if kept.file == _name(file.path) else None
+        return None if values is None else figure.from_json(values)
+    except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError):  # not as the platform writes it
+        return None
+
+
+def _footer(storage: Storage, file: DataFile) -> Mapping[str, str]:
+    """Return the metadata of a file; none where it has no footer: whoever reads its rows says what is wrong with it."""
+    try:
+        end = _end(storage, file, _END)
+        length = int.from_bytes(end[-8:-4], "little") + 8
+        if length > len(end):
+            end = _end(storage, file, length)
+        return pl.read_parquet_metadata(io.BytesIO(end))
+    except StorageError as error:
+        if error.transient:
+            raise
+    except pl.exceptions.PolarsError:
+        pass
+    return {}
+
+
+def _end(storage: Storage, file: DataFile, size: int) -> bytes:
+    start = max(0, file.size - size)
+    return storage.read_range(file.uri, start, file.size - start)
+
+
+def _keep(found: Mapping[tuple[str, str], pl.DataFrame]) -> None:
+    """Remember what was read, and forget what was asked for longest ago where it is too much."""
+    with _KEEPING:
+        for key, counts in found.items():
+            _READ[key] = counts
+            _READ.move_to_end(key)
+        kept = sum(_ROWS_OF_FRAME + counts.height for counts in _READ.values())
+        while kept > _ROWS_KEPT:
+            kept -= _ROWS_OF_FRAME + _READ.popitem(last=False)[1].height
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

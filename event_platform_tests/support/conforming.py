@@ -1,0 +1,15 @@
+"""The conformance check on rows that are in no table."""
+
+import polars as pl
+
+from event_platform.defs.checks import conformance
+from event_platform.defs.checks.results import Result
+from event_platform.events.catalog import EventType
+from event_platform.events.constraints import count_broken_constraints
+
+
+def check_rows(event_type: EventType, rows: pl.LazyFrame) -> Result:
+    """Return the result for rows that are all those of a day."""
+    counts = count_broken_constraints(event_type, rows, {"rows": pl.len()}).collect().row(0, named=True)
+    rescued = rows.select("_rescued").drop_nulls().collect().to_series()
+    return conformance.check_day(event_type, counts, rescued)
