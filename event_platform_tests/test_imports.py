@@ -51,7 +51,7 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
         capture_output=True,
         text=True,
     )
-    assert called.stdout.splitlines()[-1] == "# run"  # nothing was due any more
+    assert called.stdout.splitlines()[-1].removesuffix(" pyarrow") == "# run"  # nothing was due any more
     assert "balanced: nothing is lost" in called.stdout
 
 

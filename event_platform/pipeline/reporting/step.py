@@ -59,10 +59,12 @@ def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSourc
 
 def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
     shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
-    deduplicated, duplicates, corrupt, unregistered, *typed = (
-        _by_date(snapshot.files(dates)) for snapshot in (*shared, *pinned.typed)
-    )
-    names = [event_type.name for event_type in pinned.catalog.event_types]
+    deduplicated, duplicates, corrupt, unregistered = (_by_date(snapshot.files(dates)) for snapshot in shared)
+    typed = {
+        event_type.name: _by_date(snapshot.files(dates))
+        for event_type, snapshot in zip(pinned.catalog.event_types, pinned.typed, strict=True)
+        if snapshot.paths_by_date(dates, RESCUED_COLUMN)
+    }
     return [
         Sources(
             created_date=day,
@@ -72,7 +74,7 @@ def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
             unregistered=unregistered.get(day, ()),
             rescued={
                 name: rescued
-                for name, files in zip(names, typed, strict=True)
+                for name, files in typed.items()
                 if (rescued := tuple(filter(_has_rescued, files.get(day, ()))))
             },
         )
