@@ -66,7 +66,10 @@ class FigureCounts:
 
     def as_metadata(self, path: str) -> dict[str, str]:
         """Return the metadata of the file, whose path this is; none where there is no figure."""
-        found = {name: figure.add_up(pl.concat(counts)) for name, (figure, counts) in self._counts.items()}
+        found = {
+            name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
+            for name, (figure, counts) in self._counts.items()
+        }
         longest = max(_SHORT, self._rows * _SHARE)
         kept = {
             name: self._counts[name][0].to_json(counts) for name, counts in found.items() if counts.height <= longest

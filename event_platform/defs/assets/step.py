@@ -10,6 +10,7 @@ import dagster as dg
 from event_platform.compute.tasks import CpuTime, counting_cpu_time
 from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.assets.retrying import retrying
+from event_platform.defs.instance.dagster_internals import list_outputs_once
 from event_platform.defs.metadata import URI, asset_key, figures_of
 from event_platform.defs.registration import Registered, registered
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
@@ -38,6 +39,7 @@ def run_step(
 
     Errors of the storage are retried. The CPU time in the metadata is that of the whole step.
     """
+    list_outputs_once(context)
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
         results = list(step(PipelineContext(lake.open(), executor, progress_callback(context))))
     glue_metadata = registered(context, glue, [each.table for each in results])

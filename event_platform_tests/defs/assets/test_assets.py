@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
+from dagster._core.execution.context.system import StepExecutionContext
 from deltalake import DeltaTable, write_deltalake
 
 from event_platform.definitions import build_definitions
@@ -243,3 +245,18 @@ def test_raw_events_and_every_event_table_have_to_be_fresh(world: World) -> None
     }
     hours = {"raw_events": (2, 6), **{f"events/{key}": (3, 12) for key in world.catalog.by_key}}
     assert windows == {key: (timedelta(hours=warn), timedelta(hours=fail)) for key, (warn, fail) in hours.items()}
+
+
+def test_a_step_lists_the_keys_of_its_assets_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each of its assets, as Dagster does: see `list_outputs_once`, which may go when Dagster does not."""
+    listed = Counter[str]()
+    list_keys = StepExecutionContext.get_output_asset_keys
+
+    def counted(step: StepExecutionContext) -> AbstractSet[dg.AssetKey]:
+        listed[step.step.key] += 1
+        return list_keys(step)
+
+    monkeypatch.setattr(StepExecutionContext, "get_output_asset_keys", counted)
+    world.deliver(MONDAY, "a", event("u1"))
+    world.materialize(MONDAY)
+    assert listed["typed_events"] <= 2  # before the step begins, and then once; it has four assets
