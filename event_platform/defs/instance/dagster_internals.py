@@ -22,7 +22,7 @@ from dagster._core.storage.event_log import (
     SqlPollingEventWatcher,
 )
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
-from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._grpc.client import DagsterGrpcClient
@@ -83,11 +83,20 @@ class _NoEventLog(InMemoryEventLogStorage):
         """See the base class."""
 
 
+class _NoPlans(InMemoryRunStorage):
+    """Runs without the snapshots of their plans, which grow with the assets and checks: the UI alone reads them."""
+
+    def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
+        """Return that it is there, so that nobody writes it."""
+        return bool(execution_plan_snapshot_id)
+
+
 def open_without_records() -> dg.DagsterInstance:
     """Return an instance without records: runs leave nothing, and what they return is all that is known of them."""
-    instance, log = dg.DagsterInstance.ephemeral(), _NoEventLog()
+    instance, log, runs = dg.DagsterInstance.ephemeral(), _NoEventLog(), _NoPlans()
     log.register_instance(instance)
-    instance._event_storage = log  # noqa: SLF001 - this module is where it is done
+    runs.register_instance(instance)
+    instance._event_storage, instance._run_storage = log, runs  # noqa: SLF001 - this module is where it is done
     return instance
 
 
