@@ -129,7 +129,7 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     fields      200 events, each with an object of 500 to 4,000 fields, without Dagster
     keys        the same with 1,500 to 24,000 keys that are data, such as the identifiers of users
     window      duplicates of a day of 24,000,000 records, and of a tenth, after seven days with as many each
-    increment   the last hour of a day of 24,000,000, in a lake that has the rest of the day
+    increment   the last hour of a day of 24,000,000, a minute of it, and nothing, in a lake with the rest of the day
 
     \b
     All of it takes most of an hour and 15 GB of disk. Examples:

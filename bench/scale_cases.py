@@ -1,5 +1,6 @@
 """The cases of `bench.scale`: each generates its input, runs commands in their own processes, and checks the result."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from event_platform.environment import SAMPLE_CATALOG
 
 #: Event types of the sample.
 SAMPLE_TYPES = 100
+_MINUTES_OF_A_DAY = 1_440
 _KEPT = ("objects_types", "partitions_types")
 
 
@@ -202,20 +204,36 @@ def window(shop: Workshop, scale: Scale) -> Iterator[Row]:
 
 
 def increment(shop: Workshop, scale: Scale) -> Iterator[Row]:
-    """Measure the whole job on a day without its last hour, and on the rest of the day, in the same lake."""
+    """Measure the whole job on a day without its last hour, on that hour, on a minute of it, and on nothing new."""
     shop.clear()
     landing, known = shop.sample(scale.increment)
     hour, aside = landing / f"{FIRST:%Y/%m/%d}/23", landing.parent / "last-hour"
+    largest = max(hour.iterdir(), key=lambda path: path.stat().st_size)
+    minute, whole = largest.with_name("minute.gz"), largest.read_bytes()
+    lines = gzip.decompress(whole).splitlines(keepends=True)
+    cut = max(1, scale.increment // _MINUTES_OF_A_DAY)
     hour.rename(aside)
     try:
         first = shop.job(landing, {})
     finally:
         aside.rename(hour)
-    before = first.ledger["deduplicated"]
-    yield Row("increment", "a day without its last hour", before, before, "event", first.cost)
-    second = shop.job(landing, known)
-    came = second.ledger["deduplicated"] - before
-    yield Row("increment", "the last hour", came, came, "event", second.cost)
+    yield _increment("a day without its last hour", first, 0)
+    try:
+        largest.write_bytes(gzip.compress(b"".join(lines[cut:])))
+        second = shop.job(landing, {})
+        yield _increment("the hour without a minute", second, first.ledger["deduplicated"])
+        minute.write_bytes(gzip.compress(b"".join(lines[:cut])))
+        third = shop.job(landing, known)
+        yield _increment("the minute", third, second.ledger["deduplicated"])
+        yield _increment("nothing new", shop.job(landing, known), third.ledger["deduplicated"])
+    finally:
+        minute.unlink(missing_ok=True)
+        largest.write_bytes(whole)
+
+
+def _increment(size: str, outcome: Outcome, before: int) -> Row:
+    came = outcome.ledger["deduplicated"] - before
+    return Row("increment", size, came, came or 1, "event" if came else "run", outcome.cost)
 
 
 def fields(shop: Workshop, scale: Scale) -> Iterator[Row]:

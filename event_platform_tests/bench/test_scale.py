@@ -1,7 +1,9 @@
 """How the cost grows can be measured again, and every case of it does the work that it says."""
 
+import gzip
 import json
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
@@ -182,24 +184,37 @@ def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(shop: Wor
     assert Counter(found) == {("redelivery", 0): 1_100, ("conflict", 1): 100, ("conflict", 2): 10}
 
 
-def test_the_last_hour_comes_into_the_lake_that_has_the_rest_of_the_day(
+def test_the_last_hour_and_then_a_minute_come_into_the_lake_that_has_the_rest_of_the_day(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job, which is that of `small`, is asked for both; landing is as it was, for the next case."""
+    """The job, which is that of `small`, is asked for each; landing is as it was, for the next case."""
     landing, known = shop.sample(_SMALL.increment)
-    objects = sorted(landing.rglob("*.gz"))
-    hour = [path for path in objects if path.parent.name == "23"]
-    jobs: list[tuple[bool, list[Path], bool]] = []
+    before = {path: path.read_bytes() for path in landing.rglob("*.gz")}
+    hour = {path for path in before if path.parent.name == "23"}
+    jobs: list[tuple[bool, set[Path], bool]] = []
 
     def job(shop: Workshop, landing: Path, truth: dict[str, Any]) -> Outcome:
-        jobs.append((shop.lake.exists(), sorted(landing.rglob("*.gz")), truth == known))
+        paths = set(landing.rglob("*.gz"))
+        jobs.append((shop.lake.exists(), paths, truth == known))
         shop.lake.mkdir(exist_ok=True)
-        return Outcome(_row("increment", 1, 1.0).cost, {"deduplicated": known["deduplicated"] - 7 * (len(jobs) == 1)})
+        return Outcome(_row("increment", 1, 1.0).cost, {"deduplicated": sum(map(_lines_in, paths))})
 
     monkeypatch.setattr(Workshop, "job", job)
-    assert [row.events for row in _measured(shop, "increment")] == [known["deduplicated"] - 7, 7]
-    assert jobs == [(False, [path for path in objects if path not in hour], False), (True, objects, True)]
-    assert hour
+    *came, nothing = _measured(shop, "increment")
+    assert sum(row.events for row in came) == sum(map(_lines_in, before))
+    assert came[-1].events == 1  # a 1,440th of the day, and at least one
+    assert (nothing.events, nothing.count, nothing.unit) == (0, 1, "run")
+    (minute,) = jobs[-1][1] - before.keys()
+    assert [each for _, each, _ in jobs] == [before.keys() - hour, set(before), {*before, minute}, {*before, minute}]
+    assert [(built, is_known) for built, _, is_known in jobs] == [(False, False), (True, False), *[(True, True)] * 2]
+    assert {path: path.read_bytes() for path in landing.rglob("*.gz")} == before
+
+
+def _lines_in(path: Path) -> int:
+    try:
+        return len(gzip.decompress(path.read_bytes()).splitlines())
+    except (OSError, EOFError, zlib.error):  # an object that is broken on purpose
+        return 0
 
 
 def test_a_case_that_comes_out_otherwise_fails_and_stops_no_other(
