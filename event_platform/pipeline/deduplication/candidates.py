@@ -63,6 +63,23 @@ def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> 
     return [file for file in files if file.partition in days]
 
 
+def may_share(files: Sequence[DataFile], own: Sequence[DataFile]) -> list[DataFile]:
+    """Return the files that may hold an event_uuid of `own`, by the statistics of both.
+
+    Those are few where uuids rise with time, as UUIDs of version 7, ULIDs and numbers do: then hardly anything that
+    arrived before is read. Where they are random, they are all.
+    """
+    least, greatest = ([getattr(file, bound).get("event_uuid") for file in own] for bound in ("minimum", "maximum"))
+    if None in least or None in greatest:
+        return list(files)
+    low, high = min(least, default=""), max(greatest, default="")
+    return [file for file in files if _meets(file.minimum.get("event_uuid"), file.maximum.get("event_uuid"), low, high)]
+
+
+def _meets(least: str | None, greatest: str | None, low: str, high: str) -> bool:
+    return least is None or greatest is None or (least <= high and low <= greatest)
+
+
 def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
     """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
     records, of_dates = _sound(lake, own), pl.col("created_date").is_in(dates)

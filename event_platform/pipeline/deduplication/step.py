@@ -32,6 +32,7 @@ from event_platform.pipeline.deduplication.candidates import (
     candidates_in,
     history_of,
     may_hold,
+    may_share,
     new_shared_keys,
     new_verdicts,
     shared_in_part,
@@ -169,7 +170,7 @@ def _new_records(
     if sum(file.rows for file in own_new) > min(context.sizing.rows_per_search, sum(file.rows for file in own_old)):
         return None
     history = history_of(old, [*own_new, *(own_old if early else [])], window_days)
-    known = list({file.path: file for file in [*history, *own_old]}.values())
+    known = may_share(list({file.path: file for file in [*history, *own_old]}.values()), new)
     (shared,) = context.run_tasks(new_shared_keys, [(context.lake, dates, new, early, known)], "duplicates")
     before = _candidates(context, shared.others, shared)
     arrived = _candidates(context, new, shared)
@@ -182,7 +183,7 @@ def _all_records(context: PipelineContext, raw: Snapshot, dates: list[date], win
     files = raw.files()
     own = _own(files, dates)
     paths = {file.path for file in own}
-    others = [file for file in history_of(files, own, window_days) if file.path not in paths]
+    others = may_share([file for file in history_of(files, own, window_days) if file.path not in paths], own)
     searches = math.ceil(sum(file.rows for file in own) / context.sizing.rows_per_search)
     if searches > 1:
         shared = _search_in_parts(context, dates, own, others, searches)

@@ -5,6 +5,10 @@ from datetime import date
 import polars as pl
 import pytest
 
+from event_platform.lake.files import DataFile
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.deduplication import step
+from event_platform.pipeline.deduplication.candidates import Shared, may_share, new_shared_keys
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
@@ -83,3 +87,46 @@ def test_an_empty_day_has_no_rows_and_is_done(world: World) -> None:
     snapshot = world.lake.deduplicated_events.snapshot()
     assert snapshot.scan().collect().is_empty()
     assert snapshot.source_version(MONDAY) == world.lake.raw_events.snapshot().version
+
+
+def bounded(name: str, least: str | None, greatest: str | None) -> DataFile:
+    """Return a file whose statistics have these bounds of the uuids."""
+    return DataFile(name, name, MONDAY, 1, 1, 0, {"event_uuid": least}, {"event_uuid": greatest}, {})
+
+
+@pytest.mark.parametrize(
+    ("own", "names"),
+    [
+        pytest.param([("c", "d")], "bce", id="those that reach into the range"),
+        pytest.param([("a", "a"), ("e", "e")], "abce", id="of all files together"),
+        pytest.param([("x", "z")], "e", id="none of them, but of one nothing is known"),
+        pytest.param([("x", None)], "abce", id="all where nothing is known of the new ones"),
+        pytest.param([], "e", id="there is nothing new"),
+    ],
+)
+def test_files_without_a_uuid_in_the_range_of_the_new_ones_are_left_out(
+    own: list[tuple[str, str | None]], names: str
+) -> None:
+    """The bounds themselves are in a range."""
+    before = [bounded("a", "a", "b"), bounded("b", "b", "c"), bounded("c", "d", "f"), bounded("e", None, None)]
+    found = may_share(before, [bounded("new", *bounds) for bounds in own])
+    assert "".join(file.path for file in found) == names
+
+
+def test_of_uuids_that_rise_nothing_that_arrived_before_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a redelivery is found all the same: with its object, the range of the new ones reaches back."""
+    known: list[int] = []
+
+    def noting(
+        lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], old: list[DataFile]
+    ) -> Shared:
+        known.append(len(old))
+        return new_shared_keys(lake, dates, new, early, old)
+
+    monkeypatch.setattr(step, "new_shared_keys", noting)
+    for number, uuids in enumerate((range(100, 200), range(200, 300), [299, 300, 301], [150, 302])):
+        world.deliver(MONDAY, f"o{number}", *(event(f"{uuid}") for uuid in uuids))
+        world.build(MONDAY)
+    assert known == [0, 1, 3]
+    assert world.lake.deduplicated_events.snapshot().rows_by_date() == {MONDAY: 203}
+    assert world.lake.duplicate_events.snapshot().rows_by_date() == {MONDAY: 2}
