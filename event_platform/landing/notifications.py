@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-import boto3
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -129,6 +128,8 @@ class LandingQueue:
 
     @cached_property
     def _client(self) -> "SQSClient":
+        import boto3  # noqa: PLC0415 - takes long, and only a queue needs it
+
         session = boto3.Session()
         return session.client("sqs", region_name=region_of(session), config=IMPATIENT)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from deltalake.schema import ArrayType, Field, PrimitiveType, StructType
 
@@ -145,6 +144,8 @@ class GlueDatabase:
 
 def open_glue(database: str) -> GlueDatabase:
     """Open a database with the credentials and region of the standard AWS variables. Sends no request."""
+    import boto3  # noqa: PLC0415 - takes long, and few have a Glue Data Catalog
+
     session = boto3.Session()
     return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=IMPATIENT))
 

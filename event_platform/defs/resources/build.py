@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from dagster_aws.s3 import S3Resource
-
 from event_platform.defs.io_manager import LakeIOManager
 from event_platform.defs.resources.platform import (
     BucketLakeResource,
@@ -16,7 +14,6 @@ from event_platform.defs.resources.platform import (
     LandingResource,
     RulesResource,
 )
-from event_platform.defs.resources.s3 import S3LakeResource, S3LandingResource
 from event_platform.environment import Environment
 
 
@@ -35,11 +32,18 @@ def build_resources(environment: Environment) -> dict[str, Any]:
 
 def _landing_resource(uri: str) -> LandingResource:
     if uri.startswith("s3://"):
+        # It takes as long to import as Dagster does; a folder does not need it.
+        from dagster_aws.s3 import S3Resource  # noqa: PLC0415
+
+        from event_platform.defs.resources.s3 import S3LandingResource  # noqa: PLC0415
+
         return S3LandingResource(uri=uri, s3=S3Resource())
     return BucketLandingResource(uri=uri) if "://" in uri else FolderLandingResource(folder=uri)
 
 
 def _lake_resource(uri: str) -> LakeResource:
     if uri.startswith("s3://"):
+        from event_platform.defs.resources.s3 import S3LakeResource  # noqa: PLC0415 - as above
+
         return S3LakeResource(uri=uri)
     return BucketLakeResource(uri=uri) if "://" in uri else FolderLakeResource(folder=uri)
