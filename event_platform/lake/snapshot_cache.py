@@ -1,7 +1,7 @@
 """The snapshots that this process has opened: one is opened again only where its table has moved on.
 
-To open a table takes two requests, and two for each commit since its last checkpoint; to see that nothing came since
-takes two. What was read of a snapshot is kept with it.
+To open a table of a bucket takes two requests, and one for each commit since its last checkpoint (see log_copy); to see
+what came since takes two, and one for each commit. What was read of a snapshot is kept with it.
 """
 
 from collections import OrderedDict
@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError
 from event_platform.events.errors import StorageError
 from event_platform.lake import app_transactions, history
 from event_platform.lake.location import OpenedLog, TableLocation
+from event_platform.lake.log_copy import catch_up
 from event_platform.lake.snapshot import Snapshot
 
 #: By the address of the table, those that were opened or committed to last: a snapshot, and the tag of its last commit.
@@ -22,25 +23,61 @@ _KEPT: OrderedDict[str, tuple[Snapshot, str]] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000
 
+#: Commits that came since, above which it takes fewer requests to copy the log again.
+_MOST_NEW = 30
+
 
 def latest_snapshot(table: TableLocation) -> Snapshot:
     """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
     kept, tag = _KEPT.get(table.uri, (None, ""))
-    opened = None if kept is None else kept.opened
-    goes_on = opened is not None and table.commit_tag(opened.version) == tag
-    if kept is not None and opened is not None and goes_on and _is_latest(opened, table):
+    known = None if kept is None else kept.opened
+    if table.storage.is_local or (known is not None and known.copy is None):
+        opened = _latest_in_log(table, known, tag)
+    else:
+        opened = _latest_copy(table, known)
+    if kept is not None and opened is known:
         return kept if kept.table == table else Snapshot(table, opened)
-    if not goes_on:  # there may be another log in its place, or an older state of it
-        app_transactions.forget(table.uri)
-        history.forget(table.uri)
-    opened = table.open_log()
     snapshot = Snapshot(table, opened)
-    keep(snapshot, table.commit_tag(opened.version))
+    keep(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
     return snapshot
 
 
+def _latest_in_log(table: TableLocation, known: OpenedLog | None, tag: str) -> OpenedLog:
+    goes_on = known is not None and table.commit_tag(known.version) == tag
+    if known is not None and goes_on and _is_latest(known, table):
+        return known
+    if not goes_on:
+        _forget(table)
+    return table.open_log()
+
+
+def _latest_copy(table: TableLocation, known: OpenedLog | None) -> OpenedLog:
+    copy = None if known is None else known.copy
+    try:
+        latest = None if copy is None else catch_up(copy, table.storage.store, _MOST_NEW)
+    except StorageError as error:
+        raise table.request_error("the table cannot be opened", error) from error
+    if known is not None and latest is copy is not None:
+        return known
+    if latest is None:
+        _forget(table)
+    opened = None if latest is None or latest.is_long else table.open_copy(latest)
+    return opened or table.copy_log()
+
+
+def _forget(table: TableLocation) -> None:
+    """Forget what was read of a log: there may be another one in its place, or an older state of it."""
+    app_transactions.forget(table.uri)
+    history.forget(table.uri)
+
+
 def take(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on."""
+    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on.
+
+    One of a copy of a log stays: a commit on top of it makes another copy.
+    """
+    if snapshot.copy is not None:
+        return snapshot
     with _KEEPING:
         _KEPT.pop(snapshot.table.uri, None)
     return replace(snapshot, is_taken=True)
