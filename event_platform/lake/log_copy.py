@@ -97,16 +97,19 @@ def copy_log(store: Store, folder: str) -> LogCopy | None:
     return LogCopy(folder, int(needed[-1][:20]), found[-1][1], files, max(_MOST_COMMITS, 2 * len(files)))
 
 
-def catch_up(copy: LogCopy, store: Store, most: int | None = None) -> LogCopy | None:
+def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked: bool = False) -> LogCopy | None:
     """Return a copy with the commits that came since: itself where none did. Two requests, and one for each of them.
 
-    None where another log is in its place, or an older state of it, and where more than `most` came.
+    None where another log is in its place, or an older state of it, and where more than `most` came. With `is_checked`,
+    that is not looked at where nothing came: one request.
     """
     latest = copy
     while (found := store.read_tagged(copy.path(commit_name(latest.version + 1)))) is not None:
         if most is not None and latest.version - copy.version == most:
             return None
         latest = latest.with_commit(*found)
+    if is_checked and latest is copy:
+        return copy
     return latest if store.tag(copy.path(commit_name(copy.version))) == copy.tag else None
 
 

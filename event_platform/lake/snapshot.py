@@ -86,6 +86,11 @@ class Snapshot:
         return sorted(files, key=lambda file: (file.partition, file.path))
 
     @property
+    def file_count(self) -> int:
+        """How many files the version has."""
+        return 0 if self.opened is None else int(self.opened.add_actions.num_rows)
+
+    @property
     def stored_sizes(self) -> dict[str, int]:
         """The bytes of each file of the version by its path below the table, also where there are no partitions."""
         return {} if self._log.is_empty() else dict(zip(self._log["path"], self._log["size_bytes"], strict=True))

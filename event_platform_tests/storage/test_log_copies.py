@@ -1,11 +1,15 @@
 """Tables in a bucket are opened and committed to by copies of their logs: others see nothing of it but the commits."""
 
 import json
+import re
+import shutil
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,7 +21,7 @@ from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.log_copy import commit_name
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit
-from event_platform.lake.tables import Table
+from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule, faulty_s3
 from event_platform_tests.support.s3 import client, new_bucket, use_s3
@@ -55,7 +59,8 @@ def bucket_of(table: Table) -> str:
 
 
 def start_over() -> None:
-    """Forget what this process knows of any table, as another one would."""
+    """Forget what this process knows of any table, as that of another user would."""
+    shutil.rmtree(Path.home() / ".cache", ignore_errors=True)
     snapshot_cache._KEPT.clear()
     app_transactions._READ.clear()
 
@@ -67,6 +72,15 @@ def log_requests(proxy: FaultyS3) -> list[str]:
         for each in proxy.requests()
         if "_delta_log" in each.path
     ]
+
+
+class _Forgetful(OrderedDict[str, Any]):
+    """What is kept in a process that has just begun."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return nothing."""
+        del key
+        return default
 
 
 def as_others_see_it(table: Table) -> DeltaTable:
@@ -117,7 +131,7 @@ def test_a_table_is_opened_by_its_last_checkpoint(table: Table, proxy: FaultyS3)
     assert after.source_version(MONDAY) == as_others_see_it(table).transaction_version(after.app_id(MONDAY)) == 7
     proxy.set()
     assert len(table.snapshot().commits_since(9)) == 2
-    assert len(log_requests(proxy)) == 2
+    assert len(log_requests(proxy)) == 1
 
 
 def test_what_others_commit_is_seen_at_once(table: Table) -> None:
@@ -213,8 +227,15 @@ def test_a_checkpoint_that_cannot_be_put_is_left_to_the_next_one(table: Table, p
     assert (found.version, found.copy.first) == (19, 19)
 
 
-def test_a_table_in_the_place_of_another_one_is_opened(table: Table) -> None:
+@pytest.mark.parametrize("known", ["read a minute ago", "kept by another process"])
+def test_a_table_in_the_place_of_another_one_is_opened(
+    table: Table, known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also an older state of it, and where it is gone."""
+    if known == "read a minute ago":
+        monkeypatch.setattr(snapshot_cache, "_RECENT", 0)
+    else:
+        monkeypatch.setattr(snapshot_cache, "_KEPT", _Forgetful())
     fill(table, 3)
     for version in (3, 2):
         client().delete_object(Bucket=bucket_of(table), Key=f"{LOG}/{commit_name(version)}")
@@ -252,3 +273,78 @@ def test_rows_of_a_table_without_partitions_are_read(table: Table) -> None:
     frame = pl.DataFrame({"created_date": [MONDAY], "n": [1], "device": [{"os": "ios"}]})
     frame.write_delta(whole.uri, mode="append", storage_options=whole.storage.for_delta())
     assert whole.snapshot().scan().collect()["n"].to_list() == [1]
+
+
+def test_a_process_begins_with_what_another_one_has_kept(table: Table, proxy: FaultyS3) -> None:
+    """It looks for the last commit and the next one, and reads what came since; within a minute, for the next one."""
+    before = fill(table, 3)
+    snapshot_cache._KEPT.clear()
+    proxy.set()
+    assert table.snapshot().rows_by_date() == before.rows_by_date()
+    assert log_requests(proxy) == [f"GET {commit_name(4)}", f"HEAD {commit_name(3)}"]
+    as_others_see_it(table).delete("n = 2")
+    proxy.set()
+    assert sorted(table.snapshot().rows_by_date()) == sorted(before.rows_by_date())[:2]
+    assert log_requests(proxy) == [f"GET {commit_name(4)}", f"GET {commit_name(5)}", f"HEAD {commit_name(3)}"]
+    proxy.set()
+    table.snapshot()
+    assert log_requests(proxy) == [f"GET {commit_name(5)}"]
+
+
+def spoil(kept: Path, how: str) -> None:
+    """Do to what a process has kept what may happen to it."""
+    file = next(each for each in kept.iterdir() if not each.suffix)
+    whole = file.read_bytes()
+    if how == "torn":
+        file.write_bytes(whole[: len(whole) // 2])
+    elif how == "altered":
+        file.write_bytes(whole[:-3] + b"xyz")
+    elif how == "of another table":
+        file.write_bytes(whole.replace(b"lesson_started", b"lesson_stopped"))
+    elif how == "writable by others":
+        kept.chmod(0o777)
+    else:
+        shutil.rmtree(kept)
+        kept.write_bytes(b"")
+
+
+@pytest.mark.parametrize("how", ["torn", "altered", "of another table", "writable by others", "no folder"])
+def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, proxy: FaultyS3, how: str) -> None:
+    """The log is copied then."""
+    before = fill(table, 1)
+    spoil(Path.home() / ".cache" / "event-platform" / "logs", how)
+    snapshot_cache._KEPT.clear()
+    proxy.set()
+    assert table.snapshot().rows_by_date() == before.rows_by_date()
+    assert log_requests(proxy)[:2] == ["GET _last_checkpoint", "LIST"]
+    rebuild_numbers(table, (MONDAY, [3]))
+    assert numbers(table) == {MONDAY: [3]}
+
+
+def test_what_is_kept_is_for_the_user_alone_and_says_no_names(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder that the standard variable names; a process that was killed leaves nothing that stays."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fill(table, 1)
+    (folder,) = (tmp_path / "cache").glob("event-platform/logs")
+    (file,) = folder.iterdir()
+    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert re.fullmatch("[0-9a-f]{64}", file.name)
+    file.with_suffix(".part").write_bytes(b"half")
+    fill(table, 1)
+    assert list(folder.iterdir()) == [file]
+    assert not (Path.home() / ".cache").exists()
+
+
+def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
+    """They judge what this process has committed, which they see at once."""
+    checked = RecentTable(table.spec, table.storage)
+    assert checked.snapshot().version == -1
+    fill(table, 1)
+    proxy.set()
+    assert checked.snapshot().rows_by_date() == {MONDAY: 1}
+    fill(table, 2)
+    proxy.set()
+    assert checked.snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
+    assert log_requests(proxy) == []
