@@ -24,10 +24,9 @@ def load_copy(storage: Storage, log_folder: str) -> LogCopy | None:
     try:
         kept = _path(storage, log_folder).read_bytes()
         digest, data = kept[:_DIGEST_SIZE], kept[_DIGEST_SIZE:]
-        copy = msgspec.msgpack.decode(data, type=LogCopy) if digest == _digest(data) else None
+        return msgspec.msgpack.decode(data, type=LogCopy) if digest == _digest(data) else None
     except (OSError, msgspec.MsgspecError):
         return None
-    return copy if copy is not None and copy.folder == log_folder else None
 
 
 def save_copy(storage: Storage, copy: LogCopy) -> None:

@@ -143,6 +143,8 @@ class TableLocation:
             return self.copy_log()
         except StorageError as error:
             raise self.request_error("the table cannot be created", error) from error
+        except (DeltaError, OSError) as error:
+            raise self.local_error("the table cannot be created", error) from error
         return OpenedLog(delta, None, copy.version, copy)
 
     def _create(self, uri: str) -> DeltaTable:
@@ -177,8 +179,12 @@ class TableLocation:
     def storage_error(self, what: str, error: Exception) -> StorageError:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
         if self.storage.is_local:
-            return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
+            return self.local_error(what, error)
         return storage_error(error, f"{self.uri}: {what}", TableStorageError)
+
+    def local_error(self, what: str, error: Exception) -> TableStorageError:
+        """Return an error of delta-rs, or of this machine, that no store has to do with."""
+        return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
 
     def request_error(self, what: str, error: StorageError) -> TableStorageError:
         """Return an error of the store as one of the table. It names the object, and says what to do."""

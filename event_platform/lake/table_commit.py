@@ -206,7 +206,8 @@ class TableCommit:
             return ConflictError(f"{table.uri}: {one_line(error)}")
         if isinstance(error, StorageError):
             return table.request_error("the commit failed", error)
-        return table.storage_error("the commit failed", error)
+        describe = table.storage_error if self._snapshot.copy is None else table.local_error
+        return describe("the commit failed", error)
 
     def _version_of(self, commit_id: str) -> int | None:
         """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.

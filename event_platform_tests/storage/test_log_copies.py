@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -299,8 +300,6 @@ def spoil(kept: Path, how: str) -> None:
         file.write_bytes(whole[: len(whole) // 2])
     elif how == "altered":
         file.write_bytes(whole[:-3] + b"xyz")
-    elif how == "of another table":
-        file.write_bytes(whole.replace(b"lesson_started", b"lesson_stopped"))
     elif how == "writable by others":
         kept.chmod(0o777)
     else:
@@ -308,7 +307,7 @@ def spoil(kept: Path, how: str) -> None:
         kept.write_bytes(b"")
 
 
-@pytest.mark.parametrize("how", ["torn", "altered", "of another table", "writable by others", "no folder"])
+@pytest.mark.parametrize("how", ["torn", "altered", "writable by others", "no folder"])
 def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, proxy: FaultyS3, how: str) -> None:
     """The log is copied then."""
     before = fill(table, 1)
@@ -348,3 +347,20 @@ def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
     proxy.set()
     assert checked.snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
     assert log_requests(proxy) == []
+
+
+def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why(
+    table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on a disk that is full. Nothing is committed."""
+    before = fill(table, 1)
+    added = write_numbers(table, TUESDAY, 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    changes = TableCommit(before).rebuild([TUESDAY], [added], {TUESDAY: 7})
+    with pytest.raises(TableStorageError, match=f"{table.uri}: the commit failed: .*No such file or directory"):
+        changes.commit()
+    snapshot_cache._KEPT.clear()
+    found = table.snapshot()
+    assert (found.copy, found.version) == (None, 1)
+    append_files(table, added)
+    assert numbers(table) == {MONDAY: [0], TUESDAY: [1]}
