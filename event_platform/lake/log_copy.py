@@ -6,11 +6,14 @@ delta-rs reads the copy, in a folder of this machine that is there only meanwhil
 
 import json
 import re
+import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from deltalake.exceptions import TableNotFoundError
 
@@ -25,6 +28,9 @@ _COMMIT, _CHECKPOINT = re.compile(r"(\d{20})\.json"), re.compile(r"(\d{20})\.che
 
 #: A copy with more commits than this, and than twice those that it began with, is made again: of a later checkpoint.
 _MOST_COMMITS = 20
+
+#: How temporary folders begin, and seconds after which nobody is at work in one.
+_PREFIX, _ABANDONED = "event-platform-log-", 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -116,12 +122,22 @@ def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked
 @contextmanager
 def unpacked(files: Mapping[str, bytes]) -> Iterator[Path]:
     """Yield the folder of a table that has these files in its log, and remove it afterwards."""
-    with TemporaryDirectory(prefix="event-platform-log-") as folder:
+    _remove_abandoned()
+    with TemporaryDirectory(prefix=_PREFIX) as folder:
         log = Path(folder) / LOG
         log.mkdir()
         for name, data in files.items():
             (log / name).write_bytes(data)
         yield Path(folder)
+
+
+@cache
+def _remove_abandoned() -> None:
+    """Remove the folders that killed processes have left, once in each process: they are needed for milliseconds."""
+    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - _ABANDONED:
+                shutil.rmtree(folder)
 
 
 def _last_checkpoint(store: Store, folder: str) -> int | None:

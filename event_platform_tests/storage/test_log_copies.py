@@ -1,6 +1,7 @@
 """Tables in a bucket are opened and committed to by copies of their logs: others see nothing of it but the commits."""
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from event_platform.events.errors import TableStorageError
-from event_platform.lake import app_transactions, snapshot_cache
+from event_platform.lake import app_transactions, log_copy, snapshot_cache
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.log_copy import commit_name
 from event_platform.lake.snapshot import Snapshot
@@ -364,3 +365,17 @@ def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why
     assert (found.copy, found.version) == (None, 1)
     append_files(table, added)
     assert numbers(table) == {MONDAY: [0], TUESDAY: [1]}
+
+
+def test_folders_that_killed_processes_have_left_are_removed_a_day_later(
+    table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not those of processes that are at work."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    old, new = tmp_path / "tmp" / "event-platform-log-a", tmp_path / "tmp" / "event-platform-log-b"
+    for folder in (old, new):
+        (folder / "_delta_log").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    log_copy._remove_abandoned.cache_clear()
+    fill(table, 1)
+    assert list((tmp_path / "tmp").iterdir()) == [new]
