@@ -233,6 +233,7 @@ class Snapshot:
 
     def renewed(self, delta: DeltaTable) -> DeltaTable:
         """Return the version to read or commit with, with the credentials of now: a step may outlast those of then."""
-        if self.opened is None or (self.copy is None and self.opened.has_options_of(self.table.storage)):
+        if self.opened is None:
             return delta
-        return self.table.open_log(self.version).delta
+        found = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._opened_again
+        return (found if found.has_options_of(self.table.storage) else self.table.open_log(self.version)).delta

@@ -267,14 +267,17 @@ def test_a_log_that_cannot_be_copied_is_read_by_delta_rs(table: Table) -> None:
     assert (numbers(table)[MONDAY], table.snapshot().version) == ([77], 11)
 
 
-def test_rows_of_a_table_without_partitions_are_read(table: Table) -> None:
-    """By delta-rs and polars, from the bucket."""
+def test_rows_of_a_table_without_partitions_are_read(table: Table, proxy: FaultyS3) -> None:
+    """By delta-rs and polars, from the bucket; they open each version once."""
     whole = Table(table.spec.__class__("own/totals", table.spec.columns), table.storage)
     before = whole.snapshot_to_write()
     assert before.copy is not None
     frame = pl.DataFrame({"created_date": [MONDAY], "n": [1], "device": [{"os": "ios"}]})
     frame.write_delta(whole.uri, mode="append", storage_options=whole.storage.for_delta())
     assert whole.snapshot().scan().collect()["n"].to_list() == [1]
+    proxy.set()
+    assert whole.snapshot().scan().collect()["n"].to_list() == [1]
+    assert log_requests(proxy) == [f"GET {commit_name(2)}"]
 
 
 def test_a_process_begins_with_what_another_one_has_kept(table: Table, proxy: FaultyS3) -> None:
