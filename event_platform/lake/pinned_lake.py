@@ -12,39 +12,33 @@ from event_platform.lake.tables import RecentTable, Table
 class _PinnedTable(Table):
     """A table that is opened once."""
 
-    snapshots: dict[str, Snapshot] = field(default_factory=dict, compare=False, repr=False)
+    lake: "PinnedLake" = field(compare=False, repr=False)
 
     def snapshot(self) -> Snapshot:
         """Return the same snapshot at each call."""
-        if self.name not in self.snapshots:
-            self.snapshots[self.name] = super().snapshot()
-        return self.snapshots[self.name]
+        snapshots, kind = self.lake.snapshots, RecentTable if self.lake.is_recent else Table
+        if self.name not in snapshots:
+            snapshots[self.name] = kind(self.spec, self.storage).snapshot()
+        return snapshots[self.name]
 
 
 @dataclass(frozen=True)
 class PinnedLake(Lake):
     """A lake whose platform tables are opened once: opening one takes requests, and figures of one version agree.
 
-    Its folders are listed once as well.
+    Its folders are listed once as well. One that `is_recent` begins with what this process has committed or looked at
+    within the last minute: see RecentTable.
     """
 
+    is_recent: bool = False
     snapshots: dict[str, Snapshot] = field(default_factory=dict, compare=False, repr=False)
     folders: dict[tuple[str, ...], list[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def platform_table(self, spec: TableSpec) -> Table:
         """See Lake."""
-        return _PinnedTable(spec, self.storage, self.snapshots)
+        return _PinnedTable(spec, self.storage, self)
 
     def _folders(self, *parts: str) -> list[str]:
         if parts not in self.folders:
             self.folders[parts] = super()._folders(*parts)
         return self.folders[parts]
-
-
-@dataclass(frozen=True)
-class RecentLake(Lake):
-    """A lake for checks of what this process has just committed: see RecentTable."""
-
-    def platform_table(self, spec: TableSpec) -> Table:
-        """See Lake."""
-        return RecentTable(spec, self.storage)

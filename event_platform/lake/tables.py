@@ -41,12 +41,12 @@ class Table(TableLocation):
 
 
 class RecentTable(Table):
-    """A table that is looked at once a minute, if it is in a bucket. What this process commits is seen at once."""
+    """A table that is looked at once a minute, if it is in a bucket: for what judges the commits of this process."""
 
     def snapshot(self) -> Snapshot:
         """See Table."""
         try:
-            return recent_snapshot(self)
+            return recent_snapshot(Table(self.spec, self.storage))
         except TableNotFoundError:
             return Snapshot(self, None)
 

@@ -13,7 +13,7 @@ from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.lake import Lake
-from event_platform.lake.pinned_lake import RecentLake
+from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.storage.polars_errors import translate_errors, translate_errors_of_each
 from event_platform.storage.threads import imap_threads
 
@@ -44,7 +44,7 @@ def build_operation(
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        dates, tables = dates_of(context), RecentLake(lake.open().storage)
+        dates, tables = dates_of(context), PinnedLake(lake.open().storage, is_recent=True)
         selected = [
             (each, checks)
             for each in assets
