@@ -139,9 +139,10 @@ class TableLocation:
     def _put_log(self) -> OpenedLog:
         try:
             delta, copy = create_log(self.storage.store, self.log_folder, self._create)
-        except ChangedError:
-            return self.copy_log()
         except StorageError as error:
+            if isinstance(error, ChangedError):
+                with suppress(TableNotFoundError):
+                    return self.copy_log()
             raise self.request_error("the table cannot be created", error) from error
         except (DeltaError, OSError) as error:
             raise self.local_error("the table cannot be created", error) from error

@@ -20,6 +20,7 @@ from deltalake import DeltaTable
 from event_platform.events.errors import TableStorageError
 from event_platform.lake import app_transactions, log_copy, snapshot_cache
 from event_platform.lake.conflicts import retry_on_conflict
+from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.log_copy import commit_name
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit
@@ -383,3 +384,16 @@ def test_folders_that_killed_processes_have_left_are_removed_a_day_later(
     log_copy._remove_abandoned.cache_clear()
     fill(table, 1)
     assert list((tmp_path / "tmp").iterdir()) == [new]
+
+
+def test_a_file_that_is_gone_is_found_by_one_listing_of_all_tables(table: Table, proxy: FaultyS3) -> None:
+    """As by one of each partition, where there are more of these than pages in the listing."""
+    (gone, *_) = fill(table, 3).files()
+    client().delete_object(Bucket=bucket_of(table), Key=gone.uri.partition(f"{bucket_of(table)}/")[2])
+    proxy.set()
+    snapshot = table.snapshot()
+    assert listed_if_cheaper([snapshot], 0) is None
+    sizes = listed_if_cheaper([snapshot], 3)
+    assert altered_dates(snapshot, None, sizes) == altered_dates(snapshot)
+    assert list(altered_dates(snapshot, None, sizes)) == [MONDAY]
+    assert len([each for each in proxy.requests() if "list-type" in each.path]) == 1 + 3
