@@ -14,7 +14,7 @@ from event_platform.cli.project import load_project
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
-from event_platform.defs.automation.downstream import DueAssets, due_downstream
+from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
 from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, date_ranges, run_tags
 from event_platform.defs.graph import own_assets
@@ -22,6 +22,7 @@ from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
+from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -41,8 +42,10 @@ def materialize_due(
     window: tuple[date, date],
     *,
     rebuild: bool,
-) -> tuple[DueDates, list[str]]:
-    """Load `arrivals` and materialize what is due downstream within the window; return what is left, and failures.
+) -> tuple[DueDates, PinnedLake, list[str]]:
+    """Load `arrivals` and materialize what is due downstream within the window.
+
+    Return what is left, the lake in which it was looked for, and failures.
 
     With `rebuild`, all created_dates of the window that have events are rebuilt.
     """
@@ -55,19 +58,24 @@ def materialize_due(
             rows = lake.deduplicated_events.snapshot().rows_by_date()
             days = [day for day in rows if window[0] <= day <= window[1]]
             materializer.materialize(dg.AssetSelection.assets(*platform), date_ranges(days), _REBUILD)
-        due = due_downstream(lake, catalog, own, platform, *window, look_for_files=True)
+
+        def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
+            pinned = PinnedLake(lake.storage)
+            return pinned, due_downstream(pinned, catalog, own, platform, *window, look_for_files=look_for_files)
+
+        after, due = find_due(look_for_files=True)
         print_warning(due.dates.warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:
                 materializer.materialize(dg.AssetSelection.assets(*each.assets), date_ranges(each.days))
-            due = due_downstream(lake, catalog, own, platform, *window)
+            after, due = find_due()
         tried_whole = set[dg.AssetKey]()
         while whole := set(due.whole) - tried_whole:
             materializer.materialize(dg.AssetSelection.assets(*whole), [None])
             tried_whole |= whole
-            due = due_downstream(lake, catalog, own, platform, *window)
-    return due.dates, materializer.failed
+            after, due = find_due()
+    return due.dates, after, materializer.failed
 
 
 def materialize_again(environment: Environment, catalog: Catalog, window: tuple[date, date]) -> list[str]:

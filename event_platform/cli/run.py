@@ -50,8 +50,7 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     if due is None or due.every:
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        due, failed = materialize_due(environment, catalog, lake, days, window, rebuild=rebuild)
-        before = PinnedLake(lake.storage)
+        due, before, failed = materialize_due(environment, catalog, lake, days, window, rebuild=rebuild)
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     _print_failures(failed)

@@ -9,6 +9,7 @@ import polars as pl
 from event_platform.events.errors import MissingError
 from event_platform.lake.commits import ReadCommit
 from event_platform.lake.location import TableLocation
+from event_platform.lake.log_copy import LAST_CHECKPOINT, LogCopy, checkpoint_name
 
 #: Cache by the address of the table: the version that was read, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
@@ -19,14 +20,19 @@ _COMMITS = 20
 _TXN = b'{"txn"'
 
 
-def app_transactions(table: TableLocation, version: int, read_commit: ReadCommit) -> Mapping[str, int] | None:
+def app_transactions(
+    table: TableLocation, version: int, read_commit: ReadCommit, copy: LogCopy | None = None
+) -> Mapping[str, int] | None:
     """Return all app transactions of a version of a table, or None if its log has another form than that of delta-rs.
 
-    Of the log, this process reads each commit once.
+    Of the log, this process reads each commit once; nothing where there is a copy of it.
     """
     known, found = _READ.get(table.uri, (-1, {}))
     try:
-        if table.uri not in _READ or not version - _COMMITS <= known <= version:
+        if copy is not None:
+            if not copy.first <= known <= version:
+                known, found = _in_copy(copy)
+        elif table.uri not in _READ or not version - _COMMITS <= known <= version:
             known, found = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
             found = {**found, **_in_commit(read_commit(number))}
@@ -51,13 +57,19 @@ def _checkpoint(table: TableLocation, version: int) -> tuple[int, Mapping[str, i
 
     Raises MissingError where it is younger than `version`, or of another kind than those in one file.
     """
-    log = f"{table.uri}/_delta_log"
     try:
-        last = json.loads(table.storage.read(f"{log}/_last_checkpoint"))["version"]
+        last = json.loads(table.read_log_file(LAST_CHECKPOINT))["version"]
     except MissingError:
         return -1, {}
     if last > version:
-        raise MissingError(f"{log}: the checkpoint of version {version} is not the last one")
-    checkpoint = table.storage.read(f"{log}/{last:020}.checkpoint.parquet")
+        raise MissingError(f"{table.uri}: the checkpoint of version {version} is not the last one")
+    return last, _in_checkpoint(table.read_log_file(checkpoint_name(last)))
+
+
+def _in_copy(copy: LogCopy) -> tuple[int, Mapping[str, int]]:
+    return (-1, {}) if copy.checkpoint is None else (copy.checkpoint[0], _in_checkpoint(copy.checkpoint[1]))
+
+
+def _in_checkpoint(checkpoint: bytes) -> Mapping[str, int]:
     rows = pl.read_parquet(io.BytesIO(checkpoint), columns=["txn"]).unnest("txn").drop_nulls("appId")
-    return last, dict(rows.select("appId", "version").iter_rows())
+    return dict(rows.select("appId", "version").iter_rows())

@@ -89,7 +89,7 @@ class Lake:
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""
         known = {event_type.key for event_type in event_types}
-        folders = [name for name in self.storage.folders(EVENTS_FOLDER) if name not in known and is_table_name(name)]
+        folders = [name for name in self._folders(EVENTS_FOLDER) if name not in known and is_table_name(name)]
         tables = [self.table(f"{EVENTS_FOLDER}/{name}") for name in folders if self._is_table(EVENTS_FOLDER, name)]
         return [table for table in tables if table.partition_column == "created_date"]
 
@@ -101,7 +101,7 @@ class Lake:
         return Table(self.pinned(name).table.spec, self.storage)
 
     def pinned(self, name: str) -> Snapshot:
-        """Return a snapshot of a table (see `table`). Opening a table takes several requests."""
+        """Return a snapshot of a table (see `table`). Opening a table takes requests."""
         snapshot = self.found_table(name).snapshot()
         uri = snapshot.table.uri
         if snapshot.delta is None:
@@ -149,12 +149,15 @@ class Lake:
         """Return the names of all tables that exist, by walking the folders."""
         return sorted(self._found(()))
 
+    def _folders(self, *parts: str) -> list[str]:
+        return self.storage.folders(*parts)
+
     def _is_table(self, *parts: str) -> bool:
         return self.storage.has_folder(*parts, "_delta_log")
 
     def _found(self, known: Collection[str], *parts: str) -> Iterator[str]:
         """Yield the names of the tables below a folder, except `known` ones, which are not listed."""
-        below = ["/".join([*parts, folder]) for folder in self.storage.folders(*parts) if may_be_part_of_name(folder)]
+        below = ["/".join([*parts, folder]) for folder in self._folders(*parts) if may_be_part_of_name(folder)]
         names = [name for name in below if name not in known and name != PAGES_FOLDER]
         for name, is_table in zip(names, map_threads(self._is_table, names), strict=True):
             if is_table:

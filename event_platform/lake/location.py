@@ -11,18 +11,20 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.errors import StorageError, TableStorageError
+from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
+from event_platform.lake.log_writer import create_log
 from event_platform.lake.schemas import to_delta
 from event_platform.lake.specs import TableSpec
 from event_platform.storage.errors import cause, has_broken_off, one_line, storage_error
 from event_platform.storage.storage import Storage
+from event_platform.storage.store import ChangedError
 
 #: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.
 TRIES = 5
 
-#: To open a table takes two requests for each commit since its last checkpoint, and each run opens all of them. Delta's
+#: To open a table takes a request for each commit since its last checkpoint, and each run opens all of them. Delta's
 #: own hundred would make that the largest part of the bill where there is little to do.
-CHECKPOINT_INTERVAL = 10
-_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)}
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
 
 
 #: Options that only Dagster's resources set, as they are by default.
@@ -35,15 +37,19 @@ def _effective(options: Mapping[str, str] | None) -> set[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class OpenedLog:
-    """A version of a table, and the storage options that it was opened with."""
+    """A version of a table, and the storage options that it was opened with.
+
+    With a copy of its log, `delta` is of the copy: it knows the schema and the files, and neither reads nor commits.
+    """
 
     delta: DeltaTable
     options: Mapping[str, str] | None
     version: int
+    copy: LogCopy | None = None
 
     def has_options_of(self, storage: Storage) -> bool:
         """Return whether it was opened with the options of now: the credentials of a role are renewed."""
-        return _effective(self.options) == _effective(storage.for_delta())
+        return self.copy is not None or _effective(self.options) == _effective(storage.for_delta())
 
     @cached_property
     def add_actions(self) -> Any:
@@ -78,8 +84,34 @@ class TableLocation:
         """The address of the table."""
         return self.storage.uri(self.name)
 
+    @property
+    def log_folder(self) -> str:
+        """The log's folder below the root of the lake."""
+        return f"{self.name}/{LOG}"
+
+    def copy_log(self) -> OpenedLog:
+        """Open the latest version by a copy of the log, where that can be copied. Errors as of `open_log`."""
+        try:
+            copy = copy_log(self.storage.store, self.log_folder)
+        except StorageError as error:
+            raise self.request_error("the table cannot be opened", error) from error
+        return (None if copy is None else self.open_copy(copy)) or self.open_log()
+
+    def open_copy(self, copy: LogCopy) -> OpenedLog | None:
+        """Open a version by a copy of its log; None where delta-rs has to read the log itself."""
+        try:
+            with unpacked(copy.files) as folder:
+                delta = DeltaTable(str(folder))
+        except (DeltaError, OSError):
+            return None
+        features = delta.protocol().reader_features or []
+        return None if "v2Checkpoint" in features else OpenedLog(delta, None, copy.version, copy)
+
     def open_log(self, version: int | None = None) -> OpenedLog:
-        """Open a version, or the latest one. Raises TableNotFoundError, and TableStorageError where that fails."""
+        """Open a version, or the latest one, by the log itself: delta-rs can read and commit with it.
+
+        Raises TableNotFoundError, and TableStorageError where that fails.
+        """
         for left in reversed(range(TRIES)):
             options = self.storage.for_delta()
             try:
@@ -94,40 +126,67 @@ class TableLocation:
 
     def create_log(self) -> OpenedLog:
         """Create the table, or open it where another writer was first."""
-        for left in reversed(range(TRIES)):
-            options = self.storage.for_delta()
-            try:
-                delta = DeltaTable.create(
-                    self.uri,
-                    to_delta(self.schema, self.spec.comments),
-                    partition_by=self.spec.partition_by,
-                    name=self.name.replace("/", "."),
-                    description=self.spec.description or None,
-                    configuration=_CONFIGURATION,
-                    storage_options=options,
-                )
-            except (DeltaError, OSError) as error:
+        if not self.storage.is_local:
+            return self._put_log()
+        try:
+            delta = self._create(self.uri)
+        except (DeltaError, OSError) as error:
+            with suppress(TableNotFoundError):
+                return self.open_log()  # another writer was first
+            raise self.storage_error("the table cannot be created", error) from cause(error)
+        return OpenedLog(delta, None, delta.version())
+
+    def _put_log(self) -> OpenedLog:
+        try:
+            delta, copy = create_log(self.storage.store, self.log_folder, self._create)
+        except StorageError as error:
+            if isinstance(error, ChangedError):
                 with suppress(TableNotFoundError):
-                    return self.open_log()  # another writer was first, or the answer was lost
-                if not (left and has_broken_off(error)):
-                    raise self.storage_error("the table cannot be created", error) from cause(error)
-            else:
-                return OpenedLog(delta, options, delta.version())
-        raise AssertionError  # the last try has returned or raised
+                    return self.copy_log()
+            raise self.request_error("the table cannot be created", error) from error
+        except (DeltaError, OSError) as error:
+            raise self.local_error("the table cannot be created", error) from error
+        return OpenedLog(delta, None, copy.version, copy)
+
+    def _create(self, uri: str) -> DeltaTable:
+        return DeltaTable.create(
+            uri,
+            to_delta(self.schema, self.spec.comments),
+            partition_by=self.spec.partition_by,
+            name=self.name.replace("/", "."),
+            description=self.spec.description or None,
+            configuration=_CONFIGURATION,
+        )
+
+    def clean_up_log(self) -> None:
+        """Delete the commits that have expired, where they are older than a checkpoint. What fails is left to later."""
+        with suppress(DeltaError, OSError, StorageError):
+            delta = self.open_log().delta
+            if delta.metadata().configuration.get("delta.enableExpiredLogCleanup") != "false":
+                delta.cleanup_metadata()
 
     def read_commit(self, version: int) -> bytes:
         """Return the lines of a commit, as the log has them. Raises MissingError where it was cleaned up."""
-        return self.storage.read(self._commit_uri(version))
+        return self.read_log_file(commit_name(version))
+
+    def read_log_file(self, name: str) -> bytes:
+        """Return a file of the log. Raises MissingError where there is none."""
+        return self.storage.read(f"{self.uri}/{LOG}/{name}")
 
     def commit_tag(self, version: int) -> str | None:
         """Return what changes whenever the file of a commit is written; None where there is none."""
-        return self.storage.tag(self._commit_uri(version))
-
-    def _commit_uri(self, version: int) -> str:
-        return f"{self.uri}/_delta_log/{version:020}.json"
+        return self.storage.tag(f"{self.uri}/{LOG}/{commit_name(version)}")
 
     def storage_error(self, what: str, error: Exception) -> StorageError:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
         if self.storage.is_local:
-            return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
+            return self.local_error(what, error)
         return storage_error(error, f"{self.uri}: {what}", TableStorageError)
+
+    def local_error(self, what: str, error: Exception) -> TableStorageError:
+        """Return an error of delta-rs, or of this machine, that no store has to do with."""
+        return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
+
+    def request_error(self, what: str, error: StorageError) -> TableStorageError:
+        """Return an error of the store as one of the table. It names the object, and says what to do."""
+        return TableStorageError(f"{self.uri}: {what}: {error.fault}", transient=error.transient, remedy=error.remedy)

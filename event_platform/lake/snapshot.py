@@ -16,6 +16,7 @@ from event_platform.lake.commits import foreign_versions
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.history import commit_infos
 from event_platform.lake.location import OpenedLog, TableLocation
+from event_platform.lake.log_copy import LogCopy, commit_name
 from event_platform.lake.schemas import readable
 
 
@@ -50,6 +51,11 @@ class Snapshot:
         return self.table.open_log(self.version)
 
     @property
+    def copy(self) -> LogCopy | None:
+        """The copy of the log that the version was opened with, if one was."""
+        return None if self.opened is None else self.opened.copy
+
+    @property
     def version(self) -> int:
         """The version in the table's log; -1 where there is no table."""
         return -1 if self.opened is None else self.opened.version
@@ -77,6 +83,11 @@ class Snapshot:
             for row in log.to_dicts()
         ]
         return sorted(files, key=lambda file: (file.partition, file.path))
+
+    @property
+    def file_count(self) -> int:
+        """How many files the version has."""
+        return 0 if self.opened is None else int(self.opened.add_actions.num_rows)
 
     @property
     def stored_sizes(self) -> dict[str, int]:
@@ -190,13 +201,15 @@ class Snapshot:
         """The versions of all app transactions; None where they can only be asked for one by one."""
         if self.delta is None:
             return {}
-        return app_transactions(self.table, self.version, self.read_commit)
+        return app_transactions(self.table, self.version, self.read_commit, self.copy)
 
     def read_commit(self, version: int) -> bytes:
         """Return the lines of a commit, as the log has them; of the last one, they are read once.
 
         Raises MissingError where it was cleaned up.
         """
+        if self.copy is not None and (copied := self.copy.files.get(commit_name(version))) is not None:
+            return copied
         if version in self.commits:
             return self.commits[version]
         lines = self.table.read_commit(version)
@@ -218,7 +231,8 @@ class Snapshot:
         return foreign_versions(self.version, self.rows_by_date(), self.read_commit)
 
     def renewed(self, delta: DeltaTable) -> DeltaTable:
-        """Return the version with the credentials of now: a step may take longer than those of its beginning last."""
-        if self.opened is None or self.opened.has_options_of(self.table.storage):
+        """Return the version to read or commit with, with the credentials of now: a step may outlast those of then."""
+        if self.opened is None:
             return delta
-        return self.table.open_log(self.version).delta
+        found = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._opened_again
+        return (found if found.has_options_of(self.table.storage) else self.table.open_log(self.version)).delta

@@ -1,12 +1,14 @@
 """The snapshots that this process has opened: one is opened again only where its table has moved on.
 
-To open a table takes two requests, and two for each commit since its last checkpoint; to see that nothing came since
-takes two. What was read of a snapshot is kept with it.
+To open a table of a bucket takes two requests, and one for each file of its log since the last checkpoint. To see what
+came since takes one, once a minute two, and one for each commit; so it does in a process that begins with what another
+one has kept (see kept_logs). What was read of a snapshot is kept with it.
 """
 
+import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from deltalake import DeltaTable
@@ -14,33 +16,109 @@ from deltalake.exceptions import DeltaError
 
 from event_platform.events.errors import StorageError
 from event_platform.lake import app_transactions, history
+from event_platform.lake.kept_logs import load_copy, save_copy
 from event_platform.lake.location import OpenedLog, TableLocation
+from event_platform.lake.log_copy import catch_up
 from event_platform.lake.snapshot import Snapshot
 
-#: By the address of the table, those that were opened or committed to last: a snapshot, and the tag of its last commit.
-_KEPT: OrderedDict[str, tuple[Snapshot, str]] = OrderedDict()
+#: Seconds for which a snapshot of a bucket counts as recent. So long is not seen that another log is in the place of
+#: one which this process has read, unless that has more commits.
+_RECENT = 60.0
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A snapshot, and the tag of its last commit, which the log was seen to have at a time of `time.monotonic`."""
+
+    snapshot: Snapshot
+    tag: str
+    seen: float
+
+    @property
+    def is_recent(self) -> bool:
+        return time.monotonic() - self.seen < _RECENT
+
+
+#: By the address of the table, those that were opened or committed to last.
+_KEPT: OrderedDict[str, _Kept] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000
+
+#: Commits that came since, above which it takes fewer requests to copy the log again.
+_MOST_NEW = 30
 
 
 def latest_snapshot(table: TableLocation) -> Snapshot:
     """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
-    kept, tag = _KEPT.get(table.uri, (None, ""))
-    opened = None if kept is None else kept.opened
-    goes_on = opened is not None and table.commit_tag(opened.version) == tag
-    if kept is not None and opened is not None and goes_on and _is_latest(opened, table):
-        return kept if kept.table == table else Snapshot(table, opened)
-    if not goes_on:  # there may be another log in its place, or an older state of it
-        app_transactions.forget(table.uri)
-        history.forget(table.uri)
-    opened = table.open_log()
+    kept = _KEPT.get(table.uri)
+    known = None if kept is None else kept.snapshot.opened
+    if table.storage.is_local or (known is not None and known.copy is None):
+        opened = _latest_in_log(table, known, "" if kept is None else kept.tag)
+    else:
+        opened = _latest_copy(table, known, is_recent=kept is not None and kept.is_recent)
+    if kept is not None and opened is known:
+        return kept.snapshot if kept.snapshot.table == table else Snapshot(table, opened)
     snapshot = Snapshot(table, opened)
-    keep(snapshot, table.commit_tag(opened.version))
+    keep(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
     return snapshot
 
 
+def recent_snapshot(table: TableLocation) -> Snapshot:
+    """Return the latest snapshot; of a bucket, one that this process has made or looked at within the last minute.
+
+    For what judges the commits of this process: it sees all of them. Errors as of `latest_snapshot`.
+    """
+    kept = _KEPT.get(table.uri)
+    if kept is None or kept.snapshot.copy is None or not kept.is_recent:
+        return latest_snapshot(table)
+    return kept.snapshot if kept.snapshot.table == table else Snapshot(table, kept.snapshot.opened)
+
+
+def _latest_in_log(table: TableLocation, known: OpenedLog | None, tag: str) -> OpenedLog:
+    goes_on = known is not None and table.commit_tag(known.version) == tag
+    if known is not None and goes_on and _is_latest(known, table):
+        return known
+    if not goes_on:
+        _forget(table)
+    return table.open_log()
+
+
+def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bool) -> OpenedLog:
+    copy = load_copy(table.storage, table.log_folder) if known is None else known.copy
+    try:
+        latest = None if copy is None else catch_up(copy, table.storage.store, _MOST_NEW, is_checked=is_recent)
+    except StorageError as error:
+        raise table.request_error("the table cannot be opened", error) from error
+    if known is not None and latest is copy is not None:
+        if not is_recent:
+            _see(table.uri)
+        return known
+    if latest is None:
+        _forget(table)
+    opened = None if latest is None or latest.is_long else table.open_copy(latest)
+    return opened or table.copy_log()
+
+
+def _see(uri: str) -> None:
+    """Note that the log of a table still has what is kept of it."""
+    with _KEEPING:
+        if (kept := _KEPT.get(uri)) is not None:
+            _KEPT[uri] = replace(kept, seen=time.monotonic())
+
+
+def _forget(table: TableLocation) -> None:
+    """Forget what was read of a log: there may be another one in its place, or an older state of it."""
+    app_transactions.forget(table.uri)
+    history.forget(table.uri)
+
+
 def take(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on."""
+    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on.
+
+    One of a copy of a log stays: a commit on top of it makes another copy.
+    """
+    if snapshot.copy is not None:
+        return snapshot
     with _KEEPING:
         _KEPT.pop(snapshot.table.uri, None)
     return replace(snapshot, is_taken=True)
@@ -64,10 +142,12 @@ def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
 
 def keep(snapshot: Snapshot, tag: str | None) -> None:
     """Keep the latest snapshot of a table, with the tag of its last commit; nothing without one."""
+    if snapshot.copy is not None:
+        save_copy(snapshot.table.storage, snapshot.copy)
     with _KEEPING:
         _KEPT.pop(snapshot.table.uri, None)
         if tag is not None:
-            _KEPT[snapshot.table.uri] = snapshot, tag
+            _KEPT[snapshot.table.uri] = _Kept(snapshot, tag, time.monotonic())
         if len(_KEPT) > _MOST:
             _KEPT.popitem(last=False)
 

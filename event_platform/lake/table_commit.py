@@ -6,27 +6,31 @@ refused and starts over from what the first one left.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import count
 from typing import Any
 
-from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from event_platform.events.errors import MissingError, TableError, TableStorageError
+from event_platform.events.errors import MissingError, StorageError, TableError, TableStorageError
 from event_platform.lake.commits import commit_info
 from event_platform.lake.files import remove_action
-from event_platform.lake.location import CHECKPOINT_INTERVAL, TRIES
+from event_platform.lake.location import TRIES, OpenedLog
+from event_platform.lake.log_copy import LogCopy
+from event_platform.lake.log_writer import COMMIT_RETRIES, write_commit
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.snapshot_cache import move_on
+from event_platform.lake.snapshot_cache import keep, move_on
 from event_platform.storage.errors import cause, has_broken_off, one_line
+from event_platform.storage.store import ChangedError
 
-#: Other partitions' writers may get in between this often; each try costs one round to the store.
-_COMMIT_RETRIES = 100
+#: Versions after which expired commits are looked for: delta-rs lists the whole log for that.
+_CLEANUP_INTERVAL = 100
 
 #: The app transaction of every commit that replaces a table without partitions.
 _WHOLE_TABLE = "all"
@@ -139,33 +143,55 @@ class TableCommit:
         restored = [*self._rebuilt, *self._restored]
         properties = CommitProperties(
             custom_metadata={**self._metadata, **commit_info(commit_id, snapshot.version, restored, snapshot.foreign)},
-            max_commit_retries=_COMMIT_RETRIES,
+            max_commit_retries=COMMIT_RETRIES,
             app_transactions=self._transactions,
         )
-        # To look for expired commits is a request, and there is nothing to delete before the next checkpoint.
-        cleanup = None if (snapshot.version + 1) % CHECKPOINT_INTERVAL == 0 else False
+
+        def write(delta: DeltaTable) -> None:
+            delta.create_write_transaction(
+                actions,
+                mode,
+                schema,
+                partition_by=table.spec.partition_by,
+                partition_filters=filters,
+                commit_properties=properties,
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+
+        copy = snapshot.copy
+        version = self._write(delta, write, commit_id) if copy is None else self._put(copy, write, commit_id)
+        if version % _CLEANUP_INTERVAL == 0:
+            table.clean_up_log()
+        return version
+
+    def _put(self, copy: LogCopy, write: Callable[[DeltaTable], None], commit_id: str) -> int:
+        """Commit by the copy of the log."""
+        table = self._snapshot.table
+        try:
+            delta, made = write_commit(copy, table.storage.store, write)
+        except (DeltaError, OSError, StorageError) as error:
+            with suppress(StorageError):  # whether it was made is not known where its answer was lost
+                if (version := self._version_of(commit_id)) is not None:
+                    return version
+            raise self._failure(error) from cause(error)
+        keep(Snapshot(table, OpenedLog(delta, None, made.version, made)), made.tag)
+        return made.version
+
+    def _write(self, delta: DeltaTable, write: Callable[[DeltaTable], None], commit_id: str) -> int:
+        """Commit by the log itself."""
+        snapshot, table = self._snapshot, self._snapshot.table
         for left in reversed(range(TRIES)):
             try:
                 delta = snapshot.renewed(delta)
-                delta.create_write_transaction(
-                    actions,
-                    mode,
-                    schema,
-                    partition_by=table.spec.partition_by,
-                    partition_filters=filters,
-                    commit_properties=properties,
-                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=cleanup),
-                )
+                write(delta)
             except (DeltaError, OSError) as error:
                 # Where the answer was lost, it may be in the log: what met a conflict was then met by itself.
                 version = self._version_of(commit_id)
                 if version is not None:
                     return version
-                if isinstance(error, CommitFailedError):
-                    raise ConflictError(f"{table.uri}: {one_line(error)}") from error
                 # To try again is safe: its transactions would be in conflict with those of one that arrives after all.
-                if not (left and has_broken_off(error)):
-                    raise table.storage_error("the commit failed", error) from cause(error)
+                if isinstance(error, CommitFailedError) or not (left and has_broken_off(error)):
+                    raise self._failure(error) from cause(error)
             else:
                 version = self._version_of(commit_id)
                 if version is not None:
@@ -173,11 +199,20 @@ class TableCommit:
                     return version
         raise TableStorageError(f"{table.uri}: the commit is not in the log; run again")
 
+    def _failure(self, error: Exception) -> TableError | StorageError:
+        """Return the error that says why the commit failed."""
+        table = self._snapshot.table
+        if isinstance(error, CommitFailedError | ChangedError):
+            return ConflictError(f"{table.uri}: {one_line(error)}")
+        if isinstance(error, StorageError):
+            return table.request_error("the commit failed", error)
+        describe = table.storage_error if self._snapshot.copy is None else table.local_error
+        return describe("the commit failed", error)
+
     def _version_of(self, commit_id: str) -> int | None:
         """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.
 
-        Mostly it is the next version; writers of other partitions may have come between. None where it is not there:
-        whether a commit was made is not known where its answer was lost.
+        Mostly it is the next version; writers of other partitions may have come between. None where it is not there.
         """
         try:
             for version in count(self._snapshot.version + 1):

@@ -8,7 +8,7 @@ from deltalake.exceptions import TableNotFoundError
 from event_platform.events.errors import TableError
 from event_platform.lake.location import TableLocation
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.snapshot_cache import latest_snapshot, take
+from event_platform.lake.snapshot_cache import latest_snapshot, recent_snapshot, take
 from event_platform.lake.specs import spec_of_schema
 
 
@@ -38,6 +38,17 @@ class Table(TableLocation):
                 f"{self.spec.partition_by}. Give it another name, or delete the table and materialize it again."
             )
         return snapshot
+
+
+class RecentTable(Table):
+    """A table that is looked at once a minute, if it is in a bucket: for what judges the commits of this process."""
+
+    def snapshot(self) -> Snapshot:
+        """See Table."""
+        try:
+            return recent_snapshot(Table(self.spec, self.storage))
+        except TableNotFoundError:
+            return Snapshot(self, None)
 
 
 class FoundTable(Table):

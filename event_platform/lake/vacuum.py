@@ -8,7 +8,8 @@ from datetime import timedelta
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import SettingError, TableError
+from event_platform.events.errors import MissingError, SettingError, TableError
+from event_platform.lake.commits import read_commit
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.storage.errors import cause
@@ -66,10 +67,11 @@ def time_since_newest_commit(tables: Iterable[Table], now: float) -> timedelta:
 def _newest_commit(table: Table) -> float:
     """Return the time of the last commit of a table, by the clock of its writer; 0 if there is none."""
     try:
-        delta = table.snapshot().delta
-    except TableError:
+        snapshot = table.snapshot()
+        commit = None if snapshot.delta is None else read_commit(snapshot.version, snapshot.read_commit)
+    except (TableError, MissingError):
         return 0
-    return 0 if delta is None else float(delta.history(1)[0]["timestamp"]) / 1000
+    return 0 if commit is None else float(commit.info.get("timestamp", 0)) / 1000
 
 
 def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:

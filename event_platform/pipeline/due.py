@@ -16,7 +16,7 @@ from typing import Any
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
-from event_platform.lake.foreign import damaged_files, foreign_dates
+from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
@@ -124,7 +124,7 @@ def due_created_dates(
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
-    uneven = _damaged(lake, every_table) if look_for_files else {}
+    uneven = _damaged(every_table) if look_for_files else {}
     uneven |= _foreign(every_table)
     uneven |= _counts([deduplicated, unregistered, *typed, *retired])
     due = {*stale, *uneven}
@@ -193,11 +193,10 @@ def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
     return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
 
 
-def _damaged(lake: Lake, snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
+def _damaged(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
     """Return the days on which a file of a table is missing or damaged."""
     tables = [snapshot for snapshot in snapshots if snapshot is not None]
-    folders = sorted({snapshot.table.name.partition("/")[0] for snapshot in tables})
-    sizes = {path: size for found in map_threads(lake.storage.sizes, folders) for path, size in found.items()}
+    sizes = listed_sizes(tables)
     return {each.file.partition: each.reason for snapshot in tables for each in damaged_files(snapshot, sizes=sizes)}
 
 

@@ -118,7 +118,7 @@ class BucketStore(Store):
     def tag(self, name: str) -> str | None:
         """See Store."""
         try:
-            return self._call(name, lambda: str(self._objects.head(name)["e_tag"]))
+            return self._call(name, lambda: str(self._objects.head(name)[self._tag]))  # type: ignore[literal-required]
         except MissingError:
             return None
 

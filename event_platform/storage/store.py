@@ -66,7 +66,10 @@ class Store(ABC):
 
     @abstractmethod
     def tag(self, name: str) -> str | None:
-        """Return what changes whenever an object is written; None where there is none. Not the tag of `read_tagged`."""
+        """Return what changes whenever an object is written; None where there is none.
+
+        Of a bucket it is the tag of `read_tagged` and `swap`; of a folder it is not.
+        """
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:

@@ -8,8 +8,10 @@ from threading import Barrier
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from event_platform.events.errors import TableError
+from event_platform.lake import table_commit
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import remove_action
@@ -91,6 +93,23 @@ def test_a_commit_tells_the_version_that_it_became_and_what_it_wrote_of_each_par
     }
     assert pl.read_delta(table.uri, version=1)["n"].to_list() == [1]
     assert first.version == second.version == 0  # a snapshot stays where it was pinned
+
+
+@pytest.mark.parametrize(("is_wanted", "first"), [("true", 9), ("false", 0)])
+def test_commits_that_have_expired_are_deleted_now_and_then(
+    table: Table, monkeypatch: pytest.MonkeyPatch, is_wanted: str, first: int
+) -> None:
+    """Those before the last checkpoint, unless the table says otherwise."""
+    monkeypatch.setattr(table_commit, "_CLEANUP_INTERVAL", 12)
+    rebuild_numbers(table, (MONDAY, [1]))
+    properties = {"delta.logRetentionDuration": "interval 0 days", "delta.enableExpiredLogCleanup": is_wanted}
+    DeltaTable(table.uri).alter.set_table_properties(properties)
+    for number in range(10):
+        assert min(Path(table.uri, "_delta_log").glob("*.json")).stem == f"{0:020}"
+        rebuild_numbers(table, (TUESDAY, [number]))
+    assert table.snapshot().version == 12
+    assert min(Path(table.uri, "_delta_log").glob("*.json")).stem == f"{first:020}"
+    assert read_numbers(table) == {MONDAY: [1], TUESDAY: [9]}
 
 
 def test_many_writers_at_once_make_one_table(table: Table) -> None:

@@ -44,7 +44,7 @@ def build_operation(
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        dates, tables = dates_of(context), PinnedLake(lake.open().storage)
+        dates, tables = dates_of(context), PinnedLake(lake.open().storage, is_recent=True)
         selected = [
             (each, checks)
             for each in assets

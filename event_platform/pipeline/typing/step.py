@@ -19,7 +19,7 @@ from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
 from event_platform.lake.files import DataFile
-from event_platform.lake.foreign import altered_dates
+from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
@@ -183,9 +183,11 @@ def _without_altered(
     for key, day in appendable:
         days.setdefault(key, []).append(day)
 
+    sizes = listed_if_cheaper([targets[key] for key in days], len(appendable))
+
     def altered(key: str) -> Collection[date]:
         with _keeping_errors(reports[key]):
-            return altered_dates(targets[key], days[key])
+            return altered_dates(targets[key], days[key], sizes)
         return days[key]
 
     found = dict(zip(days, map_threads(altered, days), strict=True))

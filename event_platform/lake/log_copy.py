@@ -1,0 +1,160 @@
+"""Copies of the logs of tables that are in a bucket.
+
+delta-rs asks a store a dozen times for each look at a log. But the files of a log never change: each is read once, and
+delta-rs reads the copy, in a folder of this machine that is there only meanwhile.
+"""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+from deltalake.exceptions import TableNotFoundError
+
+from event_platform.events.errors import MissingError
+from event_platform.storage.store import Store
+from event_platform.storage.threads import map_threads
+
+LOG = "_delta_log"
+LAST_CHECKPOINT = "_last_checkpoint"
+
+_COMMIT, _CHECKPOINT = re.compile(r"(\d{20})\.json"), re.compile(r"(\d{20})\.checkpoint\.parquet")
+
+#: A copy with more commits than this, and than twice those that it began with, is made again: of a later checkpoint.
+_MOST_COMMITS = 20
+
+#: How temporary folders begin, and seconds after which nobody is at work in one.
+_PREFIX, _ABANDONED = "event-platform-log-", 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class LogCopy:
+    """What a version of a table needs of its log: the last checkpoint, if there is one, and the commits since."""
+
+    folder: str  # of the log, below the root of the store
+    version: int
+    tag: str  # of the last commit: see Store.tag
+    files: Mapping[str, bytes] = field(repr=False)  # by name
+    most_commits: int = _MOST_COMMITS
+
+    @property
+    def checkpoint(self) -> tuple[int, bytes] | None:
+        """The version of the checkpoint, and its content."""
+        found = ((_CHECKPOINT.fullmatch(name), data) for name, data in self.files.items())
+        return next(((int(name[1]), data) for name, data in found if name), None)
+
+    @property
+    def first(self) -> int:
+        """The version of the checkpoint; -1 without one."""
+        return -1 if self.checkpoint is None else self.checkpoint[0]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there may be a later checkpoint by now, with which the copy would be shorter."""
+        return len(self.files) > self.most_commits
+
+    def path(self, name: str) -> str:
+        """Return the name of a file of the log in the store."""
+        return f"{self.folder}/{name}"
+
+    def with_commit(self, data: bytes, tag: str) -> "LogCopy":
+        """Return the copy with the next commit."""
+        files = {**self.files, commit_name(self.version + 1): data}
+        return replace(self, version=self.version + 1, tag=tag, files=files)
+
+    def with_checkpoint(self, data: bytes) -> "LogCopy":
+        """Return the copy with a checkpoint of its version, and without what that takes the place of."""
+        last = commit_name(self.version)
+        return replace(self, files={checkpoint_name(self.version): data, last: self.files[last]})
+
+
+def commit_name(version: int) -> str:
+    """Return the name of a commit in a log."""
+    return f"{version:020}.json"
+
+
+def checkpoint_name(version: int) -> str:
+    """Return the name of a checkpoint in a log."""
+    return f"{version:020}.checkpoint.parquet"
+
+
+def copy_log(store: Store, folder: str) -> LogCopy | None:
+    """Copy a log as it is now: a look for its checkpoint, a listing from there, and a request for each file.
+
+    None where delta-rs has to read the log itself, as where a checkpoint is of several files. Raises
+    TableNotFoundError, and StorageError where that fails.
+    """
+    first = _last_checkpoint(store, folder)
+    pages = store.pages(f"{folder}/", after=f"{folder}/{first or 0:020}")
+    names = [each.name.removeprefix(f"{folder}/") for page in pages for each in page]
+    if first is None and not any(name[:20].isdecimal() for name in names):
+        raise TableNotFoundError(f"{store.uri(folder)}: no such log")
+    needed = _needed(names)
+    found = [each for each in map_threads(store.read_tagged, [f"{folder}/{name}" for name in needed]) if each]
+    if not found or len(found) < len(needed):  # some were cleaned up meanwhile
+        return None
+    files = dict(zip(needed, (data for data, _ in found), strict=True))
+    return LogCopy(folder, int(needed[-1][:20]), found[-1][1], files, max(_MOST_COMMITS, 2 * len(files)))
+
+
+def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked: bool = False) -> LogCopy | None:
+    """Return a copy with the commits that came since: itself where none did. Two requests, and one for each of them.
+
+    None where another log is in its place, or an older state of it, and where more than `most` came. With `is_checked`,
+    that is not looked at where nothing came: one request.
+    """
+    latest = copy
+    while (found := store.read_tagged(copy.path(commit_name(latest.version + 1)))) is not None:
+        if most is not None and latest.version - copy.version == most:
+            return None
+        latest = latest.with_commit(*found)
+    if is_checked and latest is copy:
+        return copy
+    return latest if store.tag(copy.path(commit_name(copy.version))) == copy.tag else None
+
+
+@contextmanager
+def unpacked(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Yield the folder of a table that has these files in its log, and remove it afterwards."""
+    _remove_abandoned()
+    with TemporaryDirectory(prefix=_PREFIX) as folder:
+        log = Path(folder) / LOG
+        log.mkdir()
+        for name, data in files.items():
+            (log / name).write_bytes(data)
+        yield Path(folder)
+
+
+@cache
+def _remove_abandoned() -> None:
+    """Remove the folders that killed processes have left, once in each process: they are needed for milliseconds."""
+    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - _ABANDONED:
+                shutil.rmtree(folder)
+
+
+def _last_checkpoint(store: Store, folder: str) -> int | None:
+    """Return the version of the last checkpoint, as the log says; None where it says none."""
+    try:
+        return int(json.loads(store.read(f"{folder}/{LAST_CHECKPOINT}"))["version"])
+    except (MissingError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _needed(names: Iterable[str]) -> list[str]:
+    """Return the names of the last checkpoint and of the commits from there on; none where some are missing."""
+    names = set(names)
+    commits = {int(found[1]) for name in names if (found := _COMMIT.fullmatch(name))}
+    checkpoint = max((int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name))), default=-1)
+    last = max(commits, default=-1)
+    if last < checkpoint or not commits.issuperset(range(checkpoint + 1, last + 1)):
+        return []
+    kept = [commit_name(version) for version in range(max(checkpoint, 0), last + 1) if version in commits]
+    return kept if checkpoint < 0 else [checkpoint_name(checkpoint), *kept]
