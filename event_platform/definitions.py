@@ -58,7 +58,9 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         ],
         asset_checks=checks,
         sensors=[
-            build_landing_sensor(raw, first_date, landing_queue(environment.landing_queue, environment.landing)),
+            build_landing_sensor(
+                raw, downstream, first_date, landing_queue(environment.landing_queue, environment.landing)
+            ),
             build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),

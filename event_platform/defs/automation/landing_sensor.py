@@ -1,5 +1,8 @@
 """The landing sensor: new and changed objects in landing → the arrival dates to load.
 
+Events that arrive today were mostly created today: where nothing else has landed, one run loads them and builds the
+tables of that created date. Other created dates are left to the sensor of changed dates.
+
 It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again. Where
 S3 notifies a queue of objects, the days of its messages are listed, and all of landing every ten minutes.
 """
@@ -13,6 +16,7 @@ import dagster as dg
 from event_platform.defs.automation.looking import as_cursor, look, position_in
 from event_platform.defs.automation.requests import ask, digest, is_under_way, warned
 from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
+from event_platform.defs.automation.under_way import are_under_way
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
@@ -22,16 +26,21 @@ from event_platform.storage.polars_errors import translate_errors
 
 
 def build_landing_sensor(
-    assets: Sequence[dg.AssetKey], first_date: date, queue: LandingQueue | None = None
+    raw: Sequence[dg.AssetKey],
+    downstream: Sequence[dg.AssetKey],
+    first_date: date,
+    queue: LandingQueue | None = None,
 ) -> dg.SensorDefinition:
     """Return the sensor that asks for the arrival dates of new and changed objects.
+
+    `raw` are the assets of arrival dates, `downstream` those of created dates that are made of them.
 
     With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
     """
 
     @dg.sensor(
         name="landing_sensor",
-        target=dg.AssetSelection.assets(*assets),
+        target=dg.AssetSelection.assets(*raw, *downstream),
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
@@ -51,11 +60,11 @@ def build_landing_sensor(
         days = days_of(heard.names) if heard else set[date]()
         tables, here = lake.open(), landing.open()
         tables.storage.check()
-        raw, position = tables.raw_events.snapshot(), position_in(cursor)
+        ledger, position = tables.raw_events.snapshot(), position_in(cursor)
         if days is None or not looks:
-            delivery, looked_at = deliveries(raw, here, days), "any day" if days is None else f"{len(days)} days"
+            delivery, looked_at = deliveries(ledger, here, days), "any day" if days is None else f"{len(days)} days"
         else:
-            seen = look(raw, here, position, days, first_date, today)
+            seen = look(ledger, here, position, days, first_date, today)
             delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
         if looks:
             cursor = as_cursor(position) if queue is None else stamped(as_cursor(position), now)
@@ -66,6 +75,8 @@ def build_landing_sensor(
         )
         arrivals = due_arrivals(tables, due, first_date, today)
         wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
+        with_downstream = wanted.keys() == {today} and not are_under_way(context.instance, downstream, now)
+        assets = [*raw, *downstream] if with_downstream else raw
         asked = ask(context.instance, "raw", wanted, assets, now)
         reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
         return tick_result(context, asked, "; ".join(reasons), cursor)

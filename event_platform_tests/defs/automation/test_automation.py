@@ -14,6 +14,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.automation.changed_dates_sensor import version_in
 from event_platform.defs.automation.requests import PART, date_ranges, next_try
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
@@ -113,14 +114,67 @@ def test_nothing_is_asked_for_where_nothing_is_due(world: World, instance: dg.Da
     assert settle(world, instance) == ([], [])
 
 
-def test_an_object_that_lands_is_loaded_and_its_dates_are_built(
+def test_an_object_that_lands_is_loaded_and_its_date_is_built_by_one_run(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
     """Once: the next ticks ask for nothing."""
     world.deliver(today, "a", event("u1", today))
-    assert settle(world, instance) == ([(str(today), str(today))], [(str(today), str(today))])
+    assert settle(world, instance) == ([(str(today), str(today))], [])
     assert world.events("account_created").height == 1
     assert settle(world, instance) == ([], [])
+
+
+def test_created_dates_of_other_days_are_left_to_the_changed_dates(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Of an object that arrives today, whose own date is built with it."""
+    late = today - timedelta(days=2)
+    world.deliver(today, "a", event("u1", today), event("u2", late))
+    assert settle(world, instance) == ([(str(today), str(today))], [(str(late), str(late))])
+    assert world.events("account_created").height == 2
+    assert settle(world, instance) == ([], [])
+
+
+def test_what_landed_on_an_earlier_day_is_loaded_alone(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """Its events may be of any date: only those that changed are built."""
+    yesterday = today - timedelta(days=1)
+    world.deliver(yesterday, "a", event("u1", yesterday - timedelta(days=1)))
+    world.deliver(today, "b", event("u2", today))
+    loads = tick(world, "landing_sensor", instance)
+    assert [request.asset_selection for request in loads.run_requests or []] == [[RAW_EVENTS, CORRUPT_EVENTS]]
+    assert asked(loads) == [(str(yesterday), str(today))]
+
+
+def test_loading_does_not_wait_for_a_backfill_downstream(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Of any day, since a pool has room for one run: what lands meanwhile is loaded alone."""
+    world.deliver(today, "a", event("u1", today))
+    tags = {FIRST: str(today - timedelta(days=9)), LAST: str(today - timedelta(days=5))}
+    selection = frozenset([dg.AssetKey(["events", "account_created"])])
+    run = dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags=tags, asset_selection=selection)
+    instance.add_run(run)
+    (request,) = tick(world, "landing_sensor", instance).run_requests or []
+    assert request.asset_selection == [RAW_EVENTS, CORRUPT_EVENTS]
+
+
+def test_a_date_that_cannot_be_built_is_asked_for_without_its_objects(
+    world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that has loaded them fails; what it has left is due as of any other run."""
+    world.deliver(today, "a", event("u1", today))
+    loads = tick(world, "landing_sensor", instance)
+    with monkeypatch.context() as broken:
+        broken.setattr("event_platform.defs.assets.deduplicated_events.deduplicate", _fail)
+        carry_out(world, loads, instance)
+    assert instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])) == 1
+    assert world.raw().height == 1
+    assert settle(world, instance) == ([], [(str(today), str(today))])
+    assert world.events("account_created").height == 1
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise ValueError("broken")
 
 
 def test_an_event_ten_days_late_rebuilds_only_its_own_day(
