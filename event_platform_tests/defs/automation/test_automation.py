@@ -19,6 +19,7 @@ from event_platform.defs.automation.changed_dates_sensor import version_in
 from event_platform.defs.automation.requests import PART, date_ranges, next_try
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform.events.errors import LandingError
+from event_platform.landing.folder import FolderLanding
 from event_platform_tests.support.world import MONDAY, World, event, ndjson, noon, write_catalog
 
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -76,6 +77,12 @@ def carry_out(world: World, result: dg.SensorResult, instance: dg.DagsterInstanc
         )
         if instance:
             instance.add_run_tags(done.run_id, {**request.tags, "dagster/run_key": str(request.run_key)})
+
+
+def half_a_minute_later(result: dg.SensorResult) -> str:
+    """Return the cursor of a tick, as if that had been so long ago."""
+    position, _, then = (result.cursor or "").partition(" ")
+    return f"{position} {int(then) - 30}"
 
 
 def end(result: dg.SensorResult, instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
@@ -199,21 +206,21 @@ def test_a_changed_object_is_loaded_again(world: World, instance: dg.DagsterInst
 
 
 def test_history_is_found_at_once(world: World, instance: dg.DagsterInstance, today: date) -> None:
-    """Days of years ago that are copied into landing beside a running stream are asked for by the next tick."""
+    """Days of years ago that are copied into landing beside a running stream are asked for within half a minute."""
     world.start_date = date(2017, 7, 1)
     world.deliver(today, "a", event("u1", today))
     settle(world, instance)
-    cursor = tick(world, "landing_sensor", instance).cursor
+    cursor = half_a_minute_later(tick(world, "landing_sensor", instance))
     days = [world.start_date + timedelta(days=number) for number in range(5)]
     for day in days:
         world.deliver(day, "a", event(f"{day}", day))
     found = tick(world, "landing_sensor", instance, cursor)
     assert asked(found) == [(str(days[0]), str(days[-1]))]
     # Until it is loaded: a run may fail.
-    again = tick(world, "landing_sensor", instance, found.cursor)
+    again = tick(world, "landing_sensor", instance, half_a_minute_later(found))
     assert asked(again) == asked(found)
     carry_out(world, again)
-    later = tick(world, "landing_sensor", instance, again.cursor)
+    later = tick(world, "landing_sensor", instance, half_a_minute_later(again))
     assert (asked(later), said(later)) == ([], "nothing new on 6 of 6 days")
 
 
@@ -224,9 +231,25 @@ def test_an_object_delivered_late_into_an_old_folder_is_found(
     old = today - timedelta(days=17)
     world.deliver(old, "a", event("u1", old))
     settle(world, instance)
-    cursor = tick(world, "landing_sensor", instance).cursor
+    cursor = half_a_minute_later(tick(world, "landing_sensor", instance))
     world.deliver(old, "b", event("u2", old))
     assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(old), str(old))]
+
+
+def test_most_ticks_look_at_today_alone(
+    world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They list no other folder, and find what has landed in today's."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    cursor = tick(world, "landing_sensor", instance).cursor
+    world.deliver(today - timedelta(days=1), "late", event("u2", today))
+    monkeypatch.setattr(FolderLanding, "survey", _fail)
+    quiet = tick(world, "landing_sensor", instance, cursor)
+    assert (asked(quiet), said(quiet), quiet.cursor) == ([], f"nothing new on {today}", cursor)
+    world.deliver(today, "b", event("u3", today))
+    found = tick(world, "landing_sensor", instance, cursor)
+    assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
 
 
 def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(
