@@ -131,6 +131,26 @@ def test_an_object_that_lands_is_loaded_and_its_date_is_built_by_one_run(
     assert settle(world, instance) == ([], [])
 
 
+def test_a_run_that_is_asked_for_prints_no_line_for_each_event(
+    world: World, instance: dg.DagsterInstance, today: date, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its records have them."""
+    world.deliver(today, "a", event("u1", today))
+    (request,) = tick(world, "landing_sensor", instance).run_requests or []
+    definitions = world.definitions()
+    done = dg.materialize(
+        [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
+        selection=dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS),
+        resources=dict(definitions.resources or {}),
+        tags=dict(request.tags),
+        run_config=request.run_config,
+    )
+    assert done.success
+    printed = "".join(capfd.readouterr())
+    assert "DEBUG" not in printed
+    assert "STEP_SUCCESS" not in printed
+
+
 def test_created_dates_of_other_days_are_left_to_the_changed_dates(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
