@@ -61,7 +61,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         asset_checks=checks,
         sensors=[
             build_landing_sensor(
-                raw, downstream, first_date, landing_queue(environment.landing_queue, environment.landing)
+                raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
             ),
             build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),

@@ -14,15 +14,19 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from event_platform.defs.automation.downstream import built_beside
 from event_platform.defs.automation.looking import as_cursor, look, look_at, position_in
 from event_platform.defs.automation.requests import ask, digest, is_under_way, warned
 from event_platform.defs.automation.ticks import is_time_to_look, stamped, tick_result
 from event_platform.defs.automation.under_way import are_under_way
+from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
+from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
 
 #: As often as Dagster's daemon comes round to its sensors.
@@ -35,19 +39,20 @@ _SECONDS_BETWEEN_LOOKS = 30
 def build_landing_sensor(
     raw: Sequence[dg.AssetKey],
     downstream: Sequence[dg.AssetKey],
+    catalog: Catalog,
     first_date: date,
     queue: LandingQueue | None = None,
 ) -> dg.SensorDefinition:
     """Return the sensor that asks for the arrival dates of new and changed objects.
 
-    `raw` are the assets of arrival dates, `downstream` those of created dates that are made of them.
+    `raw` are the assets of arrival dates, `downstream` the platform's that are made of them.
 
     With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
     """
 
     @dg.sensor(
         name="landing_sensor",
-        target=dg.AssetSelection.assets(*raw, *downstream),
+        target=dg.AssetSelection.all(),
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
@@ -86,8 +91,9 @@ def build_landing_sensor(
             return dg.SkipReason("; ".join([f"nothing new on {looked_at}", *left_out]))
         arrivals = due_arrivals(tables, due, first_date, today)
         wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
-        with_downstream = wanted.keys() == {today} and not are_under_way(context.instance, downstream, now)
-        assets = [*raw, *downstream] if with_downstream else raw
+        own = built_beside(own_assets_of(context, shipped_assets(catalog, first_date)))
+        is_live = wanted.keys() == {today} and not are_under_way(context.instance, [*downstream, *own], now)
+        assets = [*raw, *downstream, *own] if is_live else raw
         asked = ask(context.instance, "raw", wanted, assets, now)
         reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
         return tick_result(context, asked, "; ".join(reasons), cursor)
