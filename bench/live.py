@@ -68,14 +68,16 @@ class Figures:
     idle_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
-class _Place:
+class Place:
     """A folder with landing, the lake and DAGSTER_HOME of one measurement."""
 
     def __init__(self, folder: Path) -> None:
+        """Take a folder, which need not be there."""
         self.folder, self.landing, self.lake, self.home = (folder, *(folder / n for n in ("landing", "lake", "home")))
 
     @property
     def variables(self) -> Mapping[str, str]:
+        """The environment of every command."""
         return variables(self.landing, SAMPLE_CATALOG, self.lake)
 
     def prepare(self, events: int) -> None:
@@ -115,7 +117,7 @@ class _Place:
             return connection.execute("select status, coalesce(end_time - start_time, 0) from runs").fetchall()
 
 
-def measure(place: _Place, setting: Setting) -> Figures:
+def measure(place: Place, setting: Setting) -> Figures:
     """Measure a stream, then the same processes with nothing landing."""
     counter = RowCounter(open_lake(f"{place.lake}"), load_catalog(SAMPLE_CATALOG))
     adopt_orphans()
@@ -169,7 +171,7 @@ class _Peak:
             self.bytes, self._last = max(self.bytes, seen.memory), seen.moment
 
 
-def _wait_until_idle(place: _Place, seconds: float = 30) -> None:
+def _wait_until_idle(place: Place, seconds: float = 30) -> None:
     """Wait until no run has been active for some seconds."""
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < seconds:
@@ -252,16 +254,16 @@ def main(rate: int, minutes: int, day: int, idle: float, prepared: Path | None, 
     raise SystemExit(1 if figures.missing or figures.failed_runs else 0)
 
 
-def _prepare(folder: Path, prepared: Path | None, day: int) -> _Place:
+def _prepare(folder: Path, prepared: Path | None, day: int) -> Place:
     """Return a place with the day in it; files of a kept one are linked, since what is written is never changed."""
     if prepared is None:
-        place = _Place(folder)
+        place = Place(folder)
         place.prepare(day)
         return place
     if not prepared.exists():
-        _Place(prepared.absolute()).prepare(day)
+        Place(prepared.absolute()).prepare(day)
     shutil.copytree(prepared, folder, copy_function=os.link)
-    return _Place(folder)
+    return Place(folder)
 
 
 if __name__ == "__main__":

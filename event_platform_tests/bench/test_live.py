@@ -1,6 +1,7 @@
 """What `make bench-live` reports is what was there: when rows were in the tables, and the CPU of all processes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -8,14 +9,16 @@ from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from isal import igzip
 from rich.console import Console
 
-from bench.live import Figures, Setting, shown
+from bench.live import Figures, Place, Setting, shown
 from bench.live_processes import kind_of
 from bench.live_stream import Arrivals, RowCounter, StreamedObject, percentile, stream, streamed_object
+from event_platform.defs.instance.opening import open_instance
 from event_platform_tests.support.world import World, event, ndjson
 
 _BURN = "import time\nwhile time.process_time() < 0.5: pass"
@@ -128,6 +131,24 @@ def test_the_cpu_time_of_processes_that_have_ended_is_counted(tmp_path: Path) ->
     )
     found = Counter(json.loads(done.stdout))
     assert 0.4 < found.total() < 1.5  # half a second, and the start of two interpreters
+
+
+def test_the_runs_are_read_from_the_records_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their status; one that has not ended has taken no time yet."""
+    place = Place(tmp_path)
+    place.home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(place.home))
+    shutil.copy(Path(__file__).parents[2] / ".dagster" / "dagster.yaml", place.home)
+    with open_instance(str(place.home), "lake") as instance:
+        instance.add_run(dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED))
+    assert place.runs() == [("STARTED", 0)]
+
+
+def test_an_object_lands_whole(tmp_path: Path) -> None:
+    """Nothing else is left in landing."""
+    place = Place(tmp_path)
+    place.put("2025/06/02/12/a.gz", b"data")
+    assert [path.relative_to(place.landing) for path in place.landing.rglob("*.*")] == [Path("2025/06/02/12/a.gz")]
 
 
 def test_the_figures_are_shown() -> None:
