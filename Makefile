@@ -9,7 +9,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check docs bench bench-orchestration bench-scale bench-scale-out bench-reads lock clean
+.PHONY: help run dev test check docs bench bench-orchestration bench-scale bench-scale-out bench-reads bench-live lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -48,6 +48,9 @@ bench-scale-out: .venv/.dev ## Measure the same work with the local pool and on 
 
 bench-reads: .venv/.dev .venv-peers/.tried ## Measure what queries touch of a lake, with polars and DuckDB, for some minutes
 	$(BIN)/python -m bench.reads
+
+bench-live: .venv/.dev ## Measure a live platform: an object a minute, how long its rows take and what that costs, for half an hour
+	$(BIN)/python -m bench.live
 
 lock: .venv/.dev ## Write the lock files from pyproject.toml, with the newest versions in its ranges
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock

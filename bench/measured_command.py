@@ -69,14 +69,14 @@ class _Peak(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            self.bytes = max(self.bytes, sum(map(_proportional_set_size, _descendants(os.getpid()))))
+            self.bytes = max(self.bytes, sum(map(proportional_set_size, descendants(os.getpid()))))
 
     def stop(self) -> None:
         self._ended.set()
         self.join()
 
 
-def _descendants(root: int) -> Iterable[int]:
+def descendants(root: int) -> Iterable[int]:
     """Return the current descendants of a process, from /proc."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
@@ -96,7 +96,8 @@ def _parent(folder: Path) -> int:
         return -1
 
 
-def _proportional_set_size(process: int) -> int:
+def proportional_set_size(process: int) -> int:
+    """Return the memory of a process (PSS) in bytes; 0 where it has ended."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:  # it has ended

@@ -23,6 +23,7 @@ from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
+from event_platform.defs.instance.warm_runs import fork_runs
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, load_environment
@@ -35,11 +36,12 @@ from event_platform.storage.storage import Storage
 def build_definitions(environment: Environment | None = None, catalog: Catalog | None = None) -> dg.Definitions:
     """Return the assets, checks, sensors, schedules and resources of an environment and its catalog.
 
-    Without arguments, these are what `EVENT_PLATFORM_*` set, and settings that dagster.yaml lacks are logged. Raises
-    SettingError, and CatalogError with one line for each fault.
+    Without arguments, these are what `EVENT_PLATFORM_*` set; settings that dagster.yaml lacks are logged, and a code
+    server forks its runs. Raises SettingError, and CatalogError with one line for each fault.
     """
     if environment is None:
         warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
+        fork_runs()
         environment = load_environment()
     if catalog is None:
         catalog = load_catalog(environment.catalog)
@@ -58,7 +60,9 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         ],
         asset_checks=checks,
         sensors=[
-            build_landing_sensor(raw, first_date, landing_queue(environment.landing_queue, environment.landing)),
+            build_landing_sensor(
+                raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
+            ),
             build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),

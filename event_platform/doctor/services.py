@@ -31,7 +31,7 @@ def check_queue(url: str | None) -> Finding:
     """Check that the queue of landed objects exists. No message is received."""
     name = "landing queue"
     if url is None:
-        return skipped(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every 15 seconds")
+        return skipped(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every few seconds")
     session = boto3.Session()
     try:
         client = session.client("sqs", region_name=region_of(session), config=IMPATIENT)

@@ -293,6 +293,19 @@ def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str
     assert tick(lessons, definitions, name) == []
 
 
+def test_an_asset_is_built_with_what_arrives_today(lessons: World) -> None:
+    """Where it is made of the platform's tables, over another one too, and has their partitions."""
+    today = datetime.now(UTC).date()
+    over_mart = mart(lessons, key=dg.AssetKey("over_mart"), source=MART)
+    whole = mart(lessons, key=dg.AssetKey("later"), start=TUESDAY)
+    assets = [mart(lessons), over_mart, whole]
+    lessons.deliver(today, "b", event("now", today, "lesson:started", user="usr_b"))
+    ((first, last, keys),) = asked(tick(lessons, code(lessons, *assets), "landing_sensor"))
+    assert first == last == str(today)
+    assert {"raw_events", "events/lesson_started", "quality_report", "marts/lessons", "over_mart"} <= set(keys)
+    assert "later" not in keys
+
+
 @pytest.mark.parametrize("name", ["changed_dates_sensor", "daily_reconciliation"])
 def test_an_asset_is_built_in_one_run_with_what_it_is_made_of(lessons: World, name: str) -> None:
     """So that the automation sensor finds it built, and does not ask for it again."""

@@ -71,8 +71,10 @@ class Live:
         return False
 
     def run_workers(self) -> list[int]:
-        """Return the processes that work on runs."""
-        return [process for process in processes_with(str(self.home)) if b"spawn_main" in _command(process)]
+        """Return the processes that work on runs: code servers have them forked by a server each."""
+        every = processes_with(str(self.home))
+        servers = {each for each in every if b"forkserver" in _command(each) and b"grpc" in _command(_parent(each))}
+        return [process for process in every if _parent(process) in servers]
 
     def code_servers_of_the_daemon(self) -> list[int]:
         """Return the daemon's own code servers."""

@@ -26,7 +26,7 @@ from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.quality.text import from_markdown
 
-_SECONDS_BETWEEN_TICKS = 15
+_SECONDS_BETWEEN_TICKS = 30
 _RUNS_IN_A_TICK = 50
 _ENDINGS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE)
 _BLOCKED = "DagsterAssetCheckFailedError"

@@ -13,6 +13,7 @@ from event_platform.defs.automation.requests import Asked, ask, ask_whole, join
 from event_platform.events.catalog import Catalog
 from event_platform.lake.derived import OwnAsset
 from event_platform.lake.lake import Lake
+from event_platform.lake.names import is_of_platform
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.pipeline.due import PLATFORM, DueDates, due_created_dates
 
@@ -37,6 +38,19 @@ class DueDownstream:
         """Return the runs to request now. Runs with the same `state` (of the tables) are tries of the same work."""
         by_day = (ask(instance, "created", _states(each, state), each.assets, now) for each in self.by_day)
         return join([*by_day, *(ask_whole(instance, "created", state, key, now) for key in self.whole)])
+
+
+def built_beside(own: Sequence[OwnAsset]) -> list[dg.AssetKey]:
+    """Return the assets of people's own that are made of the platform's and have the same partitions.
+
+    `own` has each after those that it is made of. A run that builds the platform's builds these as well: the sensor of
+    automation conditions then finds them built.
+    """
+    tables = list[str]()
+    for asset in own:
+        if asset.beside and any(is_of_platform(each.table) or each.table in tables for each in asset.sources):
+            tables.append(asset.table)
+    return list(map(_key, tables))
 
 
 def due_downstream(

@@ -1,7 +1,11 @@
 """The landing sensor: new and changed objects in landing → the arrival dates to load.
 
-It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again. Where
-S3 notifies a queue of objects, the days of its messages are listed, and all of landing every ten minutes.
+Events that arrive today were mostly created today: where nothing else has landed, one run loads them and builds the
+tables of that created date. Other created dates are left to the sensor of changed dates.
+
+It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again. Most
+ticks list today's folder alone, and each half minute one looks at the other days. Where S3 notifies a queue of objects,
+the days of its messages are listed instead, and all of landing every ten minutes.
 """
 
 import logging
@@ -10,29 +14,46 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.looking import as_cursor, look, position_in
+from event_platform.defs.automation.downstream import built_beside
+from event_platform.defs.automation.looking import as_cursor, look, look_at, position_in
 from event_platform.defs.automation.requests import ask, digest, is_under_way, warned
-from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
+from event_platform.defs.automation.ticks import is_time_to_look, stamped, tick_result
+from event_platform.defs.automation.under_way import are_under_way
+from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
+from event_platform.events.catalog import Catalog
 from event_platform.events.errors import LandingError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
+
+#: As often as Dagster's daemon comes round to its sensors.
+_SECONDS_BETWEEN_TICKS = 5
+
+#: Seconds after which a tick without a queue looks at all days.
+_SECONDS_BETWEEN_LOOKS = 30
 
 
 def build_landing_sensor(
-    assets: Sequence[dg.AssetKey], first_date: date, queue: LandingQueue | None = None
+    raw: Sequence[dg.AssetKey],
+    downstream: Sequence[dg.AssetKey],
+    catalog: Catalog,
+    first_date: date,
+    queue: LandingQueue | None = None,
 ) -> dg.SensorDefinition:
     """Return the sensor that asks for the arrival dates of new and changed objects.
+
+    `raw` are the assets of arrival dates, `downstream` the platform's that are made of them.
 
     With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
     """
 
     @dg.sensor(
         name="landing_sensor",
-        target=dg.AssetSelection.assets(*assets),
-        minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the arrival dates that new, changed and late-delivered objects belong to.",
     )
@@ -44,28 +65,35 @@ def build_landing_sensor(
         if is_under_way(context.instance, "raw", now):
             return dg.SkipReason("a run is loading already")
         today, heard = now.date(), _receive(queue, context.log)
-        looks = heard is None or is_time_to_look(cursor, now)
+        looks = is_time_to_look(cursor, now) if heard else is_time_to_look(cursor, now, _SECONDS_BETWEEN_LOOKS)
         if not looks and heard is not None and not heard.names:
             _delete_settled(queue, heard, (), context.log)
             return dg.SkipReason("the queue has no message about an object; landing is listed every ten minutes")
         days = days_of(heard.names) if heard else set[date]()
         tables, here = lake.open(), landing.open()
         tables.storage.check()
-        raw, position = tables.raw_events.snapshot(), position_in(cursor)
-        if days is None or not looks:
-            delivery, looked_at = deliveries(raw, here, days), "any day" if days is None else f"{len(days)} days"
-        else:
-            seen = look(raw, here, position, days, first_date, today)
+        ledger, position = tables.raw_events.snapshot(), position_in(cursor)
+        if days is not None and looks:
+            seen = look(ledger, here, position, days, first_date, today)
             delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
+        elif heard:
+            delivery, looked_at = deliveries(ledger, here, days), "any day" if days is None else f"{len(days)} days"
+        else:
+            delivery, looked_at = look_at(ledger, here, today), f"{today}"
         if looks:
-            cursor = as_cursor(position) if queue is None else stamped(as_cursor(position), now)
+            cursor = stamped(as_cursor(position), now)
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
         _delete_settled(
             queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
         )
+        if not (due or looks):
+            return dg.SkipReason("; ".join([f"nothing new on {looked_at}", *left_out]))
         arrivals = due_arrivals(tables, due, first_date, today)
         wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
+        own = built_beside(own_assets_of(context, shipped_assets(catalog, first_date)))
+        is_live = wanted.keys() == {today} and not are_under_way(context.instance, [*downstream, *own], now)
+        assets = [*raw, *downstream, *own] if is_live else raw
         asked = ask(context.instance, "raw", wanted, assets, now)
         reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
         return tick_result(context, asked, "; ".join(reasons), cursor)

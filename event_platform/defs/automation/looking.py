@@ -83,6 +83,13 @@ def look(
     return Look(delivery, len(found) + len(in_turn), len(days), Position(last, frozenset(seen)))
 
 
+def look_at(raw: Snapshot, landing: Landing, day: date) -> Delivery:
+    """Compare the folder of a day with the ledger. Raises LandingError."""
+    omissions = Omissions()
+    objects = (landed for _, found in landing.list_days({day}, omissions) for landed in found)
+    return compare(raw, objects, omissions)
+
+
 def _listed(
     landing: Landing,
     survey: Survey,

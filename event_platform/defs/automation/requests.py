@@ -23,6 +23,9 @@ STATE = "event_platform/state"
 #: Seconds until failed work is requested again, doubled after each failure up to the longest.
 _PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
 
+#: Without it a run prints a line for each event that it stores, a thousand for a minute's object.
+_CONFIG = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+
 #: Runs in a row that succeed, and leave due what they were asked for, before there is a pause: what they have brought
 #: back may have been deleted again.
 _IN_VAIN = 5
@@ -124,7 +127,7 @@ def _ask(
         before = tries[0].dagster_run.run_id[:8] if tries else "first"
         tags = {PART: part, STATE: each.state, **each.tags}
         key = f"{part}:{each.state}:{before}"
-        asked.requests.append(dg.RunRequest(key, asset_selection=list(assets), tags=tags))
+        asked.requests.append(dg.RunRequest(key, _CONFIG, asset_selection=list(assets), tags=tags))
     return asked
 
 

@@ -6,17 +6,17 @@ import dagster as dg
 
 from event_platform.defs.automation.requests import Asked, warned
 
-SECONDS_BETWEEN_TICKS = 15
+SECONDS_BETWEEN_TICKS = 30
 
 #: Seconds after which a tick checks without a trigger, because messages may be lost and rows deleted.
 _SECONDS_BETWEEN_LOOKS = 600
 
 
-def is_time_to_look(cursor: str | None, now: datetime) -> bool:
-    """Return whether it is time to check without a trigger, or the cursor does not say."""
+def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_BETWEEN_LOOKS) -> bool:
+    """Return whether it is so many seconds since the check that the cursor tells of, or it tells of none."""
     then = (cursor or "").partition(" ")[2]
     is_time = then.isascii() and then.isdecimal()
-    return not is_time or not 0 <= now.timestamp() - int(then) < _SECONDS_BETWEEN_LOOKS
+    return not is_time or not 0 <= now.timestamp() - int(then) < seconds
 
 
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:

@@ -1,6 +1,6 @@
 """Which days of given assets an active run or backfill will write, whoever started it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 
@@ -35,10 +35,19 @@ def days_under_way(
         if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
             found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
     # A requested backfill may have no runs yet.
-    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+    for backfill in _requested_backfills(instance):
         left = _days_left(backfill, assets)
         found.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
     return found
+
+
+def are_under_way(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], now: datetime) -> bool:
+    """Return whether a run or backfill writes one of the assets, or is about to, on any day."""
+    active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE))
+    return any(
+        not _assets_of(instance, record.dagster_run).isdisjoint(assets) and is_alive(instance, record, now)
+        for record in active
+    ) or any(_days_left(backfill, assets) for backfill in _requested_backfills(instance))
 
 
 def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
@@ -73,6 +82,10 @@ def _range_of(run: dg.DagsterRun) -> tuple[date, date]:
         if _FIRST in run.tags and _LAST in run.tags:
             return date.fromisoformat(run.tags[_FIRST]), date.fromisoformat(run.tags[_LAST])
     return date.min, date.max
+
+
+def _requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackfill]:
+    return instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
 
 
 def _days_left(backfill: PartitionBackfill, assets: Collection[dg.AssetKey]) -> set[date]:

@@ -4,9 +4,11 @@ A minor release of Dagster may change or drop them. Its version is pinned, and a
 them what depends on it and what to do when it goes. No other module imports or calls a private name of Dagster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import dagster as dg
@@ -26,6 +28,7 @@ from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.server import DagsterApiServer
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
 from sqlalchemy.engine import Connection, Engine
@@ -36,6 +39,7 @@ __all__ = [
     "BulkActionStatus",
     "BulkActionsFilter",
     "CheckRunHealthResult",
+    "CodeServer",
     "ConfigurableClassData",
     "DagsterUserCodeUnreachableError",
     "DefaultRunLauncher",
@@ -52,6 +56,7 @@ __all__ = [
     "client_of_code_server",
     "list_outputs_once",
     "open_without_records",
+    "start_runs_with",
     "take_connections_from",
 ]
 
@@ -124,3 +129,28 @@ def can_cancel(client: DagsterGrpcClient, run: dg.DagsterRun, timeout: int) -> b
     """Ask a code server whether the process of a run lives, for so many seconds."""
     answer: Any = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=timeout)
     return bool(deserialize_value(answer, CanCancelExecutionResult).can_cancel)
+
+
+@dataclass(frozen=True)
+class CodeServer:
+    """A code server in this process."""
+
+    servicer: Any
+
+    @contextmanager
+    def without_runs(self) -> Iterator[bool]:
+        """Yield whether no process of a run lives; none is started meanwhile."""
+        with self.servicer._execution_lock:  # noqa: SLF001 - this module is where it is done
+            yield not self.servicer._executions  # noqa: SLF001
+
+
+def start_runs_with(context: BaseContext, before: Callable[[CodeServer], None]) -> None:
+    """Have a code server in this process start runs with a context of multiprocessing, after a call of `before`."""
+    start_run = DagsterApiServer.StartRun
+
+    def start_run_with_context(self: Any, request: Any, grpc_context: Any) -> Any:
+        self._mp_ctx = context
+        before(CodeServer(self))
+        return start_run(self, request, grpc_context)
+
+    DagsterApiServer.StartRun = start_run_with_context  # type: ignore[assignment, method-assign]

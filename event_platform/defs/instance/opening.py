@@ -86,7 +86,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _remedy(error: Exception, folder: Path) -> str:
-    broken = next((name for name in KEPT if (folder / name).is_file() and _is_broken(folder / name)), None)
+    broken = next((name for name in KEPT if (folder / name).is_file() and is_broken(folder / name)), None)
     if broken is not None:
         return (
             f"end whatever uses it, and delete {folder / broken} with the files beside it that begin with its name: "
@@ -95,7 +95,7 @@ def _remedy(error: Exception, folder: Path) -> str:
     return WRITABLE if isinstance(error, OSError) else _SETTINGS
 
 
-def _is_broken(path: Path) -> bool:
+def is_broken(path: Path) -> bool:
     """Return whether a database is unreadable, or has two versions because two processes created it at once."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:

@@ -1,19 +1,66 @@
-"""Dagster's storages of runs and of schedules in SQLite, opened by one process at a time. `dagster.yaml` names them.
+"""Dagster's storages of runs and of schedules in SQLite, kept open. `dagster.yaml` names them.
 
-To open one makes its tables. Of two processes that do so at once, one may take what the other has made by then for an
-old database, and notes its version beside the other's: from then on nobody can open it.
+One process at a time opens one for the first time. To open one makes its tables: of two processes that do so at once,
+one may take what the other has made by then for an old database, and notes its version beside the other's. From then on
+nobody can open it.
+
+Dagster's own storages connect anew for each query, and so compile its SQL anew; and a code server opens them for each
+tick of a sensor, which loads all migrations that there are. That was half of what ticks cost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as db
+from sqlalchemy.engine import Connection, Engine
+
 from event_platform.defs.instance import dagster_internals
-from event_platform.defs.instance.dagster_internals import ConfigurableClassData
-from event_platform.defs.instance.opening import alone_in
+from event_platform.defs.instance.dagster_internals import SQLITE_BUSY_TIMEOUT_SECONDS, ConfigurableClassData
+from event_platform.defs.instance.opening import alone_in, is_broken
+
+#: A process has the two files of one DAGSTER_HOME; tests have many.
+_MOST_FILES = 8
 
 
-class SqliteRunStorage(dagster_internals.SqliteRunStorage):
+@lru_cache(maxsize=_MOST_FILES)
+def _engine(address: str, _inode: int) -> Engine:
+    """Return the engine of a file whose tables are made; another file in its place has another engine."""
+    return db.create_engine(address, max_overflow=-1, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+
+
+#: Files whose tables this process has made or seen, each with the number of the file.
+_MADE = set[tuple[Path, int]]()
+
+
+def _is_made(path: Path) -> bool:
+    return path.is_file() and (path, path.stat().st_ino) in _MADE and not is_broken(path)
+
+
+class _KeptOpen:
+    """A storage whose connections are kept, by all storages of its file in this process."""
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._known_indexes = set[str]()
+        self._kept = _engine(conn_string, Path(conn_string.removeprefix("sqlite:///")).stat().st_ino)
+        super().__init__(conn_string, inst_data)  # type: ignore[call-arg]  # of the storage beside it
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction."""
+        with self._kept.begin() as connection:
+            yield connection
+
+    def has_built_index(self, migration_name: str) -> bool:
+        """Return whether an index is built. Dagster asks for each query; none is unbuilt."""
+        if migration_name not in self._known_indexes and super().has_built_index(migration_name):  # type: ignore[misc]
+            self._known_indexes.add(migration_name)
+        return migration_name in self._known_indexes
+
+
+class SqliteRunStorage(_KeptOpen, dagster_internals.SqliteRunStorage):
     """Runs in `history/runs.db` below `base_dir`, where Dagster keeps them by default."""
 
     @classmethod
@@ -22,11 +69,15 @@ class SqliteRunStorage(dagster_internals.SqliteRunStorage):
     ) -> "SqliteRunStorage":
         """Open the storage that dagster.yaml describes, and make it if there is none."""
         home = Path(config_value["base_dir"])
-        with alone_in(home):
-            return cls.from_local(str(home / "history"), inst_data)
+        file = home / "history" / "runs.db"
+        if not _is_made(file):
+            with alone_in(home):
+                dagster_internals.SqliteRunStorage.from_local(str(file.parent))
+            _MADE.add((file, file.stat().st_ino))
+        return cls(f"sqlite:///{file}", inst_data)
 
 
-class SqliteScheduleStorage(dagster_internals.SqliteScheduleStorage):
+class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
     """Ticks, cursors and switches in `schedules/schedules.db` below `base_dir`, where Dagster keeps them by default."""
 
     @classmethod
@@ -35,5 +86,13 @@ class SqliteScheduleStorage(dagster_internals.SqliteScheduleStorage):
     ) -> "SqliteScheduleStorage":
         """Open the storage that dagster.yaml describes, and make it if there is none."""
         home = Path(config_value["base_dir"])
-        with alone_in(home):
-            return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # by `cls`
+        file = home / "schedules" / "schedules.db"
+        if not _is_made(file):
+            with alone_in(home):
+                dagster_internals.SqliteScheduleStorage.from_local(str(file.parent))
+            _MADE.add((file, file.stat().st_ino))
+        return cls(f"sqlite:///{file}", inst_data)
+
+    def has_instigators_table(self) -> bool:
+        """Return whether there is the table of instigators: it is made with the file."""
+        return True

@@ -14,10 +14,12 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import WorkerStatus
 from deltalake import DeltaTable
 
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.automation.changed_dates_sensor import version_in
 from event_platform.defs.automation.requests import PART, date_ranges, next_try
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform.events.errors import LandingError
+from event_platform.landing.folder import FolderLanding
 from event_platform_tests.support.world import MONDAY, World, event, ndjson, noon, write_catalog
 
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -77,6 +79,12 @@ def carry_out(world: World, result: dg.SensorResult, instance: dg.DagsterInstanc
             instance.add_run_tags(done.run_id, {**request.tags, "dagster/run_key": str(request.run_key)})
 
 
+def half_a_minute_later(result: dg.SensorResult) -> str:
+    """Return the cursor of a tick, as if that had been so long ago."""
+    position, _, then = (result.cursor or "").partition(" ")
+    return f"{position} {int(then) - 30}"
+
+
 def end(result: dg.SensorResult, instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
     """Record runs for what was asked for that did nothing, and ended so."""
     assert result.run_requests
@@ -113,14 +121,87 @@ def test_nothing_is_asked_for_where_nothing_is_due(world: World, instance: dg.Da
     assert settle(world, instance) == ([], [])
 
 
-def test_an_object_that_lands_is_loaded_and_its_dates_are_built(
+def test_an_object_that_lands_is_loaded_and_its_date_is_built_by_one_run(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
     """Once: the next ticks ask for nothing."""
     world.deliver(today, "a", event("u1", today))
-    assert settle(world, instance) == ([(str(today), str(today))], [(str(today), str(today))])
+    assert settle(world, instance) == ([(str(today), str(today))], [])
     assert world.events("account_created").height == 1
     assert settle(world, instance) == ([], [])
+
+
+def test_a_run_that_is_asked_for_prints_no_line_for_each_event(
+    world: World, instance: dg.DagsterInstance, today: date, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its records have them."""
+    world.deliver(today, "a", event("u1", today))
+    (request,) = tick(world, "landing_sensor", instance).run_requests or []
+    definitions = world.definitions()
+    done = dg.materialize(
+        [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
+        selection=dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS),
+        resources=dict(definitions.resources or {}),
+        tags=dict(request.tags),
+        run_config=request.run_config,
+    )
+    assert done.success
+    printed = "".join(capfd.readouterr())
+    assert "DEBUG" not in printed
+    assert "STEP_SUCCESS" not in printed
+
+
+def test_created_dates_of_other_days_are_left_to_the_changed_dates(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Of an object that arrives today, whose own date is built with it."""
+    late = today - timedelta(days=2)
+    world.deliver(today, "a", event("u1", today), event("u2", late))
+    assert settle(world, instance) == ([(str(today), str(today))], [(str(late), str(late))])
+    assert world.events("account_created").height == 2
+    assert settle(world, instance) == ([], [])
+
+
+def test_what_landed_on_an_earlier_day_is_loaded_alone(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """Its events may be of any date: only those that changed are built."""
+    yesterday = today - timedelta(days=1)
+    world.deliver(yesterday, "a", event("u1", yesterday - timedelta(days=1)))
+    world.deliver(today, "b", event("u2", today))
+    loads = tick(world, "landing_sensor", instance)
+    assert [request.asset_selection for request in loads.run_requests or []] == [[RAW_EVENTS, CORRUPT_EVENTS]]
+    assert asked(loads) == [(str(yesterday), str(today))]
+
+
+def test_loading_does_not_wait_for_a_backfill_downstream(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Of any day, since a pool has room for one run: what lands meanwhile is loaded alone."""
+    world.deliver(today, "a", event("u1", today))
+    tags = {FIRST: str(today - timedelta(days=9)), LAST: str(today - timedelta(days=5))}
+    selection = frozenset([dg.AssetKey(["events", "account_created"])])
+    run = dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags=tags, asset_selection=selection)
+    instance.add_run(run)
+    (request,) = tick(world, "landing_sensor", instance).run_requests or []
+    assert request.asset_selection == [RAW_EVENTS, CORRUPT_EVENTS]
+
+
+def test_a_date_that_cannot_be_built_is_asked_for_without_its_objects(
+    world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that has loaded them fails; what it has left is due as of any other run."""
+    world.deliver(today, "a", event("u1", today))
+    loads = tick(world, "landing_sensor", instance)
+    with monkeypatch.context() as broken:
+        broken.setattr("event_platform.defs.assets.deduplicated_events.deduplicate", _fail)
+        carry_out(world, loads, instance)
+    assert instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])) == 1
+    assert world.raw().height == 1
+    assert settle(world, instance) == ([], [(str(today), str(today))])
+    assert world.events("account_created").height == 1
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise ValueError("broken")
 
 
 def test_an_event_ten_days_late_rebuilds_only_its_own_day(
@@ -145,21 +226,21 @@ def test_a_changed_object_is_loaded_again(world: World, instance: dg.DagsterInst
 
 
 def test_history_is_found_at_once(world: World, instance: dg.DagsterInstance, today: date) -> None:
-    """Days of years ago that are copied into landing beside a running stream are asked for by the next tick."""
+    """Days of years ago that are copied into landing beside a running stream are asked for within half a minute."""
     world.start_date = date(2017, 7, 1)
     world.deliver(today, "a", event("u1", today))
     settle(world, instance)
-    cursor = tick(world, "landing_sensor", instance).cursor
+    cursor = half_a_minute_later(tick(world, "landing_sensor", instance))
     days = [world.start_date + timedelta(days=number) for number in range(5)]
     for day in days:
         world.deliver(day, "a", event(f"{day}", day))
     found = tick(world, "landing_sensor", instance, cursor)
     assert asked(found) == [(str(days[0]), str(days[-1]))]
     # Until it is loaded: a run may fail.
-    again = tick(world, "landing_sensor", instance, found.cursor)
+    again = tick(world, "landing_sensor", instance, half_a_minute_later(found))
     assert asked(again) == asked(found)
     carry_out(world, again)
-    later = tick(world, "landing_sensor", instance, again.cursor)
+    later = tick(world, "landing_sensor", instance, half_a_minute_later(again))
     assert (asked(later), said(later)) == ([], "nothing new on 6 of 6 days")
 
 
@@ -170,9 +251,25 @@ def test_an_object_delivered_late_into_an_old_folder_is_found(
     old = today - timedelta(days=17)
     world.deliver(old, "a", event("u1", old))
     settle(world, instance)
-    cursor = tick(world, "landing_sensor", instance).cursor
+    cursor = half_a_minute_later(tick(world, "landing_sensor", instance))
     world.deliver(old, "b", event("u2", old))
     assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(old), str(old))]
+
+
+def test_most_ticks_look_at_today_alone(
+    world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They list no other folder, and find what has landed in today's."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    cursor = tick(world, "landing_sensor", instance).cursor
+    world.deliver(today - timedelta(days=1), "late", event("u2", today))
+    monkeypatch.setattr(FolderLanding, "survey", _fail)
+    quiet = tick(world, "landing_sensor", instance, cursor)
+    assert (asked(quiet), said(quiet), quiet.cursor) == ([], f"nothing new on {today}", cursor)
+    world.deliver(today, "b", event("u3", today))
+    found = tick(world, "landing_sensor", instance, cursor)
+    assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
 
 
 def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from event_platform.defs.automation import looking
-from event_platform.defs.automation.looking import Look, Position, as_cursor, look, position_in
+from event_platform.defs.automation.looking import Look, Position, as_cursor, look, look_at, position_in
 from event_platform.events.errors import LandingError
 from event_platform.lake import file_figures
 from event_platform.landing.folder import FolderLanding
@@ -179,6 +179,16 @@ def test_days_of_a_month_are_listed_together_unless_others_are_between(bucket: s
     assert listings.made() == ["2025/05/01/"]  # whoever stops pays for no more
 
 
+def test_to_look_at_a_day_is_one_request(world: World, bucket: str, listings: Listings) -> None:
+    """However many other days there are, and where it has no folder yet."""
+    for back in (0, 1, 2, 40, 400):
+        put(bucket, f"in/{TODAY - timedelta(days=back):%Y/%m/%d}/12/a", b"{}")
+    raw, here = world.lake.raw_events.snapshot(), open_landing(f"s3://{bucket}/in")
+    days = [TODAY, TODAY + timedelta(days=1)]
+    assert [[each.name for each in look_at(raw, here, day).due] for day in days] == [["2025/06/30/12/a"], []]
+    assert listings.made() == ["2025/06/30/", "2025/07/01/"]
+
+
 def test_a_listing_that_fails_is_no_look(world: World, bucket: str) -> None:
     """Nothing is taken for seen."""
     with pytest.raises(LandingError, match="NoSuchBucket"):
@@ -230,7 +240,7 @@ def test_a_round_over_two_thousand_days_takes_some_minutes(world: World) -> None
         rounds.append(len(tick.delivery.due))
         seen |= {each.arrival_date for each in tick.delivery.due}
     assert max(rounds) < 31_000
-    assert len(rounds) == 20  # five minutes
+    assert len(rounds) == 20  # ten minutes
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 400])

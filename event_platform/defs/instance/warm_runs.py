@@ -1,0 +1,60 @@
+"""Processes of runs that are forked from a server that has imported what they need.
+
+A code server starts a process for each run. To import Dagster and the platform takes it two seconds of CPU, half of
+the time until the rows of a small object are in their tables. The fork server imports them once, and opens nothing.
+
+It has the modules of this package as they were when it started: a code location that is reloaded has another code
+server, and that one another fork server. Modules of a user's project are imported by each run, as without it.
+"""
+
+import multiprocessing
+import threading
+from functools import cache
+from multiprocessing import forkserver
+
+from event_platform.defs.instance.dagster_internals import CodeServer, start_runs_with
+
+_PRELOAD = [
+    "event_platform.definitions",
+    "event_platform.defs.instance.launcher",
+    "event_platform.defs.instance.sqlite_event_log",
+    "event_platform.defs.instance.sqlite_storage",
+]
+
+#: Seconds after the start of the last run until the fork server ends: it takes 100 MB. The next run starts it again.
+_SECONDS_UNTIL_IDLE = 600
+
+
+@cache
+def fork_runs() -> None:
+    """Have the code server that this process may be fork the processes of runs."""
+    context = multiprocessing.get_context("forkserver")
+    timer = _IdleTimer()
+
+    def before(server: CodeServer) -> None:
+        context.set_forkserver_preload(_PRELOAD)
+        timer.restart(server)
+
+    start_runs_with(context, before)
+
+
+class _IdleTimer:
+    """Ends the fork server some time after the last run was started."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def restart(self, server: CodeServer) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(_SECONDS_UNTIL_IDLE, self._end, [server])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end(self, server: CodeServer) -> None:
+        with server.without_runs() as is_idle:
+            if is_idle:
+                # Nothing that is documented ends it. The next process starts it again.
+                forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+                return
+        self.restart(server)
