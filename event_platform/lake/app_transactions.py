@@ -11,7 +11,7 @@ from event_platform.lake.commits import ReadCommit
 from event_platform.lake.location import TableLocation
 from event_platform.lake.log_copy import LAST_CHECKPOINT, LogCopy, checkpoint_name
 
-#: Cache by the address of the table: the version that was read, and its transactions.
+#: Cache by the key of the table: the version that was read, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
 
 #: Up to this many new commits are read one by one, else the checkpoint.
@@ -27,24 +27,24 @@ def app_transactions(
 
     Of the log, this process reads each commit once; nothing where there is a copy of it.
     """
-    known, found = _READ.get(table.uri, (-1, {}))
+    known, found = _READ.get(table.key, (-1, {}))
     try:
         if copy is not None:
             if not copy.first <= known <= version:
                 known, found = _in_copy(copy)
-        elif table.uri not in _READ or not version - _COMMITS <= known <= version:
+        elif table.key not in _READ or not version - _COMMITS <= known <= version:
             known, found = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
             found = {**found, **_in_commit(read_commit(number))}
     except MissingError:
         return None
-    _READ[table.uri] = (version, found)
+    _READ[table.key] = (version, found)
     return found
 
 
-def forget(uri: str) -> None:
+def forget(key: str) -> None:
     """Forget what was read of a table: its log may be another one now."""
-    _READ.pop(uri, None)
+    _READ.pop(key, None)
 
 
 def _in_commit(lines: bytes) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from event_platform.events.errors import StorageError
+from event_platform.events.errors import MissingError, StorageError
 from event_platform.events.figures import Figure
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.location import TableLocation
@@ -147,12 +147,12 @@ def _footer(storage: Storage, file: DataFile) -> Mapping[str, str]:
         if length > len(end):
             end = _end(storage, file, length)
         return pl.read_parquet_metadata(io.BytesIO(end))
-    except StorageError as error:
-        if error.transient:
-            raise
     except pl.exceptions.PolarsError:
-        pass
-    return {}
+        return {}
+    except StorageError as error:  # there is no such file, or it is shorter
+        if error.transient and not isinstance(error, MissingError):
+            raise
+        return {}
 
 
 def _end(storage: Storage, file: DataFile, size: int) -> bytes:

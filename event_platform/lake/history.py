@@ -9,7 +9,7 @@ from typing import Any
 from event_platform.events.errors import MissingError
 from event_platform.storage.threads import map_threads
 
-#: What this process has read, by the address of the table: after which version, up to which, and the infos. A sensor
+#: What this process has read, by the key of the table: after which version, up to which, and the infos. A sensor
 #: looks every few seconds at all that a table has been through, and each commit is a request.
 _READ: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDict()
 
@@ -24,29 +24,29 @@ _COMMITS_AT_ONCE = 64
 ReadCommit = Callable[[int], bytes]
 
 
-def commit_infos(uri: str, after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
+def commit_infos(key: str, after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
     """Return the commit infos of a table after a version and up to another, oldest first, each with its `version`.
 
     Those that were cleaned up are missing. This process reads each of them once. Of long ago it keeps what the lists of
     an info say, such as days, and no later one says again: which commit was the last to name a day is always known.
     """
-    since, last, infos = _READ.get(uri, (after, after, ()))
+    since, last, infos = _READ.get(key, (after, after, ()))
     if after < since or last > upto:  # also where an older state of the table was restored
         since, last, infos = after, after, ()
     if last < upto:
         infos = _bounded((*infos, *_infos(last, upto, read)))
     with _KEEPING:
-        _READ[uri] = (since, upto, infos)
-        _READ.move_to_end(uri)
+        _READ[key] = (since, upto, infos)
+        _READ.move_to_end(key)
         if len(_READ) > _TABLES:
             _READ.popitem(last=False)
     return [info for info in infos if info["version"] > after]
 
 
-def forget(uri: str) -> None:
+def forget(key: str) -> None:
     """Forget what was read of a table: its log may be another one now."""
     with _KEEPING:
-        _READ.pop(uri, None)
+        _READ.pop(key, None)
 
 
 def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:

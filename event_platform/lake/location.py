@@ -85,6 +85,11 @@ class TableLocation:
         return self.storage.uri(self.name)
 
     @property
+    def key(self) -> str:
+        """What tells the table from all others: its address, and that of the store where it is not the usual one."""
+        return f"{self.storage.options.get('endpoint', '')} {self.uri}"
+
+    @property
     def log_folder(self) -> str:
         """The log's folder below the root of the lake."""
         return f"{self.name}/{LOG}"

@@ -221,7 +221,7 @@ class Snapshot:
         """Return the commit infos after `version`, oldest first. This process reads each of them once."""
         if self.delta is None or version >= self.version:
             return []
-        return commit_infos(self.table.uri, version, self.version, self.read_commit)
+        return commit_infos(self.table.key, version, self.version, self.read_commit)
 
     @cached_property
     def foreign(self) -> dict[date, int]:

@@ -39,7 +39,7 @@ class _Kept:
         return time.monotonic() - self.seen < _RECENT
 
 
-#: By the address of the table, those that were opened or committed to last.
+#: By the key of the table, those that were opened or committed to last.
 _KEPT: OrderedDict[str, _Kept] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000
@@ -50,7 +50,7 @@ _MOST_NEW = 30
 
 def latest_snapshot(table: TableLocation) -> Snapshot:
     """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
-    kept = _KEPT.get(table.uri)
+    kept = _KEPT.get(table.key)
     known = None if kept is None else kept.snapshot.opened
     if table.storage.is_local or (known is not None and known.copy is None):
         opened = _latest_in_log(table, known, "" if kept is None else kept.tag)
@@ -68,7 +68,7 @@ def recent_snapshot(table: TableLocation) -> Snapshot:
 
     For what judges the commits of this process: it sees all of them. Errors as of `latest_snapshot`.
     """
-    kept = _KEPT.get(table.uri)
+    kept = _KEPT.get(table.key)
     if kept is None or kept.snapshot.copy is None or not kept.is_recent:
         return latest_snapshot(table)
     return kept.snapshot if kept.snapshot.table == table else Snapshot(table, kept.snapshot.opened)
@@ -91,7 +91,7 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
         raise table.request_error("the table cannot be opened", error) from error
     if known is not None and latest is copy is not None:
         if not is_recent:
-            _see(table.uri)
+            _see(table.key)
         return known
     if latest is None:
         _forget(table)
@@ -99,17 +99,17 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
     return opened or table.copy_log()
 
 
-def _see(uri: str) -> None:
+def _see(key: str) -> None:
     """Note that the log of a table still has what is kept of it."""
     with _KEEPING:
-        if (kept := _KEPT.get(uri)) is not None:
-            _KEPT[uri] = replace(kept, seen=time.monotonic())
+        if (kept := _KEPT.get(key)) is not None:
+            _KEPT[key] = replace(kept, seen=time.monotonic())
 
 
 def _forget(table: TableLocation) -> None:
     """Forget what was read of a log: there may be another one in its place, or an older state of it."""
-    app_transactions.forget(table.uri)
-    history.forget(table.uri)
+    app_transactions.forget(table.key)
+    history.forget(table.key)
 
 
 def take(snapshot: Snapshot) -> Snapshot:
@@ -120,7 +120,7 @@ def take(snapshot: Snapshot) -> Snapshot:
     if snapshot.copy is not None:
         return snapshot
     with _KEEPING:
-        _KEPT.pop(snapshot.table.uri, None)
+        _KEPT.pop(snapshot.table.key, None)
     return replace(snapshot, is_taken=True)
 
 
@@ -145,9 +145,9 @@ def keep(snapshot: Snapshot, tag: str | None) -> None:
     if snapshot.copy is not None:
         save_copy(snapshot.table.storage, snapshot.copy)
     with _KEEPING:
-        _KEPT.pop(snapshot.table.uri, None)
+        _KEPT.pop(snapshot.table.key, None)
         if tag is not None:
-            _KEPT[snapshot.table.uri] = _Kept(snapshot, tag, time.monotonic())
+            _KEPT[snapshot.table.key] = _Kept(snapshot, tag, time.monotonic())
         if len(_KEPT) > _MOST:
             _KEPT.popitem(last=False)
 
