@@ -151,6 +151,8 @@ def _started(home: Path, daemons: "list[subprocess.Popen[bytes]]") -> Ceph:
     deadline = time.monotonic() + 180
     while "1 up" not in run("ceph", "osd", "stat"):  # what is made before waits, and not only for this
         assert time.monotonic() < deadline, f"the store does not come up{_logs(home)}"
+        if daemons[-1].poll() is not None:  # on a busy machine it may ask before it knows the cluster: "wrong fsid"
+            start("ceph-osd", "-i", "0")
         time.sleep(0.2)
     keys = ["--access-key", Ceph.access_key, "--secret-key", Ceph.secret_key]
     run("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid", "platform", "--display-name", "platform", *keys)
