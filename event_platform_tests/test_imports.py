@@ -56,7 +56,7 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
 
 
 def test_folders_take_no_boto3(world: World) -> None:
-    """Neither that nor dagster-aws, where nothing is on S3: they take half as long as Dagster."""
+    """Neither that nor dagster-aws, where nothing is on S3: both take long."""
     code = (
         "import sys, event_platform.cli.materializing as m; from event_platform.environment import load_environment; "
         "from event_platform.events.catalog import load_catalog; environment = load_environment(); "

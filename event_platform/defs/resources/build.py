@@ -32,7 +32,7 @@ def build_resources(environment: Environment) -> dict[str, Any]:
 
 def _landing_resource(uri: str) -> LandingResource:
     if uri.startswith("s3://"):
-        # It takes as long to import as Dagster does; a folder does not need it.
+        # Both take long to import, and a folder does not need them.
         from dagster_aws.s3 import S3Resource  # noqa: PLC0415
 
         from event_platform.defs.resources.s3 import S3LandingResource  # noqa: PLC0415
