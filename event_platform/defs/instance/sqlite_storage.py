@@ -4,11 +4,11 @@ One process at a time opens one for the first time. To open one makes its tables
 one may take what the other has made by then for an old database, and notes its version beside the other's. From then on
 nobody can open it.
 
-Dagster's own storages connect anew for each query, and so compile its SQL anew; and a code server opens them for each
+Dagster's own storages connect again for each query, and so compile its SQL again; a code server opens them for each
 tick of a sensor, which loads all migrations that there are. That was half of what ticks cost.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +37,15 @@ _MADE = set[tuple[Path, int]]()
 
 def _is_made(path: Path) -> bool:
     return path.is_file() and (path, path.stat().st_ino) in _MADE and not is_broken(path)
+
+
+def _made(file: Path, make: Callable[[str], object]) -> str:
+    """Return the address of a file in a folder of DAGSTER_HOME; `make` makes it in that folder, if there is none."""
+    if not _is_made(file):
+        with alone_in(file.parent.parent):
+            make(str(file.parent))
+        _MADE.add((file, file.stat().st_ino))
+    return f"sqlite:///{file}"
 
 
 class _KeptOpen:
@@ -68,13 +77,8 @@ class SqliteRunStorage(_KeptOpen, dagster_internals.SqliteRunStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "SqliteRunStorage":
         """Open the storage that dagster.yaml describes, and make it if there is none."""
-        home = Path(config_value["base_dir"])
-        file = home / "history" / "runs.db"
-        if not _is_made(file):
-            with alone_in(home):
-                dagster_internals.SqliteRunStorage.from_local(str(file.parent))
-            _MADE.add((file, file.stat().st_ino))
-        return cls(f"sqlite:///{file}", inst_data)
+        file = Path(config_value["base_dir"]) / "history" / "runs.db"
+        return cls(_made(file, dagster_internals.SqliteRunStorage.from_local), inst_data)
 
 
 class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
@@ -85,13 +89,8 @@ class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "SqliteScheduleStorage":
         """Open the storage that dagster.yaml describes, and make it if there is none."""
-        home = Path(config_value["base_dir"])
-        file = home / "schedules" / "schedules.db"
-        if not _is_made(file):
-            with alone_in(home):
-                dagster_internals.SqliteScheduleStorage.from_local(str(file.parent))
-            _MADE.add((file, file.stat().st_ino))
-        return cls(f"sqlite:///{file}", inst_data)
+        file = Path(config_value["base_dir"]) / "schedules" / "schedules.db"
+        return cls(_made(file, dagster_internals.SqliteScheduleStorage.from_local), inst_data)
 
     def has_instigators_table(self) -> bool:
         """Return whether there is the table of instigators: it is made with the file."""
