@@ -48,7 +48,7 @@ _SEPARATOR = "\x01"
 _SCALARS = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 _FORMATS = {"date-time": "TIMESTAMPTZ", "date": "DATE"}
 
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*"
+_NAME = r"[^\x00-\x1f\x7f]{1,200}"
 _ARRIVAL_DATE = r"strptime(regexp_extract({path}, '\d{{4}}/\d\d/\d\d'), '%Y/%m/%d')::DATE"
 
 _RAW = rf"""

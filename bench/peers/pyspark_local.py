@@ -52,7 +52,7 @@ _FORMATS = {"date-time": TimestampType(), "date": DateType()}
 #: Strict JSON: without these, Spark takes NaN for a number and a quote for a double one.
 _JSON = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "mode": "PERMISSIVE"}
 _ENVELOPE = "event_uuid STRING, event_name STRING, created_at DOUBLE, _corrupt STRING"
-_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*$"
+_NAME = r"^[^\x00-\x1f\x7f]{1,200}$"
 _EVENT = ["event_uuid", "event_name", "created_at", "created_datetime", "created_date", "event_type", "event_subtype"]
 _SOURCE = (
     "body STRING, event_uuid STRING, event_name STRING, created_at DOUBLE, created_datetime TIMESTAMP, "

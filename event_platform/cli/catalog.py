@@ -21,7 +21,8 @@ from event_platform.events.classification import classify
 from event_platform.events.columns import typed
 from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
 from event_platform.events.draft import Draft
-from event_platform.events.envelope import Envelope, load_envelope
+from event_platform.events.envelope import Envelope
+from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
@@ -162,7 +163,7 @@ def _read(environment: Environment, draft: Draft) -> Draft:
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
             for piece in pieces(landed.name, BytesIO(opened.read(landed.name)), DEFAULT_LIMITS):
-                rows = classify(reader.read(piece.data), draft.envelope.unit, landed.arrival_date, _FIRST_DATE)
+                rows = classify(reader.read(piece.data), draft.envelope, landed.arrival_date, _FIRST_DATE)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())
                 require_draftable_names(draft.shapes, draft.envelope)

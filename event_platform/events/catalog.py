@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
-from event_platform.events.classification import VALID_NAME
+from event_platform.events.classification import is_name
 from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
-from event_platform.events.envelope import Envelope, load_envelope
+from event_platform.events.envelope import Envelope
+from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
-from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH, RESCUED, ColumnSpec
+from event_platform.events.event import EVENT_COLUMNS, RESCUED, ColumnSpec
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
@@ -40,7 +42,10 @@ _GROUP = re.compile(r"[A-Za-z0-9_]+")
 
 @dataclass(frozen=True)
 class EventType:
-    """An event type of the catalog: its name, the key of its asset and table, and its payload columns."""
+    """An event type of the catalog: its name, the key of its asset and table, and its payload columns.
+
+    Events of `other_names` are of this type as well.
+    """
 
     name: str
     key: str
@@ -49,6 +54,12 @@ class EventType:
     owner: str | None = None
     #: Where the UI shows its asset. The first part of the name, or the schema's `x-group`.
     group: str = "events"
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its events, its own first."""
+        return (self.name, *self.other_names)
 
     @cached_property
     def table_columns(self) -> tuple[ColumnSpec, ...]:
@@ -82,18 +93,24 @@ class Catalog:
         return {event_type.key: event_type for event_type in self.event_types}
 
     @cached_property
+    def by_name(self) -> dict[str, EventType]:
+        """The event types by each of their names."""
+        return {name: event_type for event_type in self.event_types for name in event_type.names}
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """The registered event names."""
-        return frozenset(event_type.name for event_type in self.event_types)
+        return frozenset(self.by_name)
 
 
 def key_of(name: str) -> str:
     """Return the key of an event name, which names its asset and table: `lesson:started` → `lesson_started`.
 
     A key has at most 200 characters; a longer one is cut and ends with a digest of the name. It never begins with `_`,
-    because readers of tables skip such folders (`_delta_log`): `_x` → `event_x`.
+    because readers of tables skip such folders (`_delta_log`): `_x` → `event_x`. Letters of other scripts become Latin
+    ones: `购买` → `GouMai`.
     """
-    key = re.sub(r"[^A-Za-z0-9]+", "_", name)
+    key = re.sub(r"[^A-Za-z0-9]+", "_", name if name.isascii() else anyascii(name))
     key = f"event{key}" if key.startswith("_") else key
     if len(key) <= _MAX_KEY_LENGTH:
         return key
@@ -107,6 +124,7 @@ def load_catalog(folder: Path) -> Catalog:
     files = schema_files(folder)
     envelope = _load_envelope(folder, faults)
     event_types: dict[str, list[EventType]] = defaultdict(list)
+    names: dict[str, EventType] = {}
     for path in files:
         event_type = _load_event_type(path, envelope, faults)
         if event_type is not None:
@@ -114,6 +132,12 @@ def load_catalog(folder: Path) -> Catalog:
             alike = event_types[event_type.key.lower()]
             faults.extend(_clashes(path, event_type, alike))
             alike.append(event_type)
+            faults.extend(
+                f"{path}: x-names: {name!r} is a name of {names[name].name!r} as well; an event has one type"
+                for name in event_type.names
+                if name in names and names[name] not in alike
+            )
+            names |= dict.fromkeys(event_type.names, event_type)
     if faults:
         raise CatalogError("\n".join(faults))
     found = tuple(event_type for alike in event_types.values() for event_type in alike)
@@ -171,6 +195,7 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         document.get("description", ""),
         owner=document.get("x-owner") or None,
         group=document.get("x-group") or key_of(name.partition(":")[0]),
+        other_names=tuple(dict.fromkeys(each for each in document.get("x-names", ()) if each != name)),
     )
 
 
@@ -195,8 +220,11 @@ def _schema_faults(document: Mapping[str, Any]) -> list[str]:
 
 def _event_faults(document: Mapping[str, Any]) -> list[str]:
     title = document.get("title")
-    if not isinstance(title, str) or len(title) > MAX_NAME_LENGTH or not VALID_NAME.fullmatch(title):
+    if not isinstance(title, str) or not is_name(title):
         return [f"title: expected the event's name, such as lesson:started, got {title!r}"]
+    names = document.get("x-names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and is_name(name) for name in names):
+        return [f"x-names: expected a list of names of the event, such as [Order Completed], got {names!r}"]
     owner = document.get("x-owner") or ""
     if owner and not (isinstance(owner, str) and _OWNER.fullmatch(owner)):
         return [f"x-owner: expected a mail address, or a team such as team:growth, got {owner!r}"]

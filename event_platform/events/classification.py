@@ -1,22 +1,20 @@
 """Records → rows of `raw_events`: sound, or corrupt with the first reason that applies."""
 
-import re
 from datetime import date, timedelta
 from typing import assert_never
 
 import polars as pl
 
-from event_platform.events.envelope import TimeUnit
+from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.event import (
     EVENT_COLUMNS,
     MAX_NAME_LENGTH,
     MAX_UUID_LENGTH,
     UTC_DATETIME,
+    WRONG_TYPE,
     CorruptionReason,
 )
-
-#: Parts of letters, digits and `_ . - space`, joined by colons; each begins with a letter, a digit or `_`.
-VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(:[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*")
+from event_platform.events.moments import to_microseconds
 
 _LAST_MICROSECOND = 253_402_300_800_000_000  # the end of year 9999, the last that Python can show
 
@@ -36,7 +34,12 @@ if EVENT_COLUMNS.keys() != {"event_uuid", "event_name", "created_at", *_DERIVED_
 _MAX_AHEAD_OF_ARRIVAL = timedelta(days=1)
 
 
-def classify(records: pl.DataFrame, unit: TimeUnit, arrival_date: date, first_date: date) -> pl.DataFrame:
+def is_name(name: str) -> bool:
+    """Return whether a text is an event name: up to 200 characters that can be printed."""
+    return 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
+
+
+def classify(records: pl.DataFrame, envelope: Envelope, arrival_date: date, first_date: date) -> pl.DataFrame:
     """Add the event columns and the corruption_reason of each record.
 
     `records` is what `EnvelopeReader.read` returns. The result has body, event_uuid, event_name, created_at
@@ -44,31 +47,23 @@ def classify(records: pl.DataFrame, unit: TimeUnit, arrival_date: date, first_da
     Created dates from `first_date` to a day after `arrival_date` are in range. The derived columns of corrupt
     records are null, so that they belong to no created_date.
     """
-    moments = _microseconds(records["created_at"], unit)
+    moments = to_microseconds(records["created_at"], envelope)
+    is_seconds = envelope.unit is TimeUnit.SECONDS
     frame = records.with_columns(
         # Seconds are kept as written: multiplying and dividing would change the last digit of some.
-        created_at=records["created_at"] if unit is TimeUnit.SECONDS else moments.cast(pl.Float64) / 1e6,
+        created_at=records["created_at"] if is_seconds else moments.cast(pl.Float64) / 1e6,
         created_datetime=_datetimes(moments),
         written=records["created_at"].is_not_null(),
         named=records["event_name"].is_in(_valid_names(records["event_name"]).implode()),
     ).with_columns(created_date=pl.col("created_datetime").dt.date())
-    frame = frame.with_columns(corruption_reason=_reason(arrival_date, first_date))
+    frame = frame.with_columns(corruption_reason=_reason(arrival_date, first_date)).with_columns(
+        event_uuid=pl.when(pl.col("event_uuid") != WRONG_TYPE).then("event_uuid")
+    )
     sound = pl.col("corruption_reason").is_null()
     derived = _DERIVED_COLUMNS
     if frame["corruption_reason"].null_count() < frame.height:
         derived = {name: pl.when(sound).then(value) for name, value in derived.items()}
     return frame.with_columns(**derived).select("body", *EVENT_COLUMNS, "corruption_reason")
-
-
-def _microseconds(written: pl.Series, unit: TimeUnit) -> pl.Series:
-    if unit.microseconds is not None:
-        return written * unit.microseconds
-    aware = written.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-    if aware.null_count() > written.null_count():
-        # ISO 8601 allows to leave out the offset. Such times are taken as UTC.
-        naive = written.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-        aware = aware.fill_null(naive.dt.replace_time_zone("UTC"))
-    return aware.dt.epoch("us")
 
 
 def _datetimes(moments: pl.Series) -> pl.Series:
@@ -79,8 +74,7 @@ def _datetimes(moments: pl.Series) -> pl.Series:
 
 def _valid_names(names: pl.Series) -> pl.Series:
     distinct = names.unique().drop_nulls().to_list()
-    valid = [name for name in distinct if len(name) <= MAX_NAME_LENGTH and VALID_NAME.fullmatch(name)]
-    return pl.Series(valid, dtype=pl.String)
+    return pl.Series(filter(is_name, distinct), dtype=pl.String)
 
 
 def _reason(arrival_date: date, first_date: date) -> pl.Expr:
@@ -104,7 +98,9 @@ def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl
         ):
             return None
         case CorruptionReason.MISSING_EVENT_UUID:
-            return ~pl.col("event_uuid").str.len_chars().is_between(1, MAX_UUID_LENGTH).fill_null(value=False)
+            return pl.col("event_uuid").fill_null("") == ""
+        case CorruptionReason.INVALID_EVENT_UUID:
+            return (pl.col("event_uuid").str.len_chars() > MAX_UUID_LENGTH) | (pl.col("event_uuid") == WRONG_TYPE)
         case CorruptionReason.MISSING_EVENT_NAME:
             return pl.col("event_name").fill_null("") == ""
         case CorruptionReason.INVALID_EVENT_NAME:

@@ -1,23 +1,13 @@
-"""`envelope.yaml`: which fields of a record hold the event's id, name and time.
+"""Where the fields of an event are in a record: its id, name and time.
 
 The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
 """
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from itertools import combinations
-from pathlib import Path
-from typing import Any, assert_never
-
-from event_platform.events.documents import DocumentError, has_surrogate, read_document
-from event_platform.events.errors import CatalogError
+from typing import assert_never
 
 FieldPath = tuple[str, ...]
-
-#: Fields that an event name may be joined from. Each costs a lookup in every record.
-_MAX_NAMES = 16
 
 
 class TimeUnit(StrEnum):
@@ -26,102 +16,82 @@ class TimeUnit(StrEnum):
     SECONDS = "s"
     MILLISECONDS = "ms"
     MICROSECONDS = "us"
+    NANOSECONDS = "ns"
     ISO8601 = "iso8601"
+    AUTO = "auto"
 
     @property
-    def microseconds(self) -> int | None:
-        """Microseconds in one of the unit; None where the time is a text."""
+    def per_second(self) -> int | None:
+        """How many of the unit are a second; None where the record says it."""
         match self:
             case TimeUnit.SECONDS:
-                return 1_000_000
+                return 1
             case TimeUnit.MILLISECONDS:
                 return 1_000
             case TimeUnit.MICROSECONDS:
-                return 1
-            case TimeUnit.ISO8601:
+                return 1_000_000
+            case TimeUnit.NANOSECONDS:
+                return 1_000_000_000
+            case TimeUnit.ISO8601 | TimeUnit.AUTO:
                 return None
             case _:
                 assert_never(self)
 
     @property
     def is_text(self) -> bool:
-        """Whether the time is a text, not a number."""
-        return self.microseconds is None
+        """Whether a number is no time."""
+        return self is TimeUnit.ISO8601
+
+
+@dataclass(frozen=True)
+class RecordsPath:
+    """Where records are within an object or line: keys, each with whether its value is an array of what follows.
+
+    The path of `Records[]` is (("Records", True),), that of `logEvents[].message` (("logEvents", True), ("message",
+    False)). `context` are the fields around the records that are added to each of them.
+    """
+
+    steps: tuple[tuple[str, bool], ...]
+    context: tuple[FieldPath, ...] = ()
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """Paths of the common fields. A dot in `envelope.yaml` separates the keys of nested objects."""
+    """Paths of the common fields, each the keys of nested objects, and how the values are read.
 
-    event_uuid: FieldPath = ("event_uuid",)
+    `event_uuid` are the fields that make the id: one, several that are joined, or those that are hashed (`is_hashed`;
+    without fields the body is). `event_name` are the parts of the name behind `name_prefix`. Texts of `created_at` are
+    in `time_format` where there is one; those without an offset are in `timezone`.
+    """
+
+    event_uuid: tuple[FieldPath, ...] = (("event_uuid",),)
     event_name: tuple[FieldPath, ...] = (("event_name",),)
     created_at: FieldPath = ("created_at",)
     unit: TimeUnit = TimeUnit.SECONDS
+    is_hashed: bool = False
+    name_prefix: str = ""
+    time_format: str | None = None
+    timezone: str = "UTC"
+    records: RecordsPath | None = None
 
     @property
     def consumed(self) -> frozenset[str]:
         """Top-level fields whose whole value is in an event column, and which therefore need no payload column."""
-        paths = [self.event_uuid, self.created_at]
+        paths = [self.created_at]
+        if len(self.event_uuid) == 1 and not self.is_hashed:
+            paths.extend(self.event_uuid)
         if len(self.event_name) == 1:
             paths.extend(self.event_name)
         return frozenset(path[0] for path in paths if len(path) == 1)
 
+    @property
+    def definition(self) -> str:
+        """What tables depend on, as a text. Settings at their defaults are left out.
 
-def load_envelope(path: Path) -> Envelope:
-    """Read `envelope.yaml`, or return the default envelope where there is no file. Raises CatalogError."""
-    if not os.path.lexists(path):
-        return Envelope()
-    try:
-        document = read_document(path)
-    except DocumentError as error:
-        raise CatalogError(f"{path}: not YAML: {error}") from error
-    if not isinstance(document, Mapping):
-        raise CatalogError(f"{path}: expected the keys event_uuid, event_name and created_at")
-    unknown = sorted(map(str, set(document) - {"event_uuid", "event_name", "created_at"}))
-    if unknown:
-        raise CatalogError(f"{path}: {unknown[0]}: unknown key; expected event_uuid, event_name, created_at")
-    created_at, unit = _created_at(path, document.get("created_at", "created_at"))
-    names = document.get("event_name", "event_name")
-    if names == []:
-        raise CatalogError(f"{path}: event_name: expected one or more fields, got none")
-    if isinstance(names, list) and len(names) > _MAX_NAMES:
-        raise CatalogError(f"{path}: event_name: expected up to {_MAX_NAMES} fields, got {len(names)}")
-    envelope = Envelope(
-        event_uuid=_field(path, "event_uuid", document.get("event_uuid", "event_uuid")),
-        event_name=tuple(_field(path, "event_name", name) for name in (names if isinstance(names, list) else [names])),
-        created_at=created_at,
-        unit=unit,
-    )
-    _require_separate_fields(path, envelope)
-    return envelope
-
-
-def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
-    if isinstance(value, str):
-        return _field(path, "created_at", value), TimeUnit.SECONDS
-    if not isinstance(value, Mapping) or set(value) - {"field", "unit"} or "field" not in value:
-        raise CatalogError(f"{path}: created_at: expected {{field: …, unit: {' | '.join(TimeUnit)}}}")
-    try:
-        unit = TimeUnit(value.get("unit", "s"))
-    except ValueError as error:
-        raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of {', '.join(TimeUnit)}") from error
-    return _field(path, "created_at.field", value["field"]), unit
-
-
-def _require_separate_fields(path: Path, envelope: Envelope) -> None:
-    # One value cannot be both id and time, nor both a text and an object with fields.
-    names = [("event_name", name) for name in envelope.event_name]
-    fields = [("event_uuid", envelope.event_uuid), *names, ("created_at", envelope.created_at)]
-    for (key, field), (other_key, other) in combinations(fields, 2):
-        if field[: len(other)] == other[: len(field)]:
-            raise CatalogError(
-                f"{path}: {other_key}: {'.'.join(other)} overlaps with {key}: {'.'.join(field)};"
-                " each needs a field of its own"
-            )
-
-
-def _field(path: Path, key: str, value: Any) -> FieldPath:
-    parts = tuple(value.split(".")) if isinstance(value, str) else ()
-    if not parts or not all(parts) or has_surrogate(value):
-        raise CatalogError(f"{path}: {key}: expected a field such as event_uuid or header.id, got {value!r}")
-    return parts
+        So an envelope has the same text as in releases that knew fewer settings, and nothing is rebuilt.
+        """
+        uuid = self.event_uuid[0] if len(self.event_uuid) == 1 else self.event_uuid
+        head = {"event_uuid": uuid, **{name: getattr(self, name) for name in ("event_name", "created_at", "unit")}}
+        others = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in head}
+        changed = {name: value for name, value in others.items() if value != getattr(Envelope, name)}
+        return f"Envelope({', '.join(f'{name}={value!r}' for name, value in (head | changed).items())})"

@@ -1,16 +1,123 @@
-"""The envelope's fields in a record: compiled decoders for many records, and exact decoding of one."""
+"""The envelope's fields of decoded records → the id, name and time of each, as columns."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from event_platform.events.envelope import FieldPath
+from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.event import WRONG_TYPE
+from event_platform.events.moments import NUMBER
+from event_platform.events.records import NO_CHARACTER
+
+#: Hexadecimal digits of an id that is a hash: 128 bits of SHA-256.
+_HASH_LENGTH = 32
+
+#: Bits of the largest integer that is an id or a name: more digits than either may have.
+_INTEGER_BITS = 1024
+
+#: What stands between the values that are hashed. JSON cannot contain it.
+_BETWEEN = b"\x1f"
+
+#: Values, as JSON, that are no part of an id.
+_EMPTY = (b"null", b'""')
 
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+#: Values by the path of their field, each a list with one for each record; None where it is absent.
+Values = Mapping[FieldPath, list[Any]]
+
+
+class EnvelopeFields:
+    """What one envelope takes from records. Holds a compiled decoder: create it once, use it for many objects."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        """Compile the paths of `envelope`."""
+        self._envelope = envelope
+        self._hashed = frozenset(envelope.event_uuid if envelope.is_hashed else ())
+        self.paths = tuple(dict.fromkeys([*envelope.event_uuid, *envelope.event_name, envelope.created_at]))
+        #: Decodes the fields and skips every other one. Fails where one has a type that it cannot have.
+        self.decoder = msgspec.json.Decoder(compile_struct({path: self._type(path) for path in self.paths}))
+
+    def _type(self, path: FieldPath) -> Any:
+        if path in self._hashed:
+            return msgspec.Raw
+        if path == self._envelope.created_at:
+            return str if self._envelope.unit.is_text else int | float | str
+        return str | int
+
+    def of_structs(self, structs: list[Any]) -> Values:
+        """Return the values of what the decoder returned."""
+        return {path: values_at(structs, path) for path in self.paths}
+
+    def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
+        """Return the values of one record, whatever their types.
+
+        If the record is `mended`, texts with NO_CHARACTER held half a surrogate pair: they are no texts.
+        """
+        return {path: self._value(raw_at(fields, path), path, mended=mended) for path in self.paths}
+
+    def _value(self, raw: msgspec.Raw | None, path: FieldPath, *, mended: bool) -> Any:
+        if raw is None:
+            return None
+        value = raw if path in self._hashed else _decoded(raw)
+        value = float("nan") if isinstance(value, bool) else value
+        text = bytes(raw).decode() if isinstance(value, msgspec.Raw) else value
+        return float("nan") if mended and isinstance(text, str) and _holds_no_character(text) else value
+
+    def is_whole(self, values: Mapping[FieldPath, Any]) -> bool:
+        """Return whether a record has all of its fields, valid or not."""
+        envelope = self._envelope
+        named = not envelope.event_name or any(values[path] is not None for path in envelope.event_name)
+        return named and all(values[path] is not None for path in (*envelope.event_uuid, envelope.created_at))
+
+    def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:
+        """Return event_uuid, event_name and created_at of records (all nullable).
+
+        A value of a wrong type is WRONG_TYPE, NaN or, where times are texts, an empty one.
+        """
+        return {
+            "event_uuid": self._uuids(values, bodies),
+            "event_name": self._names(values, len(bodies)),
+            "created_at": self._moments(values),
+        }
+
+    def _uuids(self, values: Values, bodies: pl.Series) -> pl.Series:
+        paths = self._envelope.event_uuid
+        if not paths:
+            return pl.Series([None if body is None else _digest(body.encode()) for body in bodies], dtype=pl.String)
+        if self._hashed:
+            return pl.Series([_hash_of(parts) for parts in _rows(values, paths)], dtype=pl.String)
+        columns = [_as_texts(values[path]) for path in paths]
+        if len(columns) == 1:
+            return pl.Series(columns[0], dtype=pl.String)
+        return pl.Series([_join_ids(parts) for parts in zip(*columns, strict=True)], dtype=pl.String)
+
+    def _names(self, values: Values, count: int) -> pl.Series:
+        prefix, paths = self._envelope.name_prefix, self._envelope.event_name
+        if not paths:
+            return pl.repeat(prefix, count, dtype=pl.String, eager=True)
+        columns = [_as_texts(values[path]) for path in paths]
+        if len(columns) == 1 and not prefix:
+            return pl.Series(columns[0], dtype=pl.String)
+        return pl.Series([join_names(parts, prefix) for parts in zip(*columns, strict=True)], dtype=pl.String)
+
+    def _moments(self, values: Values) -> pl.Series:
+        path, unit = self._envelope.created_at, self._envelope.unit
+        moments = values[path]
+        if path in self._hashed:
+            moments = [None if raw is None else _decoded(raw) for raw in moments]
+        if unit.per_second is not None:
+            return to_floats(moments)
+        texts = moments if unit.is_text else [_number_as_text(value) for value in moments]
+        try:
+            return pl.Series(texts, dtype=pl.String)
+        except TypeError:
+            return pl.Series([t if t is None or isinstance(t, str) else "" for t in texts], dtype=pl.String)
 
 
 def compile_struct(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
@@ -20,7 +127,7 @@ def compile_struct(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
     for index, key in enumerate(dict.fromkeys(path[0] for path in kinds)):
         below = {path[1:]: kind for path, kind in kinds.items() if path[0] == key and len(path) > 1}
         kind = compile_struct(below) if below else kinds[(key,)]
-        fields.append((f"f{index}", kind | None, None))
+        fields.append((f"f{index}", kind if kind is msgspec.Raw else kind | None, None))
         rename[f"f{index}"] = key
     return msgspec.defstruct("Head", fields, rename=rename, gc=False)
 
@@ -39,34 +146,95 @@ def values_at(structs: list[Any], path: FieldPath) -> list[Any]:
     return values
 
 
-def value_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> Any:
-    """Decode one field. A number that is too large is NaN. None if the field, or an object on its path, is absent."""
+def raw_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> msgspec.Raw | None:
+    """Return one field as it is written. None if the field, or an object on its path, is absent."""
     raw = fields.get(path[0])
-    if raw is None:
-        return None
+    if raw is None or len(path) == 1:
+        return raw
     try:
-        return _ANYTHING.decode(raw) if len(path) == 1 else value_at(_FIELDS.decode(raw), path[1:])
+        return raw_at(_FIELDS.decode(raw), path[1:])
     except msgspec.MsgspecError:
-        return float("nan") if len(path) == 1 else None
+        return None
 
 
-def join_names(parts: Iterable[str | None]) -> str | None:
-    """Join the parts of an event name with `:`. None if all are absent."""
-    present = [part for part in parts if part is not None]
-    return ":".join(present) if present else None
+def join_names(parts: Iterable[str | None], prefix: str = "") -> str | None:
+    """Join the parts of an event name with `:`, behind the prefix. None if all are absent or empty."""
+    present = [part for part in parts if part]
+    return ":".join([prefix, *present] if prefix else present) if present else None
 
 
 def to_floats(values: list[Any]) -> pl.Series:
-    """Return numbers as Float64; infinity for an integer that is too large."""
-    column = pl.Series(values, dtype=pl.Float64, strict=False)
-    if column.null_count() == values.count(None):
-        return column
-    # An integer of hundreds of digits.
-    return pl.Series([_float(value) for value in values], dtype=pl.Float64)
-
-
-def _float(value: float | None) -> float | None:
+    """Return numbers, and texts that are numbers, as Float64. Infinity for an integer that is too large, else NaN."""
     try:
-        return None if value is None else float(value)
+        return pl.Series(values, dtype=pl.Float64)
+    except (TypeError, OverflowError):
+        return pl.Series([_float(value) for value in values], dtype=pl.Float64)
+
+
+def _float(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and not (isinstance(value, str) and NUMBER.match(value)):
+        return float("nan")
+    try:
+        return float(value)
     except OverflowError:
         return float("inf")
+
+
+def _decoded(raw: msgspec.Raw) -> Any:
+    """Decode a value. A number that is too large is NaN."""
+    try:
+        return _ANYTHING.decode(raw)
+    except msgspec.MsgspecError:
+        return float("nan")
+
+
+def _holds_no_character(text: str) -> bool:
+    return NO_CHARACTER in text or "\\uffff" in text
+
+
+def _as_texts(values: list[Any]) -> list[str | None]:
+    """Return texts and integers as texts, and WRONG_TYPE for what is neither."""
+    if all(type(value) is str for value in values):
+        return values
+    return [value if value is None or type(value) is str else _integer_as_text(value) for value in values]
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and value.bit_length() <= _INTEGER_BITS
+
+
+def _integer_as_text(value: Any) -> str:
+    return str(value) if _is_integer(value) else WRONG_TYPE
+
+
+def _number_as_text(value: Any) -> Any:
+    return repr(value) if type(value) is float or _is_integer(value) else value
+
+
+def _join_ids(parts: Sequence[str | None]) -> str | None:
+    """Join the parts of an id with `:`, each `:` and backslash in them escaped, so that no two ids are joined alike."""
+    if any(not part for part in parts):
+        return None
+    if WRONG_TYPE in parts:
+        return WRONG_TYPE
+    return ":".join(str(part).replace("\\", "\\\\").replace(":", "\\:") for part in parts)
+
+
+def _hash_of(values: Sequence[Any]) -> str | None:
+    """Hash values as they are written in JSON."""
+    if any(value is None or (isinstance(value, msgspec.Raw) and bytes(value) in _EMPTY) for value in values):
+        return None
+    if not all(isinstance(value, msgspec.Raw) for value in values):
+        return WRONG_TYPE
+    return _digest(_BETWEEN.join(bytes(value) for value in values))
+
+
+def _rows(values: Values, paths: Iterable[FieldPath]) -> Iterable[Sequence[Any]]:
+    return zip(*(values[path] for path in paths), strict=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_HASH_LENGTH]

@@ -16,7 +16,10 @@ KEPT_BYTES_OF_OVERSIZED_RECORD = 4096
 
 #: Longer identifiers are treated as damage. Those in use (UUID, ULID, URN, hash) are far shorter.
 MAX_UUID_LENGTH = 256
-MAX_NAME_LENGTH = 256
+MAX_NAME_LENGTH = 200
+
+#: Stands for an id or a name of a wrong type. No valid one contains it.
+WRONG_TYPE = "\0"
 
 
 class CorruptionReason(StrEnum):
@@ -37,12 +40,16 @@ class CorruptionReason(StrEnum):
     NOT_AN_OBJECT = "not_an_object", "It is JSON, but an array, a string, a number, a boolean or null."
     MISSING_EVENT_UUID = (
         "missing_event_uuid",
-        "The uuid is absent, empty, not a text, or longer than 256 characters.",
+        "The id, or a part of it, is absent, null or empty.",
+    )
+    INVALID_EVENT_UUID = (
+        "invalid_event_uuid",
+        "The id, or a part of it, is neither a text nor an integer, or the id is longer than 256 characters.",
     )
     MISSING_EVENT_NAME = "missing_event_name", "The name is absent, null or empty."
     INVALID_EVENT_NAME = (
         "invalid_event_name",
-        "The name is not a text, is longer than 256 characters, or has characters that names cannot have.",
+        "The name is neither a text nor an integer, is longer than 200 characters, or has some that cannot be printed.",
     )
     MISSING_CREATED_AT = "missing_created_at", "The time of creation is absent or null."
     INVALID_CREATED_AT = "invalid_created_at", "The time of creation is not in the unit that the envelope names."

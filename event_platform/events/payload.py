@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind, kinds_below, typed
+from event_platform.events.columns import Kind, kinds_below, typed
 from event_platform.events.conforming import conform
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
@@ -36,12 +36,12 @@ class PayloadReader:
         """Compile the schema. Fields that the `envelope` consumes are neither payload nor unknown."""
         self._name = event_type.name
         self._columns = event_type.columns
-        consumed = envelope.consumed - {column.field for column in event_type.columns}
-        moment = Kind.DATE_TIME if envelope.unit.is_text else Kind.NUMBER
-        head = [Column(field, field, moment if envelope.created_at == (field,) else Kind.STRING) for field in consumed]
-        self._schema = arrow_schema([*self._columns, *head])
-        self._one_row = None if is_wide(self._columns) else object_decoder([*self._columns, *head])
-        self._rescuer = Rescuer(event_type.columns, consumed)
+        self._consumed = envelope.consumed - {column.field for column in event_type.columns}
+        is_number = envelope.created_at[0] if envelope.unit.per_second else None
+        self._types = {field: pa.float64() if field == is_number else pa.string() for field in self._consumed}
+        self._schema = self._schema_of_block()
+        self._one_row = None if is_wide(self._columns) else object_decoder(self._columns, self._consumed)
+        self._rescuer = Rescuer(event_type.columns, self._consumed)
         kinds = set(kinds_below(self._columns))
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
 
@@ -69,8 +69,22 @@ class PayloadReader:
             return frame.drop(_ROW)
         return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
 
+    def _schema_of_block(self) -> pa.Schema:
+        return pa.schema([*arrow_schema(self._columns), *self._types.items()])
+
     def _parse(self, bodies: pl.Series) -> pa.Table | None:
         """Return the values as JSON types. None if a row does not fit, or if there are no rows."""
+        table = self._parse_block(bodies)
+        if table is None and len(bodies):
+            # An id or a time may be a text in one stream and a number in another: they are as in the first row.
+            types = {field: _type_in(bodies[0], field) for field in self._consumed}
+            if types != self._types:
+                self._types = types
+                self._schema = self._schema_of_block()
+                table = self._parse_block(bodies)
+        return table
+
+    def _parse_block(self, bodies: pl.Series) -> pa.Table | None:
         # The texts lie behind each other in memory, and the parser needs no separator between objects.
         *_, texts = bodies.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
         try:
@@ -118,6 +132,15 @@ class PayloadReader:
             raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
         rescued, _ = self._conform(table, unfit)
         return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, left, pl.String))]).sort(_ROW)
+
+
+def _type_in(body: str, field: str) -> pa.DataType:
+    """Return the type for what an event column holds of a field: a text or a number."""
+    try:
+        value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(field)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        value = None
+    return pa.string() if value is None or bytes(value).startswith((b'"', b"n")) else pa.float64()
 
 
 def _without(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:

@@ -15,11 +15,10 @@ import msgspec
 import polars as pl
 
 from event_platform.events.damage import DamageFinder
-from event_platform.events.envelope import Envelope
-from event_platform.events.envelope_fields import compile_struct, join_names, to_floats, value_at, values_at
+from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.envelope_fields import EnvelopeFields, Values
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import (
-    NO_CHARACTER,
     WHITESPACE,
     cut_at_braces,
     cut_at_separators,
@@ -28,17 +27,11 @@ from event_platform.events.records import (
     without_lone_surrogates,
 )
 
-#: Event name of a record whose name is not a text. No valid name contains it.
-NAME_OF_WRONG_TYPE = "\0"
-
 #: Lines decoded at a time: enough that the cost of a call does not matter, few enough that a malformed line delays few.
 _LINES_AT_ONCE = 128
 
 #: Parts into which lines are split to find those that are not UTF-8: six rounds find one among a billion.
 _PARTS = 32
-
-#: Value of a text with half a surrogate pair: it cannot be stored, so it counts as no text.
-_NO_TEXT = object()
 
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -61,17 +54,13 @@ class EnvelopeReader:
 
     def __init__(self, envelope: Envelope) -> None:
         """Compile the paths of `envelope`."""
-        self._iso8601 = envelope.unit.is_text
-        self._paths = [envelope.event_uuid, *envelope.event_name, envelope.created_at]
-        moment = str if self._iso8601 else int | float
-        kinds = [*[str] * (len(self._paths) - 1), moment]
-        self._decoder = msgspec.json.Decoder(compile_struct(dict(zip(self._paths, kinds, strict=True))))
+        self._fields = EnvelopeFields(envelope)
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return one row per record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
 
-        `created_at` is Float64 as written, or String where the unit is ISO 8601. A value of a wrong type is null
-        for event_uuid, `NAME_OF_WRONG_TYPE` for event_name and NaN (or "") for created_at.
+        `created_at` is Float64 as written, or String where the envelope's unit is none of Unix time. A value of a wrong
+        type is WRONG_TYPE for event_uuid and event_name, and NaN (or "") for created_at.
         """
         scanned = self._scan(without_byte_order_mark(data).split(b"\n"))
         sound = self._frame_of(scanned)
@@ -152,8 +141,9 @@ class EnvelopeReader:
             swallowed.extend(look.swallowed(start, end))
         if not rows:
             return by_themselves
-        places, texts, faults, *columns = zip(*rows, strict=True)
-        frame = self._frame(pl.Series(texts, dtype=pl.String), list(map(list, columns)), list(faults))
+        places, texts, faults, values = zip(*rows, strict=True)
+        by_path = {path: [each.get(path) for each in values] for path in self._fields.paths}
+        frame = self._frame(pl.Series(texts, dtype=pl.String), by_path, list(faults))
         frame = frame.with_columns(start=pl.Series(places, dtype=pl.Int64))
         kept = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves
         return pl.concat([kept, frame]).sort("start")
@@ -161,63 +151,47 @@ class EnvelopeReader:
     def _decode(self, lines: list[bytes]) -> list[Any] | None:
         """Decode lines. None if one is not JSON or has an envelope field of a wrong type."""
         try:
-            return self._decoder.decode_lines(b"\n".join(lines))
+            return self._fields.decoder.decode_lines(b"\n".join(lines))
         except (msgspec.MsgspecError, RecursionError):
             return None
 
     def _record(self, written: bytes, readable: bytes) -> tuple[Any, ...]:
         """Return text, fault and envelope values of a record; `readable` is `written` without half surrogate pairs."""
-        fault, (uuid, *names, moment) = self._read_record(readable, mended=written != readable)
+        fault, values = self._read_record(readable, mended=written != readable)
         if fault is CorruptionReason.RECORD_TOO_LARGE:
             written = written[:KEPT_BYTES_OF_OVERSIZED_RECORD]
-        names = [name if name is None or isinstance(name, str) else NAME_OF_WRONG_TYPE for name in names]
-        uuid = uuid if isinstance(uuid, str) else None
-        return written.decode("utf-8", "backslashreplace"), fault, uuid, *names, self._moment(moment)
+        return written.decode("utf-8", "backslashreplace"), fault, values
 
-    def _read_record(self, record: bytes, *, mended: bool = False) -> tuple[CorruptionReason | None, list[Any]]:
-        """Return fault and envelope values of a record. If `mended`, texts with NO_CHARACTER are no texts."""
-        nothing = [None] * len(self._paths)
+    def _read_record(
+        self, record: bytes, *, mended: bool = False
+    ) -> tuple[CorruptionReason | None, Mapping[FieldPath, Any]]:
+        """Return fault and envelope values of a record, of which there are none where it has a fault."""
         if len(record) > MAX_RECORD_BYTES:
-            return CorruptionReason.RECORD_TOO_LARGE, nothing
+            return CorruptionReason.RECORD_TOO_LARGE, {}
         try:
             record.decode()
-            fields = _FIELDS.decode(record)
+            return None, self._fields.of_record(_FIELDS.decode(record), mended=mended)
         except UnicodeDecodeError:
-            return CorruptionReason.NOT_UTF8, nothing
+            return CorruptionReason.NOT_UTF8, {}
         except msgspec.ValidationError:
-            return _fault_of_no_object(record), nothing
+            return _fault_of_no_object(record), {}
         except (msgspec.MsgspecError, RecursionError):
-            return CorruptionReason.NOT_JSON, nothing
-        values = [value_at(fields, path) for path in self._paths]
-        if mended:
-            values = [_NO_TEXT if isinstance(value, str) and NO_CHARACTER in value else value for value in values]
-        return None, values
+            return CorruptionReason.NOT_JSON, {}
 
     def _is_event(self, record: bytes) -> bool:
         """Return whether a text is an object that has all envelope fields, valid or not."""
-        _, values = self._read_record(record)
-        uuid, *names, moment = values
-        return not (uuid is None or moment is None or all(name is None for name in names))
-
-    def _moment(self, value: Any) -> Any:
-        if self._iso8601:
-            return value if value is None or isinstance(value, str) else ""
-        return value if value is None or type(value) in {int, float} else float("nan")
+        fault, values = self._read_record(record)
+        return fault is None and self._fields.is_whole(values)
 
     def _frame_of(self, scanned: _Scanned) -> pl.DataFrame:
-        return self._frame(scanned.bodies, [values_at(scanned.heads, path) for path in self._paths], None)
+        return self._frame(scanned.bodies, self._fields.of_structs(scanned.heads), None)
 
-    def _frame(self, bodies: pl.Series, columns: list[list[Any]], faults: list[str | None] | None) -> pl.DataFrame:
-        uuids, *parts, moments = columns
-        names = parts[0] if len(parts) == 1 else [join_names(part) for part in zip(*parts, strict=True)]
-        return pl.DataFrame(
-            {
-                "body": bodies,
-                "event_uuid": pl.Series(uuids, dtype=pl.String),
-                "event_name": pl.Series(names, dtype=pl.String),
-                "created_at": pl.Series(moments, dtype=pl.String) if self._iso8601 else to_floats(moments),
-                "fault": pl.Series(faults or [None] * len(bodies), dtype=pl.String),
-            }
+    def _frame(self, bodies: pl.Series, values: Values, faults: list[str | None] | None) -> pl.DataFrame:
+        fault = pl.Series("fault", faults or [None] * len(bodies), dtype=pl.String)
+        frame = pl.DataFrame({"body": bodies, **self._fields.columns(values, bodies), "fault": fault})
+        # What is no record has no id and no name, also where these are not taken from fields.
+        return (
+            frame.with_columns(pl.when(fault.is_null()).then(pl.col("event_uuid", "event_name"))) if faults else frame
         )
 
 

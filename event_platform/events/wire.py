@@ -4,7 +4,7 @@ For an untyped property they accept null and, where the schema says so, `{}` or 
 an array.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -50,9 +50,12 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([_arrow_field(column) for column in columns])
 
 
-def object_decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[Any]:
-    """Return a decoder of objects with these fields, all optional. Any other field is an error."""
-    return msgspec.json.Decoder(_struct_of(columns))
+def object_decoder(columns: Sequence[Column], anything: Iterable[str]) -> msgspec.json.Decoder[Any]:
+    """Return a decoder of objects with these fields, all optional. Any other field is an error.
+
+    The fields of `anything` may have any value.
+    """
+    return msgspec.json.Decoder(_struct_of(columns, anything))
 
 
 def value_decoder(column: Column) -> msgspec.json.Decoder[Any]:
@@ -74,14 +77,15 @@ def _arrow_type(column: Column) -> pa.DataType:
     return pa.decimal128(*column.digits) if column.kind is Kind.DECIMAL else _TYPES[column.kind][0]
 
 
-def _struct_of(columns: Sequence[Column]) -> type[msgspec.Struct]:
+def _struct_of(columns: Sequence[Column], anything: Iterable[str] = ()) -> type[msgspec.Struct]:
     """Compile a struct. Its attributes are numbered, because a name from a schema may be reserved in Python.
 
     Keys that JSON escapes are left out: they are untyped, and msgspec does not find them.
     """
-    named = [column for column in columns if not ESCAPED.search(column.field)]
-    fields = [(f"f{number}", _python_type(column) | None, None) for number, column in enumerate(named)]
-    rename = {f"f{number}": column.field for number, column in enumerate(named)}
+    types = {column.field: _python_type(column) | None for column in columns} | dict.fromkeys(anything, Any)
+    named = [field for field in types if not ESCAPED.search(field)]
+    fields = [(f"f{number}", types[field], None) for number, field in enumerate(named)]
+    rename = {f"f{number}": field for number, field in enumerate(named)}
     return msgspec.defstruct("Payload", fields, rename=rename, forbid_unknown_fields=True, gc=False)
 
 

@@ -32,8 +32,8 @@ class Deployment:
 
 def deployment_of(catalog: Catalog) -> Deployment:
     """Return the deployment of this process, with its catalog."""
-    types = {each.name: storage_shape(each.columns) for each in catalog.event_types}
-    number = zlib.crc32(json.dumps([sorted(types.items()), repr(catalog.envelope)]).encode())
+    types = {name: storage_shape(each.columns) for name, each in catalog.by_name.items()}
+    number = zlib.crc32(json.dumps([sorted(types.items()), catalog.envelope.definition]).encode())
     return Deployment(f"{number:08x}", catalog.folder, platform.node())
 
 

@@ -25,13 +25,17 @@ _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
         lambda _uuid, at: f'{{"event_name":"app:started","created_at":{at}}}'.encode(),
         lambda _uuid, at: _record("", '"app:started"', str(at)).encode(),
     ],
+    CorruptionReason.INVALID_EVENT_UUID: [
+        lambda uuid, at: _record(uuid.ljust(300, "0"), '"app:started"', str(at)).encode(),
+        lambda _uuid, at: f'{{"event_uuid":0.5,"event_name":"app:started","created_at":{at}}}'.encode(),
+    ],
     CorruptionReason.MISSING_EVENT_NAME: [lambda uuid, at: _record(uuid, "null", str(at)).encode()],
     CorruptionReason.INVALID_EVENT_NAME: [
-        lambda uuid, at: _record(uuid, '"lesson::started"', str(at)).encode(),
-        lambda uuid, at: _record(uuid, '"../../etc/passwd"', str(at)).encode(),
+        lambda uuid, at: _record(uuid, r'"lesson\u0000started"', str(at)).encode(),
+        lambda uuid, at: _record(uuid, '["lesson","started"]', str(at)).encode(),
     ],
     CorruptionReason.MISSING_CREATED_AT: [lambda uuid, _at: _record(uuid, '"goal:set"', "null").encode()],
-    CorruptionReason.INVALID_CREATED_AT: [lambda uuid, at: _record(uuid, '"goal:set"', f'"{at}"').encode()],
+    CorruptionReason.INVALID_CREATED_AT: [lambda uuid, at: _record(uuid, '"goal:set"', f'"{at} s"').encode()],
     CorruptionReason.CREATED_AT_OUT_OF_RANGE: [
         lambda uuid, at: _record(uuid, '"goal:set"', f"{at}000").encode(),
         lambda uuid, _at: _record(uuid, '"goal:set"', "0").encode(),

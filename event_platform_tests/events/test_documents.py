@@ -10,7 +10,7 @@ import pytest
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
-from event_platform.events.envelope import load_envelope
+from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
 
 

@@ -180,7 +180,7 @@ def test_types_are_drafted_apart() -> None:
     ("envelope", "properties"),
     [
         (Envelope(), ["header"]),
-        (Envelope(event_uuid=("id",)), ["event_uuid", "header"]),
+        (Envelope(event_uuid=(("id",),)), ["event_uuid", "header"]),
         (Envelope(created_at=("header", "at")), ["created_at", "header"]),
     ],
 )

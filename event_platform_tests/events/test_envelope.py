@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from event_platform.events.envelope import Envelope, TimeUnit, load_envelope
+from event_platform.events.envelope import Envelope, RecordsPath, TimeUnit
+from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
 
 
@@ -19,8 +20,8 @@ def envelope(folder: Path, text: str | bytes) -> Envelope:
     ("text", "expected"),
     [
         pytest.param("{}", Envelope(), id="nothing is said"),
-        pytest.param("event_uuid: id", Envelope(event_uuid=("id",)), id="one field"),
-        pytest.param("event_uuid: header.ids.own", Envelope(event_uuid=("header", "ids", "own")), id="in an object"),
+        pytest.param("event_uuid: id", Envelope(event_uuid=(("id",),)), id="one field"),
+        pytest.param("event_uuid: header.ids.own", Envelope(event_uuid=(("header", "ids", "own"),)), id="in an object"),
         pytest.param("event_name: type", Envelope(event_name=(("type",),)), id="one name"),
         pytest.param("event_name: [type, p.a]", Envelope(event_name=(("type",), ("p", "a"))), id="two names"),
         pytest.param("created_at: at", Envelope(created_at=("at",)), id="a time in seconds"),
@@ -30,7 +31,30 @@ def envelope(folder: Path, text: str | bytes) -> Envelope:
         pytest.param(
             "created_at: {field: h.at, unit: iso8601}", Envelope(created_at=("h", "at"), unit=TimeUnit.ISO8601)
         ),
-        pytest.param("event_uuid: größe.猫", Envelope(event_uuid=("größe", "猫")), id="any letters"),
+        pytest.param('event_uuid: ["event.id"]', Envelope(event_uuid=(("event.id",),)), id="a dot in a key"),
+        pytest.param("event_uuid: [a, b.c]", Envelope(event_uuid=(("a",), ("b", "c"))), id="an id of two fields"),
+        pytest.param(
+            'event_uuid: [["a", "b.c"], d]', Envelope(event_uuid=(("a", "b.c"), ("d",))), id="keys, and a field"
+        ),
+        pytest.param("event_uuid: {hash: body}", Envelope(event_uuid=(), is_hashed=True), id="a hash of the body"),
+        pytest.param("event_uuid: {hash: [a, created_at]}", Envelope((("a",), ("created_at",)), is_hashed=True)),
+        pytest.param("event_name: {constant: a b}", Envelope(event_name=(), name_prefix="a b"), id="always one name"),
+        pytest.param(
+            "event_name: {fields: [a, b], prefix: p}",
+            Envelope(event_name=(("a",), ("b",)), name_prefix="p"),
+            id="a prefix",
+        ),
+        pytest.param("created_at: {field: [a.b], unit: ns}", Envelope(created_at=("a.b",), unit=TimeUnit.NANOSECONDS)),
+        pytest.param(
+            "created_at: {field: at, format: '%d.%m.%Y', timezone: Europe/Berlin}",
+            Envelope(created_at=("at",), unit=TimeUnit.ISO8601, time_format="%d.%m.%Y", timezone="Europe/Berlin"),
+        ),
+        pytest.param("records: '[]'", Envelope(), id="an array is read without being said"),
+        pytest.param(
+            "{records: 'logEvents[].message', context: logGroup}",
+            Envelope(records=RecordsPath((("logEvents", True), ("message", False)), (("logGroup",),))),
+        ),
+        pytest.param("event_uuid: größe.猫", Envelope(event_uuid=(("größe", "猫"),)), id="any letters"),
     ],
 )
 def test_each_field_may_be_anywhere(tmp_path: Path, text: str, expected: Envelope) -> None:
@@ -40,7 +64,7 @@ def test_each_field_may_be_anywhere(tmp_path: Path, text: str, expected: Envelop
 
 def test_without_a_file_the_default_envelope_holds(tmp_path: Path) -> None:
     """`event_uuid`, `event_name` and `created_at` in Unix seconds, at the top of the record."""
-    expected = Envelope(("event_uuid",), (("event_name",),), ("created_at",), TimeUnit.SECONDS)
+    expected = Envelope((("event_uuid",),), (("event_name",),), ("created_at",), TimeUnit.SECONDS)
     assert load_envelope(tmp_path / "envelope.yaml") == expected
 
 
@@ -51,22 +75,42 @@ def test_without_a_file_the_default_envelope_holds(tmp_path: Path) -> None:
         (b'event_uuid: "\xff"', "not YAML: "),
         ("", "expected the keys event_uuid, event_name and created_at"),
         ("[event_uuid]", "expected the keys event_uuid, event_name and created_at"),
-        ("uuid: id", "uuid: unknown key; expected event_uuid, event_name, created_at"),
-        ("{1: id, uuid: id}", "1: unknown key; expected event_uuid, event_name, created_at"),
+        ("uuid: id", "uuid: unknown key; expected event_uuid, event_name, created_at, records, context"),
+        ("{1: id, uuid: id}", "1: unknown key; expected event_uuid, event_name, created_at, records, context"),
         ("event_uuid:", "event_uuid: expected a field such as event_uuid or header.id, got None"),
         ("event_uuid: 7", "event_uuid: expected a field such as event_uuid or header.id, got 7"),
-        ("event_uuid: [id]", "event_uuid: expected a field such as event_uuid or header.id, got ['id']"),
+        ("event_uuid: []", "event_uuid: expected one or more fields, got none"),
+        ("event_uuid: {hash: []}", "event_uuid.hash: expected one or more fields, got none"),
+        ("event_uuid: {sha: body}", "event_uuid: expected a field, several, {hash: body} or {hash: [field, …]}"),
+        ("event_name: {prefix: a}", "event_name: expected a field, several, {fields: …, prefix: …} or {constant: …}"),
+        ("event_name: {constant: 7}", "event_name.constant: expected a text, got 7"),
+        ("created_at: {field: at, format: ISO}", "created_at.format: expected a date and a time such as '%Y-%m-%d"),
+        ("created_at: {field: at, format: '%Y', unit: s}", "created_at.format: a time in a format has no unit, got s"),
+        ("created_at: {field: at, timezone: Mars}", "created_at.timezone: expected a name such as Europe/Berlin"),
+        ("created_at: {field: at, timezone: UTC, unit: s}", "created_at.timezone: Unix time has no time zone"),
+        ("records: a[0]", "records: expected a path such as Records[] or logEvents[].message, got 'a[0]'"),
+        ("records: 7", "records: expected a path such as Records[] or logEvents[].message, got 7"),
+        ("context: [a]", "context: expected records as well: without a wrapper there is nothing around them"),
         ("event_uuid: a..b", "event_uuid: expected a field such as event_uuid or header.id, got 'a..b'"),
         ("event_uuid: a.", "event_uuid: expected a field such as event_uuid or header.id, got 'a.'"),
         ("event_name: []", "event_name: expected one or more fields, got none"),
         ("event_name: [type, 7]", "event_name: expected a field such as event_uuid or header.id, got 7"),
-        ("created_at: 7", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
-        ("created_at: {unit: s}", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
-        ("created_at: {field: at, units: s}", "created_at: expected {field: …, unit: s | ms | us | iso8601}"),
+        (
+            "created_at: 7",
+            "created_at: expected {field: …, unit: s | ms | us | ns | iso8601 | auto}, {field: …, format: …}",
+        ),
+        (
+            "created_at: {unit: s}",
+            "created_at: expected {field: …, unit: s | ms | us | ns | iso8601 | auto}, {field: …, format: …}",
+        ),
+        (
+            "created_at: {field: at, units: s}",
+            "created_at: expected {field: …, unit: s | ms | us | ns | iso8601 | auto}, {field: …, format: …}",
+        ),
         ("created_at: {field: '', unit: s}", "created_at.field: expected a field such as event_uuid or header.id"),
-        ("created_at: {field: at, unit: h}", "created_at.unit: 'h' is not one of s, ms, us, iso8601"),
-        ("created_at: {field: at, unit: }", "created_at.unit: None is not one of s, ms, us, iso8601"),
-        ("created_at: {field: at, unit: [s]}", "created_at.unit: ['s'] is not one of s, ms, us, iso8601"),
+        ("created_at: {field: at, unit: h}", "created_at.unit: 'h' is not one of s, ms, us, ns, iso8601, auto"),
+        ("created_at: {field: at, unit: }", "created_at.unit: None is not one of s, ms, us, ns, iso8601, auto"),
+        ("created_at: {field: at, unit: [s]}", "created_at.unit: ['s'] is not one of s, ms, us, ns, iso8601, auto"),
     ],
 )
 def test_a_fault_is_one_line_that_names_file_and_key(tmp_path: Path, text: str | bytes, fault: str) -> None:
@@ -111,3 +155,16 @@ def test_fields_of_one_object_are_apart(tmp_path: Path) -> None:
 def test_what_the_event_columns_hold_whole_is_no_payload(tmp_path: Path, text: str, consumed: set[str]) -> None:
     """Parts of a joined name cannot be told from it again, and an object may hold more than the field."""
     assert envelope(tmp_path, text).consumed == consumed
+
+
+def test_an_envelope_of_earlier_releases_has_the_definition_that_it_had(tmp_path: Path) -> None:
+    """Tables are rebuilt where it is another one. What is new is in it only where it is said."""
+    found = envelope(
+        tmp_path, "{event_uuid: id, event_name: [type, payload.action], created_at: {field: at, unit: ms}}"
+    )
+    assert found.definition == (
+        "Envelope(event_uuid=('id',), event_name=(('type',), ('payload', 'action')), created_at=('at',), "
+        "unit=<TimeUnit.MILLISECONDS: 'ms'>)"
+    )
+    hashed = envelope(tmp_path, "event_uuid: {hash: body}")
+    assert hashed.definition == Envelope().definition.replace("('event_uuid',)", "()")[:-1] + ", is_hashed=True)"

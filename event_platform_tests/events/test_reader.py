@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from event_platform.events import damage as damage_finder
 from event_platform.events import records as records_module
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.reader import NAME_OF_WRONG_TYPE, EnvelopeReader
+from event_platform.events.event import WRONG_TYPE
+from event_platform.events.reader import EnvelopeReader
 from event_platform_tests.support.world import event
 
 READER = EnvelopeReader(Envelope())
@@ -268,7 +269,7 @@ def test_half_a_surrogate_pair_spoils_no_event() -> None:
 
 @pytest.mark.parametrize(
     ("field", "column", "value"),
-    [("event_uuid", "event_uuid", None), ("event_name", "event_name", NAME_OF_WRONG_TYPE)],
+    [("event_uuid", "event_uuid", WRONG_TYPE), ("event_name", "event_name", WRONG_TYPE)],
 )
 def test_an_identifier_with_half_a_surrogate_pair_is_none(field: str, column: str, value: str | None) -> None:
     r"""No text can hold it, and two of them must not become one; `\ud83d` behind a backslash is a text like others."""
@@ -281,17 +282,23 @@ def test_an_identifier_with_half_a_surrogate_pair_is_none(field: str, column: st
 @pytest.mark.parametrize(
     ("field", "written", "value"),
     [
-        *(("event_uuid", written, None) for written in ["null", "7", "1.5", "true", "{}", '["u"]']),
+        ("event_uuid", "null", None),
+        ("event_uuid", "7", "7"),
+        ("event_uuid", "-123456789012345678901", "-123456789012345678901"),
+        *(("event_uuid", written, WRONG_TYPE) for written in ["1.5", "1e3", "true", "{}", '["u"]', "9" * 5000]),
         ("event_uuid", '""', ""),
         ("event_uuid", r'"\u0061\ud83d\ude00\u0000"', "a\U0001f600\0"),
         ("event_name", "null", None),
-        *(("event_name", written, NAME_OF_WRONG_TYPE) for written in ["7", "true", "{}", '["x"]']),
+        ("event_name", "4624", "4624"),
+        *(("event_name", written, WRONG_TYPE) for written in ["7.5", "true", "{}", '["x"]']),
         ("event_name", '""', ""),
         ("created_at", "null", None),
         *(
             ("created_at", written, float("nan"))
-            for written in ['"1748865600"', "true", "{}", "[1]", "1e400", "-1e400"]
+            for written in ['"1748865600s"', '" 1748865600"', '"inf"', '"0x10"', "true", "{}", "[1]", "1e400", "-1e400"]
         ),
+        ("created_at", '"1748865600"', 1748865600.0),
+        ("created_at", '"1748865600.5"', 1748865600.5),
         ("created_at", "9" * 400, float("inf")),
         ("created_at", "123456789012345678901234567890", 123456789012345678901234567890.0),
         ("created_at", "-1.25E2", -125.0),
@@ -321,7 +328,7 @@ def test_of_a_key_written_twice_the_last_counts() -> None:
 
 def test_an_envelope_may_be_deep_and_its_name_in_parts() -> None:
     """Parts that are absent are left out; what is no object on the way is absent, too."""
-    envelope = Envelope(("head", "id"), (("type",), ("payload", "action")), ("at",), TimeUnit.ISO8601)
+    envelope = Envelope((("head", "id"),), (("type",), ("payload", "action")), ("at",), TimeUnit.ISO8601)
     records: list[dict[str, Any]] = [
         {"head": {"id": "1"}, "type": "Push", "at": "2025-06-02T12:00:00Z"},
         {"head": {"id": "2"}, "type": "Issues", "payload": {"action": "opened", "x": 1}, "at": 7},
@@ -392,16 +399,17 @@ def test_the_order_is_that_of_the_object() -> None:
         ('{"type": "a", "p": {"sub": "b"}, "more": "c"}', "a:b:c"),
         ('{"type": "a", "p": {"sub": null}, "more": "c"}', "a:c"),
         ('{"p": {"sub": "b"}}', "b"),
-        ('{"type": "a", "p": {}, "more": ""}', "a:"),
+        ('{"type": "a", "p": {}, "more": ""}', "a"),
         ('{"type": "a", "p": null}', "a"),
         ('{"type": "a", "p": "sub", "p.sub": "b"}', "a"),
-        ('{"type": "a", "p": {"sub": 7}, "more": "c"}', f"a:{NAME_OF_WRONG_TYPE}:c"),
+        ('{"type": "a", "p": {"sub": 7}, "more": "c"}', "a:7:c"),
+        ('{"type": "a", "p": {"sub": 7.5}, "more": "c"}', f"a:{WRONG_TYPE}:c"),
         ('{"type": "a:b", "more": "c"}', "a:b:c"),
         ("{}", None),
     ],
 )
 def test_parts_of_a_name_are_joined(record: str, name: str | None) -> None:
-    """Absent and null parts are left out; an empty one and one of a wrong type are there, and make no valid name."""
+    """Absent, null and empty parts are left out; one of a wrong type is there, and makes no valid name."""
     reader = EnvelopeReader(Envelope(event_name=(("type",), ("p", "sub"), ("more",))))
     for data in (record, f"{record}\n{{broken", f'{record}\n{{"type": 7}}'):
         assert reader.read(data.encode())["event_name"][0] == name

@@ -28,7 +28,7 @@ COLUMNS = parse_columns(
     "properties",
     [],
 )
-READER = PayloadReader(EventType("a", "a", COLUMNS), Envelope(event_uuid=("id",)))
+READER = PayloadReader(EventType("a", "a", COLUMNS), Envelope(event_uuid=(("id",),)))
 
 
 def rescued(body: str) -> tuple[list[Any], str | None]:

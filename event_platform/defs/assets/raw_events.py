@@ -112,7 +112,7 @@ def _raw_spec(tables: Lake, envelope: Envelope) -> dg.AssetSpec:
         about=f"{tables.raw_events.spec.description} A sound record has no `corruption_reason`.",
         query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
         lineage={},
-        depends_on=repr(envelope),
+        depends_on=envelope.definition,
         freshness_policy=_FRESH,
     )
 

@@ -71,10 +71,15 @@ def check_typed_dates(
     alike = {
         day: Counts(rows, rows)
         for day, rows, uuids in sums
-        if events.get(day, {}).get(event_type.name) == (rows, uuids) and unique[day].is_unique
+        if _of_names(events.get(day, {}), event_type.names) == (rows, uuids) and unique[day].is_unique
     }
     counts = alike | _find(_COUNTS, _count_dates, table, [day for day in dates if day not in alike])
     return [(day, check_day(counts.get(day, Counts()))) for day in dates]
+
+
+def _of_names(sums: Mapping[str, _Sums], names: Sequence[str]) -> _Sums:
+    of_names = [sums[name] for name in names if name in sums]
+    return sum(rows for rows, _ in of_names), sum(uuids for _, uuids in of_names)
 
 
 def check_day(counts: Counts) -> Result:

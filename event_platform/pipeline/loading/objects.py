@@ -122,7 +122,7 @@ def _read(reader: EnvelopeReader, piece: Piece) -> pl.DataFrame:
 
 def _classified(loading: Loading, landed: LandedObject, records: pl.DataFrame, offset: int) -> pl.DataFrame:
     return (
-        classify(records, loading.envelope.unit, landed.arrival_date, loading.first_date)
+        classify(records, loading.envelope, landed.arrival_date, loading.first_date)
         .with_row_index("source_offset", offset)
         .with_columns(
             pl.col("source_offset").cast(pl.Int64),

@@ -40,7 +40,7 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
     sources = _sources(pinned, dates)
-    fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
+    fields = {name: frozenset(column.field for column in each.columns) for name, each in catalog.by_name.items()}
     tasks = [(lake, day, fields) for day in sources]
     reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
     adds = [each.add for each in reported if each.add is not None]

@@ -143,8 +143,13 @@ def _commit_each(
 
 def _fingerprint_of(catalog: Catalog, key: str) -> int:
     """Return the build fingerprint of a table: what its rows depend on beside the events."""
-    rules: Any = sorted(catalog.names) if key == UNREGISTERED else storage_shape(catalog.by_key[key].columns)
-    return build_fingerprint(rules, repr(catalog.envelope))
+    if key == UNREGISTERED:
+        rules: Any = sorted(catalog.names)
+    else:
+        event_type = catalog.by_key[key]
+        rules = storage_shape(event_type.columns)
+        rules += [["names", *event_type.other_names]] if event_type.other_names else []
+    return build_fingerprint(rules, catalog.envelope.definition)
 
 
 def _appendable(
@@ -248,7 +253,7 @@ def _run(
         for files, keys in together.values()
         for unit in plan(files, counts, _names(catalog, keys, files, counts), sizing)
     ]
-    by_name = {event_type.name: event_type for event_type in catalog.event_types}
+    by_name = catalog.by_name
     tasks = [
         (lake, sizing, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
         # The largest first, so that no core is left alone with one at the end.
@@ -260,7 +265,7 @@ def _run(
 
 def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], counts: pl.DataFrame) -> set[str]:
     """Return the event names whose events are in the tables `keys`, of those that are in `files`."""
-    names = {catalog.by_key[key].name for key in keys if key != UNREGISTERED}
+    names = {name for key in keys if key != UNREGISTERED for name in catalog.by_key[key].names}
     if UNREGISTERED not in keys:
         return names
     return names | (set(counts.filter(pl.col("uri").is_in([file.uri for file in files]))["event_name"]) - catalog.names)

@@ -20,8 +20,8 @@ from event_platform.lake.lake import Lake
 from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.threads import map_threads
 
-#: No name of a column: the event name where it has a type, else null.
-_NAME_OF_TYPE = "$type"
+#: No name of a column: the key of the event's type, null where it has none.
+_TYPE = "$type"
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,18 @@ def type_events(
     A type that fails is returned with its error; the others are not touched by it.
     """
     files: dict[str | None, _EventFile] = {}
+    keys = {name: event_type.key for name, event_type in event_types.items()}
+    by_key = {event_type.key: event_type for event_type in event_types.values()}
     for batch in in_batches(unit.files, sizing.events_per_type_batch):
         events = _read(lake, batch, unit.names, whole=not unit.names <= event_types.keys())
-        typed = pl.when(pl.col("event_name").is_in(list(event_types))).then("event_name").alias(_NAME_OF_TYPE)
+        typed = pl.col("event_name").replace_strict(keys, default=None, return_dtype=pl.String).alias(_TYPE)
         # Unregistered names are one part: there may be any number of them.
-        for (name,), part in (
-            events.with_columns(typed)
-            .partition_by(_NAME_OF_TYPE, as_dict=True, include_key=False, maintain_order=True)
-            .items()
+        for (key,), part in (
+            events.with_columns(typed).partition_by(_TYPE, as_dict=True, include_key=False, maintain_order=True).items()
         ):
-            if name not in files:
-                files[name] = _EventFile(lake, unit.created_date, event_types.get(name), envelope)
-            files[name].write(part)
+            if key not in files:
+                files[key] = _EventFile(lake, unit.created_date, by_key.get(key), envelope)
+            files[key].write(part)
     # To a bucket, side by side: each is a request.
     each = map if lake.storage.is_local else map_threads
     return list(each(_EventFile.close, files.values()))
