@@ -8,6 +8,7 @@ import msgspec
 
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
+from event_platform.landing.arrays import as_lines
 
 #: The most records in a piece. A damaged record costs about a kilobyte of memory, however short it is.
 RECORDS_PER_PIECE = 250_000
@@ -96,7 +97,7 @@ def cut(parts: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
     """
     held = _Held(piece_bytes)
     try:
-        for part in parts:
+        for part in as_lines(parts):
             for thinned in _thinned(part):
                 yield from held.add(thinned)
     except BrokenError as error:

@@ -1,0 +1,179 @@
+"""An object that is a JSON array of records → the same records a line each, part by part.
+
+So an array of any size is read like lines are. Damage within one element is a line of its own; what follows it is read.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import msgspec
+
+from event_platform.events.event import MAX_RECORD_BYTES
+from event_platform.events.records import end_of_value, without_lone_surrogates
+
+#: What may stand before an array, and between two: blanks, a comma, RFC 7464's separator, byte order marks.
+_BETWEEN = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*")
+_ARRAY_OF_OBJECTS = re.compile(rb"\[\s*(?=[{\]])")
+
+#: Ends of an element that are tried before the elements are taken one by one.
+_TRIES = 4
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+#: Where a damaged element ends: before one that begins like a record.
+_NEXT_ELEMENT = re.compile(rb'\}(?=\s*,\s*\{\s*"[^"\\\n]{0,256}"\s*:)')
+_ENDS_ELEMENT = re.compile(rb"\s*(?:,\s*\{|,?\s*\])")
+_BRACKETS = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
+
+
+def as_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the elements of arrays of objects as lines, and anything else as it is."""
+    parts = iter(parts)
+    head = b""
+    # A head of blanks alone says nothing yet.
+    while not head[_start(head) :] and (part := next(parts, b"")):
+        head += part
+    if head[_start(head) :].startswith(b"["):
+        yield from _Arrays(chain([head], parts)).lines()
+    else:
+        yield from chain([head] if head else [], parts)
+
+
+class _Arrays:
+    """Arrays behind each other, of which a part is held at a time."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._held = b""
+        self._ended = False
+
+    def lines(self) -> Iterator[bytes]:
+        while self._fill(_BETWEEN):
+            start = _ARRAY_OF_OBJECTS.match(self._held)
+            if start is None and self._held.startswith(b"[") and not self._held[1:].strip() and self._read():
+                continue  # the array's first element has not been read yet
+            if start is None:
+                yield from chain([self._held], self._parts)
+                return
+            self._held = self._held[start.end() :]
+            yield from self._elements()
+
+    def _elements(self) -> Iterator[bytes]:
+        """Yield the elements up to the end of the array."""
+        tried = 0
+        while self._fill(_BETWEEN) and not self._held.startswith(b"]"):
+            # To try again after each part would take quadratic time.
+            if len(self._held) < min(2 * tried, MAX_RECORD_BYTES) and self._read():
+                continue
+            elements, end, reached = _decode(self._held)
+            if not elements and reached == len(self._held) and self._read_more():
+                tried = len(self._held)
+                continue
+            tried = 0
+            if elements:
+                yield b"\n".join(elements) + b"\n"
+                self._held = self._held[end:]
+            else:
+                yield from self._damaged(reached)
+        self._held = self._held[1:]
+
+    def _damaged(self, reached: int) -> Iterator[bytes]:
+        """Yield an element that is no JSON, or is too large to be held, as one line."""
+        is_broken = reached < len(self._held)
+        while is_broken and not self._ends_there() and not self._begins_behind(reached) and self._read_more():
+            pass
+        brackets = _Brackets()
+        end = brackets.end(self._held)
+        if is_broken and not self._ends_there():
+            end = self._begins_behind(reached) or end
+        while end is None:
+            yield _on_one_line(self._held)
+            self._held = b""
+            if not self._read():
+                break
+            end = brackets.end(self._held)
+        yield _on_one_line(self._held[:end]) + b"\n"
+        self._held = self._held[end:] if end is not None else b""
+
+    def _ends_there(self) -> bool:
+        """Return whether an element or the array's end follows where the brackets of this element end."""
+        end = _Brackets().end(self._held)
+        return end is not None and _ENDS_ELEMENT.match(self._held, end) is not None
+
+    def _begins_behind(self, reached: int) -> int | None:
+        """Return the end of a damaged element: where another begins behind it."""
+        # Where a quote is missing, the text that lacks it reaches into the next element.
+        start = self._held.rfind(b'"', 0, max(reached - 1, 0))
+        found = _NEXT_ELEMENT.search(self._held, max(start, 0))
+        return found.end() if found else None
+
+    def _fill(self, skipped: re.Pattern[bytes]) -> bool:
+        """Skip what means nothing; return whether anything is left."""
+        while True:
+            self._held = self._held[_end_of_match(skipped, self._held) :]
+            if self._held or not self._read():
+                return bool(self._held)
+
+    def _read_more(self) -> bool:
+        return len(self._held) <= MAX_RECORD_BYTES and self._read()
+
+    def _read(self) -> bool:
+        part = b"" if self._ended else next(self._parts, b"")
+        self._ended = not part
+        self._held += part
+        return bool(part)
+
+
+class _Brackets:
+    """Finds where an element ends by its brackets, part by part, whatever is between them."""
+
+    def __init__(self) -> None:
+        self._depth, self._in_text, self._escaped = 0, False, False
+
+    def end(self, data: bytes) -> int | None:
+        """Return the end of the element in these bytes, if it is there."""
+        start = 1 if self._escaped else 0
+        self._escaped = False
+        for found in _BRACKETS.finditer(data, start):
+            bracket = found[0]
+            if bracket == b'"':
+                self._in_text = not self._in_text
+            elif not self._in_text and bracket in b"{}[]":
+                self._depth += 1 if bracket in b"{[" else -1
+                if self._depth <= 0:
+                    return found.end()
+        trailing = len(data) - len(data.rstrip(b"\\"))
+        self._escaped = trailing % 2 == 1
+        return None
+
+
+def _decode(held: bytes) -> tuple[list[bytes], int, int]:
+    """Return the whole elements at the beginning, where they end, and up to where there is no damage."""
+    if b"\\ud" not in held and b"\\uD" not in held:  # else no decoder may take it
+        end = len(held)
+        for _ in range(_TRIES):
+            end = held.rfind(b"},", 0, end) + 1
+            if not end:
+                break
+            try:
+                return [_on_one_line(each) for each in _ELEMENTS.decode(b"[%b]" % held[:end])], end, end
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+    element, reached = end_of_value(memoryview(without_lone_surrogates(held)))
+    if element is None or (element == len(held) and held[-1:] not in b'}]"'):
+        return [], 0, len(held) if element is not None else reached
+    return [_on_one_line(held[:element])], element, element
+
+
+def _on_one_line(value: bytes | msgspec.Raw) -> bytes:
+    """Return a value without line ends: in JSON they are blanks."""
+    return bytes(value).replace(b"\n", b" ")
+
+
+def _start(head: bytes) -> int:
+    return _end_of_match(_BETWEEN, head)
+
+
+def _end_of_match(pattern: re.Pattern[bytes], data: bytes) -> int:
+    found = pattern.match(data)
+    return found.end() if found else 0
