@@ -26,7 +26,7 @@ from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
-from event_platform.events.reader import EnvelopeReader
+from event_platform.events.wrappers import open_reader
 from event_platform.lake.schemas import to_delta
 from event_platform.landing.objects import pieces
 from event_platform.landing.omissions import Omissions
@@ -159,7 +159,7 @@ def _read(environment: Environment, draft: Draft) -> Draft:
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         ERR.print(str(fault), style="yellow", soft_wrap=True, highlight=False, markup=False)
-    reader = EnvelopeReader(draft.envelope)
+    reader = open_reader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
             for piece in pieces(landed.name, BytesIO(opened.read(landed.name)), DEFAULT_LIMITS):

@@ -94,6 +94,7 @@ def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl
             | CorruptionReason.NOT_UTF8
             | CorruptionReason.NOT_JSON
             | CorruptionReason.NOT_AN_OBJECT
+            | CorruptionReason.MISSING_RECORDS
             | CorruptionReason.UNREADABLE_OBJECT
         ):
             return None

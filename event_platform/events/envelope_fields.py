@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import polars as pl
@@ -32,6 +32,25 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 Values = Mapping[FieldPath, list[Any]]
 
 
+class Fields(Protocol):
+    """What a reader takes from records: see EnvelopeFields."""
+
+    paths: tuple[FieldPath, ...]
+    decoder: msgspec.json.Decoder[Any]
+
+    def of_structs(self, structs: list[Any]) -> Values:
+        """Return the values of what the decoder returned."""
+
+    def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
+        """Return the values of one record."""
+
+    def is_whole(self, values: Mapping[FieldPath, Any]) -> bool:
+        """Return whether a record has all of its fields."""
+
+    def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:
+        """Return event_uuid, event_name and created_at of records."""
+
+
 class EnvelopeFields:
     """What one envelope takes from records. Holds a compiled decoder: create it once, use it for many objects."""
 
@@ -39,9 +58,13 @@ class EnvelopeFields:
         """Compile the paths of `envelope`."""
         self._envelope = envelope
         self._hashed = frozenset(envelope.event_uuid if envelope.is_hashed else ())
-        self.paths = tuple(dict.fromkeys([*envelope.event_uuid, *envelope.event_name, envelope.created_at]))
+        self.paths: tuple[FieldPath, ...] = tuple(
+            dict.fromkeys([*envelope.event_uuid, *envelope.event_name, envelope.created_at])
+        )
         #: Decodes the fields and skips every other one. Fails where one has a type that it cannot have.
-        self.decoder = msgspec.json.Decoder(compile_struct({path: self._type(path) for path in self.paths}))
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            compile_struct({path: self._type(path) for path in self.paths})
+        )
 
     def _type(self, path: FieldPath) -> Any:
         if path in self._hashed:

@@ -38,6 +38,10 @@ class CorruptionReason(StrEnum):
     NOT_UTF8 = "not_utf8", "The bytes are not UTF-8."
     NOT_JSON = "not_json", "The text is not JSON. Strict: no NaN, no trailing comma."
     NOT_AN_OBJECT = "not_an_object", "It is JSON, but an array, a string, a number, a boolean or null."
+    MISSING_RECORDS = (
+        "missing_records",
+        "The wrapper, or an element of it, has no records in the field that `records` of the envelope names.",
+    )
     MISSING_EVENT_UUID = (
         "missing_event_uuid",
         "The id, or a part of it, is absent, null or empty.",

@@ -16,7 +16,7 @@ import polars as pl
 
 from event_platform.events.damage import DamageFinder
 from event_platform.events.envelope import Envelope, FieldPath
-from event_platform.events.envelope_fields import EnvelopeFields, Values
+from event_platform.events.envelope_fields import EnvelopeFields, Fields, Values
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import (
     WHITESPACE,
@@ -52,9 +52,10 @@ class _Scanned:
 class EnvelopeReader:
     """Reads records with one envelope. Holds compiled decoders: create it once, use it for many objects."""
 
-    def __init__(self, envelope: Envelope) -> None:
-        """Compile the paths of `envelope`."""
-        self._fields = EnvelopeFields(envelope)
+    def __init__(self, envelope: Envelope, fields: Fields | None = None, record_bytes: int = MAX_RECORD_BYTES) -> None:
+        """Compile the paths of `envelope`, unless other `fields` tell a record from damage."""
+        self._fields = fields or EnvelopeFields(envelope)
+        self._record_bytes = record_bytes
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return one row per record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
@@ -70,7 +71,7 @@ class EnvelopeReader:
         """Decode the lines that begin with `{` and end with `}`. Lines that fail are malformed."""
         written = _texts(pl.Series(lines, dtype=pl.Binary))
         texts = written.str.strip_chars(WHITESPACE)
-        whole = texts.str.starts_with("{") & texts.str.ends_with("}") & (texts.str.len_bytes() <= MAX_RECORD_BYTES)
+        whole = texts.str.starts_with("{") & texts.str.ends_with("}") & (texts.str.len_bytes() <= self._record_bytes)
         whole = whole.fill_null(value=False)  # not UTF-8: the decoder would not notice in fields that it skips
         numbers = whole.arg_true()
         objects = lines if len(numbers) == len(lines) else list(compress(lines, whole.to_list()))
@@ -166,7 +167,7 @@ class EnvelopeReader:
         self, record: bytes, *, mended: bool = False
     ) -> tuple[CorruptionReason | None, Mapping[FieldPath, Any]]:
         """Return fault and envelope values of a record, of which there are none where it has a fault."""
-        if len(record) > MAX_RECORD_BYTES:
+        if len(record) > self._record_bytes:
             return CorruptionReason.RECORD_TOO_LARGE, {}
         try:
             record.decode()

@@ -71,7 +71,7 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits) -> Iterator[Piec
         if form is None:
             if promised is not None and not _is_text(head):
                 raise BrokenError(f"{promised.name}: it is neither {promised.name}, as its name says, nor text")
-            yield from cut(_limited(parts, limits.object_bytes, _UNPACKED), limits.piece_bytes)
+            yield from cut(_limited(parts, limits.object_bytes, _UNPACKED), limits.piece_bytes, limits.record_bytes)
             return
         if form is _PARQUET:
             yield from parquet_pieces(b"".join(_limited(parts, limits.task_bytes, _HELD)), limits)

@@ -26,9 +26,6 @@ _CLOSE_LOOK = 1 << 16  # bytes
 #: The number of records in a part is estimated from so many samples of so many bytes.
 _SAMPLES, _SAMPLE = 16, 256
 
-#: Bytes above which a record is too large, including blanks around it.
-_LONGEST = MAX_RECORD_BYTES + _CLOSE_LOOK
-
 #: Candidate ends of records that are tried before the whole piece is parsed, and records checked before each.
 _TRIES, _IN_A_ROW = 64, 8
 
@@ -49,10 +46,11 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits in bytes: decompressed size of an object, and memory of a task."""
+    """Limits in bytes: decompressed size of an object, memory of a task, and size of a record or a wrapper of many."""
 
     object_bytes: int = 2 << 30
     task_bytes: int = 1 << 30
+    record_bytes: int = MAX_RECORD_BYTES
 
     @property
     def piece_bytes(self) -> int:
@@ -89,13 +87,13 @@ def unreadable(data: bytes, why: str) -> Piece:
     return Piece(_whole_records(data), CorruptionReason.UNREADABLE_OBJECT, why)
 
 
-def cut(parts: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
+def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Piece]:
     """Yield the records of `parts` in pieces of about `piece_bytes`, and a corrupt record if the parts end early.
 
     Of a record above the size limit only the beginning is kept. The next one is searched after the end of the line, or
     after a `}` before a `{"`.
     """
-    held = _Held(piece_bytes)
+    held = _Held(piece_bytes, record_bytes + _CLOSE_LOOK)
     try:
         for part in as_lines(parts):
             for thinned in _thinned(part):
@@ -111,8 +109,9 @@ def cut(parts: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
 class _Held:
     """Collects the next piece."""
 
-    def __init__(self, piece_bytes: int) -> None:
+    def __init__(self, piece_bytes: int, longest: int) -> None:
         self._piece_bytes = piece_bytes
+        self._longest = longest  # bytes above which a record is too large, including blanks around it
         self._parts: list[bytes] = []
         self._size = 0
         self._records = 0.0
@@ -127,14 +126,14 @@ class _Held:
             self._skip()
         enough = self._size >= self._piece_bytes or self._records >= RECORDS_PER_PIECE
         # Searching again after each part would be quadratic, so the size must double first.
-        if self._skipping or not (self._line > _LONGEST or (enough and self._size >= 2 * self._tried)):
+        if self._skipping or not (self._line > self._longest or (enough and self._size >= 2 * self._tried)):
             return
         data = self.take()
         end = _end_of_records(data)
         if end:
             yield Piece(data[:end])
             self._hold(data[end:])
-        elif len(data) > _LONGEST:
+        elif len(data) > self._longest:
             yield too_large(data)
             self._skipping = True
             self._hold(data[-_NEXT_RECORD_LENGTH:])

@@ -45,7 +45,10 @@ _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
 #: What no single record of the usual size shows: an object of its own is made for each.
 _OF_WHOLE_OBJECTS = {CorruptionReason.RECORD_TOO_LARGE, CorruptionReason.UNREADABLE_OBJECT}
 
-if {*_LOOKS, *_OF_WHOLE_OBJECTS} != {*CorruptionReason}:
+#: What only streams with another envelope have.
+_OF_OTHER_STREAMS = {CorruptionReason.MISSING_RECORDS}
+
+if {*_LOOKS, *_OF_WHOLE_OBJECTS, *_OF_OTHER_STREAMS} != {*CorruptionReason}:
     raise TypeError(f"no example of {', '.join({*CorruptionReason} - _LOOKS.keys() - _OF_WHOLE_OBJECTS)}")
 
 REASONS = list(_LOOKS)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import BinaryIO
 
@@ -13,6 +13,7 @@ from event_platform.events.classification import classify
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import ObjectError, StorageError, UnreadableError
 from event_platform.events.reader import EnvelopeReader
+from event_platform.events.wrappers import WrappedReader
 from event_platform.lake.registry import RAW_EVENTS
 from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.objects import pieces
@@ -33,6 +34,11 @@ class Loading:
     envelope: Envelope
     first_date: date
     limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def limits_of_object(self) -> Limits:
+        """The limits within which an object is read: a wrapper may be as large as a piece."""
+        return replace(self.limits, record_bytes=self.limits.piece_bytes) if self.envelope.records else self.limits
 
 
 class _LandedFile(io.RawIOBase):
@@ -90,7 +96,7 @@ def _naming(landed: LandedObject) -> Iterator[None]:
 
 
 def read_records(
-    loading: Loading, reader: EnvelopeReader, landed: LandedObject, content: BinaryIO
+    loading: Loading, reader: EnvelopeReader | WrappedReader, landed: LandedObject, content: BinaryIO
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield the classified records of an object piece by piece, with the bytes of each piece.
 
@@ -98,7 +104,7 @@ def read_records(
     so short that the limit of bytes allows hundreds of millions of them.
     """
     offset, most = 0, loading.limits.object_rows
-    read = pieces(landed.name, content, loading.limits)
+    read = pieces(landed.name, content, loading.limits_of_object)
     ended = False
     while not ended:
         with _naming(landed):
@@ -112,7 +118,7 @@ def read_records(
         offset += records.height
 
 
-def _read(reader: EnvelopeReader, piece: Piece) -> pl.DataFrame:
+def _read(reader: EnvelopeReader | WrappedReader, piece: Piece) -> pl.DataFrame:
     records = reader.read(piece.data)
     if piece.reason is None:
         return records

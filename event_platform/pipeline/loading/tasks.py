@@ -7,7 +7,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.errors import ObjectError, UnreadableError
-from event_platform.events.reader import EnvelopeReader
+from event_platform.events.wrappers import open_reader
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
@@ -27,7 +27,7 @@ def load_objects(lake: Lake, loading: Loading, sizing: Sizing, objects: list[Lan
 
     An object that cannot be read, or makes the program fail, is left out, and stays due.
     """
-    reader = EnvelopeReader(loading.envelope)
+    reader = open_reader(loading.envelope)
     writer = RecordWriter(lake.raw_events, loading.limits, Loaded(objects[0].arrival_date))
     for batch in batches(objects, sizing):
         # While one is worked on the next ones are read: a store takes longer to answer than an object to be parsed.

@@ -1,0 +1,141 @@
+"""Records in wrappers: each is a record of its own, and what is damaged says which."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
+from event_platform.events.reader import EnvelopeReader
+from event_platform.events.wrappers import open_reader
+from event_platform_tests.support.world import event, ndjson
+
+READER = EnvelopeReader(Envelope())
+
+
+def read(path: str, data: bytes | str, *context: FieldPath) -> list[tuple[str | None, str | None]]:
+    """Return id and fault of each record that is at a path of wrappers."""
+    return rows(path, data, *context)[0]
+
+
+def rows(path: str, data: bytes | str, *context: FieldPath) -> tuple[list[tuple[str | None, str | None]], list[str]]:
+    """Return id and fault of each record, and the bodies."""
+    steps = tuple((step.removesuffix("[]"), step.endswith("[]")) for step in path.split("."))
+    frame = open_reader(Envelope(records=RecordsPath(steps, context))).read(
+        data.encode() if isinstance(data, str) else data
+    )
+    return frame.select("event_uuid", "fault").rows(), frame["body"].to_list()
+
+
+def wrapped(*records: Any, **around: Any) -> str:
+    """Return records as CloudTrail exports them."""
+    return json.dumps({**around, "Records": records})
+
+
+@pytest.mark.parametrize("between", ["\n", "", " ", "\n\n"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_each_element_is_a_record(between: str, indent: int | None) -> None:
+    """Of several wrappers, on a line each, behind each other, or over many lines."""
+    wrappers = [{"Records": [event("a"), event("b")]}, {"Records": []}, {"Records": [event("c")]}]
+    found = read("Records[]", between.join(json.dumps(each, indent=indent) for each in wrappers))
+    assert found == [("a", None), ("b", None), ("c", None)]
+
+
+@given(
+    st.lists(st.lists(st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.none() | st.lists(st.integers())))),
+)
+def test_a_wrapper_changes_no_record(wrappers: list[list[dict[str, Any]]]) -> None:
+    """They are as they are on lines, whatever is in them."""
+    records = [json.dumps(record) for each in wrappers for record in each]
+    data = "\n".join(f'{{"x": [1], "Records": [{", ".join(map(json.dumps, each))}]}}' for each in wrappers)
+    plain = READER.read("\n".join(records).encode())
+    steps = RecordsPath((("Records", True),))
+    assert open_reader(Envelope(records=steps)).read(data.encode()).equals(plain)
+
+
+def test_a_text_is_read_as_json() -> None:
+    """CloudWatch and SNS put records into texts; what is no JSON there is corrupt by itself."""
+    events = [{"id": "1", "message": json.dumps(event("a"))}, {"id": "2", "message": "START of it"}]
+    data = json.dumps(
+        {"logGroup": "g", "logEvents": [*events, {"id": "3", "message": json.dumps(event("b"), indent=1)}]}
+    )
+    found, bodies = rows("logEvents[].message", data)
+    assert found == [("a", None), (None, "not_json"), ("b", None)]
+    assert bodies[1] == "START of it"
+    nested = json.dumps({"Message": json.dumps({"Records": [event("c")]})})
+    assert read("Message.Records[]", nested) == [("c", None)]
+
+
+def test_a_text_in_base64_may_hold_several_records() -> None:
+    """As in what Firehose writes where it could not deliver."""
+    raw = base64.b64encode(ndjson(event("a"), event("b"))).decode()
+    assert read("rawData", json.dumps({"errorCode": "x", "rawData": raw})) == [("a", None), ("b", None)]
+
+
+def test_fields_of_the_wrapper_are_taken_along() -> None:
+    """Those around a record, the nearest first; a record keeps a field that it has itself."""
+    data = json.dumps(
+        {
+            "logGroup": "g",
+            "owner": {"id": 7},
+            "logEvents": [
+                {"id": "1", "message": json.dumps(event("a"))},
+                {"id": "2", "message": '{"logGroup": "own", "event_uuid": "b"}'},
+                {"id": "3", "message": "{}"},
+            ],
+        }
+    )
+    _, bodies = rows("logEvents[].message", data, ("logGroup",), ("owner", "id"), ("absent",))
+    assert [json.loads(body) for body in bodies] == [
+        {"logGroup": "g", "id": 1 * 7, **event("a")},
+        {"id": 7, "logGroup": "own", "event_uuid": "b"},
+        {"logGroup": "g", "id": 7},
+    ]
+    _, bodies = rows("logEvents[].message", data, ("id",))
+    assert [json.loads(body)["id"] for body in bodies] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "fault"),
+    [
+        ('{"Records": [{"event_uuid": "x"}', "not_json"),
+        ('{"Records": 7}', "missing_records"),
+        ('{"Records": null}', "missing_records"),
+        ('{"Records": "no"}', "missing_records"),
+        ('{"other": []}', "missing_records"),
+        ("{}", "missing_records"),
+        ("[7]", "not_an_object"),
+    ],
+)
+def test_a_damaged_wrapper_is_one_corrupt_record(wrapper: str, fault: str) -> None:
+    """It costs those beside it nothing, and its text is kept."""
+    found, bodies = rows("Records[]", "\n".join([wrapped(event("a")), wrapper, wrapped(event("b"))]))
+    assert found == [("a", None), (None, fault), ("b", None)]
+    assert bodies[1] == wrapper
+
+
+def test_an_element_that_is_no_record_is_one_by_itself() -> None:
+    """In its place."""
+    found, _ = rows("Records[]", wrapped(event("a"), 7, [event("x")], "text", None, event("b")))
+    faults = [None, "not_an_object", "not_an_object", "not_json", "not_an_object", None]
+    assert [fault for _, fault in found] == faults
+    missing, bodies = rows("Records[].detail", wrapped({"detail": event("a")}, {"id": 1}))
+    assert missing == [("a", None), (None, "missing_records")]
+    assert bodies[1] == '{"id": 1}'
+
+
+def test_half_a_surrogate_pair_spoils_no_wrapper() -> None:
+    """In one element; its body is as it landed."""
+    cut = r'{"event_uuid": "a", "text": "caf\ud83d"}'
+    found, bodies = rows("Records[]", f'{{"Records": [{cut}, {json.dumps(event("b"))}]}}')
+    assert found == [("a", None), ("b", None)]
+    assert bodies[0] == cut
+
+
+def test_a_wrapper_may_be_larger_than_a_record_may() -> None:
+    """It holds many."""
+    records = [event(f"u{number}", plan="x" * (1 << 20)) for number in range(12)]
+    assert [uuid for uuid, _ in read("Records[]", wrapped(*records))] == [f"u{number}" for number in range(12)]
