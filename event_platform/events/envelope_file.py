@@ -72,7 +72,7 @@ class _Parser:
                 raise self._fault("event_uuid: expected a field, several, {hash: body} or {hash: [field, …]}")
             listed = value["hash"] if isinstance(value["hash"], list) else [value["hash"]]
             return {"event_uuid": self._fields("event_uuid.hash", listed), "is_hashed": True}
-        if isinstance(value, list) and len(value) != 1:
+        if isinstance(value, list) and (len(value) != 1 or isinstance(value[0], list)):
             return {"event_uuid": self._fields("event_uuid", value)}
         return {"event_uuid": (self._field("event_uuid", value),)}
 
@@ -172,3 +172,46 @@ class _Parser:
 
     def _fault(self, message: str) -> CatalogError:
         return CatalogError(f"{self.path}: {message}")
+
+
+def to_document(envelope: Envelope) -> dict[str, Any]:
+    """Return what `envelope.yaml` says of an envelope, by key, in the shortest form: `load_envelope` reads it."""
+    records = envelope.records
+    steps = [f"{key}{'[]' if is_array else ''}" for key, is_array in records.steps] if records else []
+    is_plain = all("." not in step for step in steps)
+    return {
+        **({"records": ".".join(steps) if is_plain else steps} if steps else {}),
+        **({"context": [_written(path) for path in records.context]} if records and records.context else {}),
+        "event_uuid": _uuid_document(envelope),
+        "event_name": _name_document(envelope),
+        "created_at": _time_document(envelope),
+    }
+
+
+def _written(path: FieldPath) -> str | list[str]:
+    return list(path) if any("." in key for key in path) else ".".join(path)
+
+
+def _uuid_document(envelope: Envelope) -> Any:
+    fields = [_written(path) for path in envelope.event_uuid]
+    if envelope.is_hashed:
+        return {"hash": fields or "body"}
+    # A list in a list is the keys of one field.
+    return fields[0] if len(fields) == 1 and (isinstance(fields[0], str) or len(fields[0]) == 1) else fields
+
+
+def _name_document(envelope: Envelope) -> Any:
+    fields = [_written(path) for path in envelope.event_name]
+    if not fields:
+        return {"constant": envelope.name_prefix}
+    if envelope.name_prefix:
+        return {"fields": fields, "prefix": envelope.name_prefix}
+    return fields[0] if len(fields) == 1 and isinstance(fields[0], str) else fields
+
+
+def _time_document(envelope: Envelope) -> Any:
+    field = _written(envelope.created_at)
+    zone = {"timezone": envelope.timezone} if envelope.timezone != "UTC" else {}
+    if envelope.time_format is not None:
+        return {"field": field, "format": envelope.time_format, **zone}
+    return {"field": field, "unit": envelope.unit.value, **zone}

@@ -95,7 +95,7 @@ class WrappedReader:
     def _as_records(self, value: msgspec.Raw, context: Mapping[str, bytes]) -> Iterator[_Record]:
         """Yield a value, or the values that are in it as a text of JSON, in base64 or not."""
         is_text = bytes(value).startswith(b'"')
-        for text in split_concatenated(_unpacked(_TEXT.decode(value))) if is_text else [_as_text(value)]:
+        for text in split_concatenated(unpack(_TEXT.decode(value))) if is_text else [_as_text(value)]:
             fields = _fields(msgspec.Raw(text.encode("utf-8", "surrogateescape")))
             if fields is not None:
                 yield _Record(_with_context(text, {k: v for k, v in context.items() if k not in fields}))
@@ -130,6 +130,13 @@ def open_reader(envelope: Envelope) -> EnvelopeReader | WrappedReader:
     return WrappedReader(envelope, envelope.records) if envelope.records else EnvelopeReader(envelope)
 
 
+def read_objects(data: bytes) -> list[str | None]:
+    """Return the JSON objects of a landed one, whatever is in them, and None for each record that is none."""
+    reader = EnvelopeReader(Envelope(), _WrapperFields(RecordsPath((("", False),))), _MAX_WRAPPER_BYTES)
+    found = reader.read(data)
+    return [body if fault is None else None for body, fault in found.select("body", "fault").iter_rows()]
+
+
 def _fields(value: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     """Return the fields of an object, which may be the text of one; None where it is none."""
     try:
@@ -147,7 +154,7 @@ def _items(value: msgspec.Raw | None) -> list[msgspec.Raw] | None:
         return None
 
 
-def _unpacked(text: str) -> str:
+def unpack(text: str) -> str:
     """Return what is in a text that is base64, and any other text as it is."""
     if text.lstrip().startswith(("{", "[")):
         return text

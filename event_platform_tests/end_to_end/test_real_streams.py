@@ -39,6 +39,17 @@ CLOUDTRAIL: dict[str, Any] = {
 pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason="the real streams are not beside the project")
 
 
+@pytest.mark.parametrize(("stream", "envelope"), [("github", GITHUB), ("cloudtrail", CLOUDTRAIL)])
+def test_init_finds_the_envelope(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str, envelope: dict[str, Any]
+) -> None:
+    """From a sample of each stream, without a question."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["init", "--yes", "--landing", str(STREAMS / stream / "landing")])
+    assert result.exit_code == 0, result.output
+    assert yaml.safe_load((tmp_path / "catalog" / "envelope.yaml").read_text()) == envelope
+
+
 @pytest.mark.parametrize(
     ("stream", "envelope", "start", "landed", "names"),
     [

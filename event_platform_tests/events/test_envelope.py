@@ -1,11 +1,17 @@
 """`envelope.yaml`: where the three common fields of a stream are, and one clear line for what it gets wrong."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_platform.events.envelope import Envelope, RecordsPath, TimeUnit
-from event_platform.events.envelope_file import load_envelope
+from event_platform.events.envelope_file import load_envelope, to_document
 from event_platform.events.errors import CatalogError
 
 
@@ -168,3 +174,35 @@ def test_an_envelope_of_earlier_releases_has_the_definition_that_it_had(tmp_path
     )
     hashed = envelope(tmp_path, "event_uuid: {hash: body}")
     assert hashed.definition == Envelope().definition.replace("('event_uuid',)", "()")[:-1] + ", is_hashed=True)"
+
+
+_KEYS = st.text(st.sampled_from("ab.[]$ ü"), min_size=1, max_size=4)
+_PATHS = st.lists(_KEYS, min_size=1, max_size=3).map(tuple)
+
+
+@given(
+    st.lists(_PATHS, min_size=1, max_size=3, unique=True),
+    st.booleans(),
+    st.sampled_from(["", "github"]),
+    st.sampled_from(TimeUnit),
+    st.sampled_from([None, RecordsPath((("Records", True),)), RecordsPath((("a.b", True), ("c", False)), (("g",),))]),
+)
+def test_what_is_written_of_an_envelope_is_what_is_read(
+    paths: list[tuple[str, ...]], is_hashed: bool, prefix: str, unit: TimeUnit, records: RecordsPath | None
+) -> None:
+    """Whatever keys there are, dots among them."""
+    ids, names = tuple(("id", *path) for path in paths), tuple(("name", *path) for path in paths)
+    expected = Envelope(ids, names, ("at", *paths[0]), unit, is_hashed=is_hashed, name_prefix=prefix, records=records)
+    written = yaml.safe_dump(to_document(expected), allow_unicode=True)
+    with TemporaryDirectory() as folder, suppress_overlaps():
+        assert envelope(Path(folder), written) == expected
+
+
+@contextmanager
+def suppress_overlaps() -> Iterator[None]:
+    """Let a path within another be refused, as it should be."""
+    try:
+        yield
+    except CatalogError as error:
+        if "overlaps" not in str(error):
+            raise

@@ -1,0 +1,43 @@
+"""`event-platform init`."""
+
+import sys
+
+import click
+
+from event_platform.environment import load_environment
+from event_platform.setting_values import parse_location
+
+
+@click.command()
+@click.option("--landing", help="Folder or bucket to look at; by default EVENT_PLATFORM_LANDING.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: where choices are equally good, take the first.")
+@click.option("--force", is_flag=True, help="Replace an existing envelope.yaml.")
+def init(landing: str | None, yes: bool, force: bool) -> None:  # noqa: FBT001 - as click passes it
+    """Look at what has landed, and write an envelope.yaml that reads it.
+
+    Reads the beginnings of some objects, from the first day to the last, and finds out how records are wrapped, which
+    field is the id (in all of them, and different in each), which fields name what happened, and which one is the
+    time, in which unit. Shows the figures of each choice, and what else would do. Writes to .env what commands need
+    and the environment does not set: landing, catalog and first partition.
+
+    \b
+    Example, for a stream that nobody has described yet:
+      event-platform init --landing s3://my-bucket/events
+      event-platform catalog draft
+      event-platform run
+    """
+    from event_platform.cli.init import ask, located  # noqa: PLC0415
+    from event_platform.cli.init import init as propose  # noqa: PLC0415
+
+    try:
+        given = parse_location(landing) if landing else None
+    except ValueError as error:
+        raise click.UsageError(f"--landing: {error}") from error
+    environment = located(load_environment(), given)
+    folder = propose(environment, answer=(lambda _key, _choices: 0) if yes else ask, force=force)
+    if yes or not sys.stdin.isatty():
+        click.echo("Next: event-platform catalog draft, then event-platform run")
+    elif click.confirm("Draft a schema for each event name now?", default=True):
+        from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+
+        raise SystemExit(draft_catalog(environment, folder, None, force=False))

@@ -1,0 +1,235 @@
+"""`event-platform init`: look at a sample of landing, and write the envelope that fits it, with the reasons."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from event_platform.cli.output import ERR, OUT, progress_bars, visible
+from event_platform.environment import SAMPLE_CATALOG, Environment
+from event_platform.events.catalog import ENVELOPE_FILE
+from event_platform.events.envelope import TimeUnit
+from event_platform.events.envelope_file import to_document
+from event_platform.events.errors import CatalogError
+from event_platform.events.proposing.fields import Field
+from event_platform.events.proposing.ids import IdFields
+from event_platform.events.proposing.names import NameFields
+from event_platform.events.proposing.proposal import Proposal, Sampled, alike, propose
+from event_platform.events.proposing.times import TimeField
+from event_platform.landing.omissions import Omissions
+from event_platform.landing.sampling import SampledObject, sample
+from event_platform.pipeline.opening import open_landing
+
+#: Created more than this before the first arrival, an event does not decide about the first partition.
+_EARLY = timedelta(days=400)
+
+#: Other choices that are named.
+_OTHERS = 2
+
+#: The name of events in a stream of one type whose landing has no folder to name them after.
+_EVENT = "event"
+
+Choice = TypeVar("Choice", IdFields, NameFields, TimeField)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A key of the envelope: its value, and lines that say why."""
+
+    key: str
+    value: Any
+    reasons: Sequence[str]
+
+
+def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int], force: bool) -> Path:
+    """Propose an envelope, print the evidence, write it, and return the folder of the catalog.
+
+    `answer` chooses one of several that are equally good. What the environment does not set is written to `.env`.
+    Raises CatalogError where nothing has landed, or where no envelope fits.
+    """
+    folder = Path("catalog") if environment.catalog == SAMPLE_CATALOG else environment.catalog
+    target = folder / ENVELOPE_FILE
+    if os.path.lexists(target) and not force:
+        raise CatalogError(f"{target}: exists; --force replaces it")
+    sampled = _read(environment.landing)
+    proposal = propose([Sampled(each.landed.arrival_date, each.data) for each in sampled])
+    _require_usable(environment.landing, proposal, sampled)
+    parts = _choose(proposal, answer, _constant(environment.landing))
+    first = _first_date(proposal, sampled)
+    heading = _heading(proposal, sampled)
+    _print(heading, parts, first)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(_as_yaml(heading, parts, first), encoding="utf-8")
+    OUT.print(f"{target} written", soft_wrap=True)
+    _write_settings(environment, folder, first)
+    return folder
+
+
+def _read(uri: str) -> list[SampledObject]:
+    omissions = Omissions()
+    landing = open_landing(uri)
+    with progress_bars("objects") as listen:
+        found: list[SampledObject] = []
+        for each in sample(landing, omissions):
+            found.append(each)
+            listen("sample", len(found), None)
+    for fault in omissions.faults.values():
+        ERR.print(str(fault), style="yellow", soft_wrap=True)
+    if not found:
+        raise CatalogError(f"{uri}: nothing has landed yet; expected objects of JSON records")
+    return found
+
+
+def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObject]) -> None:
+    if not proposal.count:
+        faults = [each.fault for each in sampled if each.fault]
+        raise CatalogError(
+            f"{uri}: {len(sampled):,} objects were read, and no record of them is a JSON object"
+            + (f": {faults[0]}" if faults else "")
+        )
+    if not proposal.usable_times:
+        fault = next((f"{each.field.name}: {each.fault}" for each in proposal.times), "")
+        raise CatalogError(
+            f"{uri}: of {proposal.count:,} records, no field holds a time in nine of ten. "
+            + (f"{fault}. " if fault else "")
+            + f"Write {ENVELOPE_FILE} by hand: created_at: {{field: …, unit: {' | '.join(TimeUnit)}}} or "
+            "{field: …, format: …}"
+        )
+
+
+def _choose(proposal: Proposal, answer: Callable[[str, Sequence[str]], int], constant: str) -> list[_Part]:
+    time, time_others = _pick("created_at", proposal.usable_times, answer, lambda each: each.field.name)
+    uuid, uuid_others = _pick("event_uuid", proposal.ids, answer, lambda each: each.name)
+    name, name_others = _pick("event_name", proposal.names, answer, lambda each: each.name)
+    envelope = proposal.envelope(uuid, name, time, constant)
+    reasons = {
+        "records": [f"Objects hold several records each; {proposal.count:,} were found in the sample."],
+        "context": ["Fields around the records that are added to each of them."],
+        "event_uuid": [*_of_id(uuid), *uuid_others],
+        "event_name": [*_of_name(name, constant), *name_others],
+        "created_at": [*_of_time(time), *time_others],
+    }
+    return [_Part(key, value, reasons[key]) for key, value in to_document(envelope).items()]
+
+
+def _pick(
+    key: str, choices: Sequence[Choice], answer: Callable[[str, Sequence[str]], int], shown: Callable[[Choice], str]
+) -> tuple[Choice, list[str]]:
+    """Return a choice, and a line about the others."""
+    number = alike(choices)
+    chosen = choices[answer(key, [shown(each) for each in choices[:number]]) if number > 1 else 0]
+    others = [shown(each) for each in choices if each is not chosen][:_OTHERS]
+    return chosen, [f"Else: {'; '.join(others)}."] if others else []
+
+
+def _of_id(uuid: IdFields) -> Iterator[str]:
+    if not uuid.fields:
+        yield "No field, and no two fields, tell each record from every other: the hash of its text does."
+    elif len(uuid.fields) == 1:
+        (field,) = uuid.fields
+        examples = _examples(field, masked=True)
+        yield f"{field.name}: {_in_records(field)}, distinct in {uuid.distinct_share:.2%}: {examples}."
+    else:
+        alone = ", ".join(f"{field.name} in {field.distinct_share:.2%}" for field in uuid.fields)
+        yield f"Together distinct in {uuid.distinct_share:.2%} of the records; alone, {alone}."
+
+
+def _of_name(name: NameFields, constant: str) -> Iterator[str]:
+    if not name.fields:
+        yield f"No field names what happened: all events are {constant!r}."
+        return
+    yield f"{name.names:,} names."
+    for field in name.fields:
+        yield f"{field.name}: {_in_records(field)}: {_examples(field, masked=False)}."
+
+
+def _of_time(time: TimeField) -> Iterator[str]:
+    yield f"{time.field.name}: {_in_records(time.field)}: {_examples(time.field, masked=False)}."
+    yield f"From {min(time.moments):%Y-%m-%d %H:%M:%S} to {max(time.moments):%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _in_records(field: Field) -> str:
+    return f"in {field.coverage:.1%} of the records"
+
+
+def _examples(field: Field, *, masked: bool) -> str:
+    return ", ".join(field.examples(masked=masked))
+
+
+def _constant(uri: str) -> str:
+    name = uri.rstrip("/").rpartition("/")[2]
+    return name if name and name not in {"landing", "data", "."} and name.isprintable() else _EVENT
+
+
+def _first_date(proposal: Proposal, sampled: Sequence[SampledObject]) -> date:
+    """Return the first day on which events were created, those left out that are far from all arrivals."""
+    arrivals = [each.landed.arrival_date for each in sampled]
+    earliest = datetime.combine(min(arrivals), datetime.min.time(), UTC) - _EARLY
+    return min(moment for moment in [*proposal.usable_times[0].moments, datetime.now(UTC)] if moment >= earliest).date()
+
+
+def _heading(proposal: Proposal, sampled: Sequence[SampledObject]) -> str:
+    days = sorted({each.landed.arrival_date for each in sampled})
+    span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    unread = f"; {proposal.unread:,} more are no JSON objects" if proposal.unread else ""
+    return f"{proposal.count:,} records of {len(sampled):,} objects that arrived on {span}{unread}"
+
+
+def _print(heading: str, parts: Sequence[_Part], first: date) -> None:
+    OUT.print(f"Looked at {heading}.", soft_wrap=True)
+    for part in parts:
+        OUT.print(f"\n{part.key}: {_flow(part.value)}", style="bold", soft_wrap=True)
+        for reason in part.reasons:
+            OUT.print(f"  {reason}", soft_wrap=True)
+    OUT.print(f"\nThe first partition is {first}.\n", soft_wrap=True)
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _as_yaml(heading: str, parts: Sequence[_Part], first: date) -> str:
+    lines = [
+        f"# Proposed by `event-platform init` on {datetime.now(UTC):%Y-%m-%d}, from {heading}.",
+        f"# The first partition (EVENT_PLATFORM_START_DATE) is {first}.",
+    ]
+    for part in parts:
+        lines += ["", *(f"# {visible(reason)}" for reason in part.reasons), f"{part.key}: {_flow(part.value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _write_settings(environment: Environment, folder: Path, first: date) -> None:
+    """Write to `.env` what commands need and nobody has set."""
+    wanted: Mapping[str, str] = {
+        "EVENT_PLATFORM_LANDING": environment.landing,
+        "EVENT_PLATFORM_CATALOG": str(folder),
+        "EVENT_PLATFORM_START_DATE": first.isoformat(),
+    }
+    lines = [f"{variable}={value}" for variable, value in wanted.items() if not os.environ.get(variable)]
+    if not lines:
+        return
+    with Path(".env").open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    OUT.print(f".env: {', '.join(lines)}", soft_wrap=True)
+
+
+def located(environment: Environment, landing: str | None) -> Environment:
+    """Return the environment with another landing, if one is given."""
+    return replace(environment, landing=landing) if landing else environment
+
+
+def ask(key: str, choices: Sequence[str]) -> int:
+    """Let the user choose one of several that are equally good."""
+    for number, choice in enumerate(choices, start=1):
+        OUT.print(f"  {number}  {choice}", soft_wrap=True)
+    with suppress(click.Abort):
+        return int(click.prompt(f"{key}: which one", type=click.IntRange(1, len(choices)), default=1)) - 1
+    raise CatalogError(f"{key}: {' and '.join(choices)} fit equally well; choose one, or take the first with --yes")

@@ -1,0 +1,1 @@
+"""Sample records → an envelope for them, with the evidence for each choice."""

@@ -1,0 +1,103 @@
+"""Sample records → their fields: what is at each path, in which share of the records, and how it is written."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from event_platform.events.envelope import FieldPath
+
+#: Objects within each other that are looked into, and paths that are kept: of maps there may be any number.
+_DEPTH, _PATHS = 4, 3_000
+
+#: Words of a key: `eventTime`, `event_time` and `event-time` have the same.
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+#: Characters that are shown of an example.
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the sample: its values, null and empty ones left out, by the number of their record."""
+
+    path: FieldPath
+    values: Mapping[int, Any]
+    records: int
+
+    @property
+    def name(self) -> str:
+        """The path as it is shown."""
+        return ".".join(self.path)
+
+    @property
+    def key(self) -> str:
+        """The last key, in lower case and without what is not a letter."""
+        return "_".join(self.words)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of the last key, in lower case."""
+        return tuple(word.lower() for word in _WORDS.findall(self.path[-1]))
+
+    @property
+    def coverage(self) -> float:
+        """The share of records that have it."""
+        return len(self.values) / self.records
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many values there are."""
+        return len({(type(value).__name__, value) for value in self.values.values()})
+
+    @property
+    def distinct_share(self) -> float:
+        """Distinct values of all: 1 where each record has its own."""
+        return self.distinct / len(self.values)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether all values are texts or integers."""
+        return all(isinstance(value, str) or type(value) is int for value in self.values.values())
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all values are texts."""
+        return all(isinstance(value, str) for value in self.values.values())
+
+    def examples(self, *, masked: bool) -> list[str]:
+        """Return three values, of which only the beginning is shown where they are `masked`."""
+        texts = list(dict.fromkeys(str(value) for value in self.values.values()))
+        shown = [texts[number * (len(texts) - 1) // 2] for number in range(3)] if texts else []
+        return [mask(text) if masked else text[:80] for text in dict.fromkeys(shown)]
+
+
+def mask(text: str) -> str:
+    """Return the beginning of a text and its length: enough to see what it is, and not whose."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def fields_of(records: Sequence[Mapping[str, Any]]) -> list[Field]:
+    """Return the fields of records that are not objects or arrays, those that most records have first."""
+    values: dict[FieldPath, dict[int, Any]] = {}
+    for number, record in enumerate(records):
+        for path, value in _leaves(record, (), 1):
+            if path in values or len(values) < _PATHS:
+                values.setdefault(path, {})[number] = value
+    found = [Field(path, each, len(records)) for path, each in values.items()]
+    return sorted(found, key=lambda field: (-field.coverage, len(field.path)))
+
+
+def _leaves(record: Mapping[str, Any], path: FieldPath, depth: int) -> Iterator[tuple[FieldPath, Any]]:
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            if depth < _DEPTH:
+                yield from _leaves(value, (*path, key), depth + 1)
+        elif key and value is not None and value != "" and not isinstance(value, list):
+            yield (*path, key), value
+
+
+def has_any(field: Field, words: Iterable[str]) -> bool:
+    """Return whether the last key of a field has one of some words."""
+    return not set(words).isdisjoint(field.words)

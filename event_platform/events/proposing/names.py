@@ -1,0 +1,97 @@
+"""Which fields say what happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from event_platform.events.classification import is_name
+from event_platform.events.envelope_fields import join_names
+from event_platform.events.proposing.fields import Field
+
+#: The most names that are proposed, and the share of the records that they may be.
+_MOST, _SHARE, _FEW = 600, 0.5, 12
+
+#: A name is shorter than a sentence.
+_LENGTH = 100
+
+#: The share of records that have the main part, and a further one.
+_COVERAGE, _PART_COVERAGE = 0.95, 0.02
+
+#: Keys of what happened, the surest first; of what it happened to, or where; and of what more is known of it.
+_MAIN = (
+    *("event_name", "event_type", "event", "detail_type", "type", "action_type", "kind", "name", "topic", "rule"),
+    *("event_id", "event_action", "action", "verb", "operation", "op", "method", "path", "log_type", "message_type"),
+    *("category", "code", "status"),
+)
+_BEFORE = ("event_source", "event_category", "provider_name", "channel", "table", "resource", "object_type")
+_BEHIND = ("action", "event", "sub_type", "subtype", "event_subtype", "x_github_event", "verb")
+
+
+@dataclass(frozen=True)
+class NameFields:
+    """Fields that are joined to the name; none of them: a constant."""
+
+    fields: tuple[Field, ...]
+    score: float
+    names: int
+
+    @property
+    def name(self) -> str:
+        """The fields as they are shown."""
+        return " and ".join(field.name for field in self.fields) or "a constant"
+
+
+def rank_names(fields: Sequence[Field], taken: Sequence[Field]) -> list[NameFields]:
+    """Return the fields that make names, the best first, and at last the constant. `taken` are the id and the time."""
+    usable = [field for field in fields if field not in taken and _is_category(field)]
+    main = sorted((field for field in usable if _rank(field, _MAIN) is not None), key=_quality, reverse=True)
+    found = [_joined(field, usable) for field in main if field.coverage >= _COVERAGE]
+    return [*found, NameFields((), 0, 1)]
+
+
+def _is_category(field: Field) -> bool:
+    values = list(field.values.values())
+    return (
+        field.is_scalar
+        and field.distinct <= min(_MOST, max(_FEW, _SHARE * len(values)))
+        and all(len(str(value)) <= _LENGTH and is_name(str(value)) for value in values)
+    )
+
+
+def _rank(field: Field, keys: Sequence[str]) -> int | None:
+    return keys.index(field.key) if field.key in keys else None
+
+
+def _quality(field: Field) -> float:
+    rank = _rank(field, _MAIN)
+    depth = len(field.path) - 1
+    # One that is always the same says nothing.
+    return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.1 * depth
+
+
+def _joined(main: Field, usable: Sequence[Field]) -> NameFields:
+    """Add what stands before and behind the main part, where that tells more."""
+    chosen = [main]
+    for keys, is_before in ((_BEFORE, True), (_BEHIND, False)):
+        others = [field for field in usable if _rank(field, keys) is not None and field not in chosen]
+        others = [field for field in others if _adds(field, main) and len(field.path) <= 2]  # noqa: PLR2004 - as above
+        part = min(others, key=lambda field: (len(field.path), _rank(field, keys)), default=None)
+        if part is not None and _count([part, *chosen] if is_before else [*chosen, part]) <= _MOST:
+            chosen = [part, *chosen] if is_before else [*chosen, part]
+    return NameFields(tuple(chosen), _quality(main), _count(chosen))
+
+
+def _adds(part: Field, main: Field) -> bool:
+    if part.distinct <= 1 or part.coverage < _PART_COVERAGE:
+        return False
+    return part.path != main.path and part.values != main.values
+
+
+def _count(parts: Sequence[Field]) -> int:
+    numbers = set().union(*(field.values for field in parts))
+    texts = ([_text(field, number) for field in parts] for number in numbers)
+    return len({join_names(each) for each in texts})
+
+
+def _text(field: Field, number: int) -> str | None:
+    value = field.values.get(number)
+    return None if value is None else str(value)

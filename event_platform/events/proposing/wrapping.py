@@ -1,0 +1,115 @@
+"""Where records are, in objects that hold several: which path leads to them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from event_platform.events.envelope import FieldPath, RecordsPath
+from event_platform.events.proposing.fields import fields_of
+from event_platform.events.proposing.times import rank_times
+from event_platform.events.wrappers import unpack
+
+#: Arrays and texts within each other that are looked into.
+_DEPTH = 4
+
+#: The share of objects that must have the field, and of the bytes of an object that it must hold where it has a time.
+_COVERAGE, _MOST_BYTES = 0.6, 0.8
+
+#: A time of a record has at least this score: another may be in the settings of a wrapper.
+_SCORE = 0.35
+
+#: Bytes of a field around the records up to which it is taken along.
+_SMALL = 2_000
+
+Object = Mapping[str, Any]
+
+
+def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> RecordsPath | None:
+    """Return the path to the records within objects; None where the objects are the records."""
+    steps: list[tuple[str, bool]] = []
+    context: dict[str, FieldPath] = {}
+    inside, days = list(objects), list(arrivals)
+    for _ in range(_DEPTH):
+        step = _text_step(inside) or _array_step(inside, days)
+        if step is None:
+            break
+        key, is_array = step
+        context |= {name: (name,) for name in _around(inside, key)}
+        steps.append(step)
+        below = [
+            (item, day) for each, day in zip(inside, days, strict=True) for item in _items(each.get(key), is_array)
+        ]
+        inside, days = [item for item, _ in below], [day for _, day in below]
+    own = {key for each in inside for key in each}
+    return (
+        RecordsPath(tuple(steps), tuple(path for name, path in context.items() if name not in own)) if steps else None
+    )
+
+
+def _items(value: Any, is_array: bool) -> Iterable[Object]:  # noqa: FBT001 - of a step
+    values = value if is_array and isinstance(value, list) else [value]
+    for each in values:
+        item = _as_object(each) if isinstance(each, str) else each
+        if isinstance(item, Mapping):
+            yield item
+
+
+def _as_object(text: str) -> Any:
+    try:
+        found = msgspec.json.decode(unpack(text).strip().partition("\n")[0] or "null")
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
+def _text_step(objects: Sequence[Object]) -> tuple[str, bool] | None:
+    """Return the field with a text that is JSON, in base64 or not, in most objects."""
+    counts: dict[str, int] = {}
+    for each in objects:
+        for key, value in each.items():
+            if isinstance(value, str) and len(value) > 1 and _as_object(value) is not None:
+                counts[key] = counts.get(key, 0) + 1
+    likely = [key for key, count in counts.items() if count >= _COVERAGE * len(objects)]
+    return (max(likely, key=lambda key: _size(objects, key)), False) if likely else None
+
+
+def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[str, bool] | None:
+    """Return the field with an array of objects that are the records, rather than a part of one."""
+    keys = {
+        key
+        for each in objects
+        for key, value in each.items()
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+    }
+    counts = {key: sum(isinstance(each.get(key), list) for each in objects) for key in keys}
+    likely = [key for key, count in counts.items() if count >= _COVERAGE * len(objects)]
+    if not likely:
+        return None
+    key = max(likely, key=lambda key: _size(objects, key))
+    if not _has_time(objects, arrivals):
+        return key, True
+    items = [(item, day) for each, day in zip(objects, arrivals, strict=True) for item in _items(each.get(key), True)]  # noqa: FBT003 - of a step
+    whole = sum(len(json.dumps(each)) for each in objects)
+    is_most = _size(objects, key) >= _MOST_BYTES * whole and len(items) > len(objects)
+    return (key, True) if is_most and _has_time([item for item, _ in items], [day for _, day in items]) else None
+
+
+def _has_time(objects: Sequence[Object], arrivals: Sequence[date]) -> bool:
+    return bool(objects) and any(each.score >= _SCORE for each in rank_times(fields_of(objects), arrivals))
+
+
+def _size(objects: Sequence[Object], key: str) -> int:
+    return sum(len(json.dumps(each.get(key))) for each in objects)
+
+
+def _around(objects: Sequence[Object], key: str) -> list[str]:
+    """Return the fields beside the records that most objects have and that are small."""
+    counts: dict[str, int] = {}
+    for each in objects:
+        for other, value in each.items():
+            if other != key and value not in (None, "", [], {}) and len(json.dumps(value)) <= _SMALL:
+                counts[other] = counts.get(other, 0) + 1
+    return [other for other, count in counts.items() if count >= _COVERAGE * len(objects)]

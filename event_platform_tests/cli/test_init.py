@@ -1,0 +1,190 @@
+"""`event-platform init`: what it proposes of a sample, and what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from event_platform.cli.main import main
+from event_platform_tests.support.world import MONDAY, gzipped, ndjson, noon
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with a landing."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("LANDING", "CATALOG", "START_DATE"):
+        monkeypatch.delenv(f"EVENT_PLATFORM_{variable}", raising=False)
+    return tmp_path
+
+
+def land(*records: dict[str, Any] | str, name: str = "a.gz") -> None:
+    """Land records as one object that arrived on Monday."""
+    path = Path("data/landing", f"{MONDAY:%Y/%m/%d}/12", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzipped(ndjson(*records)))
+
+
+def init(*options: str, answer: str | None = None) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, ["init", *options], input=answer)
+
+
+def proposed(*records: dict[str, Any] | str) -> dict[str, Any]:
+    """Land records, and return the envelope that is written for them."""
+    land(*records)
+    result = init("--yes")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = yaml.safe_load(Path("catalog/envelope.yaml").read_text())
+    return found
+
+
+def viewed(number: int, **fields: Any) -> dict[str, Any]:
+    """Return a record of a stream with names of its own."""
+    return {"id": str(UUID(int=number << 90)), "event": f"page_{number % 3}", "ts": noon(MONDAY) + number, **fields}
+
+
+def test_id_name_and_time_are_found_with_the_unit() -> None:
+    """By what is in them, and by what they are called."""
+    records = [viewed(number, ts=(noon(MONDAY) + number) * 1000, user=number % 5) for number in range(40)]
+    assert proposed(*records) == {
+        "event_uuid": "id",
+        "event_name": "event",
+        "created_at": {"field": "ts", "unit": "ms"},
+    }
+
+
+def test_a_repeated_record_does_not_make_an_id_none() -> None:
+    """Redelivery is what streams do."""
+    assert proposed(*[viewed(number // 2) for number in range(40)])["event_uuid"] == "id"
+
+
+def test_an_id_that_is_not_unique_gets_a_second_field() -> None:
+    """As of an audit, whose stages have one id."""
+    stages = ("received", "completed")
+    records = [viewed(number // 2, stage=stages[number % 2], n=number) for number in range(60)]
+    assert proposed(*records)["event_uuid"] == ["id", "stage"]
+
+
+def test_a_stream_without_an_id_is_known_by_its_records() -> None:
+    """A session is no id, even if it is alone in a sample."""
+    records = [
+        {"session_id": f"s{number % 7}", "event": "a", "ts": noon(MONDAY) + number // 3, "x": number}
+        for number in range(30)
+    ]
+    assert proposed(*records)["event_uuid"] == {"hash": "body"}
+
+
+def test_a_stream_of_one_type_has_a_constant_name() -> None:
+    """That of the folder which it lands in, unless that says nothing."""
+    assert proposed(*[{"id": f"{number:032x}", "at": noon(MONDAY)} for number in range(9)])["event_name"] == {
+        "constant": "event"
+    }
+
+
+def test_a_time_in_a_format_of_its_own_is_found() -> None:
+    """Of web servers, for one."""
+    records = [viewed(number, ts=f"02/Jun/2025:12:00:{number:02} +0200") for number in range(20)]
+    assert proposed(*records)["created_at"] == {"field": "ts", "format": "%d/%b/%Y:%H:%M:%S %z"}
+
+
+def test_records_in_a_wrapper_are_found() -> None:
+    """With what is around them."""
+    records = [viewed(number) for number in range(20)]
+    assert proposed({"account": "a", "Records": records[:10]}, {"account": "b", "Records": records[10:]}) == {
+        "records": "Records[]",
+        "context": ["account"],
+        "event_uuid": "id",
+        "event_name": "event",
+        "created_at": {"field": "ts", "unit": "s"},
+    }
+
+
+def test_each_choice_is_shown_with_its_figures_and_is_a_comment_in_the_file() -> None:
+    """And values are masked: an id may be that of a person."""
+    land(*[viewed(number, other_time=noon(MONDAY)) for number in range(20)])
+    output = init("--yes").output
+    assert "Looked at 20 records of 1 objects that arrived on 2025-06-02." in output
+    assert "id: in 100.0% of the records, distinct in 100.00%: 000000… (36 characters)" in output
+    assert "Else: the hash of the body." in output
+    assert "3 names." in output
+    text = Path("catalog/envelope.yaml").read_text()
+    assert "# id: in 100.0% of the records, distinct in 100.00%: 000000… (36 characters)" in text
+    assert viewed(7)["id"] not in text + output
+
+
+def test_what_commands_need_is_in_env_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that draft and run need no variable."""
+    monkeypatch.setenv("EVENT_PLATFORM_LANDING", "data/landing")
+    land(viewed(1), viewed(2))
+    init("--yes")
+    assert Path(".env").read_text().split() == [
+        "EVENT_PLATFORM_CATALOG=catalog",
+        "EVENT_PLATFORM_START_DATE=2025-06-02",
+    ]
+
+
+def test_of_two_that_are_equally_good_the_user_chooses_one() -> None:
+    """`--yes` takes the first; where nobody answers, it is an error that names both."""
+    land(
+        *[
+            {"uuid": f"{number:032x}", "guid": f"{number + 99:032x}", "event": "a", "ts": noon(MONDAY)}
+            for number in range(9)
+        ]
+    )
+    refused = init()
+    assert refused.exit_code == 2
+    assert "event_uuid: uuid and guid fit equally well; choose one, or take the first with --yes" in refused.output
+    assert not Path("catalog/envelope.yaml").exists()
+    assert init(answer="2\n").exit_code == 0
+    assert yaml.safe_load(Path("catalog/envelope.yaml").read_text())["event_uuid"] == "guid"
+
+
+def test_an_envelope_that_is_there_is_not_replaced() -> None:
+    """Unless that is asked for."""
+    land(viewed(1), viewed(2))
+    Path("catalog").mkdir()
+    Path("catalog/envelope.yaml").write_text("event_uuid: mine\n")
+    assert "catalog/envelope.yaml: exists; --force replaces it" in init("--yes").output
+    assert Path("catalog/envelope.yaml").read_text() == "event_uuid: mine\n"
+    assert init("--yes", "--force").exit_code == 0
+    assert "event_uuid: id" in Path("catalog/envelope.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("records", "fault"),
+    [
+        (["{broken", "text"], "1 objects were read, and no record of them is a JSON object"),
+        ([{"id": "a"}, {"id": "b"}], "of 2 records, no field holds a time in nine of ten"),
+        (
+            [viewed(1), viewed(2, ts=noon(MONDAY) * 1000)],
+            "ts: numbers of several units: 1 look like s, 1 look like ms",
+        ),
+    ],
+)
+def test_where_no_envelope_fits_it_says_why(records: list[dict[str, Any] | str], fault: str) -> None:
+    """With what was read, and what to do."""
+    land(*records)
+    result = init("--yes")
+    assert result.exit_code == 2
+    assert fault in " ".join(result.output.split())
+    assert not Path("catalog").exists()
+
+
+def test_where_nothing_has_landed_it_says_so() -> None:
+    """With where it looked."""
+    Path("data/landing").mkdir(parents=True)
+    assert "data/landing: nothing has landed yet" in init("--yes").output
+
+
+def test_what_is_in_the_data_is_no_command_of_a_terminal() -> None:
+    """Nor a line of the file."""
+    evil = "x\n\x1b[2Jevent_uuid: evil"
+    land(*[{**viewed(number), evil: f"{number:032x}", "kind": evil} for number in range(9)])
+    output = init("--yes").output
+    assert "\x1b" not in output
+    assert json.loads(json.dumps(yaml.safe_load(Path("catalog/envelope.yaml").read_text())))["event_uuid"] == "id"
