@@ -17,7 +17,6 @@ from deltalake import Schema
 from event_platform.cli.output import ERR, OUT, progress_bars
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
-from event_platform.events.classification import classify
 from event_platform.events.columns import typed
 from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
 from event_platform.events.draft import Draft
@@ -26,11 +25,12 @@ from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
+from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wrappers import open_reader
 from event_platform.lake.schemas import to_delta
-from event_platform.landing.objects import pieces
+from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.omissions import Omissions
-from event_platform.landing.pieces import DEFAULT_LIMITS
+from event_platform.pipeline.loading.objects import Loading, read_records
 from event_platform.pipeline.opening import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
@@ -44,12 +44,15 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     folder.mkdir(parents=True, exist_ok=True)
     if envelope_file is not None:
         _copy_envelope(envelope_file, folder / ENVELOPE_FILE, force=force)
-    draft = _read(environment, Draft(load_envelope(folder / ENVELOPE_FILE)))
+    envelope = load_envelope(folder / ENVELOPE_FILE)
+    draft, counts = Draft(envelope), ReadCounts(envelope)
+    objects = _read(environment, draft, counts)
     schemas = draft.schemas()
     if not schemas:
+        print_read_counts(counts, objects)
         raise CatalogError(
-            f"{environment.landing}: no record has an event_uuid, event_name and created_at in the fields that "
-            f"{folder / ENVELOPE_FILE} names; name there the fields of your stream"
+            f"{environment.landing}: no record is sound by {folder / ENVELOPE_FILE}: name there the fields of your "
+            "stream, or let event-platform init find them"
         )
     files = _Files(folder)
     names = {key_of(name).lower(): name for name in files.by_title}
@@ -72,12 +75,27 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         written += 1
     kept = len(schemas) - written - len(left_out)
     OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
-    for line in left_out:
+    print_read_counts(counts, objects)
+    for line in [*left_out, *draft.notes()]:
         ERR.print(line, soft_wrap=True)
     if ids := describe_names_like_ids(schemas):
         ERR.print(f"{ids}: see event_name in {folder / ENVELOPE_FILE}", soft_wrap=True)
     load_catalog(folder)
-    return 1 if left_out else 0
+    return 1 if left_out or not counts.is_mostly_sound else 0
+
+
+def print_read_counts(counts: ReadCounts, objects: int) -> None:
+    """Print what was read: sound, and corrupt by reason with an example; and doubts of the ids."""
+    reasons = [(f"  {reason}", n, explain(reason, counts.envelope), text) for reason, n, text in counts.ranked()]
+    rows = [("read", counts.records, f"in {objects:,} objects", ""), ("sound", counts.sound, "", ""), *reasons]
+    width, digits = max(len(what) for what, *_ in rows), len(f"{counts.records:,}")
+    for what, records, meaning, example in rows:
+        share = f"{records / max(1, counts.records):.1%}"
+        OUT.print(f"{what:{width}}  {records:{digits},}  {share:>6}  {meaning}".rstrip(), soft_wrap=True)
+        if example:
+            OUT.print(f"    {example}", soft_wrap=True)
+    if doubt := counts.doubt_of_ids():
+        ERR.print(doubt, style="yellow", soft_wrap=True)
 
 
 def check_catalog(folder: Path) -> int:
@@ -153,19 +171,25 @@ def _as_json(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
-def _read(environment: Environment, draft: Draft) -> Draft:
+def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
+    """Read all of landing. Return how many objects there are."""
     opened = open_landing(environment.landing)
     omissions = Omissions()
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         ERR.print(str(fault), style="yellow", soft_wrap=True, highlight=False, markup=False)
-    reader = open_reader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
-            for piece in pieces(landed.name, BytesIO(opened.read(landed.name)), DEFAULT_LIMITS):
-                rows = classify(reader.read(piece.data), draft.envelope, landed.arrival_date, _FIRST_DATE)
+            for rows in _classified(opened, landed, draft.envelope):
+                counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())
                 require_draftable_names(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
-    return draft
+    return len(objects)
+
+
+def _classified(landing: Landing, landed: LandedObject, envelope: Envelope) -> Iterator[pl.DataFrame]:
+    loading = Loading(landing, envelope, _FIRST_DATE)
+    for records, _ in read_records(loading, open_reader(envelope), landed, BytesIO(landing.read(landed.name))):
+        yield records

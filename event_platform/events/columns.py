@@ -1,6 +1,7 @@
 """The properties of a JSON Schema → the typed columns of a table."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,7 +38,8 @@ _SCALARS: dict[Kind, pl.DataType] = {
     Kind.DATE: pl.Date(),
 }
 _FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
-_COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Letters of any script, with their marks composed.
+_COLUMN_NAME = re.compile(r"[^\W\d]\w*")
 
 #: Characters that JSON escapes in a key. A field with such a key gets no column.
 ESCAPED = re.compile(r'["\\\x00-\x1f]')
@@ -124,7 +126,7 @@ def parse_columns(
                 faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
             elif ESCAPED.search(field):
                 faults.append(f"{where}.{field!r}: a key that JSON has to escape has no column; leave out its type")
-            names.add(str(column.name).lower())
+            names.add(str(column.name).casefold())
         columns.append(column)
     return tuple(columns)
 
@@ -166,10 +168,15 @@ def storage_shape(columns: tuple[Column, ...]) -> list[Any]:
     ]
 
 
+def is_column_name(name: Any) -> bool:
+    """Return whether a column can have this name."""
+    return isinstance(name, str) and bool(_COLUMN_NAME.fullmatch(name)) and unicodedata.is_normalized("NFC", name)
+
+
 def _name_fault(name: Any, taken: set[str]) -> str | None:
-    if not isinstance(name, str) or not _COLUMN_NAME.fullmatch(name):
+    if not is_column_name(name):
         return f"{name!r} is not a column name (letters, digits and _)"
-    if name.lower() in taken:
+    if name.casefold() in taken:
         return f"the column name {name!r} is taken (case is ignored)"
     return None
 

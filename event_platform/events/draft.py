@@ -7,18 +7,27 @@ whether it was null, `{}` or `[]`, so that reading it costs nothing.
 """
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from event_platform.events.columns import ESCAPED
+from event_platform.events.columns import ESCAPED, is_column_name
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.shapes import Shape, decode, identifier_keys, is_map
 
+#: Fields of a type that are named, and columns from which on a type is unusual.
+_SHOWN, _MANY_FIELDS = 3, 200
+
 _MAP = "Not typed: its keys look like data, not like the names of fields."
+
+#: Words for signs of keys that would otherwise be alike: `a.b` and `a-b`.
+_WORDS = {".": "dot", "-": "dash", " ": "space", "/": "slash", ":": "colon", "$": "dollar", "@": "at", "#": "number"}
+_MOST_SIGNS = 4
+_SIGNS = re.compile("|".join(map(re.escape, _WORDS)))
 
 #: Values that no column holds, and their JSON types.
 _MISFITS = {"misfit text": "string", "misfit integer": "integer", "misfit number": "number"}
@@ -51,6 +60,20 @@ class Draft:
         """Return a JSON Schema for each event name seen, in alphabetical order."""
         return {name: self._schema(name, shape) for name, shape in sorted(self.shapes.items())}
 
+    def notes(self) -> list[str]:
+        """Return a line for each type that is unusual: fields without a type and why, and more fields than are read."""
+        notes = []
+        for name, shape in sorted(self.shapes.items()):
+            fields = {key: below for key, below in shape.fields.items() if key not in self.envelope.consumed}
+            without = [f"{path} ({why})" for path, why in _without_type(fields)]
+            if without:
+                more = f", and {len(without) - _SHOWN:,} more" if len(without) > _SHOWN else ""
+                notes.append(f"{name}: no column for {', '.join(without[:_SHOWN])}{more}: kept in _rescued")
+            count = sum(1 for _ in _typed_paths(self._schema(name, shape)))
+            if count > _MANY_FIELDS:
+                notes.append(f"{name}: {count:,} columns, more than {_MANY_FIELDS}: is one of its objects a map?")
+        return notes
+
     def _schema(self, name: str, shape: Shape) -> dict[str, Any]:
         payload = {key: below for key, below in shape.fields.items() if key not in self.envelope.consumed}
         return {
@@ -61,6 +84,43 @@ class Draft:
         }
 
 
+def _without_type(fields: Mapping[str, Shape], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path of each field that has values and no column, and why."""
+    identifiers = identifier_keys(fields)
+    for key, shape in fields.items():
+        where = f"{path}.{key}" if path else key
+        if not _content(shape):
+            continue
+        if ESCAPED.search(key):
+            yield where, "its key has to be escaped"
+        elif key in identifiers:
+            yield where, "its key looks like data"
+        elif is_map(shape):
+            yield where, f"its {len(shape.fields) or 'many'} keys look like data"
+        elif 2 * _content(shape)["object"] > _content(shape).total():
+            yield from _without_type(shape.fields, where)
+        elif not _is_typed(_definition(shape, in_array=False)[0]):
+            yield where, _mixture(shape)
+
+
+def _mixture(shape: Shape) -> str:
+    """Say which types the values have."""
+    content = _content(shape)
+    types: Counter[str] = Counter()
+    for kind, seen in content.items():
+        types[_JSON_TYPES.get(kind, kind)] += seen
+    if len(types) == 1 and "misfit" not in " ".join(content):
+        return f"{next(iter(types))} of mixed items" if shape.item else next(iter(types))
+    return ", ".join(f"{name} {seen / content.total():.0%}" for name, seen in types.most_common())
+
+
+def _typed_paths(schema: Mapping[str, Any]) -> Iterator[None]:
+    for definition in schema.get("properties", {}).values():
+        if _is_typed(definition):
+            yield None
+            yield from _typed_paths(definition.get("items", definition))
+
+
 def _properties(
     fields: Mapping[str, Shape], parents: int, reserved: frozenset[str], *, in_array: bool
 ) -> tuple[dict[str, Any], int]:
@@ -69,8 +129,8 @@ def _properties(
     properties: dict[str, Any] = {}
     lost = 0
     without_type = {key for key in fields if ESCAPED.search(key)} | identifier_keys(fields)
-    # Of two keys that differ only in case, the more frequent keeps its name.
-    for key, shape in sorted(fields.items(), key=lambda pair: -pair[1].seen):
+    # A key that is a name keeps it; of two that differ only in case, the more frequent does.
+    for key, shape in sorted(fields.items(), key=lambda pair: (not is_column_name(pair[0]), -pair[1].seen)):
         definition, lost_below = (
             ({}, _content(shape).total()) if key in without_type else _definition(shape, in_array=in_array)
         )
@@ -173,16 +233,26 @@ class _UniqueNames:
         self._numbers: dict[str, Iterable[int]] = {}
 
     def free(self, key: str) -> str:
-        """Return an unused column name for a key: the key itself if it is a valid name, ignoring case."""
-        name = key
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-            name = re.sub(r"[^A-Za-z0-9_]+", "_", key).strip("_") or "field"
-            name = f"_{name}" if name[0].isdigit() else name
-        numbers = self._numbers.setdefault(name.lower(), count(2))
-        free = next(
-            each
-            for each in chain([name], (f"{name}_{number}" for number in numbers))
-            if each.lower() not in self._taken
-        )
-        self._taken.add(free.lower())
+        """Return an unused column name for a key, ignoring case.
+
+        It is the key itself if that is a valid name; else with `_` for what a name cannot have, then with words for it,
+        then with a number.
+        """
+        name = key if is_column_name(key) else _readable(key)
+        numbers = self._numbers.setdefault(name.casefold(), count(2))
+        spelled = [_readable(_SIGNS.sub(_spell, key))] if 0 < len(_SIGNS.findall(key)) <= _MOST_SIGNS else []
+        candidates = chain([name, *spelled], (f"{name}_{number}" for number in numbers))
+        free = next(each for each in candidates if each.casefold() not in self._taken)
+        self._taken.add(free.casefold())
         return free
+
+
+def _readable(key: str) -> str:
+    """Return a column name like a key: letters of any script, digits and `_`."""
+    name = re.sub(r"[^\w]+", "_", unicodedata.normalize("NFC", key)).strip("_") or "field"
+    name = f"_{name}" if not is_column_name(name) else name
+    return name if is_column_name(name) else "field"
+
+
+def _spell(sign: re.Match[str]) -> str:
+    return f"_{_WORDS[sign[0]]}_"

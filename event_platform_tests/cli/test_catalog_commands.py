@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -102,7 +103,7 @@ def test_another_envelope_takes_the_place_of_one_only_by_force(home: World) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["a" * 200, "a" * 201, "a" * 256, f"{'a' * 128}:{'b' * 127}", "_delta_log", "_", "__x"]
+    "name", ["a" * 200, f"{'a' * 128}:{'b' * 71}", "_delta_log", "_", "__x", "$pageview", "购买", "[b]x</b>"]
 )
 def test_a_name_that_is_sound_is_drafted_accepted_and_built(home: World, name: str) -> None:
     """The rows are in a table that can be read by its name."""
@@ -134,7 +135,7 @@ def test_a_path_is_no_markup(home: World) -> None:
     """Of a catalog without a fault, and of one with a fault."""
     folder = write_catalog(home.root / "[/red][bold]x", {"[dim]": {"title": "a"}})
     assert "/[/red][bold]x: 1 event types" in call("check", str(folder))
-    write_catalog(folder, {"[dim]": {"title": "::"}})
+    write_catalog(folder, {"[dim]": {"title": "a\nb"}})
     assert "/[/red][bold]x/[dim].yaml: title: expected" in call("check", str(folder), code=1)
 
 
@@ -169,3 +170,60 @@ def test_what_a_library_says_to_a_schema_is_a_fault_of_the_check(home: World, mo
     lines = call("check", code=1).splitlines()
     assert len(lines) == 3
     assert lines[0] == ("account:created: no table can be created from its schema: a library panicked: unexpected")
+
+
+def audited(home: World, *records: dict[str, Any] | str, code: int = 0) -> str:
+    """Draft from records of a stream with its own names; return what is printed, in one line."""
+    home.deliver(MONDAY, "a", *records)
+    envelope = {"event_uuid": "eventID", "event_name": "type", "created_at": {"field": "when", "unit": "iso8601"}}
+    folder = write_catalog(home.root / "drafted", {}, envelope)
+    return " ".join(draft(folder, code=code).split())
+
+
+def audit(number: int, **fields: Any) -> dict[str, Any]:
+    """Return a record of that stream."""
+    return {"eventID": f"e{number}", "type": "a", "when": "2025-06-02T12:00:00Z", **fields}
+
+
+def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
+    """By reason, in the stream's own names, each with an example whose texts are cut."""
+    bad = audit(7, eventID=None, mail="someone@example.com")
+    printed = audited(home, *map(audit, range(8)), bad, audit(9, when="02.06.2025"), "{broken")
+    assert "read 11 100.0% in 1 objects sound 8 72.7%" in printed
+    assert "missing_event_uuid 1 9.1% eventID is absent, null or empty {" in printed
+    assert "invalid_created_at 1 9.1% when is no time as the envelope says (iso8601) {" in printed
+    assert "not_json 1 9.1% The text is not JSON" in printed
+    assert '"mail":"som…"' in printed.replace(" ", "")
+    assert "someone@example.com" not in printed
+    assert "event_uuid is" not in printed
+
+
+def test_a_draft_of_which_less_than_half_was_sound_fails(home: World) -> None:
+    """There are schemas all the same."""
+    assert "1 schemas written" in audited(home, audit(1), *[audit(2, when="noon")] * 2, code=1)
+    assert "read 3 100.0% in 1 objects sound 1 33.3%" in " ".join(draft(home.root / "drafted", code=1).split())
+
+
+def test_ids_of_many_records_are_doubted(home: World) -> None:
+    """With how many there are."""
+    printed = audited(home, *(audit(number % 5, n=number) for number in range(20)))
+    assert "eventID: 5 ids for 20 different records: is eventID an id?" in printed
+
+
+def test_a_redelivered_record_is_no_doubt(home: World) -> None:
+    """It has one id, and one body."""
+    assert "is eventID" not in audited(home, *(audit(number // 2) for number in range(20)))
+
+
+def test_fields_without_a_column_are_named_with_the_reason(home: World) -> None:
+    """And types with very many."""
+    mixed = [
+        audit(number, x="a" if number % 2 else 1, o={"y": {"deep": number if number % 2 else [1]}})
+        for number in range(8)
+    ]
+    wide = audit(9, type="wide", **{f"k{chr(97 + n // 26)}{chr(97 + n % 26)}x": 1 for n in range(201)})
+    printed = audited(home, *mixed, wide)
+    assert (
+        "a: no column for x (integer 50%, string 50%), o.y.deep (array 50%, integer 50%): kept in _rescued" in printed
+    )
+    assert "wide: 201 columns, more than 200" in printed

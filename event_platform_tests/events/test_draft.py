@@ -119,13 +119,32 @@ def test_odd_keys_get_a_column_name() -> None:
     }
 
 
+def test_names_of_columns_can_be_read() -> None:
+    """In the letters of their keys; keys that differ in a sign differ in a word."""
+    keys = ["größe", "购买", "a b", "a.b", "a-b", "x", "$x", "Straße", "strasse", "e\u0301"]
+    schema = drafted(dict.fromkeys(keys, 1))
+    named = {key: definition.get("x-column", key) for key, definition in schema["properties"].items()}
+    assert named == {
+        "größe": "größe",
+        "购买": "购买",
+        "a b": "a_b",
+        "a.b": "a_dot_b",
+        "a-b": "a_dash_b",
+        "x": "x",
+        "$x": "dollar_x",
+        "Straße": "Straße",
+        "strasse": "strasse_2",
+        "e\u0301": "\u00e9",
+    }
+
+
 def test_keys_below_are_named_as_those_above() -> None:
     """But only a table's own columns are reserved."""
     below = drafted({"o": [{"body": 1, "id.x": 2, "ID_X": 3}]})["properties"]["o"]["items"]["properties"]
     assert {key: definition.get("x-column", key) for key, definition in below.items()} == {
         "body": "body",
-        "id.x": "id_x",
-        "ID_X": "ID_X_2",
+        "id.x": "id_dot_x",
+        "ID_X": "ID_X",
     }
 
 

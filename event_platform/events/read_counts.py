@@ -1,0 +1,117 @@
+"""What reading a stream with an envelope gave: sound and corrupt records by reason, and whether ids are ids.
+
+In words that name the fields as the envelope names them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.event import CorruptionReason
+
+#: Characters of an example, of which three of each text are shown.
+_EXAMPLE = 80
+_VALUE = re.compile(r'(?<=[:\[,])(\s*")((?:[^"\\]|\\.){3})(?:[^"\\]|\\.)+(?:"(?!\s*:)|$)')
+
+#: Events whose ids are looked at.
+_IDS = 5_000_000
+
+#: Of different records, at least this share have an id of their own, or what is called one may be none.
+_DISTINCT = 0.99
+
+
+@dataclass
+class ReadCounts:
+    """Counts of records that were read and classified."""
+
+    envelope: Envelope
+    records: int = 0
+    reasons: Counter[CorruptionReason] = field(default_factory=Counter)
+    examples: dict[CorruptionReason, str] = field(default_factory=dict)
+    _ids: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add what `classify` returned."""
+        self.records += rows.height
+        corrupt = rows.filter(pl.col("corruption_reason").is_not_null())
+        first = pl.col("body").drop_nulls().first()
+        for name, count, body in corrupt.group_by("corruption_reason").agg(pl.len(), first).iter_rows():
+            reason = next(each for each in CorruptionReason if each == name)
+            self.reasons[reason] += count
+            self.examples.setdefault(reason, mask_record(body or ""))
+        if sum(each.height for each in self._ids) < _IDS:
+            sound = rows.filter(pl.col("corruption_reason").is_null())
+            self._ids.append(sound.select(uuid=pl.col("event_uuid").hash(), body=pl.col("body").hash()))
+
+    @property
+    def sound(self) -> int:
+        """How many records are sound."""
+        return self.records - self.reasons.total()
+
+    @property
+    def is_mostly_sound(self) -> bool:
+        """Whether at least half of them are."""
+        return 2 * self.sound >= self.records
+
+    def ranked(self) -> Iterator[tuple[CorruptionReason, int, str]]:
+        """Yield reason, records and an example, the most frequent first."""
+        for reason, count in self.reasons.most_common():
+            yield reason, count, self.examples[reason]
+
+    def doubt_of_ids(self) -> str | None:
+        """Say that many different records have the same ids; None where they do not."""
+        if not self._ids:
+            return None
+        both = pl.concat(self._ids)
+        ids, records = both["uuid"].n_unique(), both.n_unique()
+        if ids >= _DISTINCT * records:
+            return None
+        name = name_of_id(self.envelope)
+        return (
+            f"{name}: {ids:,} ids for {records:,} different records: is {name} an id? Of records with the same id, "
+            "all but the first are duplicates"
+        )
+
+
+def name_of_id(envelope: Envelope) -> str:
+    """Return what the envelope makes the id of."""
+    return _names(envelope.event_uuid) or "the hash of the body"
+
+
+def explain(reason: CorruptionReason, envelope: Envelope) -> str:
+    """Return what a reason means in a stream, with its own names of the fields."""
+    uuid, name, moment = name_of_id(envelope), _names(envelope.event_name), _names([envelope.created_at])
+    meanings = {
+        CorruptionReason.MISSING_EVENT_UUID: f"{uuid} is absent, null or empty",
+        CorruptionReason.INVALID_EVENT_UUID: f"{uuid} is neither a text nor an integer, or is too long",
+        CorruptionReason.MISSING_EVENT_NAME: f"{name} is absent, null or empty",
+        CorruptionReason.INVALID_EVENT_NAME: f"{name} is neither a text nor an integer, too long, or not printable",
+        CorruptionReason.MISSING_CREATED_AT: f"{moment} is absent or null",
+        CorruptionReason.INVALID_CREATED_AT: f"{moment} is no time as the envelope says ({_time(envelope)})",
+        CorruptionReason.CREATED_AT_OUT_OF_RANGE: f"{moment} is too early, or more than a day after arrival",
+        CorruptionReason.MISSING_RECORDS: f"there is nothing at {_records(envelope)}",
+    }
+    return meanings.get(reason, reason.meaning.rstrip("."))
+
+
+def mask_record(text: str) -> str:
+    """Return the beginning of a record with its texts cut: it shows what is wrong with it, and not whose it is."""
+    masked = _VALUE.sub(r'\1\2…"', text[: 20 * _EXAMPLE])
+    return masked if len(masked) <= _EXAMPLE else f"{masked[:_EXAMPLE]}…"
+
+
+def _names(paths: tuple[FieldPath, ...] | list[FieldPath]) -> str:
+    return " and ".join(".".join(path) for path in paths)
+
+
+def _time(envelope: Envelope) -> str:
+    return envelope.time_format or envelope.unit.value
+
+
+def _records(envelope: Envelope) -> str:
+    steps = envelope.records.steps if envelope.records else ()
+    return ".".join(f"{key}{'[]' if is_array else ''}" for key, is_array in steps)
