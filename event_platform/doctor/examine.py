@@ -14,6 +14,7 @@ from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad
 from event_platform.doctor.layout import check_layout
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
 from event_platform.doctor.names import check_names
+from event_platform.doctor.records import check_sample
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, names_postgres
 from event_platform.doctor.settings import (
     Settings,
@@ -41,6 +42,7 @@ from event_platform.doctor.tables import check_tables
 from event_platform.events.errors import SettingError
 from event_platform.landing.bucket import BucketLanding
 from event_platform.landing.folder import FolderLanding
+from event_platform.landing.landing import Landing
 from event_platform.storage.aws import region_of, told
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clients import IMPATIENT
@@ -85,10 +87,12 @@ def _checks_of_locations(settings: Settings) -> dict[str, Check]:
         if "://" not in uri
     }
     buckets = {name: uri for name, uri in valid.items() if "://" in uri}
-    checks: dict[str, Check] = {**invalid, **folders, **(_checks_of_buckets(buckets) if buckets else {})}
+    of_buckets = _checks_of_buckets(buckets, settings) if buckets else {}
+    checks: dict[str, Check] = {**invalid, **folders, **of_buckets}
     if "landing" in folders:
         checks["landing layout"] = lambda: check_layout(FolderStore(Path(landing)))
         checks["landing names"] = lambda: check_names(FolderLanding(Path(landing)))
+        checks["sampled records"] = _check_sample(FolderLanding(Path(landing)), settings)
     return checks
 
 
@@ -96,7 +100,14 @@ def _skip(name: str, reason: str) -> Check:
     return partial(skipped, name, reason)
 
 
-def _checks_of_buckets(locations: Mapping[str, str]) -> dict[str, Check]:
+def _check_sample(landing: Landing, settings: Settings) -> Check:
+    if not settings.are_valid("CATALOG", "START_DATE"):
+        return _skip("sampled records", "EVENT_PLATFORM_CATALOG or EVENT_PLATFORM_START_DATE is invalid")
+    here = settings.environment
+    return partial(check_sample, landing, here.catalog, here.start_date)
+
+
+def _checks_of_buckets(locations: Mapping[str, str], settings: Settings) -> dict[str, Check]:
     """Return the checks of locations in buckets: those that only S3 has, and those of every store."""
     on_s3 = {name: uri for name, uri in locations.items() if uri.startswith("s3://")}
     names = ["credentials", "clock", *locations, "landing layout"]
@@ -111,15 +122,16 @@ def _checks_of_buckets(locations: Mapping[str, str]) -> dict[str, Check]:
         except SettingError as error:
             checks[f"{name} store"] = partial(bad, f"{name} store", str(error), "set what is missing")
         else:
-            checks.update(_checks_of_landing(store) if name == "landing" else _checks_of_lake(store))
+            checks.update(_checks_of_landing(store, settings) if name == "landing" else _checks_of_lake(store))
     return checks
 
 
-def _checks_of_landing(store: BucketStore) -> dict[str, Check]:
+def _checks_of_landing(store: BucketStore, settings: Settings) -> dict[str, Check]:
     return {
         "read landing": partial(check_reading, store),
         "landing layout": partial(check_layout, store),
         "landing names": lambda: check_names(BucketLanding(store)),
+        "sampled records": _check_sample(BucketLanding(store), settings),
     }
 
 

@@ -73,7 +73,7 @@ def test_a_catalog_is_loaded(world: World) -> None:
     settings = read_settings({"EVENT_PLATFORM_CATALOG": str(world.root / "catalog")})
     assert check_catalog(settings).found.startswith("3 event types in ")
     clashing = {"a": {"title": "a:b", "properties": {}}, "b": {"title": "a_b", "properties": {}}}
-    write_catalog(world.root / "catalog", {**clashing, "c": {"title": "::"}})
+    write_catalog(world.root / "catalog", {**clashing, "c": {"title": "a\n"}})
     found = check_catalog(settings)
     assert found.verdict is Verdict.BAD
     assert "title: 'a_b' has the same table as 'a:b'" in found.found
