@@ -1,0 +1,90 @@
+"""Each stream as its system delivers it, to tables: nothing is lost, and each record has the id that it is to have."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from event_platform.cli.catalog import draft_catalog
+from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.lake.totals import lake_totals
+from event_platform_tests.streams import analytics, aws, security, services, standards
+from event_platform_tests.streams.stream import Record, Stream, documented_envelopes
+from event_platform_tests.support.fidelity import lost
+from event_platform_tests.support.world import MONDAY, World, noon
+
+STREAMS = (*aws.STREAMS, *analytics.STREAMS, *services.STREAMS, *standards.STREAMS, *security.STREAMS)
+
+
+def test_the_page_shows_an_envelope_of_each_stream() -> None:
+    """In the same order, and of no other."""
+    assert list(documented_envelopes()) == [stream.title for stream in STREAMS]
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.title)
+def test_a_stream_becomes_tables(tmp_path: Path, stream: Stream) -> None:
+    """With the envelope of the page and a catalog that was drafted: every field of every record is found again."""
+    world = World(tmp_path, schemas={}, envelope=stream.envelope)
+    land(world, stream)
+    assert draft_catalog(world.environment, tmp_path / "catalog", None, force=False) == 0
+    world.load(MONDAY)
+    world.deduplicate(MONDAY)
+    world.type(MONDAY)
+    totals = lake_totals(world.lake, world.catalog)
+    assert totals["balanced"]
+    assert totals["corrupt_by_reason"] == stream.corrupt
+    assert totals["duplicates"] == {"redelivery": stream.redelivered, "conflict": 0}
+    assert totals["typed"] == totals["deduplicated"] == len(stream.records)
+    assert found_again(world, stream.records) == stream.records.keys()
+
+
+def land(world: World, stream: Stream) -> None:
+    """Land the objects under their names, at noon: some names have no date."""
+    for name, data in stream.objects.items():
+        path = world.root / "landing" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (noon(MONDAY), noon(MONDAY)))
+
+
+def found_again(world: World, records: Mapping[str, Record]) -> set[str]:
+    """Compare each typed row with the record of its id; return the ids."""
+    catalog = world.catalog
+    ids = set()
+    for event_type in catalog.event_types:
+        for row in world.events(event_type.key).iter_rows(named=True):
+            record = records[row["event_uuid"]]
+            assert row["event_name"] == name_of(record, catalog.envelope)
+            assert row["created_datetime"] == moment_of(record, catalog.envelope)
+            payload = {field: value for field, value in record.items() if field not in catalog.envelope.consumed}
+            assert lost(payload, row, event_type.columns) == [], row["event_uuid"]
+            ids.add(row["event_uuid"])
+    return ids
+
+
+def name_of(record: Record, envelope: Envelope) -> str:
+    """Return the parts of a record's name that are there, joined."""
+    parts = [str(part) for path in envelope.event_name if (part := value_at(record, path)) is not None]
+    return ":".join([envelope.name_prefix, *parts] if envelope.name_prefix else parts)
+
+
+def moment_of(record: Record, envelope: Envelope) -> datetime:
+    """Return when a record was created, to the microsecond."""
+    written = value_at(record, envelope.created_at)
+    if envelope.unit.per_second is None:
+        moment = datetime.fromisoformat(written)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    microseconds = round(Fraction(str(written)) * 1_000_000 / envelope.unit.per_second)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+def value_at(record: Record, path: FieldPath) -> Any:
+    """Return the value of a field, None where it is absent."""
+    value: Any = record
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
