@@ -95,7 +95,9 @@ def test_a_time_in_a_format_of_its_own_is_found() -> None:
 def test_records_in_a_wrapper_are_found() -> None:
     """With what is around them."""
     records = [viewed(number) for number in range(20)]
-    assert proposed({"account": "a", "Records": records[:10]}, {"account": "b", "Records": records[10:]}) == {
+    assert proposed(
+        {"account": "a", "signatureUrl": "s", "Records": records[:10]}, {"account": "b", "Records": records[10:]}
+    ) == {
         "records": "Records[]",
         "context": ["account"],
         "event_uuid": "id",

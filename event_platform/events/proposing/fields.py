@@ -33,8 +33,8 @@ class Field:
 
     @property
     def key(self) -> str:
-        """The last key, in lower case and without what is not a letter."""
-        return "_".join(self.words)
+        """The words of the last key together: `event-time`, `eventTime` and `event_time` have the same."""
+        return "".join(self.words)
 
     @cached_property
     def words(self) -> tuple[str, ...]:

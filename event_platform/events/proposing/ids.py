@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import permutations
 
 from event_platform.events.event import MAX_UUID_LENGTH
 from event_platform.events.proposing.fields import Field, has_any
@@ -11,17 +11,19 @@ from event_platform.events.proposing.fields import Field, has_any
 #: Of an id every record has one, and no other record has the same; a share for what is damaged in the sample.
 _COVERAGE, _UNIQUE = 0.99, 0.999
 
-#: Fields of which pairs are tried, and how much a field must look like an id to be one of a pair.
-_IN_PAIRS, _LIKE_ID = 14, 0.3
+#: Fields of which pairs are tried, how much a field must look like an id, alone and in a pair, and the share of records
+#: that must have an id of their own in a pair: what more have in common is a kind of event.
+_IN_PAIRS, _LIKE_ID, _LIKE_ID_IN_PAIR, _OWN = 14, 0.15, 0.3, 0.3
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"(?=.*\d)[A-Za-z0-9_\-:.=+/]{12,}")
 
 _ID_WORDS = {"id", "uuid", "guid", "uid", "ulid", "ids"}
-_ID_KEYS = {
-    *("id", "uuid", "uid", "guid", "event_id", "event_uuid", "message_id", "insert_id", "audit_id", "record_id"),
-    *("log_id", "transaction_id", "delivery", "delivery_id", "x_github_delivery", "webhook_id", "dedup_id"),
-}
+#: Keys of ids, the surest first.
+_ID_KEYS = (
+    *("eventid", "eventuuid", "uuid", "id", "guid", "uid", "messageid", "insertid", "auditid", "recordid", "logid"),
+    *("deliveryid", "xgithubdelivery", "xshopifywebhookid", "webhookid", "dedupid", "transactionid"),
+)
 _OTHER_WORDS = {
     *("request", "session", "user", "account", "parent", "trace", "span", "correlation", "distinct", "anonymous"),
     *("device", "client", "customer", "order", "actor", "repo", "job", "flow", "org", "team", "visitor", "person"),
@@ -48,9 +50,12 @@ class IdFields:
         return " and ".join(field.name for field in self.fields) or "the hash of the body"
 
 
-def rank_ids(fields: Sequence[Field], time: Field | None) -> list[IdFields]:
-    """Return the fields that are ids, the best first: single ones, else pairs; and at last the hash of the body."""
-    everywhere = [field for field in fields if field.coverage >= _COVERAGE and field != time and _is_short(field)]
+def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
+    """Return the fields that are ids, the best first: single ones, else pairs; and at last the hash of the body.
+
+    Of `times`, the best first, none is an id, however many there are; that of the event may be a part of one.
+    """
+    everywhere = [field for field in fields if field.coverage >= _COVERAGE and field not in times and _is_short(field)]
     single = [
         IdFields((field,), _score(field), field.distinct_share)
         for field in everywhere
@@ -58,19 +63,30 @@ def rank_ids(fields: Sequence[Field], time: Field | None) -> list[IdFields]:
     ]
     found = sorted(single, key=lambda each: -each.score)
     if not found:
-        found = sorted(_pairs(everywhere, time), key=lambda each: -each.score)
+        found = sorted(_pairs([*everywhere, *times[:1]]), key=lambda each: -each.score)
     return [*found, IdFields((), 0, 1)]
 
 
-def _pairs(everywhere: Sequence[Field], time: Field | None) -> list[IdFields]:
-    """Return the pairs of which no two records have the same: one that looks like an id, and another."""
-    likely = sorted(everywhere, key=lambda field: -_score(field))[:_IN_PAIRS]
-    with_time = [*likely, *([time] if time is not None else [])]
+def _pairs(fields: Sequence[Field]) -> list[IdFields]:
+    """Return the pairs of which no two records have the same: one that looks like an id, and another.
+
+    One that is unique in the sample alone would make duplicates of what is none: the hash of the body does not.
+    """
+    likely = sorted(filter(_is_word, fields), key=lambda field: -_score(field))[:_IN_PAIRS]
     return [
         IdFields((first, second), _score(first) + 0.1 / (1 + second.distinct), share)
-        for first, second in combinations(with_time, 2)
-        if _score(first) >= _LIKE_ID and (share := _distinct_share(first, second)) >= _UNIQUE
+        for first, second in permutations(likely, 2)
+        if _looks_like_id(first) and (share := _distinct_share(first, second)) >= _UNIQUE
     ]
+
+
+def _looks_like_id(field: Field) -> bool:
+    """Return whether a text that some records have in common is an id of theirs, rather than a kind of event."""
+    return field.is_text and _score(field) >= _LIKE_ID_IN_PAIR and field.distinct_share >= _OWN
+
+
+def _is_word(field: Field) -> bool:
+    return not any(" " in str(value) for value in field.values.values())
 
 
 def _distinct_share(first: Field, second: Field) -> float:
@@ -86,6 +102,6 @@ def _score(field: Field) -> float:
     texts = [str(value) for value in field.values.values()]
     score = 0.3 if all(map(_UUID.fullmatch, texts)) else 0.15 if all(map(_OPAQUE.fullmatch, texts)) else 0
     score += 0.3 if has_any(field, _ID_WORDS) or field.key in _ID_KEYS or field.key.endswith("id") else 0
-    score += 0.3 if field.key in _ID_KEYS else 0
+    score += 0.35 - 0.005 * _ID_KEYS.index(field.key) if field.key in _ID_KEYS else 0
     score -= 0.3 if has_any(field, _OTHER_WORDS) else 0
     return score - 0.12 * (len(field.path) - 1)

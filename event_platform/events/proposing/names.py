@@ -18,12 +18,15 @@ _COVERAGE, _PART_COVERAGE = 0.95, 0.02
 
 #: Keys of what happened, the surest first; of what it happened to, or where; and of what more is known of it.
 _MAIN = (
-    *("event_name", "event_type", "event", "detail_type", "type", "action_type", "kind", "name", "topic", "rule"),
-    *("event_id", "event_action", "action", "verb", "operation", "op", "method", "path", "log_type", "message_type"),
+    *("eventname", "eventtype", "event", "detailtype", "type", "actiontype", "kind", "name", "topic", "rule"),
+    *("eventid", "eventaction", "action", "verb", "operation", "op", "method", "path", "logtype", "messagetype"),
     *("category", "code", "status"),
 )
-_BEFORE = ("event_source", "event_category", "provider_name", "channel", "table", "resource", "object_type")
-_BEHIND = ("action", "event", "sub_type", "subtype", "event_subtype", "x_github_event", "verb")
+_BEFORE = ("eventsource", "eventcategory", "providername", "channel", "table", "resource", "objecttype")
+_BEHIND = ("action", "event", "subtype", "eventsubtype", "verb")
+
+#: Last words that name what happened, whatever is before them: `X-GitHub-Event`.
+_LAST_WORDS = ("event", "topic")
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,16 @@ def _is_category(field: Field) -> bool:
 
 
 def _rank(field: Field, keys: Sequence[str]) -> int | None:
-    return keys.index(field.key) if field.key in keys else None
+    if field.key in keys:
+        return keys.index(field.key)
+    return len(keys) if keys is _MAIN and field.words[-1:] and field.words[-1] in _LAST_WORDS else None
 
 
 def _quality(field: Field) -> float:
     rank = _rank(field, _MAIN)
     depth = len(field.path) - 1
     # One that is always the same says nothing.
-    return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.1 * depth
+    return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.2 * depth
 
 
 def _joined(main: Field, usable: Sequence[Field]) -> NameFields:
@@ -75,8 +80,10 @@ def _joined(main: Field, usable: Sequence[Field]) -> NameFields:
         others = [field for field in usable if _rank(field, keys) is not None and field not in chosen]
         others = [field for field in others if _adds(field, main) and len(field.path) <= 2]  # noqa: PLR2004 - as above
         part = min(others, key=lambda field: (len(field.path), _rank(field, keys)), default=None)
-        if part is not None and _count([part, *chosen] if is_before else [*chosen, part]) <= _MOST:
-            chosen = [part, *chosen] if is_before else [*chosen, part]
+        if part is not None:
+            joined = [part, *chosen] if is_before else [*chosen, part]
+            tells_more = is_before or _count(joined) > _count(chosen)
+            chosen = joined if tells_more and _count(joined) <= _MOST else chosen
     return NameFields(tuple(chosen), _quality(main), _count(chosen))
 
 

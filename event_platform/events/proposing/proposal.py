@@ -66,10 +66,9 @@ def propose(sample: Sequence[Sampled]) -> Proposal:
         objects, days, unread = _unwrapped(sample, records)
     fields = fields_of(objects) if objects else []
     times = rank_times(fields, days)
-    usable = next((each.field for each in times if each.fault is None), None)
-    ids = rank_ids(fields, usable)
-    taken = [*(field for field in ids[0].fields), *([usable] if usable else [])]
-    return Proposal(records, len(objects), unread, ids, rank_names(fields, taken), times)
+    of_time = [each.field for each in times]
+    ids = rank_ids(fields, of_time)
+    return Proposal(records, len(objects), unread, ids, rank_names(fields, [*ids[0].fields, *of_time]), times)
 
 
 def alike(choices: Sequence[IdFields] | Sequence[NameFields] | Sequence[TimeField]) -> int:

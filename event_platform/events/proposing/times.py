@@ -36,7 +36,7 @@ _FORMATS = (
 
 _TIME_WORDS = {"time", "timestamp", "ts", "at", "date", "datetime", "when", "created", "published", "occurred"}
 _CREATION_WORDS = {"created", "creation", "event", "occurred", "original", "published", "requested", "request"}
-_PLAIN_KEYS = {"time", "timestamp", "ts", "date", "datetime", "created", "created_at", "event_time", "event_timestamp"}
+_PLAIN_KEYS = {"time", "timestamp", "ts", "date", "datetime", "created", "createdat", "eventtime", "eventtimestamp"}
 _OTHER_WORDS = {
     *("updated", "modified", "changed", "received", "receive", "processed", "ingest", "ingested", "ingestion", "sent"),
     *("send", "expires", "expiry", "expiration", "end", "ended", "loaded", "load", "uploaded", "upload", "collector"),

@@ -1,6 +1,7 @@
 """Where records are, in objects that hold several: which path leads to them."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 
 from event_platform.events.envelope import FieldPath, RecordsPath
 from event_platform.events.proposing.fields import fields_of
+from event_platform.events.proposing.ids import rank_ids
 from event_platform.events.proposing.times import rank_times
 from event_platform.events.wrappers import unpack
 
@@ -23,6 +25,9 @@ _SCORE = 0.35
 
 #: Bytes of a field around the records up to which it is taken along.
 _SMALL = 2_000
+
+#: Keys of what secures a transport: no part of what happened, and a link may be a right.
+_OF_TRANSPORT = re.compile("url|signature|cert", re.IGNORECASE)
 
 Object = Mapping[str, Any]
 
@@ -43,10 +48,13 @@ def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> Records
             (item, day) for each, day in zip(inside, days, strict=True) for item in _items(each.get(key), is_array)
         ]
         inside, days = [item for item, _ in below], [day for _, day in below]
+    if not steps:
+        return None
     own = {key for each in inside for key in each}
-    return (
-        RecordsPath(tuple(steps), tuple(path for name, path in context.items() if name not in own)) if steps else None
-    )
+    # A text that holds whole records is an envelope of the transport.
+    is_transport = not steps[-1][1] and _has_time(inside, days) and rank_ids(fields_of(inside), [])[0].fields
+    around = () if is_transport else tuple(path for name, path in context.items() if name not in own)
+    return RecordsPath(tuple(steps), around)
 
 
 def _items(value: Any, is_array: bool) -> Iterable[Object]:  # noqa: FBT001 - of a step
@@ -110,6 +118,7 @@ def _around(objects: Sequence[Object], key: str) -> list[str]:
     counts: dict[str, int] = {}
     for each in objects:
         for other, value in each.items():
-            if other != key and value not in (None, "", [], {}) and len(json.dumps(value)) <= _SMALL:
+            is_plain = value not in (None, "", [], {}) and not _OF_TRANSPORT.search(other)
+            if other != key and is_plain and len(json.dumps(value)) <= _SMALL:
                 counts[other] = counts.get(other, 0) + 1
     return [other for other, count in counts.items() if count >= _COVERAGE * len(objects)]
