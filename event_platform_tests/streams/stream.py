@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Stream:
         return documented_envelopes()[self.title]
 
 
+@cache
 def documented_envelopes() -> dict[str, dict[str, Any]]:
     """Return the envelopes of the page, by the titles of their sections."""
     sections = _SECTION.finditer(_PAGE.read_text("utf-8"))
