@@ -1,6 +1,6 @@
 """A stream as a system delivers it, and what its tables are to hold.
 
-The records are in `data`, one a line. The envelope of each stream is the one that `docs/reference/streams.md` shows.
+The records are in `records`, one a line. The envelope of each stream is the one that `docs/reference/streams.md` shows.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-_DATA = Path(__file__).parent / "data"
+_RECORDS = Path(__file__).parent / "records"
 _PAGE = Path(__file__).parents[2] / "docs" / "reference" / "streams.md"
 
 #: A section of the page: its title, and the envelope in it.
@@ -51,12 +51,12 @@ def documented_envelopes() -> dict[str, dict[str, Any]]:
 
 
 def lines(name: str) -> list[str]:
-    """Return the lines of a file in `data`."""
-    return (_DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
+    """Return the lines of a file in `records`."""
+    return (_RECORDS / f"{name}.jsonl").read_text("utf-8").splitlines()
 
 
 def records(name: str) -> list[Record]:
-    """Return the lines of a file in `data`, decoded."""
+    """Return the lines of a file in `records`, decoded."""
     return [json.loads(line) for line in lines(name)]
 
 
