@@ -77,7 +77,8 @@ class Envelope:
     @property
     def consumed(self) -> frozenset[str]:
         """Top-level fields whose whole value is in an event column, and which therefore need no payload column."""
-        paths = [self.created_at]
+        # Event columns hold microseconds.
+        paths = [] if self.unit is TimeUnit.NANOSECONDS else [self.created_at]
         if len(self.event_uuid) == 1 and not self.is_hashed:
             paths.extend(self.event_uuid)
         if len(self.event_name) == 1:

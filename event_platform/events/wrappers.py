@@ -5,6 +5,7 @@ A wrapper is found like a record is, damage included. What is in it then becomes
 
 import base64
 import binascii
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ import polars as pl
 
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
 from event_platform.events.envelope_fields import Values, compile_struct, raw_at, values_at
-from event_platform.events.event import CorruptionReason
+from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.records import split_concatenated
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 
 #: A wrapper of any size is read: what cuts objects into pieces limits it.
 _MAX_WRAPPER_BYTES = (1 << 31) - 1
+
+_GZIP = b"\x1f\x8b"
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -94,6 +97,9 @@ class WrappedReader:
 
     def _as_records(self, value: msgspec.Raw, context: Mapping[str, bytes]) -> Iterator[_Record]:
         """Yield a value, or the values that are in it as a text of JSON, in base64 or not."""
+        if not self._context and bytes(value).startswith(b"{"):
+            yield _Record(_as_text(value))
+            return
         is_text = bytes(value).startswith(b'"')
         for text in split_concatenated(unpack(_TEXT.decode(value))) if is_text else [_as_text(value)]:
             fields = _fields(msgspec.Raw(text.encode("utf-8", "surrogateescape")))
@@ -141,7 +147,7 @@ def _fields(value: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     """Return the fields of an object, which may be the text of one; None where it is none."""
     try:
         if bytes(value).startswith(b'"'):
-            value = msgspec.Raw(_TEXT.decode(value).encode())
+            value = msgspec.Raw(unpack(_TEXT.decode(value)).encode())
         return _FIELDS.decode(value)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
@@ -155,13 +161,24 @@ def _items(value: msgspec.Raw | None) -> list[msgspec.Raw] | None:
 
 
 def unpack(text: str) -> str:
-    """Return what is in a text that is base64, and any other text as it is."""
+    """Return what is in a text that is base64, gzipped or not, and any other text as it is."""
     if text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, ValueError):
+        return _gunzipped(base64.b64decode(text, validate=True)).decode()
+    except (binascii.Error, zlib.error, ValueError):
         return text
+
+
+def _gunzipped(data: bytes) -> bytes:
+    """Decompress a record that is gzipped. Raises zlib.error, or ValueError if it is cut or larger than a record."""
+    if not data.startswith(_GZIP):
+        return data
+    member = zlib.decompressobj(wbits=31)
+    found = member.decompress(data, MAX_RECORD_BYTES)
+    if not member.eof or member.unused_data:
+        raise ValueError("cut, too large, or with more behind it")
+    return found
 
 
 def _with_context(text: str, context: Mapping[str, bytes]) -> str:

@@ -16,6 +16,10 @@ from event_platform.events.records import end_of_value, without_lone_surrogates
 _BETWEEN = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*")
 _ARRAY_OF_OBJECTS = re.compile(rb"\[\s*(?=[{\]])")
 
+#: What is between two elements, as most writers have it.
+_BETWEEN_ELEMENTS = (b"},{", b"}, {", b"},\n")
+_COMMA = re.compile(rb"\s*,\s*")
+
 #: Ends of an element that are tried before the elements are taken one by one.
 _TRIES = 4
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -149,20 +153,35 @@ class _Brackets:
 
 def _decode(held: bytes) -> tuple[list[bytes], int, int]:
     """Return the whole elements at the beginning, where they end, and up to where there is no damage."""
-    if b"\\ud" not in held and b"\\uD" not in held:  # else no decoder may take it
+    readable = without_lone_surrogates(held)
+    if readable is held:  # else its elements are not as they were written
         end = len(held)
         for _ in range(_TRIES):
-            end = held.rfind(b"},", 0, end) + 1
+            end = max(held.rfind(between, 0, end) for between in _BETWEEN_ELEMENTS) + 1
             if not end:
                 break
             try:
                 return [_on_one_line(each) for each in _ELEMENTS.decode(b"[%b]" % held[:end])], end, end
             except (msgspec.MsgspecError, RecursionError):
                 continue
-    element, reached = end_of_value(memoryview(without_lone_surrogates(held)))
-    if element is None or (element == len(held) and held[-1:] not in b'}]"'):
-        return [], 0, len(held) if element is not None else reached
-    return [_on_one_line(held[:element])], element, element
+    return _one_by_one(held, readable)
+
+
+def _one_by_one(held: bytes, readable: bytes) -> tuple[list[bytes], int, int]:
+    view = memoryview(readable)
+    elements: list[bytes] = []
+    start = end = 0
+    while True:
+        length, reached = end_of_value(view[start:])
+        # A number or a word at the end may go on in the next part.
+        if length is None or (start + length == len(held) and held[-1:] not in b'}]"'):
+            return elements, end, start + reached if length is None else len(held)
+        elements.append(_on_one_line(held[start : start + length]))
+        end = start + length
+        comma = _COMMA.match(held, end)
+        if comma is None or comma.end() == len(held) or held[comma.end() : comma.end() + 1] == b"]":
+            return elements, end, end
+        start = comma.end()
 
 
 def _on_one_line(value: bytes | msgspec.Raw) -> bytes:

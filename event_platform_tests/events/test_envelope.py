@@ -156,6 +156,8 @@ def test_fields_of_one_object_are_apart(tmp_path: Path) -> None:
         ("{event_uuid: id, event_name: [type], created_at: at}", {"id", "type", "at"}),
         ("{event_uuid: head.id, event_name: head.type, created_at: at}", {"at"}),
         ("{event_uuid: id, event_name: [type, action]}", {"id", "created_at"}),
+        ("{event_uuid: id, created_at: {field: at, unit: us}}", {"id", "event_name", "at"}),
+        ("{event_uuid: id, created_at: {field: at, unit: ns}}", {"id", "event_name"}),
     ],
 )
 def test_what_the_event_columns_hold_whole_is_no_payload(tmp_path: Path, text: str, consumed: set[str]) -> None:

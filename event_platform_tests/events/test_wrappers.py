@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
+from event_platform.events.event import MAX_RECORD_BYTES
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.wrappers import open_reader
-from event_platform_tests.support.world import event, ndjson
+from event_platform_tests.support.world import event, gzipped, ndjson
 
 READER = EnvelopeReader(Envelope())
 
@@ -73,6 +74,19 @@ def test_a_text_in_base64_may_hold_several_records() -> None:
     """As in what Firehose writes where it could not deliver."""
     raw = base64.b64encode(ndjson(event("a"), event("b"))).decode()
     assert read("rawData", json.dumps({"errorCode": "x", "rawData": raw})) == [("a", None), ("b", None)]
+
+
+def test_what_is_in_base64_may_be_gzipped() -> None:
+    """As a message of CloudWatch Logs that Firehose could not transform. Nothing of another is dropped."""
+    large = gzipped(bytes(MAX_RECORD_BYTES + 1))
+    message = gzipped(json.dumps({"logEvents": [{"message": json.dumps(event("a"))}]}).encode())
+    raw = [base64.b64encode(data).decode() for data in (message, message[:-9], message * 2, large)]
+    found, bodies = rows("rawData.logEvents[].message", ndjson(*({"rawData": each} for each in raw)))
+    assert found == [("a", None), *[(None, "missing_records")] * 3]
+    assert [json.loads(body) for body in bodies[1:]] == raw[1:]
+    assert read("rawData", json.dumps({"rawData": base64.b64encode(gzipped(ndjson(event("b")))).decode()})) == [
+        ("b", None)
+    ]
 
 
 def test_fields_of_the_wrapper_are_taken_along() -> None:

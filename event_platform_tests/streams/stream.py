@@ -1,6 +1,6 @@
 """A stream as a system delivers it, and what its tables are to hold.
 
-The records are in `data`, one a line. The envelope of each stream is the one that `docs/reference/streams.md` shows.
+The records are in `records`, one a line. The envelope of each stream is the one that `docs/reference/streams.md` shows.
 """
 
 import hashlib
@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_DATA = Path(__file__).parent / "data"
+_RECORDS = Path(__file__).parent / "records"
 _PAGE = Path(__file__).parents[2] / "docs" / "reference" / "streams.md"
 
 #: A section of the page: its title, and the envelope in it.
@@ -42,6 +43,7 @@ class Stream:
         return documented_envelopes()[self.title]
 
 
+@cache
 def documented_envelopes() -> dict[str, dict[str, Any]]:
     """Return the envelopes of the page, by the titles of their sections."""
     sections = _SECTION.finditer(_PAGE.read_text("utf-8"))
@@ -49,12 +51,12 @@ def documented_envelopes() -> dict[str, dict[str, Any]]:
 
 
 def lines(name: str) -> list[str]:
-    """Return the lines of a file in `data`."""
-    return (_DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
+    """Return the lines of a file in `records`."""
+    return (_RECORDS / f"{name}.jsonl").read_text("utf-8").splitlines()
 
 
 def records(name: str) -> list[Record]:
-    """Return the lines of a file in `data`, decoded."""
+    """Return the lines of a file in `records`, decoded."""
     return [json.loads(line) for line in lines(name)]
 
 

@@ -15,7 +15,7 @@ from event_platform.lake.totals import lake_totals
 from event_platform_tests.streams import analytics, aws, security, services, standards
 from event_platform_tests.streams.stream import Record, Stream, documented_envelopes
 from event_platform_tests.support.fidelity import lost
-from event_platform_tests.support.world import MONDAY, World, noon
+from event_platform_tests.support.world import MONDAY, World, noon, rows
 
 STREAMS = (*aws.STREAMS, *analytics.STREAMS, *services.STREAMS, *standards.STREAMS, *security.STREAMS)
 
@@ -53,10 +53,10 @@ def land(world: World, stream: Stream) -> None:
 
 def found_again(world: World, records: Mapping[str, Record]) -> set[str]:
     """Compare each typed row with the record of its id; return the ids."""
-    catalog = world.catalog
+    catalog, lake = world.catalog, world.lake
     ids = set()
     for event_type in catalog.event_types:
-        for row in world.events(event_type.key).iter_rows(named=True):
+        for row in rows(lake.event_table(event_type), "event_uuid").iter_rows(named=True):
             record = records[row["event_uuid"]]
             assert row["event_name"] == name_of(record, catalog.envelope)
             assert row["created_datetime"] == moment_of(record, catalog.envelope)
