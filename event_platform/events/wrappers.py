@@ -7,8 +7,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -30,8 +29,7 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     """What was in a wrapper: a JSON object, or a text with the reason why it is none."""
 
     text: str
@@ -86,8 +84,13 @@ class WrappedReader:
         if items is None or bytes(items[0] if items else b"") == b"null":
             yield _Record(_as_text(value), CorruptionReason.MISSING_RECORDS.value)
             return
+        is_last = depth + 1 == len(self._path.steps)
         for item in items:
-            yield from self._below(item, depth + 1, context)
+            text = _as_text(item)
+            if is_last and not self._context and text.startswith("{"):
+                yield _Record(text)
+            else:
+                yield from self._below(item, depth + 1, context)
 
     def _context_in(self, fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, bytes]]:
         for path, key, name in self._context:
@@ -97,9 +100,6 @@ class WrappedReader:
 
     def _as_records(self, value: msgspec.Raw, context: Mapping[str, bytes]) -> Iterator[_Record]:
         """Yield a value, or the values that are in it as a text of JSON, in base64 or not."""
-        if not self._context and bytes(value).startswith(b"{"):
-            yield _Record(_as_text(value))
-            return
         is_text = bytes(value).startswith(b'"')
         for text in split_concatenated(unpack(_TEXT.decode(value))) if is_text else [_as_text(value)]:
             fields = _fields(msgspec.Raw(text.encode("utf-8", "surrogateescape")))
