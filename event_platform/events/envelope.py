@@ -48,11 +48,11 @@ class RecordsPath:
     """Where records are within an object or line: keys, each with whether its value is an array of what follows.
 
     The path of `Records[]` is (("Records", True),), that of `logEvents[].message` (("logEvents", True), ("message",
-    False)). `context` are the fields around the records that are added to each of them.
+    False)). `context` are the fields around the records that are added to each of them: the key there, and the path.
     """
 
     steps: tuple[tuple[str, bool], ...]
-    context: tuple[FieldPath, ...] = ()
+    context: tuple[tuple[str, FieldPath], ...] = ()
 
 
 @dataclass(frozen=True)

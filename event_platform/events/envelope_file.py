@@ -136,7 +136,11 @@ class _Parser:
         return {"records": RecordsPath(tuple(steps)) if steps else None}
 
     def _context(self, value: Any) -> Mapping[str, Any]:
-        return {"context": self._fields("context", value if isinstance(value, list) else [value])}
+        if isinstance(value, Mapping):
+            names = [self._text("context", name) for name in value]
+            return {"context": tuple(zip(names, self._fields("context", value.values()), strict=True))}
+        paths = self._fields("context", value if isinstance(value, list) else [value])
+        return {"context": tuple((path[-1], path) for path in paths)}
 
     def _fields(self, key: str, values: Collection[Any]) -> tuple[FieldPath, ...]:
         if not values:
@@ -181,7 +185,7 @@ def to_document(envelope: Envelope) -> dict[str, Any]:
     is_plain = all("." not in step for step in steps)
     return {
         **({"records": ".".join(steps) if is_plain else steps} if steps else {}),
-        **({"context": [_written(path) for path in records.context]} if records and records.context else {}),
+        **({"context": _context_document(records)} if records and records.context else {}),
         "event_uuid": _uuid_document(envelope),
         "event_name": _name_document(envelope),
         "created_at": _time_document(envelope),
@@ -190,6 +194,12 @@ def to_document(envelope: Envelope) -> dict[str, Any]:
 
 def _written(path: FieldPath) -> str | list[str]:
     return list(path) if any("." in key for key in path) else ".".join(path)
+
+
+def _context_document(records: RecordsPath) -> Any:
+    if all(name == path[-1] for name, path in records.context):
+        return [_written(path) for _, path in records.context]
+    return {name: _written(path) for name, path in records.context}
 
 
 def _uuid_document(envelope: Envelope) -> Any:

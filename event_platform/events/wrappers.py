@@ -44,7 +44,7 @@ class WrappedReader:
         self._records = EnvelopeReader(envelope)
         self._wrappers = EnvelopeReader(envelope, _WrapperFields(records), _MAX_WRAPPER_BYTES)
         self._path = records
-        self._context = [(path, msgspec.json.encode(path[-1]), path[-1]) for path in records.context]
+        self._context = [(path, msgspec.json.encode(name), name) for name, path in records.context]
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return the records, as `EnvelopeReader.read` does. A wrapper that is damaged is a record with its fault."""

@@ -58,7 +58,12 @@ def envelope(folder: Path, text: str | bytes) -> Envelope:
         pytest.param("records: '[]'", Envelope(), id="an array is read without being said"),
         pytest.param(
             "{records: 'logEvents[].message', context: logGroup}",
-            Envelope(records=RecordsPath((("logEvents", True), ("message", False)), (("logGroup",),))),
+            Envelope(records=RecordsPath((("logEvents", True), ("message", False)), (("logGroup", ("logGroup",)),))),
+        ),
+        pytest.param(
+            "{records: 'a[]', context: {group: logGroup, log_id: head.id}}",
+            Envelope(records=RecordsPath((("a", True),), (("group", ("logGroup",)), ("log_id", ("head", "id"))))),
+            id="fields around records under other keys",
         ),
         pytest.param("event_uuid: größe.猫", Envelope(event_uuid=(("größe", "猫"),)), id="any letters"),
     ],
@@ -187,7 +192,9 @@ _PATHS = st.lists(_KEYS, min_size=1, max_size=3).map(tuple)
     st.booleans(),
     st.sampled_from(["", "github"]),
     st.sampled_from(TimeUnit),
-    st.sampled_from([None, RecordsPath((("Records", True),)), RecordsPath((("a.b", True), ("c", False)), (("g",),))]),
+    st.sampled_from(
+        [None, RecordsPath((("Records", True),)), RecordsPath((("a.b", True), ("c", False)), (("g", ("g",)),))]
+    ),
 )
 def test_what_is_written_of_an_envelope_is_what_is_read(
     paths: list[tuple[str, ...]], is_hashed: bool, prefix: str, unit: TimeUnit, records: RecordsPath | None

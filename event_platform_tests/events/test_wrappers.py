@@ -17,12 +17,14 @@ from event_platform_tests.support.world import event, gzipped, ndjson
 READER = EnvelopeReader(Envelope())
 
 
-def read(path: str, data: bytes | str, *context: FieldPath) -> list[tuple[str | None, str | None]]:
+def read(path: str, data: bytes | str, *context: tuple[str, FieldPath]) -> list[tuple[str | None, str | None]]:
     """Return id and fault of each record that is at a path of wrappers."""
     return rows(path, data, *context)[0]
 
 
-def rows(path: str, data: bytes | str, *context: FieldPath) -> tuple[list[tuple[str | None, str | None]], list[str]]:
+def rows(
+    path: str, data: bytes | str, *context: tuple[str, FieldPath]
+) -> tuple[list[tuple[str | None, str | None]], list[str]]:
     """Return id and fault of each record, and the bodies."""
     steps = tuple((step.removesuffix("[]"), step.endswith("[]")) for step in path.split("."))
     frame = open_reader(Envelope(records=RecordsPath(steps, context))).read(
@@ -102,14 +104,16 @@ def test_fields_of_the_wrapper_are_taken_along() -> None:
             ],
         }
     )
-    _, bodies = rows("logEvents[].message", data, ("logGroup",), ("owner", "id"), ("absent",))
+    _, bodies = rows(
+        "logEvents[].message", data, ("logGroup", ("logGroup",)), ("id", ("owner", "id")), ("x", ("absent",))
+    )
     assert [json.loads(body) for body in bodies] == [
         {"logGroup": "g", "id": 1 * 7, **event("a")},
         {"id": 7, "logGroup": "own", "event_uuid": "b"},
         {"logGroup": "g", "id": 7},
     ]
-    _, bodies = rows("logEvents[].message", data, ("id",))
-    assert [json.loads(body)["id"] for body in bodies] == ["1", "2", "3"]
+    _, bodies = rows("logEvents[].message", data, ("log_event", ("id",)))
+    assert [json.loads(body)["log_event"] for body in bodies] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> Records
     own = {key for each in inside for key in each}
     # A text that holds whole records is an envelope of the transport.
     is_transport = not steps[-1][1] and _has_time(inside, days) and rank_ids(fields_of(inside), [])[0].fields
-    around = () if is_transport else tuple(path for name, path in context.items() if name not in own)
+    around = () if is_transport else tuple((name, path) for name, path in context.items() if name not in own)
     return RecordsPath(tuple(steps), around)
 
 
