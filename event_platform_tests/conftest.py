@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
 from event_platform_tests.support.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.support.world import World
 
@@ -74,6 +75,16 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server; one for each process that runs tests."""
     with s3_server(tmp_path_factory.mktemp("s3") / "log") as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_endpoint: str) -> Iterator[FaultyS3]:
+    """A proxy in front of the S3 server that counts requests, and fails as told. A test begins with `set`.
+
+    One for each module: no request of another module's tests is counted.
+    """
+    with faulty_s3(s3_endpoint) as running:
+        yield running
 
 
 @pytest.fixture
