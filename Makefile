@@ -22,7 +22,10 @@ run: .venv/.run ## Set up, generate 200,000 sample events over three days, run e
 dev: .venv/.dev ## Open the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dg dev --host 127.0.0.1 --port 3000
 
+# Compiled once, for the hundreds of processes that tests start: where PYTHONDONTWRITEBYTECODE is set, as in many images,
+# each would compile all of the package.
 test: .venv/.dev ## Set up and run the tests; those with a live Dagster mostly wait, so there are more workers than cores
+	$(BIN)/python -m compileall -q event_platform
 	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 check: .venv/.dev ## Lint, types and import layers

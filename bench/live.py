@@ -24,12 +24,12 @@ from rich.table import Table
 from bench.commands import Commands, module
 from bench.live_processes import Usage, adopt_orphans, ended_seconds, started, usage
 from bench.live_stream import RowCounter, StreamedObject, percentile, stream, streamed_object
+from bench.local_servers import free_port
 from bench.machine import machine
 from bench.rows import variables
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 from event_platform.pipeline.opening import open_lake
-from event_platform_tests.support.command import free_port
 
 _ROOT = Path(__file__).parents[1]
 _ERR = Console(stderr=True)

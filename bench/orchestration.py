@@ -24,9 +24,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.local_servers import Postgres, postgres_server, programs
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.sample.generate import Sample, generate
-from event_platform_tests.support.postgres import Postgres, postgres_server, programs
 
 _ROOT = Path(__file__).parents[1]
 _PROFILES = {"sqlite": _ROOT / ".dagster/dagster.yaml", "postgres": _ROOT / "deploy/postgres/dagster.yaml"}

@@ -11,9 +11,12 @@ from datetime import date
 import polars as pl
 
 from bench.read_queries import Query
-from bench.rows import PEER_PYTHON, PEERS, MissingError
+from bench.rows import PEER_PYTHON, PEERS, MissingError, peer_versions
 from event_platform.lake.lake import Lake
 from event_platform.storage.storage import Storage
+
+#: What bench/peers/duckdb_reads.py imports from the peers' environment.
+DUCKDB_PACKAGES = ("duckdb", "deltalake", "pyarrow", "fsspec")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def _timed(build: Callable[[], pl.LazyFrame]) -> Answer:
 
 @contextmanager
 def clients() -> Iterator[dict[str, Ask]]:
-    """Yield the available clients by name. Without its environment, DuckDB is missing."""
+    """Yield the available clients by name. Without its packages, DuckDB is missing."""
     found: dict[str, Ask] = {
         "polars, scan_delta": ask_scan_delta,
         "polars, lake.scan": ask_lake_scan,
@@ -87,8 +90,7 @@ def clients() -> Iterator[dict[str, Ask]]:
 
 @contextmanager
 def _duckdb() -> Iterator[Callable[[str, Place, Query], Answer]]:
-    if not PEER_PYTHON.exists():
-        raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
+    peer_versions(*DUCKDB_PACKAGES)
     with subprocess.Popen(  # noqa: S603 - a script of this package
         [PEER_PYTHON, PEERS / "duckdb_reads.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

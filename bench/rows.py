@@ -40,14 +40,19 @@ class Row:
         if not self.packages:
             return ""
         java = _java() if self.java else ""
-        if not PEER_PYTHON.exists():
-            raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
-        found = subprocess.run(  # noqa: S603 - names of packages that stand in this module
-            [PEER_PYTHON, "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=False
-        )
-        if found.returncode:
-            raise MissingError(f"not installed: {found.stderr.strip().splitlines()[-1]}")
-        return ", ".join(filter(None, [found.stdout.strip(), java]))
+        return ", ".join(filter(None, [peer_versions(*self.packages), java]))
+
+
+def peer_versions(*packages: str) -> str:
+    """Return the versions of packages of the peers' environment. Raises MissingError."""
+    if not PEER_PYTHON.exists():
+        raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
+    found = subprocess.run(  # noqa: S603 - names of packages that stand in modules of bench
+        [PEER_PYTHON, "-c", _VERSIONS, *packages], capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise MissingError(f"not installed: {found.stderr.strip().splitlines()[-1]}")
+    return found.stdout.strip()
 
 
 def _java() -> str:

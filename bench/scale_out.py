@@ -24,6 +24,7 @@ from typing import Any
 
 import click
 import psutil
+from distributed.deploy.subprocess import SubprocessCluster
 from rich.console import Console
 from rich.table import Table
 
@@ -42,7 +43,6 @@ from event_platform.pipeline.reporting.step import report_quality
 from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 from event_platform.sample.generate import Sample, generate
 from event_platform.storage.storage import Storage
-from event_platform_tests.support.dask_cluster import dask_cluster
 
 _FIRST = date(2025, 6, 1)
 _WINDOW_DAYS = 7
@@ -104,12 +104,19 @@ def _executor(folder: Path, workers: int | None) -> Iterator[Executor]:
         with open_executor(LOCAL_COMPUTE) as pool:
             yield pool
         return
-    with dask_cluster(folder) as cluster:
-        cluster.start_scheduler()
-        for _ in range(workers):
-            cluster.start_worker()
-        with open_executor(cluster.address) as executor:
-            yield executor
+    with (
+        SubprocessCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            worker_class="distributed.Worker",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            worker_kwargs={"local_directory": str(folder), "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        ) as cluster,
+        open_executor(cluster.scheduler_address) as executor,
+    ):
+        cluster.wait_for_workers(workers)
+        yield executor
 
 
 def _new_lake(work: Work) -> Lake:

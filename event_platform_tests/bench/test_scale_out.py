@@ -1,5 +1,6 @@
 """The figures of scaling out can be taken again, and are of the same work."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ def test_a_measurement_does_every_step_and_counts_the_time_of_all_processes(
     tmp_path: Path, workers: int | None
 ) -> None:
     """With the pool and on a cluster; it fails where the books do not balance."""
-    catalog = load_catalog(SAMPLE_CATALOG)
+    for key in ("lesson_started", "account_created"):  # of the others no table is needed to measure a step
+        shutil.copy(SAMPLE_CATALOG / f"{key}.yaml", tmp_path)
+    catalog = load_catalog(tmp_path)
     work, small = (prepare_work(tmp_path / name, 300, 2, catalog) for name in ("work", "small"))
     costs = measure(work, small, workers)
     assert list(costs) == ["raw_events", "corrupt_events", "deduplicated_events", "events/…", "quality_report"]

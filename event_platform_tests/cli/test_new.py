@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.local_servers import free_port
 from event_platform.cli.main import main
 from event_platform.defs.instance.dagster_yaml import missing_settings, read_dagster_yaml
-from event_platform_tests.support.command import beside_python, free_port
+from event_platform_tests.support.command import beside_python
 from event_platform_tests.support.live import Live, end, until
 from event_platform_tests.support.world import MONDAY, TUESDAY, event, ndjson
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.local_servers import free_port
 from event_platform.compute import dask as module
 from event_platform.compute.dask import _digest, _open_storage, _packed, cluster, versions
 from event_platform.compute.executor import open_executor
@@ -24,7 +25,7 @@ from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
 from event_platform_tests.compute.test_pool import fail, threads_of_polars
 from event_platform_tests.compute.test_tasks import run
-from event_platform_tests.support.command import finish, free_port, start, variables
+from event_platform_tests.support.command import finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.dask_cluster import DaskCluster, dask_cluster
 from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, client, put

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.local_servers import free_port
 from event_platform_tests.support import live
-from event_platform_tests.support.command import free_port
 from event_platform_tests.support.live import PROJECT, Live, until
 
 COMMANDS = PROJECT / "deploy" / "image" / "bin"

@@ -116,6 +116,7 @@ def _variables(folder: Path) -> dict[str, str]:
         "TF_CLI_CONFIG_FILE": str(settings),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",  # collecting garbage takes a quarter of the CPU of a provider, and memory there is
     }
 
 

@@ -9,10 +9,10 @@ import boto3
 import pytest
 import yaml
 
+from bench.local_servers import Postgres, postgres_server, programs
 from event_platform_tests.deploy.containers import Containers, containers
 from event_platform_tests.deploy.ecs import CONTAINER, RUN_DEFINITION, Ecs, aws_server, ecs
 from event_platform_tests.support.live import PROJECT, until
-from event_platform_tests.support.postgres import Postgres, postgres_server, programs
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, new_bucket, put, use_s3
 from event_platform_tests.support.world import MONDAY, SCHEMAS, event, ndjson, write_catalog
 

@@ -12,12 +12,11 @@ import boto3
 import pytest
 import yaml
 
+from bench.local_servers import Postgres, free_port, postgres_server, programs
 from event_platform.compute.dask import versions
 from event_platform.doctor.finding import Verdict
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
-from event_platform_tests.support.command import free_port
 from event_platform_tests.support.dask_cluster import dask_cluster
-from event_platform_tests.support.postgres import Postgres, postgres_server, programs
 from event_platform_tests.support.s3 import REGION
 
 SETTINGS = yaml.safe_load((Path(__file__).parents[2] / "deploy/postgres/dagster.yaml").read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ import dagster as dg
 import pytest
 
 import event_platform.environment
+from bench.local_servers import free_port
 from docs import generate
-from event_platform_tests.support.command import free_port
 
 PROJECT = Path(__file__).parents[2]
 README, TUTORIAL = PROJECT / "README.md", PROJECT / "docs" / "tutorial.md"

@@ -19,7 +19,7 @@ from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
-from event_platform_tests.support.faulty_s3 import Rule, faulty_s3
+from event_platform_tests.support.faulty_s3 import FaultyS3, Rule
 from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, client, put, use_s3
 
 MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
@@ -422,19 +422,18 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_listing_of_s3_that_fails_on_its_second_page_is_an_error_that_names_the_prefix(
-    bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the first page had, as when a session ends meanwhile; the next listing has all."""
-    with faulty_s3(s3_endpoint) as proxy:
-        use_s3(monkeypatch, proxy.endpoint)
-        place = _s3(bucket)
-        place.fill(*(f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)))
-        for dates in (None, [MONDAY]):
-            proxy.set(Rule("GET", "continuation-token", "AccessDenied", times=None))
-            with pytest.raises(LandingError, match=f"^{place.root}/.*: AccessDenied.*Grant s3:ListBucket on"):
-                place.names(dates)
-            proxy.set()
-            assert len(place.names(dates)) == KEYS_ON_A_PAGE + 1
+    use_s3(monkeypatch, proxy.endpoint)
+    place = _s3(bucket)
+    place.fill(*(f"2025/06/02/12/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)))
+    for dates in (None, [MONDAY]):
+        proxy.set(Rule("GET", "continuation-token", "AccessDenied", times=None))
+        with pytest.raises(LandingError, match=f"^{place.root}/.*: AccessDenied.*Grant s3:ListBucket on"):
+            place.names(dates)
+        proxy.set()
+        assert len(place.names(dates)) == KEYS_ON_A_PAGE + 1
 
 
 def test_one_name_that_obstore_cannot_address_hides_no_other(bucket: str) -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,7 +25,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.opening import open_lake
-from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule, faulty_s3
+from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule
 from event_platform_tests.support.s3 import client, new_bucket, use_s3
 from event_platform_tests.support.tables import SCHEMA, append_files, lessons_table, rebuild_numbers, write_numbers
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
@@ -34,13 +33,6 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
 pytestmark = pytest.mark.xdist_group("s3 requests")
 
 LOG = "lake/events/lesson_started/_delta_log"
-
-
-@pytest.fixture(scope="module")
-def proxy(s3_endpoint: str) -> Iterator[FaultyS3]:
-    """A proxy that counts requests, and fails as told."""
-    with faulty_s3(s3_endpoint) as running:
-        yield running
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from bench.local_servers import free_port
 from event_platform.definitions import build_definitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
-from event_platform_tests.support.command import free_port, start, variables
+from event_platform_tests.support.command import start, variables
 from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.s3 import client, put, use_s3
 from event_platform_tests.support.world import MONDAY, World, event, ndjson

@@ -31,7 +31,6 @@ from event_platform_tests.support.faulty_s3 import (
     TRUNCATED,
     FaultyS3,
     Rule,
-    faulty_s3,
 )
 from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.s3 import SECRET_KEY, SESSION_TOKEN, client, new_bucket, use_s3
@@ -77,13 +76,6 @@ class BucketWorld(World):
         settings = self.environment
         places = {"EVENT_PLATFORM_LANDING": settings.landing, "EVENT_PLATFORM_LAKE": settings.lake}
         return {**variables(self), "EVENT_PLATFORM_ENV": settings.name, **places}
-
-
-@pytest.fixture(scope="module")
-def proxy(s3_endpoint: str) -> Iterator[FaultyS3]:
-    """A proxy in front of the S3 server."""
-    with faulty_s3(s3_endpoint) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """How many requests a command makes of S3: a count is no time, so more than the budget is a failure."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from event_platform.lake import app_transactions, file_figures, history, snapshot_cache
 from event_platform_tests.support.command import call, use
-from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
+from event_platform_tests.support.faulty_s3 import FaultyS3
 from event_platform_tests.support.s3 import new_bucket, put, use_s3
 from event_platform_tests.support.world import MONDAY, World, event, ndjson
 
@@ -29,18 +28,11 @@ BUDGET = {
 }
 
 
-@pytest.fixture
-def counted(s3_endpoint: str) -> Iterator[FaultyS3]:
-    """A proxy that counts requests."""
-    with faulty_s3(s3_endpoint) as proxy:
-        yield proxy
-
-
 def test_a_command_makes_no_more_requests_than_its_budget(
-    counted: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    proxy: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each as a process of its own would: it has opened no table before, and others of the same user have."""
-    use_s3(monkeypatch, counted.endpoint)
+    use_s3(monkeypatch, proxy.endpoint)
     monkeypatch.setattr(snapshot_cache, "_RECENT", 3600)  # the machine may be slow: what is counted is no time
     world, bucket = World(tmp_path), new_bucket()
     places = {"EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing", "EVENT_PLATFORM_LAKE": f"s3://{bucket}/lake"}
@@ -51,9 +43,9 @@ def test_a_command_makes_no_more_requests_than_its_budget(
     def requests(*command: str) -> Counter[str]:
         for known in (snapshot_cache._KEPT, app_transactions._READ, history._READ, file_figures._READ):
             known.clear()
-        counted.set()
+        proxy.set()
         assert "balanced: nothing is lost" in call(*command)
-        return Counter(each.method for each in counted.requests())
+        return Counter(each.method for each in proxy.requests())
 
     put(bucket, "landing/2025/06/02/12/a", ndjson(*(event(f"u{number}") for number in range(5))))
     found = {"the first load": requests("run"), "nothing new": requests("run")}

@@ -9,7 +9,7 @@ from event_platform.landing.folder import FolderLanding
 from event_platform.storage.opening import open_store
 from event_platform.storage.store import ChangedError, Store
 from event_platform_tests.storage.stores import assert_one_wins
-from event_platform_tests.support.faulty_s3 import LOST_ANSWER, RESET, Rule, faulty_s3
+from event_platform_tests.support.faulty_s3 import LOST_ANSWER, RESET, FaultyS3, Rule
 from event_platform_tests.support.s3 import use_s3
 
 
@@ -50,19 +50,18 @@ def test_of_many_at_once_one_wins(store: Store) -> None:
     assert_one_wins(store)
 
 
-def test_an_answer_that_was_lost_is_no_refusal(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_was_lost_is_no_refusal(bucket: str, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> None:
     """The put is tried again, and what it finds there is what it has written."""
-    with faulty_s3(s3_endpoint) as proxy:
-        use_s3(monkeypatch, proxy.endpoint)
-        store = open_store(f"s3://{bucket}/p")
-        proxy.set(*(Rule("PUT", "p/x.json", fault) for fault in (LOST_ANSWER, "SlowDown", RESET)))
-        tag = store.swap("x.json", b"1", None)
-        assert store.read_tagged("x.json") == (b"1", tag)
-        proxy.set(Rule("PUT", "p/x.json", "InternalError"), Rule("PUT", "p/x.json", LOST_ANSWER))
-        tag = store.swap("x.json", b"2", tag)
-        assert store.read_tagged("x.json") == (b"2", tag)
-        with pytest.raises(ChangedError):
-            store.swap("x.json", b"3", None)
+    use_s3(monkeypatch, proxy.endpoint)
+    store = open_store(f"s3://{bucket}/p")
+    proxy.set(*(Rule("PUT", "p/x.json", fault) for fault in (LOST_ANSWER, "SlowDown", RESET)))
+    tag = store.swap("x.json", b"1", None)
+    assert store.read_tagged("x.json") == (b"1", tag)
+    proxy.set(Rule("PUT", "p/x.json", "InternalError"), Rule("PUT", "p/x.json", LOST_ANSWER))
+    tag = store.swap("x.json", b"2", tag)
+    assert store.read_tagged("x.json") == (b"2", tag)
+    with pytest.raises(ChangedError):
+        store.swap("x.json", b"3", None)
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

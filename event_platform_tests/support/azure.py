@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from event_platform_tests.support.command import free_port
+from bench.local_servers import free_port
 
 SERVER = Path(__file__).parents[2] / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -98,10 +97,3 @@ def all_end(text: str, seconds: float) -> bool:
 def beside_python(program: str) -> Path:
     """Return a program of the environment that these tests run in."""
     return Path(sys.executable).with_name(program)
-
-
-def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

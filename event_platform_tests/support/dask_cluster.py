@@ -11,7 +11,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from event_platform_tests.support.command import free_port
+from bench.local_servers import free_port
 
 _PROJECT = Path(__file__).parents[2]
 _SECONDS = 60

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from event_platform_tests.support.command import free_port
+from bench.local_servers import free_port
 
 #: What S3 answers: by its code, the status and what it says.
 _ANSWERS = {

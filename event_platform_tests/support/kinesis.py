@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from event_platform_tests.support.command import free_port
+from bench.local_servers import free_port
 from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY
 

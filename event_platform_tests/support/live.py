@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from event_platform_tests.support.command import all_end, beside_python, free_port, processes_with
+from bench.local_servers import free_port
+from event_platform_tests.support.command import all_end, beside_python, processes_with
 
 PROJECT = Path(__file__).parents[2]
 _ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "CANCELED", "FAILED", "COMPLETED"}

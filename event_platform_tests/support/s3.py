@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import pytest
 
-from event_platform_tests.support.command import free_port
+from bench.local_servers import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -121,6 +121,7 @@ class World:
     start_date: date = date(2025, 1, 1)
     limits: Limits = DEFAULT_LIMITS
     sizing: Sizing = DEFAULT_SIZING
+    _built: tuple[Environment, Catalog, dg.Definitions] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Make the folders."""
@@ -216,8 +217,11 @@ class World:
         return rows(self.event_table(key), "event_uuid")
 
     def definitions(self) -> dg.Definitions:
-        """Return the code location of this world."""
-        return build_definitions(self.environment, self.catalog)
+        """Return the code location of this world, as a code server does: the same until settings or catalog change."""
+        environment, catalog = self.environment, self.catalog
+        if self._built is None or self._built[:2] != (environment, catalog):
+            self._built = environment, catalog, build_definitions(environment, catalog)
+        return self._built[2]
 
     def materialize(
         self,

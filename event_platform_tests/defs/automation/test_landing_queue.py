@@ -17,7 +17,7 @@ from event_platform.events.errors import LandingError
 from event_platform.landing.landing import Landing
 from event_platform.landing.notifications import landing_queue
 from event_platform.pipeline.opening import open_landing
-from event_platform_tests.defs.automation.test_automation import asked, sweep, tick
+from event_platform_tests.defs.automation.requests.ticking import asked, reconcile, tick
 from event_platform_tests.support.s3 import REGION, client, put
 from event_platform_tests.support.world import World, event, ndjson
 
@@ -144,13 +144,13 @@ def test_without_a_message_nothing_is_listed_and_no_table_is_opened(
 def test_an_object_of_which_no_message_tells_is_found_all_the_same(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
-    """By the tick that lists landing every ten minutes, and by the sweep, which asks no queue."""
+    """By the tick that lists landing every ten minutes, and by the daily reconciliation, which asks no queue."""
     here.put(TODAY, "a", told=False)
     assert asked(tick(here, "landing_sensor", instance, listed(590))) == []
     found = tick(here, "landing_sensor", instance, listed(600))
     assert asked(found) == [(str(TODAY), str(TODAY))]
     assert not is_time_to_look(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
-    assert len(sweep(here, instance).run_requests or []) == 1
+    assert len(reconcile(here, instance).run_requests or []) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_cursor_without_a_time_that_has_been_lists_landing(cursor: str) -> Non
 def test_messages_that_have_nothing_to_wait_for_are_deleted(
     here: QueueWorld, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their object is gone, or lies outside the partitions, of which the sweep tells; more than a batch of them."""
+    """Their object is gone, or lies outside the partitions, as the daily reconciliation tells; more than a batch."""
     monkeypatch.setattr("event_platform.landing.notifications._MOST_BATCHES", 3)
     sqs().set_queue_attributes(QueueUrl=here.url, Attributes={"VisibilityTimeout": "300"})
     for number in range(12):

@@ -17,7 +17,7 @@ from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import LandedObject, Landing, Survey
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
-from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
+from event_platform_tests.support.faulty_s3 import FaultyS3
 from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, put, use_s3
 from event_platform_tests.support.world import World, event
 
@@ -40,12 +40,11 @@ class Listings:
 
 
 @pytest.fixture
-def listings(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listings]:
+def listings(bucket: str, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> Listings:
     """The requests that list, with the AWS variables set so that they are counted."""
     monkeypatch.setattr("event_platform.storage.bucket._PAGE", KEYS_ON_A_PAGE)
-    with faulty_s3(s3_endpoint) as proxy:
-        use_s3(monkeypatch, proxy.endpoint)
-        yield Listings(proxy)
+    use_s3(monkeypatch, proxy.endpoint)
+    return Listings(proxy)
 
 
 @pytest.fixture(params=["folder", "s3"])

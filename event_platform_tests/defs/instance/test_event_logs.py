@@ -22,9 +22,9 @@ from dagster_postgres import PostgresEventLogStorage, auth
 from dagster_postgres.utils import get_conn_string
 from sqlalchemy import create_engine, text
 
+from bench.local_servers import Postgres, postgres_server, programs
 from event_platform.defs.instance import sqlite_event_log as event_log
 from event_platform.defs.instance.postgres_event_log import PostgresEventLog
-from event_platform_tests.support.postgres import Postgres, postgres_server, programs
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 _ROOT = Path(__file__).parents[3]

@@ -1,7 +1,9 @@
 """Late data: whatever arrives, and whenever, makes exactly those days due that it changes."""
 
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+pytestmark = pytest.mark.xdist_group("late data")  # for what they share to be built once
 
 WEEK = [MONDAY + timedelta(days=number) for number in range(10)]
 NEXT_MONDAY, NEXT_TUESDAY = WEEK[7], WEEK[8]
@@ -21,14 +25,22 @@ BEFORE: list[tuple[date, str, list[dict[str, object]]]] = [
 ]
 
 
-@pytest.fixture
-def built(world: World) -> World:
-    """Everything that landed before, in its tables."""
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Everything that landed before, in its tables; tests take copies of it."""
+    world = World(tmp_path_factory.mktemp("built"))
     for day, name, records in BEFORE:
         world.deliver(day, name, *records)
     world.build(*WEEK)
     assert due_created_dates(world.lake, world.catalog).days == []
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    shutil.copytree(built_once.root, tmp_path, dirs_exist_ok=True)
+    return World(tmp_path)
 
 
 def deliver(day: date, name: str, *records: dict[str, object]) -> Callable[[World], object]:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own: Debian's server, started in a temporary folder, on this machine only."""
+"""Servers on this machine, for measurements and tests: a free port, and Debian's PostgreSQL in a temporary folder."""
 
 import os
 import pwd
@@ -15,6 +15,13 @@ from pathlib import Path
 _UNPRIVILEGED = "nobody"
 
 
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @dataclass(frozen=True)
 class Postgres:
     """A database, empty at first."""
@@ -23,7 +30,7 @@ class Postgres:
     home: Path
     host: str = "127.0.0.1"
     user: str = "dagster"
-    password: str = "made-up"
+    password: str = "made-up"  # noqa: S105 - of a server that only this machine reaches
     database: str = "dagster"
 
     @property
@@ -59,7 +66,7 @@ def postgres_server() -> Iterator[Postgres]:
     try:
         if user:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-        server = Postgres(_free_port(), home)
+        server = Postgres(free_port(), home)
         _create(folder, home, server, user)
         options = f"-p {server.port} -c listen_addresses={server.host} -c unix_socket_directories={home}"
         control = [folder / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log"]
@@ -83,11 +90,6 @@ def _create(folder: Path, home: Path, server: Postgres, user: str | None) -> Non
 
 def _run(command: list[object], home: Path, user: str | None) -> None:
     # Not captured: the server would keep the pipe open, and nobody would see its end.
-    subprocess.run([str(each) for each in command], check=True, cwd=home, user=user, stdout=subprocess.DEVNULL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    subprocess.run(  # noqa: S603 - programs of the server
+        [str(each) for each in command], check=True, cwd=home, user=user, stdout=subprocess.DEVNULL
+    )

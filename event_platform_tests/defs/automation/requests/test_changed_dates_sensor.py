@@ -1,0 +1,115 @@
+"""Dates that have changed are asked for, whoever changed them, and no others are looked at."""
+
+from datetime import date, timedelta
+
+import dagster as dg
+import pytest
+from deltalake import DeltaTable
+
+from event_platform.defs.automation.changed_dates_sensor import version_in
+from event_platform_tests.defs.automation.requests.ticking import asked, carry_out, settle, tick
+from event_platform_tests.support.world import World, event, write_catalog
+
+
+def test_rows_that_are_deleted_again_are_brought_back_again(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """The same ones, by a run of its own each time."""
+    world.deliver(today, "a", event("u1", today))
+    for sensor in ("landing_sensor", "changed_dates_sensor"):
+        carry_out(world, tick(world, sensor, instance), instance)
+    for _ in range(3):
+        DeltaTable(world.event_table("account_created").uri).delete()
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
+        assert world.events("account_created").height == 1
+    for _ in range(3):
+        DeltaTable(world.lake.raw_events.uri).delete()
+        carry_out(world, tick(world, "landing_sensor", instance), instance)
+        assert world.raw().height == 1
+
+
+def test_a_type_that_is_removed_and_put_back_is_built(world: World, instance: dg.DagsterInstance, today: date) -> None:
+    """As often as that happens."""
+    world.deliver(today, "a", event("u1", today))
+    carry_out(world, tick(world, "landing_sensor", instance), instance)
+    carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
+    for number in range(2):
+        (world.root / "catalog" / "account_created.yaml").unlink()
+        world.deliver(today, f"{number}", event(f"v{number}", today))
+        world.load(today)
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
+        write_catalog(world.root / "catalog", world.schemas)
+        carry_out(world, tick(world, "changed_dates_sensor", instance), instance)
+        assert world.events("account_created").height == number + 2
+        assert asked(tick(world, "changed_dates_sensor", instance)) == []
+
+
+def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
+    world: World, instance: dg.DagsterInstance, today: date, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is asked for is built; a run that fails on it is left to the daily reconciliation."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    DeltaTable(world.event_table("account_created").uri).delete()
+    first, again = (tick(world, "changed_dates_sensor", instance) for _ in range(2))
+    assert asked(first) == asked(again) == [(str(today), str(today))]
+    assert [request.run_key for request in first.run_requests or []] == [
+        request.run_key for request in again.run_requests or []
+    ]
+    assert "1 created dates do not hold the rows that were written" in capsys.readouterr().err
+    carry_out(world, first)
+    assert world.events("account_created").height == 1
+    assert asked(tick(world, "changed_dates_sensor", instance)) == []
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", '{"version": 1, "raw": 17}'])
+def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInstance, today: date, cursor: str) -> None:
+    """One that an older version has left changes nothing, nor one of another table that was here before."""
+    world.deliver(today, "a", event("u1", today))
+    types, _, version = str(tick(world, "changed_dates_sensor", instance).cursor).partition(":")
+    assert version.split()[0] == "-1"
+    world.load(today)
+    assert asked(tick(world, "changed_dates_sensor", instance, f"{types}:999")) == [(str(today), str(today))]
+    assert asked(tick(world, "changed_dates_sensor", instance, cursor)) == [(str(today), str(today))]
+
+
+def test_dates_that_were_up_to_date_are_not_looked_at_again(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Until they gain something; one that fails is asked for until it is built. Another catalog has all looked at."""
+    yesterday = today - timedelta(days=1)
+    world.deliver(yesterday, "a", event("u1", yesterday))
+    settle(world, instance)
+    cursor = tick(world, "changed_dates_sensor", instance).cursor
+    world.deliver(today, "b", event("u2", today))
+    world.load(today)
+    for _ in range(2):  # it is not built meanwhile
+        found = tick(world, "changed_dates_sensor", instance, cursor)
+        assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
+    carry_out(world, found)
+    later = tick(world, "changed_dates_sensor", instance, cursor)
+    assert asked(later) == []
+    types, version = str(later.cursor).split()[0].split(":")
+    assert int(version) == world.lake.raw_events.snapshot().version
+    assert [version_in(each, types) for each in (later.cursor, f"other:{version}", "nonsense", f"{types}:x", None)] == [
+        int(version),
+        *[0] * 4,
+    ]
+    write_catalog(world.root / "catalog", {"ping": {"title": "ping", "type": "object"}})
+    assert asked(tick(world, "changed_dates_sensor", instance, later.cursor)) == [(str(yesterday), str(today))]
+
+
+def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """Whoever deletes some waits for that; every tick would open every table, day and night."""
+    world.deliver(today, "a", event("u1", today))
+    settle(world, instance)
+    known = tick(world, "changed_dates_sensor", instance).cursor
+    DeltaTable(world.event_table("account_created").uri).delete()
+    skipped = tick(world, "changed_dates_sensor", instance, known)
+    assert (asked(skipped), skipped.cursor) == ([], known)
+    assert "nothing new in raw_events" in str(skipped.skip_reason)
+    state, _, then = str(known).partition(" ")
+    earlier = f"{state} {int(then) - 600}"
+    assert asked(tick(world, "changed_dates_sensor", instance, earlier)) == [(str(today), str(today))]
