@@ -129,10 +129,6 @@ def _cpu_seconds() -> float:
     return float(sum(each.user + each.system for each in times))
 
 
-def _ignore(_what: str, _done: int, _total: int) -> None:
-    """Ignore progress."""
-
-
 def _total(costs: Mapping[str, Cost]) -> Cost:
     return Cost(sum(each.wall_seconds for each in costs.values()), sum(each.cpu_seconds for each in costs.values()))
 
@@ -153,7 +149,7 @@ def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--events", default=1_000_000, show_default=True, help="Events of the sample, in 100 types.")
 @click.option("--days", default=1, show_default=True, help="Days over which they arrive.")
-@click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True, help="Workers of a cluster.")
+@click.option("--workers", multiple=True, type=int, default=(1, 2, 4), show_default=True, help="Workers of a cluster.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 @click.option(
     "--json",
