@@ -170,7 +170,7 @@ def main(events: int, days: int, workers: tuple[int, ...], folder: Path | None, 
         found = {name: measure(work, small, count) for name, count in settings.items()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(_as_json(found, events, days), indent=2), encoding="utf-8")
-    Console().print(_shown(found, events))
+    Console(width=max(Console().width, 140)).print(_shown(found, events))
 
 
 def _as_json(found: Mapping[str, Mapping[str, Cost]], events: int, days: int) -> dict[str, Any]:
