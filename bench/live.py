@@ -6,12 +6,10 @@ python -m bench.live --help
 import json
 import os
 import shutil
-import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,17 +19,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands import Commands, module
-from bench.live_processes import Usage, adopt_orphans, ended_seconds, started, usage
+from bench.live_places import Place, bucket_place
+from bench.live_processes import Usage, adopt_orphans, ended_seconds, usage
 from bench.live_stream import RowCounter, StreamedObject, percentile, stream, streamed_object
-from bench.local_servers import free_port
 from bench.machine import machine
-from bench.rows import variables
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
-from event_platform.pipeline.opening import open_lake
 
-_ROOT = Path(__file__).parents[1]
 _ERR = Console(stderr=True)
 _OUT = Console(width=max(Console().width, 120))
 _MINUTE = 60
@@ -47,6 +41,7 @@ class Setting:
     minutes: int
     day: int  # events that are in today's tables beforehand
     idle_minutes: float
+    latency_ms: float | None = None  # of each request to S3; None: in a folder
 
 
 @dataclass
@@ -63,69 +58,23 @@ class Figures:
     files: int  # of all tables, in the end
     runs: list[float] = field(default_factory=list)  # seconds of each
     failed_runs: int = 0
+    requests: Mapping[str, int] = field(default_factory=dict)  # to S3 meanwhile, by kind
     idle_seconds: float = 0
     idle_cpu_seconds: Mapping[str, float] = field(default_factory=dict)
     idle_bytes: Mapping[str, int] = field(default_factory=dict)
-
-
-class Place:
-    """A folder with landing, the lake and DAGSTER_HOME of one measurement."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take a folder, which need not be there."""
-        self.folder, self.landing, self.lake, self.home = (folder, *(folder / n for n in ("landing", "lake", "home")))
-
-    @property
-    def variables(self) -> Mapping[str, str]:
-        """The environment of every command."""
-        return variables(self.landing, SAMPLE_CATALOG, self.lake)
-
-    def prepare(self, events: int) -> None:
-        """Load a day of so many events that arrives today."""
-        self.landing.mkdir(parents=True)
-        commands, today = Commands(self.folder, self.variables), datetime.now(UTC).date()
-        if events:
-            make = module("event_platform", "generate", "--events", f"{events}", "--days", "1", "--from", f"{today}")
-            commands.run("generate", make)
-        commands.run("run", module("event_platform", "run"))
-
-    def put(self, name: str, data: bytes) -> None:
-        """Land an object: it is there whole or not at all, as on S3."""
-        path, part = self.landing / name, self.folder / "part"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.rename(path)
-
-    @contextmanager
-    def dagster_dev(self) -> Iterator[None]:
-        """Run `dagster dev` with records of its own, as a user starts it."""
-        self.home.mkdir()
-        shutil.copy(_ROOT / ".dagster" / "dagster.yaml", self.home)
-        command = [f"{Path(sys.executable).with_name('dagster')}", "dev", "-w", "workspace.yaml"]
-        command += ["-h", "127.0.0.1", "-p", f"{free_port()}"]
-        settings = {**self.variables, "DAGSTER_HOME": f"{self.home}"}
-        with started(command, settings, _ROOT, self.folder / "dagster-dev.log"):
-            yield
-
-    def runs(self) -> list[tuple[str, float]]:
-        """Return the status of each run in Dagster's records, and the seconds that it took; 0 where it has not ended.
-
-        By SQL: to open the records as Dagster does takes longer than to read them.
-        """
-        records = self.home / "history" / "runs.db"
-        with closing(sqlite3.connect(f"{records.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute("select status, coalesce(end_time - start_time, 0) from runs").fetchall()
+    idle_requests: Mapping[str, int] = field(default_factory=dict)
 
 
 def measure(place: Place, setting: Setting) -> Figures:
     """Measure a stream, then the same processes with nothing landing."""
-    counter = RowCounter(open_lake(f"{place.lake}"), load_catalog(SAMPLE_CATALOG))
+    counter = RowCounter(place.open_lake(), load_catalog(SAMPLE_CATALOG))
     adopt_orphans()
     before = ended_seconds()
     with place.dagster_dev():
         _wait_until_idle(place)
-        began, peak = usage(before), _Peak(before)
-        latencies, backlog, missing = stream(_objects(setting), setting.minutes, place.put, counter, peak.look)
+        place.requests()
+        began, peak, pause = usage(before), _Peak(before), place.seconds_between_looks
+        latencies, backlog, missing = stream(_objects(setting), setting.minutes, place.put, counter, peak.look, pause)
         ended = usage(before)
         _wait_until_idle(place)
         runs = place.runs()
@@ -137,21 +86,22 @@ def measure(place: Place, setting: Setting) -> Figures:
             ended.since(began),
             peak.bytes,
             counter.commits,
-            sum(1 for _ in place.lake.rglob("*.parquet")),
+            place.files(),
             [seconds for _, seconds in runs],
             sum(status == "FAILURE" for status, _ in runs),
+            place.requests(),
         )
         if setting.idle_minutes:
-            _measure_idle(figures, setting.idle_minutes, before)
+            _measure_idle(figures, place, setting.idle_minutes, before)
         return figures
 
 
-def _measure_idle(figures: Figures, minutes: float, before: float) -> None:
+def _measure_idle(figures: Figures, place: Place, minutes: float, before: float) -> None:
     began = usage(before)
     time.sleep(minutes * _MINUTE)
     ended = usage(before)
     figures.idle_seconds, figures.idle_cpu_seconds = ended.moment - began.moment, ended.since(began)
-    figures.idle_bytes = ended.memory_bytes
+    figures.idle_bytes, figures.idle_requests = ended.memory_bytes, place.requests()
 
 
 def _objects(setting: Setting) -> Iterator[StreamedObject]:
@@ -186,7 +136,8 @@ def shown(setting: Setting, found: Figures) -> list[Table]:
 
 
 def _stream_table(setting: Setting, found: Figures) -> Table:
-    title = f"{setting.rate:,} events a minute for {setting.minutes} minutes, into a day of {setting.day:,}"
+    where = "in a folder" if setting.latency_ms is None else f"in S3 with {setting.latency_ms:g} ms for each request"
+    title = f"{setting.rate:,} events a minute for {setting.minutes} minutes, into a day of {setting.day:,}, {where}"
     table = Table("", "", title=title)
     p50, p95, most = (percentile(found.latencies, share) for share in (0.5, 0.95, 1))
     table.add_row("from object to typed row: p50, p95, most", f"{p50:.1f}, {p95:.1f}, {most:.1f} s")
@@ -194,6 +145,12 @@ def _stream_table(setting: Setting, found: Figures) -> Table:
     runs = f"{len(found.runs)} ({found.failed_runs} failed), {sum(found.runs) / max(1, len(found.runs)):.1f} s each"
     table.add_row("runs", runs)
     table.add_row("commits of event tables; files of all tables", f"{found.commits:,}; {found.files:,}")
+    if found.requests:
+        by_kind = ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.requests.items()))
+        table.add_row("requests to S3", by_kind)
+        each = sum(found.requests.values()) / max(1, len(found.latencies))
+        idle = sum(found.idle_requests.values()) / max(1, found.idle_seconds / _MINUTE)
+        table.add_row("requests an object; idle: a minute", f"{each:,.0f}; {idle:,.0f}")
     table.add_row("peak memory of all processes", f"{found.peak_bytes / 1e6:,.0f} MB")
     return table
 
@@ -218,7 +175,9 @@ def _processes_table(found: Figures) -> Table:
 @click.option("--minutes", type=click.IntRange(min=1), default=12, show_default=True, help="How long the stream lasts.")
 @click.option("--day", type=click.IntRange(min=0), default=12_000_000, show_default=True, help="Events beforehand.")
 @click.option("--idle", type=click.FloatRange(min=0), default=5, show_default=True, help="Minutes of nothing after it.")
-@click.option("--prepared", type=click.Path(path_type=Path), help="Keep the day beforehand here, or take it from here.")
+@click.option("--s3", "in_s3", is_flag=True, help="Landing and lake in a bucket of moto's, on this machine.")
+@click.option("--latency-ms", type=click.FloatRange(min=0), default=30, show_default=True, help="Of a request to S3.")
+@click.option("--prepared", type=click.Path(path_type=Path), help="Keep the day in this folder, or take it from there.")
 @click.option(
     "--json",
     "target",
@@ -227,18 +186,32 @@ def _processes_table(found: Figures) -> Table:
     show_default=True,
     help="File to keep the figures in.",
 )
-def main(rate: int, minutes: int, day: int, idle: float, prepared: Path | None, target: Path) -> None:
-    """Measure a live platform in a folder: how long a row takes into its event table, and what it costs.
+def main(
+    rate: int,
+    minutes: int,
+    day: int,
+    idle: float,
+    in_s3: bool,  # noqa: FBT001 - by name
+    latency_ms: float,
+    prepared: Path | None,
+    target: Path,
+) -> None:
+    """Measure a live platform: how long a row takes into its event table, and what it costs.
 
     A lake with a day of events is prepared, and `dagster dev` started over it. Each minute an object lands, named as
     Firehose names it. The tables' logs say when its rows are there. CPU and memory are those of all processes of
-    `dagster dev` and its runs. Linux only.
+    `dagster dev` and its runs. Landing and lake are folders, or with --s3 in a bucket: each request of the platform
+    waits, and is counted. The server takes CPU of the same cores, which is not in the figures. Linux only.
     """
-    setting = Setting(rate, minutes, day, idle)
+    if in_s3 and prepared:
+        raise click.UsageError("--prepared is for a folder: a bucket ends with its server")
+    setting = Setting(rate, minutes, day, idle, latency_ms if in_s3 else None)
     target.parent.mkdir(parents=True, exist_ok=True)
     found = machine()
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        place = _prepare(Path(temporary).absolute() / "measured", prepared, day)
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent) as temporary,
+        _prepared(Path(temporary).absolute() / "measured", setting, prepared) as place,
+    ):
         _ERR.print(f"{day:,} events are loaded; measuring for {minutes + idle:.0f} minutes …", highlight=False)
         figures = measure(place, setting)
     document: dict[str, Any] = {
@@ -254,16 +227,19 @@ def main(rate: int, minutes: int, day: int, idle: float, prepared: Path | None, 
     raise SystemExit(1 if figures.missing or figures.failed_runs else 0)
 
 
-def _prepare(folder: Path, prepared: Path | None, day: int) -> Place:
-    """Return a place with the day in it; files of a kept one are linked, since what is written is never changed."""
-    if prepared is None:
-        place = Place(folder)
-        place.prepare(day)
-        return place
-    if not prepared.exists():
-        Place(prepared.absolute()).prepare(day)
-    shutil.copytree(prepared, folder, copy_function=os.link)
-    return Place(folder)
+@contextmanager
+def _prepared(folder: Path, setting: Setting, kept: Path | None) -> Iterator[Place]:
+    """Yield a place with the day in it; files of a kept one are linked, since what is written is never changed."""
+    if setting.latency_ms is not None:
+        with bucket_place(folder, setting.latency_ms / 1_000) as bucket:
+            bucket.prepare(setting.day)
+            yield bucket
+        return
+    if kept is None or not kept.exists():
+        Place((kept or folder).absolute()).prepare(setting.day)
+    if kept is not None:
+        shutil.copytree(kept, folder, copy_function=os.link)
+    yield Place(folder)
 
 
 if __name__ == "__main__":

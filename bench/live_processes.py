@@ -26,6 +26,8 @@ _KINDS = {
     "dagster dev": "dagster dev",
 }
 RUNS = "runs"
+#: The stand-in for S3 is no part of the platform.
+_SERVERS = ("one_put_at_a_time.py", "support.faulty_s3")
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,14 @@ def adopt_orphans() -> None:
 
 
 def usage(ended_before: float) -> Usage:
-    """Return what all descendants of this process have used.
+    """Return what all descendants of this process have used, without the servers that stand in for S3.
 
     `ended_before` are the CPU seconds of its children that had ended before those that are measured were started.
     """
     _reap()
     cpu, memory, ended = defaultdict[str, float](float), Counter[str](), ended_seconds() - ended_before
-    for process in descendants(os.getpid()):
-        kind = kind_of(_command(process))
+    for process, command in _measured():
+        kind = kind_of(command)
         own, of_ended = _cpu_seconds(process)
         cpu[kind] += own
         ended += of_ended
@@ -93,20 +95,25 @@ def started(command: list[str], environment: Mapping[str, str], folder: Path, lo
     finally:
         process.terminate()
         deadline = time.monotonic() + 30
-        while _reap() and time.monotonic() < deadline:
+        while _measured() and time.monotonic() < deadline:
+            _reap()
             time.sleep(0.1)
-        for each in descendants(os.getpid()):
+        for each, _ in _measured():
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
 
 
-def _reap() -> bool:
-    """Wait for the children that have ended; return whether there are others."""
+def _measured() -> list[tuple[int, str]]:
+    """Return the descendants of this process, with their command lines, without the servers that stand in for S3."""
+    commands = ((process, _command(process)) for process in descendants(os.getpid()))
+    return [(process, command) for process, command in commands if not any(server in command for server in _SERVERS)]
+
+
+def _reap() -> None:
+    """Wait for the children that have ended."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-        return True
-    return False
 
 
 def _command(process: int) -> str:

@@ -104,11 +104,12 @@ def stream(
     minutes: int,
     put: Callable[[str, bytes], None],
     counter: RowCounter,
-    every_second: Callable[[], None],
+    every_look: Callable[[], None],
+    pause: float = 0.25,
     pace: float = 60,
     patience: float = 900,
 ) -> tuple[list[float], int, int]:
-    """Land an object a minute (every `pace` seconds), and watch the tables until all rows are there.
+    """Land an object a minute (every `pace` seconds), and look at the tables, with a pause, until all rows are there.
 
     Returns the seconds that each object took, how many were still waiting when the last minute was over, and how many
     never came within `patience` seconds.
@@ -122,15 +123,16 @@ def stream(
             arrivals.land(time.monotonic(), prepared.events, counter.rows)
             landed += 1
             prepared = next(objects) if landed < minutes else prepared
-        counter.look()
+        if arrivals.waiting:
+            counter.look()
         arrivals.see(time.monotonic(), counter.rows)
-        every_second()
+        every_look()
         ended = now - began - minutes * pace
         if ended >= 0:
             backlog = len(arrivals.waiting) if backlog is None else backlog
             if not arrivals.waiting or ended > patience:
                 return arrivals.latencies, backlog, len(arrivals.waiting)
-        time.sleep(0.25)
+        time.sleep(pause)
 
 
 def percentile(seconds: Sequence[float], share: float) -> float:

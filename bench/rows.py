@@ -105,7 +105,7 @@ ROWS = (
 PLATFORM = ROWS[0]
 
 
-def variables(landing: Path, catalog: Path, lake: Path) -> Mapping[str, str]:
+def variables(landing: Path | str, catalog: Path, lake: Path | str) -> Mapping[str, str]:
     """Return the environment of every command: the platform's settings, and no DAGSTER_HOME, so no records of runs."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "EVENT_PLATFORM_"))}
     return own | {

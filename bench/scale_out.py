@@ -136,10 +136,6 @@ def _cpu_seconds() -> float:
     return float(sum(each.user + each.system for each in times))
 
 
-def _ignore(_what: str, _done: int, _total: int) -> None:
-    """Ignore progress."""
-
-
 def _total(costs: Mapping[str, Cost]) -> Cost:
     return Cost(sum(each.wall_seconds for each in costs.values()), sum(each.cpu_seconds for each in costs.values()))
 
@@ -160,7 +156,7 @@ def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--events", default=1_000_000, show_default=True, help="Events of the sample, in 100 types.")
 @click.option("--days", default=1, show_default=True, help="Days over which they arrive.")
-@click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True, help="Workers of a cluster.")
+@click.option("--workers", multiple=True, type=int, default=(1, 2, 4), show_default=True, help="Workers of a cluster.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
 @click.option(
     "--json",
@@ -181,7 +177,7 @@ def main(events: int, days: int, workers: tuple[int, ...], folder: Path | None, 
         found = {name: measure(work, small, count) for name, count in settings.items()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(_as_json(found, events, days), indent=2), encoding="utf-8")
-    Console().print(_shown(found, events))
+    Console(width=max(Console().width, 140)).print(_shown(found, events))
 
 
 def _as_json(found: Mapping[str, Mapping[str, Cost]], events: int, days: int) -> dict[str, Any]:

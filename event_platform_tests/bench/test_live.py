@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 from isal import igzip
 from rich.console import Console
 
-from bench.live import Figures, Place, Setting, shown
+from bench.live import Figures, Setting, shown
+from bench.live_places import Place, bucket_place
 from bench.live_processes import kind_of
 from bench.live_stream import Arrivals, RowCounter, StreamedObject, percentile, stream, streamed_object
 from event_platform.defs.instance.opening import open_instance
@@ -35,6 +37,15 @@ with started([*command, {_BURN!r}], None, Path(), Path("log")):
     began = usage(before)
     time.sleep(3)
     print(json.dumps(usage(before).since(began)))
+"""
+
+_ASK = """
+from event_platform.pipeline.opening import open_lake, open_landing
+
+print(len(list(open_landing("{0.landing_uri}").list_objects())))
+storage = open_lake("{0.lake_uri}").storage
+storage.write("{0.lake_uri}/a.parquet", b"a")
+storage.write("{0.lake_uri}/raw_events/_delta_log/0.json", b"b")
 """
 
 
@@ -151,14 +162,38 @@ def test_an_object_lands_whole(tmp_path: Path) -> None:
     assert [path.relative_to(place.landing) for path in place.landing.rglob("*.*")] == [Path("2025/06/02/12/a.gz")]
 
 
+@pytest.mark.xdist_group("s3 requests")
+def test_a_bucket_takes_objects_and_counts_the_requests_of_the_platform_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By kind; what the measurement asks for itself goes past the proxy. Nothing of the user's own AWS is used."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with bucket_place(tmp_path / "place", 0.001) as place:
+        place.landing.mkdir()
+        place.generate(200)
+        place.put("2025/06/02/12/a", ndjson(event("u")))
+        assert place.files() == 0
+        command = [sys.executable, "-c", _ASK.format(place)]
+        done = subprocess.run(command, env=place.measured_variables, capture_output=True, check=False, text=True)
+        landed = sum(1 for _ in place.landing.rglob("*.gz"))
+        assert done.stdout.split() == [f"{landed + 1}"], done.stderr
+        figures = Figures([], 0, 0, 0, {}, 0, 0, 0, requests=place.requests())
+        assert json.loads(json.dumps(asdict(figures)))["requests"] == {"LIST": 1, "PUT": 1, "PUT of a log": 1}
+        assert place.requests() == {}
+        lake = place.open_lake()
+        assert (place.files(), lake.storage.read(f"{place.lake_uri}/a.parquet")) == (1, b"a")
+
+
 def test_the_figures_are_shown() -> None:
     """Of the stream, and of each kind of process."""
     kinds = {"daemon": 6.0, "runs": 30.0}
     figures = Figures([5, 9, 30], 1, 0, 180, kinds, 900_000_000, 303, 700, [10, 12], 0)
+    figures.requests, figures.idle_requests = {"LIST": 40, "PUT": 80}, {"LIST": 5}
     figures.idle_seconds, figures.idle_cpu_seconds, figures.idle_bytes = 100, {"daemon": 2.0}, {"daemon": 150_000_000}
     console = Console(file=StringIO(), width=120)
-    for table in shown(Setting(16_700, 3, 12_000_000, 1), figures):
+    for table in shown(Setting(16_700, 3, 12_000_000, 1, 30), figures):
         console.print(table)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    for shown_text in ("9.0, 30.0, 30.0 s", "2 (0 failed), 11.0 s each", "303; 700", "36.0", "12.00", "2.00%", "150"):
+    of_stream = "9.0, 30.0, 30.0 s", "2 (0 failed), 11.0 s each", "303; 700", "30 ms", "40 LIST, 80 PUT", "40; 3"
+    for shown_text in (*of_stream, "36.0", "12.00", "2.00%", "150"):
         assert shown_text in text

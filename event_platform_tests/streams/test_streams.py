@@ -19,7 +19,7 @@ from event_platform_tests.streams import analytics, aws, security, services, sta
 from event_platform_tests.streams.stream import Record, Stream, documented_envelopes
 from event_platform_tests.support.command import use
 from event_platform_tests.support.fidelity import lost
-from event_platform_tests.support.world import MONDAY, World, noon, rows
+from event_platform_tests.support.world import MONDAY, World, noon, rows, write_catalog
 
 STREAMS = (*aws.STREAMS, *analytics.STREAMS, *services.STREAMS, *standards.STREAMS, *security.STREAMS)
 

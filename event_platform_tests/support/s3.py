@@ -32,13 +32,13 @@ KEYS_ON_A_PAGE = 20
 
 
 @contextmanager
-def s3_server(log: Path) -> Iterator[str]:
+def s3_server(log: Path, keys_on_a_page: int = KEYS_ON_A_PAGE) -> Iterator[str]:
     """Run a server on a free port and return its address.
 
     In a process of its own: some calls of delta-rs keep all other Python threads from running until they are answered.
     """
     port = free_port()
-    settings = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(KEYS_ON_A_PAGE)}
+    settings = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(keys_on_a_page)}
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-P", str(_SERVER), "-H", "127.0.0.1", "-p", str(port)],
@@ -67,13 +67,21 @@ def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]", log: Path) -> No
     pytest.fail(f"no answer from {endpoint}:\n{log.read_text(errors='replace')}")
 
 
+def s3_variables(endpoint: str) -> dict[str, str]:
+    """Return the standard AWS variables with which everything talks to `endpoint`."""
+    return {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_SESSION_TOKEN": SESSION_TOKEN,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
 def use_s3(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """Set the standard AWS variables so that everything talks to `endpoint`."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", SESSION_TOKEN)
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    for name, value in s3_variables(endpoint).items():
+        monkeypatch.setenv(name, value)
 
 
 def new_bucket() -> str:
