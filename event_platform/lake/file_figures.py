@@ -60,7 +60,8 @@ class FigureCounts:
         self._rows += frame.height
         for name, (figure, counts) in list(self._counts.items()):
             try:
-                counts.append(figure.count(frame.lazy()).collect())
+                if figure.counted is None or frame[figure.counted].null_count() < frame.height:
+                    counts.append(figure.count(frame.lazy()).collect())
             except (pl.exceptions.ColumnNotFoundError, pl.exceptions.SchemaError):  # a table of an earlier catalog
                 del self._counts[name]
 
@@ -69,6 +70,7 @@ class FigureCounts:
         found = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
             for name, (figure, counts) in self._counts.items()
+            if counts
         }
         longest = max(_SHORT, self._rows * _SHARE)
         kept = {
@@ -91,6 +93,8 @@ def read_figure(
     that of the rows, by default of the table as it is defined. Raises StorageError, or what polars raises, where a file
     cannot be read.
     """
+    if figure.counted is not None and not in_rows:
+        files = [file for file in files if file.nulls.get(figure.counted) != file.rows]
     found = {} if in_rows else _read_footers(table.storage, files, figure)
     left = [file for file in files if file.uri not in found]
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
