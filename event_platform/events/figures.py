@@ -33,8 +33,8 @@ class Figure:
 
     A name stands for one meaning for ever: files keep what they were written with. `by` are the columns that rows are
     counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
-    other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, a file in which
-    that is null everywhere has no counts.
+    other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
+    counted of a file in which that is null everywhere.
     """
 
     name: str

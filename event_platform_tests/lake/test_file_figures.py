@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from event_platform.defs.checks import conformance, uniqueness
 from event_platform.events.event import EVENT_COLUMNS
-from event_platform.events.figures import Figure
+from event_platform.events.figures import Figure, event_figure
 from event_platform.lake import file_figures
 from event_platform.lake.balance import arrival_balances, deduplication_balances
 from event_platform.lake.file_figures import read_figure
@@ -115,10 +115,16 @@ def test_files_without_rescued_values_are_not_asked_for_them(world: World, monke
     """Their statistics say so, and most files are such."""
     world.deliver(MONDAY, "a", event("u1", name="lesson:started", user="usr_1"))
     world.build(MONDAY)
-    lesson = world.event_table(LESSON).snapshot()
-    _, drift = lesson.table.spec.figures
-    monkeypatch.setattr(file_figures, "_footer", None)
-    assert read_figure(lesson.table, lesson.files(), drift, lesson.schema).is_empty()
+    event_type, lesson = world.catalog.by_key[LESSON], world.event_table(LESSON).snapshot()
+    asked: list[str] = []
+
+    def read(table: Table, files: Sequence[DataFile], figure: Figure, schema: pl.Schema) -> pl.DataFrame:
+        asked.append(figure.name)
+        return read_figure(table, files, figure, schema)
+
+    monkeypatch.setattr(conformance, "read_figure", read)
+    conformance.check_dates(event_type, lesson, [MONDAY])
+    assert asked == [event_figure(event_type).name]
 
 
 def test_files_of_others_are_counted_in_their_rows(built: World) -> None:
@@ -207,3 +213,14 @@ def test_hours_are_those_of_creation(world: World) -> None:
         ("account:created", 13, 1),
     ]
     assert {each["arrival_date"] for each in totals(snapshot, arrivals, in_rows=False)} == {date(2025, 6, 2)}
+
+
+def test_what_was_asked_for_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read twice counts once."""
+    monkeypatch.setattr(file_figures, "_ROWS_KEPT", 2 * file_figures._ROWS_OF_FRAME + 5)
+    read, counts = file_figures._ReadFigures(), pl.DataFrame({"rows": [1, 2]})
+    for name in "abab":
+        read.keep({(name, "figure"): counts})
+    assert [name for name in "abc" if (name, "figure") in read] == ["a", "b"]
+    read.keep({("c", "figure"): counts})
+    assert [name for name in "abc" if (name, "figure") in read] == ["b", "c"]
