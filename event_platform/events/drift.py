@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from event_platform.events.columns import Column, Kind
-from event_platform.events.rescue import WHOLE_RECORD, rescued_fields
+from event_platform.events.rescued import WHOLE_RECORD, rescued_fields
 
 _TYPE_NAMES = {
     ord("{"): "object",
