@@ -1,7 +1,7 @@
 """raw_events → corrupt_events: the dead letters of an arrival date, with their reasons."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -34,7 +34,8 @@ class CorruptReport:
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
     """Bring the arrival dates given of corrupt_events up to date with raw_events. Returns a report for each.
 
-    A date that only gained records is appended to, so that it costs what came. The others are rebuilt.
+    A date that only gained records is appended to, so that it costs what came. The others are rebuilt, and so are those
+    that gained none: whoever asks for them wants them repaired.
     """
     return retry_on_conflict(lambda: _quarantine_corrupt(lake, dates))
 
@@ -44,15 +45,16 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
     raw = lake.raw_events.snapshot()
     new = _appendable(target, raw, dates)
     parts = _corrupt(raw, target, chain(*new.values()), dates)
-    held = target.rows_by_date(new)
-    appended = [day for day in new if held.get(day, 0) + parts[day].height == _expected(raw, day)]
+    held = _held(target, new)
+    appended = [day for day in held if held[day].total() + parts[day].height == _expected(raw, day)]
     rebuilt = [day for day in dates if day not in appended]
     parts |= _corrupt(raw, target, raw.files(rebuilt), rebuilt)
     adds = [write_file(part, target.table, day) for day, part in parts.items() if part.height]
     versions = dict.fromkeys(dates, raw.version)
     changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
     written = changes.append(appended, adds_of(appended, adds), versions).commit()
-    reasons = _reasons([target.scan(appended), *map(pl.DataFrame.lazy, parts.values())], dates)
+    reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in parts.items()}
+    reasons |= {day: held[day] + reasons[day] for day in appended}
     return {day: CorruptReport(reasons[day], written[day]) for day in dates}
 
 
@@ -64,9 +66,17 @@ def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[
     for day in short:
         version = target.source_version(day)
         added = None if version is None or day in altered else added_since_version(raw, version)
-        if added is not None:
-            found[day] = [file for file in raw.files([day]) if file.path in added]
+        if added and (files := [file for file in raw.files([day]) if file.path in added]):
+            found[day] = files
     return found
+
+
+def _held(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]:
+    """Return the reasons of what some dates hold; nothing where that cannot be read, so that they are rebuilt."""
+    try:
+        return _reasons(target.scan(dates), dates)
+    except (OSError, pl.exceptions.PolarsError):
+        return {}
 
 
 def _expected(raw: Snapshot, day: date) -> int:
@@ -88,10 +98,9 @@ def _corrupt(
     return {day: corrupt.filter(pl.col("arrival_date") == day) for day in dates}
 
 
-def _reasons(corrupt: Iterable[pl.LazyFrame], dates: Sequence[date]) -> Mapping[date, Counter[str]]:
+def _reasons(corrupt: pl.LazyFrame, dates: Iterable[date]) -> dict[date, Counter[str]]:
     reasons = {day: Counter[str]() for day in dates}
-    rows = pl.concat(each.select("arrival_date", "corruption_reason") for each in corrupt)
-    counts = rows.group_by("arrival_date", "corruption_reason").agg(pl.len()).collect(engine="streaming")
+    counts = corrupt.group_by("arrival_date", "corruption_reason").agg(pl.len()).collect(engine="streaming")
     for day, reason, count in counts.iter_rows():
         reasons[day][reason] = count
     return reasons
