@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from itertools import chain
 
 import polars as pl
@@ -44,7 +45,7 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
     target = lake.corrupt_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
     new = _appendable(target, raw, dates)
-    parts = _corrupt(raw, target, chain(*new.values()), dates)
+    parts = _corrupt(raw, target, chain(*new.values()), new)
     held = _held(target, new)
     appended = [day for day in held if held[day].total() + parts[day].height == _expected(raw, day)]
     rebuilt = [day for day in dates if day not in appended]
@@ -63,9 +64,10 @@ def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[
     paths = target.paths_by_date(dates)
     short = [day for day in dates if len(paths.get(day, ())) < _MOST_FILES]
     altered, found = altered_dates(target, short), dict[date, list[DataFile]]()
+    added_since = cache(partial(added_since_version, raw))
     for day in short:
         version = target.source_version(day)
-        added = None if version is None or day in altered else added_since_version(raw, version)
+        added = None if version is None or day in altered else added_since(version)
         if added and (files := [file for file in raw.files([day]) if file.path in added]):
             found[day] = files
     return found
@@ -88,6 +90,8 @@ def _expected(raw: Snapshot, day: date) -> int:
 def _corrupt(
     raw: Snapshot, target: Snapshot, files: Iterable[DataFile], dates: Collection[date]
 ) -> dict[date, pl.DataFrame]:
+    if not dates:
+        return {}
     corrupt = (
         scan_files(raw.table, list(files), raw.schema)
         .filter(pl.col("corruption_reason").is_not_null())

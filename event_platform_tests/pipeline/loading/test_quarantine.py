@@ -71,7 +71,7 @@ def test_a_day_that_gained_records_is_read_no_further(world: World, read: list[i
     world.load(MONDAY)
     world.deliver(MONDAY, "b", event("u3"), "[]")
     world.load(MONDAY)
-    assert read == [0, 3, 2, 0]
+    assert read == [3, 2]
     assert places(world) == [("2025/06/02/12/a", 0), ("2025/06/02/12/b", 1)]
     assert quarantine_corrupt(world.lake, [MONDAY])[MONDAY].reasons == {"not_json": 1, "not_an_object": 1}
 
@@ -82,7 +82,7 @@ def test_a_day_of_many_small_files_is_rebuilt(world: World, read: list[int], mon
     for name in "abc":
         world.deliver(MONDAY, name, "{broken")
         world.load(MONDAY)
-    assert read == [0, 1, 1, 0, 0, 3]
+    assert read == [1, 1, 3]
     assert len(world.lake.corrupt_events.snapshot().files()) == 1
     assert places(world) == [(f"2025/06/02/12/{name}", 0) for name in "abc"]
 
