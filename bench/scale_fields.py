@@ -17,6 +17,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
 from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.draft import Draft
+from event_platform.events.drift import count_drift
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.file_writer import write_file
@@ -44,7 +45,8 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
     rows = PayloadReader(event_type, Envelope()).read(pl.Series(bodies))
     write_file(rows, Table(TableSpec("wide"), Storage(lake)))
     broken = count_broken_constraints(event_type, rows.lazy(), {"rows": pl.len()}).collect().row(0, named=True)
-    metadata = conformance.check_day(event_type, broken, rows["_rescued"].drop_nulls()).metadata
+    drift = count_drift(rows["_rescued"].drop_nulls(), event_type.columns)
+    metadata = conformance.check_day(event_type, broken, drift).metadata
     figures = {name: int(str(metadata[name])) for name in ("values_rescued", "values_expected")}
     return {"rows": rows.height, "rescued": rows.height - rows["_rescued"].null_count(), **figures}
 

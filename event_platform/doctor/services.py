@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.publishing.glue import open_glue
-from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
+from event_platform.storage.aws import code_of, impatient, region_of, told
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
@@ -34,7 +34,7 @@ def check_queue(url: str | None) -> Finding:
         return skipped(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every few seconds")
     session = boto3.Session()
     try:
-        client = session.client("sqs", region_name=region_of(session), config=IMPATIENT)
+        client = session.client("sqs", region_name=region_of(session), config=impatient())
         known = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     except (BotoCoreError, ClientError) as error:
         remedy = "check EVENT_PLATFORM_LANDING_QUEUE and AWS_REGION; allow sqs:GetQueueAttributes, ReceiveMessage and "

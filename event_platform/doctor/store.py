@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.events.errors import StorageError
-from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
+from event_platform.storage.aws import code_of, impatient, region_of, told
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clock import date_header
 from event_platform.storage.store import creates_once
@@ -33,7 +33,7 @@ _WORN_OUT = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "I
 def s3_client() -> "S3Client":
     """Return a client with the standard settings and short timeouts."""
     session = boto3.Session()
-    return session.client("s3", region_name=region_of(session), config=IMPATIENT)
+    return session.client("s3", region_name=region_of(session), config=impatient())
 
 
 def check_credentials() -> Finding:
@@ -52,7 +52,7 @@ def check_credentials() -> Finding:
     if expiry is not None and not renewed and (expiry - datetime.now(UTC)).total_seconds() < _SOON:
         return bad(name, f"from {found.method}{until}", "get new ones, such as with aws sso login")
     try:
-        who = session.client("sts", region_name=region_of(session), config=IMPATIENT).get_caller_identity()
+        who = session.client("sts", region_name=region_of(session), config=impatient()).get_caller_identity()
     except ClientError as error:
         return bad(name, f"from {found.method}: {told(error)}", "get new ones, such as with aws sso login")
     except BotoCoreError as error:  # in a closed network: nothing but this check needs STS

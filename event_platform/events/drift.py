@@ -1,13 +1,15 @@
 """`_rescued` texts → counts of their fields: unknown to the schema, of a wrong type, or expected there."""
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from event_platform.events.columns import Column, Kind
-from event_platform.events.rescue import WHOLE_RECORD, rescued_fields
+from event_platform.events.rescued import WHOLE_RECORD, rescued_fields
 
 _TYPE_NAMES = {
     ord("{"): "object",
@@ -20,31 +22,45 @@ _TYPE_NAMES = {
 Path = tuple[str, ...]
 
 
-@dataclass
-class Drift:
-    """In how many texts each field occurs, by its path of keys."""
+class Outcome(StrEnum):
+    """Why a field is in a `_rescued` text."""
 
-    unknown: Counter[Path] = field(default_factory=Counter)
-    misfits: Counter[Path] = field(default_factory=Counter)
-    expected: Counter[Path] = field(default_factory=Counter)  # untyped, or of a type that `x-mixed` lists
-    whole_records: int = 0
+    UNKNOWN = "unknown"
+    MISFIT = "misfit"
+    EXPECTED = "expected"  # untyped, or of a type that `x-mixed` lists
+    WHOLE_RECORD = "whole record"  # which has a key twice; its path is empty
+
+
+#: In how many texts each field occurs, by its path of keys.
+Drift = Counter[tuple[Outcome, Path]]
 
 
 def count_drift(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
     """Count the fields in `_rescued` texts of an event type with these columns."""
-    drift = Drift()
-    known = _Known(columns)
+    drift, known = Drift(), _Known(columns)
     for text in rescued:
         fields = rescued_fields(text)
-        drift.whole_records += fields.pop(WHOLE_RECORD, None) is not None
+        if fields.pop(WHOLE_RECORD, None) is not None:
+            drift[Outcome.WHOLE_RECORD, ()] += 1
         for path, column, value in _rescued_values(fields, known, ()):
-            if column is None:
-                drift.unknown[path] += 1
-            elif column.kind is Kind.UNTYPED or _type_name(value) in column.mixed:
-                drift.expected[path] += 1
-            else:
-                drift.misfits[path] += 1
+            drift[_outcome(column, value), path] += 1
     return drift
+
+
+def drift_digest(columns: tuple[Column, ...]) -> int:
+    """Return a number for what the counts depend on beside the texts."""
+    return zlib.crc32(repr(_shape(columns)).encode())
+
+
+def _shape(columns: tuple[Column, ...]) -> list[Any]:
+    return [(each.field, each.kind.value, sorted(each.mixed), _shape(each.fields)) for each in columns]
+
+
+def _outcome(column: Column | None, value: msgspec.Raw) -> Outcome:
+    if column is None:
+        return Outcome.UNKNOWN
+    is_expected = column.kind is Kind.UNTYPED or _type_name(value) in column.mixed
+    return Outcome.EXPECTED if is_expected else Outcome.MISFIT
 
 
 class _Known:

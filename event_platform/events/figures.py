@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.constraints import count_broken_constraints
+from event_platform.events.drift import Drift, Outcome, count_drift, drift_digest
+from event_platform.events.event import RESCUED_COLUMN
 
 #: Bits of a hash that are summed, so that sums of many millions of them stay exact.
 _BITS = 38
@@ -30,13 +33,15 @@ class Figure:
 
     A name stands for one meaning for ever: files keep what they were written with. `by` are the columns that rows are
     counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
-    other files. Of those in `largest`, the largest one is kept instead.
+    other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
+    counted of a file in which that is null everywhere.
     """
 
     name: str
     by: pl.Schema
     count: Callable[[pl.LazyFrame], pl.LazyFrame]
     largest: tuple[str, ...] = ()
+    counted: str | None = None
 
     def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
         """Return the counts of several frames or files as those of one."""
@@ -109,3 +114,31 @@ def event_figure(event_type: EventType) -> Figure:
 
 def _count_events(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
     return count_broken_constraints(event_type, rows, {"rows": pl.len().cast(pl.Int64), "uuids": _uuids()})
+
+
+def drift_figure(event_type: EventType) -> Figure:
+    """Return what is counted of the `_rescued` texts in a file of an event table.
+
+    `texts` that have a field, by its outcome and its path of keys (as JSON). It has another name where the schema knows
+    other fields.
+    """
+    name, by = f"drift-{drift_digest(event_type.columns):08x}", pl.Schema({"outcome": pl.String, "path": pl.String})
+    return Figure(name, by, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
+
+
+def _count_drift(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
+    texts = rows.select(RESCUED_COLUMN).drop_nulls().collect(engine="streaming").to_series()
+    counts = count_drift(texts, event_type.columns)
+    return pl.LazyFrame(
+        [(outcome, msgspec.json.encode(path).decode(), number) for (outcome, path), number in counts.items()],
+        schema={"outcome": pl.String, "path": pl.String, "texts": pl.Int64},
+        orient="row",
+    )
+
+
+def to_drift(counts: pl.DataFrame) -> Drift:
+    """Return the sum of the counts of a `drift_figure`."""
+    drift = Drift()
+    for outcome, path, number in counts.select("outcome", "path", "texts").iter_rows():
+        drift[Outcome(outcome), msgspec.json.decode(path, type=tuple[str, ...])] += number
+    return drift

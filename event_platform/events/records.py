@@ -28,7 +28,7 @@ _ESCAPES = re.compile(
 SEPARATORS = re.compile(rb"(?:[ \t\r\n,;\x1e\]]|\xef\xbb\xbf)*")
 _SEPARATORS_BEHIND = b" \t\r\n,;\x1e"
 #: Blanks between two objects. Within JSON this occurs only in texts.
-_BOUNDARY = re.compile(rb"(?<=\})[ \t\r;\x1e]+(?=\{)")
+_BOUNDARY = re.compile(rb"\}[ \t\r;\x1e]+(?=\{)")
 
 #: How msgspec reports text behind a complete value, and the byte (from 1) at which JSON is invalid.
 _TRAILING, _PLACE = "trailing characters", re.compile(r"\(byte (\d+)\)")
@@ -97,7 +97,7 @@ def cut_at_braces(line: bytes) -> tuple[list[int], list[bytes]]:
 
 def cut_at_separators(piece: bytes) -> tuple[list[int], list[bytes]]:
     """Cut at separators between objects and drop the separators. Return the starts of the pieces, and the pieces."""
-    cuts = [0, *(between.start() for between in _BOUNDARY.finditer(piece))]
+    cuts = [0, *(boundary.start() + 1 for boundary in _BOUNDARY.finditer(piece))]
     starts = [found.end() if (found := SEPARATORS.match(piece, cut)) else cut for cut in cuts]
     ends = [*cuts[1:], len(piece)]
     return starts, [piece[start:end].rstrip(_SEPARATORS_BEHIND) for start, end in zip(starts, ends, strict=True)]

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,15 +10,13 @@ import msgspec
 
 from event_platform.events.columns import Column, Kind, kinds_below, typed
 from event_platform.events.numbers import as_decimal, as_integer, fits_double, may_lose_digits
+from event_platform.events.rescued import WHOLE_RECORD
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 from event_platform.events.wire import is_wide, value_decoder
 
 #: What a timestamp column holds: with an offset, up to microseconds, without leap seconds.
 RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)$")
 DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
-
-#: Key under which a whole record is kept as text if it has a key twice: a JSON object could not hold both.
-WHOLE_RECORD = "$record"
 
 #: Kinds that are texts in JSON.
 MOMENTS = (Kind.DATE_TIME, Kind.DATE)
@@ -59,20 +55,6 @@ class Rescuer:
             left = {**(left or {}), WHOLE_RECORD: body}
         rest = unmask(msgspec.json.encode(left).decode(), mask) if left else None
         return msgspec.json.encode(held).decode(), rest
-
-
-def count_fields(rescued: Iterable[str]) -> Counter[str]:
-    """Count in how many `_rescued` texts each field occurs, WHOLE_RECORD included."""
-    return Counter(field for text in rescued for field in rescued_fields(text))
-
-
-def rescued_fields(text: str) -> dict[str, msgspec.Raw]:
-    """Return the fields of a `_rescued` text or of an object in it. Half surrogates in keys stay escapes."""
-    readable, mask = mask_half_surrogates(text)
-    fields = _FIELDS.decode(readable)
-    if not mask:
-        return fields
-    return {unmask(field, mask): msgspec.Raw(unmask(str(raw, "utf-8"), mask).encode()) for field, raw in fields.items()}
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,44 @@ _END = 128 << 10
 #: Files whose rows are counted side by side.
 _COUNTED_AT_ONCE = 4
 
-#: What this process has read, by the address of the file and the name of the figure: a file never changes.
-_READ: OrderedDict[tuple[str, str], pl.DataFrame] = OrderedDict()
 _ROWS_KEPT = 1_000_000  # some 100 bytes each; those that were asked for last
 _ROWS_OF_FRAME = 50  # which a frame costs whatever is in it
-_KEEPING = Lock()  # sensors are evaluated side by side
+
+
+class _ReadFigures:
+    """What this process has read, by the address of the file and the name of the figure: a file never changes."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[tuple[str, str], pl.DataFrame] = OrderedDict()
+        self._rows = 0
+        self._keeping = Lock()  # sensors are evaluated side by side
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._counts
+
+    def get(self, key: tuple[str, str]) -> pl.DataFrame | None:
+        return self._counts.get(key)
+
+    def clear(self) -> None:
+        with self._keeping:
+            self._counts.clear()
+            self._rows = 0
+
+    def keep(self, found: Mapping[tuple[str, str], pl.DataFrame]) -> None:
+        """Remember what was read, and forget what was asked for longest ago where it is too much."""
+        with self._keeping:
+            for key, counts in found.items():
+                self._rows += _ROWS_OF_FRAME + counts.height - self._rows_of(self._counts.pop(key, None))
+                self._counts[key] = counts
+            while self._rows > _ROWS_KEPT:
+                self._rows -= self._rows_of(self._counts.popitem(last=False)[1])
+
+    @staticmethod
+    def _rows_of(counts: pl.DataFrame | None) -> int:
+        return 0 if counts is None else _ROWS_OF_FRAME + counts.height
+
+
+_READ = _ReadFigures()
 
 
 class _Kept(msgspec.Struct):
@@ -60,7 +93,8 @@ class FigureCounts:
         self._rows += frame.height
         for name, (figure, counts) in list(self._counts.items()):
             try:
-                counts.append(figure.count(frame.lazy()).collect())
+                if figure.counted is None or frame[figure.counted].null_count() < frame.height:
+                    counts.append(figure.count(frame.lazy()).collect())
             except (pl.exceptions.ColumnNotFoundError, pl.exceptions.SchemaError):  # a table of an earlier catalog
                 del self._counts[name]
 
@@ -69,6 +103,7 @@ class FigureCounts:
         found = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
             for name, (figure, counts) in self._counts.items()
+            if counts
         }
         longest = max(_SHORT, self._rows * _SHARE)
         kept = {
@@ -96,7 +131,7 @@ def read_figure(
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
     found |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
     if not in_rows:
-        _keep({(uri, figure.name): counts for uri, counts in found.items()})
+        _READ.keep({(uri, figure.name): counts for uri, counts in found.items()})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
     return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)
@@ -111,7 +146,8 @@ def _read_footers(storage: Storage, files: Collection[DataFile], figure: Figure)
     """Return the counts of those files that have them, by address."""
     known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in known]
-    read = imap_threads(lambda file: _in_footer(storage, file, figure), unread)
+    each = map if storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
+    read = each(lambda file: _in_footer(storage, file, figure), unread)
     return known | {file.uri: counts for file, counts in zip(unread, read, strict=True) if counts is not None}
 
 
@@ -158,17 +194,6 @@ def _footer(storage: Storage, file: DataFile) -> Mapping[str, str]:
 def _end(storage: Storage, file: DataFile, size: int) -> bytes:
     start = max(0, file.size - size)
     return storage.read_range(file.uri, start, file.size - start)
-
-
-def _keep(found: Mapping[tuple[str, str], pl.DataFrame]) -> None:
-    """Remember what was read, and forget what was asked for longest ago where it is too much."""
-    with _KEEPING:
-        for key, counts in found.items():
-            _READ[key] = counts
-            _READ.move_to_end(key)
-        kept = sum(_ROWS_OF_FRAME + counts.height for counts in _READ.values())
-        while kept > _ROWS_KEPT:
-            kept -= _ROWS_OF_FRAME + _READ.popitem(last=False)[1].height
 
 
 def _name(path: str) -> str:

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import LandingError
 from event_platform.landing.names import date_in
-from event_platform.storage.aws import IMPATIENT, bucket_and_prefix, region_of, told
+from event_platform.storage.aws import bucket_and_prefix, impatient, region_of, told
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -131,7 +131,7 @@ class LandingQueue:
         import boto3  # noqa: PLC0415 - takes long, and only a queue needs it
 
         session = boto3.Session()
-        return session.client("sqs", region_name=region_of(session), config=IMPATIENT)
+        return session.client("sqs", region_name=region_of(session), config=impatient())
 
 
 def landing_queue(url: str | None, landing: str) -> LandingQueue | None:

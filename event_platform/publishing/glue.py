@@ -17,7 +17,7 @@ from deltalake.schema import ArrayType, Field, PrimitiveType, StructType
 from event_platform.events.errors import EventPlatformError, StorageError, TableError
 from event_platform.lake.schemas import DeltaType, to_delta
 from event_platform.lake.tables import Table
-from event_platform.storage.aws import IMPATIENT, code_of, region_of, told
+from event_platform.storage.aws import code_of, impatient, region_of, told
 from event_platform.storage.threads import imap_threads
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def open_glue(database: str) -> GlueDatabase:
     import boto3  # noqa: PLC0415 - takes long, and few have a Glue Data Catalog
 
     session = boto3.Session()
-    return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=IMPATIENT))
+    return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=impatient()))
 
 
 def glue_name(table: Table) -> str:

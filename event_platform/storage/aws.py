@@ -1,16 +1,19 @@
 """Region, addresses and errors that all AWS clients share."""
 
 import os
-from typing import TYPE_CHECKING
-
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
 
-#: Timeouts in seconds and tries, for requests that must be answered soon.
-IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+
+def impatient() -> "Config":
+    """Return timeouts in seconds and tries, for requests that must be answered soon."""
+    from botocore.config import Config  # noqa: PLC0415 - a run on this machine's folders needs none of it
+
+    return Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 def region_set(session: "boto3.Session") -> str | None:
@@ -31,12 +34,18 @@ def bucket_and_prefix(uri: str) -> tuple[str, str]:
 
 def code_of(error: Exception) -> str:
     """Return the error code of a service, such as AccessDenied; empty if it was not reached."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+    return str(_answer(error).get("Code", ""))
 
 
 def told(error: Exception) -> str:
     """Return an error of a client in one line."""
-    if isinstance(error, ClientError):
-        message = error.response.get("Error", {}).get("Message", "")
-        return " ".join(f"{code_of(error)}: {message}".split()).rstrip(": ")
+    if answer := _answer(error):
+        return " ".join(f"{code_of(error)}: {answer.get('Message', '')}".split()).rstrip(": ")
     return " ".join(str(error).split())
+
+
+def _answer(error: Exception) -> Mapping[str, Any]:
+    """Return what a service said; nothing if it was not reached."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - as above
+
+    return error.response.get("Error", {}) if isinstance(error, ClientError) else {}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from event_platform.defs.checks import conformance, uniqueness
 from event_platform.events.event import EVENT_COLUMNS
-from event_platform.events.figures import Figure
+from event_platform.events.figures import Figure, event_figure
 from event_platform.lake import file_figures
 from event_platform.lake.balance import arrival_balances, deduplication_balances
 from event_platform.lake.file_figures import read_figure
@@ -87,7 +87,7 @@ def test_footers_say_what_the_rows_do(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_no_row_is_read_for_what_footers_say(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked for each day costs what there are files; only texts of `_rescued` are read, of files with some."""
+    """What is asked for each day costs what there are files."""
     catalog = built.catalog
     lesson, deduplicated = built.event_table(LESSON).snapshot(), built.lake.deduplicated_events.snapshot()
     expected = [arrival_balances(built.lake), deduplication_balances(built.lake)]
@@ -105,9 +105,26 @@ def test_no_row_is_read_for_what_footers_say(built: World, monkeypatch: pytest.M
     ((_, unique),) = uniqueness.check_typed_dates(event_type, lesson, deduplicated, [MONDAY])
     assert unique.passed
     assert unique.metadata["rows"] == lesson.rows_by_date()[MONDAY]
-    conformance.check_dates(event_type, lesson, [MONDAY])
+    ((_, conforming),) = conformance.check_dates(event_type, lesson, [MONDAY])
+    assert conforming.metadata["rescued_fields"] == {"level": 1}
     monkeypatch.undo()
     assert arrival_balances(built.lake, in_rows=True) == expected[0]
+
+
+def test_files_without_rescued_values_are_not_asked_for_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their statistics say so, and most files are such."""
+    world.deliver(MONDAY, "a", event("u1", name="lesson:started", user="usr_1"))
+    world.build(MONDAY)
+    event_type, lesson = world.catalog.by_key[LESSON], world.event_table(LESSON).snapshot()
+    asked: list[str] = []
+
+    def read(table: Table, files: Sequence[DataFile], figure: Figure, schema: pl.Schema) -> pl.DataFrame:
+        asked.append(figure.name)
+        return read_figure(table, files, figure, schema)
+
+    monkeypatch.setattr(conformance, "read_figure", read)
+    conformance.check_dates(event_type, lesson, [MONDAY])
+    assert asked == [event_figure(event_type).name]
 
 
 def test_files_of_others_are_counted_in_their_rows(built: World) -> None:
@@ -120,16 +137,17 @@ def test_files_of_others_are_counted_in_their_rows(built: World) -> None:
     path = Path(file.uri).with_name("copy.parquet")
     pq.write_table(pa.concat_tables([rows, rows]), path)
     copy = DataFile(str(path), f"created_date={MONDAY}/copy.parquet", MONDAY, 2, path.stat().st_size, 0, {}, {}, {})
-    (figure,) = table.spec.figures
+    figure, drift = table.spec.figures
     assert read_figure(table, [file], figure)["rows"].to_list() == [rows.num_rows]
     assert read_figure(table, [copy], figure)["rows"].to_list() == [2 * rows.num_rows]
+    assert read_figure(table, [file, copy], drift)["texts"].to_list() == [1, 2]
 
 
 def test_what_is_no_figure_is_counted_in_the_rows(built: World) -> None:
     """Whatever another program wrote under the same key."""
     table = built.event_table(LESSON)
     (file,) = table.snapshot().files([MONDAY])
-    rows, (figure,) = pq.read_table(file.uri, partitioning=None), table.spec.figures
+    rows, (figure, _) = pq.read_table(file.uri, partitioning=None), table.spec.figures
     path = Path(file.uri).with_name("odd.parquet")
     odd_figure = json.dumps({"file": "odd.parquet", "figures": {figure.name: {"rows": ["x"]}}})
     for text in ("", "7", odd_figure):
@@ -195,3 +213,14 @@ def test_hours_are_those_of_creation(world: World) -> None:
         ("account:created", 13, 1),
     ]
     assert {each["arrival_date"] for each in totals(snapshot, arrivals, in_rows=False)} == {date(2025, 6, 2)}
+
+
+def test_what_was_asked_for_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read twice counts once."""
+    monkeypatch.setattr(file_figures, "_ROWS_KEPT", 2 * file_figures._ROWS_OF_FRAME + 5)
+    read, counts = file_figures._ReadFigures(), pl.DataFrame({"rows": [1, 2]})
+    for name in "abab":
+        read.keep({(name, "figure"): counts})
+    assert [name for name in "abc" if (name, "figure") in read] == ["a", "b"]
+    read.keep({("c", "figure"): counts})
+    assert [name for name in "abc" if (name, "figure") in read] == ["b", "c"]

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from event_platform.events.columns import Column, Kind, typed
-from event_platform.events.rescue import DATE, RFC3339, WHOLE_RECORD
+from event_platform.events.rescue import DATE, RFC3339
+from event_platform.events.rescued import WHOLE_RECORD
 from event_platform.events.wire import EXACT_INTEGERS, INT64
 
 Rescued = dict[str, Any]

@@ -3,7 +3,7 @@
 Values that the schema expects to be rescued (an untyped property, a type in `x-mixed`) are counted but do not fail it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -12,57 +12,51 @@ from event_platform.defs.checks.results import Result
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, typed
 from event_platform.events.constraints import DOT, REQUIRED, SEPARATOR
-from event_platform.events.drift import Drift, Path, count_drift
+from event_platform.events.drift import Drift, Outcome, Path
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.figures import event_figure
-from event_platform.lake.date_groups import group_dates
+from event_platform.events.figures import drift_figure, event_figure, to_drift
 from event_platform.lake.file_figures import read_figure
-from event_platform.lake.files import scan_files
+from event_platform.lake.files import DataFile
 from event_platform.lake.snapshot import Snapshot
 
 NAME = "schema_conformance"
 
-#: Rows of several days whose `_rescued` texts are read together.
-_ROWS_AT_ONCE = 500_000
-
 
 def check_dates(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Result]]:
     """Count broken constraints and rescued values of each date, and return its result."""
-    figure = event_figure(event_type)
-    counts = read_figure(table.table, table.files(dates), figure, table.schema).group_by("created_date").sum()
+    files = table.files(dates)
+    counts = read_figure(table.table, files, event_figure(event_type), table.schema).group_by("created_date").sum()
     broken = counts.rows_by_key("created_date", named=True, unique=True)
-    return [
-        (day, check_day(event_type, broken.get(day, {}), texts.get(day, ())))
-        for some in group_dates(table, dates, _ROWS_AT_ONCE)
-        for texts in [_rescued_texts(table, some)]
-        for day in some
-    ]
+    drifts = _drifts(event_type, table, files)
+    return [(day, check_day(event_type, broken.get(day, {}), drifts.get(day, Drift()))) for day in dates]
 
 
-def _rescued_texts(table: Snapshot, dates: Sequence[date]) -> dict[date, Sequence[str]]:
-    """Return the `_rescued` texts of each date. Most files have none, and are not read."""
-    files = [file for file in table.files(dates) if file.nulls.get(RESCUED_COLUMN) != file.rows]
-    if not files:
+def _drifts(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
+    """Return what is in the `_rescued` texts of each date. Most files have none, and are not asked."""
+    rescued = [file for file in files if file.nulls.get(RESCUED_COLUMN) != file.rows]
+    if not rescued:
         return {}
-    rows = scan_files(table.table, files, table.schema).select("created_date", RESCUED_COLUMN).drop_nulls()
-    return dict(rows.group_by("created_date").agg(RESCUED_COLUMN).collect().iter_rows())
+    counts = read_figure(table.table, rescued, drift_figure(event_type), table.schema)
+    return {day: to_drift(each) for (day,), each in counts.partition_by("created_date", as_dict=True).items()}
 
 
-def check_day(event_type: EventType, counts: Mapping[str, int], rescued: Iterable[str]) -> Result:
-    """Return the result of a day from the rows that break each constraint, and from its `_rescued` texts."""
-    drift = count_drift(rescued, event_type.columns)
+def check_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) -> Result:
+    """Return the result of a day from the rows that break each constraint, and from what its `_rescued` texts have."""
     # A rescued value is not missing, although its column is null.
     keys = {REQUIRED + SEPARATOR + DOT.join(path): keys for keys, path in _paths(event_type.columns)}
     found_broken = {
         name: count - _rescued(drift, keys.get(name)) for name, count in counts.items() if SEPARATOR in name
     }
     broken = {name: count for name, count in found_broken.items() if count > 0}
-    misfits, unknown, expected = map(_by_name, (drift.misfits, drift.unknown, drift.expected))
+    misfits, unknown, expected = (
+        _by_name(drift, outcome) for outcome in (Outcome.MISFIT, Outcome.UNKNOWN, Outcome.EXPECTED)
+    )
+    whole_records = drift[Outcome.WHOLE_RECORD, ()]
     found = [
         *(f"{count:,} x {name}" for name, count in broken.items()),
         *(f"{count:,} x rescued: {field}" for field, count in misfits.items()),
         *(f"{count:,} x unknown field: {field}" for field, count in unknown.items()),
-        *([f"{drift.whole_records:,} x a key written twice"] if drift.whole_records else []),
+        *([f"{whole_records:,} x a key written twice"] if whole_records else []),
     ]
     details = {
         "broken_rules": broken,
@@ -79,18 +73,18 @@ def check_day(event_type: EventType, counts: Mapping[str, int], rescued: Iterabl
             "values_rescued": sum(misfits.values()),
             "values_unknown": sum(unknown.values()),
             "values_expected": sum(expected.values()),
-            "keys_written_twice": drift.whole_records,
+            "keys_written_twice": whole_records,
             **{name: counted for name, counted in details.items() if counted},
         },
     )
 
 
-def _by_name(counts: Mapping[Path, int]) -> dict[str, int]:
-    return {DOT.join(path): count for path, count in sorted(counts.items())}
+def _by_name(drift: Drift, outcome: Outcome) -> dict[str, int]:
+    return {DOT.join(path): count for (why, path), count in sorted(drift.items()) if why is outcome}
 
 
 def _rescued(drift: Drift, keys: Path | None) -> int:
-    return drift.misfits[keys] + drift.expected[keys] if keys is not None else 0
+    return drift[Outcome.MISFIT, keys] + drift[Outcome.EXPECTED, keys] if keys is not None else 0
 
 
 def _paths(columns: tuple[Column, ...], keys: Path = (), names: Path = ()) -> Iterator[tuple[Path, Path]]:

@@ -87,6 +87,11 @@ class _NoEventLog(InMemoryEventLogStorage):
     def store_event(self, event: dg.EventLogEntry) -> None:
         """See the base class."""
 
+    @property
+    def asset_records_have_last_observation(self) -> bool:
+        """Whether it is enough to ask for records: otherwise Dagster looks for the observations of each asset."""
+        return True
+
 
 class _NoPlans(InMemoryRunStorage):
     """Runs without the snapshots of their plans, which grow with the assets and checks: the UI alone reads them."""

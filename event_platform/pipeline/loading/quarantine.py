@@ -1,16 +1,27 @@
 """raw_events → corrupt_events: the dead letters of an arrival date, with their reasons."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
+from itertools import chain
 
 import polars as pl
 
+from event_platform.events.figures import OBJECTS
+from event_platform.lake.changes import added_since_version
 from event_platform.lake.conflicts import retry_on_conflict
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import write_file
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit, Written, adds_of
+
+#: Files of a day with which it is rebuilt instead of getting another one: each takes readers a request or two.
+_MOST_FILES = 4
 
 
 @dataclass(frozen=True)
@@ -22,25 +33,78 @@ class CorruptReport:
 
 
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
-    """Rebuild corrupt_events from raw_events for the arrival dates given. Returns a report for each."""
+    """Bring the arrival dates given of corrupt_events up to date with raw_events. Returns a report for each.
+
+    A date that only gained records is appended to, so that it costs what came. The others are rebuilt, and so are those
+    that gained none: whoever asks for them wants them repaired.
+    """
     return retry_on_conflict(lambda: _quarantine_corrupt(lake, dates))
 
 
 def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
     target = lake.corrupt_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
+    new = _appendable(target, raw, dates)
+    parts = _corrupt(raw, target, chain(*new.values()), new)
+    held = _held(target, new)
+    appended = [day for day in held if held[day].total() + parts[day].height == _expected(raw, day)]
+    rebuilt = [day for day in dates if day not in appended]
+    parts |= _corrupt(raw, target, raw.files(rebuilt), rebuilt)
+    adds = [write_file(part, target.table, day) for day, part in parts.items() if part.height]
+    versions = dict.fromkeys(dates, raw.version)
+    changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
+    written = changes.append(appended, adds_of(appended, adds), versions).commit()
+    reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in parts.items()}
+    reasons |= {day: held[day] + reasons[day] for day in appended}
+    return {day: CorruptReport(reasons[day], written[day]) for day in dates}
+
+
+def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[date, list[DataFile]]:
+    """Return the dates that may only lack new records, each with the files of raw_events that came since."""
+    paths = target.paths_by_date(dates)
+    short = [day for day in dates if len(paths.get(day, ())) < _MOST_FILES]
+    altered, found = altered_dates(target, short), dict[date, list[DataFile]]()
+    added_since = cache(partial(added_since_version, raw))
+    for day in short:
+        version = target.source_version(day)
+        added = None if version is None or day in altered else added_since(version)
+        if added and (files := [file for file in raw.files([day]) if file.path in added]):
+            found[day] = files
+    return found
+
+
+def _held(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]:
+    """Return the reasons of what some dates hold; nothing where that cannot be read, so that they are rebuilt."""
+    try:
+        return _reasons(target.scan(dates), dates)
+    except (OSError, pl.exceptions.PolarsError):
+        return {}
+
+
+def _expected(raw: Snapshot, day: date) -> int:
+    """Return the corrupt records of a date, as the figures of raw_events say."""
+    counts = read_figure(raw.table, raw.files([day]), OBJECTS, raw.schema)
+    return int(counts.select(pl.col("landed").sum() - pl.col("sound").sum()).item())
+
+
+def _corrupt(
+    raw: Snapshot, target: Snapshot, files: Iterable[DataFile], dates: Collection[date]
+) -> dict[date, pl.DataFrame]:
+    if not dates:
+        return {}
     corrupt = (
-        raw.scan(dates)
+        scan_files(raw.table, list(files), raw.schema)
         .filter(pl.col("corruption_reason").is_not_null())
         .select(target.table.schema.names())
         .collect(engine="streaming")
         .sort("source_object", "source_offset")
     )
-    parts = {day: corrupt.filter(pl.col("arrival_date") == day) for day in dates}
-    adds = [write_file(part, target.table, day) for day, part in parts.items() if part.height]
-    written = TableCommit(target).rebuild(dates, adds, dict.fromkeys(dates, raw.version)).commit()
-    return {day: CorruptReport(_reasons(part), written[day]) for day, part in parts.items()}
+    return {day: corrupt.filter(pl.col("arrival_date") == day) for day in dates}
 
 
-def _reasons(corrupt: pl.DataFrame) -> Counter[str]:
-    return Counter(dict(corrupt["corruption_reason"].value_counts().iter_rows()))
+def _reasons(corrupt: pl.LazyFrame, dates: Iterable[date]) -> dict[date, Counter[str]]:
+    reasons = {day: Counter[str]() for day in dates}
+    counts = corrupt.group_by("arrival_date", "corruption_reason").agg(pl.len()).collect(engine="streaming")
+    for day, reason, count in counts.iter_rows():
+        reasons[day][reason] = count
+    return reasons

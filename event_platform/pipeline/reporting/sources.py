@@ -26,7 +26,7 @@ class ReportSources:
         parts: dict[date, dict[str, int]] = {day: {} for day in dates}
         for snapshot in (self.deduplicated, self.duplicates, self.unregistered):
             _note(parts, snapshot.table.name, contents(snapshot, dates))
-        # It is written whole with each load of its day, whatever it gained.
+        # Each load of its day commits to it, whatever it gained.
         _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
         for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
             rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)

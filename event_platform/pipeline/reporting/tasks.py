@@ -10,7 +10,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESCUED_COLUMN
 from event_platform.events.figures import ARRIVALS, NAMES, Figure
-from event_platform.events.rescue import WHOLE_RECORD, count_fields
+from event_platform.events.rescued import WHOLE_RECORD, count_fields
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files

@@ -238,3 +238,19 @@ def test_without_a_home_runs_leave_no_record() -> None:
     with open_instance(None, LAKE) as instance:
         assert instance.is_ephemeral
     assert isinstance(instance, dg.DagsterInstance)
+
+
+def test_a_run_without_records_looks_for_no_observation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster does for each asset that another one is made of, and there is none."""
+
+    @dg.asset
+    def source() -> None:
+        """Make nothing."""
+
+    @dg.asset(deps=[source])
+    def derived() -> None:
+        """Make nothing."""
+
+    instance = open_instance(None, "lake")
+    monkeypatch.setattr(instance, "fetch_observations", None)
+    assert dg.materialize([source, derived], instance=instance, raise_on_error=False).success

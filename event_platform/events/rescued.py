@@ -1,0 +1,27 @@
+"""`_rescued` texts → their fields."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from event_platform.events.surrogates import mask_half_surrogates, unmask
+
+#: Key under which a whole record is kept as text if it has a key twice: a JSON object could not hold both.
+WHOLE_RECORD = "$record"
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def count_fields(rescued: Iterable[str]) -> Counter[str]:
+    """Count in how many `_rescued` texts each field occurs, WHOLE_RECORD included."""
+    return Counter(field for text in rescued for field in rescued_fields(text))
+
+
+def rescued_fields(text: str) -> dict[str, msgspec.Raw]:
+    """Return the fields of a `_rescued` text or of an object in it. Half surrogates in keys stay escapes."""
+    readable, mask = mask_half_surrogates(text)
+    fields = _FIELDS.decode(readable)
+    if not mask:
+        return fields
+    return {unmask(field, mask): msgspec.Raw(unmask(str(raw, "utf-8"), mask).encode()) for field, raw in fields.items()}
