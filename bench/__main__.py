@@ -18,6 +18,7 @@ from rich.console import Console
 
 from bench.commands import Commands, FailedError, chosen, module
 from bench.comparison import compare
+from bench.framings import write_framed
 from bench.machine import machine
 from bench.rows import PLATFORM, ROWS, MissingError, Row, variables
 from bench.shown import tables
@@ -52,9 +53,19 @@ class Bench:
         """Run the command of a row alone and return its cost. Its output stays. Raises FailedError."""
         output = self.folder / row.key
         shutil.rmtree(output, ignore_errors=True)
-        cost = self._commands.measured(row.key, row.command(self.landing, SAMPLE_CATALOG, output))
+        landing, catalog = self._input(row)
+        cost = self._commands.measured(row.key, row.command(landing, catalog, output))
         files = [path for path in output.rglob("*") if path.is_file() and not path.name.endswith(_NO_DATA)]
         return {**cost, "files": len(files), "written_bytes": sum(path.stat().st_size for path in files)}
+
+    def _input(self, row: Row) -> tuple[Path, Path]:
+        """Return landing and catalog of a row, which is written once where it has another framing."""
+        if not row.framing:
+            return self.landing, SAMPLE_CATALOG
+        folder = self.folder / f"framed-{row.framing}"
+        if folder.exists():
+            return folder / "landing", folder / "catalog"
+        return write_framed(row.framing, self.landing, SAMPLE_CATALOG, folder)
 
     def steps(self) -> list[dict[str, Any]]:
         """Run the platform's steps without Dagster and return what each cost."""

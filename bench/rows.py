@@ -34,6 +34,7 @@ class Row:
     form: str = "parquet"  # or delta: what is in the folders events/<key> that it writes
     packages: tuple[str, ...] = ()  # of the peers' environment
     java: bool = False
+    framing: str = ""  # of the objects, where it is another one than lines: see `framings`
 
     def versions(self) -> str:
         """Return the versions of the packages of a row; "" for the platform's. Raises MissingError."""
@@ -69,8 +70,16 @@ def _peer(script: str, *options: str) -> Callable[[Path, Path, Path], list[str]]
     return lambda *folders: [str(PEER_PYTHON), str(PEERS / script), *map(str, folders), *options]
 
 
+def _run_with(landing: Path, catalog: Path, lake: Path) -> list[str]:
+    values = {"LANDING": landing, "CATALOG": catalog, "LAKE": lake}
+    own = [f"EVENT_PLATFORM_{name}={value}" for name, value in values.items()]
+    return ["env", *own, *module("event_platform", "run")]
+
+
 ROWS = (
     Row("platform", "this platform, whole job", lambda *_: module("event_platform", "run")),
+    Row("array", "the same, an array an object", _run_with, form="delta", framing="array"),
+    Row("wrapper", "the same, in wrappers of 100", _run_with, form="delta", framing="wrapper"),
     Row("floor", "the floor", lambda *folders: module("bench.floor", *map(str, folders))),
     Row("duckdb", "DuckDB SQL → Parquet", _peer("duckdb_sql.py"), packages=("duckdb",)),
     Row(

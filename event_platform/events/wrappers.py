@@ -16,7 +16,7 @@ from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
 from event_platform.events.envelope_fields import Values, compile_struct, raw_at, values_at
 from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.reader import EnvelopeReader
-from event_platform.events.records import split_concatenated
+from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 
 #: A wrapper of any size is read: what cuts objects into pieces limits it.
@@ -148,7 +148,8 @@ def _fields(value: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     try:
         if bytes(value).startswith(b'"'):
             value = msgspec.Raw(unpack(_TEXT.decode(value)).encode())
-        return _FIELDS.decode(value)
+        # In a text within the wrapper half a surrogate pair is not masked.
+        return _FIELDS.decode(without_lone_surrogates(bytes(value)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
@@ -195,7 +196,7 @@ def _as_text(value: msgspec.Raw) -> str:
 
 def _fault_of(text: str) -> str:
     try:
-        msgspec.json.decode(text)
+        msgspec.json.decode(without_lone_surrogates(text.encode()))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return CorruptionReason.NOT_JSON.value
     return CorruptionReason.NOT_AN_OBJECT.value
