@@ -47,6 +47,8 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     envelope = load_envelope(folder / ENVELOPE_FILE)
     draft, counts = Draft(envelope), ReadCounts(envelope)
     objects = _read(environment, draft, counts)
+    if doubt := counts.doubt_of_units():
+        raise CatalogError(doubt)
     schemas = draft.schemas()
     if not schemas:
         print_read_counts(counts, objects)

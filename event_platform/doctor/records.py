@@ -39,7 +39,7 @@ def check_sample(landing: Landing, catalog: Path, first_date: date) -> Finding:
     ranked = list(counts.ranked())[:_SHOWN]
     reasons = "; ".join(f"{count:,} {reason}: {explain(reason, counts.envelope)}" for reason, count, _ in ranked)
     found = f"{found}; {reasons}" if reasons else found
-    doubt = counts.doubt_of_ids()
+    doubt = counts.doubt_of_units() or counts.doubt_of_ids()
     if not counts.is_mostly_sound or doubt:
         return bad(name, f"{found}; {doubt}" if doubt else found, _ENVELOPE)
     return good(name, found)

@@ -111,11 +111,16 @@ def key_of(name: str) -> str:
     ones: `购买` → `GouMai`.
     """
     key = re.sub(r"[^A-Za-z0-9]+", "_", name if name.isascii() else anyascii(name))
-    key = f"event{key}" if key.startswith("_") else key
+    key = f"event{key}" if not key or key.startswith("_") else key
     if len(key) <= _MAX_KEY_LENGTH:
         return key
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{key[: _MAX_KEY_LENGTH - _DIGEST_LENGTH - 1]}_{digest}"
+
+
+def first_part(name: str) -> str:
+    """Return the first part of an event name, or the whole where that is empty."""
+    return name.partition(":")[0] or name
 
 
 def load_catalog(folder: Path) -> Catalog:
@@ -194,7 +199,7 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         columns,
         document.get("description", ""),
         owner=document.get("x-owner") or None,
-        group=document.get("x-group") or key_of(name.partition(":")[0]),
+        group=document.get("x-group") or key_of(first_part(name)),
         other_names=tuple(dict.fromkeys(each for each in document.get("x-names", ()) if each != name)),
     )
 

@@ -1,6 +1,7 @@
 """Times as records write them → microseconds since 1970: numbers of some unit, ISO 8601, or a format of its own."""
 
 import re
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -50,6 +51,16 @@ def to_microseconds(written: pl.Series, envelope: Envelope) -> pl.Series:
 def unit_by_magnitude(number: float) -> TimeUnit:
     """Return the unit that `auto` takes a number to be in."""
     return next((unit for limit, unit in _AUTO if abs(number) < limit), TimeUnit.NANOSECONDS)
+
+
+def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
+    """Say that numbers are in several units; None where they are in one."""
+    if len(counts) <= 1:
+        return None
+    shown = ", ".join(
+        f"{count:,} look like {unit}" for unit, count in sorted(counts.items(), key=lambda each: -each[1])
+    )
+    return f"numbers of several units: {shown}"
 
 
 def is_time_format(time_format: str) -> bool:

@@ -8,17 +8,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import polars as pl
 
-from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
+from event_platform.events.envelope_fields import raw_at
 from event_platform.events.event import CorruptionReason
+from event_platform.events.moments import NUMBER, describe_units, unit_by_magnitude
+from event_platform.events.records import without_lone_surrogates
 
 #: Characters of an example, of which three of each text are shown.
 _EXAMPLE = 80
 _VALUE = re.compile(r'(?<=[:\[,])(\s*")((?:[^"\\]|\\.){3})(?:[^"\\]|\\.)+(?:"(?!\s*:)|$)')
 
-#: Events whose ids are looked at.
-_IDS = 5_000_000
+#: Events whose ids are looked at, and events of a piece whose times are.
+_IDS, _TIMES = 5_000_000, 1_000
 
 #: Of different records, at least this share have an id of their own, or what is called one may be none.
 _DISTINCT = 0.99
@@ -33,6 +37,7 @@ class ReadCounts:
     reasons: Counter[CorruptionReason] = field(default_factory=Counter)
     examples: dict[CorruptionReason, str] = field(default_factory=dict)
     _ids: list[pl.DataFrame] = field(default_factory=list)
+    _units: Counter[TimeUnit] = field(default_factory=Counter)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add what `classify` returned."""
@@ -43,8 +48,10 @@ class ReadCounts:
             reason = next(each for each in CorruptionReason if each == name)
             self.reasons[reason] += count
             self.examples.setdefault(reason, mask_record(body or ""))
+        sound = rows.filter(pl.col("corruption_reason").is_null())
+        if self.envelope.unit is TimeUnit.AUTO:
+            self._units.update(_units(self.envelope.created_at, sound["body"].head(_TIMES)))
         if sum(each.height for each in self._ids) < _IDS:
-            sound = rows.filter(pl.col("corruption_reason").is_null())
             self._ids.append(sound.select(uuid=pl.col("event_uuid").hash(), body=pl.col("body").hash()))
 
     @property
@@ -76,6 +83,11 @@ class ReadCounts:
             "all but the first are duplicates"
         )
 
+    def doubt_of_units(self) -> str | None:
+        """Say that `auto` reads numbers in several units; None where it does not."""
+        doubt = describe_units(self._units)
+        return f"{'.'.join(self.envelope.created_at)}: {doubt}; name the unit instead of auto" if doubt else None
+
 
 def name_of_id(envelope: Envelope) -> str:
     """Return what the envelope makes the id of."""
@@ -96,6 +108,15 @@ def explain(reason: CorruptionReason, envelope: Envelope) -> str:
         CorruptionReason.MISSING_RECORDS: f"there is nothing at {_records(envelope)}",
     }
     return meanings.get(reason, reason.meaning.rstrip("."))
+
+
+def _units(path: FieldPath, bodies: pl.Series) -> Iterator[TimeUnit]:
+    """Yield the unit that `auto` takes for each number."""
+    for body in bodies:
+        fields = msgspec.json.decode(without_lone_surrogates(body.encode()), type=dict[str, msgspec.Raw])
+        text = bytes(raw_at(fields, path) or b"").decode().strip('"')
+        if NUMBER.match(text):
+            yield unit_by_magnitude(float(text))
 
 
 def mask_record(text: str) -> str:

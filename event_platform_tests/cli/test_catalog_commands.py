@@ -210,6 +210,18 @@ def test_ids_of_many_records_are_doubted(home: World) -> None:
     assert "eventID: 5 ids for 20 different records: is eventID an id?" in printed
 
 
+def test_auto_is_refused_where_numbers_are_in_several_units(home: World) -> None:
+    """It would guess."""
+    times = [1_748_865_600, 1_748_865_600_000, "1748865600000", "2025-06-02T12:00:00Z"]
+    home.deliver(MONDAY, "a", *(event(f"u{number}") | {"created_at": time} for number, time in enumerate(times)))
+    folder = write_catalog(home.root / "drafted", {}, {"created_at": {"field": "created_at", "unit": "auto"}})
+    printed = " ".join(draft(folder, code=2).split())
+    assert (
+        "created_at: numbers of several units: 2 look like ms, 1 look like s; name the unit instead of auto" in printed
+    )
+    assert names_by_file(folder) == {}
+
+
 def test_a_redelivered_record_is_no_doubt(home: World) -> None:
     """It has one id, and one body."""
     assert "is eventID" not in audited(home, *(audit(number // 2) for number in range(20)))

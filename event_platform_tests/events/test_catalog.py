@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -428,6 +429,7 @@ def test_what_is_as_deep_as_can_be_is_a_table(world: World) -> None:
         ("$pageview", "event_pageview"),
         ("Order Completed", "Order_Completed"),
         ("购买", "GouMai"),
+        (":", "event_"),
         ("größe:geändert", "grosse_geandert"),
         ("a" * 200, "a" * 200),
         ("a" * 201, f"{'a' * 183}_{hashlib.sha256(b'a' * 201).hexdigest()[:16]}"),
@@ -478,3 +480,10 @@ def test_the_group_of_an_event_type_is_the_first_part_of_its_name_unless_its_sch
         "ping": "ping",
         "payment:refund": "finance",
     }
+
+
+@pytest.mark.parametrize("name", [":started", "::", "购买:x", "?"])
+def test_a_group_is_never_empty(tmp_path: Path, name: str) -> None:
+    """Where the first part of a name is."""
+    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": {"title": name}})).event_types
+    assert re.fullmatch(r"[A-Za-z0-9_]+", event_type.group)

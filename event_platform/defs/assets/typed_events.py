@@ -14,10 +14,10 @@ from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, 
 from event_platform.defs.metadata import Lineage
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
-from event_platform.events.catalog import Catalog, EventType, key_of
+from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
-from event_platform.events.event import EVENT_COLUMNS
+from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH
 from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
@@ -101,14 +101,15 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
     return table_spec(
         place.event_table(event_type),
         Layer.TYPED,
-        about=f"`{event_type.name}` events, one a row. {as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
+        about=f"{as_markdown(event_type.name, MAX_NAME_LENGTH)} events, one a row. "
+        f"{as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
         "The properties of the schema are columns; a value that does not fit its column is null there, and in "
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
         depends_on=json.dumps(storage_shape(event_type.columns)),
         rules={column.name: list(_words(column.constraints)) for column in typed(event_type.columns)},
-        tags={"event_type": key_of(event_type.name.partition(":")[0])[:_TAG_LENGTH]},
+        tags={"event_type": key_of(first_part(event_type.name))[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
         freshness_policy=_FRESH,

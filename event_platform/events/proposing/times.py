@@ -1,6 +1,6 @@
 """Which field says when an event was created, and how it is written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.moments import NUMBER, to_microseconds, unit_by_magnitude
+from event_platform.events.moments import NUMBER, describe_units, to_microseconds, unit_by_magnitude
 from event_platform.events.proposing.fields import Field, has_any
 
 #: Times before this, or more than two days after arrival, are none.
@@ -108,16 +108,6 @@ def _fault(values: Sequence[Any], unit: TimeUnit) -> str | None:
             found = unit_by_magnitude(float(value))
             counts[found] = counts.get(found, 0) + 1
     return describe_units(counts)
-
-
-def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
-    """Say that numbers are in several units; None where they are in one."""
-    if len(counts) <= 1:
-        return None
-    shown = ", ".join(
-        f"{count:,} look like {unit}" for unit, count in sorted(counts.items(), key=lambda each: -each[1])
-    )
-    return f"numbers of several units: {shown}"
 
 
 def _plausible(microseconds: int | None, latest: datetime) -> datetime | None:
