@@ -1,10 +1,11 @@
 """`event-platform init`."""
 
 import sys
+from pathlib import Path
 
 import click
 
-from event_platform.environment import load_environment
+from event_platform.environment import Environment, load_environment
 from event_platform.setting_values import parse_location
 
 
@@ -38,6 +39,18 @@ def init(landing: str | None, yes: bool, force: bool) -> None:  # noqa: FBT001 -
     if yes or not sys.stdin.isatty():
         click.echo("Next: event-platform catalog draft, then event-platform run")
     elif click.confirm("Draft a schema for each event name now?", default=True):
-        from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+        raise SystemExit(_draft_and_run(environment, folder))
 
-        raise SystemExit(draft_catalog(environment, folder, None, force=False))
+
+def _draft_and_run(environment: Environment, folder: Path) -> int:
+    from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+
+    code = draft_catalog(environment, folder, None, force=False)
+    if code == 0 and click.confirm("Load and build everything now?", default=True):
+        from dotenv import load_dotenv  # noqa: PLC0415
+
+        from event_platform.cli.run import run_due  # noqa: PLC0415
+
+        load_dotenv(".env")  # with what was written to it now
+        code = run_due(load_environment(), None, None, rebuild=False)
+    return code
