@@ -93,7 +93,7 @@ def _records(landed: Entry, store: Store) -> Finding:
 
 
 def _fault(piece: Piece) -> str:
-    return piece.text if piece.reason is CorruptionReason.UNREADABLE_OBJECT else "its first record is too large"
+    return "its first record is too large" if piece.reason is CorruptionReason.RECORD_TOO_LARGE else piece.text
 
 
 def _is_object(text: str) -> bool:

@@ -101,6 +101,7 @@ def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl
             | CorruptionReason.NOT_JSON
             | CorruptionReason.NOT_AN_OBJECT
             | CorruptionReason.UNREADABLE_OBJECT
+            | CorruptionReason.UNSUPPORTED_FORMAT
         ):
             return None
         case CorruptionReason.MISSING_EVENT_UUID:
