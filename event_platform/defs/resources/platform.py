@@ -16,6 +16,7 @@ from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
+from event_platform.landing.dates import time_zone
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
@@ -26,6 +27,8 @@ from event_platform.storage.storage import Storage
 
 class LandingResource(dg.ConfigurableResource["LandingResource"], ABC):
     """The landing zone."""
+
+    timezone: str = Field("UTC", description="Time zone of the dates and hours in its paths, by its IANA name")
 
     @abstractmethod
     def open(self) -> Landing:
@@ -39,7 +42,7 @@ class FolderLandingResource(LandingResource):
 
     def open(self) -> Landing:
         """See LandingResource."""
-        return FolderLanding(Path(self.folder))
+        return FolderLanding(Path(self.folder), time_zone(self.timezone))
 
 
 class BucketLandingResource(LandingResource):
@@ -49,7 +52,7 @@ class BucketLandingResource(LandingResource):
 
     def open(self) -> Landing:
         """See LandingResource."""
-        return open_landing(self.uri)
+        return open_landing(self.uri, self.timezone)
 
 
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):

@@ -10,6 +10,7 @@ from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
+from event_platform.lake.ledger import has_other_zones
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import Table
@@ -39,7 +40,7 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    sources = _sources(pinned, dates)
+    sources = _sources(pinned, dates, hours_are_utc=not has_other_zones(lake.raw_events.snapshot()))
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
     tasks = [(lake, day, fields) for day in sources]
     reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
@@ -57,7 +58,7 @@ def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSourc
     return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
 
 
-def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+def _sources(pinned: ReportSources, dates: Sequence[date], *, hours_are_utc: bool) -> list[Sources]:
     shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
     deduplicated, duplicates, corrupt, unregistered = (_by_date(snapshot.files(dates)) for snapshot in shared)
     typed = {
@@ -68,6 +69,7 @@ def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
     return [
         Sources(
             created_date=day,
+            hours_are_utc=hours_are_utc,
             deduplicated=deduplicated.get(day, ()),
             duplicates=duplicates.get(day, ()),
             corrupt=corrupt.get(day, ()),

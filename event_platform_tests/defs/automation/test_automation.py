@@ -279,7 +279,13 @@ def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(
     old = today - timedelta(days=17)
     (world.root / "landing" / "export.json").write_bytes(ndjson(event("u1", old)))
     os.utime(world.root / "landing" / "export.json", (noon(old), noon(old)))
-    assert asked(tick(world, "landing_sensor", instance)) == [(str(old), str(old))]
+    found = tick(world, "landing_sensor", instance)
+    assert asked(found) == [(str(old), str(old))]
+    carry_out(world, found)
+    assert said(tick(world, "landing_sensor", instance, half_a_minute_later(found))) == (
+        "nothing new on 0 of 0 days; 1 objects have no date in their path, such as export.json: each counts for the "
+        "day on which it was last modified"
+    )
 
 
 @pytest.mark.parametrize(
