@@ -4,8 +4,9 @@ The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix sec
 """
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any, assert_never
 
 from event_platform.events.documents import DocumentError, has_surrogate, read_document
 from event_platform.events.errors import CatalogError
+from event_platform.events.event import RESERVED_COLUMNS
 
 FieldPath = tuple[str, ...]
 
 #: Fields that an event name may be joined from. Each costs a lookup in every record.
 _MAX_NAMES = 16
+
+
+#: A partition key that can be a column.
+_PATH_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 
 
 class TimeUnit(StrEnum):
@@ -49,6 +55,10 @@ class TimeUnit(StrEnum):
         return self.microseconds is None
 
 
+#: The fields of the first envelope. Tables are rebuilt where the text of an envelope changes, and it has all of these.
+_FIRST = frozenset({"event_uuid", "event_name", "created_at", "unit"})
+
+
 @dataclass(frozen=True)
 class Envelope:
     """Paths of the common fields. A dot in `envelope.yaml` separates the keys of nested objects."""
@@ -57,6 +67,12 @@ class Envelope:
     event_name: tuple[FieldPath, ...] = (("event_name",),)
     created_at: FieldPath = ("created_at",)
     unit: TimeUnit = TimeUnit.SECONDS
+    path_columns: tuple[str, ...] = ()  # partition keys of the paths of objects that are columns of event tables
+
+    def __repr__(self) -> str:
+        """Return the fields: those that came later only where they are set, so that an upgrade rebuilds no table."""
+        shown = (each for each in fields(self) if each.name in _FIRST or getattr(self, each.name) != each.default)
+        return f"Envelope({', '.join(f'{each.name}={getattr(self, each.name)!r}' for each in shown)})"
 
     @property
     def consumed(self) -> frozenset[str]:
@@ -77,9 +93,11 @@ def load_envelope(path: Path) -> Envelope:
         raise CatalogError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, Mapping):
         raise CatalogError(f"{path}: expected the keys event_uuid, event_name and created_at")
-    unknown = sorted(map(str, set(document) - {"event_uuid", "event_name", "created_at"}))
+    unknown = sorted(map(str, set(document) - {"event_uuid", "event_name", "created_at", "path_columns"}))
     if unknown:
-        raise CatalogError(f"{path}: {unknown[0]}: unknown key; expected event_uuid, event_name, created_at")
+        raise CatalogError(
+            f"{path}: {unknown[0]}: unknown key; expected event_uuid, event_name, created_at, path_columns"
+        )
     created_at, unit = _created_at(path, document.get("created_at", "created_at"))
     names = document.get("event_name", "event_name")
     if names == []:
@@ -91,6 +109,7 @@ def load_envelope(path: Path) -> Envelope:
         event_name=tuple(_field(path, "event_name", name) for name in (names if isinstance(names, list) else [names])),
         created_at=created_at,
         unit=unit,
+        path_columns=_path_columns(path, document.get("path_columns", [])),
     )
     _require_separate_fields(path, envelope)
     return envelope
@@ -106,6 +125,16 @@ def _created_at(path: Path, value: Any) -> tuple[FieldPath, TimeUnit]:
     except ValueError as error:
         raise CatalogError(f"{path}: created_at.unit: {value['unit']!r} is not one of {', '.join(TimeUnit)}") from error
     return _field(path, "created_at.field", value["field"]), unit
+
+
+def _path_columns(path: Path, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and _PATH_KEY.fullmatch(each) for each in value):
+        raise CatalogError(f"{path}: path_columns: expected a list of keys such as [tenant], got {value!r}")
+    lower = [each.lower() for each in value]
+    taken = [each for place, each in enumerate(lower) if each in RESERVED_COLUMNS or each in lower[:place]]
+    if taken:
+        raise CatalogError(f"{path}: path_columns: the column name {taken[0]!r} is taken (case is ignored)")
+    return tuple(value)
 
 
 def _require_separate_fields(path: Path, envelope: Envelope) -> None:
