@@ -4,7 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 
-from event_platform.landing.dates import time_zone
+from event_platform.landing.zones import time_zone
 from event_platform.storage.uris import SCHEMES
 
 #: The names that Athena accepts for a database; Glue itself accepts more.

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum, auto
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 #: The folders of a day, in words and as a pattern. The first form is the one that every version has known.
 FORMS = {
@@ -37,14 +36,6 @@ _DAY_LONG = timedelta(days=1)
 #: Groups of a match that are the parts of a date, for each form, and those that are the hour.
 _PARTS = {form: (2 + 3 * number, 3 + 3 * number, 4 + 3 * number) for number, form in enumerate(FORMS)}
 _HOUR_PARTS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
-
-
-def time_zone(name: str) -> tzinfo:
-    """Return a time zone by its IANA name. Raises ValueError where there is none."""
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin") from error
 
 
 class FolderKind(Enum):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
-from event_platform.landing.dates import time_zone
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
+from event_platform.landing.zones import time_zone
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.opening import find_options
 from event_platform.storage.storage import Storage

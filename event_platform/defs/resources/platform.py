@@ -16,10 +16,10 @@ from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
-from event_platform.landing.dates import time_zone
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
+from event_platform.landing.zones import time_zone
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
 from event_platform.storage.storage import Storage

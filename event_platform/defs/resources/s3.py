@@ -16,8 +16,8 @@ from pydantic import Field, PrivateAttr
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
-from event_platform.landing.dates import time_zone
 from event_platform.landing.landing import Landing
+from event_platform.landing.zones import time_zone
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.s3 import client_settings, endpoint_url, s3_settings
 from event_platform.storage.storage import Storage
