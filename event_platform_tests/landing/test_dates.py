@@ -295,3 +295,13 @@ def test_the_days_of_a_bucket_are_pickled_with_its_time_zone() -> None:
     assert pickle.loads(pickle.dumps(here.zone)) is BERLIN  # noqa: S301 - our own
     assert pickle.loads(pickle.dumps(UTC)) is UTC  # noqa: S301 - our own
     assert date_in("2025/06/02/a") is not None
+
+
+@pytest.mark.parametrize(("zone", "label"), [(UTC, "2025-06-02 12:00"), (BERLIN, "2025-06-02")], ids=str)
+def test_the_report_has_hours_of_arrival_where_they_are_those_of_utc(world: World, zone: tzinfo, label: str) -> None:
+    """Elsewhere the days alone: the hour of a folder is another one there."""
+    world.zone = zone
+    land(world, "2025/06/02/12/a", "u1")
+    world.build(MONDAY)
+    figures = world.report(MONDAY)[MONDAY].found.figures
+    assert figures.filter(figures["figure"] == "arrivals")["label"].to_list() == [label]

@@ -11,9 +11,10 @@ from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
+from event_platform.lake.registry import RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
-from event_platform.lake.tables import Table
+from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
@@ -40,7 +41,7 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    sources = _sources(pinned, dates, hours_are_utc=not has_other_zones(lake.raw_events.snapshot()))
+    sources = _sources(pinned, dates, hours_are_utc=not has_other_zones(_raw(lake)))
     fields = {each.name: frozenset(column.field for column in each.columns) for each in catalog.event_types}
     tasks = [(lake, day, fields) for day in sources]
     reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
@@ -49,6 +50,11 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
+
+
+def _raw(lake: Lake) -> Snapshot:
+    """Return raw_events as this process has last seen it: how hours are written does not change from load to load."""
+    return RecentTable(RAW_EVENTS, lake.storage).snapshot()
 
 
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
