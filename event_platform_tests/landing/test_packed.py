@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from event_platform.events.event import CorruptionReason
 from event_platform.landing.formats import FORMATS, ZIP, Format, format_of
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece
+from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform_tests.support.packed import framed_snappy, hadoop_snappy, zipped
 from event_platform_tests.support.world import MONDAY, World, event, gzipped
 
@@ -297,3 +299,14 @@ def test_every_format_says_what_is_read_of_it_and_is_told_before_text(form: Form
     assert bool(form.reads) == bool(form.damaged) == bool(is_read)
     assert form.told_by
     assert is_read or form.remedy
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
+def test_a_large_object_is_read_range_by_range(tmp_path: Path, pack: Pack) -> None:
+    """As one of any other format; its records are the same."""
+    records = b"".join(json.dumps(event(f"u{number}")).encode() + b"\n" for number in range(300))
+    world = World(tmp_path, sizing=replace(DEFAULT_SIZING, large_object_bytes=100, range_bytes=64))
+    world.deliver_bytes(MONDAY, "a", pack(records))
+    world.load(MONDAY)
+    assert sorted(world.raw()["event_uuid"]) == sorted(f"u{number}" for number in range(300))
+    assert world.raw()["corruption_reason"].null_count() == 300
