@@ -1,6 +1,7 @@
 """A zip archive → the records of its members, one after the other."""
 
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ _BITE = 1 << 18
 _ENCRYPTED = 1  # a flag of a member
 
 #: What damage makes the library raise.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, RuntimeError)
 
 #: Yields the records of a member.
 ReadMember = Callable[[str, Source, Limits], Iterator[Piece]]

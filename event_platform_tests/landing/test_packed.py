@@ -310,3 +310,11 @@ def test_a_large_object_is_read_range_by_range(tmp_path: Path, pack: Pack) -> No
     world.load(MONDAY)
     assert sorted(world.raw()["event_uuid"]) == sorted(f"u{number}" for number in range(300))
     assert world.raw()["corruption_reason"].null_count() == 300
+
+
+def test_a_zip_of_a_later_version_is_one_row() -> None:
+    """The library refuses its directory; no run fails for it."""
+    raw = bytearray(zipped({"a": RECORDS}))
+    raw[raw.index(b"PK\x01\x02") + 6] = 200
+    (found,) = read(bytes(raw))
+    assert (found.reason, found.text) == (UNREADABLE, "zip: zip file version 20.0")
