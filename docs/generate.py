@@ -26,6 +26,7 @@ from event_platform.events.event import CorruptionReason
 from event_platform.lake.registry import PLATFORM_TABLES, event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
+from event_platform.landing.formats import FORMATS
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 _WIDTH = 100
@@ -82,6 +83,13 @@ def corruption_reasons() -> str:
     return _table(["reason", "meaning"], ([f"`{reason}`", reason.meaning] for reason in CorruptionReason))
 
 
+def formats() -> str:
+    """Return the formats that objects land in, in the order in which they are tried."""
+    head = ["format", "told by its beginning", "what is read", "of a damaged one"]
+    rows = ([each.name, each.told_by, each.reads or f"Nothing: {each.remedy}", each.damaged] for each in FORMATS)
+    return _table(head, rows)
+
+
 def _described(table: TableSpec) -> str:
     types = {field.name: type_name(field.type) for field in to_delta(table.schema, table.comments).fields}
     rows = (
@@ -131,5 +139,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (commands, settings, tables, checks, causes, rules, corruption_reasons)
+    each.__name__: each for each in (commands, settings, tables, checks, causes, rules, corruption_reasons, formats)
 }

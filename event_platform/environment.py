@@ -23,6 +23,7 @@ from event_platform.setting_values import (
     parse_location,
     parse_queue,
     parse_scheduler,
+    parse_time_zone,
     parse_ui_url,
     parse_urls,
 )
@@ -192,6 +193,15 @@ class Environment:
             reason="nothing notifies of objects in a folder",
         ),
     ] = None
+    landing_timezone: Annotated[
+        str,
+        Setting(
+            variable="EVENT_PLATFORM_LANDING_TIMEZONE",
+            type="name of a time zone, such as Europe/Berlin",
+            meaning="Time zone of the dates and hours in the paths of landing",
+            parse=parse_time_zone,
+        ),
+    ] = "UTC"
 
 
 @dataclass(frozen=True)

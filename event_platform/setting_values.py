@@ -4,6 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+from event_platform.landing.zones import time_zone
 from event_platform.storage.uris import SCHEMES
 
 #: The names that Athena accepts for a database; Glue itself accepts more.
@@ -56,6 +57,12 @@ def parse_days(value: str) -> int:
     if not value.isascii() or not value.isdecimal() or int(value) == 0:
         raise ValueError(f"{value!r} is not a number of days (1 or more)")
     return int(value)
+
+
+def parse_time_zone(value: str) -> str:
+    """Return the name of a time zone that there is."""
+    time_zone(value)
+    return value
 
 
 def parse_scheduler(value: str) -> str:

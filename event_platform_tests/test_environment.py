@@ -191,3 +191,13 @@ def test_the_table_of_settings_says_what_loading_does() -> None:
     assert {name: table[name].default for name in in_words} == in_words
     spelled_out = {name: row.default for name, row in table.items() if row.default != "none" and name not in in_words}
     assert load_environment(spelled_out) == load_environment({})
+
+
+def test_the_time_zone_of_landing_is_one_of_the_database() -> None:
+    """Checked when the platform starts; UTC where nothing is set."""
+    variable = "EVENT_PLATFORM_LANDING_TIMEZONE"
+    assert load_environment({variable: ""}).landing_timezone == "UTC"
+    assert load_environment({variable: "Europe/Berlin"}).landing_timezone == "Europe/Berlin"
+    for wrong in ("Mars/Olympus", "+02:00", "../etc/passwd", "/etc/localtime", "Europe"):
+        with pytest.raises(SettingError, match=f"{variable}: .*is not a time zone of the IANA database"):
+            load_environment({variable: wrong})

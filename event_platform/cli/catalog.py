@@ -175,7 +175,7 @@ def _as_json(schema: Mapping[str, Any]) -> str:
 
 def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     """Read all of landing. Return how many objects there are."""
-    opened = open_landing(environment.landing)
+    opened = open_landing(environment.landing, environment.landing_timezone)
     omissions = Omissions()
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():

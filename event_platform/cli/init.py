@@ -57,7 +57,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     target = folder / ENVELOPE_FILE
     if os.path.lexists(target) and not force:
         raise CatalogError(f"{target}: exists; --force replaces it")
-    sampled = _read(environment.landing)
+    sampled = _read(environment)
     proposal = propose([Sampled(each.landed.arrival_date, each.data) for each in sampled])
     _require_usable(environment.landing, proposal, sampled)
     parts = _choose(proposal, answer, _constant(environment.landing))
@@ -71,9 +71,9 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     return folder
 
 
-def _read(uri: str) -> list[SampledObject]:
-    omissions = Omissions()
-    landing = open_landing(uri)
+def _read(environment: Environment) -> list[SampledObject]:
+    uri, omissions = environment.landing, Omissions()
+    landing = open_landing(uri, environment.landing_timezone)
     with progress_bars("objects") as listen:
         found: list[SampledObject] = []
         for each in sample(landing, omissions):

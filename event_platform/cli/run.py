@@ -77,8 +77,11 @@ def _find_arrivals(
     environment: Environment, lake: PinnedLake, window: tuple[date, date]
 ) -> tuple[Delivery, list[date]]:
     """Return landing compared with the ledger, and the arrival dates within the window that are due."""
-    delivery = deliveries(lake.raw_events.snapshot(), open_landing(environment.landing), None)
+    delivery = deliveries(
+        lake.raw_events.snapshot(), open_landing(environment.landing, environment.landing_timezone), None
+    )
     print_warning(delivery.omissions.hidden_warning)
+    print_warning(delivery.omissions.undated_note)
     if not (delivery.due or delivery.loaded):
         print_warning(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
     arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)

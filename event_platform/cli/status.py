@@ -36,7 +36,13 @@ def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) ->
 
 def find_remaining(environment: Environment, lake: Lake, due: DueDates) -> Completeness:
     """Return the objects that wait in landing, beside what is `due`."""
-    return completeness(lake, due, lambda: open_landing(environment.landing), environment.start_date, datetime.now(UTC))
+    return completeness(
+        lake,
+        due,
+        lambda: open_landing(environment.landing, environment.landing_timezone),
+        environment.start_date,
+        datetime.now(UTC),
+    )
 
 
 def show_totals(environment: Environment, lake: Lake, catalog: Catalog, due: DueDates) -> bool:

@@ -1,8 +1,10 @@
 """The check of how objects land: their paths, the age of the newest one, and what separates its records."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 
 import msgspec
@@ -11,20 +13,23 @@ from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.events.errors import StorageError
 from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
+from event_platform.landing.dates import FolderKind, date_in, folder_kind
 from event_platform.landing.names import is_hidden
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Piece
 from event_platform.storage.store import Entry, Store
 
-_LEVELS = [re.compile(digits) for digits in ("[0-9]{4}", "[0-9]{2}", "[0-9]{2}", "[0-9]{2}")]
-_DAY, _HOUR = 3, 4
+#: Folders that are listed at most to find a day.
+_MOST_LISTED = 50
+
+_NUMBER = re.compile("[0-9]+")
 
 #: Bytes of the largest object that is read; of a larger one, only the path is checked.
 _LARGEST = 8_000_000
 
 _SET_PREFIX = (
     "have Firehose write to <prefix>/!{timestamp:yyyy/MM/dd/HH}/: without a date in its path, an object counts for the "
-    "day on which it was last modified, and each tick lists all of landing"
+    "day on which it was last modified, and each tick lists all such objects"
 )
 _NO_OBJECT = "its first record is not a JSON object"
 
@@ -41,33 +46,57 @@ def check_layout(store: Store) -> list[Finding]:
     """Check the newest objects of landing, found by the dates in the paths rather than by listing all."""
     name = "landing layout"
     try:
-        path, depth, inside = _newest(store)
-        if depth < _DAY:
+        path, inside = _newest(store)
+        found = date_in(path)
+        if found is None:
             first = next(iter(inside.objects), None)
             if first is None and not inside.folders:
                 return [skipped(name, "nothing has landed yet")]
-            example = first.name if first else f"{path}{inside.folders[0]}/"
+            example = first.name if first else f"{inside.folders[0]}/"
             return [bad(name, f"no date (yyyy/MM/dd) in the path of {example}", _SET_PREFIX)]
+        hours = ", without hours: gaps within a day are not detected" if found.hour is None else "/HH"
+        layout = f"{found.form}{hours}"
         if not inside.objects:
-            return [good(name, f"yyyy/MM/dd/HH; the newest folder is {path}")]
+            return [good(name, f"{layout}; the newest folder is {path}")]
         newest = max(inside.objects, key=lambda each: each.modified)
-        hours = "yyyy/MM/dd/HH" if depth == _HOUR else "yyyy/MM/dd, without hours: gaps within a day are not detected"
-        found = good(name, f"{hours}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
-        return [found, _records(newest, store)]
+        checked = good(name, f"{layout}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
+        return [checked, _records(newest, store)]
     except StorageError as error:
         return [skipped(name, f"landing cannot be read: {error}")]
 
 
-def _newest(store: Store) -> tuple[str, int, Inside]:
-    """Descend into the latest year, month, day and hour, as far as there are any."""
-    path, depth, inside = "", 0, _inside(store, "")
-    for level in _LEVELS:
-        fitting = [folder for folder in inside.folders if level.fullmatch(folder)]
-        if not fitting:
-            break
-        path, depth = f"{path}{max(fitting)}/", depth + 1
-        inside = _inside(store, path)
-    return path, depth, inside
+def _newest(store: Store) -> tuple[str, Inside]:
+    """Find the latest folder of a day, then descend into its latest hour. Returns the root where there is none."""
+    path = _latest_day(store, "", iter(range(_MOST_LISTED)))
+    inside = _inside(store, path)
+    hours = [each for each in inside.folders if path and _has_hour(f"{path}{each}/")]
+    if not hours:
+        return path, inside
+    path = f"{path}{max(hours, key=partial(_order, path))}/"
+    return path, _inside(store, path)
+
+
+def _latest_day(store: Store, path: str, listings: Iterator[int]) -> str:
+    """Return the latest folder of a day below a path, or nothing where none was found by that many listings."""
+    if next(listings, None) is None:
+        return ""
+    for folder in sorted(_inside(store, path).folders, key=partial(_order, path), reverse=True):
+        below = f"{path}{folder}/"
+        found = below if folder_kind(below[:-1]) is FolderKind.DAY else _latest_day(store, below, listings)
+        if found:
+            return found
+    return ""
+
+
+def _has_hour(path: str) -> bool:
+    found = date_in(path)
+    return found is not None and found.hour is not None
+
+
+def _order(path: str, folder: str) -> tuple[bool, bool, list[int], str]:
+    """Return what folders are compared by: days come last, before them years and months, each by their numbers."""
+    kind = folder_kind(f"{path}{folder}")
+    return kind is FolderKind.DAY, kind is FolderKind.YEAR_OR_MONTH, [*map(int, _NUMBER.findall(folder))], folder
 
 
 def _records(landed: Entry, store: Store) -> Finding:
@@ -93,7 +122,7 @@ def _records(landed: Entry, store: Store) -> Finding:
 
 
 def _fault(piece: Piece) -> str:
-    return piece.text if piece.reason is CorruptionReason.UNREADABLE_OBJECT else "its first record is too large"
+    return "its first record is too large" if piece.reason is CorruptionReason.RECORD_TOO_LARGE else piece.text
 
 
 def _is_object(text: str) -> bool:

@@ -19,9 +19,9 @@ def check_names(landing: Landing) -> Finding:
     except LandingError as error:
         return skipped(name, f"landing cannot be listed: {error}")
     checked = f"{objects:,} objects" if objects < _MOST else f"the first {objects:,} objects"
-    hidden = f"; {omissions.hidden_warning}" if omissions.hidden_warning else ""
+    notes = "".join(f"; {note}" for note in (omissions.hidden_warning, omissions.undated_note) if note)
     if omissions.faults:
         first = next(iter(omissions.faults.values()))
-        found = f"{len(omissions.faults)} files or folders are not loaded, such as {first}{hidden}"
+        found = f"{len(omissions.faults)} files or folders are not loaded, such as {first}{notes}"
         return bad(name, found, "fix them one by one: `event-platform run` names each")
-    return good(name, f"{checked}; all can be loaded{hidden}")
+    return good(name, f"{checked}; all can be loaded{notes}")

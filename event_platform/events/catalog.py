@@ -23,7 +23,8 @@ from event_platform.events.documents import DocumentError, find_value_faults, re
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
-from event_platform.events.event import EVENT_COLUMNS, RESCUED, ColumnSpec
+from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESERVED_COLUMNS, ColumnSpec
+from event_platform.events.path_columns import path_column_specs
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
@@ -54,6 +55,8 @@ class EventType:
     owner: str | None = None
     #: Where the UI shows its asset. The first part of the name, or the schema's `x-group`.
     group: str = "events"
+    #: Partition keys of the paths of objects that are columns as well.
+    path_columns: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
 
     @property
@@ -65,7 +68,7 @@ class EventType:
     def table_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of the event's table."""
         payload = (ColumnSpec(each.name, each.dtype, comment=each.description) for each in typed(self.columns))
-        return (*EVENT_COLUMNS.values(), *payload, RESCUED)
+        return (*EVENT_COLUMNS.values(), *path_column_specs(self.path_columns), *payload, RESCUED)
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -186,7 +189,8 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
     found += [fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported]
     columns: tuple[Column, ...] = ()
     if not found:
-        columns = parse_columns(_without_envelope(document, envelope), "properties", found)
+        taken = RESERVED_COLUMNS | {key.lower() for key in envelope.path_columns}
+        columns = parse_columns(_without_envelope(document, envelope), "properties", found, taken)
         found += _limit_faults(columns)
     # One line per fault, even if a key holds a newline.
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
@@ -201,6 +205,7 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         owner=document.get("x-owner") or None,
         group=document.get("x-group") or key_of(first_part(name)),
         other_names=tuple(dict.fromkeys(each for each in document.get("x-names", ()) if each != name)),
+        path_columns=envelope.path_columns,
     )
 
 

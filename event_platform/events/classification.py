@@ -96,6 +96,7 @@ def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl
             | CorruptionReason.NOT_AN_OBJECT
             | CorruptionReason.MISSING_RECORDS
             | CorruptionReason.UNREADABLE_OBJECT
+            | CorruptionReason.UNSUPPORTED_FORMAT
         ):
             return None
         case CorruptionReason.MISSING_EVENT_UUID:

@@ -74,13 +74,17 @@ class Draft:
                 notes.append(f"{name}: {count:,} columns, more than {_MANY_FIELDS}: is one of its objects a map?")
         return notes
 
+    @property
+    def _taken(self) -> frozenset[str]:
+        return RESERVED_COLUMNS | {key.lower() for key in self.envelope.path_columns}
+
     def _schema(self, name: str, shape: Shape) -> dict[str, Any]:
         payload = {key: below for key, below in shape.fields.items() if key not in self.envelope.consumed}
         return {
             "title": name,
             "description": f"Drafted from {shape.seen:,} events.",
             "type": "object",
-            **_properties(payload, shape.objects, RESERVED_COLUMNS, in_array=False)[0],
+            **_properties(payload, shape.objects, self._taken, in_array=False)[0],
         }
 
 

@@ -55,6 +55,10 @@ class RecordsPath:
     context: tuple[tuple[str, FieldPath], ...] = ()
 
 
+#: The fields of the first envelope. Tables are rebuilt where the text of an envelope changes, and it has all of these.
+_FIRST = frozenset({"event_uuid", "event_name", "created_at", "unit"})
+
+
 @dataclass(frozen=True)
 class Envelope:
     """Paths of the common fields, each the keys of nested objects, and how the values are read.
@@ -73,6 +77,7 @@ class Envelope:
     time_format: str | None = None
     timezone: str = "UTC"
     records: RecordsPath | None = None
+    path_columns: tuple[str, ...] = ()  # partition keys of the paths of objects that are columns of event tables
 
     @property
     def consumed(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from event_platform.events.documents import DocumentError, has_surrogate, read_document
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath, TimeUnit
 from event_platform.events.errors import CatalogError
+from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.moments import is_time_format, is_timezone
 
 #: Fields that an id or a name may be joined from. Each costs a lookup in every record.
@@ -19,6 +20,9 @@ _MAX_FIELDS = 16
 _FIELD = "a field such as event_uuid or header.id"
 _CREATED_AT_KEYS = {"field", "unit", "format", "timezone"}
 _CREATED_AT = f"{{field: …, unit: {' | '.join(TimeUnit)}}}, {{field: …, format: …}} or a field in seconds"
+
+#: A partition key that can be a column.
+_PATH_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 
 #: A step of `records`: a key, an array, or a key with an array.
 _STEP = re.compile(r"(?P<key>[^\[\]]*)(?P<array>(?:\[\])?)")
@@ -50,6 +54,7 @@ class _Parser:
             "created_at": self._created_at,
             "records": self._records,
             "context": self._context,
+            "path_columns": self._path_columns,
         }
         unknown = sorted(map(str, set(document) - keys.keys()))
         if unknown:
@@ -142,6 +147,15 @@ class _Parser:
         paths = self._fields("context", value if isinstance(value, list) else [value])
         return {"context": tuple((path[-1], path) for path in paths)}
 
+    def _path_columns(self, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, list) or not all(isinstance(key, str) and _PATH_KEY.fullmatch(key) for key in value):
+            raise self._fault(f"path_columns: expected a list of keys such as [tenant], got {value!r}")
+        lower = [key.lower() for key in value]
+        taken = [key for place, key in enumerate(lower) if key in RESERVED_COLUMNS or key in lower[:place]]
+        if taken:
+            raise self._fault(f"path_columns: the column name {taken[0]!r} is taken (case is ignored)")
+        return {"path_columns": tuple(value)}
+
     def _fields(self, key: str, values: Collection[Any]) -> tuple[FieldPath, ...]:
         if not values:
             raise self._fault(f"{key}: expected one or more fields, got none")
@@ -189,6 +203,7 @@ def to_document(envelope: Envelope) -> dict[str, Any]:
         "event_uuid": _uuid_document(envelope),
         "event_name": _name_document(envelope),
         "created_at": _time_document(envelope),
+        **({"path_columns": list(envelope.path_columns)} if envelope.path_columns else {}),
     }
 
 

@@ -65,6 +65,10 @@ class CorruptionReason(StrEnum):
         "unreadable_object",
         "The object is damaged or exceeds a limit. The records before that are loaded.",
     )
+    UNSUPPORTED_FORMAT = (
+        "unsupported_format",
+        "The object is of a format that is not read; the body names it.",
+    )
 
 
 class DuplicateKind(StrEnum):

@@ -3,7 +3,8 @@
 The table is its own ledger: there is no second store that could disagree with it.
 """
 
-from collections.abc import Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -14,6 +15,7 @@ from event_platform.lake.file_figures import is_read, read_figure
 from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import damaged_files
 from event_platform.lake.snapshot import Snapshot
+from event_platform.landing.dates import arrival_date_in
 from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.omissions import Omissions
 
@@ -31,7 +33,8 @@ class Delivery:
 def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) -> Delivery:
     """Compare landing with the ledger for the arrival dates given (all without them)."""
     omissions = Omissions()
-    found = compare(raw, landing.list_objects(dates, omissions), omissions)
+    listed = None if dates is None else {*dates, *_dates_in_paths(raw, landing, dates)}
+    found = compare(raw, landing.list_objects(listed, omissions), omissions)
     if dates is None:
         return found
     due, changed, loaded = (
@@ -39,6 +42,15 @@ def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) 
         for objects in (found.due, found.changed, found.loaded)
     )
     return replace(found, due=due, changed=changed, loaded=loaded)
+
+
+def _dates_in_paths(raw: Snapshot, landing: Landing, dates: Collection[date]) -> set[date]:
+    """Return the days where landing lists the objects that the ledger has under the dates given.
+
+    They are other days where a version of the platform, or another time zone, gave them another date.
+    """
+    names = _objects_in(raw, raw.files(set(dates)))["source_object"].unique()
+    return {day for name in names if (day := arrival_date_in(name, landing.zone)) is not None}
 
 
 def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions) -> Delivery:
@@ -50,7 +62,7 @@ def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions
     for landed in listed:
         entry = ledger.get(landed.name)
         if entry is not None:
-            # An object without a date in its path keeps the day on which it was first seen.
+            # An object keeps the day on which it was first seen, whatever the rules say now.
             landed = replace(landed, arrival_date=entry[0])  # noqa: PLW2901
         if _is_loaded(raw, landed, entry):
             delivery.loaded.append(landed)
@@ -73,8 +85,33 @@ def empty_object_id(landed: LandedObject) -> str:
 
 def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[date, int, str]]:
     """Return the day, size and etag of objects by name: of all days where one of those listed may be of any."""
-    is_any = not all(landed.dated for landed in listed)
-    files = raw.files(None if is_any else {landed.arrival_date for landed in listed})
+    if not all(landed.dated for landed in listed):
+        return _entries(raw, raw.files())
+    days = {landed.arrival_date for landed in listed}
+    found = _entries(raw, raw.files(days))
+    is_settled = not has_other_zones(raw)
+    names = [each.name for each in listed if not (each.name in found or (each.settled and is_settled))]
+    elsewhere = [file for file in raw.files() if file.partition not in days] if names else []
+    return _entries(raw, _that_may_hold(elsewhere, sorted(names))) | found
+
+
+def has_other_zones(raw: Snapshot) -> bool:
+    """Return whether objects were loaded whose paths were dated in another time zone than UTC."""
+    return any("landing_timezone" in info for info in raw.commits_since(0))
+
+
+def _that_may_hold(files: Iterable[DataFile], names: Sequence[str]) -> list[DataFile]:
+    """Return the files that may hold one of the objects, which are in order, by the statistics of their names."""
+    found = []
+    for file in files:
+        first, last = file.minimum.get("source_object", ""), file.maximum.get("source_object")
+        place = bisect_left(names, first)
+        if place < len(names) and (last is None or names[place] <= last):
+            found.append(file)
+    return found
+
+
+def _entries(raw: Snapshot, files: Collection[DataFile]) -> dict[str, tuple[date, int, str]]:
     objects = _objects_in(raw, files).select("source_object", "arrival_date", "source_size", "source_etag")
     return {name: (day, size, etag) for name, day, size, etag in objects.iter_rows()}
 

@@ -1,15 +1,17 @@
 """Landing in a prefix of a bucket: S3, Google Cloud Storage or Azure."""
 
+import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 from itertools import chain, groupby
 
 from event_platform.events.errors import LandingError, StorageError
-from event_platform.landing.landing import LandedObject, Landing, Survey, loadable
-from event_platform.landing.names import FolderKind, folder_kind, printable
+from event_platform.landing.dates import FolderKind, folder_kind, is_at_root, is_past
+from event_platform.landing.landing import LandedObject, Landing, Survey, add_folder, loadable
+from event_platform.landing.names import is_hidden, printable
 from event_platform.landing.omissions import Omissions
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.store import Entry
@@ -18,78 +20,120 @@ from event_platform.storage.threads import imap_threads
 #: Requests to list that are made side by side.
 _LISTED_AT_ONCE = 10
 
+#: Levels of folders below which a date is looked for before a folder is listed as a whole.
+_DEEPEST = 12
+
+#: Seconds for which the folder of a past month is remembered, and what this process remembers, by root and folder.
+_REMEMBERED = 3600
+_PAST: dict[tuple[str, str], tuple[float, "_Folder"]] = {}
+
+#: The objects directly in a folder, and its folders.
+_Folder = tuple[list[Entry], list[str]]
+
 
 @dataclass(frozen=True)
 class BucketLanding(Landing):
     """Landing in a bucket, below a prefix. To other processes travel the URI and the options, not the connections."""
 
     bucket_store: BucketStore
+    zone: tzinfo = UTC
 
     @property
     def store(self) -> BucketStore:
         """See Landing."""
         return self.bucket_store
 
-    def survey(self, omissions: Omissions) -> Survey:
-        """See Landing. A request for the root, one for each year and one for each month; more for what is outside."""
-        days, outside = set[date](), list[LandedObject]()
-        folders = [""]
-        while folders:  # one level after the other, each side by side
-            with self._named():
-                found = [*imap_threads(self.store.list_folder, folders, _LISTED_AT_ONCE)]
-                outside.extend(landed for entries, _ in found for landed in _loadable(entries, omissions))
-                kinds = {path: folder_kind(path[:-1]) for _, paths in found for path in paths}
-                others = [path for path, kind in kinds.items() if kind is FolderKind.OTHER]
-                outside.extend(landed for path in others for landed in _loadable(self._below(path), omissions))
-            dates = (path[:-1].replace("/", "-") for path, kind in kinds.items() if kind is FolderKind.DAY)
-            days.update(map(date.fromisoformat, dates))
-            folders = [path for path, kind in kinds.items() if kind is FolderKind.YEAR_OR_MONTH]
-        return Survey(frozenset(days), outside)
+    def survey(self, omissions: Omissions, *, often: bool = False) -> Survey:
+        """See Landing. A request for the root and each folder on the way to the folders of days.
 
-    def list_days(self, days: Collection[date], omissions: Omissions) -> Iterator[tuple[date, list[LandedObject]]]:
-        """See Landing. Days of a month that are few pages away from each other are listed together."""
-        # Azure lists every folder from its beginning.
-        listed = self._each_by_itself if self.store.scheme == "az" else self._days_of_a_month
-        for _, month in groupby(sorted(days), key=lambda day: (day.year, day.month)):
-            with self._named():
-                for day, entries in listed(deque(month)):
-                    yield day, list(_loadable(entries, omissions))
+        What is below a folder that leads to no day is listed as a whole, a thousand objects a request.
+        """
+        folders, outside = dict[date, list[str]](), list[LandedObject]()
+        listed, level = _Listed(self.store, often=often), [""]
+        with self._named():
+            while level:  # one level after the other, each side by side
+                listed.list_all(level)
+                parents = [_sorted_by_kind(folder, *listed.take(folder)) for folder in level]
+                entered = [*imap_threads(listed.is_entered, parents, _LISTED_AT_ONCE)]
+                for parent, is_entered in zip(parents, entered, strict=True):
+                    for path in parent.days:
+                        add_folder(folders, path, self.zone)
+                    beside = parent.entries if is_entered else self._beside(parent)
+                    outside.extend(self._loadable(beside, omissions))
+                level = [
+                    path
+                    for parent, is_entered in zip(parents, entered, strict=True)
+                    for path in (*parent.at_root, *(parent.others if is_entered else ()))
+                ]
+        return Survey(folders, outside)
 
     def list_all(self, omissions: Omissions) -> Iterator[LandedObject]:
         """See Landing."""
         with self._named():
-            yield from _loadable(self._below(""), omissions)
+            yield from self._loadable(self._below(""), omissions)
 
-    def _each_by_itself(self, days: deque[date]) -> Iterator[tuple[date, list[Entry]]]:
-        return ((day, list(self._below(_folder(day)))) for day in days)
+    def _beside(self, parent: "_Parent") -> Iterator[Entry]:
+        """Yield what is below a folder, but for the folders of days and those that lead there."""
+        if parent.folder and not (parent.days or parent.at_root):
+            return self._below(parent.folder)
+        return chain(parent.entries, *map(self._below, parent.others))
 
-    def _days_of_a_month(self, days: deque[date]) -> Iterator[tuple[date, list[Entry]]]:
-        """Yield each day with its entries.
+    def _list_folders(
+        self, folders: Mapping[date, Sequence[str]], omissions: Omissions
+    ) -> Iterator[tuple[date, list[LandedObject]]]:
+        """See Landing. Neighbours that are few pages away from each other are listed together."""
+        for _, days in groupby(folders.items(), key=lambda item: _parent_of_one(item[1])):
+            month = dict(days)
+            paths = [path for each in month.values() for path in each]
+            # Azure lists every folder from its beginning.
+            together = self.store.scheme != "az" and len(paths) == len(month) and paths == sorted(paths)
+            listed = self._neighbours(deque(paths)) if together else self._each_by_itself(month.values())
+            with self._named():
+                for day, entries in zip(month, listed, strict=True):
+                    yield day, list(self._loadable(entries, omissions))
 
-        A listing begins at the first day that is left, and goes on into the next ones: names are in order. Where other
-        days are between them, another listing begins behind these.
+    def _each_by_itself(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
+        """Yield what is in the folders of each day. Days that follow one another may share a folder."""
+        held: dict[str, list[Entry]] = {}
+        for paths in folders:
+            new = [path for path in paths if path not in held]
+            found = imap_threads(lambda path: list(self._below(path)), new, _LISTED_AT_ONCE)
+            listed = dict(zip(new, found, strict=True))
+            held = {path: held.get(path) or listed.get(path, []) for path in paths}
+            yield [entry for entries in held.values() for entry in entries]
+
+    def _neighbours(self, folders: deque[str]) -> Iterator[list[Entry]]:
+        """Yield what is in each of some folders of a folder, which are in the order of their names.
+
+        A listing begins at the first folder that is left, and goes on into the next ones: names are in order. Where
+        others are between them, another listing begins behind these.
         """
-        while days:
-            entries, start = list[Entry](), _folder(days[0])
-            pages = (
-                self.store.pages(start) if len(days) == 1 else self.store.pages(f"{days[0]:%Y/%m}/", after=start[:-1])
-            )
+        while folders:
+            entries, start = list[Entry](), folders[0]
+            parent = start[: start[:-1].rfind("/") + 1]
+            pages = self.store.pages(start) if len(folders) == 1 else self.store.pages(parent, after=start[:-1])
             for page in pages:
                 for entry in page:
-                    while days and entry.name > start and not entry.name.startswith(start):
-                        yield days.popleft(), entries
-                        entries, start = [], _folder(days[0]) if days else ""
-                    if days and entry.name.startswith(start):
+                    while folders and entry.name > start and not entry.name.startswith(start):
+                        folders.popleft()
+                        yield entries
+                        entries, start = [], folders[0] if folders else ""
+                    if folders and entry.name.startswith(start):
                         entries.append(entry)
-                if not days or (page and page[-1].name <= start[:-1]):
+                if not folders or (page and page[-1].name <= start[:-1]):
                     break
             else:
-                while days:
-                    yield days.popleft(), entries
+                while folders:
+                    folders.popleft()
+                    yield entries
                     entries = []
 
     def _below(self, folder: str) -> Iterator[Entry]:
         return chain.from_iterable(self.store.pages(folder))
+
+    def _loadable(self, entries: Iterable[Entry], omissions: Omissions) -> Iterator[LandedObject]:
+        for entry in entries:
+            yield from loadable(entry.name, entry.size, entry.tag, entry.modified, self.zone, omissions)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -103,10 +147,73 @@ class BucketLanding(Landing):
             raise LandingError(fault, transient=error.transient, remedy=remedy) from error.__cause__
 
 
-def _folder(day: date) -> str:
-    return f"{day:%Y/%m/%d}/"
+@dataclass(frozen=True)
+class _Parent:
+    """What is directly in a folder."""
+
+    folder: str
+    entries: list[Entry]
+    days: list[str]  # folders of days
+    at_root: list[str]  # folders of years and months at the root, which are always entered
+    others: list[str]
 
 
-def _loadable(entries: Iterable[Entry], omissions: Omissions) -> Iterator[LandedObject]:
-    for entry in entries:
-        yield from loadable(entry.name, entry.size, entry.tag, entry.modified, omissions)
+class _Listed:
+    """Folders that were listed and not used yet."""
+
+    def __init__(self, store: BucketStore, *, often: bool) -> None:
+        self._store, self._often, self._listed = store, often, dict[str, _Folder]()
+
+    def list_all(self, folders: Iterable[str]) -> None:
+        """List folders, side by side."""
+        for _ in imap_threads(self._list, folders, _LISTED_AT_ONCE):
+            pass
+
+    def take(self, folder: str) -> _Folder:
+        """Return what is in a folder that was listed, once."""
+        return self._listed.pop(folder)
+
+    def is_entered(self, parent: _Parent) -> bool:
+        """Return whether the other folders lead to days: one of the first and the last of them does.
+
+        Otherwise there may be a folder for each user, and a request for each would find nothing.
+        """
+        visible = [path for path in parent.others if not is_hidden(path[:-1])]
+        return any(map(self._leads_to_days, dict.fromkeys([*visible[:1], *visible[-1:]])))
+
+    def _leads_to_days(self, path: str) -> bool:
+        for _ in range(_DEEPEST):
+            folders = [each for each in self._list(path)[1] if not is_hidden(each[:-1])]
+            if any(folder_kind(each[:-1]) is FolderKind.DAY for each in folders):
+                return True
+            if not folders:
+                break
+            path = folders[-1]
+        return False
+
+    def _list(self, folder: str) -> _Folder:
+        if folder not in self._listed:
+            self._listed[folder] = self._remembered(folder) if self._often else self._store.list_folder(folder)
+        return self._listed[folder]
+
+    def _remembered(self, folder: str) -> _Folder:
+        """Return what is in a folder. What is in those of past months is listed again after a while."""
+        if not is_past(folder[:-1], datetime.now(UTC).date()):
+            return self._store.list_folder(folder)
+        key, now = (self._store.root, folder), time.monotonic()
+        if key not in _PAST or _PAST[key][0] < now - _REMEMBERED:
+            _PAST[key] = now, self._store.list_folder(folder)
+        return _PAST[key][1]
+
+
+def _sorted_by_kind(folder: str, entries: list[Entry], paths: list[str]) -> _Parent:
+    days = [path for path in paths if folder_kind(path[:-1]) is FolderKind.DAY]
+    at_root = [path for path in paths if is_at_root(path[:-1])]
+    sorted_in = {*days, *at_root}
+    others = [path for path in paths if path not in sorted_in]
+    return _Parent(folder, entries, days, at_root, others)
+
+
+def _parent_of_one(folders: Sequence[str]) -> str | None:
+    """Return the folder that the only folder of a day is in; None where a day has several."""
+    return folders[0][: folders[0][:-1].rfind("/") + 1] if len(folders) == 1 else None

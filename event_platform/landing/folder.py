@@ -5,15 +5,16 @@ listing, and it follows links, also those that lead out of landing.
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
 
 from event_platform.events.errors import LandingError, UnreadableError
-from event_platform.landing.landing import LandedObject, Landing, Survey, loadable
-from event_platform.landing.names import FolderKind, folder_kind, is_hidden, is_utf8, printable
+from event_platform.landing.dates import FolderKind, folder_kind
+from event_platform.landing.landing import LandedObject, Landing, Survey, add_folder, loadable
+from event_platform.landing.names import is_hidden, is_utf8, printable
 from event_platform.landing.omissions import Omissions
 from event_platform.storage.folder import FolderStore
 
@@ -26,26 +27,31 @@ class FolderLanding(Landing):
     """Landing in a folder of this machine."""
 
     root: Path
+    zone: tzinfo = UTC
 
     @cached_property
     def store(self) -> FolderStore:
         """See Landing."""
         return FolderStore(self.root)
 
-    def survey(self, omissions: Omissions) -> Survey:
+    def survey(self, omissions: Omissions, *, often: bool = False) -> Survey:  # noqa: ARG002 - a folder is cheap to list
         """See Landing."""
-        days = set[date]()
-        outside = list(_Walk(self.root, omissions, days).below(""))
-        return Survey(frozenset(days), outside)
+        folders = dict[date, list[str]]()
+        outside = list(self._walk(omissions, folders).below(""))
+        return Survey(folders, outside)
 
-    def list_days(self, days: Collection[date], omissions: Omissions) -> Iterator[tuple[date, list[LandedObject]]]:
-        """See Landing."""
-        for day in sorted(days):
-            yield day, list(_Walk(self.root, omissions).below(f"{day:%Y/%m/%d}"))
+    def _list_folders(
+        self, folders: Mapping[date, Sequence[str]], omissions: Omissions
+    ) -> Iterator[tuple[date, list[LandedObject]]]:
+        for day, paths in folders.items():
+            yield day, [landed for path in paths for landed in self._walk(omissions).below(path[:-1])]
 
     def list_all(self, omissions: Omissions) -> Iterator[LandedObject]:
         """See Landing."""
-        return _Walk(self.root, omissions).below("")
+        return self._walk(omissions).below("")
+
+    def _walk(self, omissions: Omissions, folders: dict[date, list[str]] | None = None) -> "_Walk":
+        return _Walk(self.root, self.zone, omissions, folders)
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,9 @@ class _Walk:
     """A walk through folders that names what it cannot list or must not follow, and goes on beside it."""
 
     root: Path
+    zone: tzinfo
     omissions: Omissions
-    days: set[date] | None = None  # where it is given, the folders of days are put there, and not entered
+    folders: dict[date, list[str]] | None = None  # where it is given, the folders of days are put there, not entered
 
     def below(self, start: str) -> Iterator[LandedObject]:
         """Yield the objects below a folder, which need not be there. Raises LandingError where the root is not."""
@@ -77,10 +84,10 @@ class _Walk:
                         continue
                     if not entry.is_dir():
                         yield from self._file(name, entry)
-                    elif self.days is None or folder_kind(name) is not FolderKind.DAY:
+                    elif self.folders is None or folder_kind(name) is not FolderKind.DAY:
                         folders.append((name, linked or entry.is_symlink()))
                     else:
-                        self.days.add(date.fromisoformat(name.replace("/", "-")))
+                        add_folder(self.folders, f"{name}/", self.zone)
                 except FileNotFoundError:  # deleted since its folder was listed
                     continue
                 except OSError as error:
@@ -104,7 +111,7 @@ class _Walk:
         if entry.is_file():
             status = entry.stat()
             modified = datetime.fromtimestamp(status.st_mtime, UTC)
-            yield from loadable(name, status.st_size, f"{status.st_mtime_ns:x}", modified, self.omissions)
+            yield from loadable(name, status.st_size, f"{status.st_mtime_ns:x}", modified, self.zone, self.omissions)
 
     def _refuses(self, name: str, entry: "os.DirEntry[str]", *, linked: bool) -> bool:
         """Refuse a name that no table could hold, and a link that leads out; hidden ones without a fault."""

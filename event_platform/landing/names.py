@@ -1,15 +1,4 @@
-"""What the names of landed objects say: the date of arrival, whether one is hidden, and how one is shown."""
-
-import re
-from datetime import date
-from enum import Enum, auto
-
-#: A polars pattern: the folder of an hour, and of the day that it is in, anywhere in a path.
-HOUR_IN_PATH = "(?:^|/)(?<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/(?<hour>[01][0-9]|2[0-3])/"
-
-_DATE_IN_PATH = re.compile(r"(?:^|(?<=/))([0-9]{4})/([0-9]{2})/([0-9]{2})/")
-#: A year, a month and a day, as folders from the root of landing.
-_TO_A_DAY = [re.compile(path) for path in ("[0-9]{4}", "[0-9]{4}/[0-9]{2}", "[0-9]{4}/[0-9]{2}/[0-9]{2}")]
+"""What the names of landed objects say: whether one is hidden, and how one is shown."""
 
 #: Hidden names that no data has: what writers leave beside it.
 _MARKERS = {"_SUCCESS", "_temporary", "_delta_log"}
@@ -17,34 +6,6 @@ _MARKER_SUFFIXES = (".crc", ".tmp")
 
 #: Where Python puts the bytes of a file's name that are not UTF-8.
 _SURROGATES, _LAST_BYTE = 0xDC00, 0xFF
-
-
-class FolderKind(Enum):
-    """What a folder is on the way from the root of landing to a day's objects."""
-
-    YEAR_OR_MONTH = auto()
-    DAY = auto()
-    OTHER = auto()
-
-
-def folder_kind(path: str) -> FolderKind:
-    """Return what a folder is by its path below the root."""
-    depth = path.count("/")
-    if depth >= len(_TO_A_DAY) or not _TO_A_DAY[depth].fullmatch(path):
-        return FolderKind.OTHER
-    if depth + 1 < len(_TO_A_DAY):
-        return FolderKind.YEAR_OR_MONTH
-    return FolderKind.OTHER if date_in(f"{path}/") is None else FolderKind.DAY
-
-
-def date_in(name: str) -> date | None:
-    """Return the first date in a path: of the folders of days at the root, it is theirs."""
-    for match in _DATE_IN_PATH.finditer(name):
-        try:
-            return date(*map(int, match.groups()))
-        except ValueError:  # no such day
-            continue
-    return None
 
 
 def is_hidden(name: str) -> bool:

@@ -7,7 +7,7 @@ loaded; until then the queue delivers it again, so no other state is needed.
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
@@ -16,7 +16,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import LandingError
-from event_platform.landing.names import date_in
+from event_platform.landing.dates import arrival_date_in
 from event_platform.storage.aws import bucket_and_prefix, impatient, region_of, told
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def landing_queue(url: str | None, landing: str) -> LandingQueue | None:
     return None if url is None else LandingQueue(url, *bucket_and_prefix(landing))
 
 
-def days_of(names: Iterable[str]) -> set[date] | None:
+def days_of(names: Iterable[str], zone: tzinfo) -> set[date] | None:
     """Return the arrival dates in the paths of objects, or None if one has no date and may belong to any day."""
-    days = [date_in(name) for name in names]
+    days = [arrival_date_in(name, zone) for name in names]
     return None if None in days else {day for day in days if day is not None}

@@ -11,12 +11,13 @@ _NAMED = 5
 
 @dataclass
 class Omissions:
-    """What a listing does not yield, beside empty objects: filled while it is read."""
+    """What a listing does not yield, beside empty objects, and what has no date: filled while it is read."""
 
     #: By the name of a file or folder: why it could not be listed, or is refused. Each is an error that names it.
     faults: dict[str, UnreadableError] = field(default_factory=dict)
     hidden: int = 0  # objects with a hidden name, but for markers
     hidden_example: str = ""
+    undated: set[str] = field(default_factory=set)  # objects without a date in their path: these are not left out
 
     def hide(self, name: str, size: int) -> None:
         """Count a hidden object, unless it is empty or a marker."""
@@ -39,4 +40,14 @@ class Omissions:
         return (
             f"landing holds {self.hidden:,} hidden objects, such as {printable(self.hidden_example)}: names that begin "
             "with _ or . and hold no = are not loaded. Rename those that are data"
+        )
+
+    @property
+    def undated_note(self) -> str | None:
+        """What to report of the objects without a date; None where there are none."""
+        if not self.undated:
+            return None
+        return (
+            f"{len(self.undated):,} objects have no date in their path, such as {printable(min(self.undated))}: each "
+            "counts for the day on which it was last modified"
         )

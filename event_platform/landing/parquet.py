@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from event_platform.events.event import MAX_RECORD_BYTES
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
+from event_platform.landing.rows import gathered
 
 #: Bytes of a value in polars, which points to a text that is held once.
 _VALUE = 16
@@ -133,22 +134,7 @@ def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
         small = [name for name in frame.columns if _text_bytes(frame.select(name)) <= MAX_RECORD_BYTES]
         yield too_large(_as_json(frame.select(small))[0].encode())
     else:
-        yield from _by_size([row.encode() for row in _as_json(frame)])
-
-
-def _by_size(rows: list[bytes]) -> Iterator[Piece]:
-    """Yield rows in pieces, those that are too large as corrupt records."""
-    held: list[bytes] = []
-    for row in rows:
-        if len(row) <= MAX_RECORD_BYTES:
-            held.append(row)
-            continue
-        if held:
-            yield Piece(b"\n".join(held))
-        yield too_large(row)
-        held = []
-    if held:
-        yield Piece(b"\n".join(held))
+        yield from gathered((row.encode() for row in _as_json(frame)), piece_bytes)
 
 
 def _text_bytes(frame: pl.DataFrame) -> int:

@@ -44,6 +44,10 @@ class BrokenError(Exception):
     """The rest of an object cannot be read. The message says why."""
 
 
+class UnsupportedError(Exception):
+    """An object, or what is packed in it, is of a format that is not read. The message names it."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits in bytes: decompressed size of an object, memory of a task, and size of a record or a wrapper of many."""
@@ -85,6 +89,11 @@ def too_large(beginning: bytes) -> Piece:
 def unreadable(data: bytes, why: str) -> Piece:
     """Return the last piece of an object that cannot be read behind `data`."""
     return Piece(_whole_records(data), CorruptionReason.UNREADABLE_OBJECT, why)
+
+
+def unsupported(why: str) -> Piece:
+    """Return the piece of an object, or of a member of one, whose format is not read."""
+    return Piece(b"", CorruptionReason.UNSUPPORTED_FORMAT, why)
 
 
 def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Piece]:

@@ -6,14 +6,19 @@ from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
+from event_platform.landing.zones import time_zone
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.opening import find_options
 from event_platform.storage.storage import Storage
 
 
-def open_landing(uri: str) -> Landing:
-    """Open landing: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError where there are no credentials."""
-    return BucketLanding(BucketStore(uri, find_options(uri))) if "://" in uri else FolderLanding(Path(uri))
+def open_landing(uri: str, timezone: str = "UTC") -> Landing:
+    """Open landing: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError where there are no credentials.
+
+    Dates and hours in its paths are in the time zone given, by its IANA name.
+    """
+    zone = time_zone(timezone)
+    return BucketLanding(BucketStore(uri, find_options(uri)), zone) if "://" in uri else FolderLanding(Path(uri), zone)
 
 
 def open_lake(uri: str) -> Lake:

@@ -43,7 +43,11 @@ _LOOKS: dict[CorruptionReason, list[Callable[[str, int], bytes]]] = {
 }
 
 #: What no single record of the usual size shows: an object of its own is made for each.
-_OF_WHOLE_OBJECTS = {CorruptionReason.RECORD_TOO_LARGE, CorruptionReason.UNREADABLE_OBJECT}
+_OF_WHOLE_OBJECTS = {
+    CorruptionReason.RECORD_TOO_LARGE,
+    CorruptionReason.UNREADABLE_OBJECT,
+    CorruptionReason.UNSUPPORTED_FORMAT,
+}
 
 #: What only streams with another envelope have.
 _OF_OTHER_STREAMS = {CorruptionReason.MISSING_RECORDS}

@@ -114,6 +114,8 @@ def write_hour(sample: Sample, index: int, events: int) -> Truth:
         maker.truth.reasons[CorruptionReason.RECORD_TOO_LARGE.value] += 1
         _write_object(sample.landing, hour, "broken", b"", tail=b"\x1f\x8b\x08 cut in the middle")
         maker.truth.reasons[CorruptionReason.UNREADABLE_OBJECT.value] += 1
+        _write_object(sample.landing, hour, "utf-16", '{"event_uuid":"1"}'.encode("utf-16"))
+        maker.truth.reasons[CorruptionReason.UNSUPPORTED_FORMAT.value] += 1
     return maker.truth
 
 

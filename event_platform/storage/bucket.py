@@ -78,6 +78,8 @@ class BucketStore(Store):
 
     def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
         """See Store."""
+        if folder and self._needs_boto3(folder[:-1]):
+            return self._s3_names.list_folder(folder)
         try:
             found = self._call(folder, lambda: retry_unanswered(lambda: self._inside(folder)))
         except _UnaddressableError as error:

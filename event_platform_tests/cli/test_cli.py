@@ -362,6 +362,8 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
     (folder / os.fsdecode(b"caf\xe9.gz")).write_bytes(b"{}")
     (folder / "out").symlink_to("/etc/hostname")
     (folder / "_hidden").write_bytes(b"{}")
+    (landed.root / "landing/undated").touch()
+    (landed.root / "landing/undated.json").write_bytes(b"\n")
     for _ in range(2):  # also where nothing is due
         output = call("run", code=1).output
         failures = "".join(line for line in output.splitlines() if line.startswith("failed:"))
@@ -371,6 +373,7 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
         ):
             assert failures.count(fault) == 1
         assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(output.split())
+        assert "1 objects have no date in their path, such as undated.json" in " ".join(output.split())
         assert "2 files or folders of landing are left out" in " ".join(output.split())
         assert json.loads(call("status", "--json", code=1).output)["landed"] == 6
     assert call("catalog", "draft", str(landed.root / "drafted")).exit_code == 0

@@ -212,6 +212,27 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
     assert landing_found(world)[0].verdict is Verdict.GOOD  # an empty hour is an hour
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("tenant=b/year=2025/month=10/day=2/hour=7/new", "year=yyyy/month=MM/day=dd/HH; the newest object landed"),
+        ("tenant=a/dt=2025-06-02/new", "dt=yyyy-MM-dd, without hours: gaps within a day are not detected; the newest"),
+        ("AWSLogs/1/CloudTrail/eu-west-1/2025/06/02/new", "yyyy/MM/dd, without hours: gaps within a day are not"),
+    ],
+)
+def test_the_newest_object_is_found_in_each_layout(world: World, name: str, found: str) -> None:
+    """With any folders before the date, the latest day by its number; a folder without dates leads nowhere."""
+    old = name.replace("month=10", "month=9").replace("06", "05").replace("new", "old")
+    for each in (name, old, "zone/a"):
+        path = world.root / "landing" / each
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(ndjson(event("u1")))
+    layout, records = landing_found(world)
+    assert layout.found.startswith(found)
+    assert layout.found.endswith(f" ago: {name}")
+    assert records.verdict is Verdict.GOOD
+
+
 def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: World) -> None:
     """A link that leads out, a name that is not UTF-8; on S3 there are none of these."""
     landing = FolderLanding(world.root / "landing")
@@ -221,6 +242,9 @@ def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: 
     found = check_names(landing)
     assert (found.verdict, found.found[:28]) == (Verdict.GOOD, "1 objects; all can be loaded")
     assert "1 hidden objects, such as 2025/06/02/12/_b" in found.found
+    (world.root / "landing/undated").write_bytes(b"{}")
+    assert "1 objects have no date in their path, such as undated" in check_names(landing).found
+    (world.root / "landing/undated").unlink()
     (folder / "out").symlink_to("/etc")
     (folder / os.fsdecode(b"\xe9")).mkdir()
     found = check_names(landing)

@@ -220,7 +220,10 @@ def test_reasons_have_an_order_of_precedence() -> None:
     ]
 
 
-@pytest.mark.parametrize("fault", ["record_too_large", "not_utf8", "not_json", "not_an_object", "unreadable_object"])
+@pytest.mark.parametrize(
+    "fault",
+    ["record_too_large", "not_utf8", "not_json", "not_an_object", "unreadable_object", "unsupported_format"],
+)
 def test_a_fault_of_form_is_the_reason(fault: str) -> None:
     """Whatever else is known of the record."""
     assert classified(fault=fault)["corruption_reason"] == fault

@@ -86,8 +86,11 @@ def test_without_a_file_the_default_envelope_holds(tmp_path: Path) -> None:
         (b'event_uuid: "\xff"', "not YAML: "),
         ("", "expected the keys event_uuid, event_name and created_at"),
         ("[event_uuid]", "expected the keys event_uuid, event_name and created_at"),
-        ("uuid: id", "uuid: unknown key; expected event_uuid, event_name, created_at, records, context"),
-        ("{1: id, uuid: id}", "1: unknown key; expected event_uuid, event_name, created_at, records, context"),
+        ("uuid: id", "uuid: unknown key; expected event_uuid, event_name, created_at, records, context, path_columns"),
+        (
+            "{1: id, uuid: id}",
+            "1: unknown key; expected event_uuid, event_name, created_at, records, context, path_columns",
+        ),
         ("event_uuid:", "event_uuid: expected a field such as event_uuid or header.id, got None"),
         ("event_uuid: 7", "event_uuid: expected a field such as event_uuid or header.id, got 7"),
         ("event_uuid: []", "event_uuid: expected one or more fields, got none"),

@@ -90,7 +90,7 @@ def test_landing_is_opened_as_the_s3_resource_of_dagster_says(
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
     )
-    landing = S3LandingResource(uri=f"s3://{bucket}/landing", s3=s3).open()
+    landing = S3LandingResource(uri=f"s3://{bucket}/landing", timezone="UTC", s3=s3).open()
     (landed,) = landing.list_objects([MONDAY])
     assert landing.read(landed.name) == b"content"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ class World:
     start_date: date = date(2025, 1, 1)
     limits: Limits = DEFAULT_LIMITS
     sizing: Sizing = DEFAULT_SIZING
+    zone: tzinfo = UTC  # of the paths of landing
     _built: tuple[Environment, Catalog, dg.Definitions] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class World:
     @property
     def landing(self) -> Landing:
         """The landing folder."""
-        return FolderLanding(self.root / "landing")
+        return FolderLanding(self.root / "landing", self.zone)
 
     @property
     def lake(self) -> Lake:

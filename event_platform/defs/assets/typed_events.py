@@ -107,7 +107,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
-        depends_on=json.dumps(storage_shape(event_type.columns)),
+        depends_on=json.dumps([*storage_shape(event_type.columns), *event_type.path_columns]),
         rules={column.name: list(_words(column.constraints)) for column in typed(event_type.columns)},
         tags={"event_type": key_of(first_part(event_type.name))[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
@@ -119,8 +119,10 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
 
 
 def _lineage(event_type: EventType) -> Lineage:
-    made_of_body = [name for name in event_type.schema.names() if name not in EVENT_COLUMNS]
+    made_of_path = event_type.path_columns
+    made_of_body = [name for name in event_type.schema.names() if name not in {*EVENT_COLUMNS, *made_of_path}]
     return {
+        **{name: [(DEDUPLICATED_EVENTS, "source_object")] for name in made_of_path},
         **same_columns(list(EVENT_COLUMNS), DEDUPLICATED_EVENTS),
         **{name: [(DEDUPLICATED_EVENTS, "body")] for name in made_of_body},
     }

@@ -70,8 +70,8 @@ def build_landing_sensor(
         if not looks and heard is not None and not heard.names:
             _delete_settled(queue, heard, (), context.log)
             return dg.SkipReason("the queue has no message about an object; landing is listed every ten minutes")
-        days = days_of(heard.names) if heard else set[date]()
         tables, here = lake.open(), landing.open()
+        days = days_of(heard.names, here.zone) if heard else set[date]()
         tables.storage.check()
         ledger, position = tables.raw_events.snapshot(), position_in(cursor)
         if days is not None and looks:
@@ -88,15 +88,16 @@ def build_landing_sensor(
         _delete_settled(
             queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
         )
+        notes = [note for note in [delivery.omissions.undated_note] if note]
         if not (due or looks):
-            return dg.SkipReason("; ".join([f"nothing new on {looked_at}", *left_out]))
+            return dg.SkipReason("; ".join([f"nothing new on {looked_at}", *left_out, *notes]))
         arrivals = due_arrivals(tables, due, first_date, today)
         wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
         own = built_beside(own_assets_of(context, shipped_assets(catalog, first_date)))
         is_live = wanted.keys() == {today} and not are_under_way(context.instance, [*downstream, *own], now)
         assets = [*raw, *downstream, *own] if is_live else raw
         asked = ask(context.instance, "raw", wanted, assets, now)
-        reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out]
+        reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out, *notes]
         return tick_result(context, asked, "; ".join(reasons), cursor)
 
     return landing_sensor

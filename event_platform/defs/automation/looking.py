@@ -22,6 +22,9 @@ _RECENT_DAYS = 3
 #: Objects that a tick lists of unseen and of seen days, at a thousand per request.
 _UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK = 100_000, 30_000
 
+#: Cost in objects of each further folder of a day: a request.
+_FOLDER = 1000
+
 #: Cost in objects of comparing a day with the ledger, of reading a file of the ledger, and rows that cost one object.
 _LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
 
@@ -53,7 +56,7 @@ def look(
     Only days with objects cost requests. Raises LandingError.
     """
     omissions = Omissions()
-    survey = landing.survey(omissions)
+    survey = landing.survey(omissions, often=True)
     outside = defaultdict[date, list[LandedObject]](list)
     for landed in survey.outside:
         if landed.dated:
@@ -63,7 +66,8 @@ def look(
 
     def weight(day: date, objects: list[LandedObject]) -> int:
         files, rows = unread(raw, day) if day in loaded else (0, 0)
-        return len(objects) + (_LOADED_DAY if day in loaded else 1) + files * _LEDGER_FILE + rows // _LEDGER_ROWS
+        more = max(0, len(survey.folders.get(day, ())) - 1) * _FOLDER
+        return len(objects) + more + (_LOADED_DAY if day in loaded else 1) + files * _LEDGER_FILE + rows // _LEDGER_ROWS
 
     def listed(chosen: AbstractSet[date]) -> Iterator[tuple[date, list[LandedObject]]]:
         return _listed(landing, survey, outside, chosen, omissions)
@@ -98,7 +102,7 @@ def _listed(
     omissions: Omissions,
 ) -> Iterator[tuple[date, list[LandedObject]]]:
     """Yield days in order, each with its objects."""
-    folders = landing.list_days(days & survey.days, omissions)
+    folders = landing.list_days(days & survey.days, omissions, survey)
     for day in sorted(days):
         inside = next(folders)[1] if day in survey.days else []
         yield day, [*inside, *outside.get(day, [])]

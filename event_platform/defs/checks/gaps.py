@@ -4,13 +4,12 @@ from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
 import dagster as dg
-import polars as pl
 
 from event_platform.defs.checks.results import Result
 from event_platform.events.figures import OBJECTS
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.snapshot import Snapshot
-from event_platform.landing.names import HOUR_IN_PATH
+from event_platform.landing.dates import date_in
 
 NAME = "arrival_gaps"
 
@@ -23,20 +22,15 @@ _BUSY = 0.5
 def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[int, int]]:
     """Count the objects of each hour of the arrival dates given and of the days around them.
 
-    The hour is that of the folder, yyyy/MM/dd/HH/; objects without one are left out.
+    Day and hour are those of the folders, in the time zone of landing; objects without an hour are left out.
     """
     around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
-    folder = pl.col("source_object").str.extract_groups(HOUR_IN_PATH)
-    objects = read_figure(raw.table, raw.files(around), OBJECTS).select("arrival_date", "source_object").unique()
-    counted = (
-        objects.with_columns(folder.struct.unnest())
-        .filter(pl.col("day") == pl.col("arrival_date").dt.strftime("%Y/%m/%d"))
-        .group_by("arrival_date", pl.col("hour").cast(pl.Int64))
-        .agg(pl.len())
-    )
+    objects = read_figure(raw.table, raw.files(around), OBJECTS)["source_object"].unique()
     found: dict[date, dict[int, int]] = {}
-    for day, hour, objects_in_it in counted.iter_rows():
-        found.setdefault(day, {})[hour] = objects_in_it
+    for place in map(date_in, objects):
+        if place is not None and place.hour is not None and place.day in around:
+            hours = found.setdefault(place.day, {})
+            hours[place.hour] = hours.get(place.hour, 0) + 1
     return found
 
 

@@ -21,7 +21,7 @@ def build_resources(environment: Environment) -> dict[str, Any]:
     """Return the resources of an environment, under the names that assets and checks ask for."""
     lake, glue = _lake_resource(environment.lake), GlueResource(database=environment.glue_database or "")
     return {
-        "landing": _landing_resource(environment.landing),
+        "landing": _landing_resource(environment.landing, environment.landing_timezone),
         "lake": lake,
         "io_manager": LakeIOManager(lake=lake, glue=glue),
         "compute": ComputeResource(compute=environment.compute),
@@ -30,15 +30,17 @@ def build_resources(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _landing_resource(uri: str) -> LandingResource:
+def _landing_resource(uri: str, timezone: str) -> LandingResource:
     if uri.startswith("s3://"):
         # Both take long to import, and a folder does not need them.
         from dagster_aws.s3 import S3Resource  # noqa: PLC0415
 
         from event_platform.defs.resources.s3 import S3LandingResource  # noqa: PLC0415
 
-        return S3LandingResource(uri=uri, s3=S3Resource())
-    return BucketLandingResource(uri=uri) if "://" in uri else FolderLandingResource(folder=uri)
+        return S3LandingResource(uri=uri, timezone=timezone, s3=S3Resource())
+    if "://" in uri:
+        return BucketLandingResource(uri=uri, timezone=timezone)
+    return FolderLandingResource(folder=uri, timezone=timezone)
 
 
 def _lake_resource(uri: str) -> LakeResource:

@@ -19,6 +19,7 @@ from event_platform.lake.lake import Lake
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
+from event_platform.landing.zones import time_zone
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
 from event_platform.storage.storage import Storage
@@ -26,6 +27,8 @@ from event_platform.storage.storage import Storage
 
 class LandingResource(dg.ConfigurableResource["LandingResource"], ABC):
     """The landing zone."""
+
+    timezone: str = Field("UTC", description="Time zone of the dates and hours in its paths, by its IANA name")
 
     @abstractmethod
     def open(self) -> Landing:
@@ -39,7 +42,7 @@ class FolderLandingResource(LandingResource):
 
     def open(self) -> Landing:
         """See LandingResource."""
-        return FolderLanding(Path(self.folder))
+        return FolderLanding(Path(self.folder), time_zone(self.timezone))
 
 
 class BucketLandingResource(LandingResource):
@@ -49,7 +52,7 @@ class BucketLandingResource(LandingResource):
 
     def open(self) -> Landing:
         """See LandingResource."""
-        return open_landing(self.uri)
+        return open_landing(self.uri, self.timezone)
 
 
 class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):

@@ -17,6 +17,7 @@ from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
 from event_platform.landing.landing import Landing
+from event_platform.landing.zones import time_zone
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.s3 import client_settings, endpoint_url, s3_settings
 from event_platform.storage.storage import Storage
@@ -33,7 +34,7 @@ class S3LandingResource(LandingResource):
         """See LandingResource."""
         # Looked up once: each tick of a sensor opens landing.
         self._options = self._options or _options_of(self.s3)
-        return BucketLanding(BucketStore(self.uri, self._options))
+        return BucketLanding(BucketStore(self.uri, self._options), time_zone(self.timezone))
 
 
 class S3LakeResource(LakeResource):

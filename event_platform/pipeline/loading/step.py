@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, tzinfo
 from itertools import chain
 from typing import Any
 
@@ -86,7 +86,7 @@ def _load(
     plan = replace(plan, delivery=_without_unreadable(plan.delivery, loaded))
     reports = _reports(plan, loaded, dates)
     if plan.delivery.due or plan.altered:
-        written = _commit(context, plan, loaded, reports, window_days)
+        written = _commit(context, plan, loaded, reports, window_days, loading.landing.zone)
         for day, each in written.items():
             reports[day].written = each
     return reports
@@ -109,6 +109,7 @@ def _commit(
     loaded: Sequence[Loaded],
     reports: dict[date, RawReport],
     window_days: int,
+    zone: tzinfo,
 ) -> dict[date, Written]:
     """Commit what was loaded, with the created_dates that are due downstream, which are added to the reports."""
     snapshot, changed = plan.snapshot, plan.delivery.changed
@@ -128,6 +129,8 @@ def _commit(
     created_dates = {day.isoformat() for report in reports.values() for day in report.created_dates}
     empty = [empty_object_id(landed) for result in loaded for landed in result.empty_objects]
     metadata = {"arrival_dates": [day.isoformat() for day in due], "created_dates": sorted(created_dates)}
+    if zone is not UTC:  # then the ledger asks for objects of other days as well
+        metadata["landing_timezone"] = [str(zone)]
     commit = TableCommit(snapshot, metadata, dict.fromkeys(empty, 1))
     return commit.append(
         due,

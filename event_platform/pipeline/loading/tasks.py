@@ -11,8 +11,8 @@ from event_platform.events.wrappers import open_reader
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
+from event_platform.landing.formats import is_packed
 from event_platform.landing.landing import LandedObject
-from event_platform.landing.objects import is_packed
 from event_platform.pipeline.loading.objects import Loading, open_object, read_records
 from event_platform.pipeline.loading.record_writer import LeftOut, Loaded, RecordWriter
 from event_platform.pipeline.sizing import Sizing

@@ -10,9 +10,11 @@ from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
+from event_platform.lake.ledger import has_other_zones
+from event_platform.lake.registry import RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
-from event_platform.lake.tables import Table
+from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
@@ -39,7 +41,7 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    sources = _sources(pinned, dates)
+    sources = _sources(pinned, dates, hours_are_utc=not has_other_zones(_raw(lake)))
     fields = {name: frozenset(column.field for column in each.columns) for name, each in catalog.by_name.items()}
     tasks = [(lake, day, fields) for day in sources]
     reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
@@ -50,6 +52,11 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 
+def _raw(lake: Lake) -> Snapshot:
+    """Return raw_events as this process has last seen it: how hours are written does not change from load to load."""
+    return RecentTable(RAW_EVENTS, lake.storage).snapshot()
+
+
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
     tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
     tables += map(lake.event_table, catalog.event_types)
@@ -57,7 +64,7 @@ def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSourc
     return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
 
 
-def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+def _sources(pinned: ReportSources, dates: Sequence[date], *, hours_are_utc: bool) -> list[Sources]:
     shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
     deduplicated, duplicates, corrupt, unregistered = (_by_date(snapshot.files(dates)) for snapshot in shared)
     typed = {
@@ -68,6 +75,7 @@ def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
     return [
         Sources(
             created_date=day,
+            hours_are_utc=hours_are_utc,
             deduplicated=deduplicated.get(day, ()),
             duplicates=duplicates.get(day, ()),
             corrupt=corrupt.get(day, ()),

@@ -18,7 +18,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.lake.specs import TableSpec
 from event_platform.lake.tables import Table
-from event_platform.landing.names import HOUR_IN_PATH
+from event_platform.landing.dates import HOUR_IN_PATH
 from event_platform.quality.page import LATENESS, draw
 
 #: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
@@ -46,6 +46,7 @@ class Sources:
     """
 
     created_date: date
+    hours_are_utc: bool  # those in the paths of landing
     deduplicated: tuple[DataFile, ...]
     duplicates: tuple[DataFile, ...]
     corrupt: tuple[DataFile, ...]
@@ -110,7 +111,7 @@ def _events(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]]) 
     by_name, by_object = (_counted(lake, sources, figure) for figure in (NAMES, ARRIVALS))
     named = by_name.with_columns(event_name=_known(fields), label=_two_digits("hour"))
     arrived = by_object.with_columns(
-        arrival_hour=pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"],
+        arrival_hour=_hour_in_path() if sources.hours_are_utc else pl.lit(None, dtype=pl.String),
         **{_PARTITION: pl.lit(sources.created_date)},
     )
     late = arrived.filter(pl.col("arrival_date") > pl.col(_PARTITION))
@@ -125,6 +126,10 @@ def _events(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]]) 
 def _counted(lake: Lake, sources: Sources, figure: Figure) -> pl.DataFrame:
     counts = read_figure(lake.deduplicated_events, sources.deduplicated, figure)
     return figure.add_up(counts.drop(_PARTITION)).rename({"rows": "value"})
+
+
+def _hour_in_path() -> pl.Expr:
+    return pl.col("source_object").str.extract_groups(HOUR_IN_PATH).struct["hour"].str.zfill(2)
 
 
 def _two_digits(column: str) -> pl.Expr:

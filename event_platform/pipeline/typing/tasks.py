@@ -13,6 +13,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.path_columns import path_columns
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.file_writer import FileWriter
 from event_platform.lake.files import DataFile, in_batches, scan_files
@@ -117,7 +118,8 @@ def type_events(
     keys = {name: event_type.key for name, event_type in event_types.items()}
     by_key = {event_type.key: event_type for event_type in event_types.values()}
     for batch in in_batches(unit.files, sizing.events_per_type_batch):
-        events = _read(lake, batch, unit.names, whole=not unit.names <= event_types.keys())
+        columns = [*EVENT_COLUMNS, "body", *(["source_object"] if envelope.path_columns else [])]
+        events = _read(lake, batch, unit.names, None if not unit.names <= event_types.keys() else columns)
         typed = pl.col("event_name").replace_strict(keys, default=None, return_dtype=pl.String).alias(_TYPE)
         # Unregistered names are one part: there may be any number of them.
         for (key,), part in (
@@ -131,14 +133,13 @@ def type_events(
     return list(each(_EventFile.close, files.values()))
 
 
-def _read(lake: Lake, files: list[DataFile], names: frozenset[str], *, whole: bool) -> pl.DataFrame:
-    """Read the events of some names: what typed ones are made of, or `whole`."""
-    columns = lake.deduplicated_events.schema.names() if whole else [*EVENT_COLUMNS, "body"]
+def _read(lake: Lake, files: list[DataFile], names: frozenset[str], columns: list[str] | None) -> pl.DataFrame:
+    """Read the events of some names: some columns, or all."""
     return (
         scan_files(lake.deduplicated_events, files)
         .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
         .filter(pl.col("event_name").is_in(list(names)))
-        .select(columns)
+        .select(columns or lake.deduplicated_events.schema.names())
         .collect()
     )
 
@@ -149,6 +150,7 @@ class _EventFile:
     def __init__(self, lake: Lake, day: date, event_type: EventType | None, envelope: Envelope) -> None:
         self._typed = Typed(event_type.key if event_type else None, day)
         self._reader: PayloadReader | None = None
+        self._path_columns = envelope.path_columns
         self._file = FileWriter(lake.event_table(event_type) if event_type else lake.unregistered_events, day)
         if event_type is not None:
             with self._keeping_errors():
@@ -162,7 +164,10 @@ class _EventFile:
             frame = events
             if self._reader is not None:
                 payload = self._reader.read(events["body"])
-                frame = pl.concat([events.select(list(EVENT_COLUMNS)), payload], how="horizontal")
+                frames = [events.select(list(EVENT_COLUMNS)), payload]
+                if self._path_columns:
+                    frames.insert(1, path_columns(events["source_object"], self._path_columns))
+                frame = pl.concat(frames, how="horizontal")
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
             # Not before they are typed: bodies would be sorted too, and what they were read from kept.
             order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]

@@ -1,11 +1,9 @@
 """Which days of landing a tick lists, and what that costs, on S3 and in a folder."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -18,25 +16,11 @@ from event_platform.landing.landing import LandedObject, Landing, Survey
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.opening import open_landing
 from event_platform_tests.support.faulty_s3 import FaultyS3
+from event_platform_tests.support.listings import Listings
 from event_platform_tests.support.s3 import KEYS_ON_A_PAGE, put, use_s3
 from event_platform_tests.support.world import World, event
 
 TODAY, FIRST = date(2025, 6, 30), date(2017, 7, 1)
-
-
-class Listings:
-    """Counts the requests that list, by a proxy in front of the server."""
-
-    def __init__(self, proxy: FaultyS3) -> None:
-        """Count from now on."""
-        self._proxy = proxy
-        self._proxy.set()
-
-    def made(self) -> list[str]:
-        """Return the prefixes of the requests since the last call."""
-        queries = [parse_qs(urlsplit(each.path).query) for each in self._proxy.requests()]
-        self._proxy.set()
-        return [each["prefix"][0].removeprefix("in/") for each in queries if "list-type" in each]
 
 
 @pytest.fixture
@@ -109,6 +93,21 @@ def test_a_day_that_was_seen_comes_in_turn_and_one_that_appears_at_once(
     land("2025/04/02/new")
     assert "2025/04/02/new" in found(at(world, here, known))
     assert "2025/05/09/a" in found(at(world, here, known, also={days[-1]}))
+
+
+def test_a_tick_lists_fewer_days_where_each_has_many_folders(
+    world: World, landing: tuple[Landing, Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder is a request, however little is in it."""
+    monkeypatch.setattr(looking, "_SEEN_IN_A_TICK", 5_000)
+    here, land = landing
+    days = [date(2025, 5, 1) + timedelta(days=number) for number in range(6)]
+    for day in days:
+        for tenant in "abc":
+            land(f"tenant={tenant}/{day:%Y/%m/%d}/a")
+    seen = at(world, here, Position(date.min, frozenset(days)))
+    assert found(seen) == sorted(f"tenant={tenant}/{day:%Y/%m/%d}/a" for tenant in "abc" for day in days[:3])
+    assert (seen.listed, seen.days) == (3, 6)
 
 
 def test_a_day_is_seen_when_nothing_on_it_is_left_to_be_loaded(world: World) -> None:
@@ -218,20 +217,23 @@ def test_a_process_that_has_just_started_reads_the_ledger_of_few_days_in_a_tick(
 class Thousands(FolderLanding):
     """Two thousand days, each with as many objects as Firehose delivers in one."""
 
-    def survey(self, omissions: Omissions) -> Survey:  # noqa: ARG002
+    def survey(self, omissions: Omissions, *, often: bool = False) -> Survey:  # noqa: ARG002
         """See Landing."""
-        return Survey(frozenset(TODAY - timedelta(days=back) for back in range(2000)), [])
+        return Survey({TODAY - timedelta(days=back): [""] for back in range(2000)}, [])
 
-    def list_days(self, days: Any, omissions: Omissions) -> Iterator[tuple[date, list[LandedObject]]]:  # noqa: ARG002
-        """See Landing."""
-        for day in sorted(days):
+    def _list_folders(
+        self,
+        folders: Mapping[date, Sequence[str]],
+        omissions: Omissions,  # noqa: ARG002
+    ) -> Iterator[tuple[date, list[LandedObject]]]:
+        for day in folders:
             yield day, [LandedObject(f"{day:%Y/%m/%d}/{number}", 1, "e", day) for number in range(288)]
 
 
 def test_a_round_over_two_thousand_days_takes_some_minutes(world: World) -> None:
     """And each of its ticks lists a bounded number of objects: some 30 requests on S3."""
     here, position = Thousands(Path("/nowhere")), Position()
-    days = here.survey(Omissions()).days
+    days = frozenset(here.survey(Omissions()).days)
     seen, rounds = set[date](), list[int]()
     while seen != days:
         tick = at(world, here, Position(position.turn, days))

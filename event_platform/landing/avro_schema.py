@@ -1,0 +1,212 @@
+"""The schema of an Avro container → how its values become JSON, and how much memory they may take.
+
+What JSON has no form for gets one while fastavro reads: it calls a function for each logical type that is registered.
+The names that are registered here are this module's own, so that nobody else's values change.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import fastavro
+from fastavro.read import LOGICAL_READERS
+
+from event_platform.landing.pieces import BrokenError
+
+_EPOCH, _FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
+
+#: Bytes of a decimal that is read as one, and digits behind its point. Others stay bytes, and their texts stay short.
+_LARGEST_DECIMAL, _MOST_DIGITS = 1024, 1024
+
+_UUID_BYTES = 16
+
+#: Memory of a value and of an object in bytes, and of each byte of a text: as it is read, and as JSON with escapes.
+_VALUE, _OBJECT, _TEXT = 100, 250, 12
+
+#: The least bytes of values of each type; others have at least one.
+_LEAST = {"null": 0, "float": 4, "double": 8}
+
+
+@dataclass
+class RowSchema:
+    """A schema as fastavro reads rows with it, and what rows may take of memory, in bytes."""
+
+    parsed: Any
+    fixed_memory: int = 0  # of a row, however short it is
+    memory_per_byte: int = _TEXT  # of a row, for each of its bytes
+    is_recursive: bool = False
+
+
+def row_schema(schema: Any) -> RowSchema:
+    """Return how rows of a schema are read. Raises BrokenError and what fastavro raises where it is not a schema."""
+    names: dict[str, Any] = {}
+    parsed = fastavro.parse_schema(_with_readers(schema), names)
+    result = RowSchema(parsed)
+    least, result.fixed_memory = _Measure(names, result).of(parsed)
+    if not least:
+        raise BrokenError("its rows take no bytes")
+    return result
+
+
+def _with_readers(schema: Any) -> Any:
+    """Return a schema without what rows do not depend on, and with the logical types of this module."""
+    if isinstance(schema, list):
+        return [_with_readers(each) for each in schema]
+    if isinstance(schema, str):
+        return _with_logical_type(schema, {}) if schema in {"float", "double"} else schema
+    kind = schema["type"]
+    if not isinstance(kind, str):
+        return _with_readers(kind)
+    named = {key: schema[key] for key in ("name", "namespace", "symbols", "size") if key in schema}
+    match kind:
+        case "record" | "error":
+            fields = [{"name": each["name"], "type": _with_readers(each["type"])} for each in schema["fields"]]
+            return {"type": "record", **named, "fields": fields}
+        case "array" | "map":
+            inner = "items" if kind == "array" else "values"
+            return {"type": kind, inner: _with_readers(schema[inner])}
+        case _:
+            return _with_logical_type(kind, schema) | named
+
+
+def _with_logical_type(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a type, with the logical type of this module that stands for its own, if there is one."""
+    logical = "number" if kind in {"float", "double"} else schema.get("logicalType")
+    if (kind, logical) not in _READERS:
+        return {"type": kind}
+    return {"type": kind, "logicalType": f"{__name__}.{logical}", "scale": schema.get("scale", 0)}
+
+
+@dataclass
+class _Measure:
+    """Measures the values of a schema: their least bytes and their memory."""
+
+    names: Mapping[str, Any]
+    result: RowSchema
+    known: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is measured
+
+    def of(self, schema: Any) -> tuple[int, int]:
+        """Return the least bytes of a value, and its memory but for what is in texts, arrays and maps."""
+        if isinstance(schema, list):
+            measured = [self.of(each) for each in schema]
+            return 1 + min(least for least, _ in measured), max(memory for _, memory in measured)
+        if isinstance(schema, str):
+            return self._named(schema) if schema in self.names else (_LEAST.get(schema, 1), _VALUE)
+        name = schema.get("name")
+        return self._named(name) if name in self.names else self._unnamed(schema)
+
+    def _named(self, name: str) -> tuple[int, int]:
+        if name not in self.known:
+            self.known[name] = None
+            self.known[name] = self._unnamed(self.names[name])
+        measured = self.known[name]
+        if measured is None:
+            self.result.is_recursive = True
+            return 1, _VALUE
+        return measured
+
+    def _unnamed(self, schema: Any) -> tuple[int, int]:
+        match schema["type"]:
+            case "record":
+                return self._record(schema)
+            case "array":
+                self._each(*self.of(schema["items"]))
+                return 1, _VALUE
+            case "map":
+                least, memory = self.of(schema["values"])
+                self._each(1 + least, _VALUE + memory)
+                return 1, _OBJECT
+            case "enum":
+                return 1, _VALUE + max(map(len, schema["symbols"]))
+            case "fixed":
+                return schema["size"], _VALUE
+            case kind:
+                return _LEAST.get(kind, 1), _VALUE
+
+    def _record(self, schema: Any) -> tuple[int, int]:
+        fields = [(each["name"], *self.of(each["type"])) for each in schema["fields"]]
+        memory = _OBJECT + sum(_TEXT * len(name) + memory for name, _, memory in fields)
+        if self.result.is_recursive:  # each level takes a byte
+            self._each(1, memory)
+        return sum(least for _, least, _ in fields), memory
+
+    def _each(self, least: int, memory: int) -> None:
+        """Note how much memory values take that one after another may be in a row."""
+        if not least:
+            raise BrokenError("it has arrays of values that take no bytes")
+        self.result.memory_per_byte = max(self.result.memory_per_byte, -(-memory // least))
+
+
+def _moment(unit: int) -> Callable[[int, Any, Any], str | int]:
+    """Return the reader of numbers of which so many are a second: as ISO 8601, in UTC."""
+
+    def read(value: int, *_: Any) -> str | int:
+        seconds, fraction = divmod(value, unit)
+        try:
+            moment = _EPOCH + timedelta(seconds=seconds)
+        except OverflowError:  # beyond the year 9999: as it is
+            return value
+        digits = f".{fraction:0{len(str(unit)) - 1}d}" if fraction else ""
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}+00:00" if moment.year >= 1000 else value  # noqa: PLR2004 - 4 digits
+
+    return read
+
+
+def _clock(unit: int) -> Callable[[int, Any, Any], str | int]:
+    def read(value: int, *_: Any) -> str | int:
+        microseconds = value * (1_000_000 // unit)
+        if not 0 <= microseconds < 86_400_000_000:  # noqa: PLR2004 - of a day
+            return value
+        return (_EPOCH + timedelta(microseconds=microseconds)).time().isoformat()
+
+    return read
+
+
+def _day(value: int, *_: Any) -> str | int:
+    try:
+        return (_FIRST_DAY + timedelta(days=value)).isoformat()
+    except OverflowError:
+        return value
+
+
+def _decimal(value: bytes, schema: Any, _: Any) -> str | bytes:
+    scale = schema["scale"]
+    if not value or len(value) > _LARGEST_DECIMAL or type(scale) is not int or not 0 <= scale <= _MOST_DIGITS:
+        return value
+    number = int.from_bytes(value, "big", signed=True)
+    digits = tuple(map(int, str(abs(number))))
+    return format(Decimal((int(number < 0), digits, -scale)), "f")
+
+
+def _number(value: float, *_: Any) -> float | str:
+    """Return a number as it is, or a text where JSON has no form for it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _uuid(value: bytes, *_: Any) -> str | bytes:
+    return str(UUID(bytes=value)) if len(value) == _UUID_BYTES else value
+
+
+#: How a value of an Avro type and logical type becomes JSON; "number" is the logical type of all fractional numbers.
+_READERS: dict[tuple[str, Any], Callable[..., Any]] = {
+    ("float", "number"): _number,
+    ("double", "number"): _number,
+    ("int", "date"): _day,
+    ("int", "time-millis"): _clock(1_000),
+    ("long", "time-micros"): _clock(1_000_000),
+    ("fixed", "uuid"): _uuid,
+    **{(kind, "decimal"): _decimal for kind in ("bytes", "fixed")},
+    **{
+        ("long", f"{where}timestamp-{name}"): _moment(unit)
+        for where in ("", "local-")
+        for name, unit in (("millis", 10**3), ("micros", 10**6), ("nanos", 10**9))
+    },
+}
+
+LOGICAL_READERS.update({f"{kind}-{__name__}.{logical}": read for (kind, logical), read in _READERS.items()})

@@ -1,0 +1,128 @@
+"""The date in the path of an object: the forms it has, the day of arrival that it means, and the folders of a day.
+
+Dates and hours of paths are in the time zone of landing. Days of arrival are in UTC.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import Enum, auto
+
+#: The folders of a day, in words and as a pattern. The first form is the one that every version has known.
+FORMS = {
+    "yyyy/MM/dd": r"([0-9]{4})/([0-9]{2})/([0-9]{2})",
+    "year=yyyy/month=MM/day=dd": r"year=([0-9]{4})/month=([0-9]{1,2})/day=([0-9]{1,2})",
+    "dt=yyyy-MM-dd": r"(?:dt|date)=([0-9]{4})-([0-9]{2})-([0-9]{2})",
+    "dt=yyyyMMdd": r"(?:dt|date)=([0-9]{4})([0-9]{2})([0-9]{2})",
+}
+_DAY = "|".join(FORMS.values())
+
+#: The folder of an hour, below that of a day.
+_HOUR = r"(?:/(?:hour=([0-9]{1,2})|([0-9]{2}))(?=/))?"
+
+#: A polars pattern: the folder of an hour below that of a day, anywhere in a path.
+HOUR_IN_PATH = rf"(?:^|/)(?:{_DAY.replace('(?:', '(').replace('(', '(?:')})/(?:hour=)?(?<hour>[01]?[0-9]|2[0-3])/"
+
+_DATE_IN_PATH = re.compile(rf"(?:^|(?<=/))(?P<day>{_DAY})(?=/)(?P<hour>{_HOUR})")
+
+#: The end of a path on the way to a day.
+_YEAR_OR_MONTH = re.compile(
+    r"(?P<prefix>(?:.*/)?)(?:([0-9]{4})(?:/([0-9]{2}))?|year=([0-9]{4})(?:/month=([0-9]{1,2}))?)"
+)
+
+_HOURS, _LAST_HOUR = 24, 23
+_DAY_LONG = timedelta(days=1)
+
+#: Groups of a match that are the parts of a date, for each form, and those that are the hour.
+_PARTS = {form: (2 + 3 * number, 3 + 3 * number, 4 + 3 * number) for number, form in enumerate(FORMS)}
+_HOUR_PARTS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
+
+
+class FolderKind(Enum):
+    """What a folder is on the way to a day's objects."""
+
+    YEAR_OR_MONTH = auto()
+    DAY = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True)
+class PathDate:
+    """The first date in a path, in the time zone of landing."""
+
+    day: date
+    hour: int | None  # where there is a folder of one
+    form: str  # one of FORMS
+
+    def arrival_date(self, zone: tzinfo) -> date:
+        """Return the day in UTC of the hour; without an hour, the day as it is."""
+        return self.day if self.hour is None or zone is UTC else _utc_day(self.day, self.hour, zone)
+
+
+def date_in(path: str) -> PathDate | None:
+    """Return the first date in a path; None where no folder of it is the one of a day."""
+    for match in _DATE_IN_PATH.finditer(path):
+        form, parts = next((form, parts) for form, parts in _PARTS.items() if match[parts[0]])
+        try:
+            day = date(*(int(match[part]) for part in parts))
+        except ValueError:  # no such day
+            continue
+        hour = next((int(match[part]) for part in _HOUR_PARTS if match[part]), None)
+        return PathDate(day, hour if hour is None or hour < _HOURS else None, form)
+    return None
+
+
+def arrival_date_in(path: str, zone: tzinfo) -> date | None:
+    """Return the day of arrival that a path says, or None."""
+    found = date_in(path)
+    return None if found is None else found.arrival_date(zone)
+
+
+def is_settled(path: str, zone: tzinfo) -> bool:
+    """Return whether each version of the platform gave a path its date: it is yyyy/MM/dd, and in UTC."""
+    found = date_in(path)
+    return found is not None and found.form == next(iter(FORMS)) and zone is UTC
+
+
+def folder_kind(path: str) -> FolderKind:
+    """Return what a folder is by its path below the root."""
+    if date_in(f"{path}/") is not None:
+        return FolderKind.DAY
+    return FolderKind.OTHER if _YEAR_OR_MONTH.fullmatch(path) is None else FolderKind.YEAR_OR_MONTH
+
+
+def is_at_root(path: str) -> bool:
+    """Return whether a folder is the one of a year or month at the root of landing."""
+    match = _YEAR_OR_MONTH.fullmatch(path)
+    return match is not None and not match["prefix"]
+
+
+def days_held(folder: str, zone: tzinfo) -> set[date]:
+    """Return the days of arrival that objects in the folder of a day may have."""
+    found = date_in(folder)
+    if found is None:
+        return set()
+    return {found.day, *({_utc_day(found.day, hour, zone) for hour in (0, _LAST_HOUR)} if zone is not UTC else ())}
+
+
+def plain_folders(day: date, zone: tzinfo) -> list[str]:
+    """Return the folders yyyy/MM/dd of the root that may hold objects of a day of arrival."""
+    around = (day + offset * _DAY_LONG for offset in (-1, 0, 1))
+    folders = (f"{each:%Y/%m/%d}/" for each in around)
+    return [folder for folder in folders if day in days_held(folder, zone)]
+
+
+def is_past(path: str, today: date) -> bool:
+    """Return whether a folder of a year or month is below another folder, and ended more than a month ago."""
+    match = _YEAR_OR_MONTH.fullmatch(path)
+    if match is None or not match["prefix"]:
+        return False
+    year, month = int(match[2] or match[4]), int(match[3] or match[5] or 12)
+    return (year, month) < ((last := today.replace(day=1) - _DAY_LONG).year, last.month)
+
+
+def _utc_day(day: date, hour: int, zone: tzinfo) -> date:
+    try:
+        return datetime(day.year, day.month, day.day, hour, tzinfo=zone).astimezone(UTC).date()
+    except OverflowError:  # the first or the last day that there is
+        return day

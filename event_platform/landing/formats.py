@@ -1,0 +1,182 @@
+"""The formats that objects land in: how each is told by its first bytes, what is read of it, and how.
+
+`FORMATS` is the only list of them: reading, sizing and the documentation go by it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from event_platform.landing import archives, snappy
+from event_platform.landing.decompression import gunzip, unbzip2, unzstd
+from event_platform.landing.parquet import parquet_pieces
+from event_platform.landing.pieces import Limits, Piece
+from event_platform.landing.streams import Source, held
+
+#: Bytes by which the format is recognized.
+HEAD = 512
+
+#: The longest UTF-8 character in bytes. It may be cut at the end of the head.
+_CHARACTER = 4
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: Where a tar has its signature.
+_TAR = slice(257, 262)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A storage format, in words for the documentation, and how it is read. One without a reader is not supported."""
+
+    name: str
+    told_by: str
+    is_like: Callable[[bytes], bool]  # whether an object that begins so is of this format
+    reads: str = ""  # what is read of it
+    damaged: str = ""  # what a damaged one gives
+    suffixes: tuple[str, ...] = ()
+    unpack: Callable[[Source], Iterator[bytes]] | None = None  # yields what is packed in it, whose format is told again
+    rows: Callable[[Iterable[bytes], Limits], Iterator[Piece]] | None = None
+    remedy: str = "compress with GZIP, and land it again"  # where it is not supported
+
+
+def format_of(head: bytes) -> Format:
+    """Return the format of an object by its first bytes, whatever its name is."""
+    return next(each for each in FORMATS if each.is_like(head))
+
+
+def is_text(head: bytes) -> bool:
+    """Return whether bytes begin like JSON, or are UTF-8 without control characters."""
+    begin = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if not begin or begin.startswith((b"{", b"[")):
+        return True
+    text = head.decode("utf-8", "surrogateescape")
+    # The last character may be cut, which leaves surrogates.
+    text = text[: HEAD - _CHARACTER] if len(head) == HEAD else text
+    return all(each.isprintable() or each.isspace() for each in text)
+
+
+def is_packed(name: str) -> bool:
+    """Return whether an object is packed, as its name tells: it grows when it is read."""
+    return any(name.endswith(each.suffixes) for each in FORMATS)
+
+
+def _begins(*beginnings: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(beginnings)
+
+
+def _parquet_rows(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
+    return parquet_pieces(held(parts, limits.task_bytes, "parquet"), limits)
+
+
+def _avro_rows(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
+    from event_platform.landing.avro import avro_pieces  # noqa: PLC0415 - fastavro takes long, and few objects need it
+
+    return avro_pieces(parts, limits)
+
+
+def _is_utf_16(head: bytes) -> bool:
+    """Return whether text is UTF-16: by its mark, or because JSON begins with two characters of ASCII (RFC 4627)."""
+    zeros = [not byte for byte in head[:4]]
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or zeros in ([False, True] * 2, [True, False] * 2)
+
+
+def _is_utf_32(head: bytes) -> bool:
+    zeros = [not byte for byte in head[:4]]
+    return head.startswith(b"\xff\xfe\0\0") or zeros in ([False, True, True, True], [True, True, True, False])
+
+
+#: The first starts a frame. The others start skippable frames, which some tools write first.
+_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
+
+#: A block, or the end of a stream without one.
+_BZIP2 = tuple(b"BZh%d" % level + block for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90"))
+
+_RECORDS_BEFORE = "The records before the damage"
+
+ZIP = Format(
+    "zip",
+    "`PK\\x03\\x04`",
+    _begins(*archives.MAGIC),
+    "The members one after the other, each of any format but zip. Hidden ones are left out; one that is encrypted is "
+    "an `unsupported_format`.",
+    "The members that are whole",
+    (".zip",),
+)
+
+#: Text comes last: it is what all other bytes are taken for.
+TEXT = Format(
+    "plain",
+    "No other format",
+    lambda _: True,
+    "JSON: records that follow one another with a newline, a comma, a semicolon, RFC 7464's separator or nothing "
+    "between them; a record may span lines. CRLF and a byte order mark are accepted.",
+    "The records before and behind the damage; what is damaged is a corrupt record each",
+)
+
+#: In the order in which they are tried.
+FORMATS = (
+    Format(
+        "gzip",
+        "`\\x1f\\x8b`",
+        _begins(b"\x1f\x8b"),
+        "Several members, with zeros behind them.",
+        _RECORDS_BEFORE,
+        (".gz",),
+        gunzip,
+    ),
+    Format("zstd", "`\\x28\\xb5\\x2f\\xfd`", _begins(*_ZSTD), "Several frames.", _RECORDS_BEFORE, (".zst",), unzstd),
+    Format("bzip2", "`BZh`", _begins(*_BZIP2), "Several streams.", _RECORDS_BEFORE, (".bz2",), unbzip2),
+    Format(
+        "Snappy, framed",
+        "`\\xff\\x06\\x00\\x00sNaPpY`",
+        _begins(snappy.FRAMED),
+        "The framing format, which Firehose calls Snappy.",
+        _RECORDS_BEFORE,
+        (".sz", ".snappy"),
+        snappy.unpack_framed,
+    ),
+    Format(
+        "Snappy, Hadoop",
+        "Lengths that fit each other",
+        snappy.is_hadoop,
+        "Blocks of Hadoop, Spark and Firehose's Hadoop-Compatible Snappy, up to 64 MiB each.",
+        f"{_RECORDS_BEFORE}. There are no checksums: where only values changed, nothing tells",
+        (".snappy",),
+        snappy.unpack_hadoop,
+    ),
+    ZIP,
+    Format(
+        "parquet",
+        "`PAR1`",
+        _begins(b"PAR1"),
+        "A row is a record; nested columns are JSON objects and arrays.",
+        "No record where its directory, at its end, is damaged; else the row groups before the damage",
+        (".parquet",),
+        rows=_parquet_rows,
+    ),
+    Format(
+        "avro",
+        "`Obj\\x01`",
+        _begins(b"Obj\x01"),
+        "Container files, packed with deflate, Snappy, zstandard, bzip2 or xz. A row is a record; bytes are base64, "
+        "timestamps ISO 8601 in UTC, decimals texts.",
+        "The rows before the damage",
+        (".avro",),
+        rows=_avro_rows,
+    ),
+    Format("encrypted parquet", "`PARE`", _begins(b"PARE"), remedy="its footer is encrypted: land it unencrypted"),
+    Format("ORC", "`ORC`", _begins(b"ORC"), remedy="let Firehose convert to Parquet instead"),
+    Format("tar", "`ustar` at byte 257", lambda head: head[_TAR] == b"ustar", remedy="land its members one by one"),
+    Format("UTF-32", "Its byte order mark, or zeros", _is_utf_32, remedy="write it as UTF-8"),
+    Format("UTF-16", "Its byte order mark, or zeros", _is_utf_16, remedy="write it as UTF-8"),
+    Format("xz", "`\\xfd7zXZ\\x00`", _begins(b"\xfd7zXZ\0")),
+    Format("7z", "`7z\\xbc\\xaf\\x27\\x1c`", _begins(b"7z\xbc\xaf\x27\x1c")),
+    Format("LZ4", "`\\x04\\x22\\x4d\\x18`", _begins(b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")),
+    Format("LZO", "`\\x89LZO\\x00`", _begins(b"\x89LZO\0")),
+    Format("Snappy, of snappy-java", "`\\x82SNAPPY\\x00`", _begins(b"\x82SNAPPY\0")),
+    Format("RAR", "`Rar!\\x1a\\x07`", _begins(b"Rar!\x1a\x07")),
+    Format("Hadoop SequenceFile", "`SEQ\\x06`", _begins(b"SEQ\x06"), remedy="write text or Parquet"),
+    Format("Arrow", "`ARROW1`", _begins(b"ARROW1\0\0"), remedy="write Parquet"),
+    Format("Excel", "`\\xd0\\xcf\\x11\\xe0`", _begins(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), remedy="export it as JSON"),
+    TEXT,
+)

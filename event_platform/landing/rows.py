@@ -1,0 +1,30 @@
+"""Rows of a file of rows → pieces of bounded size."""
+
+from collections.abc import Iterable, Iterator
+
+from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.landing.pieces import RECORDS_PER_PIECE, BrokenError, Piece, too_large
+
+
+def gathered(rows: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
+    """Yield rows in pieces of about `piece_bytes`, those that are too large as corrupt records.
+
+    Where the rows end early, the last piece says why.
+    """
+    held, size = list[bytes](), 0
+    try:
+        for row in rows:
+            if len(row) > MAX_RECORD_BYTES or size >= piece_bytes or len(held) >= RECORDS_PER_PIECE:
+                if held:
+                    yield Piece(b"\n".join(held))
+                held, size = [], 0
+            if len(row) > MAX_RECORD_BYTES:
+                yield too_large(row)
+            else:
+                held.append(row)
+                size += len(row)
+    except BrokenError as error:
+        yield Piece(b"\n".join(held), CorruptionReason.UNREADABLE_OBJECT, str(error))
+        return
+    if held:
+        yield Piece(b"\n".join(held))

@@ -1,0 +1,76 @@
+"""Streams of bytes whose end is not known before it is read."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from event_platform.landing.pieces import BrokenError
+
+#: Returns a stream of bytes, from the start at each call.
+Source = Callable[[], Iterator[bytes]]
+
+#: What a stream lacks that ends too early.
+CUT = "the object ends in the middle of its data"
+
+
+class ByteReader:
+    """Reads a stream so many bytes at a time."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        """Begin at the start of `parts`."""
+        self._parts = iter(parts)
+        self._held, self._position = b"", 0
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes; fewer at the end of the stream."""
+        end = self._position + size
+        if end > len(self._held):
+            self._hold(size)
+            end = size
+        data = self._held[self._position : end]
+        self._position += len(data)
+        return data
+
+    def read_exactly(self, size: int) -> bytes:
+        """Return so many bytes. Raises BrokenError where the stream ends before."""
+        data = self.read(size)
+        if len(data) < size:
+            raise BrokenError(CUT)
+        return data
+
+    def _hold(self, size: int) -> None:
+        """Take parts until so many bytes are held."""
+        held = [self._held[self._position :]]
+        length = len(held[0])
+        while length < size and (part := next(self._parts, None)) is not None:
+            held.append(part)
+            length += len(part)
+        self._held, self._position = b"".join(held), 0
+
+
+def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
+    """Yield up to `limit` bytes. Raises BrokenError with `message` where there are more."""
+    left = limit
+    for part in parts:
+        if len(part) > left:
+            yield part[:left]
+            raise BrokenError(message.format(limit))
+        left -= len(part)
+        yield part
+
+
+def held(parts: Iterable[bytes], limit: int, name: str) -> bytes:
+    """Return all bytes of a file whose directory is at its end. Raises BrokenError where they are more than `limit`."""
+    return b"".join(limited(parts, limit, f"{name}: {_HELD}"))
+
+
+_HELD = (
+    "it has more than {:,} bytes, the limit for it (task_limit_bytes of the resource rules): land smaller files, or "
+    "raise the limit"
+)
+
+
+def named(name: str, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `parts`; what they raise as BrokenError begins with the name of their format."""
+    try:
+        yield from parts
+    except BrokenError as error:
+        raise BrokenError(f"{name}: {error}") from error
