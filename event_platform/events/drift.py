@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -18,6 +18,9 @@ _TYPE_NAMES = {
 }
 
 Path = tuple[str, ...]
+
+#: In the place of each key of a map: the keys are data, and there may be any number of them.
+ANY_KEY = "*"
 
 
 @dataclass
@@ -37,22 +40,32 @@ def count_drift(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
     for text in rescued:
         fields = rescued_fields(text)
         drift.whole_records += fields.pop(WHOLE_RECORD, None) is not None
-        for path, column, value in _rescued_values(fields, known, ()):
-            if column is None:
-                drift.unknown[path] += 1
-            elif column.kind is Kind.UNTYPED or _type_name(value) in column.mixed:
-                drift.expected[path] += 1
-            else:
-                drift.misfits[path] += 1
+        values = _rescued_values(fields, known, ())
+        for path, why in dict.fromkeys((path, _why(column, value)) for path, column, value in values):
+            getattr(drift, why)[path] += 1
     return drift
 
 
-class _Known:
-    """The properties of an object by key, nested objects included."""
+def _why(column: Column | None, value: msgspec.Raw) -> str:
+    """Return the field of Drift in which a value counts."""
+    if column is None:
+        return "unknown"
+    return "expected" if column.kind is Kind.UNTYPED or _type_name(value) in column.mixed else "misfits"
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
+
+class _Known:
+    """The properties of an object by key, nested objects and maps included. All keys of a map are one, ANY_KEY."""
+
+    def __init__(self, columns: tuple[Column, ...], *, is_map: bool = False) -> None:
+        self.is_map = is_map
         self.columns = {column.field: column for column in columns}
-        self.below = {column.field: _Known(column.fields) for column in columns if column.kind is Kind.OBJECT}
+        self.below = {column.field: _below(column) for column in columns if column.kind in (Kind.OBJECT, Kind.MAP)}
+
+
+def _below(column: Column) -> _Known:
+    if column.item is None:
+        return _Known(column.fields)
+    return _Known((replace(column.item, field=ANY_KEY),), is_map=True)
 
 
 def _rescued_values(
@@ -60,11 +73,12 @@ def _rescued_values(
 ) -> Iterator[tuple[Path, Column | None, msgspec.Raw]]:
     """Yield path, column (None if unknown to the schema) and value of each rescued field."""
     for key, value in fields.items():
-        below = known.below.get(key)
+        name = ANY_KEY if known.is_map else key
+        below = known.below.get(name)
         if below is not None and _type_name(value) == "object":
-            yield from _rescued_values(rescued_fields(bytes(value).decode()), below, (*path, key))
+            yield from _rescued_values(rescued_fields(bytes(value).decode()), below, (*path, name))
         else:
-            yield (*path, key), known.columns.get(key), value
+            yield (*path, name), known.columns.get(name), value
 
 
 def _type_name(value: msgspec.Raw) -> str:
