@@ -23,6 +23,9 @@ from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 #: Rows of a block: enough that the cost of a call does not matter, few enough that a bad row delays few others.
 _ROWS_AT_ONCE = 4_096
 
+#: Bytes of a block: Arrow's parser takes less than 2 GiB, and arrays of entries are up to four times as long as maps.
+_BYTES_AT_ONCE = 2**28
+
 #: A block whose rows fit one by one but not together is halved down to this size.
 _ROWS_IN_DOUBT = 64
 
@@ -53,6 +56,8 @@ class PayloadReader:
         return pl.concat([self._read_block(bodies[start : start + _ROWS_AT_ONCE]) for start in starts], rechunk=True)
 
     def _read_block(self, bodies: pl.Series) -> pl.DataFrame:
+        if len(bodies) > 1 and bodies.estimated_size() > _BYTES_AT_ONCE:
+            return self._read_halves(bodies)
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
         # Arrow would accept texts as decimals.
         table = None if self._has_decimals else self._parse(bodies)
@@ -61,8 +66,7 @@ class PayloadReader:
             table = self._parse(bodies.gather(rows))
         if table is None:  # a row has a key twice, or a decimal has too many digits
             if len(bodies) > _ROWS_IN_DOUBT:
-                half = len(bodies) // 2
-                return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
+                return self._read_halves(bodies)
             rows, table = rows.clear(), self._schema.empty_table()
         frame, doubtful = self._conform(table, rows)
         if self._has_numbers:
@@ -70,6 +74,10 @@ class PayloadReader:
         if len(rows) == len(bodies) and not doubtful:
             return frame.drop(_ROW)
         return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
+
+    def _read_halves(self, bodies: pl.Series) -> pl.DataFrame:
+        half = len(bodies) // 2
+        return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
 
     def _schema_of_block(self) -> pa.Schema:
         return pa.schema([*arrow_schema(self._columns), *self._types.items()])
