@@ -36,10 +36,10 @@ class MapRewriter:
         self._entries = 0
         try:
             texts = [msgspec.json.encode(self._rewrite(body)).decode() for body in bodies.to_list()]
+            rewritten = pl.Series(texts, dtype=pl.String)
+            return None if self._has_lost_a_key(bodies, rewritten) else rewritten
         except NOT_DECODED:
             return None
-        rewritten = pl.Series(texts, dtype=pl.String)
-        return None if self._has_lost_a_key(bodies, rewritten) else rewritten
 
     def _has_lost_a_key(self, bodies: pl.Series, rewritten: pl.Series) -> bool:
         """Return whether a body has a key twice: the decoder keeps one of them."""
