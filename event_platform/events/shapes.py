@@ -64,29 +64,27 @@ class Shape:
         self.kinds.update(other.kinds)
         for key, below in other.fields.items():
             self.fields.setdefault(key, Shape()).include(below)
-        self.item = _together([self.item, other.item])
-        self.value = _together([self.value, other.value])
+        if other.item:
+            self.item = self.item or Shape()
+            self.item.include(other.item)
+        if other.value:
+            self.value = self.value or Shape()
+            self.value.include(other.value)
         self._limit_fields()
 
     def _limit_fields(self) -> None:
         """Keep only the values of an object that has too many keys, not its keys."""
         if self.fields and (self.value or len(self.fields) > _MAX_KEYS):
-            self.value = _together([self.value, *self.fields.values()])
+            self.value = value_shape(self)
             self.fields.clear()
-
-
-def _together(shapes: Iterable[Shape | None]) -> Shape | None:
-    """Return one shape of what was seen at several paths; None if there are none."""
-    found = [shape for shape in shapes if shape is not None]
-    whole = Shape()
-    for shape in found:
-        whole.include(shape)
-    return whole if found else None
 
 
 def value_shape(shape: Shape) -> Shape:
     """Return the shape of all values of an object, whatever their keys."""
-    return shape.value or _together(shape.fields.values()) or Shape()
+    whole = shape.value or Shape()
+    for below in shape.fields.values():
+        whole.include(below)
+    return whole
 
 
 def identifier_keys(fields: Iterable[str]) -> set[str]:

@@ -432,7 +432,18 @@ def test_the_values_of_a_map_are_typed_together() -> None:
     }
 
 
-@settings(max_examples=75, deadline=None)
+def test_the_values_of_a_map_are_taken_together_for_a_price_that_is_linear() -> None:
+    """In its keys, however many fields the values have together."""
+
+    def calls(keys: int) -> int:
+        draft = Draft(Envelope())
+        draft.add(["a"], [json.dumps({"o": {f"{number}": [{f"f{'x' * number}": 1}] for number in range(keys)}})])
+        return count_calls(draft.schemas)
+
+    assert calls(500) < 2.5 * calls(250)
+
+
+@settings(max_examples=40, deadline=None)
 @given(payloads=st.lists(st.dictionaries(KEYS, JSON, max_size=4), min_size=1, max_size=5), limit=st.integers(0, 3))
 def test_so_it_is_with_maps(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]], limit: int
