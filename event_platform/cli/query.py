@@ -165,3 +165,5 @@ def _fields(dtype: PolarsDataType) -> Iterator[str]:
             yield from _fields(field.dtype)
     elif isinstance(dtype, pl.List):
         yield from _fields(dtype.inner)
+    elif isinstance(dtype, pl.Map):
+        yield from _fields(dtype.value)

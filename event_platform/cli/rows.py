@@ -96,16 +96,23 @@ def _without_bytes(rows: pl.LazyFrame) -> list[pl.Expr]:
 
 
 def _base64(values: pl.Expr, dtype: PolarsDataType) -> pl.Expr:
-    """Encode bytes as base64 at any depth: neither JSON nor CSV has bytes."""
+    """Encode bytes as base64 at any depth, and keys of maps as texts: neither JSON nor CSV has others."""
     if dtype == pl.Binary:
         return values.bin.encode("base64")
     if isinstance(dtype, pl.List):
         return values.list.eval(_base64(pl.element(), dtype.inner))
     if isinstance(dtype, pl.Array):
         return _base64(values.arr.to_list(), pl.List(dtype.inner))
+    if isinstance(dtype, pl.Map):
+        return values.map.entries().list.eval(_text_key(dtype)).list.to_map()
     if isinstance(dtype, pl.Struct) and dtype.fields:
         return values.struct.with_fields([_base64(pl.field(field.name), field.dtype) for field in dtype.fields])
     return values
+
+
+def _text_key(entry: pl.Map) -> pl.Expr:
+    key, value = (pl.element().struct.field(name) for name in ("key", "value"))
+    return pl.struct(key=_base64(key, entry.key).cast(pl.String), value=_base64(value, entry.value))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     DATE = "date"
     ARRAY = "array"
     OBJECT = "object"
+    MAP = "map"
     UNTYPED = "untyped"
 
 
@@ -38,6 +39,8 @@ _SCALARS: dict[Kind, pl.DataType] = {
     Kind.DATE: pl.Date(),
 }
 _FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
+#: Keywords that hold the schema of an array's items, and of a map's values.
+_ITEMS = {Kind.ARRAY: "items", Kind.MAP: "additionalProperties"}
 #: Letters of any script, with their marks composed.
 _COLUMN_NAME = re.compile(r"[^\W\d]\w*")
 
@@ -84,7 +87,7 @@ class Column:
     description: str = ""
     constraints: Constraints = Constraints()
     fields: tuple["Column", ...] = ()  # of an object
-    item: "Column | None" = None  # of an array
+    item: "Column | None" = None  # of an array; of a map, its values
     digits: tuple[int, int] = (0, 0)  # of a decimal: precision and scale
     empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT if `{}` is expected, ARRAY if `[]` is
     mixed: frozenset[str] = frozenset()  # other JSON types that are expected; their values go to `_rescued`
@@ -95,7 +98,7 @@ class Column:
         if self.kind is Kind.OBJECT:
             return pl.Struct({column.name: column.dtype for column in typed(self.fields)})
         if self.item is not None:
-            return pl.List(self.item.dtype)
+            return pl.Map(pl.String(), self.item.dtype) if self.kind is Kind.MAP else pl.List(self.item.dtype)
         if self.kind is Kind.DECIMAL:
             return pl.Decimal(*self.digits)
         return _SCALARS[self.kind]
@@ -129,11 +132,6 @@ def parse_columns(
             names.add(str(column.name).casefold())
         columns.append(column)
     return tuple(columns)
-
-
-def untyped(columns: tuple[Column, ...]) -> list[Column]:
-    """Return the properties that have no column."""
-    return [column for column in columns if column.kind is Kind.UNTYPED]
 
 
 def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
@@ -187,15 +185,16 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
     declared = kind = _kind(definition)
     fields = parse_columns(definition, f"{where}.properties", faults, frozenset()) if kind is Kind.OBJECT else ()
     item = None
-    if kind is Kind.ARRAY:
-        items = definition.get("items")
-        item = _parse("item", items, f"{where}.items", faults, required=False)
+    if kind in _ITEMS:
+        keyword = _ITEMS[kind]
+        item = _parse("item", definition.get(keyword), f"{where}.{keyword}", faults, required=False)
         kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
     if kind is Kind.OBJECT and not typed(fields):
         kind = Kind.UNTYPED
     constraints = _constraints(definition, required=required)
     mixed = definition.get("x-mixed", [])
-    faults.extend(f"{where}.{fault}" for fault in [*_digit_faults(kind, definition), *_mixed_faults(mixed)])
+    found = [*_digit_faults(kind, definition), *_mixed_faults(mixed), *_map_faults(kind, definition)]
+    faults.extend(f"{where}.{fault}" for fault in found)
     faults.extend(f"{where}.{fault}" for fault in _constraint_faults(kind, constraints))
     return Column(
         field=field,
@@ -204,7 +203,7 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         description=definition.get("description", ""),
         constraints=constraints,
         fields=fields,
-        item=item if kind is Kind.ARRAY else None,
+        item=item if kind in _ITEMS else None,
         digits=_digits(definition) or (0, 0),
         empty=declared if kind is Kind.UNTYPED else Kind.UNTYPED,
         mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
@@ -222,6 +221,8 @@ def _kind(definition: Mapping[str, Any]) -> Kind:
     (name,) = types
     if name == "string":
         return _FORMATS.get(definition.get("format", ""), Kind.STRING)
+    if name == "object" and "x-map" in definition:
+        return Kind.MAP
     return Kind.UNTYPED if name == "null" else Kind(name)
 
 
@@ -248,6 +249,17 @@ def _mixed_faults(mixed: Any) -> list[str]:
     if isinstance(mixed, list) and all(isinstance(name, str) and name in _TYPE_NAMES for name in mixed):
         return []
     return [f"x-mixed: expected a list of {', '.join(_TYPE_NAMES)}, got {mixed!r}"]
+
+
+def _map_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:
+    """Return why `x-map` makes no map of a property that has it."""
+    if "x-map" not in definition:
+        return []
+    if definition["x-map"] is not True or "properties" in definition:
+        return ["x-map: expected true, in an object without properties"]
+    if kind is Kind.MAP:
+        return []
+    return ["x-map: expected type: object, and in additionalProperties the schema of a value that a column can have"]
 
 
 def _constraints(definition: Mapping[str, Any], *, required: bool) -> Constraints:

@@ -13,7 +13,7 @@ from pyarrow import compute
 
 from event_platform.events.columns import Column, Kind
 from event_platform.events.rescue import DATE, RFC3339
-from event_platform.events.wire import EXACT_INTEGERS
+from event_platform.events.wire import EXACT_INTEGERS, KEY, VALUE
 
 #: Range of timestamps that Python can show.
 _YEARS_1_TO_9999 = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -27,10 +27,10 @@ Positions = Any
 def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
     """Convert an array to the type of its column. Return it, and the positions of values to check one by one.
 
-    Texts become timestamps and dates (null where they are not), at every depth. Fields get the names of their columns;
-    untyped fields are dropped. To be checked are: texts that are not a timestamp; numbers so large that they may have
-    been integers that a float cannot hold; decimals with more digits than the column (Arrow accepts them when written
-    with an exponent); untyped arrays that are not empty.
+    Texts become timestamps and dates (null where they are not) and arrays of entries maps, at every depth. Fields get
+    the names of their columns; untyped fields are dropped. To be checked are: texts that are not a timestamp; numbers
+    so large that they may have been integers that a float cannot hold; decimals with more digits than the column (Arrow
+    accepts them when written with an exponent); untyped arrays that are not empty.
     """
     if column.kind in (Kind.DATE_TIME, Kind.DATE):
         return _conform_texts(array, column.kind)
@@ -43,7 +43,7 @@ def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]
     if column.empty is Kind.ARRAY:
         return array, _positions(compute.greater(compute.list_value_length(array), 0))
     if column.item is not None:
-        return _conform_items(array, column.item)
+        return (_conform_entries if column.kind is Kind.MAP else _conform_items)(array, column.item)
     return _conform_fields(array, column) if column.fields else (array, [])
 
 
@@ -60,6 +60,13 @@ def _conform_items(array: pa.Array, item: Column) -> tuple[pa.Array, list[Positi
     if items is array.values:
         return array, rows
     return pa.ListArray.from_arrays(array.offsets, items, mask=array.is_null()), rows
+
+
+def _conform_entries(array: pa.Array, value: Column) -> tuple[pa.Array, list[Positions]]:
+    keys, values = array.values.field(KEY), array.values.field(VALUE)
+    values, doubtful = conform(values, value)
+    rows = [compute.list_parent_indices(array).take(positions) for positions in doubtful]
+    return pa.MapArray.from_arrays(array.offsets, keys, values, mask=array.is_null()), rows
 
 
 def _conform_fields(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:

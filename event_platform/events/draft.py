@@ -3,7 +3,7 @@
 A property gets the widest type that loses nothing of what was seen. If no type fits all values (a text here, a number
 there), it gets the type of more than half of them, and `x-mixed` lists the JSON types of the others, whose values go to
 `_rescued`. If no type is that frequent, it stays untyped. So does a property that was always empty: the schema says
-whether it was null, `{}` or `[]`, so that reading it costs nothing.
+whether it was null, `{}` or `[]`, so that reading it costs nothing. An object whose keys are data is a map.
 """
 
 import re
@@ -17,12 +17,12 @@ from typing import Any
 from event_platform.events.columns import ESCAPED, is_column_name
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.shapes import Shape, decode, identifier_keys, is_map
+from event_platform.events.shapes import Shape, decode, has_many_keys, identifier_keys, is_map, value_shape
 
 #: Fields of a type that are named, and columns from which on a type is unusual.
 _SHOWN, _MANY_FIELDS = 3, 200
 
-_MAP = "Not typed: its keys look like data, not like the names of fields."
+_MAP = "Not typed: its keys look like data, and no type holds most of its values."
 
 #: Words for signs of keys that would otherwise be alike: `a.b` and `a-b`.
 _WORDS = {".": "dot", "-": "dash", " ": "space", "/": "slash", ":": "colon", "$": "dollar", "@": "at", "#": "number"}
@@ -100,7 +100,8 @@ def _without_type(fields: Mapping[str, Shape], path: str = "") -> Iterator[tuple
         elif key in identifiers:
             yield where, "its key looks like data"
         elif is_map(shape):
-            yield where, f"its {len(shape.fields) or 'many'} keys look like data"
+            if not _is_typed(_definition(shape, in_array=False)[0]):
+                yield where, "its keys look like data, and its values have no type in common"
         elif 2 * _content(shape)["object"] > _content(shape).total():
             yield from _without_type(shape.fields, where)
         elif not _is_typed(_definition(shape, in_array=False)[0]):
@@ -155,7 +156,7 @@ def _is_typed(definition: Mapping[str, Any]) -> bool:
     """Return whether a drafted property has a column."""
     types = {definition.get("type")} if isinstance(definition.get("type"), str) else set(definition.get("type", ()))
     if "object" in types:
-        return any(map(_is_typed, definition.get("properties", {}).values()))
+        return "x-map" in definition or any(map(_is_typed, definition.get("properties", {}).values()))
     return _is_typed(definition.get("items", {})) if "array" in types else bool(types - {"null"})
 
 
@@ -185,9 +186,8 @@ def _definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
 
 def _typed_definition(shape: Shape, type_name: str, *, in_array: bool) -> tuple[dict[str, Any], int]:
     """Return the schema for values of one type, and an upper bound of those that do not fit."""
-    if type_name == "object" and not is_map(shape):
-        below, lost = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
-        return {"type": "object", **below}, lost
+    if type_name == "object":
+        return _map_definition(shape, in_array=in_array) or _object_definition(shape, in_array=in_array)
     if type_name == "array" and shape.item:
         items, lost = _definition(shape.item, in_array=True)
         return {"type": "array", "items": items}, lost
@@ -195,6 +195,21 @@ def _typed_definition(shape: Shape, type_name: str, *, in_array: bool) -> tuple[
     if type_name == "string" and kinds in ({"date-time"}, {"date"}):
         return {"type": "string", "format": kinds.pop()}, 0
     return {"type": type_name}, 0
+
+
+def _object_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
+    below, lost = _properties(shape.fields, shape.objects, frozenset(), in_array=in_array)
+    return {"type": "object", **below}, lost
+
+
+def _map_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int] | None:
+    """Return the schema of an object whose keys are data (without a type if its values have none), or None."""
+    if not is_map(shape) and not has_many_keys(shape):
+        return None
+    values, lost = _definition(value_shape(shape), in_array=in_array)
+    if not is_map(shape) and (lost or not _is_typed(values)):
+        return None
+    return {"type": "object", **({"x-map": True, "additionalProperties": values} if _is_typed(values) else {})}, lost
 
 
 def _most_frequent_type(content: Counter[str]) -> tuple[str, set[str]]:

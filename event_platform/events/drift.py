@@ -3,6 +3,7 @@
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +21,9 @@ _TYPE_NAMES = {
 }
 
 Path = tuple[str, ...]
+
+#: In the place of each key of a map: the keys are data, and there may be any number of them.
+ANY_KEY = "*"
 
 
 class Outcome(StrEnum):
@@ -42,8 +46,9 @@ def count_drift(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
         fields = rescued_fields(text)
         if fields.pop(WHOLE_RECORD, None) is not None:
             drift[Outcome.WHOLE_RECORD, ()] += 1
-        for path, column, value in _rescued_values(fields, known, ()):
-            drift[_outcome(column, value), path] += 1
+        values = _rescued_values(fields, known, ())
+        # All keys of a map are one path, which counts once.
+        drift.update({(_outcome(column, value), path) for path, column, value in values})
     return drift
 
 
@@ -53,7 +58,14 @@ def drift_digest(columns: tuple[Column, ...]) -> int:
 
 
 def _shape(columns: tuple[Column, ...]) -> list[Any]:
-    return [(each.field, each.kind.value, sorted(each.mixed), _shape(each.fields)) for each in columns]
+    return [
+        (each.field, each.kind.value, sorted(each.mixed), _shape(each.fields or _values_of_map(each)))
+        for each in columns
+    ]
+
+
+def _values_of_map(column: Column) -> tuple[Column, ...]:
+    return (column.item,) if column.kind is Kind.MAP and column.item else ()
 
 
 def _outcome(column: Column | None, value: msgspec.Raw) -> Outcome:
@@ -64,11 +76,18 @@ def _outcome(column: Column | None, value: msgspec.Raw) -> Outcome:
 
 
 class _Known:
-    """The properties of an object by key, nested objects included."""
+    """The properties of an object by key, nested objects and maps included. All keys of a map are one, ANY_KEY."""
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
+    def __init__(self, columns: tuple[Column, ...], *, is_map: bool = False) -> None:
+        self.is_map = is_map
         self.columns = {column.field: column for column in columns}
-        self.below = {column.field: _Known(column.fields) for column in columns if column.kind is Kind.OBJECT}
+        self.below = {column.field: _below(column) for column in columns if column.kind in (Kind.OBJECT, Kind.MAP)}
+
+
+def _below(column: Column) -> _Known:
+    if column.item is None:
+        return _Known(column.fields)
+    return _Known((replace(column.item, field=ANY_KEY),), is_map=True)
 
 
 def _rescued_values(
@@ -76,11 +95,12 @@ def _rescued_values(
 ) -> Iterator[tuple[Path, Column | None, msgspec.Raw]]:
     """Yield path, column (None if unknown to the schema) and value of each rescued field."""
     for key, value in fields.items():
-        below = known.below.get(key)
+        name = ANY_KEY if known.is_map else key
+        below = known.below.get(name)
         if below is not None and _type_name(value) == "object":
-            yield from _rescued_values(rescued_fields(bytes(value).decode()), below, (*path, key))
+            yield from _rescued_values(rescued_fields(bytes(value).decode()), below, (*path, name))
         else:
-            yield (*path, key), known.columns.get(key), value
+            yield (*path, name), known.columns.get(name), value
 
 
 def _type_name(value: msgspec.Raw) -> str:

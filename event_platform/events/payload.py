@@ -2,7 +2,7 @@
 
 Blocks of rows are parsed in bulk with a strict parser: it rejects a block in which a row has a value of another type,
 an unknown field, or a key twice. The rows of a rejected block are checked one by one, and those that do not fit take
-the slow path, field by field (`rescue`).
+the slow path, field by field (`rescue`). The parser reads no maps: bodies that may have some are rewritten (`maps`).
 """
 
 import msgspec
@@ -15,12 +15,16 @@ from event_platform.events.columns import Kind, kinds_below, typed
 from event_platform.events.conforming import conform
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.maps import MapRewriter
 from event_platform.events.numbers import rows_that_may_lose_digits
-from event_platform.events.rescue import Rescuer
+from event_platform.events.rescue import NOT_DECODED, Rescuer
 from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
 #: Rows of a block: enough that the cost of a call does not matter, few enough that a bad row delays few others.
 _ROWS_AT_ONCE = 4_096
+
+#: Bytes of a block: Arrow's parser takes less than 2 GiB, and arrays of entries are up to four times as long as maps.
+_BYTES_AT_ONCE = 2**28
 
 #: A block whose rows fit one by one but not together is halved down to this size.
 _ROWS_IN_DOUBT = 64
@@ -44,6 +48,7 @@ class PayloadReader:
         self._rescuer = Rescuer(event_type.columns, self._consumed)
         kinds = set(kinds_below(self._columns))
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
+        self._rewrite_maps = MapRewriter(self._columns).rewrite if Kind.MAP in kinds else None
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return the payload columns and `_rescued`, one row for each body, in order."""
@@ -51,6 +56,8 @@ class PayloadReader:
         return pl.concat([self._read_block(bodies[start : start + _ROWS_AT_ONCE]) for start in starts], rechunk=True)
 
     def _read_block(self, bodies: pl.Series) -> pl.DataFrame:
+        if len(bodies) > 1 and bodies.estimated_size() > _BYTES_AT_ONCE:
+            return self._read_halves(bodies)
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
         # Arrow would accept texts as decimals.
         table = None if self._has_decimals else self._parse(bodies)
@@ -59,8 +66,7 @@ class PayloadReader:
             table = self._parse(bodies.gather(rows))
         if table is None:  # a row has a key twice, or a decimal has too many digits
             if len(bodies) > _ROWS_IN_DOUBT:
-                half = len(bodies) // 2
-                return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
+                return self._read_halves(bodies)
             rows, table = rows.clear(), self._schema.empty_table()
         frame, doubtful = self._conform(table, rows)
         if self._has_numbers:
@@ -69,19 +75,26 @@ class PayloadReader:
             return frame.drop(_ROW)
         return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
 
+    def _read_halves(self, bodies: pl.Series) -> pl.DataFrame:
+        half = len(bodies) // 2
+        return pl.concat([self._read_block(bodies[:half]), self._read_block(bodies[half:])])
+
     def _schema_of_block(self) -> pa.Schema:
         return pa.schema([*arrow_schema(self._columns), *self._types.items()])
 
     def _parse(self, bodies: pl.Series) -> pa.Table | None:
         """Return the values as JSON types. None if a row does not fit, or if there are no rows."""
-        table = self._parse_block(bodies)
+        texts = bodies if self._rewrite_maps is None else self._rewrite_maps(bodies)
+        if texts is None:
+            return None
+        table = self._parse_block(texts)
         if table is None and len(bodies):
             # An id or a time may be a text in one stream and a number in another: they are as in the first row.
             types = {field: _type_in(bodies[0], field) for field in self._consumed}
             if types != self._types:
                 self._types = types
                 self._schema = self._schema_of_block()
-                table = self._parse_block(bodies)
+                table = self._parse_block(texts)
         return table
 
     def _parse_block(self, bodies: pl.Series) -> pa.Table | None:
@@ -104,7 +117,7 @@ class PayloadReader:
         for row, body in enumerate(bodies.to_list()):
             try:
                 decode(body)
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            except NOT_DECODED:
                 fits[row] = False
         return pl.Series(fits, dtype=pl.Boolean)
 
@@ -138,7 +151,7 @@ def _type_in(body: str, field: str) -> pa.DataType:
     """Return the type for what an event column holds of a field: a text or a number."""
     try:
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(field)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except NOT_DECODED:
         value = None
     return pa.string() if value is None or bytes(value).startswith((b'"', b"n")) else pa.float64()
 

@@ -23,7 +23,7 @@ MOMENTS = (Kind.DATE_TIME, Kind.DATE)
 
 #: Kinds for which the decoder accepts values that may not fit.
 _LOOKED_AT = (*MOMENTS, Kind.DECIMAL)
-_NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
+NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -46,7 +46,7 @@ class Rescuer:
         """Return a body that fits the columns and has each key once, and the text of `_rescued` (None if empty)."""
         text, mask = mask_half_surrogates(body)
         try:
-            twice = _has_key_twice(text)
+            twice = has_key_twice(text)
             fields = {field: raw for field, raw in _FIELDS.decode(text).items() if field not in self._consumed}
             held, left = _split(fields, self._known, _Reading(twice, mask.encode()))
         except RecursionError:  # nested deeper than Python can recurse
@@ -84,7 +84,8 @@ class _Fitter:
         if value is not None and self._tells and self._holds_text(raw, reading):
             return value if reading.each_key_once else raw, None
         if self._item is not None:
-            return self._take_items(raw, self._item, reading)
+            take = self._take_entries if self._column.kind is Kind.MAP else self._take_items
+            return take(raw, self._item, reading)
         if self._fields:
             fields = _decoded(_FIELDS, raw)
             return (None, raw) if fields is None else _split(fields, self._fields, reading)
@@ -97,7 +98,7 @@ class _Fitter:
             return None
         try:
             return self._decode(raw)
-        except _NOT_DECODED:
+        except NOT_DECODED:
             return None
 
     def _holds_text(self, raw: msgspec.Raw, reading: _Reading) -> bool:
@@ -111,6 +112,22 @@ class _Fitter:
             return None, raw
         taken = [item.take(each, reading) for each in items]
         return (None, raw) if any(left is not None for _, left in taken) else ([held for held, _ in taken], None)
+
+    def _take_entries(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
+        """Take the values of a map that fit. A key whose value does not fit has null; a masked key is left out."""
+        entries = _decoded(_FIELDS, raw)
+        if entries is None:
+            return None, raw
+        held: dict[str, Any] = {}
+        left: dict[str, Any] = {}
+        for key, each in entries.items():
+            if reading.mask and reading.mask in key.encode():
+                left[key] = each
+                continue
+            held[key], rest = item.take(each, reading)
+            if rest is not None:
+                left[key] = rest
+        return held, left or None
 
     def _scalar(self, raw: msgspec.Raw, value: Any) -> Any:
         """Return the value of a scalar column where the decoder is not exact enough, or None if it does not fit."""
@@ -186,7 +203,8 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)  # must stay in years 1 to 9999
 
 
-def _has_key_twice(body: str) -> bool:
+def has_key_twice(body: str) -> bool:
+    """Return whether an object in a body has a key twice."""
     if not _HIDES_A_KEY.search(body):
         # The decoder keeps one of two equal keys, so the counts differ.
         try:

@@ -16,8 +16,9 @@ from event_platform.events.surrogates import mask_half_surrogates
 from event_platform.events.wire import EXACT_INTEGERS, INT64
 
 #: An object with more keys, over all records, is a map: its keys are data and get no columns. So is one with more than
-#: _MAX_IDENTIFIERS keys that look like identifiers or dates, if these are the majority.
-_MAX_KEYS, _MAX_IDENTIFIERS = 1_000, 100
+#: _MAX_IDENTIFIERS keys that look like identifiers or dates, if these are the majority; and one with _MANY_KEYS, if one
+#: type holds all its values.
+_MAX_KEYS, _MAX_IDENTIFIERS, _MANY_KEYS = 1_000, 100, 200
 _IDENTIFIER = re.compile(r"\d+|.*(\d{4}|[0-9a-fA-F]{8}).*", re.DOTALL)
 
 
@@ -33,7 +34,7 @@ class Shape:
     kinds: Counter[str] = field(default_factory=Counter)
     fields: dict[str, "Shape"] = field(default_factory=dict)
     item: "Shape | None" = None
-    is_map: bool = False
+    value: "Shape | None" = None  # of an object with too many keys: all its values together
     last: dict[str, int] = field(default_factory=dict)  # number of the last array counted, by kind
 
     def add(self, value: Any, depth: int = 0, array: int | None = None) -> None:
@@ -46,16 +47,44 @@ class Shape:
         self.objects += isinstance(value, dict)
         if depth > MAX_DEPTH:  # too deep for a type: its values go to `_rescued`
             return
-        if isinstance(value, dict) and not self.is_map:
+        if isinstance(value, dict):
             for key, below in value.items():
-                self.fields.setdefault(key, Shape()).add(below, depth + 1, array)
-            if len(self.fields) > _MAX_KEYS and depth:
-                self.is_map = True
-                self.fields.clear()
+                (self.value or self.fields.setdefault(key, Shape())).add(below, depth + 1, array)
+            if depth:
+                self._limit_fields()
         elif isinstance(value, list):
             self.item = self.item or Shape()
             for below in value:
                 self.item.add(below, depth + 1, self.seen if array is None else array)
+
+    def include(self, other: "Shape") -> None:
+        """Add what was seen at another path."""
+        self.seen += other.seen
+        self.objects += other.objects
+        self.kinds.update(other.kinds)
+        for key, below in other.fields.items():
+            self.fields.setdefault(key, Shape()).include(below)
+        if other.item:
+            self.item = self.item or Shape()
+            self.item.include(other.item)
+        if other.value:
+            self.value = self.value or Shape()
+            self.value.include(other.value)
+        self._limit_fields()
+
+    def _limit_fields(self) -> None:
+        """Keep only the values of an object that has too many keys, not its keys."""
+        if self.fields and (self.value or len(self.fields) > _MAX_KEYS):
+            self.value = value_shape(self)
+            self.fields.clear()
+
+
+def value_shape(shape: Shape) -> Shape:
+    """Return the shape of all values of an object, whatever their keys."""
+    whole = shape.value or Shape()
+    for below in shape.fields.values():
+        whole.include(below)
+    return whole
 
 
 def identifier_keys(fields: Iterable[str]) -> set[str]:
@@ -66,7 +95,12 @@ def identifier_keys(fields: Iterable[str]) -> set[str]:
 
 def is_map(shape: Shape) -> bool:
     """Return whether the keys of an object are data."""
-    return shape.is_map or 2 * len(identifier_keys(shape.fields)) > len(shape.fields)
+    return shape.value is not None or 2 * len(identifier_keys(shape.fields)) > len(shape.fields)
+
+
+def has_many_keys(shape: Shape) -> bool:
+    """Return whether the keys of an object are data if one type holds all its values."""
+    return len(shape.fields) >= _MANY_KEYS
 
 
 def decode(body: str) -> Any:

@@ -17,6 +17,10 @@ INT64 = range(-(2**63), 2**63)
 EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 
 
+#: Fields of an entry: Arrow reads no object as a map, but an array of entries (`maps`).
+KEY, VALUE = "key", "value"
+
+
 def _within(values: range) -> Any:
     return Annotated[int, msgspec.Meta(ge=values.start, le=values.stop - 1)]
 
@@ -73,7 +77,8 @@ def _arrow_type(column: Column) -> pa.DataType:
     if column.empty is Kind.ARRAY:
         return pa.list_(pa.null())
     if column.item is not None:
-        return pa.list_(_arrow_type(column.item))
+        item = _arrow_type(column.item)
+        return pa.list_(pa.struct([(KEY, pa.string()), (VALUE, item)]) if column.kind is Kind.MAP else item)
     return pa.decimal128(*column.digits) if column.kind is Kind.DECIMAL else _TYPES[column.kind][0]
 
 
@@ -95,5 +100,6 @@ def _python_type(column: Column) -> Any:
     if column.empty is Kind.ARRAY:
         return Annotated[list[None], msgspec.Meta(max_length=0)]
     if column.item is not None:
-        return list[_python_type(column.item) | None]  # type: ignore[misc]
+        item = _python_type(column.item) | None
+        return dict[str, item] if column.kind is Kind.MAP else list[item]  # type: ignore[valid-type]
     return _TYPES[column.kind][1]

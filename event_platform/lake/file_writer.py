@@ -126,5 +126,7 @@ def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
             yield from _leaves(f"{path}.{field.name}", field)
     elif isinstance(values.dtype, pl.List):
         yield from _leaves(f"{path}.list.element", values.explode())
+    elif isinstance(values.dtype, pl.Map):
+        yield from _leaves(f"{path}.key_value", values.map.entries().explode())
     else:
         yield path, values

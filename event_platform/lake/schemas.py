@@ -43,6 +43,8 @@ def type_name(dtype: DeltaType) -> str:
     """Return the name of a Delta type as people write it: `long`, `array<string>`, `struct<os: string>`."""
     if isinstance(dtype, ArrayType):
         return f"array<{type_name(dtype.element_type)}>"
+    if isinstance(dtype, MapType):
+        return f"map<{type_name(dtype.key_type)}, {type_name(dtype.value_type)}>"
     if isinstance(dtype, StructType):
         return f"struct<{', '.join(f'{field.name}: {type_name(field.type)}' for field in dtype.fields)}>"
     return dtype.type if isinstance(dtype, PrimitiveType) else type(dtype).__name__.removesuffix("Type").lower()
@@ -72,6 +74,8 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
         return pl.Struct(_readable_fields(stored.to_schema(), defined.to_schema()))
     if isinstance(stored, pl.List) and isinstance(defined, pl.List):
         return pl.List(_readable_type(stored.inner, defined.inner))
+    if isinstance(stored, pl.Map) and isinstance(defined, pl.Map):
+        return pl.Map(stored.key, _readable_type(stored.value, defined.value))
     return stored
 
 
@@ -106,6 +110,8 @@ def _merged_type(where: str, old: DeltaType, new: DeltaType) -> DeltaType:
         return StructType(_merged_fields(where, old.fields, new.fields))
     if isinstance(old, ArrayType) and isinstance(new, ArrayType):
         return ArrayType(_merged_type(where, old.element_type, new.element_type))
+    if isinstance(old, MapType) and isinstance(new, MapType) and old.key_type == new.key_type:
+        return MapType(old.key_type, _merged_type(where, old.value_type, new.value_type))
     if old != new:
         raise TableError(
             f"{where}: the table has {type_name(old)}, the catalog says {type_name(new)}. A column keeps its type: "
@@ -121,6 +127,8 @@ def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:
         )
     if isinstance(dtype, pl.List):
         return ArrayType(_delta_type(where, dtype.inner))
+    if isinstance(dtype, pl.Map):
+        return MapType(_delta_type(where, dtype.key), _delta_type(where, dtype.value))
     if isinstance(dtype, pl.Decimal):
         return PrimitiveType(f"decimal({dtype.precision},{dtype.scale})")
     for kind, name in _PRIMITIVES:
@@ -128,5 +136,5 @@ def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:
             return PrimitiveType(name)
     raise TableError(
         f"column {where}: Delta has no {dtype}; cast it to one of "
-        f"{', '.join(str(kind) for kind, _ in _PRIMITIVES)}, Decimal, or a List or Struct of these"
+        f"{', '.join(str(kind) for kind, _ in _PRIMITIVES)}, Decimal, or a List, Map or Struct of these"
     )

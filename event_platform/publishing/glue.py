@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from deltalake.schema import ArrayType, Field, PrimitiveType, StructType
+from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructType
 
 from event_platform.events.errors import EventPlatformError, StorageError, TableError
 from event_platform.lake.schemas import DeltaType, to_delta
@@ -160,12 +160,14 @@ def glue_name(table: Table) -> str:
 
 
 def hive_type(where: str, dtype: DeltaType) -> str:
-    """Return the Hive type of a Delta type: `bigint`, `array<string>`, `struct<os:string,version:bigint>`.
+    """Return the Hive type of a Delta type: `bigint`, `map<string,bigint>`, `struct<os:string,version:bigint>`.
 
     Raises TableError naming the column if Hive has no such type or its name is not valid there.
     """
     if isinstance(dtype, ArrayType):
         return f"array<{hive_type(where, dtype.element_type)}>"
+    if isinstance(dtype, MapType):
+        return f"map<{hive_type(where, dtype.key_type)},{hive_type(where, dtype.value_type)}>"
     if isinstance(dtype, StructType):
         names = _names(where, dtype.fields)
         types = [hive_type(f"{where}.{each.name}", each.type) for each in dtype.fields]

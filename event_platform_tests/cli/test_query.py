@@ -105,6 +105,25 @@ def test_csv_of_intervals_is_text(home: World) -> None:
     assert row["i"] == pl.select(pl.lit(timedelta(minutes=90)).dt.to_string("iso")).item()
 
 
+def test_maps_are_objects_in_every_form(home: World) -> None:
+    """Of a catalog, or of a table of one's own, whose keys may be of another type and whose values may be bytes."""
+    numbers = pl.Series([{1: [b"\xff"], 2: None}, None], dtype=pl.Map(pl.Int64, pl.List(pl.Binary)))
+    counts = pl.Series([{"a": 1, "ü": None}, {}], dtype=pl.Map(pl.String, pl.Int64))
+    rows = pl.DataFrame({"created_date": [MONDAY] * 2, "n": [1, 2], "numbers": numbers, "counts": counts})
+    write_deltalake(home.lake.storage.uri("events/maps"), rows, partition_by=["created_date"])
+    sql = "select numbers, counts from events.maps order by n"
+    first = {"numbers": {"1": ["/w=="], "2": None}, "counts": {"a": 1, "ü": None}}
+    assert rows_of(ask("--json", sql)) == [first, {"numbers": None, "counts": {}}]
+    shown, empty = csv.DictReader(io.StringIO(ask("--csv", sql)))
+    assert {name: json.loads(text) for name, text in shown.items()} == first
+    assert empty == {"numbers": "", "counts": "{}"}
+    assert '{"a":1,"ü":null}' in ask(sql)
+    assert [row["type"] for row in rows_of(ask("--json", "describe events.maps"))][-2:] == [
+        "map<long, array<binary>>",
+        "map<string, long>",
+    ]
+
+
 def test_json_has_bytes_as_base64_however_deep(odd: World) -> None:
     """And every text as it is, with what a terminal would obey written out as JSON lets it be."""
     output = ask("--json", "select * from events.odd")

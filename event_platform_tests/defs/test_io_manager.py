@@ -113,6 +113,19 @@ def test_a_range_run_reads_and_writes_every_day_of_the_range(lessons: World) -> 
     assert DeltaTable(f"{lessons.root}/lake/marts/learners").version() == 3  # made, and one commit for each run
 
 
+def test_a_column_may_be_a_map(lessons: World) -> None:
+    """As in the tables of the catalog."""
+
+    def mapped(rows: pl.LazyFrame) -> pl.LazyFrame:
+        entry = pl.struct(key=pl.col("user"), value=pl.col("level"))
+        return (
+            rows.group_by("created_date").agg(levels=entry.first()).with_columns(pl.concat_list("levels").list.to_map())
+        )
+
+    assert run(lessons, mart(mapped), MONDAY, TUESDAY).success
+    assert table(lessons) == [(MONDAY, {"usr_a": 1}), (TUESDAY, {"usr_a": 2})]
+
+
 def test_a_mapping_over_several_days_reads_all_of_them(lessons: World) -> None:
     """A day and the two before it, for a day and for a range of days."""
     mapping = dg.TimeWindowPartitionMapping(start_offset=-2)

@@ -57,6 +57,27 @@ def faults(**properties: Any) -> list[str]:
             {"type": "array", "items": {"type": ["object", "null"], "properties": {"a": {"type": "boolean"}}}},
             pl.List(pl.Struct({"a": pl.Boolean()})),
         ),
+        ({"type": "object", "x-map": True, "additionalProperties": TEXT}, pl.Map(pl.String(), pl.String())),
+        (
+            {
+                "type": ["object", "null"],
+                "x-map": True,
+                "additionalProperties": {"type": "array", "items": {"type": "number", "x-decimal": [5, 2]}},
+            },
+            pl.Map(pl.String(), pl.List(pl.Decimal(5, 2))),
+        ),
+        (
+            {
+                "type": "object",
+                "x-map": True,
+                "additionalProperties": {
+                    "type": "object",
+                    "x-map": True,
+                    "additionalProperties": {"type": "object", "properties": {"a": TEXT}},
+                },
+            },
+            pl.Map(pl.String(), pl.Map(pl.String(), pl.Struct({"a": pl.String()}))),
+        ),
         (
             {"type": "object", "properties": {"b": {"type": "object", "properties": {"c": {"type": "integer"}}}}},
             pl.Struct({"b": pl.Struct({"c": pl.Int64()})}),
@@ -83,6 +104,7 @@ def test_a_definition_has_one_type_of_column(definition: dict[str, Any], dtype: 
         {"type": "object"},
         {"type": "object", "properties": {}},
         {"type": "object", "properties": {"a": {}}},
+        {"type": "object", "additionalProperties": {"type": "string"}},
         {"type": "array"},
         {"type": "array", "items": True},
         {"type": "array", "items": {"type": "object"}},
@@ -248,6 +270,60 @@ def test_the_digits_of_a_decimal_are_what_its_rows_depend_on() -> None:
     assert all(shapes.count(shape) == 1 for shape in shapes)
     assert storage_shape((column({**number, "x-mixed": ["string"]}),)) == shapes[0]
     assert storage_shape((column({"type": "array"}),)) == storage_shape((column({"type": "null"}),)) == []
+
+
+@pytest.mark.parametrize(
+    ("definition", "fault"),
+    [
+        ({"x-map": {"type": "integer"}}, "expected true, in an object without properties"),
+        ({"x-map": False, "additionalProperties": TEXT}, "expected true, in an object without properties"),
+        (
+            {"x-map": True, "properties": {"a": TEXT}, "additionalProperties": TEXT},
+            "expected true, in an object without properties",
+        ),
+        ({"x-map": True}, "expected type: object, and in additionalProperties the schema"),
+        (
+            {"x-map": True, "additionalProperties": True},
+            "expected type: object, and in additionalProperties the schema",
+        ),
+        (
+            {"x-map": True, "additionalProperties": {"type": ["string", "integer"]}},
+            "expected type: object, and in additionalProperties the schema",
+        ),
+        (
+            {"type": "string", "x-map": True, "additionalProperties": TEXT},
+            "expected type: object, and in additionalProperties the schema",
+        ),
+    ],
+)
+def test_a_map_is_an_object_with_the_schema_of_its_values(definition: dict[str, Any], fault: str) -> None:
+    """Anything else with `x-map` is a fault of the catalog, wherever it is."""
+    (found,) = faults(field={"type": "array", "items": {"type": "object", **definition}})
+    assert found.startswith(f"properties.field.items.x-map: {fault}")
+
+
+def test_faults_of_the_values_of_a_map_are_found() -> None:
+    """With their place."""
+    values = {"type": "object", "properties": {"a b": TEXT, "c": {"$ref": "#/d"}}}
+    found = faults(field={"type": "object", "x-map": True, "additionalProperties": values})
+    assert [fault.split(": ")[0] for fault in found] == [
+        "properties.field.additionalProperties.properties.a b",
+        "properties.field.additionalProperties.properties.c",
+    ]
+
+
+def test_the_values_of_a_map_are_what_its_rows_depend_on() -> None:
+    """A map is not the array of its values, nor is it without them."""
+    shapes = [
+        storage_shape((column(each),))
+        for each in (
+            {"type": "object", "x-map": True, "additionalProperties": TEXT},
+            {"type": "object", "x-map": True, "additionalProperties": {"type": "integer"}},
+            {"type": "array", "items": TEXT},
+            {"type": "object"},
+        )
+    ]
+    assert all(shapes.count(shape) == 1 for shape in shapes)
 
 
 @pytest.mark.parametrize("mixed", ["string", ["text"], [1], {"string": 1}, [None], [["string"]]])

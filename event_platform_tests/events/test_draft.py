@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_platform.defs.checks.results import Result
+from event_platform.events import shapes
 from event_platform.events.catalog import EventType, load_catalog
 from event_platform.events.columns import Column, Kind, parse_columns, typed
 from event_platform.events.draft import Draft
@@ -228,7 +229,12 @@ def test_a_drafted_catalog_has_no_fault_and_holds_every_record(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]]
 ) -> None:
     """Whatever the records are: and what got a type is in its column, and no check fails on them."""
-    folder = write_catalog(tmp_path_factory.mktemp("catalog"), {"a": drafted(*payloads)})
+    expect_held(tmp_path_factory.mktemp("catalog"), payloads)
+
+
+def expect_held(folder: Path, payloads: list[dict[str, Any]]) -> None:
+    """Draft a catalog from records and read them: each value is found again, and the check passes."""
+    write_catalog(folder, {"a": drafted(*payloads)})
     (event_type,) = load_catalog(folder).event_types
     rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
     for payload, row in zip(payloads, rows.to_dicts(), strict=True):
@@ -359,25 +365,113 @@ def test_numbers_and_texts_that_no_column_holds_are_a_minority_like_others() -> 
     ],
 )
 @pytest.mark.parametrize("together", [True, False])
-def test_an_object_whose_keys_are_data_has_no_columns(keys: list[str], together: bool) -> None:
-    """Whether one record has them all, or each has its own; a note says so, and no check fails."""
-    maps = [dict.fromkeys(keys, 1)] if together else [{key: 1} for key in keys]
+def test_an_object_whose_keys_are_data_is_a_map(keys: list[str], together: bool) -> None:
+    """Whether one record has them all, or each has its own; most values fit, and no check fails on the others."""
+    values = dict.fromkeys(keys, 1) | {keys[0]: "x", keys[1]: None}
+    maps = [values] if together else [{key: value} for key, value in values.items()]
     payloads = [{"n": 1, "o": {"by_user": each, "total": 1}} for each in maps]
     schema = drafted(*payloads)
     assert schema["properties"]["o"]["properties"] == {
-        "by_user": {"description": "Not typed: its keys look like data, not like the names of fields."},
+        "by_user": a_map({"type": ["integer", "null"], "x-mixed": ["string"]}),
         "total": {"type": "integer"},
     }
     event_type = EventType("a", "a", parse_columns(schema, "properties", []))
     rows = read_drafted(event_type, [json.dumps(event("u") | payload) for payload in payloads])
-    assert json.loads(rows["_rescued"][0]) == {"o": {"by_user": maps[0]}}
-    assert conformed(event_type, rows).passed
+    assert rows["o"][0] == {"by_user": {**maps[0], keys[0]: None}, "total": 1}
+    assert json.loads(rows["_rescued"][0]) == {"o": {"by_user": {keys[0]: "x"}}}
+    verdict = conformed(event_type, rows)
+    assert verdict.passed
+    assert verdict.metadata["expected_fields"] == {"o.by_user.*": 1}
 
 
-def test_an_object_of_some_hundred_names_has_a_column_for_each() -> None:
-    """Also where some of them have numbers."""
-    fields = {f"answer_{number}": number for number in range(500)}
-    assert len(drafted({"o": fields})["properties"]["o"]["properties"]) == 500
+def a_map(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a map."""
+    return {"type": "object", "x-map": True, "additionalProperties": values}
+
+
+@pytest.mark.parametrize("number", [101, 1_001])
+def test_a_map_without_a_type_of_its_values_is_not_typed(number: int) -> None:
+    """A note says so."""
+    values = {f"{key}": [key, "x", True][key % 3] for key in range(number)}
+    note = "Not typed: its keys look like data, and no type holds most of its values."
+    assert drafted({"o": values})["properties"] == {"o": {"description": note}}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_map"),
+    [
+        pytest.param([1.5] * 200, True, id="of one type"),
+        pytest.param([*[1, None] * 100], True, id="or null"),
+        pytest.param([{"x": 1}, {"x": 2, "y": "t"}] * 100, True, id="objects alike"),
+        pytest.param([[1]] * 200, True, id="arrays"),
+        pytest.param([1.5] * 199, False, id="too few"),
+        pytest.param([*[1] * 299, "x"], False, id="one of another type"),
+        pytest.param([*[{"x": 1}] * 299, {"x": "t"}], False, id="an object with a field of another type"),
+        pytest.param([*[[1]] * 299, ["x"]], False, id="an array of others"),
+    ],
+)
+def test_an_object_of_some_hundred_names_is_a_map_if_one_type_holds_all_values(
+    values: list[Any], *, is_map: bool
+) -> None:
+    """Otherwise it has a column for each; also where some of the names have numbers."""
+    (definition,) = drafted({"o": {f"answer_{n}": value for n, value in enumerate(values)}})["properties"].values()
+    assert ("x-map" in definition) == is_map
+    assert is_map or len(definition["properties"]) == len(values)
+
+
+def test_the_values_of_a_map_are_typed_together() -> None:
+    """Those before there were too many keys and those after; in objects, arrays and maps of maps."""
+    number = 1_500
+    device = [{"v": 1, "tags": ["a"]}, {"v": 2.5, "at": "2025-06-02"}, None]
+    payloads = [
+        {
+            "devices": {f"k{'x' * each}": device[each % 3]},
+            "rows": [{f"{each}": {"n": each}}],
+            "days": {f"2025-06-{each % 30}-{each}": {f"{each}_{below:04}": below} for below in range(1)},
+        }
+        for each in range(number)
+    ]
+    assert drafted(*payloads)["properties"] == {
+        "devices": a_map(
+            {
+                "type": ["object", "null"],
+                "properties": {
+                    "v": {"type": "number"},
+                    "tags": {"type": "array", "items": {"type": "string"}},
+                    "at": {"type": "string", "format": "date"},
+                },
+                "required": ["v"],
+            }
+        ),
+        "rows": {
+            "type": "array",
+            "items": a_map({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}),
+        },
+        "days": a_map(a_map({"type": "integer"})),
+    }
+
+
+def test_the_values_of_a_map_are_taken_together_for_a_price_that_is_linear() -> None:
+    """In its keys, however many fields the values have together."""
+
+    def calls(keys: int) -> int:
+        draft = Draft(Envelope())
+        draft.add(["a"], [json.dumps({"o": {f"{number}": [{f"f{'x' * number}": 1}] for number in range(keys)}})])
+        return count_calls(draft.schemas)
+
+    assert calls(500) < 2.5 * calls(250)
+
+
+@settings(max_examples=40, deadline=None)
+@given(payloads=st.lists(st.dictionaries(KEYS, JSON, max_size=4), min_size=1, max_size=5), limit=st.integers(0, 3))
+def test_so_it_is_with_maps(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]], limit: int
+) -> None:
+    """Where an object of a few keys is one already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "_MAX_KEYS", limit)
+        patch.setattr(shapes, "_MANY_KEYS", 1)
+        expect_held(tmp_path_factory.mktemp("catalog"), payloads)
 
 
 def test_names_that_clash_are_counted_once_each() -> None:

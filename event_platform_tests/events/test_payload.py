@@ -472,6 +472,23 @@ def test_many_rows_are_read_as_each_by_itself() -> None:
     assert read(*payloads) == expected
 
 
+def test_a_block_has_fewer_rows_where_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow takes no text of 2 GiB."""
+    blocks: list[pl.Series] = []
+    parse = PayloadReader._parse_block
+
+    def noted(reader: PayloadReader, bodies: pl.Series) -> Any:
+        blocks.append(bodies)
+        return parse(reader, bodies)
+
+    monkeypatch.setattr("event_platform.events.payload._BYTES_AT_ONCE", 10_000)
+    monkeypatch.setattr(PayloadReader, "_parse_block", noted)
+    texts = ["x" * (20_000 if number % 20 == 7 else number) for number in range(200)]
+    assert [row["text"] for row in read(*(f'"text": "{text}"' for text in texts))] == texts
+    assert all(len(block) == 1 or block.str.len_bytes().sum() <= 10_000 for block in blocks)
+    assert len(blocks) < 100
+
+
 KEYS = st.sampled_from(["text", "count", "os", "screen", "width", "id", "words", "Text", "$record"]) | st.text(
     max_size=4
 )

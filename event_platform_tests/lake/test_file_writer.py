@@ -4,11 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from deltalake import DeltaTable
 from polars.series.struct import StructNameSpace
-from pyarrow import compute
+from pyarrow import compute, parquet
 
 from event_platform.lake import file_writer
 from event_platform.lake.file_writer import FileWriter, sort_by_name, write_file
@@ -50,6 +51,45 @@ def test_texts_wherever_they_are_come_back(kind: str, tmp_path: Path, monkeypatc
         file.write(part)
     path = tmp_path / "t" / file.close().path
     assert pl.read_parquet(path, hive_partitioning=False).equals(pl.concat(parts))
+
+
+MAPS = {
+    "plain": (pl.Map(pl.String, pl.Int64), {"a": 1, "": None}),
+    "objects": (pl.Map(pl.String, pl.Struct({"os": pl.String, "on": pl.Date})), {"x": {"os": "ios", "on": MONDAY}}),
+    "lists": (pl.Map(pl.String, pl.List(pl.Decimal(38, 2))), {"x": [Decimal("1.50"), None], "y": None}),
+    "maps": (pl.Map(pl.String, pl.Map(pl.String, pl.String)), {"x": {"y": "z"}, "": {}}),
+    "listed": (pl.List(pl.Map(pl.String, pl.Boolean)), [{"a": True}, None, {}]),
+    "in_object": (pl.Struct({"m": pl.Map(pl.String, pl.Float64), "n": pl.Int64}), {"m": {"a": 0.5}, "n": 1}),
+}
+
+
+def test_maps_come_back_for_every_reader(tmp_path: Path) -> None:
+    """Of anything, and in anything: with nulls and without keys, from the table and from its file."""
+    columns = {name: pl.Series(name, [value, None], dtype=dtype) for name, (dtype, value) in MAPS.items()}
+    frame = pl.DataFrame({**columns, "created_date": [MONDAY] * 2, "n": [1, 2]})
+    schema = to_delta(frame.schema, {})
+    delta = DeltaTable.create(f"{tmp_path}/t", schema, partition_by=["created_date"])
+    add = write_file(frame, table(tmp_path, "created_date"), MONDAY)
+    delta.create_write_transaction([add], "append", schema, ["created_date"])
+    stored = DeltaTable(f"{tmp_path}/t")
+    assert pl.Schema(stored.schema()) == frame.schema
+    assert pl.scan_delta(f"{tmp_path}/t").collect().equals(frame)
+    assert pl.DataFrame(pl.from_arrow(stored.to_pyarrow_table())).equals(frame)
+    assert stored.to_pyarrow_dataset().to_table(filter=compute.field("n") == 2).num_rows == 1
+    files = stored.file_uris()
+    assert duckdb.sql(
+        "select plain['a'], objects['x'].os, maps['x']['y'] from read_parquet($files)", params={"files": files}
+    ).fetchall() == [(1, "ios", "z"), (None, None, None)]
+
+
+def test_keys_that_repeat_are_read_through_a_dictionary(tmp_path: Path) -> None:
+    """As texts are elsewhere."""
+    maps = [{"os": number, f"key_{number}": 1} for number in range(4)] * 25
+    frame = pl.DataFrame({"m": pl.Series(maps, dtype=pl.Map(pl.String, pl.Int64))})
+    group = parquet.ParquetFile(tmp_path / "t" / write_file(frame, table(tmp_path)).path).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    encoded = {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings}
+    assert encoded == {"m.key_value.key", "m.key_value.value"}
 
 
 def test_decimals_come_back_digit_by_digit_and_are_found_by_their_value(tmp_path: Path) -> None:

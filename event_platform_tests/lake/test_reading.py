@@ -100,6 +100,11 @@ def test_a_table_is_read_after_a_change_of_a_type_was_refused(built: World) -> N
             {"a": pl.List(pl.Struct({"y": pl.Date(), "z": pl.Date(), "x": pl.Int64()}))},
         ),
         ({"a": pl.Struct({"x": pl.Int64()})}, {"a": pl.List(pl.Int64())}, {"a": pl.Struct({"x": pl.Int64()})}),
+        (
+            {"a": pl.Map(pl.String(), pl.Struct({"x": pl.Int64()}))},
+            {"a": pl.Map(pl.String(), pl.Struct({"y": pl.Date()}))},
+            {"a": pl.Map(pl.String(), pl.Struct({"y": pl.Date(), "x": pl.Int64()}))},
+        ),
         ({"Key": pl.String()}, {"key": pl.Int64()}, {"Key": pl.String()}),
     ],
 )

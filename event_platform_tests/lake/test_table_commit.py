@@ -187,6 +187,24 @@ def test_a_table_grows_the_columns_that_the_catalog_gains(table: Table, tmp_path
         assert read.sort("n").select("n", "device", "score").collect().rows() == expected
 
 
+def test_the_objects_in_a_map_gain_fields(tmp_path: Path) -> None:
+    """Older ones are null there, for every reader; another type of the values is refused."""
+    day = {"created_date": pl.Date()}
+    before, now = pl.Struct({"os": pl.String()}), pl.Struct({"os": pl.String(), "version": pl.Int64()})
+    for day_of, dtype, value in ((MONDAY, before, {"os": "ios"}), (TUESDAY, now, {"os": "web", "version": 3})):
+        grown = lessons_table(tmp_path, pl.Schema({**day, "m": pl.Map(pl.String(), dtype)}))
+        frame = pl.DataFrame({"m": pl.Series([{"a": value, "b": None}], dtype=pl.Map(pl.String(), dtype))})
+        TableCommit(grown.snapshot_to_write()).rebuild(
+            [day_of], [write_file(frame, grown, day_of)], {day_of: 1}
+        ).commit()
+    expected = [{"a": {"os": "ios", "version": None}, "b": None}, {"a": {"os": "web", "version": 3}, "b": None}]
+    for read in (grown.snapshot().scan(), pl.scan_delta(grown.uri)):
+        assert read.sort("created_date").collect()["m"].to_list() == expected
+    changed = lessons_table(tmp_path, pl.Schema({**day, "m": pl.Map(pl.String(), pl.Int64())}))
+    with pytest.raises(TableError, match=r"m: the table has struct<os: string, version: long>, the catalog says long"):
+        TableCommit(changed.snapshot_to_write()).rebuild([MONDAY], [], {MONDAY: 2}).commit()
+
+
 def test_a_column_that_the_catalog_lost_keeps_its_values(table: Table, tmp_path: Path) -> None:
     """New rows are null there; nothing that was written is dropped."""
     rebuild_numbers(table, (MONDAY, [1]))
@@ -210,6 +228,10 @@ def test_a_column_that_the_catalog_lost_keeps_its_values(table: Table, tmp_path:
         (
             {"device": pl.String()},
             "events/lesson_started.device: the table has struct<os: string>, the catalog says string",
+        ),
+        (
+            {"device": pl.Map(pl.String(), pl.String())},
+            "events/lesson_started.device: the table has struct<os: string>, the catalog says map<string, string>",
         ),
         ({"N": pl.Int64()}, "events/lesson_started.N: the table has n, and .* with x-column: n, or another name"),
         ({"M": pl.Int64(), "N": pl.Int64()}, "events/lesson_started.N: the table has n, and"),

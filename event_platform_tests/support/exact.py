@@ -71,6 +71,8 @@ def _fit(raw: msgspec.Raw, column: Column) -> tuple[Any, Rescued]:
     try:
         if column.kind is Kind.OBJECT:
             return _fit_fields(_FIELDS.decode(raw), column.fields)
+        if column.kind is Kind.MAP and column.item is not None:
+            return _fit_entries(_FIELDS.decode(raw), column.item)
         if column.item is not None:
             return [_fit_item(item, column.item) for item in _ITEMS.decode(raw)], {}
         value = _DECODERS[column.kind].decode(raw)
@@ -79,6 +81,19 @@ def _fit(raw: msgspec.Raw, column: Column) -> tuple[Any, Rescued]:
         return _fit_scalar(value, column.kind), {}
     except (msgspec.MsgspecError, ValueError, OverflowError) as error:
         raise MisfitError from error
+
+
+def _fit_entries(entries: dict[str, msgspec.Raw], column: Column) -> tuple[Any, Rescued]:
+    values: dict[str, Any] = {}
+    rescued: Rescued = {}
+    left: Any
+    for key, raw in entries.items():
+        try:
+            values[key], left = _fit(raw, column) if bytes(raw) != b"null" else (None, {})
+        except MisfitError:
+            values[key], left = None, raw
+        rescued.update({key: left} if left else {})
+    return values, rescued
 
 
 def _fit_item(raw: msgspec.Raw, column: Column) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,21 +34,36 @@ def _lost(
         if value is None or (column is None and is_empty(value)) or (kept is not None and same_json(kept, value)):
             continue
         stored = row[column.name] if column else None
-        if column is not None and column.kind is Kind.OBJECT and stored is not None and isinstance(value, dict):
-            yield from (f"{field}.{below}" for below in _lost(value, stored, column.fields, kept or {}))
+        is_object = column is not None and column.kind in (Kind.OBJECT, Kind.MAP)
+        if column is not None and is_object and stored is not None and isinstance(value, dict):
+            yield from (f"{field}.{below}" for below in _lost_below(value, stored, column, kept or {}))
         elif column is None or not holds(stored, value, column):
             yield field
+
+
+def _lost_below(entries: Mapping[str, Json], stored: Any, column: Column, rescued: Json) -> Iterator[str]:
+    """Yield what an object or a map does not hold of `entries`; of a map also the keys that it alone has."""
+    if column.item is None:
+        yield from _lost(entries, stored, column.fields, rescued)
+        return
+    yield from stored.keys() - entries.keys()
+    item = replace(column.item, field="value", name="value")
+    for key, value in entries.items():
+        kept = {"value": rescued[key]} if key in rescued else {}
+        is_there = key in stored or key in rescued
+        if not is_there or any(_lost({"value": value}, {"value": stored.get(key)}, (item,), kept)):
+            yield key
 
 
 def holds(stored: Any, value: Json, column: Column) -> bool:
     """Say whether a column's value is what was written."""
     if value is None or stored is None:
         return value is stored
-    if column.item is not None:
+    if column.kind is Kind.ARRAY and column.item is not None:
         item = column.item
         return len(stored) == len(value) and all(holds(s, v, item) for s, v in zip(stored, value, strict=True))
-    if column.kind is Kind.OBJECT:
-        return not list(_lost(value, stored, column.fields, {}))
+    if column.kind in (Kind.OBJECT, Kind.MAP):
+        return not list(_lost_below(value, stored, column, {}))
     if column.kind is Kind.DATE_TIME:
         return bool(stored == datetime.fromisoformat(value))
     if column.kind is Kind.DATE:

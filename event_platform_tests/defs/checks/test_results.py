@@ -131,9 +131,19 @@ SCHEMA = {
                 "any": {},
             },
         },
+        "counts": {"type": "object", "x-map": True, "additionalProperties": {"type": "integer", "x-mixed": ["string"]}},
+        "devices": {
+            "type": "object",
+            "x-map": True,
+            "additionalProperties": {"type": "object", "properties": {"v": {"type": "integer"}, "*": {}}},
+        },
     },
 }
 TYPE = EventType("a", "a", parse_columns(SCHEMA, "properties", []))
+
+
+#: The keys of a map are data, and not in the verdict.
+MAP_MISFITS = {"rescued_fields": {"counts": 1, "counts.*": 1}}
 
 
 def conform(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +194,16 @@ def conform(*rows: dict[str, Any]) -> dict[str, Any]:
         (
             [{"place": {"at": {"lat": None}}, "_rescued": '{"place":{"at":{"lat@":"north"}}}'}],
             {"rescued_fields": {"place.at.lat@": 1}},
+        ),
+        ([{"_rescued": '{"counts":{"a":1.5,"b":[]}}'}, {"_rescued": '{"counts":7}'}], MAP_MISFITS),
+        ([{"_rescued": '{"counts":{"a":"x","b":"y"}}'}], {"expected_fields": {"counts.*": 1}}),
+        (
+            [{"_rescued": '{"devices":{"a":{"v":"1","new":1},"b":{"v":"2","*":3},"c":4}}'}],
+            {
+                "rescued_fields": {"devices.*": 1, "devices.*.v": 1},
+                "unknown_fields": {"devices.*.new": 1},
+                "expected_fields": {"devices.*.*": 1},
+            },
         ),
         (
             [{"_rescued": r'{"new\ud83d":1,"level":"\ud83d"}'}],
