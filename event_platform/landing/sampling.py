@@ -44,7 +44,7 @@ def _choose(landing: Landing, omissions: Omissions) -> Iterator[LandedObject]:
     survey = landing.survey(omissions)
     yield from spread(sorted(survey.outside, key=lambda each: each.name), _OUTSIDE)
     days = spread(sorted(survey.days), _DAYS)
-    for _, objects in landing.list_days(days, omissions):
+    for _, objects in landing.list_days(days, omissions, survey):
         yield from spread(sorted(objects, key=lambda each: each.name), _OBJECTS // len(days))
 
 

@@ -50,9 +50,9 @@ _OF_WHOLE_OBJECTS = {
 }
 
 #: What only streams with another envelope have.
-_OF_OTHER_STREAMS = {CorruptionReason.MISSING_RECORDS}
+OF_OTHER_STREAMS = {CorruptionReason.MISSING_RECORDS}
 
-if {*_LOOKS, *_OF_WHOLE_OBJECTS, *_OF_OTHER_STREAMS} != {*CorruptionReason}:
+if {*_LOOKS, *_OF_WHOLE_OBJECTS, *OF_OTHER_STREAMS} != {*CorruptionReason}:
     raise TypeError(f"no example of {', '.join({*CorruptionReason} - _LOOKS.keys() - _OF_WHOLE_OBJECTS)}")
 
 REASONS = list(_LOOKS)

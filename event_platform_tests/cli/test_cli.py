@@ -485,7 +485,7 @@ def test_no_catalog_is_drafted_for_names_that_hold_an_id(home: World, monkeypatc
 
 def test_a_faulty_catalog_fails_its_check_with_a_line_each(home: World) -> None:
     """Exit code 1."""
-    (home.root / "catalog" / "x.yaml").write_text("{title: '::', properties: {}}", encoding="utf-8")
+    (home.root / "catalog" / "x.yaml").write_text("{title: [], properties: {}}", encoding="utf-8")
     (home.root / "catalog" / "y.yaml").write_text("{title: y, properties: {a: {type: int}}}", encoding="utf-8")
     output = call("catalog", "check", code=1).output
     assert [line.split("catalog/")[1].split(":")[0] for line in output.splitlines()] == ["x.yaml", "y.yaml"]
@@ -495,7 +495,9 @@ def test_a_stream_with_other_fields_than_the_envelope_says_is_told(home: World) 
     """Rather than an empty catalog."""
     home.deliver(MONDAY, "a", json.dumps({"id": "1", "type": "x", "at": 1}))
     told = " ".join(call("catalog", "draft", str(home.root / "drafted"), code=2).output.split())
-    assert "no record has an event_uuid, event_name and created_at" in told
+    assert "no record is sound by" in told
+    assert "event_uuid is absent, null or empty" in told
+    assert "let event-platform init find them" in told
 
 
 def test_generate_writes_a_landing_zone_once(home: World) -> None:

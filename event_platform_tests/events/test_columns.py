@@ -124,6 +124,12 @@ def test_an_object_is_a_struct_of_its_typed_fields() -> None:
     assert column(device).dtype == pl.Struct({"os": pl.String(), "id": pl.String()})
 
 
+@pytest.mark.parametrize("field", ["größe", "购买", "é", "_x"])
+def test_a_column_may_have_the_letters_of_any_script(field: str) -> None:
+    """Composed with their marks, so that one name is not written in two ways."""
+    assert faults(**{field: TEXT}) == []
+
+
 def test_columns_keep_the_order_of_the_schema() -> None:
     """What analysts see first is what its author wrote first."""
     assert [each.name for each in parsed({"properties": {"z": TEXT, "a": TEXT, "m": TEXT}})] == ["z", "a", "m"]
@@ -140,7 +146,7 @@ def test_a_schema_without_properties_has_no_columns() -> None:
         ("@timestamp", "'@timestamp' is not a column name (letters, digits and _)"),
         ("id.orig_h", "'id.orig_h' is not a column name (letters, digits and _)"),
         ("1st", "'1st' is not a column name (letters, digits and _)"),
-        ("größe", "'größe' is not a column name (letters, digits and _)"),
+        ("e\u0301", "'e\u0301' is not a column name (letters, digits and _)"),
         ("", "'' is not a column name (letters, digits and _)"),
         ("a\n", "'a\\n' is not a column name (letters, digits and _)"),
         ("body", "the column name 'body' is taken (case is ignored)"),
@@ -156,7 +162,7 @@ def test_a_name_that_no_column_can_have_needs_another(field: str, fault: str) ->
     assert faults(user=TEXT, **{field: TEXT}) == expected
 
 
-@pytest.mark.parametrize("field", ["@timestamp", "id.orig_h", "body", "USER", "größe"])
+@pytest.mark.parametrize("field", ["@timestamp", "id.orig_h", "body", "USER", "e\u0301"])
 def test_x_column_or_no_type_lets_any_name_be(field: str) -> None:
     """The second is known, and has no column to name."""
     assert faults(user=TEXT, **{field: {**TEXT, "x-column": "other"}}) == []

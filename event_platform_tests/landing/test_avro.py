@@ -3,9 +3,10 @@
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -249,24 +250,36 @@ LONG_NAME = "n" * 10_000
 ITEMS = record(a={"type": "array", "items": record(**{LONG_NAME: "int", "b": ["null", "int"]}) | {"name": "Inner"}})
 
 
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (stored(record(text="string"), [{"text": "x" * 40 * MIB}], "deflate"), "unpacks to more than 16,777,216 bytes"),
-        (stored(record(text="string"), [{"text": "x" * 40 * MIB}], "bzip2"), "unpacks to more than 16,777,216 bytes"),
-        (stored(record(text="string"), [{"text": "x" * 40 * MIB}], "xz"), "unpacks to more than 16,777,216 bytes"),
-        (stored(record(text="string"), [{"text": "x" * 40 * MIB}], "snappy"), "more than the 16,777,216 that"),
-        (stored(record(text="string"), [{"text": "x" * 40 * MIB}]), "up to 16,777,216 are read"),
-        (stored(ITEMS, [{"a": [{LONG_NAME: 1, "b": None}] * 20_000}], "deflate"), "a row may take more memory"),
-        (
-            stored(record(**{LONG_NAME: "int"}), [{LONG_NAME: 1}] * 20_000, "deflate"),
-            "of JSON, the limit for an object",
-        ),
-    ],
-)
-def test_a_few_kilobytes_that_are_gigabytes_are_read_up_to_the_limit(raw: bytes, text: str) -> None:
+def _long_text(codec: str) -> bytes:
+    return stored(record(text="string"), [{"text": "x" * 40 * MIB}], codec)
+
+
+#: Files that take gigabytes when they are read, made when they are needed, and what is said of them.
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    **{
+        codec: (
+            partial(_long_text, codec),
+            "unpacks to more than 16,777,216 bytes",
+        )
+        for codec in ("deflate", "bzip2", "xz")
+    },
+    "snappy": (partial(_long_text, "snappy"), "more than the 16,777,216 that"),
+    "null": (partial(_long_text, "null"), "up to 16,777,216 are read"),
+    "a row of items": (
+        lambda: stored(ITEMS, [{"a": [{LONG_NAME: 1, "b": None}] * 20_000}], "deflate"),
+        "a row may take more memory",
+    ),
+    "long names": (
+        lambda: stored(record(**{LONG_NAME: "int"}), [{LONG_NAME: 1}] * 20_000, "deflate"),
+        "of JSON, the limit for an object",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "text"), BOMBS.values(), ids=BOMBS)
+def test_a_few_kilobytes_that_are_gigabytes_are_read_up_to_the_limit(make: Callable[[], bytes], text: str) -> None:
     """A block, a row of objects with long names, and many rows of them."""
-    *others, last = read(raw, LIMITS)
+    *others, last = read(make(), LIMITS)
     assert {piece.reason for piece in others} <= {None}
     assert last.reason is UNREADABLE
     assert text in last.text

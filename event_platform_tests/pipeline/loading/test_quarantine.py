@@ -98,7 +98,7 @@ def test_a_day_that_lacks_what_it_should_have_is_rebuilt(world: World) -> None:
     assert places(world) == [("2025/06/02/12/a", 0), ("2025/06/02/12/b", 0)]
 
 
-@pytest.mark.parametrize("more", [[], ["[]"]], ids=["nothing new", "a new record"])
+@pytest.mark.parametrize("more", [[], ["{broken"]], ids=["nothing new", "a new record"])
 def test_a_day_with_a_damaged_file_is_rebuilt(world: World, more: list[str]) -> None:
     """Also where its size is the one that the log says."""
     world.deliver(MONDAY, "a", "{broken")
