@@ -6,28 +6,36 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 import click
+import polars as pl
 import yaml
 
 from event_platform.cli.output import ERR, OUT, progress_bars, visible
 from event_platform.environment import SAMPLE_CATALOG, Environment
 from event_platform.events.catalog import ENVELOPE_FILE
-from event_platform.events.envelope import TimeUnit
+from event_platform.events.envelope import Envelope, TimeUnit
 from event_platform.events.envelope_file import to_document
 from event_platform.events.errors import CatalogError
+from event_platform.events.moments import to_microseconds
 from event_platform.events.proposing.fields import Field
 from event_platform.events.proposing.ids import IdFields
 from event_platform.events.proposing.names import NameFields
 from event_platform.events.proposing.proposal import Proposal, Sampled, alike, propose
 from event_platform.events.proposing.times import TimeField
+from event_platform.events.wrappers import open_reader
+from event_platform.landing.dates import date_in
 from event_platform.landing.omissions import Omissions
 from event_platform.landing.sampling import SampledObject, sample
 from event_platform.pipeline.opening import open_landing
 
 #: Created more than this before the first arrival, an event does not decide about the first partition.
 _EARLY = timedelta(days=400)
+
+#: Seconds of an hour, and hours within which objects usually land.
+_HOUR, _PROMPT = 3600, 1.5
 
 #: Other choices that are named.
 _OTHERS = 2
@@ -60,7 +68,8 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     sampled = _read(environment)
     proposal = propose([Sampled(each.landed.arrival_date, each.data) for each in sampled])
     _require_usable(environment.landing, proposal, sampled)
-    parts = _choose(proposal, answer, _constant(environment.landing))
+    envelope, parts = _choose(proposal, answer, _constant(environment.landing))
+    parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_of_paths(sampled, envelope)])]
     first = _first_date(proposal, sampled)
     heading = _heading(proposal, sampled)
     _print(heading, parts, first)
@@ -103,7 +112,9 @@ def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObjec
         )
 
 
-def _choose(proposal: Proposal, answer: Callable[[str, Sequence[str]], int], constant: str) -> list[_Part]:
+def _choose(
+    proposal: Proposal, answer: Callable[[str, Sequence[str]], int], constant: str
+) -> tuple[Envelope, list[_Part]]:
     time, time_others = _pick("created_at", proposal.usable_times, answer, lambda each: each.field.name)
     uuid, uuid_others = _pick("event_uuid", proposal.ids, answer, lambda each: each.name)
     name, name_others = _pick("event_name", proposal.names, answer, lambda each: each.name)
@@ -115,7 +126,7 @@ def _choose(proposal: Proposal, answer: Callable[[str, Sequence[str]], int], con
         "event_name": [*_of_name(name, constant), *name_others],
         "created_at": [*_of_time(time), *time_others],
     }
-    return [_Part(key, value, reasons[key]) for key, value in to_document(envelope).items()]
+    return envelope, [_Part(key, value, reasons[key]) for key, value in to_document(envelope).items()]
 
 
 def _pick(
@@ -152,6 +163,24 @@ def _of_name(name: NameFields, constant: str) -> Iterator[str]:
 def _of_time(time: TimeField) -> Iterator[str]:
     yield f"{time.field.name}: {_in_records(time.field)}: {_examples(time.field, masked=False)}."
     yield f"From {min(time.moments):%Y-%m-%d %H:%M:%S} to {max(time.moments):%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _of_paths(sampled: Sequence[SampledObject], envelope: Envelope) -> Iterator[str]:
+    """Say how far the hours of paths are from the last event of each object, which shows their time zone."""
+    reader = open_reader(envelope)
+    hours = []
+    for each in sampled:
+        dated = date_in(each.landed.name)
+        last = to_microseconds(reader.read(each.data)["created_at"], envelope).cast(pl.Float64).fill_nan(None).max()
+        if dated is not None and dated.hour is not None and isinstance(last, float):
+            end = datetime(dated.day.year, dated.day.month, dated.day.day, dated.hour, tzinfo=UTC).timestamp() + _HOUR
+            hours.append((end - last / 1e6) / _HOUR)
+    if not hours:
+        return
+    middle = median(hours)
+    yield f"In the median, the last event of an object is {middle:.1f} hours before the hour of its path ends."
+    if not 0 <= middle <= _PROMPT:
+        yield "If that is a time zone and no delay, name it in EVENT_PLATFORM_LANDING_TIMEZONE."
 
 
 def _in_records(field: Field) -> str:

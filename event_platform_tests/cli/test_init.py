@@ -22,9 +22,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def land(*records: dict[str, Any] | str, name: str = "a.gz") -> None:
+def land(*records: dict[str, Any] | str, hour: int = 12) -> None:
     """Land records as one object that arrived on Monday."""
-    path = Path("data/landing", f"{MONDAY:%Y/%m/%d}/12", name)
+    path = Path("data/landing", f"{MONDAY:%Y/%m/%d}/{hour:02}", "a.gz")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzipped(ndjson(*records)))
 
@@ -117,6 +117,15 @@ def test_each_choice_is_shown_with_its_figures_and_is_a_comment_in_the_file() ->
     text = Path("catalog/envelope.yaml").read_text()
     assert "# id: in 100.0% of the records, distinct in 100.00%: 000000… (36 characters)" in text
     assert viewed(7)["id"] not in text + output
+
+
+@pytest.mark.parametrize(("hour", "hint"), [(12, False), (14, True), (7, True)])
+def test_the_time_zone_of_paths_is_shown_by_the_events(hour: int, *, hint: bool) -> None:
+    """Hours that are ahead of the events, or behind them."""
+    land(*[viewed(number) for number in range(20)], hour=hour)
+    output = " ".join(init("--yes").output.split())
+    assert f"the last event of an object is {hour - 11:.1f} hours before the hour of its path ends" in output
+    assert ("name it in EVENT_PLATFORM_LANDING_TIMEZONE" in output) is hint
 
 
 def test_what_commands_need_is_in_env_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
