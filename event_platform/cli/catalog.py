@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 from deltalake import Schema
 
-from event_platform.cli.output import ERR, OUT, progress_bars
+from event_platform.cli.output import ERR, OUT, counted, progress_bars
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
 from event_platform.events.columns import typed
@@ -89,7 +89,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
 def print_read_counts(counts: ReadCounts, objects: int) -> None:
     """Print what was read: sound, and corrupt by reason with an example; and doubts of the ids."""
     reasons = [(f"  {reason}", n, explain(reason, counts.envelope), text) for reason, n, text in counts.ranked()]
-    rows = [("read", counts.records, f"in {objects:,} objects", ""), ("sound", counts.sound, "", ""), *reasons]
+    rows = [("read", counts.records, f"in {counted(objects, 'object')}", ""), ("sound", counts.sound, "", ""), *reasons]
     width, digits = max(len(what) for what, *_ in rows), len(f"{counts.records:,}")
     for what, records, meaning, example in rows:
         share = f"{records / max(1, counts.records):.1%}"

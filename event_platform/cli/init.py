@@ -13,7 +13,7 @@ import click
 import polars as pl
 import yaml
 
-from event_platform.cli.output import ERR, OUT, progress_bars, visible
+from event_platform.cli.output import ERR, OUT, counted, progress_bars, visible
 from event_platform.environment import SAMPLE_CATALOG, Environment
 from event_platform.events.catalog import ENVELOPE_FILE
 from event_platform.events.envelope import Envelope, TimeUnit
@@ -99,7 +99,7 @@ def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObjec
     if not proposal.count:
         faults = [each.fault for each in sampled if each.fault]
         raise CatalogError(
-            f"{uri}: {len(sampled):,} objects were read, and no record of them is a JSON object"
+            f"{uri}: no record of {counted(len(sampled), 'object')} is a JSON object"
             + (f": {faults[0]}" if faults else "")
         )
     if not proposal.usable_times:
@@ -207,7 +207,7 @@ def _heading(proposal: Proposal, sampled: Sequence[SampledObject]) -> str:
     days = sorted({each.landed.arrival_date for each in sampled})
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
     unread = f"; {proposal.unread:,} more are no JSON objects" if proposal.unread else ""
-    return f"{proposal.count:,} records of {len(sampled):,} objects that arrived on {span}{unread}"
+    return f"{counted(proposal.count, 'record')} of {counted(len(sampled), 'object')} that arrived on {span}{unread}"
 
 
 def _print(heading: str, parts: Sequence[_Part], first: date) -> None:

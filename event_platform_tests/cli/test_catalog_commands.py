@@ -189,7 +189,7 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
     """By reason, in the stream's own names, each with an example whose texts are cut."""
     bad = audit(7, eventID=None, mail="someone@example.com")
     printed = audited(home, *map(audit, range(8)), bad, audit(9, when="02.06.2025"), "{broken")
-    assert "read 11 100.0% in 1 objects sound 8 72.7%" in printed
+    assert "read 11 100.0% in 1 object sound 8 72.7%" in printed
     assert "missing_event_uuid 1 9.1% eventID is absent, null or empty {" in printed
     assert "invalid_created_at 1 9.1% when is no time as the envelope says (iso8601) {" in printed
     assert "not_json 1 9.1% The text is not JSON" in printed
@@ -201,7 +201,7 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
 def test_a_draft_of_which_less_than_half_was_sound_fails(home: World) -> None:
     """There are schemas all the same."""
     assert "1 schemas written" in audited(home, audit(1), *[audit(2, when="noon")] * 2, code=1)
-    assert "read 3 100.0% in 1 objects sound 1 33.3%" in " ".join(draft(home.root / "drafted", code=1).split())
+    assert "read 3 100.0% in 1 object sound 1 33.3%" in " ".join(draft(home.root / "drafted", code=1).split())
 
 
 def test_ids_of_many_records_are_doubted(home: World) -> None:

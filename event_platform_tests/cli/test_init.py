@@ -110,7 +110,7 @@ def test_each_choice_is_shown_with_its_figures_and_is_a_comment_in_the_file() ->
     """And values are masked: an id may be that of a person."""
     land(*[viewed(number, other_time=noon(MONDAY)) for number in range(20)])
     output = init("--yes").output
-    assert "Looked at 20 records of 1 objects that arrived on 2025-06-02." in output
+    assert "Looked at 20 records of 1 object that arrived on 2025-06-02." in output
     assert "id: in 100.0% of the records, distinct in 100.00%: 000000… (36 characters)" in output
     assert "Else: the hash of the body." in output
     assert "3 names." in output
@@ -169,7 +169,7 @@ def test_an_envelope_that_is_there_is_not_replaced() -> None:
 @pytest.mark.parametrize(
     ("records", "fault"),
     [
-        (["{broken", "text"], "1 objects were read, and no record of them is a JSON object"),
+        (["{broken", "text"], "no record of 1 object is a JSON object"),
         ([{"id": "a"}, {"id": "b"}], "of 2 records, no field holds a time in nine of ten"),
         (
             [viewed(1), viewed(2, ts=noon(MONDAY) * 1000)],
