@@ -44,87 +44,87 @@ def as_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Arrays:
-    """Arrays behind each other, of which a part is held at a time."""
+    """Arrays behind each other, of which a part is read at a time."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
-        self._held = b""
+        self._buffer = b""
         self._ended = False
 
     def lines(self) -> Iterator[bytes]:
-        while self._fill(_BETWEEN):
-            start = _ARRAY_OF_OBJECTS.match(self._held)
-            if start is None and self._held.startswith(b"[") and not self._held[1:].strip() and self._read():
+        while self._fill():
+            start = _ARRAY_OF_OBJECTS.match(self._buffer)
+            if start is None and self._buffer.startswith(b"[") and not self._buffer[1:].strip() and self._read():
                 continue  # the array's first element has not been read yet
             if start is None:
-                yield from chain([self._held], self._parts)
+                yield from chain([self._buffer], self._parts)
                 return
-            self._held = self._held[start.end() :]
+            self._buffer = self._buffer[start.end() :]
             yield from self._elements()
 
     def _elements(self) -> Iterator[bytes]:
         """Yield the elements up to the end of the array."""
         tried = 0
-        while self._fill(_BETWEEN) and not self._held.startswith(b"]"):
+        while self._fill() and not self._buffer.startswith(b"]"):
             # To try again after each part would take quadratic time.
-            if len(self._held) < min(2 * tried, MAX_RECORD_BYTES) and self._read():
+            if len(self._buffer) < min(2 * tried, MAX_RECORD_BYTES) and self._read():
                 continue
-            elements, end, reached = _decode(self._held)
-            if not elements and reached == len(self._held) and self._read_more():
-                tried = len(self._held)
+            elements, end, reached = _decode(self._buffer)
+            if not elements and reached == len(self._buffer) and self._read_more():
+                tried = len(self._buffer)
                 continue
             tried = 0
             if elements:
                 yield b"\n".join(elements) + b"\n"
-                self._held = self._held[end:]
+                self._buffer = self._buffer[end:]
             else:
                 yield from self._damaged(reached)
-        self._held = self._held[1:]
+        self._buffer = self._buffer[1:]
 
     def _damaged(self, reached: int) -> Iterator[bytes]:
-        """Yield an element that is no JSON, or is too large to be held, as one line."""
-        is_broken = reached < len(self._held)
+        """Yield an element that is no JSON, or is too large for the buffer, as one line."""
+        is_broken = reached < len(self._buffer)
         while is_broken and not self._ends_there() and not self._begins_behind(reached) and self._read_more():
             pass
         brackets = _Brackets()
-        end = brackets.end(self._held)
+        end = brackets.end(self._buffer)
         if is_broken and not self._ends_there():
             end = self._begins_behind(reached) or end
         while end is None:
-            yield _on_one_line(self._held)
-            self._held = b""
+            yield _on_one_line(self._buffer)
+            self._buffer = b""
             if not self._read():
                 break
-            end = brackets.end(self._held)
-        yield _on_one_line(self._held[:end]) + b"\n"
-        self._held = self._held[end:] if end is not None else b""
+            end = brackets.end(self._buffer)
+        yield _on_one_line(self._buffer[:end]) + b"\n"
+        self._buffer = self._buffer[end:] if end is not None else b""
 
     def _ends_there(self) -> bool:
         """Return whether an element or the array's end follows where the brackets of this element end."""
-        end = _Brackets().end(self._held)
-        return end is not None and _ENDS_ELEMENT.match(self._held, end) is not None
+        end = _Brackets().end(self._buffer)
+        return end is not None and _ENDS_ELEMENT.match(self._buffer, end) is not None
 
     def _begins_behind(self, reached: int) -> int | None:
         """Return the end of a damaged element: where another begins behind it."""
         # Where a quote is missing, the text that lacks it reaches into the next element.
-        start = self._held.rfind(b'"', 0, max(reached - 1, 0))
-        found = _NEXT_ELEMENT.search(self._held, max(start, 0))
+        start = self._buffer.rfind(b'"', 0, max(reached - 1, 0))
+        found = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
         return found.end() if found else None
 
-    def _fill(self, skipped: re.Pattern[bytes]) -> bool:
+    def _fill(self) -> bool:
         """Skip what means nothing; return whether anything is left."""
         while True:
-            self._held = self._held[_end_of_match(skipped, self._held) :]
-            if self._held or not self._read():
-                return bool(self._held)
+            self._buffer = self._buffer[_start(self._buffer) :]
+            if self._buffer or not self._read():
+                return bool(self._buffer)
 
     def _read_more(self) -> bool:
-        return len(self._held) <= MAX_RECORD_BYTES and self._read()
+        return len(self._buffer) <= MAX_RECORD_BYTES and self._read()
 
     def _read(self) -> bool:
         part = b"" if self._ended else next(self._parts, b"")
         self._ended = not part
-        self._held += part
+        self._buffer += part
         return bool(part)
 
 
@@ -151,35 +151,35 @@ class _Brackets:
         return None
 
 
-def _decode(held: bytes) -> tuple[list[bytes], int, int]:
+def _decode(buffer: bytes) -> tuple[list[bytes], int, int]:
     """Return the whole elements at the beginning, where they end, and up to where there is no damage."""
-    readable = without_lone_surrogates(held)
-    if readable is held:  # else its elements are not as they were written
-        end = len(held)
+    readable = without_lone_surrogates(buffer)
+    if readable is buffer:  # else its elements are not as they were written
+        end = len(buffer)
         for _ in range(_TRIES):
-            end = max(held.rfind(between, 0, end) for between in _BETWEEN_ELEMENTS) + 1
+            end = max(buffer.rfind(between, 0, end) for between in _BETWEEN_ELEMENTS) + 1
             if not end:
                 break
             try:
-                return [_on_one_line(each) for each in _ELEMENTS.decode(b"[%b]" % held[:end])], end, end
+                return [_on_one_line(each) for each in _ELEMENTS.decode(b"[%b]" % buffer[:end])], end, end
             except (msgspec.MsgspecError, RecursionError):
                 continue
-    return _one_by_one(held, readable)
+    return _one_by_one(buffer, readable)
 
 
-def _one_by_one(held: bytes, readable: bytes) -> tuple[list[bytes], int, int]:
+def _one_by_one(buffer: bytes, readable: bytes) -> tuple[list[bytes], int, int]:
     view = memoryview(readable)
     elements: list[bytes] = []
     start = end = 0
     while True:
         length, reached = end_of_value(view[start:])
         # A number or a word at the end may go on in the next part.
-        if length is None or (start + length == len(held) and held[-1:] not in b'}]"'):
-            return elements, end, start + reached if length is None else len(held)
-        elements.append(_on_one_line(held[start : start + length]))
+        if length is None or (start + length == len(buffer) and buffer[-1:] not in b'}]"'):
+            return elements, end, start + reached if length is None else len(buffer)
+        elements.append(_on_one_line(buffer[start : start + length]))
         end = start + length
-        comma = _COMMA.match(held, end)
-        if comma is None or comma.end() == len(held) or held[comma.end() : comma.end() + 1] == b"]":
+        comma = _COMMA.match(buffer, end)
+        if comma is None or comma.end() == len(buffer) or buffer[comma.end() : comma.end() + 1] == b"]":
             return elements, end, end
         start = comma.end()
 
@@ -189,10 +189,7 @@ def _on_one_line(value: bytes | msgspec.Raw) -> bytes:
     return bytes(value).replace(b"\n", b" ")
 
 
-def _start(head: bytes) -> int:
-    return _end_of_match(_BETWEEN, head)
-
-
-def _end_of_match(pattern: re.Pattern[bytes], data: bytes) -> int:
-    found = pattern.match(data)
+def _start(data: bytes) -> int:
+    """Return where something begins that has a meaning."""
+    found = _BETWEEN.match(data)
     return found.end() if found else 0
