@@ -32,6 +32,13 @@ def shown(text: str, length: int) -> str:
     return f"{cut}…" if len(text) > length else cut
 
 
+def as_code(text: str) -> str:
+    """Return a text as a code span of Markdown, whatever backticks are in it."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    blank = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
+
+
 def as_markdown(text: str, length: int) -> str:
     """Return the first `length` characters as Markdown that renders as this text, in one paragraph, without links."""
     line = _MARKUP.sub(r"\\\g<0>", shown(" ".join(text.split()), length))

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from event_platform.quality.text import as_markdown, from_markdown, shown, without_links
+from event_platform.quality.text import as_code, as_markdown, from_markdown, shown, without_links
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,11 @@ def test_words_as_people_write_them_are_left_as_they_are() -> None:
     """So that they read well where Markdown is not drawn."""
     text = "A learner's user_id (C#, 50% > 10), e.g. `x`: see the wiki - or not!"
     assert as_markdown(text, 100) == text.replace("`", "\\`")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("a:b", "`a:b`"), ("a`b", "``a`b``"), ("`", "`` ` ``"), ("a``b`", "``` a``b` ```")]
+)
+def test_a_code_span_ends_where_its_text_ends(text: str, code: str) -> None:
+    """As CommonMark has it: with more backticks than the text has in a row."""
+    assert as_code(text) == code

@@ -17,13 +17,13 @@ from event_platform.defs.resources.platform import ComputeResource, GlueResource
 from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
-from event_platform.events.event import EVENT_COLUMNS, MAX_NAME_LENGTH
+from event_platform.events.event import EVENT_COLUMNS
 from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, table_of, type_all
-from event_platform.quality.text import as_markdown
+from event_platform.quality.text import as_code, as_markdown
 
 UNREGISTERED_EVENTS = dg.AssetKey(registry.UNREGISTERED_EVENTS.name)
 
@@ -101,7 +101,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
     return table_spec(
         place.event_table(event_type),
         Layer.TYPED,
-        about=f"{as_markdown(event_type.name, MAX_NAME_LENGTH)} events, one a row. "
+        about=f"{as_code(event_type.name)} events, one a row. "
         f"{as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
         "The properties of the schema are columns; a value that does not fit its column is null there, and in "
         "`_rescued` by field.",
