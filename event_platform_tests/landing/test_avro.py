@@ -251,7 +251,7 @@ ITEMS = record(a={"type": "array", "items": record(**{LONG_NAME: "int", "b": ["n
 
 
 def _long_text(codec: str) -> bytes:
-    return stored(record(text="string"), [{"text": "x" * 40 * MIB}], codec)
+    return stored(record(text="string"), [{"text": "x" * 18 * MIB}], codec)
 
 
 #: Files that take gigabytes when they are read, made when they are needed, and what is said of them.
