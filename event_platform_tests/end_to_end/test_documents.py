@@ -29,9 +29,11 @@ _BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HEREDOC = re.compile(r"<<'(\w+)'")
 _PORT_OF_TUTORIAL = "8099"
 _MARK = "@@@"
-#: A record of the stream that the README loads, as GitHub's timeline has it.
+#: Records of the stream that the README loads, as GitHub's timeline has them.
 _GITHUB = (
     '{"id":"1","type":"IssuesEvent","payload":{"action":"opened"},"created_at":"2025-06-02T09:00:00Z","actor":"a"}\n'
+    '{"id":"2","type":"IssuesEvent","payload":{"action":"closed"},"created_at":"2025-06-02T09:00:01Z","actor":"a"}\n'
+    '{"id":"3","type":"PushEvent","payload":{},"created_at":"2025-06-02T09:00:02Z","actor":"b"}\n'
 )
 
 
