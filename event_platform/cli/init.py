@@ -88,8 +88,9 @@ def _read(environment: Environment) -> list[SampledObject]:
         for each in sample(landing, omissions):
             found.append(each)
             listen("sample", len(found), None)
-    for fault in omissions.faults.values():
-        ERR.print(str(fault), style="yellow", soft_wrap=True)
+    unread = [f"{each.landed.name}: {each.fault}" for each in found if each.fault]
+    for fault in [*map(str, omissions.faults.values()), *unread]:
+        ERR.print(fault, style="yellow", soft_wrap=True)
     if not found:
         raise CatalogError(f"{uri}: nothing has landed yet; expected objects of JSON records")
     return found
@@ -245,8 +246,11 @@ def _write_settings(environment: Environment, folder: Path, first: date) -> None
     lines = [f"{variable}={value}" for variable, value in wanted.items() if not os.environ.get(variable)]
     if not lines:
         return
-    with Path(".env").open("a", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in lines))
+    path = Path(".env")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    break_before = "\n" if text and not text.endswith("\n") else ""
+    joined = "\n".join(lines)
+    path.write_text(f"{text}{break_before}{joined}\n", encoding="utf-8")
     OUT.print(f".env: {', '.join(lines)}", soft_wrap=True)
 
 

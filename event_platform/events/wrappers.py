@@ -14,7 +14,7 @@ import polars as pl
 
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
 from event_platform.events.envelope_fields import Values, compile_struct, raw_at, values_at
-from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.events.surrogates import mask_half_surrogates, unmask
@@ -61,7 +61,8 @@ class WrappedReader:
         faulty = [(number, each) for number, each in enumerate(found) if each.fault is not None]
         if not faulty:
             return records
-        others = pl.DataFrame([{"body": each.text, "fault": each.fault} for _, each in faulty], schema=records.schema)
+        rows = [{"body": _shortened(each.text), "fault": each.fault} for _, each in faulty]
+        others = pl.DataFrame(rows, schema=records.schema)
         place = pl.Series("place", [*sound, *(number for number, _ in faulty)])
         return pl.concat([records, others]).with_columns(place).sort("place").drop("place")
 
@@ -80,8 +81,8 @@ class WrappedReader:
             context = {**context, **dict(self._context_in(fields))}
         key, is_array = self._path.steps[depth]
         inner = None if fields is None else fields.get(key)
-        items = [inner] if inner is not None and not is_array else _items(inner)
-        if items is None or bytes(items[0] if items else b"") == b"null":
+        items = _items(inner) if is_array else [inner] if inner is not None and bytes(inner) != b"null" else None
+        if items is None:
             yield _Record(_as_text(value), CorruptionReason.MISSING_RECORDS.value)
             return
         is_last = depth + 1 == len(self._path.steps)
@@ -180,6 +181,11 @@ def _gunzipped(data: bytes) -> bytes:
     if not member.eof or member.unused_data:
         raise ValueError("cut, too large, or with more behind it")
     return found
+
+
+def _shortened(text: str) -> str:
+    """Return the text of what is corrupt: of more than a record may have, the beginning."""
+    return text if len(text) <= MAX_RECORD_BYTES else text[:KEPT_BYTES_OF_OVERSIZED_RECORD]
 
 
 def _with_context(text: str, context: Mapping[str, bytes]) -> str:

@@ -132,8 +132,10 @@ def test_what_commands_need_is_in_env_unless_it_is_set(monkeypatch: pytest.Monke
     """So that draft and run need no variable."""
     monkeypatch.setenv("EVENT_PLATFORM_LANDING", "data/landing")
     land(viewed(1), viewed(2))
+    Path(".env").write_text("OTHER=1")
     init("--yes")
     assert Path(".env").read_text().split() == [
+        "OTHER=1",
         "EVENT_PLATFORM_CATALOG=catalog",
         "EVENT_PLATFORM_START_DATE=2025-06-02",
     ]

@@ -137,8 +137,8 @@ def test_a_damaged_wrapper_is_one_corrupt_record(wrapper: str, fault: str) -> No
 
 def test_an_element_that_is_no_record_is_one_by_itself() -> None:
     """In its place."""
-    found, _ = rows("Records[]", wrapped(event("a"), 7, [event("x")], "text", None, event("b")))
-    faults = [None, "not_an_object", "not_an_object", "not_json", "not_an_object", None]
+    found, _ = rows("Records[]", wrapped(None, event("a"), 7, [event("x")], "text", None, event("b")))
+    faults = ["not_an_object", None, "not_an_object", "not_an_object", "not_json", "not_an_object", None]
     assert [fault for _, fault in found] == faults
     missing, bodies = rows("Records[].detail", wrapped({"detail": event("a")}, {"id": 1}))
     assert missing == [("a", None), (None, "missing_records")]
@@ -151,6 +151,14 @@ def test_half_a_surrogate_pair_spoils_no_wrapper() -> None:
     found, bodies = rows("Records[]", f'{{"Records": [{cut}, {json.dumps(event("b"))}]}}')
     assert found == [("a", None), ("b", None)]
     assert bodies[0] == cut
+
+
+def test_of_a_large_wrapper_that_is_damaged_the_beginning_is_kept() -> None:
+    """Its records are no record."""
+    data = json.dumps({"other": "x" * (11 << 20)})
+    found, bodies = rows("Records[]", data)
+    assert found == [(None, "missing_records")]
+    assert bodies == [data[:4096]]
 
 
 def test_a_wrapper_may_be_larger_than_a_record_may() -> None:
