@@ -1,6 +1,7 @@
 """`event-platform init`: what it proposes of a sample, and what it says."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from event_platform.cli.main import main
+from event_platform_tests.support.s3 import put
 from event_platform_tests.support.world import MONDAY, gzipped, ndjson, noon
 
 
@@ -104,6 +106,18 @@ def test_records_in_a_wrapper_are_found() -> None:
         "event_name": "event",
         "created_at": {"field": "ts", "unit": "s"},
     }
+
+
+def test_a_bucket_is_looked_at_as_a_folder_is(bucket: str) -> None:
+    """Some of its days are, from the first to the last."""
+    for day in range(1, 29):
+        records = ndjson(*[viewed(100 * day + number, ts=noon(date(2025, 6, day))) for number in range(5)])
+        put(bucket, f"events/tenant=acme/dt=2025-06-{day:02}/a.gz", gzipped(records))
+    result = init("--yes", "--landing", f"s3://{bucket}/events")
+    assert result.exit_code == 0, result.output
+    assert "Looked at 25 records of 5 objects that arrived on 2025-06-01 to 2025-06-28." in result.output
+    assert yaml.safe_load(Path("catalog/envelope.yaml").read_text())["event_uuid"] == "id"
+    assert f"EVENT_PLATFORM_LANDING=s3://{bucket}/events" in Path(".env").read_text()
 
 
 def test_each_choice_is_shown_with_its_figures_and_is_a_comment_in_the_file() -> None:
