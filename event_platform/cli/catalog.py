@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 from deltalake import Schema
 
-from event_platform.cli.output import ERR, OUT, counted, progress_bars
+from event_platform.cli.output import ERR, OUT, counted, print_warning, progress_bars
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
 from event_platform.events.columns import typed
@@ -28,7 +28,6 @@ from event_platform.events.payload import PayloadReader
 from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wrappers import open_reader
 from event_platform.lake.schemas import to_delta
-from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.loading.objects import Loading, read_records
 from event_platform.pipeline.opening import open_landing
@@ -96,8 +95,7 @@ def print_read_counts(counts: ReadCounts, objects: int) -> None:
         OUT.print(f"{what:{width}}  {records:{digits},}  {share:>6}  {meaning}".rstrip(), soft_wrap=True)
         if example:
             OUT.print(f"    {example}", soft_wrap=True)
-    if doubt := counts.doubt_of_ids():
-        ERR.print(doubt, style="yellow", soft_wrap=True)
+    print_warning(counts.doubt_of_ids())
 
 
 def check_catalog(folder: Path) -> int:
@@ -179,19 +177,14 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     omissions = Omissions()
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
-        ERR.print(str(fault), style="yellow", soft_wrap=True, highlight=False, markup=False)
+        print_warning(str(fault))
+    loading, reader = Loading(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with progress_bars("objects") as listen:
         for number, landed in enumerate(objects, start=1):
-            for rows in _classified(opened, landed, draft.envelope):
+            for rows, _ in read_records(loading, reader, landed, BytesIO(opened.read(landed.name))):
                 counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())
                 require_draftable_names(draft.shapes, draft.envelope)
             listen("read", number, len(objects))
     return len(objects)
-
-
-def _classified(landing: Landing, landed: LandedObject, envelope: Envelope) -> Iterator[pl.DataFrame]:
-    loading = Loading(landing, envelope, _FIRST_DATE)
-    for records, _ in read_records(loading, open_reader(envelope), landed, BytesIO(landing.read(landed.name))):
-        yield records

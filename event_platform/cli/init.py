@@ -13,7 +13,7 @@ import click
 import polars as pl
 import yaml
 
-from event_platform.cli.output import ERR, OUT, counted, progress_bars, visible
+from event_platform.cli.output import OUT, counted, print_warning, progress_bars, visible
 from event_platform.environment import SAMPLE_CATALOG, Environment
 from event_platform.events.catalog import ENVELOPE_FILE
 from event_platform.events.envelope import Envelope, TimeUnit
@@ -90,7 +90,7 @@ def _read(environment: Environment) -> list[SampledObject]:
             listen("sample", len(found), None)
     unread = [f"{each.landed.name}: {each.fault}" for each in found if each.fault]
     for fault in [*map(str, omissions.faults.values()), *unread]:
-        ERR.print(fault, style="yellow", soft_wrap=True)
+        print_warning(fault)
     if not found:
         raise CatalogError(f"{uri}: nothing has landed yet; expected objects of JSON records")
     return found

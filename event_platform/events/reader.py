@@ -175,7 +175,7 @@ class EnvelopeReader:
         except UnicodeDecodeError:
             return CorruptionReason.NOT_UTF8, {}
         except msgspec.ValidationError:
-            return _fault_of_no_object(record), {}
+            return fault_of_no_object(record), {}
         except (msgspec.MsgspecError, RecursionError):
             return CorruptionReason.NOT_JSON, {}
 
@@ -246,7 +246,8 @@ def _texts(lines: pl.Series) -> pl.Series:
         return pl.concat([_texts(lines[start : start + step]) for start in range(0, len(lines), step)])
 
 
-def _fault_of_no_object(record: bytes) -> CorruptionReason:
+def fault_of_no_object(record: bytes) -> CorruptionReason:
+    """Return why a text is no JSON object."""
     try:
         _ANYTHING.decode(record)
     except (msgspec.MsgspecError, RecursionError):

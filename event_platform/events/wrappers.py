@@ -15,7 +15,7 @@ import polars as pl
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
 from event_platform.events.envelope_fields import Values, compile_struct, raw_at, values_at
 from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
-from event_platform.events.reader import EnvelopeReader
+from event_platform.events.reader import EnvelopeReader, fault_of_no_object
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 
@@ -107,7 +107,7 @@ class WrappedReader:
             if fields is not None:
                 yield _Record(_with_context(text, {k: v for k, v in context.items() if k not in fields}))
             else:
-                yield _Record(text, _fault_of(text))
+                yield _Record(text, fault_of_no_object(without_lone_surrogates(text.encode())).value)
 
 
 class _WrapperFields:
@@ -198,11 +198,3 @@ def _with_context(text: str, context: Mapping[str, bytes]) -> str:
 
 def _as_text(value: msgspec.Raw) -> str:
     return bytes(value).decode("utf-8", "surrogateescape")
-
-
-def _fault_of(text: str) -> str:
-    try:
-        msgspec.json.decode(without_lone_surrogates(text.encode()))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return CorruptionReason.NOT_JSON.value
-    return CorruptionReason.NOT_AN_OBJECT.value

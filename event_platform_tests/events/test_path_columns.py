@@ -34,7 +34,7 @@ from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, nd
     ],
 )
 def test_a_key_is_read_as_hive_writes_it(name: str, tenant: str | None) -> None:
-    """The first folder of it, decoded; a file is no folder."""
+    """Decoded, from the first folder with the key; the name of the object itself does not count."""
     found = path_columns(pl.Series([name, "other", name]), ["tenant", "region"])
     assert found.schema == {"tenant": pl.String, "region": pl.String}
     assert found["tenant"].to_list() == [tenant, None, tenant]

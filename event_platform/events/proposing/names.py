@@ -46,7 +46,7 @@ class NameFields:
 def rank_names(fields: Sequence[Field], taken: Sequence[Field]) -> list[NameFields]:
     """Return the fields that make names, the best first, and at last the constant. `taken` are the id and the time."""
     usable = [field for field in fields if field not in taken and _is_category(field)]
-    main = sorted((field for field in usable if _rank(field, _MAIN) is not None), key=_quality, reverse=True)
+    main = sorted((field for field in usable if _main_rank(field) is not None), key=_quality, reverse=True)
     found = [_joined(field, usable) for field in main if field.coverage >= _COVERAGE]
     return [*found, NameFields((), 0, 1)]
 
@@ -61,13 +61,16 @@ def _is_category(field: Field) -> bool:
 
 
 def _rank(field: Field, keys: Sequence[str]) -> int | None:
-    if field.key in keys:
-        return keys.index(field.key)
-    return len(keys) if keys is _MAIN and field.words[-1:] and field.words[-1] in _LAST_WORDS else None
+    return keys.index(field.key) if field.key in keys else None
+
+
+def _main_rank(field: Field) -> int | None:
+    rank = _rank(field, _MAIN)
+    return len(_MAIN) if rank is None and field.words[-1:] and field.words[-1] in _LAST_WORDS else rank
 
 
 def _quality(field: Field) -> float:
-    rank = _rank(field, _MAIN)
+    rank = _main_rank(field)
     depth = len(field.path) - 1
     # One that is always the same says nothing.
     return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.2 * depth

@@ -256,7 +256,7 @@ def test_the_cursor_says_where_the_round_is_and_what_was_seen(count: int) -> Non
 @pytest.mark.parametrize(
     "cursor", [None, "", "x", "2025-06-01;x", "2025-06-01;2025-06-01/", ";2025-06-01", "1795640969"]
 )
-def test_a_cursor_that_makes_no_sense_begins_anew(cursor: str | None) -> None:
+def test_a_cursor_that_makes_no_sense_is_ignored(cursor: str | None) -> None:
     """Every day is then looked at once more."""
     assert position_in(cursor) == Position()
 
