@@ -61,11 +61,12 @@ def count_failed(findings: Iterable[Finding]) -> str:
     """Return how many checks failed and warned, in words; empty if all passed."""
     failed = Counter(each.result.severity for each in findings if not each.result.passed)
     errors, warnings = failed[Severity.ERROR], failed[Severity.WARN]
-    words = [*([_plural(errors, "error")] if errors else []), *([_plural(warnings, "warning")] if warnings else [])]
+    words = [*([plural(errors, "error")] if errors else []), *([plural(warnings, "warning")] if warnings else [])]
     return " and ".join(words)
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from event_platform.checks.result import Finding
 from event_platform.events.catalog import EventType
 from event_platform.quality.calendar import list_months
-from event_platform.quality.failures import Status, count_failed, list_failures, status_of
+from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
 from event_platform.quality.history import days_of, sum_days
 from event_platform.quality.ledger import LedgerDay, balance_days, cost_days
 from event_platform.quality.rendering import read_script, render
@@ -47,8 +47,8 @@ def draw_index(
     failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
     values = {
         "days": days,
-        "types": len(event_types),
-        "events": sum(totals.get("events", {}).values()),
+        "events": plural(sum(totals.get("events", {}).values()), "event"),
+        "types": plural(len(event_types), "event type"),
         "verdict": judge_lake(ledger, findings, recent),
         "failures": failures,
         "failures_open": _FAILURES_OPEN,
@@ -74,7 +74,15 @@ def judge_lake(
     failed = [day for day in recent if status_of(findings.get(day, ())) in (Status.WARN, Status.ERROR)]
     wrong = [each.day for each in ledger if not each.balanced]
     found = _STATUS_IN_WORDS.get(status_of(findings.get(last, ()))) or count_failed(findings[last])
-    before = f"checks failed on {len(failed)} of the last {len(recent)} days" if failed else "nothing failed before"
-    sums = f"totals do not balance on {len(wrong)} days" if wrong else "nothing is lost: totals balance on every day"
+    before = (
+        f"checks failed on {len(failed)} of the last {plural(len(recent), 'day')}"
+        if failed
+        else "nothing failed before"
+    )
+    sums = (
+        f"totals do not balance on {plural(len(wrong), 'day')}"
+        if wrong
+        else "nothing is lost: totals balance on every day"
+    )
     status = Status.ERROR if wrong else status_of(findings.get(last, ()))
     return status, f"{last}: {found}; {before}; {sums}."

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from event_platform.quality.canvas import BAD, BAND, LARGE, REST, SERIES, VALUE, Canvas, Size, d3, rounded, visible
 
-_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
+_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 20
 
 #: Days up to which each has a title that a pointer shows.
 _DAYS_WITH_TITLES = 31

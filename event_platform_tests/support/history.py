@@ -1,8 +1,9 @@
 """A made-up history of a lake: days with a pattern of weekdays, and incidents, as the quality report keeps it."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Finding, Result, Severity
+from event_platform.checks.volume import NAME as VOLUME
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Constraints, Kind
 
@@ -42,7 +44,7 @@ _AREAS = ("lesson", "payment", "account", "course", "exercise", "streak", "word"
 _ACTIONS = ("started", "completed", "failed", "viewed", "created", "deleted", "updated", "opened", "shared", "rated")
 _WEEKDAYS = (1.0, 1.02, 1.05, 1.0, 0.9, 0.6, 0.65)
 
-#: What a check of each day and each type that passed found.
+#: What a check that passed found.
 _PASSED = Result(passed=True, description="all is well")
 
 
@@ -70,7 +72,12 @@ def _event_type(number: int) -> EventType:
     area, action = _AREAS[number % len(_AREAS)], _ACTIONS[number // len(_AREAS) % len(_ACTIONS)]
     name = f"{area}:{action}" + (f":{number}" if number >= len(_AREAS) * len(_ACTIONS) else "")
     return EventType(
-        name, name.replace(":", "_"), _COLUMNS, f"A {area} was {action}.", owner=f"team:{area}s", group=area
+        name,
+        name.replace(":", "_"),
+        _COLUMNS,
+        f"When {area} was {action}, once for each time.",
+        owner=f"team:{area}s",
+        group=area,
     )
 
 
@@ -79,16 +86,17 @@ def _ago(day: date) -> int:
 
 
 def _day(day: date, event_types: Sequence[EventType], chance: random.Random) -> Iterator[tuple[Any, ...]]:
-    events = 0
+    sums = Counter[str]()
     for number, each in enumerate(event_types):
         for figure, label, value in _type_day(day, number, chance):
-            events += value if figure == "events" else 0
+            sums[figure] += value
             yield day, figure, each.name, label, value
-    yield from ((day, figure, None, label, value) for figure, label, value in _whole_day(day, events, chance))
+    rows = _whole_day(day, sums["events"], sums["duplicates"], chance)
+    yield from ((day, figure, None, label, value) for figure, label, value in rows)
 
 
 def _type_day(day: date, number: int, chance: random.Random) -> Iterator[tuple[str, str | None, int]]:
-    volume = _WEEKDAYS[day.weekday()] * chance.gauss(1, 0.04) * 200_000 / (number + 2)
+    volume = _volume(day, number) * chance.gauss(1, 0.04)
     stopped = number == 3 and _ago(day) < 2  # a producer that sends nothing any more
     doubled = number == 4 and _ago(day) == 1
     events = 0 if stopped else int(volume * (2.3 if doubled else 1))
@@ -115,17 +123,22 @@ def _type_day(day: date, number: int, chance: random.Random) -> Iterator[tuple[s
             yield "value", f"{column}={value}", rows
 
 
-def _whole_day(day: date, events: int, chance: random.Random) -> Iterator[tuple[str, str | None, int]]:
+def _volume(day: date, number: int) -> float:
+    """Return the events of a type that are expected of a day."""
+    return _WEEKDAYS[day.weekday()] * 200_000 / (number + 2)
+
+
+def _whole_day(day: date, typed: int, duplicates: int, chance: random.Random) -> Iterator[tuple[str, str | None, int]]:
     unregistered = 3_000 if _ago(day) == 8 else 0
+    events = typed + unregistered
     corrupt = int(events * (0.06 if _ago(day) == 25 else 0.0004))
-    duplicates = events // 180
     if unregistered:
         yield "events", None, unregistered
         yield "unregistered", None, unregistered
-    yield "duplicates", "conflict", 0
     yield "corrupt", "not_json", corrupt
     yield "landed", None, events + corrupt + duplicates
     yield "sound", None, events + duplicates
+    yield "created", None, events + duplicates
     for hour in range(24):
         if not (_ago(day) == 6 and hour in (3, 4, 5)):
             yield "objects", f"{hour:02d}", 60 + chance.randrange(5)
@@ -137,64 +150,57 @@ def _whole_day(day: date, events: int, chance: random.Random) -> Iterator[tuple[
 
 
 def _findings(day: date, event_types: Sequence[EventType]) -> Iterator[Finding]:
-    found = dict(_incidents(day, event_types))
+    found = {
+        (f"events/{each.key}", VOLUME): _compared(_volume(day, number)) for number, each in enumerate(event_types)
+    } | dict(_incidents(day, event_types))
     for asset, check in _checks(event_types):
         yield Finding(asset, check, day, found.get((asset, check), _PASSED))
+
+
+def _compared(expected: float) -> Result:
+    return Result(passed=True, description="as expected", metadata=_interval(expected))
+
+
+def _interval(expected: float) -> dict[str, float]:
+    return {"low": 0.75 * expected, "high": 1.3 * expected}
 
 
 def _checks(event_types: Sequence[EventType]) -> Iterator[tuple[str, str]]:
     yield from (("raw_events", "corruption_rate"), ("raw_events", "arrival_gaps"))
     yield from (("deduplicated_events", "duplicate_rate"), ("unregistered_events", "unregistered_names"))
     for each in event_types:
-        yield from ((f"events/{each.key}", check) for check in ("schema_conformance", "volume"))
+        yield from ((f"events/{each.key}", check) for check in ("schema_conformance", VOLUME))
 
 
 def _incidents(day: date, event_types: Sequence[EventType]) -> Iterator[tuple[tuple[str, str], Result]]:
+    """Yield what failed on a day, in the tables that there are."""
     ago, keys = _ago(day), [f"events/{each.key}" for each in event_types]
-    if ago == 25:
-        yield (
-            ("raw_events", "corruption_rate"),
-            _failed(
-                "6.000% of 712,004 records are corrupt: not_json 42,720", Fault.CORRUPT_RECORDS, 42_720, Severity.ERROR
-            ),
-        )
-    if ago == 20:
-        yield (
-            ("deduplicated_events", "duplicate_rate"),
-            _failed("4.120% of 640,331 records are redeliveries; 0 conflicts", Fault.REDELIVERIES, 26_381),
-        )
-    if ago == 8:
-        yield (
-            ("unregistered_events", "unregistered_names"),
-            _failed("3,000 events of 1 names that are not in the catalog", Fault.UNREGISTERED_NAMES, 3_000),
-        )
-    if ago == 6:
-        yield (
-            ("raw_events", "arrival_gaps"),
-            _failed(
-                "1,302 objects in 21 hours; none in hours 03, 04, 05, although objects arrived before and after",
-                Fault.ARRIVAL_GAP,
-                3,
-            ),
-        )
-    if ago < 11 and len(keys) > 2:
-        yield (
-            (keys[2], "schema_conformance"),
-            _failed("1,640 x unknown field: promo_code; 546 x rescued: amount", Fault.UNKNOWN_FIELDS, 2_186),
-        )
-    if ago < 5:
-        yield (keys[0], "schema_conformance"), _failed("250 x maximum: amount", Fault.BROKEN_RULES, 250)
-    if ago < 2 and len(keys) > 3:
-        yield (
-            (keys[3], "volume"),
-            _failed("0 events, 0% of the 40,112 expected for this weekday", Fault.TOO_FEW_EVENTS, 40_112),
-        )
-    if ago == 1 and len(keys) > 4:
-        yield (
-            (keys[4], "volume"),
-            _failed("76,203 events, 231% of the 33,011 expected for this weekday", Fault.TOO_MANY_EVENTS, 43_192),
-        )
+    for asset, check, first, last, result in _INCIDENTS:
+        table = keys[asset] if isinstance(asset, int) and asset < len(keys) else asset
+        if first >= ago >= last and isinstance(table, str):
+            interval = _interval(_volume(day, asset)) if isinstance(asset, int) and check == VOLUME else {}
+            yield (table, check), replace(result, metadata=interval)
 
 
 def _failed(description: str, fault: Fault, count: int, severity: Severity = Severity.WARN) -> Result:
     return Result(passed=False, description=description, severity=severity, faults={fault: count})
+
+
+_GAP = "1,302 objects in 21 hours; none in hours 03, 04, 05, although objects arrived before and after"
+_CORRUPT = "6.000% of 712,004 records are corrupt: not_json 42,720"
+_REDELIVERED = "4.120% of 640,331 records are redeliveries; 0 conflicts"
+_DRIFT = "1,640 x unknown field: promo_code; 546 x rescued: amount"
+_UNREGISTERED = "3,000 events of 1 names that are not in the catalog"
+_FEW, _MANY = "0 events, 0% of the 40,112 expected", "76,203 events, 231% of the 33,011 expected"
+
+#: Table or number of the event type, check, first and last day (days before LAST), result.
+_INCIDENTS: Sequence[tuple[str | int, str, int, int, Result]] = (
+    ("raw_events", "corruption_rate", 25, 25, _failed(_CORRUPT, Fault.CORRUPT_RECORDS, 42_720, Severity.ERROR)),
+    ("deduplicated_events", "duplicate_rate", 20, 20, _failed(_REDELIVERED, Fault.REDELIVERIES, 26_381)),
+    ("unregistered_events", "unregistered_names", 8, 8, _failed(_UNREGISTERED, Fault.UNREGISTERED_NAMES, 3_000)),
+    ("raw_events", "arrival_gaps", 6, 6, _failed(_GAP, Fault.ARRIVAL_GAP, 3)),
+    (2, "schema_conformance", 10, 0, _failed(_DRIFT, Fault.UNKNOWN_FIELDS, 2_186)),
+    (0, "schema_conformance", 4, 0, _failed("250 x maximum: amount", Fault.BROKEN_RULES, 250)),
+    (3, VOLUME, 1, 0, _failed(_FEW, Fault.TOO_FEW_EVENTS, 40_112)),
+    (4, VOLUME, 1, 1, _failed(_MANY, Fault.TOO_MANY_EVENTS, 43_192)),
+)
