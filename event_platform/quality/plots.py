@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from event_platform.quality.canvas import BAD, BAND, LARGE, REST, SERIES, VALUE, Canvas, Size, d3, rounded, visible
 
-_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 20
+_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
 
 #: Days up to which each has a title that a pointer shows.
 _DAYS_WITH_TITLES = 31
@@ -120,7 +120,7 @@ def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[da
     canvas.path(shape, fill="none", stroke=color, stroke_width="1.5", stroke_linecap="round")
 
 
-def _runs(days: Iterable[date], known: Collection[date]) -> Iterator[list[date]]:
+def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
     """Split the days where one is not known. detroit's own gaps fail where the last day is one."""
     for is_known, run in groupby(days, known.__contains__):
         if is_known:
