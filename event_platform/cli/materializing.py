@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from event_platform.cli.output import print_warning, progress_bars
-from event_platform.cli.project import load_project
+from event_platform.cli.project import PLATFORM, load_project
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
@@ -18,6 +18,7 @@ from event_platform.defs.automation.downstream import DueAssets, DueDownstream, 
 from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, date_ranges, run_tags
 from event_platform.defs.graph import own_assets
+from event_platform.defs.instance.dagster_internals import name_location_of_runs
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
@@ -31,7 +32,11 @@ _REBUILD = {
     "ops": {name: {"config": {"rebuild": True}} for name in ("deduplicated_events", "typed_events")},
 }
 _REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
-_RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
+
+#: A run that fails here is reported here: the daemon of the same DAGSTER_HOME must not start it again.
+_NO_RETRY = {"dagster/max_retries": "0"}
+
+_RAW = [RAW_EVENTS, CORRUPT_EVENTS]
 
 
 def materialize_due(
@@ -49,15 +54,14 @@ def materialize_due(
 
     With `rebuild`, all created_dates of the window that have events are rebuilt.
     """
-    definitions = load_project(Path.cwd()) or build_definitions(environment, catalog)
-    own = own_assets(definitions.resolve_asset_graph())
     platform = platform_assets(catalog)
-    with _materializer(environment, definitions) as materializer:
+    with _materializer(environment, catalog) as materializer:
+        own = own_assets(materializer.definitions.resolve_asset_graph())
         materializer.materialize(_RAW, date_ranges(arrivals))
         if rebuild:
             rows = lake.deduplicated_events.snapshot().rows_by_date()
             days = [day for day in rows if window[0] <= day <= window[1]]
-            materializer.materialize(dg.AssetSelection.assets(*platform), date_ranges(days), _REBUILD)
+            materializer.materialize(platform, date_ranges(days), _REBUILD)
 
         def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
             pinned = PinnedLake(lake.storage)
@@ -68,11 +72,11 @@ def materialize_due(
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:
-                materializer.materialize(dg.AssetSelection.assets(*each.assets), date_ranges(each.days))
+                materializer.materialize(each.assets, date_ranges(each.days))
             after, due = find_due()
         tried_whole = set[dg.AssetKey]()
         while whole := set(due.whole) - tried_whole:
-            materializer.materialize(dg.AssetSelection.assets(*whole), [None])
+            materializer.materialize(whole, [None])
             tried_whole |= whole
             after, due = find_due()
     return due.dates, after, materializer.failed
@@ -80,44 +84,51 @@ def materialize_due(
 
 def materialize_again(environment: Environment, catalog: Catalog, window: tuple[date, date]) -> list[str]:
     """Load the arrival dates of the window again; return what failed."""
-    with _materializer(environment, build_definitions(environment, catalog)) as materializer:
+    with _materializer(environment, catalog) as materializer:
         materializer.materialize(_RAW, [window], _REPLAY)
     return materializer.failed
 
 
 class _Materializer:
-    """Runs of one command, in this process, and a message for each of their failures."""
+    """Runs of one command, in this process, and a message for each of their failures.
+
+    They are runs of the job of the code location, as those are that the UI launches: it shows them and can re-execute
+    them.
+    """
 
     def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self.definitions = definitions
         self.failed: list[str] = []
-        self._definitions = definitions
+        self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
 
     def materialize(
         self,
-        selection: dg.AssetSelection,
+        assets: Iterable[dg.AssetKey],
         ranges: Iterable[tuple[date, date] | None],
         config: Mapping[str, Any] = _QUIET,
     ) -> None:
         """Materialize each range of days in a run of its own; None for assets without partitions."""
+        selection = list(assets)
         for days in ranges:
-            result = dg.materialize(
-                [*self._definitions.assets, *self._definitions.asset_checks],  # type: ignore[misc]
-                selection=selection,
-                resources=dict(self._definitions.resources or {}),
-                instance=self._instance,
-                tags={PART: "raw" if selection is _RAW else "created", **(run_tags(*days) if days else {})},
+            part = "raw" if selection == _RAW else "created"
+            result = self._job.execute_in_process(
                 run_config=dict(config),
+                instance=self._instance,
                 raise_on_error=False,
+                asset_selection=selection,
+                tags={PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})},
             )
             prefix = f"{days[0]} to {days[1]}: " if days else ""
             self.failed += [f"{prefix}{problem}" for problem in _problems(result)]
 
 
 @contextmanager
-def _materializer(environment: Environment, definitions: dg.Definitions) -> Iterator[_Materializer]:
-    """Open Dagster's records for the runs within, and show the progress of their steps."""
+def _materializer(environment: Environment, catalog: Catalog) -> Iterator[_Materializer]:
+    """Load the code location, open Dagster's records for the runs within, and show the progress of their steps."""
+    location, definitions = load_project(Path.cwd()) or (PLATFORM, build_definitions(environment, catalog))
     with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
+        name_location_of_runs(instance, location, definitions.get_repository_def().name)
         yield _Materializer(definitions, instance)
 
 
