@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from event_platform.defs.checks import conformance
+from event_platform.checks import conformance
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns
 from event_platform.events.constraints import count_broken_constraints

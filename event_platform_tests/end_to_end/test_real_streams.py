@@ -14,8 +14,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from event_platform.checks import conformance
 from event_platform.cli.main import main
-from event_platform.defs.checks import conformance
 from event_platform.environment import load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.lake import Lake

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_platform.defs.checks import conformance, uniqueness
+from event_platform.checks import conformance, uniqueness
 from event_platform.events.event import EVENT_COLUMNS
 from event_platform.events.figures import Figure, event_figure
 from event_platform.lake import file_figures

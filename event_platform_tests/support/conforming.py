@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from event_platform.defs.checks import conformance
-from event_platform.defs.checks.results import Result
+from event_platform.checks import conformance
+from event_platform.checks.result import Result
 from event_platform.events.catalog import EventType
 from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.drift import count_drift

@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from event_platform.defs.checks.results import Check, Evaluated, Result, evaluate_checks, to_dagster
+from event_platform.checks.result import Result
+from event_platform.defs.checks.results import Check, Evaluated, evaluate_checks, to_dagster
 from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.errors import StorageError, raise_panics_as_errors

@@ -6,9 +6,8 @@ Values that the schema expects to be rescued (an untyped property, a type in `x-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-import dagster as dg
-
-from event_platform.defs.checks.results import Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, typed
 from event_platform.events.constraints import DOT, REQUIRED, SEPARATOR
@@ -58,6 +57,14 @@ def check_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) ->
         *(f"{count:,} x unknown field: {field}" for field, count in unknown.items()),
         *([f"{whole_records:,} x a key written twice"] if whole_records else []),
     ]
+    missing = sum(count for name, count in broken.items() if name.startswith(REQUIRED + SEPARATOR))
+    faults = {
+        Fault.MISSING_REQUIRED: missing,
+        Fault.BROKEN_RULES: sum(broken.values()) - missing,
+        Fault.RESCUED_VALUES: sum(misfits.values()),
+        Fault.UNKNOWN_FIELDS: sum(unknown.values()),
+        Fault.REPEATED_KEYS: whole_records,
+    }
     details = {
         "broken_rules": broken,
         "rescued_fields": misfits,
@@ -66,7 +73,7 @@ def check_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) ->
     }
     return Result(
         passed=not found,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=Severity.WARN,
         description="; ".join(found[:10]) or "every value fits its column",
         metadata={
             "rules_broken": sum(broken.values()),
@@ -76,6 +83,7 @@ def check_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) ->
             "keys_written_twice": whole_records,
             **{name: counted for name, counted in details.items() if counted},
         },
+        faults={fault: count for fault, count in faults.items() if count},
     )
 
 
