@@ -99,9 +99,11 @@ def has_errors(results: Results) -> bool:
 
 
 def describe_failures(failed: Sequence[FailedCheck]) -> str:
-    """Return how many checks failed, such as `3 checks failed, 1 of them with severity error`."""
+    """Return how many checks failed, such as `3 checks failed (1 error, 2 warnings)`."""
     errors = sum(each.severity is Severity.ERROR for each in failed)
-    return f"{counted(len(failed), 'check')} failed" + (f", {errors:,} of them with severity error" if errors else "")
+    counts = {"error": errors, "warning": len(failed) - errors}
+    named = ", ".join(counted(count, name) for name, count in counts.items() if count)
+    return f"{counted(len(failed), 'check')} failed ({named})"
 
 
 def render_checks(failed: Sequence[FailedCheck], *, every: bool) -> Iterator[RenderableType]:

@@ -122,7 +122,6 @@ def _find_arrivals(
     if not (delivery.due or delivery.loaded):
         print_warning(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
     arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
-    print_warning(arrivals.warning)
     return delivery, sorted(day for day in arrivals.causes if window[0] <= day <= window[1])
 
 

@@ -21,7 +21,7 @@ from event_platform.cli.checks import (
     has_errors,
     render_checks,
 )
-from event_platform.cli.output import ERR, OUT, print_parts
+from event_platform.cli.output import ERR, OUT, counted, print_parts
 from event_platform.cli.progress import Listener
 from event_platform.cli.totals import render_days, total_rows, totals_table
 from event_platform.environment import Environment
@@ -147,6 +147,9 @@ def _render_totals(status: Status) -> Iterator[RenderableType]:
     if status.rest.left:
         prefix = "balanced, but not complete" if status.balanced else "And not complete"
         yield Styled(f"{prefix}: {'; '.join(status.rest.left)}{failed}", "yellow")
+    elif status.balanced and status.rest.outside:
+        days = counted(len(status.rest.outside), "day")
+        yield Styled(f"balanced, without the objects of {days} outside the partitions{failed}", "yellow")
     elif status.balanced:
         yield f"balanced: nothing is lost, nothing is counted twice{failed}"
 

@@ -59,7 +59,15 @@ def render_days(
 
 def _table(first: str, *figures: str, title: str) -> Table:
     """Return an empty table that fits a terminal of 80 columns; `figures` are aligned to the right."""
-    table = Table(first, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        first,
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        min_width=len(title),
+    )
     for name in figures:
         table.add_column(name, justify="right")
     return table

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.checks.faults import Fault
 from event_platform.cli.main import main
+from event_platform.cli.output import OUT
+from event_platform.cli.status import watch_status
 from event_platform.defs.automation.requests import PART
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events import names
@@ -145,6 +149,51 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
     }
     assert [day["arrival_date"] for day in days[0]] == ["2025-06-02", "2025-06-03"]
     assert [day["typed"] for day in days[1]] == [1, 1]
+
+
+def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: World) -> None:
+    """The worst first. It is no failure where `--warn-only` is asked for."""
+    shown = call("run", code=3).stdout.splitlines()
+    assert [line.split(":")[0] for line in shown if line.startswith(("ERROR ", "WARN "))] == [
+        "ERROR raw_events, corruption_rate on 2025-06-02",
+        "WARN deduplicated_events, duplicate_rate on 2025-06-02",
+        "WARN unregistered_events, unregistered_names on 2025-06-02",
+    ]
+    assert f"  {Fault.CORRUPT_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
+    assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
+    landed.deliver(WEDNESDAY, "c", "{broken")
+    call("run", "--warn-only", code=0)
+
+
+def test_the_checks_of_a_replay_are_those_of_its_last_run(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day that is loaded again and passes is not named; what passes and fails then is."""
+    landed.deliver(WEDNESDAY, "c", "{broken")
+    call("run", code=3)
+    shown = call("replay", "--from", "2025-06-04", "--to", "2025-06-04", code=3).stdout
+    assert "ERROR raw_events, corruption_rate on 2025-06-04: 100.000% of 1 records are corrupt: not_json 1" in shown
+
+
+def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what has landed meanwhile; it needs a terminal, and there is no JSON of it."""
+    for arguments in (["--watch"], ["--watch", "--json"]):
+        assert "--watch draws on a terminal" in call("status", *arguments, code=2).output
+    looks: list[float] = []
+
+    def wait(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        landed.build(MONDAY, TUESDAY)
+
+    written = io.StringIO()
+    terminal = {"_file": written, "is_interactive": True, "_force_terminal": True, "_width": 150, "_height": 100}
+    for name, value in terminal.items():
+        monkeypatch.setattr(OUT, name, value)
+    with pytest.raises(KeyboardInterrupt):
+        watch_status(landed.environment, every=False, wait=wait)
+    drawn = written.getvalue()
+    assert "2 objects wait to be loaded" in drawn
+    assert "balanced: nothing is lost" in drawn.partition("wait to be loaded")[2]
 
 
 def test_run_again_does_nothing(built: World) -> None:

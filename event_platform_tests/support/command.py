@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from event_platform.cli.main import main
 from event_platform_tests.support.world import World
 
-
 #: Exit codes of a command that has done its work: in the few records of a test, one that is corrupt fails a check.
 DONE = {0, 3}
 

@@ -1,6 +1,5 @@
 """`event-platform status`."""
 
-import sys
 from contextlib import suppress
 
 import click
@@ -49,8 +48,8 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
       event-platform status --watch
       event-platform status --verify
     """
-    if watch and (as_json or verify or not sys.stdout.isatty()):
-        raise click.UsageError("--watch draws on a terminal: use it without --json and --verify, and not in a pipe")
+    if watch and (as_json or verify):
+        raise click.UsageError("--watch draws on a terminal: use it without --json and --verify")
     environment = load_environment()
     if verify:
         raise SystemExit(_verify(environment, as_json=as_json, every=every))
@@ -77,7 +76,10 @@ def _verify(environment: Environment, *, as_json: bool, every: bool) -> int:
 
 
 def _watch(environment: Environment, *, every: bool) -> None:
+    from event_platform.cli.output import OUT  # noqa: PLC0415
     from event_platform.cli.status import watch_status  # noqa: PLC0415
 
+    if not OUT.is_interactive:
+        raise click.UsageError("--watch draws on a terminal that can be redrawn: do not use it in a pipe")
     with suppress(KeyboardInterrupt):
         watch_status(environment, every=every)
