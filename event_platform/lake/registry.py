@@ -117,10 +117,15 @@ PLATFORM_TABLES = (
 )
 
 
+def event_table_name(event_type: EventType) -> str:
+    """Return the name of an event table. Its folder is the key: it comes from the catalog, never from data."""
+    return f"{EVENTS_FOLDER}/{event_type.key}"
+
+
 def event_table_spec(event_type: EventType) -> TableSpec:
-    """Return the spec of an event table. Its folder is the key: it comes from the catalog, never from data."""
+    """Return the spec of an event table."""
     return TableSpec(
-        f"{EVENTS_FOLDER}/{event_type.key}",
+        event_table_name(event_type),
         event_type.table_columns,
         partition_column="created_date",
         primary_key=_EVENT_KEY,

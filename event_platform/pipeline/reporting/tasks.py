@@ -66,7 +66,7 @@ def report_day(lake: Lake, sources: Sources, names: Collection[str]) -> Reported
             *_events(lake, sources, names),
             _duplicates(scan_files(lake.duplicate_events, sources.duplicates), names),
             figure_rows("corrupt", count(corrupt, pl.col("corruption_reason").alias("label"))),
-            _unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
+            *_unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
             sources.counted,
         ]
     ).sort("figure", "event_name", "label")
@@ -156,11 +156,15 @@ def _duplicates(duplicates: pl.LazyFrame, names: Collection[str]) -> pl.DataFram
     return figure_rows("duplicates", add_up(counts.with_columns(event_name=_known(names)), "event_name", "label"))
 
 
-def _unregistered(unregistered: pl.LazyFrame) -> pl.DataFrame:
-    """Count the events of each name; there may be any number of names, and null stands for all the smaller ones."""
+def _unregistered(unregistered: pl.LazyFrame) -> list[pl.DataFrame]:
+    """Count the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
     ranked = count(unregistered, "event_name").sort("value", "event_name", descending=[True, False])
     others = add_up(ranked.slice(_NAMES_KEPT)).filter(pl.col("value") > 0)
-    return figure_rows("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed"))
+    names = pl.DataFrame({"value": [ranked.height]}).filter(pl.col("value") > 0)
+    return [
+        figure_rows("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed")),
+        figure_rows("unregistered_names", names),
+    ]
 
 
 def _samples(corrupt: pl.LazyFrame) -> pl.DataFrame:

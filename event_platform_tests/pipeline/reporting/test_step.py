@@ -69,6 +69,7 @@ def test_a_day_is_counted_by_everything_that_matters(world: World) -> None:
         ("objects", None, "12"): 1,
         ("objects", None, "13"): 1,
         ("unregistered", "ping", None): 1,
+        ("unregistered_names", None, None): 1,
         ("rescued_field", "lesson:started", "level"): 1,
         ("unknown_field", "lesson:started", "color"): 2,
         ("unknown_field", "lesson:started", "tint"): 1,
@@ -236,6 +237,7 @@ def test_names_and_fields_without_number_stay_a_bounded_report(world: World) -> 
     assert (len(fields), fields["field_0599"], fields[None]) == (501, 2, 101)
     names = {name: value for (figure, name, _), value in found.items() if figure == "unregistered"}
     assert (len(names), names["name:0000"], names[None]) == (501, 1, 100)
+    assert found["unregistered_names", None, None] == 600
     assert found["events", None, "12"] == 600
     assert len(page(world, MONDAY)) < 100_000
 
