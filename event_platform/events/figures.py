@@ -81,6 +81,11 @@ def _count_arrivals(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.group_by("arrival_date", "source_object", hour=hour).agg(rows=pl.len().cast(pl.Int64))
 
 
+def _count_late(rows: pl.LazyFrame) -> pl.LazyFrame:
+    late = rows.filter(pl.col("arrival_date") > pl.col("created_date"))
+    return late.group_by("event_name").agg(rows=pl.len().cast(pl.Int64))
+
+
 def _uuids() -> pl.Expr:
     return UUID_HASH.sum().cast(pl.Int64)
 
@@ -100,6 +105,9 @@ NAMES = Figure(f"names-{_HASHES}", pl.Schema({"event_name": pl.String, "hour": p
 ARRIVALS = Figure(
     "arrivals", pl.Schema({"arrival_date": pl.Date, "source_object": pl.String, "hour": pl.Int8}), _count_arrivals
 )
+
+#: The events of each name in a file of deduplicated_events that arrived on a later day.
+LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
 
 
 def event_figure(event_type: EventType) -> Figure:

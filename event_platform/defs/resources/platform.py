@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from event_platform.checks.thresholds import Thresholds
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
@@ -161,6 +162,11 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
         gt=0,
         description="Memory limit of a task of raw_events in bytes",
     )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Limits of checks."""
+        return Thresholds(self.corruption_warn_above, self.corruption_error_above, self.duplicates_warn_above)
 
     @property
     def limits(self) -> Limits:
