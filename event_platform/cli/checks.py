@@ -39,7 +39,8 @@ class FailedCheck:
     asset: str
     check: str
     partitions: Sequence[str]
-    description: str  # of the partition where most is concerned
+    worst: str  # the partition where most is concerned
+    description: str  # of that
     fault: Fault | None
     concerned: int  # records or values
 
@@ -58,7 +59,8 @@ class FailedCheck:
     @property
     def lines(self) -> Iterator[str]:
         """What failed, and on a line below why and what to do."""
-        yield f"{self.severity.upper()} {self.asset}, {self.check}{self._days}: {self.description}"
+        worst = f" ({self.worst})" if len(self.partitions) > 1 else ""
+        yield f"{self.severity.upper()} {self.asset}, {self.check}{self._days}: {self.description}{worst}"
         if self.fault:
             yield f"  {self.fault.cause} {self.fault.remedy}"
 
@@ -87,10 +89,7 @@ def _failed_check(
     concerned = {partition: sum(result.faults.values()) for partition, result in found.items()}
     worst = max(found, key=lambda partition: (concerned[partition], partition))
     description = shown(" ".join(found[worst].description.split()), _CHARACTERS_OF_A_DESCRIPTION)
-    on = f" ({worst})" if len(found) > 1 else ""
-    return FailedCheck(
-        severity, asset, check, sorted(found), f"{description}{on}", fault, concerned=sum(concerned.values())
-    )
+    return FailedCheck(severity, asset, check, sorted(found), worst, description, fault, sum(concerned.values()))
 
 
 def has_errors(results: Results) -> bool:

@@ -11,8 +11,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -45,6 +48,7 @@ def find_project(folder: Path) -> Project | None:
     return Project(str(module), str(settings.get("code_location_name", folder.name)))
 
 
+@cache
 def load_project(folder: Path) -> "tuple[str, dg.Definitions] | None":
     """Return the name of the code location and the definitions of the project in a folder.
 
@@ -62,6 +66,14 @@ def load_project(folder: Path) -> "tuple[str, dg.Definitions] | None":
     if RAW_EVENTS not in definitions.resolve_asset_graph().get_all_asset_keys():
         return None
     return project.location, definitions
+
+
+def find_thresholds(folder: Path) -> Thresholds:
+    """Return the limits of checks that `rules` of the project in a folder has; those by default where there is none."""
+    loaded = load_project(folder) if find_project(folder) else None
+    rules = (loaded[1].resources or {}).get("rules") if loaded else None
+    thresholds: Thresholds = getattr(rules, "thresholds", DEFAULT_THRESHOLDS)
+    return thresholds
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.styled import Styled
 
+from event_platform.checks.result import Result
 from event_platform.cli.checks import (
+    Checked,
     FailedCheck,
     Results,
     describe_failures,
@@ -23,6 +25,7 @@ from event_platform.cli.checks import (
 )
 from event_platform.cli.output import ERR, OUT, counted, print_parts
 from event_platform.cli.progress import Listener
+from event_platform.cli.project import find_thresholds
 from event_platform.cli.totals import render_days, total_rows, totals_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
@@ -34,6 +37,8 @@ from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.pipeline.reporting.findings import lake_findings
+from event_platform.pipeline.reporting.unreported import unreported_findings
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
 
@@ -79,7 +84,10 @@ class Status:
 def read_status(
     environment: Environment, catalog: Catalog, lake: Lake, due: DueDates, results: Results | None = None
 ) -> Status:
-    """Read the totals, and what waits beside what is `due`. `results` are newer than what the lake has of checks."""
+    """Read the totals, what the checks find, and what waits beside what is `due`.
+
+    `results` are those of checks that this command has evaluated: they replace what the quality report has of a day.
+    """
     rest = completeness(
         lake,
         due,
@@ -87,7 +95,16 @@ def read_status(
         environment.start_date,
         datetime.now(UTC),
     )
-    return Status(lake_totals(lake, catalog), _read_expected_totals(environment.landing), rest, results or {})
+    results = _results_of_lake(lake, catalog) | dict(results or {})
+    return Status(lake_totals(lake, catalog), _read_expected_totals(environment.landing), rest, results)
+
+
+def _results_of_lake(lake: Lake, catalog: Catalog) -> dict[Checked, Result]:
+    """Return what the checks find of the figures in the quality report, and of days that it lacks."""
+    thresholds = find_thresholds(Path.cwd())
+    found = lake_findings(lake, catalog, thresholds, datetime.now(UTC).date())
+    found += unreported_findings(lake, thresholds, lake.quality_report.snapshot().rows_by_date())
+    return {Checked(each.asset, each.check, str(each.day)): each.result for each in found}
 
 
 def current_status(environment: Environment, progress: Listener) -> Status:
