@@ -101,7 +101,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterat
         log.mkdir()
         (log / f"{0:020}.json").write_text("{", encoding="utf-8")
         world.deliver(DAY, "more", event("t", DAY, "www.typed.example"))
-        assert CliRunner().invoke(main, ["run"]).exit_code == 1
+        assert CliRunner().invoke(main, ["run"]).exit_code not in DONE
         shutil.rmtree(log)
         log.with_name("hidden").rename(log)
         assert CliRunner().invoke(main, ["run"]).exit_code in DONE
