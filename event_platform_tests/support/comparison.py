@@ -6,7 +6,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 
 #: Figures of quality_report that depend on the files that rows are in.
-_OF_FILES = ["bytes"]
+_OF_FILES = ["bytes", "sampled", "distinct", "value"]
 
 #: What a materialization tells of its run and of its commit; it depends on what else was in them.
 OF_THE_RUN = {

@@ -6,14 +6,14 @@ there, so that whatever is missing or old costs time and no more. Files can be d
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
 from event_platform.events.errors import MissingError
-from event_platform.lake.derived import contents
+from event_platform.lake.derived import contents, digest
 from event_platform.lake.names import PAGES_FOLDER
 from event_platform.lake.snapshot import Snapshot
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION
@@ -25,6 +25,9 @@ _LEFT_OUT, _WITHOUT_LABEL, _LISTS = ["arrivals", "lateness"], ["events"], ["unre
 
 #: Kept of a list; the others are one row together.
 _LONGEST = 50
+
+#: Days that the index shows, up to the last one.
+DAYS_SHOWN = timedelta(days=90)
 
 #: A fingerprint of the table's files that a day was summed from.
 _FILES = "files"
@@ -42,44 +45,66 @@ class _Month:
 
 def read_history(report: Snapshot, first: date, last: date) -> pl.DataFrame:
     """Return the rows of the days from `first` to `last`, summed: created_date, figure, event_name, label, value."""
-    return _rows_of(_read_months(report, first, last), first, last)
+    months = _read_months(report, {day for day in report.rows_by_date() if first <= day <= last}, _SCHEMA.to_frame())
+    return _rows_of(months).filter(pl.col(PARTITION).is_between(first, last))
 
 
-def update_history(report: Snapshot, first: date, last: date) -> pl.DataFrame:
-    """Return `read_history`, and store the months in which a day was missing or has changed."""
-    months = _read_months(report, first, last)
+def update_history(report: Snapshot, days: Collection[date], known: pl.DataFrame) -> pl.DataFrame:
+    """Store the months of `days`, and of the days that the index shows, of which a day has changed.
+
+    `known` are rows of the report that need not be read (see `known_rows`). Returns the rows of all these months.
+    """
+    months = _read_months(report, {*days, *recent_days(report)}, known)
     for month in months:
         if not month.is_stored:
             data = io.BytesIO()
             month.rows.write_parquet(data)
             report.table.storage.write(month.address, data.getvalue())
-    return _rows_of(months, first, last)
+    return _rows_of(months)
 
 
-def _rows_of(months: Iterable[_Month], first: date, last: date) -> pl.DataFrame:
-    rows = pl.concat([DATED_SCHEMA.to_frame(), *(month.rows.select(DATED_SCHEMA.names()) for month in months)])
-    return rows.filter(pl.col(PARTITION).is_between(first, last))
+def known_rows(days: Iterable[tuple[date, pl.DataFrame, str]]) -> pl.DataFrame:
+    """Return the rows of days, of each of which all figures and the path of its file are given."""
+    rows = (
+        sum_days(figures.with_columns(pl.lit(day).alias(PARTITION))).with_columns(pl.lit(digest([path])).alias(_FILES))
+        for day, figures, path in days
+    )
+    return pl.concat([_SCHEMA.to_frame(), *(each.cast({_FILES: pl.Int64}) for each in rows)])
 
 
-def _read_months(report: Snapshot, first: date, last: date) -> list[_Month]:
+def recent_days(report: Snapshot) -> set[date]:
+    """Return the days of the report that the index shows: those up to its last one."""
+    days = report.rows_by_date()
+    last = max(days, default=date.max)
+    return {day for day in days if day > last - DAYS_SHOWN}
+
+
+def _rows_of(months: Iterable[_Month]) -> pl.DataFrame:
+    return pl.concat([DATED_SCHEMA.to_frame(), *(month.rows.select(DATED_SCHEMA.names()) for month in months)])
+
+
+def _read_months(report: Snapshot, days: Collection[date], known: pl.DataFrame) -> list[_Month]:
+    """Return the months of some days that have a day in the table."""
     by_month = defaultdict[date, dict[date, int]](dict)
     for day, number in contents(report).items():
         by_month[day.replace(day=1)][day] = number
-    wanted = [days for month, days in sorted(by_month.items()) if first.replace(day=1) <= month <= last]
-    return map_threads(lambda days: _read_month(report, days), wanted)
+    wanted = {day.replace(day=1) for day in days}
+    return map_threads(lambda month: _read_month(report, by_month[month], known), sorted(wanted & by_month.keys()))
 
 
-def _read_month(report: Snapshot, days: Mapping[date, int]) -> _Month:
-    """Return a month, whose days have these contents, from its file; days that it lacks from the table."""
+def _read_month(report: Snapshot, days: Mapping[date, int], known: pl.DataFrame) -> _Month:
+    """Return a month, whose days have these contents, from its file; days that it lacks as `known`, or as counted."""
     address = report.table.storage.uri(PAGES_FOLDER, "quality", "history", f"{min(days):%Y-%m}.parquet")
     stored = _read_file(report.table.storage, address)
     current = pl.DataFrame({PARTITION: [*days], _FILES: [*days.values()]}, schema_overrides={_FILES: pl.Int64})
     kept = stored.join(current, on=[PARTITION, _FILES], how="semi")
-    missing = sorted(days.keys() - set(kept[PARTITION].unique()))
-    if not missing and kept.height == stored.height:
+    added = known.join(current, on=[PARTITION, _FILES], how="semi").join(kept, on=PARTITION, how="anti")
+    missing = sorted(days.keys() - {*kept[PARTITION].unique(), *added[PARTITION].unique()})
+    if not missing and added.is_empty() and kept.height == stored.height:
         return _Month(address, stored, is_stored=True)
-    summed = sum_days(report.scan(missing).collect()).join(current, on=PARTITION)
-    return _Month(address, pl.concat([kept, summed.select(_SCHEMA.names())]).sort(PARTITION), is_stored=False)
+    counted = sum_days(report.scan(missing).collect()).join(current, on=PARTITION)
+    rows = pl.concat([kept, added, counted.select(_SCHEMA.names())]).sort(PARTITION, maintain_order=True)
+    return _Month(address, rows, is_stored=False)
 
 
 def _read_file(storage: Storage, address: str) -> pl.DataFrame:

@@ -14,12 +14,13 @@ from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
-from event_platform.lake.registry import RAW_EVENTS
+from event_platform.lake.registry import QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.arrivals import count_arrivals
+from event_platform.pipeline.reporting.history import known_rows, update_history
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
@@ -53,6 +54,8 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
+    known = known_rows((each.created_date, each.figures, each.add.path) for each in reported if each.add is not None)
+    update_history(RecentTable(QUALITY_REPORT, lake.storage).snapshot(), dates, known)
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 

@@ -203,3 +203,15 @@ def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_p
         labels, 1
     )
     assert not [figure for figure, *_ in found if figure == "lag"]
+
+
+def test_samples_of_all_files_are_added_up(world: World) -> None:
+    """And are missing of files that were written without."""
+    for hour in (1, 2):
+        plans = ["free", "pro", "pro"] * 10
+        world.deliver(MONDAY, "a", *(event(f"{hour}-{n}", plan=plan) for n, plan in enumerate(plans)), hour=hour)
+        world.build(MONDAY)
+    files = len(world.event_table("account_created").snapshot().files([MONDAY]))
+    found = {key[0::2]: value for key, value in figures(world, MONDAY).items() if key[1] == "account:created"}
+    assert (files, found["sampled", None], found["distinct", "plan"]) == (2, 60, 4)
+    assert (found["value", "plan=pro"], found["value", "plan=free"]) == (40, 20)
