@@ -46,17 +46,17 @@ def check_duplication(balance: DeduplicationBalance, warn_above: float) -> Resul
     )
 
 
-def check_unregistered(names: Mapping[str, int]) -> Result:
-    """Expect that every event name is in the catalog."""
+def check_unregistered(names: Mapping[str, int], other_events: int = 0, other_names: int = 0) -> Result:
+    """Expect that every event name is in the catalog. Of the less frequent ones, `names` may lack any number."""
     # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
     most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_LISTED])
-    more = {"more_names": len(names) - len(most)} if len(names) > len(most) else {}
+    events, number = sum(names.values()) + other_events, len(names) + other_names
+    more = {"more_names": number - len(most)} if number > len(most) else {}
     ids = describe_names_like_ids(names)
     return Result(
-        passed=not names,
+        passed=not events,
         severity=Severity.WARN,
-        description=f"{sum(names.values()):,} events of {len(names):,} names that are not in the catalog"
-        + (f". {ids}" if ids else ""),
-        metadata={"events": sum(names.values()), "names": most, **more},
-        faults={Fault.UNREGISTERED_NAMES: sum(names.values())} if names else {},
+        description=f"{events:,} events of {number:,} names that are not in the catalog" + (f". {ids}" if ids else ""),
+        metadata={"events": events, "names": most, **more},
+        faults={Fault.UNREGISTERED_NAMES: events} if events else {},
     )
