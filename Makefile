@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
-run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the totals
+run: .venv/.run ## Set up, generate 200,000 sample events of the last three days, run everything, show the totals
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
 	@$(BIN)/event-platform run
 	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
