@@ -57,7 +57,7 @@ bench-live: .venv/.dev ## Measure a live platform: an object a minute, how long 
 
 lock: .venv/.dev ## Write the lock files from pyproject.toml, with the newest versions in its ranges
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres -c requirements.lock pyproject.toml -o requirements-image.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres --extra metrics -c requirements.lock pyproject.toml -o requirements-image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev -c requirements-image.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the sample, the lake, Dagster's records and the built documentation

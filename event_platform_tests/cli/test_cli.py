@@ -42,6 +42,7 @@ COMMANDS = [
     ["query"],
     ["register"],
     ["vacuum"],
+    ["metrics"],
     ["doctor"],
 ]
 
