@@ -102,8 +102,9 @@ class Snapshot:
         return dict(counts)
 
     def rows_with(self, column: str) -> int:
-        """Return in how many rows a column has a value, as the statistics of files say."""
-        return sum((file.rows or 0) - file.nulls.get(column, 0) for file in self._files_in_log)
+        """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
+        counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)
+        return sum(rows - nulls for rows, nulls in counts if rows is not None and nulls is not None)
 
     def largest(self, column: str) -> Any:
         """Return the largest value of a column, as the statistics of files say; None where they say none."""

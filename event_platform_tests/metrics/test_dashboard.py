@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +24,8 @@ DASHBOARD = json.loads((PROJECT / "deploy" / "grafana" / "dashboard.json").read_
 RULES = yaml.safe_load((PROJECT / "deploy" / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+PROMTOOL = shutil.which("promtool")
 
 #: Labels that Prometheus adds to whatever it scrapes, and the metric that it adds itself.
 ADDED = {"instance", "job"}
@@ -116,6 +120,14 @@ def test_the_dashboard_has_the_form_that_grafana_imports() -> None:
             assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD)))
     assert used == variables
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool; Prometheus has it")
+def test_each_alert_fires_when_it_has_to() -> None:
+    """And is silent while all is well."""
+    command = [str(PROMTOOL), "test", "rules", f"{PROJECT}/deploy/prometheus/alerts_test.yaml"]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 def test_an_alert_says_what_to_do() -> None:
