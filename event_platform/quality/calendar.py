@@ -1,6 +1,6 @@
 """Days → the months of a calendar, each day with its status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -29,23 +29,25 @@ class Month:
     weeks: Sequence[Sequence[CalendarDay | None]]
 
 
-def list_months(days: Sequence[date], findings: Mapping[date, Sequence[Finding]]) -> list[Month]:
-    """Return the months of consecutive days, the newest first."""
+def list_months(
+    days: Sequence[date], findings: Mapping[date, Sequence[Finding]], reported: Collection[date]
+) -> list[Month]:
+    """Return the months of consecutive days, the newest first. There is a page of those that are `reported`."""
     months = [list(group) for _, group in groupby(days, lambda day: (day.year, day.month))]
-    return [_month(each, findings) for each in reversed(months)]
+    return [_month(each, findings, reported) for each in reversed(months)]
 
 
-def _month(days: Sequence[date], findings: Mapping[date, Sequence[Finding]]) -> Month:
+def _month(days: Sequence[date], findings: Mapping[date, Sequence[Finding]], reported: Collection[date]) -> Month:
     monday = days[0] - timedelta(days=days[0].weekday())
-    known = {day: _day(day, findings.get(day, ())) for day in days}
+    known = {day: _day(day, findings.get(day, ()), has_page=day in reported) for day in days}
     length = (days[-1] - monday).days + 1
     cells = [known.get(monday + timedelta(days=number)) for number in range(-(-length // _DAYS_OF_A_WEEK) * 7)]
     weeks = [cells[start : start + _DAYS_OF_A_WEEK] for start in range(0, len(cells), _DAYS_OF_A_WEEK)]
     return Month(f"{days[0]:%Y-%m}", weeks)
 
 
-def _day(day: date, findings: Sequence[Finding]) -> CalendarDay:
+def _day(day: date, findings: Sequence[Finding], *, has_page: bool) -> CalendarDay:
     status = status_of(findings)
     words = {Status.PASSED: "all checks passed", Status.UNKNOWN: "not checked"}
     found = words.get(status) or count_failed(findings)
-    return CalendarDay(day.day, f"{day}.html", status, f"{day}: {found}")
+    return CalendarDay(day.day, f"{day}.html" if has_page else "", status, f"{day}: {found}")
