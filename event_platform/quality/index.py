@@ -32,11 +32,12 @@ def draw_index(
     findings: Mapping[date, Sequence[Finding]],
     event_types: Sequence[EventType],
     today: date,
+    older: Mapping[date, Status] = {},
 ) -> bytes:
     """Render the index of a lake.
 
-    `history` has the columns created_date, figure, event_name, label and value, of all days; `findings` are what the
-    checks of each day found, passed ones included.
+    `history` has the columns created_date, figure, event_name, label and value, of 90 days or more; `findings` are what
+    the checks of each of these days found, passed ones included. The calendar has the status of `older` days as well.
     """
     totals = sum_days(history)
     reported = {day for by_day in totals.values() for day in by_day if day <= today}
@@ -55,7 +56,7 @@ def draw_index(
         "failures_open": _FAILURES_OPEN,
         "failures_listed": _FAILURES_LISTED,
         "months_open": _MONTHS_OPEN,
-        "months": list_months(days, findings, reported),
+        "months": list_months(days_of({*days, *older}), findings, reported, older),
         "spans": SPANS,
         "trends": draw_trends(totals, days),
         "lines": list_types(history, findings, event_types, recent),

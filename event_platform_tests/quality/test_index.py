@@ -9,7 +9,7 @@ import pytest
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Finding, Result
-from event_platform.quality.failures import list_failures
+from event_platform.quality.failures import Status, list_failures
 from event_platform.quality.index import draw_index
 from event_platform.quality.ledger import percentile
 from event_platform.quality.rendering import read_script
@@ -206,6 +206,18 @@ def test_a_long_lake_is_short() -> None:
     assert len(html) < 200_000
     assert html.count(b'title="20') == 500
     assert html.count(b'<th scope="row"') == 60
+
+
+def test_older_days_are_in_the_calendar() -> None:
+    """By their status alone: their figures need not be read."""
+    older = {
+        LAST - ago * DAY: status for ago, status in ((1200, Status.ERROR), (1199, Status.PASSED), (70, Status.WARN))
+    }
+    html = draw_index(LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today, older).decode()
+    assert html.count(' title="20') == 1201
+    assert '<td class="error" title="2022-03-18: errors"><a href="2022-03-18.html">18✗</a></td>' in html
+    assert '<td class="unknown" title="2022-03-20: not checked">20</td>' in html
+    assert "2022-03-18" not in html[html.index('<section id="trends">') :]
 
 
 def test_the_page_needs_nothing_beside_itself() -> None:
