@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from event_platform.doctor.settings import read_settings
 from event_platform.environment import (
     SAMPLE_CATALOG,
     Environment,
@@ -30,6 +31,28 @@ def test_nothing_set_is_the_local_environment() -> None:
     assert load_environment({}) == Environment(
         EnvironmentName.LOCAL, f"{here}/data/landing", f"{here}/data/lake", SAMPLE_CATALOG, date(2025, 1, 1)
     )
+
+
+def test_the_local_start_date_is_that_of_the_sample_beside_landing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a landing folder of the local environment, while no variable is set; one that is no date is named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "start_date").write_text("2026-11-26\n", encoding="utf-8")
+    assert load_environment({}).start_date == date(2026, 11, 26)
+    for others in (
+        {"EVENT_PLATFORM_LANDING": str(tmp_path / "mine" / "landing")},
+        {"EVENT_PLATFORM_LANDING": "s3://data/landing"},
+        {"EVENT_PLATFORM_START_DATE": "2025-01-01"},
+    ):
+        assert load_environment(others).start_date == date(2025, 1, 1)
+    with pytest.raises(SettingError, match=r"^EVENT_PLATFORM_START_DATE: not set; dev requires a value"):
+        load_environment({"EVENT_PLATFORM_ENV": "dev", **ELSEWHERE, "EVENT_PLATFORM_START_DATE": ""})
+    (tmp_path / "data" / "start_date").write_text("soon", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"EVENT_PLATFORM_START_DATE: .*data/start_date: 'soon' is not a date"):
+        load_environment({})
+    assert read_settings({}).faults.keys() == {"EVENT_PLATFORM_START_DATE"}
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
@@ -187,7 +210,11 @@ def test_the_table_of_settings_says_what_loading_does() -> None:
     assert all(row.type and row.meaning for row in table.values())
     required = {name for name, row in table.items() if row.default_elsewhere == "required"}
     assert required == {"EVENT_PLATFORM_ENV", *ELSEWHERE}
-    in_words = {"EVENT_PLATFORM_CATALOG": "the sample catalog", "EVENT_PLATFORM_DAYS_PER_RUN": "all"}
+    in_words = {
+        "EVENT_PLATFORM_CATALOG": "the sample catalog",
+        "EVENT_PLATFORM_START_DATE": "first day of the sample beside landing, or 2025-01-01",
+        "EVENT_PLATFORM_DAYS_PER_RUN": "all",
+    }
     assert {name: table[name].default for name in in_words} == in_words
     spelled_out = {name: row.default for name, row in table.items() if row.default != "none" and name not in in_words}
     assert load_environment(spelled_out) == load_environment({})

@@ -23,6 +23,7 @@ from event_platform.cli.output import OUT
 from event_platform.cli.status import watch_status
 from event_platform.defs.automation.requests import PART
 from event_platform.defs.resources.platform import LakeResource
+from event_platform.environment import load_environment
 from event_platform.events import names
 from event_platform.events.errors import LandingError, SettingError, TableError
 from event_platform_tests.support.command import DONE, build_by_run
@@ -45,6 +46,7 @@ COMMANDS = [
     ["query"],
     ["register"],
     ["vacuum"],
+    ["metrics"],
     ["doctor"],
 ]
 
@@ -584,6 +586,46 @@ def test_generate_writes_a_landing_zone_once(home: World) -> None:
     assert truth["deduplicated"] == 500
     assert sorted(os.listdir(home.root / "landing" / "2025" / "06")) == ["02", "03"]  # noqa: PTH208 - names are enough
     assert "already contains objects" in " ".join(call("generate", code=2).output.split())
+
+
+def days_of(world: World) -> list[date]:
+    """Return the days in the paths of a landing zone."""
+    folders = {path.parent.parent for path in (world.root / "landing").rglob("*.gz")}
+    return sorted(date(*(int(part) for part in folder.parts[-3:])) for folder in folders)
+
+
+def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(home: World) -> None:
+    """So that what Dagster shows first is the sample; the totals of a seed are those of any other days."""
+    today = datetime.now(UTC).date()
+    call("generate", "--events", "500", "--days", "2")
+    days = days_of(home)
+    assert days in [[day - timedelta(days=2), day - timedelta(days=1)] for day in (today, today + timedelta(days=1))]
+    assert load_environment().start_date == days[0]
+    truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
+    shutil.rmtree(home.root / "landing")
+    call("generate", "--events", "500", "--days", "2", "--from", "2025-06-02")
+    assert load_environment().start_date == MONDAY
+    other = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
+    by_day = [list(each.pop("deduplicated_by_created_date").values()) for each in (truth, other)]
+    assert (by_day[0], truth) == (by_day[1], other)
+
+
+def test_the_partitions_of_a_lake_do_not_move_with_a_new_sample(
+    home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither those of its own sample, nor those that begin in 2025; that they are later than the sample is said."""
+    monkeypatch.delenv("EVENT_PLATFORM_CATALOG")
+    call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
+    call("run")
+    for first in ("2025-07-01", "2025-06-01"):
+        shutil.rmtree(home.root / "landing")
+        output = call("generate", "--events", "300", "--days", "1", "--from", first).output
+        assert load_environment().start_date == MONDAY
+        assert (f"the first partition is {MONDAY}" in " ".join(output.split())) is (first == "2025-06-01")
+    (home.root / "start_date").unlink()
+    shutil.rmtree(home.root / "landing")
+    call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
+    assert load_environment().start_date == date(2025, 1, 1)
 
 
 def test_run_shows_the_totals_to_expect_beside_those_of_the_lake(
