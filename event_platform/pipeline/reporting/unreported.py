@@ -14,18 +14,17 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.registry import RAW_EVENTS
 
 
-def unreported_findings(lake: Lake, thresholds: Thresholds, reported: Collection[date]) -> list[Finding]:
-    """Return the shares of corrupt records of the arrival dates that are not `reported`."""
-    landed = {each.arrival_date: each.landed for each in arrival_balances(lake)}
-    days = sorted(landed.keys() - set(reported))
+def unreported_findings(lake: Lake, thresholds: Thresholds, days: Collection[date]) -> list[Finding]:
+    """Return the shares of corrupt records of arrival dates."""
     if not days:
         return []
     reasons = _reasons(lake, days)
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
-    return [
-        Finding(RAW_EVENTS.name, rates.CORRUPTION, day, rates.check_corruption(landed[day], reasons[day], *limits))
-        for day in days
+    results = [
+        (each.arrival_date, rates.check_corruption(each.landed, reasons[each.arrival_date], *limits))
+        for each in arrival_balances(lake, days)
     ]
+    return [Finding(RAW_EVENTS.name, rates.CORRUPTION, day, result) for day, result in results]
 
 
 def _reasons(lake: Lake, days: Collection[date]) -> defaultdict[date, dict[str, int]]:
