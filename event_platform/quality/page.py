@@ -41,6 +41,9 @@ DRIFT = {
     "repeated_key": "a key was written twice",
 }
 
+#: Rules that a page lists.
+RULES_LISTED = 20
+
 #: Lines shown of a list.
 _LONGEST = 20
 _FEW = 6
