@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+HOURS = [f"{hour:02d}" for hour in range(24)]
+
 WIDTH, HEIGHT = 720, 220
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 12, 712, 194  # of the bars
 _GAP = 3
@@ -84,11 +86,6 @@ def sparkline(values: Sequence[int]) -> str:
     return "".join(
         f"M{place}.5 10v-{_rounded(max(value / highest * 10, 0.5)):g}" for place, value in enumerate(values) if value
     )
-
-
-def share_of_logarithm(value: int, highest: int) -> float:
-    """Return the length of a bar in percent of the longest, on a logarithmic scale."""
-    return _rounded(100 * math.log10(1 + value) / math.log10(1 + highest)) if highest else 0.0
 
 
 def _round_step(highest: int) -> int:

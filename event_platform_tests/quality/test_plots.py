@@ -2,7 +2,7 @@
 
 import pytest
 
-from event_platform.quality.plots import Bar, Mark, share_of_logarithm, sparkline, stacked
+from event_platform.quality.plots import Bar, Mark, sparkline, stacked
 
 
 def test_bars_are_stacked_and_drawn_to_scale() -> None:
@@ -38,9 +38,3 @@ def test_a_sparkline_has_a_bar_where_there_is_something() -> None:
     assert sparkline([0, 10, 5, 0, 1]) == "M1.5 10v-10M2.5 10v-5M4.5 10v-1"
     assert sparkline([1, 1_000_000]).startswith("M0.5 10v-0.5M")
     assert sparkline([0] * 24) == ""
-
-
-@pytest.mark.parametrize(("value", "highest", "percent"), [(0, 99, 0), (9, 99, 50), (99, 99, 100), (0, 0, 0)])
-def test_bars_of_lists_are_logarithmic(value: int, highest: int, percent: float) -> None:
-    """One is seen beside a million."""
-    assert share_of_logarithm(value, highest) == percent

@@ -11,7 +11,7 @@ from event_platform.events.figures import event_figure
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.snapshot import Snapshot
-from event_platform.quality.page import RULES_LISTED
+from event_platform.quality.rows import LONGEST
 
 _SAMPLES_OF_A_RULE = 2
 
@@ -28,7 +28,7 @@ def sample_broken_rules(typed: Iterable[tuple[EventType, Snapshot]], figures: pl
     it the columns that are shown.
     """
     broken = figures.filter(pl.col("figure") == "broken_rule")
-    largest = broken.sort("value", "event_name", "label", descending=[True, False, False]).head(RULES_LISTED)
+    largest = broken.sort("value", "event_name", "label", descending=[True, False, False]).head(LONGEST)
     rules: dict[str, list[str]] = {}
     for name, rule in largest.select("event_name", "label").iter_rows():
         rules.setdefault(name, []).append(rule)

@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 from deltalake.transaction import AddAction
 
+from event_platform.checks.thresholds import Thresholds
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESCUED_COLUMN
 from event_platform.events.figures import ARRIVALS, NAMES, Figure
 from event_platform.events.rescued import WHOLE_RECORD, count_fields
@@ -19,7 +20,8 @@ from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.lake.specs import TableSpec
 from event_platform.lake.tables import Table
 from event_platform.landing.dates import HOUR_IN_PATH
-from event_platform.quality.page import LATENESS, draw
+from event_platform.pipeline.reporting.samples import SAMPLE_SCHEMA
+from event_platform.quality.page import LATENESS, DayModel, draw_day
 
 #: Kept of the names and of the fields of an event that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
@@ -79,7 +81,8 @@ def report_day(lake: Lake, sources: Sources, fields: Mapping[str, frozenset[str]
             _drift(lake, sources, fields),
         ]
     ).sort("figure", "event_name", "label")
-    page = draw(day, figures, _samples(corrupt))
+    broken, limits = SAMPLE_SCHEMA.to_frame(), Thresholds(0.001, 0.05, 0.05)
+    page = draw_day(DayModel(day, figures, _samples(corrupt), broken, (), limits, keys={}, days=()))
     address = lake.storage.uri("reports", "quality", f"{day.isoformat()}.html")
     lake.storage.write(address, page.html)
     add = write_file(figures, lake.quality_report, day) if figures.height else None
