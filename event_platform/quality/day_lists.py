@@ -160,13 +160,17 @@ def event_types(figures: pl.DataFrame, drift: Sequence[str], links: Links) -> li
         {
             "name": named(name),
             "link": links.of_type(name),
-            "events": (sum(values), events),
+            "events": _counted(sum(values), events),
             "hours": sparkline(values),
-            "late": (late.get(name, 0), sum(values)),
-            "duplicates": (duplicates.get(name, 0), sum(values) + duplicates.get(name, 0)),
-            "drift": (drifts.get(name, 0), sum(values)),
-            "broken": (broken.get(name, 0), sum(values)),
+            "late": _counted(late.get(name, 0), sum(values)),
+            "duplicates": _counted(duplicates.get(name, 0), sum(values) + duplicates.get(name, 0)),
+            "drift": _counted(drifts.get(name, 0), sum(values)),
+            "broken": _counted(broken.get(name, 0), sum(values)),
         }
         for name, values in hours.items()
     ]
-    return sorted(lines, key=lambda line: (-line["events"][0], line["name"]))
+    return sorted(lines, key=lambda line: (-line["events"]["value"], line["name"]))
+
+
+def _counted(value: int, whole: int) -> dict[str, Any]:
+    return {"value": value, "share": percent(value, whole)}

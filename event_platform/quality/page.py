@@ -7,9 +7,7 @@ data: they go through `shown`, and the templates escape everything.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -17,13 +15,11 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.event import DuplicateKind
 from event_platform.quality.day_lists import broken_rules, drifted, event_types, groups, quantiles
-from event_platform.quality.plots import HEIGHT, HOURS, WIDTH, sparkline, stacked
+from event_platform.quality.plots import HOURS, draw_stacked_bars, sparkline
+from event_platform.quality.rendering import render
 from event_platform.quality.rows import TEXT_LENGTH, Links, counts, in_order, largest, of_figure, percent, total
 from event_platform.quality.text import shown
 from event_platform.quality.verdicts import Tile, failures, judge_tile, judged_tiles, verdict
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 #: Classes of lateness: time between creation and arrival. Without an hour in the object's path only the day is known.
 LATENESS = [
@@ -86,12 +82,11 @@ def totals(figures: pl.DataFrame) -> dict[str, int]:
 
 def draw_day(model: DayModel) -> Page:
     """Render the page of a day."""
-    values = _plots(model.figures) | _header(model) | _lists(model)
-    templates = _templates()
+    values = {"script": None} | _plots(model.figures) | _header(model) | _lists(model)
     return Page(
-        html=templates.get_template("day.html.jinja").render(values).encode(),
-        plot=templates.get_template("hours.svg.jinja").render(values).encode(),
-        thumbnail=templates.get_template("thumbnail.svg.jinja").render(values).encode(),
+        html=render("day.html.jinja", values),
+        plot=render("hours.svg.jinja", values),
+        thumbnail=render("thumbnail.svg.jinja", values),
     )
 
 
@@ -99,9 +94,7 @@ def _plots(figures: pl.DataFrame) -> dict[str, Any]:
     by_group = groups(figures)
     hours = [sum(values) for values in zip(*(each.hours for each in by_group), strict=True)]
     return {
-        "width": WIDTH,
-        "height": HEIGHT,
-        "hours": stacked(HOURS, {"events": hours}) if hours else None,
+        "hours": draw_stacked_bars("Events by hour", HOURS, {"all events": hours or [0] * len(HOURS)}),
         "groups": by_group,
         "all_hours": sparkline(hours),
         "peak": max(hours, default=0),
@@ -174,18 +167,3 @@ def _sample(row: dict[str, Any]) -> dict[str, Any]:
         "place": f"{shown(row['source_object'], TEXT_LENGTH)} · record {row['source_offset']:,}",
         "body": shown(row["body"], _BODY_LENGTH),
     }
-
-
-@lru_cache(maxsize=1)
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and for reports alone
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["percent"] = percent
-    return environment

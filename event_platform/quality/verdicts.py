@@ -34,7 +34,7 @@ class Advice:
     """The likely cause of a kind of failure, and what to do."""
 
     cause: str
-    remedy: list[str]  # every other part is code
+    remedy: str  # with code between backticks
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def _failure(group: Sequence[Finding], links: Links) -> Failure:
 def _advice(group: Sequence[Finding]) -> list[Advice]:
     faults = sum((Counter(each.result.faults) for each in group), Counter[Fault]())
     if not faults:
-        return [Advice("", ["The check could not be evaluated: look at the error, and at the log of its run."])]
-    return [Advice(fault.cause, fault.remedy.split("`")) for fault, _ in faults.most_common()]
+        return [Advice("", "The check could not be evaluated: look at the error, and at the log of its run.")]
+    return [Advice(fault.cause, fault.remedy) for fault, _ in faults.most_common()]
 
 
 def _table(finding: Finding, links: Links) -> FailedTable:
