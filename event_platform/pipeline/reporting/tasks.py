@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 from deltalake.transaction import AddAction
 
+from event_platform.checks.thresholds import Thresholds
 from event_platform.events.figures import ARRIVALS, LATE, NAMES, Figure
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import write_file
@@ -14,7 +15,8 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.landing.dates import HOUR_IN_PATH
 from event_platform.pipeline.reporting.rows import PARTITION, add_up, count, figure_rows, two_digits
-from event_platform.quality.page import LATENESS, draw
+from event_platform.pipeline.reporting.samples import SAMPLE_SCHEMA
+from event_platform.quality.page import LATENESS, DayModel, draw_day
 
 #: Kept of the names that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
@@ -70,7 +72,8 @@ def report_day(lake: Lake, sources: Sources, names: Collection[str]) -> Reported
             sources.counted,
         ]
     ).sort("figure", "event_name", "label")
-    page = draw(day, figures, _samples(corrupt))
+    broken, limits = SAMPLE_SCHEMA.to_frame(), Thresholds(0.001, 0.05, 0.05)
+    page = draw_day(DayModel(day, figures, _samples(corrupt), broken, (), limits, keys={}, days=()))
     address = lake.storage.uri("reports", "quality", f"{day.isoformat()}.html")
     lake.storage.write(address, page.html)
     add = write_file(figures, lake.quality_report, day) if figures.height else None
