@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class Thresholds:
     """Shares above which checks warn or fail."""
 
-    corruption_warn_above: float
-    corruption_error_above: float
-    duplicates_warn_above: float
+    corruption_warn_above: float = 0.001
+    corruption_error_above: float = 0.05
+    duplicates_warn_above: float = 0.05
+
+
+DEFAULT_THRESHOLDS = Thresholds()
