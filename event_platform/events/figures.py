@@ -180,8 +180,11 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
     step = max(1, -(-frame.height // _SAMPLE_ROWS))
     counts = Counter[tuple[str | None, str | None]]({(None, None): -(-frame.height // step)} if names else {})
     for column in frame:
-        values = column.gather_every(step).drop_nulls()
-        counts[column.name, None] = distinct = values.n_unique()
+        sampled = column.gather_every(step) if step > 1 else column
+        values = sampled.drop_nulls() if sampled.null_count() else sampled
+        distinct = values.n_unique()
+        if distinct:
+            counts[column.name, None] = distinct
         if distinct <= min(_FEW_VALUES, len(values) * _FEW_SHARE):
             for value, number in _texts(values):
                 counts[column.name, value] += number
@@ -191,4 +194,5 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
     counts = values.value_counts(name="number")
-    return zip(counts[values.name].cast(pl.String).str.slice(0, _TEXT_LENGTH), counts["number"], strict=True)
+    texts = counts.get_column(values.name).cast(pl.String)
+    return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)
