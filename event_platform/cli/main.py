@@ -97,7 +97,7 @@ def main() -> None:
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 success; 1 a run failed, the totals do not balance, or work is overdue; 2 usage or configuration
-    error.
+    error; 3 a check failed with severity error.
     """
     if Path(".env").is_file():
         from dotenv import load_dotenv  # noqa: PLC0415

@@ -4,7 +4,8 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from event_platform.cli.output import ERR, OUT, print_warning, progress_bars
+from event_platform.cli.output import ERR, OUT, print_warning
+from event_platform.cli.progress import show_progress
 from event_platform.environment import Environment, load_environment
 from event_platform.events.errors import SettingError
 from event_platform.sample.generate import Sample, generate, write_truth
@@ -28,7 +29,7 @@ def generate_sample(environment: Environment, events: int, days: int, first_date
             f"{landing}: already contains objects; remove the folder or set EVENT_PLATFORM_LANDING to another one"
         )
     started = time.monotonic()
-    with progress_bars("hours") as listen:
+    with show_progress("hours") as listen:
         truth = generate(Sample(landing, events, first_date, days, seed), lambda *done: listen("generate", *done))
     seconds = time.monotonic() - started
     write_truth(landing.parent / "ground_truth.json", truth)

@@ -1,8 +1,137 @@
-"""Figures → coordinates of the shapes of a plot. A template draws them."""
+"""Figures → plots, as SVG text: the same bytes each time, and no scripts.
+
+`stacked` and `share_of_logarithm` give coordinates to templates.
+"""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import NamedTuple
+
+from event_platform.quality.canvas import BAD, BAND, LARGE, REST, SERIES, VALUE, Canvas, Size, d3, rounded, visible
+
+_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
+
+#: Days up to which each has a title that a pointer shows.
+_DAYS_WITH_TITLES = 31
+_LABEL_WIDTH = 72
+
+
+class Interval(NamedTuple):
+    """The values that are expected of a day."""
+
+    low: float
+    high: float
+
+
+def draw_stacked_bars(title: str, columns: Sequence[str], series: Mapping[str, Sequence[int]], rest: str = "") -> str:
+    """Draw a stacked column for each of `columns`, the first of the `series` at the bottom, with a legend.
+
+    There are ten colors; the series named `rest` is gray.
+    """
+    canvas = Canvas(title, LARGE, below=_LEGEND_LINE * math.ceil(len(series) / _LEGEND_COLUMNS))
+    totals = [sum(values) for values in zip(*series.values(), strict=True)]
+    y = canvas.value_axis(max(totals, default=0))
+    x = d3().scale_band(columns, [canvas.left, canvas.right]).set_padding_inner(0.1)
+    feet = [0] * len(columns)
+    for number, (name, values) in enumerate(series.items()):
+        color = REST if name == rest else f"var(--s{number % len(SERIES)}, {SERIES[number % len(SERIES)]})"
+        tops = [foot + value for foot, value in zip(feet, values, strict=True)]
+        places = zip(columns, feet, tops, strict=True)
+        bars = (_bar(x(column), x.get_bandwidth(), y(foot), y(top)) for column, foot, top in places if top > foot)
+        canvas.path("".join(bars), fill=color)
+        _draw_legend(canvas, number, color, name)
+        feet = tops
+    for place, column in enumerate(columns):
+        canvas.title(_describe_column(column, place, series), x(column), x.get_bandwidth())
+        if place % 3 == 0:
+            canvas.write(column, x(column) + x.get_bandwidth() / 2, canvas.bottom + 15, "middle")
+    return str(canvas)
+
+
+def _bar(x: float, width: float, foot: float, top: float) -> str:
+    return f"M{rounded(x)},{rounded(foot)}V{rounded(top)}h{rounded(width)}V{rounded(foot)}Z"
+
+
+def _draw_legend(canvas: Canvas, number: int, color: str, name: str) -> None:
+    line, column = divmod(number, _LEGEND_COLUMNS)
+    x = canvas.left + column * (canvas.right - canvas.left) / _LEGEND_COLUMNS
+    y = LARGE.height + line * _LEGEND_LINE
+    canvas.path(f"M{rounded(x)},{y}h10v10h-10Z", fill=color)
+    canvas.write(_cut(name), x + 15, y + 9)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LEGEND_LETTERS else f"{name[: _LEGEND_LETTERS - 1]}…"
+
+
+def _describe_column(column: str, place: int, series: Mapping[str, Sequence[int]]) -> str:
+    parts = [f"{visible(name)}: {values[place]:,}" for name, values in series.items() if values[place]]
+    return "\n".join([f"{visible(column)}: {sum(values[place] for values in series.values()):,}", *reversed(parts)])
+
+
+def draw_days(
+    title: str,
+    values: Mapping[date, float | None],
+    *,
+    size: Size = LARGE,
+    expected: Mapping[date, Interval] = {},
+    usual: Mapping[date, float] = {},
+    flagged: Collection[date] = (),
+    percent: bool = False,
+) -> str:
+    """Draw a line over days, with dots on `flagged` ones, above a line of what is `usual` and a band of `expected`.
+
+    Where a value is None, the line has a gap. With `percent`, values are shares of 1.
+    """
+    days = list(values)
+    known = {day: value for day, value in values.items() if value is not None}
+    bands = {day: expected[day] for day in days if day in expected}
+    medians = {day: usual[day] for day in days if day in usual}
+    canvas = Canvas(title, size)
+    highest = max([*known.values(), *medians.values(), *(band.high for band in bands.values())], default=0)
+    y = canvas.value_axis(highest, percent=percent)
+    x = canvas.date_axis(days, size.width // _LABEL_WIDTH)
+    places = {day: rounded(x(day)) for day in days}
+    _draw_band(canvas, places, {day: Interval(rounded(y(low)), rounded(y(high))) for day, (low, high) in bands.items()})
+    _draw_line(canvas, places, {day: rounded(y(value)) for day, value in medians.items()}, REST)
+    heights = {day: rounded(y(value)) for day, value in known.items()}
+    _draw_line(canvas, places, heights, VALUE)
+    for day in [day for day in known if day in flagged]:
+        canvas.draw("circle", cx=places[day], cy=heights[day], r=3.5, fill=BAD)
+    if len(days) <= _DAYS_WITH_TITLES:
+        width = (canvas.right - canvas.left) / max(len(days), 1)
+        for day, place in places.items():
+            text = _describe_day(day, known.get(day), bands.get(day), percent=percent)
+            canvas.title(text, place - width / 2, width)
+    return str(canvas)
+
+
+def _draw_band(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, Interval]) -> None:
+    area = d3().area(lambda day: places[day], lambda day: heights[day].low, lambda day: heights[day].high)
+    canvas.path("".join(map(area, _runs(places, heights))), fill=BAND)
+
+
+def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, float], color: str) -> None:
+    line = d3().line(lambda day: places[day], lambda day: heights[day])
+    shape = "".join(map(line, _runs(places, heights)))
+    canvas.path(shape, fill="none", stroke=color, stroke_width="1.5", stroke_linecap="round")
+
+
+def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
+    """Split the days where one is not known. detroit's own gaps fail where the last day is one."""
+    for is_known, run in groupby(days, known.__contains__):
+        if is_known:
+            yield list(run)
+
+
+def _describe_day(day: date, value: float | None, band: Interval | None, *, percent: bool) -> str:
+    unit = ".2%" if percent else ",.0f"
+    expected = f" (expected {band.low:{unit}} to {band.high:{unit}})" if band else ""
+    return f"{day}: {'none' if value is None else format(value, unit)}{expected}"
+
 
 WIDTH, HEIGHT = 720, 220
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 12, 712, 194  # of the bars

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from event_platform.defs.checks.uniqueness import check_typed_dates
+from event_platform.checks.uniqueness import check_typed_dates
 from event_platform.lake.totals import lake_totals
 from event_platform_tests.support.world import MONDAY, World, noon
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_platform.defs.checks.results import Result
+from event_platform.checks.result import Result
 from event_platform.events import shapes
 from event_platform.events.catalog import EventType, load_catalog
 from event_platform.events.columns import Column, Kind, parse_columns, typed

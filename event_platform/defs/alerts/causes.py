@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
+from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
 
 CAUSES = {
     conservation.NAME: "rows were deleted, or something else wrote to a table. `event-platform status` "

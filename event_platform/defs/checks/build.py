@@ -9,12 +9,13 @@ from functools import cached_property
 import dagster as dg
 import polars as pl
 
+from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
+from event_platform.checks.result import Result
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
-from event_platform.defs.checks import conformance, conservation, gaps, rates, uniqueness, volume
 from event_platform.defs.checks.operation import CheckedAsset, build_operation
-from event_platform.defs.checks.results import Check, Result
+from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.balance import (

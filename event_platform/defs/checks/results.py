@@ -1,37 +1,29 @@
-"""The result of a check for one partition, and its conversion to Dagster's events."""
+"""A check as Dagster declares it, and the conversion of its results to Dagster's events."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from event_platform.quality.text import as_markdown
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
+from event_platform.quality.text import as_markdown, from_markdown
 
 F = TypeVar("F")
 
 #: Characters of a description. Dagster renders it as Markdown, and it may contain names from the data.
 _LENGTH = 2_000
 
+#: Metadata of a failed evaluation: its kinds of failure, and the records or values that each concerns.
+FAULTS = "faults"
+
+_SEVERITY = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
+
 #: Days without a result that an error names.
 _DAYS_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a check for one partition. `severity` applies if it did not pass."""
-
-    passed: bool
-    description: str
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
-
-    @classmethod
-    def from_error(cls, error: Exception) -> "Result":
-        """Return the result of a check that could not be evaluated."""
-        return cls(passed=False, description=f"could not be evaluated: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)
@@ -107,12 +99,28 @@ def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEv
         asset_key=check.asset,
         check_name=check.name,
         passed=result.passed,
-        severity=result.severity,
+        severity=_SEVERITY[result.severity],
         description=as_markdown(result.description, _LENGTH),
-        metadata={key: _metadata(value) for key, value in result.metadata.items()},
+        metadata={key: _metadata(value) for key, value in _with_faults(result).items()},
         blocking=check.blocking,
         partition=day.isoformat(),
     )
+
+
+def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
+    """Return the result that an evaluation is of. Only checks of the platform name faults."""
+    faults = evaluation.metadata.get(FAULTS)
+    counts = faults.value if isinstance(faults, dg.JsonMetadataValue) and isinstance(faults.value, dict) else {}
+    return Result(
+        passed=evaluation.passed,
+        description=from_markdown(evaluation.description or ""),
+        severity=Severity(evaluation.severity.value.lower()),
+        faults={fault: int(counts[fault]) for fault in Fault if fault in counts},
+    )
+
+
+def _with_faults(result: Result) -> dict[str, Any]:
+    return {**result.metadata, **({FAULTS: dict(result.faults)} if result.faults else {})}
 
 
 def _describe_missing(key: dg.AssetCheckKey, days: Sequence[date]) -> str:

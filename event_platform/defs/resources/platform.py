@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
@@ -148,9 +149,15 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     deduplication_window_days: int = Field(
         default=7, ge=0, description="A record is compared with those that arrived up to this many days earlier"
     )
-    corruption_warn_above: float = Field(default=0.001, ge=0, le=1, description="Share of corrupt records that warns")
-    corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
-    duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
+    corruption_warn_above: float = Field(
+        default=DEFAULT_THRESHOLDS.corruption_warn_above, ge=0, le=1, description="Share of corrupt records that warns"
+    )
+    corruption_error_above: float = Field(
+        default=DEFAULT_THRESHOLDS.corruption_error_above, ge=0, le=1, description="Share of corrupt records that fails"
+    )
+    duplicates_warn_above: float = Field(
+        default=DEFAULT_THRESHOLDS.duplicates_warn_above, ge=0, le=1, description="Share of redeliveries that warns"
+    )
     object_limit_bytes: int = Field(
         default=DEFAULT_LIMITS.object_bytes,
         gt=0,
@@ -161,6 +168,11 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
         gt=0,
         description="Memory limit of a task of raw_events in bytes",
     )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Limits of checks."""
+        return Thresholds(self.corruption_warn_above, self.corruption_error_above, self.duplicates_warn_above)
 
     @property
     def limits(self) -> Limits:

@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.checks.result import Result
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.defs.assets.raw_events import RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS
 from event_platform.defs.automation.requests import run_tags
 from event_platform.defs.checks.operation import CheckedAsset, build_operation
-from event_platform.defs.checks.results import Check, Result
+from event_platform.defs.checks.results import Check
 from event_platform.defs.partitions import daily_partitions
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.lake import file_figures

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 import polars as pl
 
-from event_platform.defs.checks.results import Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result
 from event_platform.events.catalog import EventType
 from event_platform.events.figures import NAMES, event_figure
 from event_platform.lake.date_groups import group_dates
@@ -88,6 +89,7 @@ def check_day(counts: Counts) -> Result:
         passed=counts.is_unique,
         description=f"{counts.rows:,} rows, {counts.distinct:,} distinct event_uuid",
         metadata={"rows": counts.rows, "distinct_event_uuid": counts.distinct},
+        faults={} if counts.is_unique else {Fault.REPEATED_UUIDS: counts.rows - counts.distinct + counts.missing},
     )
 
 

@@ -1,9 +1,15 @@
 """Totals that must be equal: no record is lost, none is counted twice."""
 
-from event_platform.defs.checks.results import Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 
 NAME = "conservation"
+
+
+def _faults(difference: int, broken_objects: int = 0) -> dict[Fault, int]:
+    concerned = abs(difference) or broken_objects
+    return {Fault.LOST_OR_REPEATED_ROWS: concerned} if concerned else {}
 
 
 def check_arrivals(balance: ArrivalBalance) -> Result:
@@ -18,6 +24,7 @@ def check_arrivals(balance: ArrivalBalance) -> Result:
             "corrupt": balance.corrupt,
             "broken_objects": balance.broken_objects,
         },
+        faults=_faults(balance.landed - balance.sound - balance.corrupt, balance.broken_objects),
     )
 
 
@@ -28,6 +35,7 @@ def check_deduplication(balance: DeduplicationBalance) -> Result:
         passed=balance.balanced,
         description=f"{balance.sound:,} sound = {balance.deduplicated:,} deduplicated + {duplicates:,} duplicates",
         metadata={"sound": balance.sound, "deduplicated": balance.deduplicated, "duplicates": duplicates},
+        faults=_faults(balance.sound - balance.deduplicated - duplicates),
     )
 
 
@@ -42,4 +50,5 @@ def check_typing(balance: TypingBalance) -> Result:
             "typed": balance.typed,
             "unregistered": balance.unregistered,
         },
+        faults=_faults(balance.deduplicated - balance.typed - balance.unregistered),
     )

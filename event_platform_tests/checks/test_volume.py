@@ -2,11 +2,10 @@
 
 from datetime import date, timedelta
 
-import dagster as dg
 import pytest
 
-from event_platform.defs.checks import volume
-from event_platform.defs.checks.results import Result
+from event_platform.checks import volume
+from event_platform.checks.result import Result, Severity
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 WEEKS = [MONDAY - timedelta(weeks=number) for number in (1, 2, 3, 4)]
@@ -41,7 +40,7 @@ def test_less_than_half_or_more_than_double_of_what_is_expected_warns(
 ) -> None:
     """The median of the weeks that have any, so that one odd week changes nothing; small counts may stray."""
     verdict = evaluate_checks(rows, *before)
-    assert (verdict.passed, verdict.severity) == (passed, dg.AssetCheckSeverity.WARN)
+    assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
 
 
 @pytest.mark.parametrize("before", [(), (1000,), (0, 0, 1000, 0)])

@@ -6,8 +6,8 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from event_platform.defs.checks import gaps
-from event_platform.defs.checks.results import Result
+from event_platform.checks import gaps
+from event_platform.checks.result import Result, Severity
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 DAY = set(range(24))
@@ -36,7 +36,7 @@ def test_an_hour_without_objects_between_busy_ones_warns(
 ) -> None:
     """Across midnight as well; the hours are named."""
     verdict = found(sunday, monday, tuesday)
-    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
     assert verdict.description.endswith(f"; none in hours {listed}, although objects arrived before and after")
 
 

@@ -5,9 +5,8 @@ import statistics
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-import dagster as dg
-
-from event_platform.defs.checks.results import Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
 
 NAME = "volume"
 
@@ -40,9 +39,12 @@ def check_day(day: date, rows: Mapping[date, int], today: date) -> Result:
     expected = statistics.median(weeks.values())
     by_chance = abs(found - expected) <= _NOISE * math.sqrt(expected)
     too_few, too_many = found < expected / _FACTOR and day < today, found > expected * _FACTOR
+    passed = by_chance or not (too_few or too_many)
+    fault = Fault.TOO_MANY_EVENTS if too_many else Fault.TOO_FEW_EVENTS
     return Result(
-        passed=by_chance or not (too_few or too_many),
-        severity=dg.AssetCheckSeverity.WARN,
+        passed=passed,
+        severity=Severity.WARN,
         description=f"{found:,} events, {found / expected:.0%} of the {expected:,.0f} expected for this weekday",
         metadata={"rows": found, "expected": float(expected), "ratio": found / expected, "weeks": weeks},
+        faults={} if passed else {fault: round(abs(found - expected))},
     )

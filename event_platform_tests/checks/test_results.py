@@ -3,20 +3,19 @@
 from decimal import Decimal
 from typing import Any
 
-import dagster as dg
 import polars as pl
 import pytest
 
-from event_platform.defs.checks import conformance, conservation, rates, uniqueness
+from event_platform.checks import conformance, conservation, rates, uniqueness
+from event_platform.checks.result import Severity
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns, typed
 from event_platform.events.constraints import count_broken_constraints
-from event_platform.events.drift import Drift
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 from event_platform_tests.support.conforming import check_rows
 from event_platform_tests.support.world import MONDAY
 
-ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+ERROR, WARN = Severity.ERROR, Severity.WARN
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_every_row_has_a_uuid_of_its_own(rows: int, distinct: int, missing: int,
     ("corrupt", "passed", "severity"),
     [(0, True, WARN), (10, True, WARN), (11, False, WARN), (500, False, WARN), (501, False, ERROR)],
 )
-def test_corruption_warns_and_then_fails(corrupt: int, passed: bool, severity: dg.AssetCheckSeverity) -> None:
+def test_corruption_warns_and_then_fails(corrupt: int, passed: bool, severity: Severity) -> None:
     """Above 0.1 % and above 5 % of ten thousand records, with the reasons."""
     verdict = rates.check_corruption(10_000, {"not_json": corrupt} if corrupt else {}, 0.001, 0.05)
     assert (verdict.passed, verdict.severity) == (passed, severity)
@@ -235,4 +234,4 @@ def test_the_fields_of_an_object_are_looked_at_together() -> None:
 def test_a_day_without_rows_breaks_no_rule() -> None:
     """Whether it has files without rows, or none."""
     assert check_rows(TYPE, pl.LazyFrame(schema=TYPE.schema)).passed
-    assert conformance.check_day(TYPE, {}, Drift()).passed
+    assert conformance.check_day(conformance.Conformance()).passed

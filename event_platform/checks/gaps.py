@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
-import dagster as dg
-
-from event_platform.defs.checks.results import Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
 from event_platform.events.figures import OBJECTS
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.snapshot import Snapshot
@@ -47,11 +46,13 @@ def check_day(day: date, objects: Mapping[date, Mapping[int, int]]) -> Result:
     busy = len(filled) > _BUSY * len(span)
     listed = ", ".join(f"{hour:02d}" for hour in gaps)
     counted = f"{sum(own.values()):,} objects in {len(own)} hours"
+    failed = bool(gaps) and busy
     return Result(
-        passed=not gaps or not busy,
-        severity=dg.AssetCheckSeverity.WARN,
+        passed=not failed,
+        severity=Severity.WARN,
         description=f"{counted}; none in hours {listed}, although objects arrived before and after"
-        if gaps and busy
+        if failed
         else counted,
         metadata={"objects_by_hour": {f"{hour:02d}": own[hour] for hour in sorted(own)}},
+        faults={Fault.ARRIVAL_GAP: len(gaps)} if failed else {},
     )

@@ -1,0 +1,51 @@
+"""The result of a check for one partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from event_platform.checks.faults import Fault
+
+
+class Severity(StrEnum):
+    """How bad it is that a check failed."""
+
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a check for one partition.
+
+    `severity` applies if it did not pass. `faults` are the kinds of failure, with the records or values concerned; a
+    check that could not be evaluated has none.
+    """
+
+    passed: bool
+    description: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    severity: Severity = Severity.ERROR
+    faults: Mapping[Fault, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_error(cls, error: Exception) -> "Result":
+        """Return the result of a check that could not be evaluated."""
+        return cls(passed=False, description=f"could not be evaluated: {type(error).__name__}: {error}")
+
+    @property
+    def main_fault(self) -> Fault | None:
+        """The fault that concerns the most; None if the check passed or could not be evaluated."""
+        return max(self.faults, key=lambda fault: self.faults[fault], default=None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of a check of an asset for one partition."""
+
+    asset: str  # its key, such as events/lesson_started
+    check: str
+    day: date
+    result: Result
