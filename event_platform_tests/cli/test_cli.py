@@ -596,10 +596,10 @@ def days_of(world: World) -> list[date]:
 
 def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(home: World) -> None:
     """So that what Dagster shows first is the sample; the totals of a seed are those of any other days."""
-    today = datetime.now(UTC).date()
+    before = datetime.now(UTC).date()
     call("generate", "--events", "500", "--days", "2")
-    days = days_of(home)
-    assert days in [[day - timedelta(days=2), day - timedelta(days=1)] for day in (today, today + timedelta(days=1))]
+    days, after = days_of(home), datetime.now(UTC).date()
+    assert days in [[today - timedelta(days=2), today - timedelta(days=1)] for today in (before, after)]
     assert load_environment().start_date == days[0]
     truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
     shutil.rmtree(home.root / "landing")

@@ -45,7 +45,7 @@ def served(built: Built) -> Iterator[tuple[int, Scrape]]:
     process = start(environment_of(built), "metrics", "--port", "0")
     assert process.stdout is not None
     try:
-        line = next(line for line in process.stdout if line.startswith("Serving metrics on http://127.0.0.1:"))
+        line = next(line for line in process.stdout if line.startswith("Serving metrics on "))
         url = line.removeprefix("Serving metrics on ").strip()
         with urllib.request.urlopen(url, timeout=300) as response:  # noqa: S310 - our own http address
             assert response.headers["Content-Type"].startswith("text/plain; version=")
