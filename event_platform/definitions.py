@@ -4,7 +4,6 @@ import os
 
 import dagster as dg
 
-from event_platform.defs.alerts.causes import require_causes
 from event_platform.defs.alerts.sensor import build_alerts_sensor
 from event_platform.defs.assets.daily_active_learners import build_daily_active_learners
 from event_platform.defs.assets.deduplicated_events import (
@@ -48,8 +47,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
-    types, checks = list(map(event_key, catalog.event_types)), build_checks(catalog, partitions)
-    require_causes(key.name for each in checks for key in each.check_keys)
+    types = list(map(event_key, catalog.event_types))
     return dg.Definitions(
         assets=[
             build_raw_events(place, catalog.envelope, partitions, policy),
@@ -58,7 +56,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_quality_report(place, catalog, partitions, policy),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
-        asset_checks=checks,
+        asset_checks=build_checks(catalog, partitions),
         sensors=[
             build_landing_sensor(
                 raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
