@@ -158,3 +158,23 @@ class Fault(StrEnum):
         "A producer sends twice, or a release changed when the event is sent.",
         "Compare with the releases of that day; ask the producer.",
     )
+    MORE_NULLS = (
+        "more_nulls",
+        "A producer stopped sending a field, renamed it, or sends it in another type.",
+        "Compare with the releases of that day and with `schema_conformance`; ask the producer.",
+    )
+    FEWER_NULLS = (
+        "fewer_nulls",
+        "A producer fills a field that was often empty, or sends fewer of the events that lack it.",
+        "Compare with the releases of that day; ask the producer.",
+    )
+    MORE_VALUES = (
+        "more_values",
+        "A producer writes ids, times or free text into a field that had few values, or repeats fewer events.",
+        "Look at the values: `select <column>, count(*) n from events.<key> group by 1 order by n desc`.",
+    )
+    FEWER_VALUES = (
+        "fewer_values",
+        "A producer writes a default or a placeholder into a field, or one user or test sends most of the events.",
+        "Look at the values: `select <column>, count(*) n from events.<key> group by 1 order by n desc`.",
+    )

@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from event_platform.checks.bands import Band
 from event_platform.checks.faults import Fault
 
 
@@ -22,7 +23,8 @@ class Result:
 
     `severity` applies if it did not pass. `faults` are the kinds of failure, with the records or values concerned; a
     check that could not be evaluated has none. `hints` are sentences about this case, such as which producer is
-    concerned, in the words of the data: untrusted text.
+    concerned, in the words of the data: untrusted text. `bands` are what is usual, by what was compared (a column, or
+    the volume).
     """
 
     passed: bool
@@ -31,6 +33,7 @@ class Result:
     severity: Severity = Severity.ERROR
     faults: Mapping[Fault, int] = field(default_factory=dict)
     hints: Mapping[Fault, str] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
     @classmethod
     def from_error(cls, error: Exception) -> "Result":

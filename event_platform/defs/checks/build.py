@@ -9,8 +9,10 @@ from functools import cached_property, partial
 import dagster as dg
 import polars as pl
 
-from event_platform.checks import conformance, conservation, corruption, gaps, rates, uniqueness, volume
+from event_platform.checks import conformance, conservation, corruption, gaps, rates, shares, uniqueness, volume
+from event_platform.checks.bands import days_before
 from event_platform.checks.result import Result
+from event_platform.checks.shares import Counted
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
@@ -18,6 +20,7 @@ from event_platform.defs.checks.operation import CheckedAsset, build_operation
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.columns import typed
 from event_platform.events.envelope import Envelope
 from event_platform.lake.balance import (
     ArrivalBalance,
@@ -212,6 +215,7 @@ class _TypedFigures:
     event_type: EventType
     table: Snapshot
     deduplicated: Snapshot
+    rules: RulesResource
     dates: list[date]
     today: date
 
@@ -221,19 +225,35 @@ class _TypedFigures:
     def conformance(self) -> list[tuple[date, Result]]:
         return conformance.check_dates(self.event_type, self.table, self.dates)
 
+    @cached_property
+    def rows(self) -> dict[date, int]:
+        """The rows of the dates and of the days that they are compared with."""
+        weeks = self.rules.anomaly_weeks
+        return self.table.rows_by_date({*self.dates, *(each for day in self.dates for each in days_before(day, weeks))})
+
     def volume(self) -> Iterator[tuple[date, Result]]:
-        compared = {*self.dates, *(week for day in self.dates for week in volume.weeks_before(day))}
-        counts = self.table.rows_by_date(compared)
-        yield from ((day, volume.check_day(day, counts, self.today)) for day in self.dates)
+        deviations = self.event_type.volume_deviations or self.rules.anomaly_deviations
+        limits = self.rules.anomaly_weeks, deviations if self.event_type.is_volume_compared else None
+        yield from ((day, volume.check_day(day, self.rows, self.today, *limits)) for day in self.dates)
+
+    def nulls(self) -> Iterator[tuple[date, Result]]:
+        columns = {column.name for column in typed(self.event_type.columns)}
+        nulls = self.table.nulls_by_date(self.rows)
+        days = {
+            day: Counted(rows, {column: count for column, count in nulls.get(day, {}).items() if column in columns})
+            for day, rows in self.rows.items()
+        }
+        limits = self.rules.anomaly_weeks, self.rules.anomaly_deviations
+        yield from ((day, shares.check_nulls(day, days, self.today, *limits)) for day in self.dates)
 
 
 def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
     asset = event_key(event_type)
 
-    def figures(lake: Lake, _: RulesResource, dates: list[date]) -> _TypedFigures:
+    def figures(lake: Lake, rules: RulesResource, dates: list[date]) -> _TypedFigures:
         # The table is pinned before its source, so that a faster run makes them differ: then rows are counted.
         table, deduplicated = lake.event_table(event_type).snapshot(), lake.deduplicated_events.snapshot()
-        return _TypedFigures(event_type, table, deduplicated, dates, datetime.now(UTC).date())
+        return _TypedFigures(event_type, table, deduplicated, rules, dates, datetime.now(UTC).date())
 
     return CheckedAsset(
         [
@@ -249,8 +269,14 @@ def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
             Check(
                 volume.NAME,
                 asset,
-                "the count is between half and double of the median of this weekday in the last four weeks",
+                "the count is in the band that is usual for this weekday, of the weeks before",
                 _TypedFigures.volume,
+            ),
+            Check(
+                shares.NULLS,
+                asset,
+                "the share of nulls in each column is in the band that is usual for this weekday, of the weeks before",
+                _TypedFigures.nulls,
             ),
         ],
         figures,

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from event_platform.checks.bands import DEVIATIONS, WEEKS
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
@@ -142,6 +143,10 @@ class GlueResource(dg.ConfigurableResource["GlueResource"]):
         return open_glue(self.database) if self.database else None
 
 
+#: Freshness is evaluated by the daemon, not by a run.
+_OF_LOCATION = " (in the code location, not in a run)"
+
+
 class RulesResource(dg.ConfigurableResource["RulesResource"]):
     """Limits of rules and checks."""
 
@@ -151,6 +156,20 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     corruption_warn_above: float = Field(default=0.001, ge=0, le=1, description="Share of corrupt records that warns")
     corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
     duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
+    anomaly_weeks: int = Field(
+        default=WEEKS, ge=2, le=52, description="Weeks that the volume and the shares of a day are compared with"
+    )
+    anomaly_deviations: float = Field(
+        default=DEVIATIONS, gt=0, le=100, description="Standard deviations from what is usual that warn"
+    )
+    raw_warn_hours: float = Field(default=2, gt=0, description=f"Age of raw_events that warns{_OF_LOCATION}")
+    raw_fail_hours: float = Field(default=6, gt=0, description=f"Age of raw_events that fails{_OF_LOCATION}")
+    event_warn_hours: float = Field(
+        default=3, gt=0, description=f"Age of an event table that warns{_OF_LOCATION}, without `x-freshness`"
+    )
+    event_fail_hours: float = Field(
+        default=12, gt=0, description=f"Age of an event table that fails{_OF_LOCATION}, without `x-freshness`"
+    )
     object_limit_bytes: int = Field(
         default=DEFAULT_LIMITS.object_bytes,
         gt=0,

@@ -104,6 +104,10 @@ OTHERS = {
     Fault.ARRIVAL_GAP,
     Fault.TOO_FEW_EVENTS,
     Fault.TOO_MANY_EVENTS,
+    Fault.MORE_NULLS,
+    Fault.FEWER_NULLS,
+    Fault.MORE_VALUES,
+    Fault.FEWER_VALUES,
 }
 
 
@@ -184,6 +188,28 @@ def test_an_hour_without_objects_has_a_cause(world: World) -> None:
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
     found = evaluations(world.materialize(MONDAY, selection=raw))
     assert found["raw_events", "arrival_gaps", MONDAY.isoformat()] == [line(Fault.ARRIVAL_GAP)]
+
+
+def test_an_unusual_day_has_a_cause(world: World) -> None:
+    """Of volume and of nulls."""
+    days = [MONDAY + timedelta(weeks=week) for week in range(3)]
+    for day in days:
+        is_unusual = day == days[-1]
+        fields = {"lesson:started": {"user": "usr_1", "hard": True}, "account:created": {}}
+        if is_unusual:
+            fields = {"lesson:started": {"user": "usr_1"}, "account:created": {"plan": "pro"}}
+        counts = {"lesson:started": 300, "account:created": 20} if is_unusual else dict.fromkeys(fields, 100)
+        for name, count in counts.items():
+            events = (event(f"{day}{name}{number}", day, name, **fields[name]) for number in range(count))
+            world.deliver(day, name.replace(":", ""), *events)
+    found = evaluations(world.materialize(days[0], days[-1]))
+    last = days[-1].isoformat()
+    assert found == {
+        ("events/lesson_started", "volume", last): [line(Fault.TOO_MANY_EVENTS)],
+        ("events/lesson_started", "null_share", last): [line(Fault.MORE_NULLS)],
+        ("events/account_created", "volume", last): [line(Fault.TOO_FEW_EVENTS)],
+        ("events/account_created", "null_share", last): [line(Fault.FEWER_NULLS)],
+    }
 
 
 def test_times_that_nobody_looked_at_have_a_cause() -> None:
