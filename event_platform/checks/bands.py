@@ -72,6 +72,11 @@ def usual_band(day: date, values: Mapping[date, float], scale: Scale, weeks: int
 
 def _spread(day: date, values: Mapping[date, float], scale: Scale, weeks: int) -> float:
     """Return the standard deviation of a day on the scale, from the median change from week to week."""
-    known = {each: scale.there(values[each]) for each in days_before(day, weeks) if each in values}
-    changes = [abs(value - known[each - _WEEK]) for each, value in known.items() if each - _WEEK in known]
+    last = day.toordinal()  # days as numbers: they are compared for each column of a type
+    numbers = range(last - 7 * weeks, last)
+    known = {number: value for each, value in values.items() if (number := each.toordinal()) in numbers}
+    if len(set(known.values())) <= 1:
+        return 0.0
+    known = {number: scale.there(value) for number, value in known.items()}
+    changes = [abs(value - known[number - 7]) for number, value in known.items() if number - 7 in known]
     return _MAD * statistics.median(changes) / math.sqrt(2) if changes else 0.0
