@@ -10,9 +10,11 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from event_platform.checks import conformance, gaps, rates, volume
+from event_platform.checks import conformance, gaps, rates, shares, volume
+from event_platform.checks.bands import days_before
 from event_platform.checks.conformance import Conformance
 from event_platform.checks.result import Finding, Result
+from event_platform.checks.shares import Counted
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.event import DuplicateKind
@@ -80,34 +82,52 @@ def judge(
 def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
     """Return what every check that is not blocking finds of a day, also of those that pass."""
     results = [
-        *_results_of_platform(figures, thresholds, day),
-        *(each for event_type in catalog.event_types for each in _results_of_type(figures, event_type, day, today)),
+        *_results_of_platform(figures, catalog, thresholds, day),
+        *(
+            each
+            for event_type in catalog.event_types
+            for each in _results_of_type(figures, event_type, thresholds, day, today)
+        ),
     ]
     return [Finding(asset, check, day, result) for asset, check, result in results]
 
 
-def _results_of_platform(figures: Figures, thresholds: Thresholds, day: date) -> Iterator[tuple[str, str, Result]]:
+def _results_of_platform(
+    figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date
+) -> Iterator[tuple[str, str, Result]]:
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
     reasons = {str(reason): count for reason, count in figures.labels(day, "corrupt").items()}
     yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits)
     yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
     balance = _balance(figures, day)
-    yield (
-        DEDUPLICATED_EVENTS.name,
-        rates.DUPLICATION,
-        rates.check_duplication(balance, thresholds.duplicates_warn_above),
-    )
-    yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, day)
+    duplication = rates.check_duplication(balance, thresholds.duplicates_warn_above, _duplicate_names(figures, day))
+    yield DEDUPLICATED_EVENTS.name, rates.DUPLICATION, duplication
+    yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, catalog, day)
 
 
 def _results_of_type(
-    figures: Figures, event_type: EventType, day: date, today: date
+    figures: Figures, event_type: EventType, thresholds: Thresholds, day: date, today: date
 ) -> Iterator[tuple[str, str, Result]]:
-    asset = event_table_name(event_type)
+    asset, weeks = event_table_name(event_type), thresholds.anomaly_weeks
     yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
-    compared = (day, *volume.weeks_before(day))
+    compared = (day, *days_before(day, weeks))
     events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in compared}
-    yield asset, volume.NAME, volume.check_day(day, events, today)
+    deviations = event_type.volume_deviations or thresholds.anomaly_deviations
+    limit = deviations if event_type.is_volume_compared else None
+    yield asset, volume.NAME, volume.check_day(day, events, today, weeks, limit)
+    nulls = {each: Counted(rows, _by_column(figures, "null", event_type, each)) for each, rows in events.items()}
+    yield asset, shares.NULLS, shares.check_nulls(day, nulls, today, weeks, thresholds.anomaly_deviations)
+    values = {
+        each: Counted(
+            figures.total(each, "sampled", event_type.name), _by_column(figures, "distinct", event_type, each)
+        )
+        for each in compared
+    }
+    yield asset, shares.DISTINCT, shares.check_distinct(day, values, today, weeks, thresholds.anomaly_deviations)
+
+
+def _by_column(figures: Figures, figure: str, event_type: EventType, day: date) -> dict[str, int]:
+    return {str(column): count for column, count in figures.labels(day, figure, event_type.name).items()}
 
 
 def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:
@@ -134,9 +154,19 @@ def _balance(figures: Figures, day: date) -> DeduplicationBalance:
     return DeduplicationBalance(day, figures.total(day, "created"), events, redelivery, conflict)
 
 
-def _check_unregistered(figures: Figures, day: date) -> Result:
+def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
+    """Return the duplicates of a day by kind and event name, those of unregistered names left out."""
+    found: dict[str, dict[str, int]] = {}
+    for name, kinds in figures.by_name(day, "duplicates").items():
+        for kind, count in kinds.items():
+            if name is not None:
+                found.setdefault(str(kind), {})[name] = count
+    return found
+
+
+def _check_unregistered(figures: Figures, catalog: Catalog, day: date) -> Result:
     names = {name: sum(labels.values()) for name, labels in figures.by_name(day, "unregistered").items()}
     others = names.pop(None, 0)
     listed = {str(name): count for name, count in names.items()}
     left = max(figures.total(day, "unregistered_names") - len(listed), 0)
-    return rates.check_unregistered(listed, others, left)
+    return rates.check_unregistered(listed, catalog.names, others, left)

@@ -113,6 +113,18 @@ class Snapshot:
             return None
         return self._log["max"].struct.field(column).max()
 
+    def nulls_by_date(self, dates: Collection[date]) -> dict[date, dict[str, int]]:
+        """Return the nulls of each partition that has rows by column, as the log counts them.
+
+        A column that some of its files were written without, or without statistics, is left out.
+        """
+        nulls = dict[date, dict[str, int]]()
+        for file in self._files_of(dates):
+            found = {column: count for column, count in file.nulls.items() if isinstance(count, int)}
+            before = nulls.get(file.day, dict.fromkeys(found, 0))
+            nulls[file.day] = {column: before[column] + count for column, count in found.items() if column in before}
+        return nulls
+
     def paths_by_date(self, dates: Collection[date] | None = None, column: str | None = None) -> dict[date, list[str]]:
         """Return the sorted paths of the files of each partition (of the given ones, else of all) that has any.
 

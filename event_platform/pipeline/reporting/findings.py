@@ -10,8 +10,8 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.reporting.history import read_history
 
-#: Days before a day that its checks look at, and after it.
-BEFORE, AFTER = timedelta(days=28), timedelta(days=1)
+#: Days after a day that its checks look at.
+AFTER = timedelta(days=1)
 
 
 def lake_findings(
@@ -26,5 +26,7 @@ def lake_findings(
     reported = sorted(day for day in report.rows_by_date() if days is None or day in days)
     if not reported:
         return []
-    figures = Figures.of(read_history(report, reported[0] - BEFORE, reported[-1] + AFTER))
+    figures = Figures.of(
+        read_history(report, reported[0] - timedelta(weeks=thresholds.anomaly_weeks), reported[-1] + AFTER)
+    )
     return [each for day in reported for each in judge_day(figures, catalog, thresholds, day, today)]

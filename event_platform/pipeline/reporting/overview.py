@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.reporting.findings import AFTER, BEFORE
+from event_platform.pipeline.reporting.findings import AFTER
 from event_platform.pipeline.reporting.history import Month, known_rows, read_months, replace_days, rows_of
 from event_platform.pipeline.reporting.pages import (
     INDEX_DAYS,
@@ -50,7 +50,8 @@ class Overview:
         reported = {*report.rows_by_date(), *days}
         last = max(reported)
         judged = sorted(days | {day for day in reported if day > last - INDEX_DAYS})
-        before = read_months(report, {each for day in judged for each in (day - BEFORE, day, day + AFTER)})
+        compared = timedelta(weeks=thresholds.anomaly_weeks)
+        before = read_months(report, {each for day in judged for each in (day - compared, day, day + AFTER)})
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
         today = datetime.now(UTC).date()

@@ -66,7 +66,7 @@ def test_every_check_has_a_result_for_each_partition_of_a_range(good: World) -> 
         RAW_EVENTS: ["conservation", "corruption_rate", "arrival_gaps"],
         DEDUPLICATED_EVENTS: ["conservation", "unique_event_uuid", "duplicate_rate"],
         UNREGISTERED_EVENTS: ["conservation", "unregistered_names"],
-        LESSON: ["unique_event_uuid", "schema_conformance", "volume"],
+        LESSON: ["unique_event_uuid", "schema_conformance", "volume", "null_share"],
     }
     for asset, checks in expected.items():
         assert found(result, asset) == {(check, day): True for check in checks for day in days}
