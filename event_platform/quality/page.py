@@ -19,7 +19,7 @@ from event_platform.quality.plots import HOURS, draw_stacked_bars, sparkline
 from event_platform.quality.rendering import render
 from event_platform.quality.rows import TEXT_LENGTH, Links, counts, in_order, largest, of_figure, percent, total
 from event_platform.quality.text import shown
-from event_platform.quality.verdicts import Tile, failures, judge_tile, judged_tiles, verdict
+from event_platform.quality.verdicts import Tile, failures, judge_tile, limits_of_tiles, verdict
 
 #: Classes of lateness: time between creation and arrival. Without an hour in the object's path only the day is known.
 LATENESS = [
@@ -105,7 +105,7 @@ def _header(model: DayModel) -> dict[str, Any]:
     found = totals(model.figures)
     links = Links(model.keys, model.days)
     status, sentence = verdict(model.findings)
-    judged = judged_tiles(model.thresholds)
+    limits = limits_of_tiles(model.thresholds)
     return {
         "day": model.day.isoformat(),
         "weekday": f"{model.day:%A}",
@@ -116,7 +116,7 @@ def _header(model: DayModel) -> dict[str, Any]:
         "status": status,
         "verdict": sentence,
         "failures": failures(model.findings, links),
-        "tiles": [judge_tile(tile, judged.get(tile.name), model.findings) for tile in _tiles(model.figures, found)],
+        "tiles": [judge_tile(tile, limits, model.findings) for tile in _tiles(model.figures, found)],
     }
 
 

@@ -1,8 +1,8 @@
 """What the checks of a day found → its verdict, its failures with cause and remedy, and the verdict of each tile."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from event_platform.checks.faults import Fault
@@ -59,46 +59,50 @@ class Tile:
     status: str = ""  # passed, warn or error
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The kinds of failure that a tile shows, and when its checks fail."""
+#: The checks whose verdict a tile shows, by the name of the tile. Those of conformance are on two.
+_CHECKS = {
+    "Events": "volume",
+    "Duplicates": "duplicate_rate",
+    "Corrupt": "corruption_rate",
+    "Unregistered": "unregistered_names",
+    "Schema drift": "schema_conformance",
+    "Broken rules": "schema_conformance",
+    "Objects": "arrival_gaps",
+}
+_RULES = {Fault.MISSING_REQUIRED, Fault.BROKEN_RULES}
 
-    faults: Collection[Fault]
-    limits: str
 
-
-def judged_tiles(thresholds: Thresholds) -> dict[str, Judged]:
-    """Return what is judged of each tile, by its name."""
-    warn, error, duplicates = (
-        percent(limit, 1)
-        for limit in (
-            thresholds.corruption_warn_above,
-            thresholds.corruption_error_above,
-            thresholds.duplicates_warn_above,
-        )
-    )
+def limits_of_tiles(thresholds: Thresholds) -> dict[str, str]:
+    """Return when the checks of each tile fail, by its name."""
+    warn, error = percent(thresholds.corruption_warn_above, 1), percent(thresholds.corruption_error_above, 1)
     return {
-        "Events": Judged(
-            (Fault.TOO_FEW_EVENTS, Fault.TOO_MANY_EVENTS), "warns where a type differs from the same weekday before"
-        ),
-        "Duplicates": Judged(
-            (Fault.REDELIVERIES, Fault.CONFLICTS), f"warns above {duplicates} redeliveries, and at a conflict"
-        ),
-        "Corrupt": Judged((Fault.CORRUPT_RECORDS,), f"warns above {warn}, fails above {error}"),
-        "Unregistered": Judged((Fault.UNREGISTERED_NAMES,), "warns at the first"),
-        "Schema drift": Judged((Fault.RESCUED_VALUES, Fault.UNKNOWN_FIELDS, Fault.REPEATED_KEYS), "warns at the first"),
-        "Broken rules": Judged((Fault.MISSING_REQUIRED, Fault.BROKEN_RULES), "warns at the first"),
-        "Objects": Judged((Fault.ARRIVAL_GAP,), "warns at an hour without any between others"),
+        "Events": "warns where a type differs from the same weekday before",
+        "Duplicates": f"warns above {percent(thresholds.duplicates_warn_above, 1)} redeliveries, and at a conflict",
+        "Corrupt": f"warns above {warn}, fails above {error}",
+        "Unregistered": "warns above 0",
+        "Schema drift": "warns above 0",
+        "Broken rules": "warns above 0",
+        "Objects": "warns at an hour without any between others",
     }
 
 
-def judge_tile(tile: Tile, judged: Judged | None, findings: Sequence[Finding]) -> Tile:
-    """Return a tile with its verdict: that of the worst failure of its kinds."""
-    if judged is None or not findings:
+def judge_tile(tile: Tile, limits: Mapping[str, str], findings: Sequence[Finding]) -> Tile:
+    """Return a tile with its verdict: the worst of its checks. It has none where they were not evaluated."""
+    found = [each for each in findings if each.check == _CHECKS.get(tile.name)]
+    if not found:
         return tile
-    failed = [each.result.severity for each in findings if set(each.result.faults) & set(judged.faults)]
+    failed = {each.result.severity for each in found if _is_shown(tile.name, each)}
     worst = Severity.ERROR if Severity.ERROR in failed else Severity.WARN
-    return Tile(tile.name, tile.value, tile.note, judged.limits, worst.value if failed else "passed")
+    return replace(tile, limits=limits[tile.name], status=worst.value if failed else "passed")
+
+
+def _is_shown(tile: str, finding: Finding) -> bool:
+    """Return whether a finding is a failure of what a tile counts."""
+    faults = set(finding.result.faults)
+    if finding.result.passed or not faults:
+        return not finding.result.passed
+    shown_here = {"Broken rules": faults & _RULES, "Schema drift": faults - _RULES}
+    return bool(shown_here.get(tile, faults))
 
 
 def verdict(findings: Sequence[Finding]) -> tuple[str, str]:
