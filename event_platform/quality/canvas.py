@@ -33,7 +33,7 @@ class Size(NamedTuple):
     height: int
 
 
-LARGE, SMALL = Size(720, 220), Size(350, 130)
+LARGE, SMALL = Size(860, 230), Size(350, 130)
 
 
 @cache

@@ -76,40 +76,49 @@ def draw_days(
     *,
     size: Size = LARGE,
     expected: Mapping[date, Interval] = {},
+    usual: Mapping[date, float] = {},
     flagged: Collection[date] = (),
     percent: bool = False,
 ) -> str:
-    """Draw a line over days, on the band of what is `expected` of them, with a dot on each of the `flagged` ones.
+    """Draw a line over days, with dots on `flagged` ones, above a line of what is `usual` and a band of `expected`.
 
     Where a value is None, the line has a gap. With `percent`, values are shares of 1.
     """
     days = list(values)
     known = {day: value for day, value in values.items() if value is not None}
     bands = {day: expected[day] for day in days if day in expected}
+    medians = {day: usual[day] for day in days if day in usual}
     canvas = Canvas(title, size)
-    y = canvas.value_axis(max([*known.values(), *(band.high for band in bands.values())], default=0), percent=percent)
+    highest = max([*known.values(), *medians.values(), *(band.high for band in bands.values())], default=0)
+    y = canvas.value_axis(highest, percent=percent)
     x = canvas.date_axis(days, size.width // _LABEL_WIDTH)
     places = {day: rounded(x(day)) for day in days}
+    _draw_band(canvas, places, {day: Interval(rounded(y(low)), rounded(y(high))) for day, (low, high) in bands.items()})
+    _draw_line(canvas, places, {day: rounded(y(value)) for day, value in medians.items()}, REST)
     heights = {day: rounded(y(value)) for day, value in known.items()}
-    area = d3().area(
-        lambda day: places[day], lambda day: rounded(y(bands[day].low)), lambda day: rounded(y(bands[day].high))
-    )
-    canvas.path("".join(map(area, _runs(days, bands))), fill=BAND)
-    line = d3().line(lambda day: places[day], lambda day: heights[day])
-    canvas.path(
-        "".join(map(line, _runs(days, known))), fill="none", stroke=VALUE, stroke_width="1.5", stroke_linecap="round"
-    )
+    _draw_line(canvas, places, heights, VALUE)
     for day in [day for day in known if day in flagged]:
         canvas.draw("circle", cx=places[day], cy=heights[day], r=3.5, fill=BAD)
     if len(days) <= _DAYS_WITH_TITLES:
         width = (canvas.right - canvas.left) / max(len(days), 1)
-        for day in days:
+        for day, place in places.items():
             text = _describe_day(day, known.get(day), bands.get(day), percent=percent)
-            canvas.title(text, places[day] - width / 2, width)
+            canvas.title(text, place - width / 2, width)
     return str(canvas)
 
 
-def _runs(days: Sequence[date], known: Collection[date]) -> Iterator[list[date]]:
+def _draw_band(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, Interval]) -> None:
+    area = d3().area(lambda day: places[day], lambda day: heights[day].low, lambda day: heights[day].high)
+    canvas.path("".join(map(area, _runs(places, heights))), fill=BAND)
+
+
+def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, float], color: str) -> None:
+    line = d3().line(lambda day: places[day], lambda day: heights[day])
+    shape = "".join(map(line, _runs(places, heights)))
+    canvas.path(shape, fill="none", stroke=color, stroke_width="1.5", stroke_linecap="round")
+
+
+def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
     """Split the days where one is not known. detroit's own gaps fail where the last day is one."""
     for is_known, run in groupby(days, known.__contains__):
         if is_known:
