@@ -1,62 +1,24 @@
-"""What the checks of a day found → its verdict, its failures with cause and remedy, and the verdict of each tile."""
+"""What the checks of a day found → a sentence for it, and the verdict of each tile."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from event_platform.checks.faults import Fault
-from event_platform.checks.result import Finding, Severity
+from event_platform.checks.result import Finding, Result
 from event_platform.checks.thresholds import Thresholds
-from event_platform.quality.rows import Links, percent
-from event_platform.quality.text import shown
-
-_DESCRIPTION_LENGTH = 500
-
-#: Tables listed of a failure; the others are behind a fold.
-_TABLES_LISTED = 5
-
-_EVENTS = "events/"
-
-
-@dataclass(frozen=True)
-class FailedTable:
-    """A table on which a check failed."""
-
-    name: str
-    link: str | None
-    description: str
-    value: int  # records or values concerned
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The likely cause of a kind of failure, and what to do."""
-
-    cause: str
-    remedy: str  # with code between backticks
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A check that failed in one way, with likely causes and remedies, and the tables on which it did."""
-
-    severity: Severity
-    check: str
-    advice: list[Advice]
-    tables: list[FailedTable]
-    more: list[FailedTable]
+from event_platform.quality.failures import Status, count_failed, status_of
+from event_platform.quality.rows import percent
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A number of a day, with the verdict of the checks that look at it; `status` is empty where none does."""
+    """A number of a day, with the verdict of the checks that look at it, and when they fail; both may be unknown."""
 
     name: str
     value: int
     note: str
     limits: str = ""
-    status: str = ""  # passed, warn or error
+    status: Status | None = None
 
 
 #: The checks whose verdict a tile shows, by the name of the tile. Those of conformance are on two.
@@ -91,69 +53,22 @@ def judge_tile(tile: Tile, limits: Mapping[str, str], findings: Sequence[Finding
     found = [each for each in findings if each.check == _CHECKS.get(tile.name)]
     if not found:
         return tile
-    failed = {each.result.severity for each in found if _is_shown(tile.name, each)}
-    worst = Severity.ERROR if Severity.ERROR in failed else Severity.WARN
-    return replace(tile, limits=limits[tile.name], status=worst.value if failed else "passed")
+    failed = [each for each in found if _is_failure_of(tile.name, each.result)]
+    return replace(tile, limits=limits[tile.name], status=status_of(failed) if failed else Status.PASSED)
 
 
-def _is_shown(tile: str, finding: Finding) -> bool:
-    """Return whether a finding is a failure of what a tile counts."""
-    faults = set(finding.result.faults)
-    if finding.result.passed or not faults:
-        return not finding.result.passed
-    shown_here = {"Broken rules": faults & _RULES, "Schema drift": faults - _RULES}
-    return bool(shown_here.get(tile, faults))
+def _is_failure_of(tile: str, result: Result) -> bool:
+    """Return whether a result is a failure of what a tile counts."""
+    faults = set(result.faults)
+    if result.passed or not faults:
+        return not result.passed
+    counted_here = {"Broken rules": faults & _RULES, "Schema drift": faults - _RULES}
+    return bool(counted_here.get(tile, faults))
 
 
-def verdict(findings: Sequence[Finding]) -> tuple[str, str]:
-    """Return the status of a day (passed, warn, error; empty if nothing was checked), and a sentence for it."""
+def verdict(findings: Sequence[Finding]) -> str:
+    """Return a sentence for what the checks of a day found."""
     if not findings:
-        return "", "Not checked yet."
-    failed = Counter(each.result.severity for each in findings if not each.result.passed)
-    if not failed:
-        return "passed", f"All {len(findings):,} checks passed."
-    words = {Severity.ERROR: "failed", Severity.WARN: "warned"}
-    said = " and ".join(f"{failed[severity]:,} {word}" for severity, word in words.items() if failed[severity])
-    worst = Severity.ERROR if failed[Severity.ERROR] else Severity.WARN
-    return worst.value, f"Of {len(findings):,} checks, {said}."
-
-
-def failures(findings: Sequence[Finding], links: Links) -> list[Failure]:
-    """Return the failed checks by their kind: errors first, then those of most tables."""
-    failed = sorted((each for each in findings if not each.result.passed), key=_kind)
-    groups = [list(group) for _, group in groupby(failed, key=_kind)]
-    ranked = sorted(groups, key=lambda group: (group[0].result.severity is not Severity.ERROR, -len(group)))
-    return [_failure(group, links) for group in ranked]
-
-
-def _kind(finding: Finding) -> tuple[str, str, str]:
-    return finding.result.severity, finding.check, finding.result.main_fault or ""
-
-
-def _failure(group: Sequence[Finding], links: Links) -> Failure:
-    tables = sorted((_table(each, links) for each in group), key=lambda table: (-table.value, table.name))
-    return Failure(
-        group[0].result.severity,
-        group[0].check,
-        _advice(group),
-        tables[:_TABLES_LISTED],
-        tables[_TABLES_LISTED:],
-    )
-
-
-def _advice(group: Sequence[Finding]) -> list[Advice]:
-    faults = sum((Counter(each.result.faults) for each in group), Counter[Fault]())
-    if not faults:
-        return [Advice("", "The check could not be evaluated: look at the error, and at the log of its run.")]
-    return [Advice(fault.cause, fault.remedy) for fault, _ in faults.most_common()]
-
-
-def _table(finding: Finding, links: Links) -> FailedTable:
-    key = finding.asset.removeprefix(_EVENTS)
-    is_type = finding.asset.startswith(_EVENTS) and key in links.keys.values()
-    return FailedTable(
-        finding.asset,
-        f"types/{key}.html" if is_type else None,
-        shown(finding.result.description, _DESCRIPTION_LENGTH),
-        sum(finding.result.faults.values()),
-    )
+        return "Not checked yet."
+    failed = count_failed(findings)
+    return f"{failed} in {len(findings):,} checks." if failed else f"All {len(findings):,} checks passed."
