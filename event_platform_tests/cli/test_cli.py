@@ -130,8 +130,8 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "check": "corruption_rate",
         "days": ["2025-06-02"],
         "description": "25.000% of 4 records are corrupt: not_json 1",
-        "cause": Fault.CORRUPT_RECORDS.cause,
-        "next": Fault.CORRUPT_RECORDS.remedy,
+        "cause": Fault.MALFORMED_RECORDS.cause,
+        "next": Fault.MALFORMED_RECORDS.remedy,
     }
     assert totals.pop("completeness") == {
         "complete": True,
@@ -170,7 +170,7 @@ def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: Wo
         "WARN deduplicated_events, duplicate_rate on 2025-06-02",
         "WARN unregistered_events, unregistered_names on 2025-06-02",
     ]
-    assert f"  {Fault.CORRUPT_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
     assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
     landed.deliver(WEDNESDAY, "c", "{broken")
     call("run", "--warn-only", code=0)

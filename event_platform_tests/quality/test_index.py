@@ -148,7 +148,7 @@ def test_text_from_others_is_never_markup(text: str) -> None:
     """Names of tables and types, owners, descriptions: elements and attributes are those of a page without it."""
 
     def with_text(each: str) -> Seen:
-        failed = Result(passed=False, description=each, faults={Fault.CORRUPT_RECORDS: 1})
+        failed = Result(passed=False, description=each, faults={Fault.MALFORMED_RECORDS: 1})
         findings = {LAST: [Finding(each, each, LAST, failed), Finding(f"events/{each}", "x", LAST, failed)]}
         hostile = [replace(LAKE.event_types[0], name=each, owner=each)]
         rows = [
