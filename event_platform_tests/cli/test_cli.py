@@ -170,7 +170,7 @@ def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: Wo
         "WARN deduplicated_events, duplicate_rate on 2025-06-02",
         "WARN unregistered_events, unregistered_names on 2025-06-02",
     ]
-    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in shown
     assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
     landed.deliver(WEDNESDAY, "c", "{broken")
     call("run", "--warn-only", code=0)
