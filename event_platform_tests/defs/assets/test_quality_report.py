@@ -112,6 +112,16 @@ def test_a_day_without_anything_has_a_report(world: World) -> None:
     assert "lateness" not in found
 
 
+def test_metadata_of_a_table_are_in_the_order_of_their_use(world: World) -> None:
+    """The rows of the day first, then what was written, and last what is the same for all days."""
+    world.deliver(MONDAY, "a", event("u1"))
+    result = world.materialize(MONDAY, selection=dg.AssetSelection.assets("raw_events", "corrupt_events"))
+    (raw, _) = (list(each.materialization.metadata) for each in result.get_asset_materialization_events())
+    assert raw[0] == "dagster/partition_row_count"
+    assert raw.index("records_read") < raw.index("files_written") < raw.index("step_cpu_seconds")
+    assert raw[-2:] == ["step_cpu_seconds", "dagster/uri"]
+
+
 def test_the_page_is_a_link_where_it_is_served(world: World) -> None:
     """A browser opens no file from a page of the UI."""
     environment = replace(world.environment, report_url="https://reports.example/quality")
