@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import polars as pl
 
@@ -10,9 +10,18 @@ from event_platform.checks.judging import Figures, judge_day
 from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.derived import contents, digest
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.reporting.findings import AFTER
-from event_platform.pipeline.reporting.history import Month, known_rows, read_months, replace_days, rows_of
+from event_platform.pipeline.reporting.findings import days_compared
+from event_platform.pipeline.reporting.history import (
+    Month,
+    known_rows,
+    read_months,
+    replace_days,
+    rows_of,
+    store_months,
+)
+from event_platform.pipeline.reporting.judged import Judged, Months, current_findings, read_judged, store_judged
 from event_platform.pipeline.reporting.pages import (
     INDEX_DAYS,
     TYPE_DAYS,
@@ -38,7 +47,9 @@ class Overview:
     months: Sequence[Month]  # with what the run has counted
     history: pl.DataFrame  # their rows
     changed: set[str]  # names of events with other figures than before, on days that their pages show
-    findings: Mapping[date, Sequence[Finding]]
+    findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
+    stored: Months  # what checks found before
+    judged: Mapping[date, Judged]  # what they found now
     today: date
 
     @classmethod
@@ -46,16 +57,20 @@ class Overview:
         cls, report: Snapshot, catalog: Catalog, thresholds: Thresholds, counted: Sequence[CountedDay]
     ) -> "Overview":
         """Read the history of a report, with the days of a run that are not in it yet, and judge its days."""
+        storage, today = report.table.storage, datetime.now(UTC).date()
         days = {each.created_date for each in counted}
         reported = {*report.rows_by_date(), *days}
         last = max(reported)
-        judged = sorted(days | {day for day in reported if day > last - INDEX_DAYS})
-        compared = timedelta(weeks=thresholds.anomaly_weeks)
-        before = read_months(report, {each for day in judged for each in (day - compared, day, day + AFTER)})
+        shown = {day for day in reported if day > last - INDEX_DAYS}
+        stored = read_judged(storage, shown | days)
+        known = current_findings(stored, report, today)
+        judged = sorted(days | (shown - known.keys()))
+        before = read_months(report, shown | days_compared(judged, thresholds))
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
-        today = datetime.now(UTC).date()
         figures = Figures.of(history)
+        new = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
+        files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}
         return cls(
             catalog=catalog,
             thresholds=thresholds,
@@ -64,7 +79,9 @@ class Overview:
             months=months,
             history=history,
             changed=changed_names(old, history, [day for day in days if day > last - TYPE_DAYS]),
-            findings={day: judge_day(figures, catalog, thresholds, day, today) for day in judged},
+            findings=known | new,
+            stored=stored,
+            judged={day: Judged(files.get(day, 0), today, found) for day, found in new.items()},
             today=today,
         )
 
@@ -93,6 +110,11 @@ class Overview:
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
         write_index(storage, self.catalog, shown, self.findings, self.today)
         write_types(storage, self.catalog, shown, self.findings, self.changed)
+
+    def store(self, storage: Storage) -> None:
+        """Keep the history and what was found, for the next run and for `status`."""
+        store_months(storage, self.months)
+        store_judged(storage, self.stored, self.judged)
 
 
 def _rows(counted: Sequence[CountedDay]) -> pl.DataFrame:
