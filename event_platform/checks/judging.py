@@ -5,7 +5,7 @@ The asset checks count the same in the tables, when they run; figures are there 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
@@ -33,6 +33,7 @@ class Figures:
     """Rows of quality_report by day, event_name, figure and label."""
 
     days: Mapping[date, Mapping[str | None, Mapping[str, Labels]]]
+    _events: dict[str, Mapping[date, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> "Figures":
@@ -50,6 +51,14 @@ class Figures:
     def total(self, day: date, figure: str, name: str | None = None) -> int:
         """Return the sum of a figure of an event name."""
         return sum(self.labels(day, figure, name).values())
+
+    def events(self, event_type: EventType) -> Mapping[date, int]:
+        """Return the events of a type by day; they are added up once."""
+        if event_type.key not in self._events:
+            self._events[event_type.key] = {
+                day: sum(self.total(day, "events", name) for name in event_type.names) for day in self.days
+            }
+        return self._events[event_type.key]
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
         """Return the values of a figure by event name."""
@@ -105,9 +114,7 @@ def _results_of_type(
 ) -> Iterator[tuple[str, str, Result]]:
     asset = event_table_name(event_type)
     yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
-    compared = (day, *volume.weeks_before(day))
-    events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in compared}
-    yield asset, volume.NAME, volume.check_day(day, events, today)
+    yield asset, volume.NAME, volume.check_day(day, figures.events(event_type), today)
 
 
 def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:
