@@ -32,7 +32,9 @@ from event_platform.pipeline.reporting.pages import (
 )
 from event_platform.pipeline.reporting.rows import PARTITION
 from event_platform.pipeline.reporting.samples import EventFiles
+from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
 from event_platform.pipeline.reporting.tasks import CountedDay, Sources
+from event_platform.quality.failures import Status, status_of
 from event_platform.storage.storage import Storage
 
 
@@ -50,6 +52,8 @@ class Overview:
     findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
     stored: Months  # what checks found before
     judged: Mapping[date, Judged]  # what they found now
+    older: Mapping[date, Status]  # of the days that only the calendar shows
+    statuses: Mapping[date, Status] | None  # to be stored
     today: date
 
     @classmethod
@@ -61,15 +65,18 @@ class Overview:
         days = {each.created_date for each in counted}
         reported = {*report.rows_by_date(), *days}
         last = max(reported)
-        shown = {day for day in reported if day > last - INDEX_DAYS}
-        stored = read_judged(storage, shown | days)
-        known = current_findings(stored, report, today)
-        judged = sorted(days | (shown - known.keys()))
+        older = {day for day in reported if day <= last - INDEX_DAYS}
+        shown, statuses = reported - older, read_statuses(storage) if older else {}
+        needed = shown | days | (older - statuses.keys())
+        stored = read_judged(storage, needed)
+        known = {day: found for day, found in current_findings(stored, report, today).items() if day in needed}
+        judged = sorted(days | (needed - known.keys()))
         before = read_months(report, shown | days_compared(judged, thresholds))
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
         figures = Figures.of(history)
         new = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
+        found = {day: status_of(each) for day, each in (known | new).items()}
         files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}
         return cls(
             catalog=catalog,
@@ -81,7 +88,9 @@ class Overview:
             changed=changed_names(old, history, [day for day in days if day > last - TYPE_DAYS]),
             findings=known | new,
             stored=stored,
-            judged={day: Judged(files.get(day, 0), today, found) for day, found in new.items()},
+            judged={day: Judged(files.get(day, 0), today, findings) for day, findings in new.items()},
+            older={day: found.get(day) or statuses[day] for day in older},
+            statuses=None if not older or statuses.items() >= found.items() else statuses | found,
             today=today,
         )
 
@@ -108,13 +117,15 @@ class Overview:
         """Write the page of the lake, and those of event types that have changed or are missing."""
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
-        write_index(storage, self.catalog, shown, self.findings, self.today)
+        write_index(storage, self.catalog, shown, self.findings, self.older, self.today)
         write_types(storage, self.catalog, shown, self.findings, self.changed)
 
     def store(self, storage: Storage) -> None:
-        """Keep the history and what was found, for the next run and for `status`."""
+        """Store what the next run need not read or judge. To be called when the figures of the run are committed."""
         store_months(storage, self.months)
         store_judged(storage, self.stored, self.judged)
+        if self.statuses is not None:
+            store_statuses(storage, self.statuses)
 
 
 def _rows(counted: Sequence[CountedDay]) -> pl.DataFrame:
