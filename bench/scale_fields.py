@@ -46,7 +46,7 @@ def measure(kind: str, count: int, lake: str) -> dict[str, int]:
     write_file(rows, Table(TableSpec("wide"), Storage(lake)))
     broken = count_broken_constraints(event_type, rows.lazy(), {"rows": pl.len()}).collect().row(0, named=True)
     drift = count_drift(rows["_rescued"].drop_nulls(), event_type.columns)
-    metadata = conformance.check_day(event_type, broken, drift).metadata
+    metadata = conformance.check_day(conformance.count_day(event_type, broken, drift)).metadata
     figures = {name: int(str(metadata[name])) for name in ("values_rescued", "values_expected")}
     return {"rows": rows.height, "rescued": rows.height - rows["_rescued"].null_count(), **figures}
 

@@ -55,7 +55,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_raw_events(place, catalog.envelope, rules, partitions, policy),
             build_deduplicated_events(place, partitions, policy),
             build_typed_events(place, catalog, rules, partitions, policy),
-            build_quality_report(place, catalog, partitions, policy),
+            build_quality_report(place, catalog, partitions, policy, environment.report_url),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions),

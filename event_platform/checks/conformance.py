@@ -3,7 +3,9 @@
 Values that the schema expects to be rescued (an untyped property, a type in `x-mixed`) are counted but do not fail it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from event_platform.checks.faults import Fault
@@ -20,14 +22,76 @@ from event_platform.lake.snapshot import Snapshot
 
 NAME = "schema_conformance"
 
+#: Counted under this name: the fields that a report has no row of their own for.
+OTHERS = "(others)"
+
+#: What rows of quality_report count, by the name of their figure. The fields are rows of their own up to a number.
+_FIGURES = {
+    "broken_rule": "broken",
+    "rescued_field": "misfits",
+    "unknown_field": "unknown",
+    "expected_field": "expected",
+}
+_REPEATED_KEYS = "repeated_key"
+_FIELDS_KEPT = 500
+
+#: Faults that a description lists, and characters of the name of a field.
+_LISTED, _NAME_LENGTH = 10, 200
+
+#: A row of quality_report: figure, label and value.
+Figure = tuple[str, str | None, int]
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """The values and fields of a day that do not conform, counted by rule (such as `minimum: amount`) and by field.
+
+    Fields that the schema lacks are data: of their names, the first characters.
+    """
+
+    broken: Mapping[str, int] = field(default_factory=dict)
+    misfits: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    repeated_keys: int = 0
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield figure, label and value of each row of quality_report; of the unknown fields, the largest."""
+        for figure, name in _FIGURES.items():
+            ranked = _largest_first(getattr(self, name))
+            yield from ((figure, label, count) for label, count in ranked[:_FIELDS_KEPT])
+            if len(ranked) > _FIELDS_KEPT:
+                yield figure, None, sum(count for _, count in ranked[_FIELDS_KEPT:])
+        if self.repeated_keys:
+            yield _REPEATED_KEYS, None, self.repeated_keys
+
+    @classmethod
+    def from_figures(cls, figures: Iterable[Figure]) -> "Conformance":
+        """Return what rows of quality_report say; other figures are left out."""
+        counts: dict[str, dict[str, int]] = {name: {} for name in _FIGURES.values()}
+        repeated_keys = 0
+        for figure, label, count in figures:
+            if figure in _FIGURES:
+                counts[_FIGURES[figure]][OTHERS if label is None else label] = count
+            elif figure == _REPEATED_KEYS:
+                repeated_keys = count
+        return cls(**counts, repeated_keys=repeated_keys)
+
 
 def check_dates(event_type: EventType, table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Result]]:
     """Count broken constraints and rescued values of each date, and return its result."""
-    files = table.files(dates)
-    counts = read_figure(table.table, files, event_figure(event_type), table.schema).group_by("created_date").sum()
-    broken = counts.rows_by_key("created_date", named=True, unique=True)
+    counted = count_dates(event_type, table, table.files(dates))
+    return [(day, check_day(counted.get(day, Conformance()))) for day in dates]
+
+
+def count_dates(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Conformance]:
+    """Return what does not conform in these files of a table, by date."""
+    # Without polars: a query costs a millisecond, and a run checks a hundred tables.
+    broken = defaultdict[date, Counter[str]](Counter)
+    for counts in read_figure(table.table, files, event_figure(event_type), table.schema).to_dicts():
+        broken[counts.pop("created_date")].update(counts)
     drifts = _drifts(event_type, table, files)
-    return [(day, check_day(event_type, broken.get(day, {}), drifts.get(day, Drift()))) for day in dates]
+    return {day: count_day(event_type, counts, drifts.get(day, Drift())) for day, counts in broken.items()}
 
 
 def _drifts(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
@@ -39,56 +103,71 @@ def _drifts(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -
     return {day: to_drift(each) for (day,), each in counts.partition_by("created_date", as_dict=True).items()}
 
 
-def check_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) -> Result:
-    """Return the result of a day from the rows that break each constraint, and from what its `_rescued` texts have."""
+def count_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) -> Conformance:
+    """Return what does not conform, from the rows that break each constraint and what the `_rescued` texts have."""
     # A rescued value is not missing, although its column is null.
-    keys = {REQUIRED + SEPARATOR + DOT.join(path): keys for keys, path in _paths(event_type.columns)}
-    found_broken = {
-        name: count - _rescued(drift, keys.get(name)) for name, count in counts.items() if SEPARATOR in name
-    }
-    broken = {name: count for name, count in found_broken.items() if count > 0}
-    misfits, unknown, expected = (
-        _by_name(drift, outcome) for outcome in (Outcome.MISFIT, Outcome.UNKNOWN, Outcome.EXPECTED)
+    keys = {REQUIRED + SEPARATOR + DOT.join(path): keys for keys, path in _paths(event_type.columns)} if drift else {}
+    broken = {name: count - _rescued(drift, keys.get(name)) for name, count in counts.items() if SEPARATOR in name}
+    return Conformance(
+        broken={name: count for name, count in broken.items() if count > 0},
+        misfits=_by_name(drift, Outcome.MISFIT),
+        unknown=_by_name(drift, Outcome.UNKNOWN),
+        expected=_by_name(drift, Outcome.EXPECTED),
+        repeated_keys=drift[Outcome.WHOLE_RECORD, ()],
     )
-    whole_records = drift[Outcome.WHOLE_RECORD, ()]
-    found = [
-        *(f"{count:,} x {name}" for name, count in broken.items()),
-        *(f"{count:,} x rescued: {field}" for field, count in misfits.items()),
-        *(f"{count:,} x unknown field: {field}" for field, count in unknown.items()),
-        *([f"{whole_records:,} x a key written twice"] if whole_records else []),
+
+
+def check_day(found: Conformance) -> Result:
+    """Expect that nothing is found of a day but what the schema expects."""
+    listed = [
+        *(f"{count:,} x {name}" for name, count in _largest_first(found.broken)),
+        *(f"{count:,} x rescued: {name}" for name, count in _largest_first(found.misfits)),
+        *(f"{count:,} x unknown field: {name}" for name, count in _largest_first(found.unknown)),
+        *([f"{found.repeated_keys:,} x a key written twice"] if found.repeated_keys else []),
     ]
-    missing = sum(count for name, count in broken.items() if name.startswith(REQUIRED + SEPARATOR))
-    faults = {
-        Fault.MISSING_REQUIRED: missing,
-        Fault.BROKEN_RULES: sum(broken.values()) - missing,
-        Fault.RESCUED_VALUES: sum(misfits.values()),
-        Fault.UNKNOWN_FIELDS: sum(unknown.values()),
-        Fault.REPEATED_KEYS: whole_records,
-    }
     details = {
-        "broken_rules": broken,
-        "rescued_fields": misfits,
-        "unknown_fields": unknown,
-        "expected_fields": expected,
+        "broken_rules": found.broken,
+        "rescued_fields": found.misfits,
+        "unknown_fields": found.unknown,
+        "expected_fields": found.expected,
     }
     return Result(
-        passed=not found,
+        passed=not listed,
         severity=Severity.WARN,
-        description="; ".join(found[:10]) or "every value fits its column",
+        description="; ".join(listed[:_LISTED]) or "every value fits its column",
         metadata={
-            "rules_broken": sum(broken.values()),
-            "values_rescued": sum(misfits.values()),
-            "values_unknown": sum(unknown.values()),
-            "values_expected": sum(expected.values()),
-            "keys_written_twice": whole_records,
-            **{name: counted for name, counted in details.items() if counted},
+            "rules_broken": sum(found.broken.values()),
+            "values_rescued": sum(found.misfits.values()),
+            "values_unknown": sum(found.unknown.values()),
+            "values_expected": sum(found.expected.values()),
+            "keys_written_twice": found.repeated_keys,
+            **{name: dict(counted) for name, counted in details.items() if counted},
         },
-        faults={fault: count for fault, count in faults.items() if count},
+        faults={fault: count for fault, count in _faults(found).items() if count},
     )
+
+
+def _faults(found: Conformance) -> dict[Fault, int]:
+    missing = sum(count for name, count in found.broken.items() if name.startswith(REQUIRED + SEPARATOR))
+    return {
+        Fault.MISSING_REQUIRED: missing,
+        Fault.BROKEN_RULES: sum(found.broken.values()) - missing,
+        Fault.RESCUED_VALUES: sum(found.misfits.values()),
+        Fault.UNKNOWN_FIELDS: sum(found.unknown.values()),
+        Fault.REPEATED_KEYS: found.repeated_keys,
+    }
+
+
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: (each[0] == OTHERS, -each[1], each[0]))
 
 
 def _by_name(drift: Drift, outcome: Outcome) -> dict[str, int]:
-    return {DOT.join(path): count for (why, path), count in sorted(drift.items()) if why is outcome}
+    counts = Counter[str]()
+    for (why, path), count in sorted(drift.items()):
+        if why is outcome:
+            counts[DOT.join(path)[:_NAME_LENGTH]] += count
+    return dict(counts)
 
 
 def _rescued(drift: Drift, keys: Path | None) -> int:

@@ -78,19 +78,24 @@ def _describe_names(counts: Mapping[str, int]) -> str:
     return f"they are of {len(counts):,} events, most of {listed}"
 
 
-def check_unregistered(names: Mapping[str, int], registered: frozenset[str] = frozenset()) -> Result:
-    """Expect that every event name is in the catalog, whose names are `registered`."""
+def check_unregistered(
+    names: Mapping[str, int], registered: frozenset[str] = frozenset(), other_events: int = 0, other_names: int = 0
+) -> Result:
+    """Expect that every event name is in the catalog, whose names are `registered`.
+
+    Of the less frequent ones, `names` may lack any number.
+    """
     # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
     most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_LISTED])
-    more = {"more_names": len(names) - len(most)} if len(names) > len(most) else {}
+    events, number = sum(names.values()) + other_events, len(names) + other_names
+    more = {"more_names": number - len(most)} if number > len(most) else {}
     ids = describe_names_like_ids(names)
     faults, hints = find_name_faults(names, registered)
     return Result(
-        passed=not names,
+        passed=not events,
         severity=Severity.WARN,
-        description=f"{sum(names.values()):,} events of {len(names):,} names that are not in the catalog"
-        + (f". {ids}" if ids else ""),
-        metadata={"events": sum(names.values()), "names": most, **more},
-        faults=faults,
+        description=f"{events:,} events of {number:,} names that are not in the catalog" + (f". {ids}" if ids else ""),
+        metadata={"events": events, "names": most, **more},
+        faults=+(Counter(faults) + Counter({Fault.UNREGISTERED_NAMES: other_events})),
         hints=hints,
     )

@@ -12,6 +12,7 @@ from event_platform.cli.commands.catalog import catalog
 from event_platform.cli.commands.doctor import doctor
 from event_platform.cli.commands.init import init
 from event_platform.cli.commands.new import new
+from event_platform.cli.commands.report import report
 from event_platform.cli.commands.run import replay, run
 from event_platform.cli.commands.sample import generate
 from event_platform.cli.commands.status import status
@@ -63,7 +64,22 @@ def _translate_errors() -> Iterator[None]:
 
 @click.group(
     cls=_Commands,
-    commands=[new, init, generate, produce, consume, run, replay, status, catalog, query, register, vacuum, doctor],
+    commands=[
+        new,
+        init,
+        generate,
+        produce,
+        consume,
+        run,
+        replay,
+        status,
+        report,
+        catalog,
+        query,
+        register,
+        vacuum,
+        doctor,
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="event-platform")

@@ -4,7 +4,8 @@ What is counted is said here and by whoever defines a table; where counts are ke
 """
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 import polars as pl
 
 from event_platform.events.catalog import EventType
+from event_platform.events.columns import Kind, typed
 from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.drift import Drift, Outcome, count_drift, drift_digest
 from event_platform.events.event import RESCUED_COLUMN
@@ -22,6 +24,14 @@ _BITS = 38
 
 #: A part of the hash of a uuid. Its sums are equal where the uuids are, in whatever order and files.
 UUID_HASH = pl.col("event_uuid").hash() % (1 << _BITS)
+
+#: Rows of a file that are sampled, evenly spaced.
+_SAMPLE_ROWS = 512
+
+#: Kinds of columns that are sampled, and of what number of values, and share of the rows, each value is counted.
+_SAMPLED = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE)
+_FEW_VALUES, _FEW_SHARE = 20, 1 / 8
+_TEXT_LENGTH = 60
 
 #: What hashes depend on: those of another release of polars may be others.
 _HASHES = f"{pl.__version__}-{platform.machine()}"
@@ -34,7 +44,8 @@ class Figure:
     A name stands for one meaning for ever: files keep what they were written with. `by` are the columns that rows are
     counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
     other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
-    counted of a file in which that is null everywhere.
+    counted of a file in which that is null everywhere. One of which `is_sampled` is counted when a file is written, or
+    not at all.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Figure:
     count: Callable[[pl.LazyFrame], pl.LazyFrame]
     largest: tuple[str, ...] = ()
     counted: str | None = None
+    is_sampled: bool = False
 
     def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
         """Return the counts of several frames or files as those of one."""
@@ -81,6 +93,11 @@ def _count_arrivals(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.group_by("arrival_date", "source_object", hour=hour).agg(rows=pl.len().cast(pl.Int64))
 
 
+def _count_late(rows: pl.LazyFrame) -> pl.LazyFrame:
+    late = rows.filter(pl.col("arrival_date") > pl.col("created_date"))
+    return late.group_by("event_name").agg(rows=pl.len().cast(pl.Int64))
+
+
 def _uuids() -> pl.Expr:
     return UUID_HASH.sum().cast(pl.Int64)
 
@@ -100,6 +117,9 @@ NAMES = Figure(f"names-{_HASHES}", pl.Schema({"event_name": pl.String, "hour": p
 ARRIVALS = Figure(
     "arrivals", pl.Schema({"arrival_date": pl.Date, "source_object": pl.String, "hour": pl.Int8}), _count_arrivals
 )
+
+#: The events of each name in a file of deduplicated_events that arrived on a later day.
+LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
 
 
 def event_figure(event_type: EventType) -> Figure:
@@ -142,3 +162,35 @@ def to_drift(counts: pl.DataFrame) -> Drift:
     for outcome, path, number in counts.select("outcome", "path", "texts").iter_rows():
         drift[Outcome(outcome), msgspec.json.decode(path, type=tuple[str, ...])] += number
     return drift
+
+
+def sample_figure(event_type: EventType) -> Figure:
+    """Return what is counted of a sample of a file of an event table.
+
+    `number`: of a column without a value, the distinct values; of a value, its rows, for columns with few of them;
+    without a column, the rows of the sample.
+    """
+    names = [column.name for column in typed(event_type.columns) if column.kind in _SAMPLED]
+    by = pl.Schema({"column": pl.String, "value": pl.String})
+    return Figure("sample", by, partial(_count_sample, names), is_sampled=True)
+
+
+def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
+    frame = rows.select(names).collect()
+    step = max(1, -(-frame.height // _SAMPLE_ROWS))
+    counts = Counter[tuple[str | None, str | None]]({(None, None): -(-frame.height // step)} if names else {})
+    for column in frame:
+        sampled = column.gather_every(step) if step > 1 else column
+        values = sampled.drop_nulls() if sampled.null_count() else sampled
+        counts[column.name, None] = distinct = values.n_unique()
+        if distinct <= min(_FEW_VALUES, len(values) * _FEW_SHARE):
+            for value, number in _texts(values):
+                counts[column.name, value] += number
+    found = [(*key, number) for key, number in counts.items()]
+    return pl.LazyFrame(found, schema={"column": pl.String, "value": pl.String, "number": pl.Int64}, orient="row")
+
+
+def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
+    counts = values.value_counts(name="number")
+    texts = counts.get_column(values.name).cast(pl.String)
+    return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)

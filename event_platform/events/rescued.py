@@ -1,8 +1,5 @@
 """`_rescued` texts → their fields."""
 
-from collections import Counter
-from collections.abc import Iterable
-
 import msgspec
 
 from event_platform.events.surrogates import mask_half_surrogates, unmask
@@ -11,11 +8,6 @@ from event_platform.events.surrogates import mask_half_surrogates, unmask
 WHOLE_RECORD = "$record"
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def count_fields(rescued: Iterable[str]) -> Counter[str]:
-    """Count in how many `_rescued` texts each field occurs, WHOLE_RECORD included."""
-    return Counter(field for text in rescued for field in rescued_fields(text))
 
 
 def rescued_fields(text: str) -> dict[str, msgspec.Raw]:

@@ -122,16 +122,17 @@ def read_figure(
 ) -> pl.DataFrame:
     """Return the counts of some files of a table beside each other, with the column of their partitions.
 
-    They are read from the footers; a file without them is counted in its rows, and all are with `in_rows`. `schema` is
-    that of the rows, by default of the table as it is defined. Raises StorageError, or what polars raises, where a file
-    cannot be read.
+    They are read from the footers; a file without them is counted in its rows, and all are with `in_rows`; of samples,
+    it has none. `schema` is that of the rows, by default of the table as it is defined. Raises StorageError, or what
+    polars raises, where a file cannot be read.
     """
-    found = {} if in_rows else _read_footers(table.storage, files, figure)
+    found = {} if in_rows else _read_footers(table, files, figure)
+    files = [file for file in files if file.uri in found] if figure.is_sampled else files
     left = [file for file in files if file.uri not in found]
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
     found |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
     if not in_rows:
-        _READ.keep({(uri, figure.name): counts for uri, counts in found.items()})
+        _READ.keep({(file.uri, figure.name): found[file.uri] for file in left})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
     return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)
@@ -142,13 +143,16 @@ def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> p
     return counts.hstack([days])
 
 
-def _read_footers(storage: Storage, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
-    """Return the counts of those files that have them, by address."""
+def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
+    """Return the counts of those files that have them, by address. The other figures of a footer are remembered."""
     known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in known]
-    each = map if storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
-    read = each(lambda file: _in_footer(storage, file, figure), unread)
-    return known | {file.uri: counts for file, counts in zip(unread, read, strict=True) if counts is not None}
+    figures = [figure, *(each for each in table.spec.figures if each.name != figure.name)]
+    each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
+    read = each(lambda file: _in_footer(table.storage, file, figures), unread)
+    found = list(zip(unread, read, strict=True))
+    _READ.keep({(file.uri, name): counts for file, by_name in found for name, counts in by_name.items()})
+    return known | {file.uri: by_name[figure.name] for file, by_name in found if figure.name in by_name}
 
 
 def _count_rows(
@@ -162,17 +166,17 @@ def is_read(file: DataFile, figure: Figure) -> bool:
     return (file.uri, figure.name) in _READ
 
 
-def _in_footer(storage: Storage, file: DataFile, figure: Figure) -> pl.DataFrame | None:
-    """Return a figure as the footer of a file has it; None where it has none."""
+def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> dict[str, pl.DataFrame]:
+    """Return those figures that the footer of a file has, by name."""
     text = _footer(storage, file).get(_KEY)
     if text is None:
-        return None
+        return {}
     try:
         kept = msgspec.json.decode(text, type=_Kept)
-        values = kept.figures.get(figure.name) if kept.file == _name(file.path) else None
-        return None if values is None else figure.from_json(values)
+        values = kept.figures if kept.file == _name(file.path) else {}
+        return {each.name: each.from_json(values[each.name]) for each in figures if each.name in values}
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError):  # not as the platform writes it
-        return None
+        return {}
 
 
 def _footer(storage: Storage, file: DataFile) -> Mapping[str, str]:

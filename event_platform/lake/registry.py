@@ -10,7 +10,7 @@ import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
-from event_platform.events.figures import ARRIVALS, NAMES, OBJECTS, drift_figure, event_figure
+from event_platform.events.figures import ARRIVALS, LATE, NAMES, OBJECTS, drift_figure, event_figure, sample_figure
 from event_platform.lake.specs import TableSpec
 
 #: The folder of the event tables.
@@ -63,7 +63,7 @@ DEDUPLICATED_EVENTS = TableSpec(
     partition_column="created_date",
     primary_key=_EVENT_KEY,
     description="One row for each event_uuid: the record that arrived first, as it landed.",
-    figures=(NAMES, ARRIVALS),
+    figures=(NAMES, ARRIVALS, LATE),
 )
 DUPLICATE_EVENTS = TableSpec(
     "duplicate_events",
@@ -89,21 +89,21 @@ QUALITY_REPORT = TableSpec(
             "figure",
             pl.String,
             nullable=False,
-            comment="What was counted, such as events, duplicates, corrupt or unknown_field",
+            comment="What was counted, such as events, duplicates, corrupt or unknown_field: see the documentation",
         ),
         replace(EVENT_COLUMNS["event_name"], nullable=True),
         ColumnSpec(
             "label",
             pl.String,
-            comment="What of it: an hour, a kind, a reason, a field; null for the whole of it, or for the rest",
+            comment="What of it: an hour, a kind, a reason, a rule, a field; null for the whole of it, or for the rest",
         ),
         ColumnSpec("value", pl.Int64, nullable=False, comment="How many"),
     ),
     partition_column="created_date",
     primary_key=("created_date", "figure", "event_name", "label"),
     description="Figures of each created date, one a row: events by hour and type, lateness, duplicates by kind, "
-    "corrupt records by reason (those that arrived on that day), schema drift by field, unregistered names. And a page "
-    "of them for each day, below reports/quality.",
+    "schema drift by field, broken rules, nulls by column, unregistered names, rows and bytes; and what arrived on "
+    "that day: records, objects by hour, corrupt records by reason. And a page of each day, below reports/quality.",
 )
 
 #: In the order of the flow; the event tables come after them.
@@ -117,13 +117,18 @@ PLATFORM_TABLES = (
 )
 
 
+def event_table_name(event_type: EventType) -> str:
+    """Return the name of an event table. Its folder is the key: it comes from the catalog, never from data."""
+    return f"{EVENTS_FOLDER}/{event_type.key}"
+
+
 def event_table_spec(event_type: EventType) -> TableSpec:
-    """Return the spec of an event table. Its folder is the key: it comes from the catalog, never from data."""
+    """Return the spec of an event table."""
     return TableSpec(
-        f"{EVENTS_FOLDER}/{event_type.key}",
+        event_table_name(event_type),
         event_type.table_columns,
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
-        figures=(event_figure(event_type), drift_figure(event_type)),
+        figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type)),
     )

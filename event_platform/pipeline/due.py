@@ -131,7 +131,7 @@ def due_created_dates(
     reports = {}
     every = [snapshot for snapshot in typed if snapshot is not None]
     if report and duplicates and corrupt and unregistered and len(every) == len(typed):
-        sources = ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, every)
+        sources = ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, every)
         reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
     pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
     pinned |= {raw.table.name: raw, deduplicated.table.name: deduplicated}

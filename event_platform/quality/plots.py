@@ -1,101 +1,139 @@
-"""Figures → coordinates of the shapes of a plot. A template draws them."""
+"""Figures → plots, as SVG text: the same bytes each time, and no scripts."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import NamedTuple
 
-WIDTH, HEIGHT = 720, 220
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 12, 712, 194  # of the bars
-_GAP = 3
-_TICKS = 4
+from event_platform.quality.canvas import BAD, BAND, LARGE, REST, SERIES, VALUE, Canvas, Size, d3, rounded, visible
 
+HOURS = [f"{hour:02d}" for hour in range(24)]
 
-@dataclass(frozen=True)
-class Bar:
-    """A part of a column. `series` selects the color."""
+_LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
 
-    x: float
-    y: float
-    width: float
-    height: float
-    series: int
-    title: str
+#: Days up to which each has a title that a pointer shows.
+_DAYS_WITH_TITLES = 31
+_LABEL_WIDTH = 72
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A text beside an axis."""
+class Interval(NamedTuple):
+    """The values that are expected of a day."""
 
-    x: float
-    y: float
-    text: str
+    low: float
+    high: float
 
 
-@dataclass(frozen=True)
-class Stacked:
-    """Columns of stacked bars, with their axes."""
+def draw_stacked_bars(title: str, columns: Sequence[str], series: Mapping[str, Sequence[int]], rest: str = "") -> str:
+    """Draw a stacked column for each of `columns`, the first of the `series` at the bottom, with a legend.
 
-    bars: list[Bar]
-    rows: list[Mark]  # beside the lines of the vertical axis
-    columns: list[Mark]  # below the columns
-    left: float = _LEFT
-    right: float = _RIGHT
-
-
-def stacked(columns: Sequence[str], series: Mapping[str, Sequence[int]]) -> Stacked:
-    """Lay out a stacked column for each of `columns`, the first of the `series` at the bottom."""
+    There are ten colors; the series named `rest` is gray.
+    """
+    canvas = Canvas(title, LARGE, below=_LEGEND_LINE * math.ceil(len(series) / _LEGEND_COLUMNS))
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
-    step = _round_step(max(totals, default=0))
-    top = max(step * math.ceil(max(totals, default=0) / step), step)
-    width = (_RIGHT - _LEFT) / len(columns)
-    return Stacked(
-        bars=list(_bars(columns, series, width, (_BOTTOM - _TOP) / top)),
-        rows=[
-            Mark(_LEFT, _rounded(_BOTTOM - value * (_BOTTOM - _TOP) / top), f"{value:,}")
-            for value in range(0, top + 1, step)
-        ],
-        columns=[
-            Mark(_rounded(_LEFT + (place + 0.5) * width), _BOTTOM + 16, name)
-            for place, name in enumerate(columns)
-            if place % 3 == 0
-        ],
-    )
-
-
-def _bars(columns: Sequence[str], series: Mapping[str, Sequence[int]], width: float, scale: float) -> Iterator[Bar]:
+    y = canvas.value_axis(max(totals, default=0))
+    x = d3().scale_band(columns, [canvas.left, canvas.right]).set_padding_inner(0.1)
+    feet = [0] * len(columns)
+    for number, (name, values) in enumerate(series.items()):
+        color = REST if name == rest else f"var(--s{number % len(SERIES)}, {SERIES[number % len(SERIES)]})"
+        tops = [foot + value for foot, value in zip(feet, values, strict=True)]
+        places = zip(columns, feet, tops, strict=True)
+        bars = (_bar(x(column), x.get_bandwidth(), y(foot), y(top)) for column, foot, top in places if top > foot)
+        canvas.path("".join(bars), fill=color)
+        _draw_legend(canvas, number, color, name)
+        feet = tops
     for place, column in enumerate(columns):
-        foot = 0
-        for number, (name, values) in enumerate(series.items()):
-            foot += values[place]
-            if values[place]:
-                yield Bar(
-                    x=_rounded(_LEFT + place * width + _GAP / 2),
-                    y=_rounded(_BOTTOM - foot * scale),
-                    width=_rounded(width - _GAP),
-                    height=_rounded(values[place] * scale),
-                    series=number,
-                    title=f"{column}:00 {name}: {values[place]:,}",
-                )
+        canvas.title(_describe_column(column, place, series), x(column), x.get_bandwidth())
+        if place % 3 == 0:
+            canvas.write(column, x(column) + x.get_bandwidth() / 2, canvas.bottom + 15, "middle")
+    return str(canvas)
+
+
+def _bar(x: float, width: float, foot: float, top: float) -> str:
+    return f"M{rounded(x)},{rounded(foot)}V{rounded(top)}h{rounded(width)}V{rounded(foot)}Z"
+
+
+def _draw_legend(canvas: Canvas, number: int, color: str, name: str) -> None:
+    line, column = divmod(number, _LEGEND_COLUMNS)
+    x = canvas.left + column * (canvas.right - canvas.left) / _LEGEND_COLUMNS
+    y = LARGE.height + line * _LEGEND_LINE
+    canvas.path(f"M{rounded(x)},{y}h10v10h-10Z", fill=color)
+    canvas.write(_cut(name), x + 15, y + 9)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LEGEND_LETTERS else f"{name[: _LEGEND_LETTERS - 1]}…"
+
+
+def _describe_column(column: str, place: int, series: Mapping[str, Sequence[int]]) -> str:
+    parts = [f"{visible(name)}: {values[place]:,}" for name, values in series.items() if values[place]]
+    return "\n".join([f"{visible(column)}: {sum(values[place] for values in series.values()):,}", *reversed(parts)])
+
+
+def draw_days(
+    title: str,
+    values: Mapping[date, float | None],
+    *,
+    size: Size = LARGE,
+    expected: Mapping[date, Interval] = {},
+    usual: Mapping[date, float] = {},
+    flagged: Collection[date] = (),
+    percent: bool = False,
+) -> str:
+    """Draw a line over days, with dots on `flagged` ones, above a line of what is `usual` and a band of `expected`.
+
+    Where a value is None, the line has a gap. With `percent`, values are shares of 1.
+    """
+    days = list(values)
+    known = {day: value for day, value in values.items() if value is not None}
+    bands = {day: expected[day] for day in days if day in expected}
+    medians = {day: usual[day] for day in days if day in usual}
+    canvas = Canvas(title, size)
+    highest = max([*known.values(), *medians.values(), *(band.high for band in bands.values())], default=0)
+    y = canvas.value_axis(highest, percent=percent)
+    x = canvas.date_axis(days, size.width // _LABEL_WIDTH)
+    places = {day: rounded(x(day)) for day in days}
+    _draw_band(canvas, places, {day: Interval(rounded(y(low)), rounded(y(high))) for day, (low, high) in bands.items()})
+    _draw_line(canvas, places, {day: rounded(y(value)) for day, value in medians.items()}, REST)
+    heights = {day: rounded(y(value)) for day, value in known.items()}
+    _draw_line(canvas, places, heights, VALUE)
+    for day in [day for day in known if day in flagged]:
+        canvas.draw("circle", cx=places[day], cy=heights[day], r=3.5, fill=BAD)
+    if len(days) <= _DAYS_WITH_TITLES:
+        width = (canvas.right - canvas.left) / max(len(days), 1)
+        for day, place in places.items():
+            text = _describe_day(day, known.get(day), bands.get(day), percent=percent)
+            canvas.title(text, place - width / 2, width)
+    return str(canvas)
+
+
+def _draw_band(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, Interval]) -> None:
+    area = d3().area(lambda day: places[day], lambda day: heights[day].low, lambda day: heights[day].high)
+    canvas.path("".join(map(area, _runs(places, heights))), fill=BAND)
+
+
+def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, float], color: str) -> None:
+    line = d3().line(lambda day: places[day], lambda day: heights[day])
+    shape = "".join(map(line, _runs(places, heights)))
+    canvas.path(shape, fill="none", stroke=color, stroke_width="1.5", stroke_linecap="round")
+
+
+def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
+    """Split the days where one is not known. detroit's own gaps fail where the last day is one."""
+    for is_known, run in groupby(days, known.__contains__):
+        if is_known:
+            yield list(run)
+
+
+def _describe_day(day: date, value: float | None, band: Interval | None, *, percent: bool) -> str:
+    unit = ".2%" if percent else ",.0f"
+    expected = f" (expected {band.low:{unit}} to {band.high:{unit}})" if band else ""
+    return f"{day}: {'none' if value is None else format(value, unit)}{expected}"
 
 
 def sparkline(values: Sequence[int]) -> str:
     """Return an SVG path whose strokes are bars: one unit wide per value, at most 10 high."""
     highest = max(values, default=0)
     return "".join(
-        f"M{place}.5 10v-{_rounded(max(value / highest * 10, 0.5)):g}" for place, value in enumerate(values) if value
+        f"M{place}.5 10v-{rounded(max(value / highest * 10, 0.5)):g}" for place, value in enumerate(values) if value
     )
-
-
-def share_of_logarithm(value: int, highest: int) -> float:
-    """Return the length of a bar in percent of the longest, on a logarithmic scale."""
-    return _rounded(100 * math.log10(1 + value) / math.log10(1 + highest)) if highest else 0.0
-
-
-def _round_step(highest: int) -> int:
-    """Return the largest of 1, 2, 5, 10, 20, … that gives at least four steps; 1 for few."""
-    steps = [base * 10**power for power in range(19) for base in (1, 2, 5)]
-    return max((step for step in steps if step * _TICKS <= highest), default=1)
-
-
-def _rounded(value: float) -> float:
-    return round(value, 1)

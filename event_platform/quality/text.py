@@ -6,6 +6,9 @@ import unicodedata
 #: Unicode categories that cannot be seen: control, format (bidirectional overrides), surrogate, private use, separator.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
+#: No characters, which XML cannot hold.
+_NO_CHARACTERS = "\ufffe\uffff"
+
 #: Markdown syntax, anywhere and at the start of a paragraph.
 _MARKUP = re.compile(r"[\\`*\[\]<~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+#>]")
 _NUMBERED = re.compile(r"^(\d+)([.)])")
@@ -59,4 +62,5 @@ def without_links(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    return f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _INVISIBLE else character
+    hidden = character in _NO_CHARACTERS or unicodedata.category(character) in _INVISIBLE
+    return f"\\u{{{ord(character):x}}}" if hidden else character

@@ -11,7 +11,6 @@ from event_platform.checks.result import Severity
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import parse_columns, typed
 from event_platform.events.constraints import count_broken_constraints
-from event_platform.events.drift import Drift
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 from event_platform_tests.support.conforming import check_rows
 from event_platform_tests.support.world import MONDAY
@@ -235,4 +234,4 @@ def test_the_fields_of_an_object_are_looked_at_together() -> None:
 def test_a_day_without_rows_breaks_no_rule() -> None:
     """Whether it has files without rows, or none."""
     assert check_rows(TYPE, pl.LazyFrame(schema=TYPE.schema)).passed
-    assert conformance.check_day(TYPE, {}, Drift()).passed
+    assert conformance.check_day(conformance.Conformance()).passed

@@ -1,36 +1,19 @@
 """Plots: where figures are drawn."""
 
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from datetime import timedelta
+
 import pytest
 
-from event_platform.quality.plots import Bar, Mark, share_of_logarithm, sparkline, stacked
+from event_platform.quality.canvas import SERIES
+from event_platform.quality.plots import Interval, draw_days, draw_stacked_bars, sparkline
+from event_platform_tests.support.world import MONDAY
 
-
-def test_bars_are_stacked_and_drawn_to_scale() -> None:
-    """Forty events are the whole height of 182 units, ten a quarter of it; a bar of nothing is not drawn."""
-    plot = stacked(["00", "01"], {"lesson": [30, 0], "word": [10, 10]})
-    assert [mark.text for mark in plot.rows] == ["0", "10", "20", "30", "40"]
-    assert plot.rows[-1] == Mark(52, 12.0, "40")
-    assert plot.bars == [
-        Bar(x=53.5, y=57.5, width=327.0, height=136.5, series=0, title="00:00 lesson: 30"),
-        Bar(x=53.5, y=12.0, width=327.0, height=45.5, series=1, title="00:00 word: 10"),
-        Bar(x=383.5, y=148.5, width=327.0, height=45.5, series=1, title="01:00 word: 10"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("highest", "marks"),
-    [
-        (0, ["0", "1"]),
-        (1, ["0", "1"]),
-        (7, ["0", "1", "2", "3", "4", "5", "6", "7"]),
-        (8, ["0", "2", "4", "6", "8"]),
-        (4_400, ["0", "1,000", "2,000", "3,000", "4,000", "5,000"]),
-        (999_999_999, ["0", "200,000,000", "400,000,000", "600,000,000", "800,000,000", "1,000,000,000"]),
-    ],
-)
-def test_the_axis_has_round_figures_up_to_the_highest_column(highest: int, marks: list[str]) -> None:
-    """From none to a billion."""
-    assert [mark.text for mark in stacked(["00"], {"all": [highest]}).rows] == marks
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = "<script>alert(1)</script>\" onload='x' \u202e\x00\ufffe"
+DAYS = [MONDAY + timedelta(number) for number in range(40)]
 
 
 def test_a_sparkline_has_a_bar_where_there_is_something() -> None:
@@ -40,7 +23,86 @@ def test_a_sparkline_has_a_bar_where_there_is_something() -> None:
     assert sparkline([0] * 24) == ""
 
 
-@pytest.mark.parametrize(("value", "highest", "percent"), [(0, 99, 0), (9, 99, 50), (99, 99, 100), (0, 0, 0)])
-def test_bars_of_lists_are_logarithmic(value: int, highest: int, percent: float) -> None:
-    """One is seen beside a million."""
-    assert share_of_logarithm(value, highest) == percent
+def paths(svg: str, **attributes: str) -> list[str]:
+    """Return the shapes of a plot with some attributes."""
+    found = ET.fromstring(svg).iter(f"{SVG}path")  # noqa: S314 - it is ours, and has to be well-formed
+    return [each.attrib["d"] for each in found if attributes.items() <= each.attrib.items()]
+
+
+def words(svg: str) -> list[str | None]:
+    """Return the texts of a plot."""
+    return [each.text for each in ET.fromstring(svg).iter(f"{SVG}text")]  # noqa: S314 - the same
+
+
+def titles(svg: str) -> list[str | None]:
+    """Return what a pointer shows."""
+    return [each.text for each in ET.fromstring(svg).iter(f"{SVG}title")]  # noqa: S314 - the same
+
+
+def test_series_stand_on_each_other() -> None:
+    """Each begins where the one before ends; one that is empty in an hour has no bar there; the rest is gray."""
+    svg = draw_stacked_bars("hours", ["00", "01"], {"lesson": [30, 0], "other": [10, 10]}, rest="other")
+    (lesson,) = paths(svg, fill=f"var(--s0, {SERIES[0]})")[:1]
+    (other,) = paths(svg, fill="var(--rest, #949ca8)")[:1]
+    assert lesson.count("M") == 1
+    assert other.count("M") == 2
+    assert lesson.split("V")[1].split("h")[0] == other.split("V")[0].split(",")[1]
+    assert titles(svg) == ["00: 40\nother: 10\nlesson: 30", "01: 10\nother: 10"]
+    assert {"0", "10", "40", "lesson", "other"} <= set(words(svg))
+
+
+def test_a_line_has_gaps_a_band_and_dots() -> None:
+    """Where nothing is known, nothing is drawn."""
+    values = dict.fromkeys(DAYS, 5.0) | {DAYS[3]: None, DAYS[-1]: None}
+    expected = {day: Interval(4, 6) for day in DAYS[10:-1]}
+    svg = draw_days("events", values, expected=expected, flagged=[DAYS[3], DAYS[4]])
+    (line,) = paths(svg, stroke="var(--bar, #2f6fde)")
+    assert line.count("M") == 2
+    (band,) = paths(svg, fill="var(--band, #d6e3fb)")
+    assert band.count("L") == 2 * 29 - 1
+    assert svg.count("<circle") == 1
+    assert titles(svg) == []
+
+
+def test_days_that_fit_have_titles() -> None:
+    """A month; values as they are, and what was expected."""
+    svg = draw_days("nulls", {DAYS[0]: 0.25, DAYS[1]: None}, expected={DAYS[0]: Interval(0, 0.1)}, percent=True)
+    assert titles(svg) == [f"{DAYS[0]}: 25.00% (expected 0.00% to 10.00%)", f"{DAYS[1]}: none"]
+    assert {"0%", "20%", "06-02", "06-03"} <= set(words(svg))
+
+
+@pytest.mark.parametrize("values", [{}, {DAYS[0]: None}, {DAYS[0]: 0.0}, {DAYS[0]: 1e18}])
+def test_a_plot_of_little_is_whole(values: dict) -> None:  # type: ignore[type-arg]
+    """No day, nothing known, one day."""
+    assert ET.fromstring(draw_days("few", values)).tag == f"{SVG}svg"  # noqa: S314 - the same
+    assert ET.fromstring(draw_stacked_bars("none", [], {})).tag == f"{SVG}svg"  # noqa: S314 - the same
+
+
+def test_text_from_events_is_text_in_a_plot() -> None:
+    """In the legend, in titles, and in its name; also what XML cannot hold."""
+    svg = draw_stacked_bars(HOSTILE, [HOSTILE], {HOSTILE: [1]}, rest=HOSTILE)
+    elements = list(ET.fromstring(svg).iter())  # noqa: S314 - the same
+    assert {each.tag.removeprefix(SVG) for each in elements} == {"svg", "path", "text", "title"}
+    assert not any("onload" in each.attrib for each in elements)
+    assert "<script>alert(1)" in (titles(svg)[0] or "")
+
+
+def test_another_process_draws_the_same_bytes() -> None:
+    """No ids by chance, no dates, no order of a set."""
+    code = (
+        "from event_platform.quality.plots import *; from datetime import date; "
+        "print(draw_stacked_bars('a', ['00', '01'], {'x': [1, 2], 'y': [3, 4]}), "
+        "draw_days('b', {date(2025, 6, 1): 1, date(2025, 6, 2): 2}, flagged={date(2025, 6, 1), date(2025, 6, 2)}))"
+    )
+    first, second = (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    )
+    assert first.stdout == second.stdout != b""
+
+
+def test_a_plot_alone_is_drawn_by_a_library_that_takes_long_to_import() -> None:
+    """What imports the module for its constants does not wait for it."""
+    code = "import sys, event_platform.quality.page; print({'detroit', 'lxml'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "set()\n"

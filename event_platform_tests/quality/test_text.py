@@ -19,6 +19,7 @@ from event_platform.quality.text import as_code, as_markdown, from_markdown, sho
         ("line\nline\u2028line", "line\\u{a}line\\u{2028}line"),
         ("\u202egnp.exe\u2066", "\\u{202e}gnp.exe\\u{2066}"),
         ("zero\u200bwidth", "zero\\u{200b}width"),
+        ("no\ufffecharacter\uffff", "no\\u{fffe}character\\u{ffff}"),
     ],
 )
 def test_what_cannot_be_seen_is_written_out(text: str, seen: str) -> None:

@@ -5,6 +5,9 @@ import polars as pl
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 
+#: Figures of quality_report that depend on the files that rows are in.
+_OF_FILES = ["bytes", "sampled", "distinct", "value"]
+
 #: What a materialization tells of its run and of its commit; it depends on what else was in them.
 OF_THE_RUN = {
     "bytes_written",
@@ -17,9 +20,16 @@ OF_THE_RUN = {
 
 
 def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
-    """Return the rows of every table, as sorted JSON; columns `without` which two lakes may differ are left out."""
+    """Return the rows of every table, as sorted JSON; columns `without` which two lakes may differ are left out.
+
+    So are the figures of files, which differ where the same rows are in other files.
+    """
     tables = lake.tables(catalog.event_types)
-    return {table.name: _rows(table.snapshot().scan().collect(), without) for table in tables}
+    return {table.name: _rows(_of_rows(table.snapshot().scan().collect()), without) for table in tables}
+
+
+def _of_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(~pl.col("figure").is_in(_OF_FILES)) if "figure" in frame.columns else frame
 
 
 def _rows(frame: pl.DataFrame, without: tuple[str, ...]) -> list[str]:

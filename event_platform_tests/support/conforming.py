@@ -13,4 +13,5 @@ def check_rows(event_type: EventType, rows: pl.LazyFrame) -> Result:
     """Return the result for rows that are all those of a day."""
     counts = count_broken_constraints(event_type, rows, {"rows": pl.len()}).collect().row(0, named=True)
     rescued = rows.select("_rescued").drop_nulls().collect().to_series()
-    return conformance.check_day(event_type, counts, count_drift(rescued, event_type.columns))
+    drift = count_drift(rescued, event_type.columns)
+    return conformance.check_day(conformance.count_day(event_type, counts, drift))

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from event_platform.checks.bands import DEVIATIONS, WEEKS
+from event_platform.checks.thresholds import Thresholds
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
@@ -180,6 +181,17 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
         gt=0,
         description="Memory limit of a task of raw_events in bytes",
     )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Limits of checks."""
+        return Thresholds(
+            corruption_warn_above=self.corruption_warn_above,
+            corruption_error_above=self.corruption_error_above,
+            duplicates_warn_above=self.duplicates_warn_above,
+            anomaly_weeks=self.anomaly_weeks,
+            anomaly_deviations=self.anomaly_deviations,
+        )
 
     @property
     def limits(self) -> Limits:

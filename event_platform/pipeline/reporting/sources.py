@@ -1,12 +1,13 @@
-"""The sources of the quality report of a day: tables, and from the catalog the fields of the types that drifted."""
+"""The sources of the quality report of a day: tables, and from the catalog the fields of types with rescued values."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.catalog import Catalog
+from event_platform.events.drift import drift_digest
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.derived import contents, digest, fingerprint
+from event_platform.lake.derived import contents, fingerprint
 from event_platform.lake.snapshot import Snapshot
 
 
@@ -15,23 +16,28 @@ class ReportSources:
     """The tables that the reports are made of, pinned; `typed` in the order of the catalog."""
 
     catalog: Catalog
+    raw: Snapshot
     deduplicated: Snapshot
     duplicates: Snapshot
     corrupt: Snapshot
     unregistered: Snapshot
     typed: Sequence[Snapshot]
 
+    @property
+    def tables(self) -> tuple[Snapshot, ...]:
+        """All tables."""
+        return (self.raw, self.deduplicated, self.duplicates, self.corrupt, self.unregistered, *self.typed)
+
     def fingerprints(self, dates: Collection[date]) -> dict[date, int]:
         """Return for each date what its report is made of, as a number."""
         parts: dict[date, dict[str, int]] = {day: {} for day in dates}
-        for snapshot in (self.deduplicated, self.duplicates, self.unregistered):
+        for snapshot in (self.raw, self.deduplicated, self.duplicates, self.unregistered, *self.typed):
             _note(parts, snapshot.table.name, contents(snapshot, dates))
         # Each load of its day commits to it, whatever it gained.
         _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
         for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
             rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)
-            _note(parts, snapshot.table.name, {day: digest(paths) for day, paths in rescued.items()})
-            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, _fields(event_type)))
+            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, drift_digest(event_type.columns)))
         return {day: fingerprint(each) for day, each in parts.items()}
 
 
@@ -39,8 +45,3 @@ def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date
     for day, number in numbers.items():
         if day in parts:
             parts[day][name] = number
-
-
-def _fields(event_type: EventType) -> int:
-    """Return a number for the fields that have columns: fields in `_rescued` that are not among them are unknown."""
-    return digest(column.field for column in event_type.columns)

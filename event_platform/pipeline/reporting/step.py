@@ -1,23 +1,30 @@
 """deduplicated_events and the tables made of it → quality_report and its pages, by partitions of created_date."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
+
+import polars as pl
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
-from event_platform.lake.registry import RAW_EVENTS
+from event_platform.lake.registry import QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.reporting.arrivals import count_arrivals
+from event_platform.pipeline.reporting.history import known_rows, update_history
+from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
+from event_platform.pipeline.reporting.typed import count_typed
 from event_platform.storage.threads import map_threads
 
 
@@ -41,37 +48,32 @@ def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    sources = _sources(pinned, dates, hours_are_utc=not has_other_zones(_raw(lake)))
-    fields = {name: frozenset(column.field for column in each.columns) for name, each in catalog.by_name.items()}
-    tasks = [(lake, day, fields) for day in sources]
+    tasks = [(lake, day, catalog.names) for day in _sources(pinned, dates)]
     reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
     adds = [each.add for each in reported if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
+    known = known_rows((each.created_date, each.figures, each.add.path) for each in reported if each.add is not None)
+    update_history(RecentTable(QUALITY_REPORT, lake.storage).snapshot(), dates, known)
     return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
 
 
-def _raw(lake: Lake) -> Snapshot:
-    """Return raw_events as this process has last seen it: how hours are written does not change from load to load."""
-    return RecentTable(RAW_EVENTS, lake.storage).snapshot()
-
-
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
+    # Of raw_events, what this process has last seen: a report of an older version is due again.
+    raw = RecentTable(RAW_EVENTS, lake.storage).snapshot()
     tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
     tables += map(lake.event_table, catalog.event_types)
     duplicates, corrupt, unregistered, *typed = map_threads(Table.snapshot, tables)
-    return ReportSources(catalog, deduplicated, duplicates, corrupt, unregistered, typed)
+    return ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, typed)
 
 
-def _sources(pinned: ReportSources, dates: Sequence[date], *, hours_are_utc: bool) -> list[Sources]:
-    shared = [pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered]
-    deduplicated, duplicates, corrupt, unregistered = (_by_date(snapshot.files(dates)) for snapshot in shared)
-    typed = {
-        event_type.name: _by_date(snapshot.files(dates))
-        for event_type, snapshot in zip(pinned.catalog.event_types, pinned.typed, strict=True)
-        if snapshot.paths_by_date(dates, RESCUED_COLUMN)
-    }
+def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+    hours_are_utc = not has_other_zones(pinned.raw)
+    files = {snapshot.table.name: snapshot.files(dates) for snapshot in pinned.tables}
+    counted = _counted(pinned, files, dates, hours_are_utc=hours_are_utc)
+    shared = (pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered)
+    deduplicated, duplicates, corrupt, unregistered = (_by_date(files[snapshot.table.name]) for snapshot in shared)
     return [
         Sources(
             created_date=day,
@@ -80,20 +82,35 @@ def _sources(pinned: ReportSources, dates: Sequence[date], *, hours_are_utc: boo
             duplicates=duplicates.get(day, ()),
             corrupt=corrupt.get(day, ()),
             unregistered=unregistered.get(day, ()),
-            rescued={
-                name: rescued
-                for name, files in typed.items()
-                if (rescued := tuple(filter(_has_rescued, files.get(day, ()))))
-            },
+            counted=counted.get(day, ROW_SCHEMA.to_frame()),
         )
         for day in dates
     ]
 
 
+def _counted(
+    pinned: ReportSources, files: Mapping[str, Sequence[DataFile]], dates: Sequence[date], *, hours_are_utc: bool
+) -> dict[date, pl.DataFrame]:
+    """Return the rows of each date that footers and statistics give."""
+    typed = zip(pinned.catalog.event_types, pinned.typed, strict=True)
+    rows = [
+        count_arrivals(pinned.raw, dates, hours_are_utc=hours_are_utc),
+        count_typed((event_type, table, files[table.table.name]) for event_type, table in typed),
+        _sizes(chain.from_iterable(files.values())),
+    ]
+    parts = pl.concat(rows).partition_by(PARTITION, as_dict=True, include_key=False)
+    return {day: part for (day,), part in parts.items()}
+
+
+def _sizes(files: Iterable[DataFile]) -> pl.DataFrame:
+    """Return the rows and bytes of each date."""
+    sizes = Counter[tuple[date, str]]()
+    for file in files:
+        sizes[file.partition, "bytes"] += file.size
+        sizes[file.partition, "rows"] += file.rows
+    found = [(day, figure, None, None, value) for (day, figure), value in sizes.items()]
+    return pl.DataFrame(found, schema=DATED_SCHEMA, orient="row")
+
+
 def _by_date(files: Sequence[DataFile]) -> Mapping[date, tuple[DataFile, ...]]:
     return {day: tuple(file for file in files if file.partition == day) for day in {file.partition for file in files}}
-
-
-def _has_rescued(file: DataFile) -> bool:
-    """Return whether a file may hold `_rescued` texts: most do not, and need not be read."""
-    return file.nulls.get(RESCUED_COLUMN) != file.rows

@@ -1,0 +1,178 @@
+"""The rows of quality_report of a day → what each check that is not blocking finds of it.
+
+The asset checks count the same in the tables, when they run; figures are there for every day.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from event_platform.checks import conformance, gaps, rates, shares, volume
+from event_platform.checks.bands import days_before
+from event_platform.checks.conformance import Conformance
+from event_platform.checks.result import Finding, Result
+from event_platform.checks.shares import Counted
+from event_platform.checks.thresholds import Thresholds
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.event import DuplicateKind
+from event_platform.lake.balance import DeduplicationBalance
+from event_platform.lake.registry import DEDUPLICATED_EVENTS, RAW_EVENTS, UNREGISTERED_EVENTS, event_table_name
+
+_DAY = timedelta(days=1)
+
+#: Figures of quality_report that no check looks at, and of which there are many rows.
+_NOT_JUDGED = ["arrivals", "lateness", "lag", "late", "value"]
+
+#: Values by label.
+Labels = Mapping[str | None, int]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Rows of quality_report by day, event_name, figure and label."""
+
+    days: Mapping[date, Mapping[str | None, Mapping[str, Labels]]]
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> "Figures":
+        """Return rows (created_date, figure, event_name, label, value) for the checks."""
+        days = defaultdict[date, dict[str | None, dict[str, dict[str | None, int]]]](dict)
+        judged = rows.filter(~pl.col("figure").is_in(_NOT_JUDGED))
+        for day, figure, name, label, value in judged.select(_COLUMNS).iter_rows():
+            days[day].setdefault(name, {}).setdefault(figure, {})[label] = value
+        return cls(days)
+
+    def labels(self, day: date, figure: str, name: str | None = None) -> Labels:
+        """Return the values of a figure of an event name by label."""
+        return self.days.get(day, {}).get(name, {}).get(figure, {})
+
+    def total(self, day: date, figure: str, name: str | None = None) -> int:
+        """Return the sum of a figure of an event name."""
+        return sum(self.labels(day, figure, name).values())
+
+    def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
+        """Return the values of a figure by event name."""
+        return {name: figures[figure] for name, figures in self.days.get(day, {}).items() if figure in figures}
+
+
+_COLUMNS = ("created_date", "figure", "event_name", "label", "value")
+
+
+def judge(
+    figures_of_day: pl.DataFrame,
+    history: pl.DataFrame,
+    catalog: Catalog,
+    thresholds: Thresholds,
+    day: date,
+    today: date,
+) -> list[Finding]:
+    """Return what every check that is not blocking finds of a day, also of those that pass.
+
+    `figures_of_day` are its rows of quality_report, with or without the date; `history` those of the days before and
+    after (see `pipeline.reporting.history`), with the date: of the day itself, they are left out.
+    """
+    others = history.filter(pl.col("created_date") != day).select(_COLUMNS)
+    own = figures_of_day.with_columns(created_date=pl.lit(day)).select(_COLUMNS)
+    return judge_day(Figures.of(pl.concat([others, own])), catalog, thresholds, day, today)
+
+
+def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
+    """Return what every check that is not blocking finds of a day, also of those that pass."""
+    results = [
+        *_results_of_platform(figures, catalog, thresholds, day),
+        *(
+            each
+            for event_type in catalog.event_types
+            for each in _results_of_type(figures, event_type, thresholds, day, today)
+        ),
+    ]
+    return [Finding(asset, check, day, result) for asset, check, result in results]
+
+
+def _results_of_platform(
+    figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date
+) -> Iterator[tuple[str, str, Result]]:
+    limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
+    reasons = {str(reason): count for reason, count in figures.labels(day, "corrupt").items()}
+    yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits)
+    yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
+    balance = _balance(figures, day)
+    yield (
+        DEDUPLICATED_EVENTS.name,
+        rates.DUPLICATION,
+        rates.check_duplication(balance, thresholds.duplicates_warn_above, _duplicate_names(figures, day)),
+    )
+    yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, catalog, day)
+
+
+def _results_of_type(
+    figures: Figures, event_type: EventType, thresholds: Thresholds, day: date, today: date
+) -> Iterator[tuple[str, str, Result]]:
+    asset = event_table_name(event_type)
+    yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
+    weeks, deviations = thresholds.anomaly_weeks, thresholds.anomaly_deviations
+    days = (day, *days_before(day, weeks))
+    events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in days}
+    yield asset, volume.NAME, volume.check_day(day, events, today, weeks, volume.allowed(event_type, deviations))
+    columns = shares.compared_columns(event_type)
+    nulls = _counted(figures, event_type, "null", columns, {each: rows for each, rows in events.items() if rows})
+    yield asset, shares.NULLS, shares.check_nulls(day, nulls, today, weeks, deviations)
+    sampled = {each: figures.total(each, "sampled", event_type.name) for each in days}
+    distinct = _counted(figures, event_type, "distinct", None, {each: rows for each, rows in sampled.items() if rows})
+    yield asset, shares.DISTINCT, shares.check_distinct(day, distinct, today, weeks, deviations)
+
+
+def _counted(
+    figures: Figures, event_type: EventType, figure: str, columns: Sequence[str] | None, rows: Mapping[date, int]
+) -> dict[date, Counted]:
+    """Return a figure of the columns given, or of those that have it, on each day that has rows."""
+    found = {}
+    for day, number in rows.items():
+        labels = figures.labels(day, figure, event_type.name)
+        counts = labels if columns is None else {column: labels.get(column, 0) for column in columns}
+        found[day] = Counted(number, {str(column): count for column, count in counts.items()})
+    return found
+
+
+def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:
+    of_type = figures.days.get(day, {}).get(event_type.name, {})
+    return ((figure, label, value) for figure, labels in of_type.items() for label, value in labels.items())
+
+
+def _objects(figures: Figures, day: date) -> dict[date, dict[int, int]]:
+    """Return the objects by hour of the days that have some, of a day and those around it."""
+    found: dict[date, dict[int, int]] = {}
+    for each in (day - _DAY, day, day + _DAY):
+        hours = {int(hour): count for hour, count in figures.labels(each, "objects").items() if hour is not None}
+        found |= {each: hours} if hours else {}
+    return found
+
+
+def _balance(figures: Figures, day: date) -> DeduplicationBalance:
+    duplicates = figures.by_name(day, "duplicates").values()
+    redelivery, conflict = (
+        sum(labels.get(kind.value, 0) for labels in duplicates)
+        for kind in (DuplicateKind.REDELIVERY, DuplicateKind.CONFLICT)
+    )
+    events = sum(sum(labels.values()) for labels in figures.by_name(day, "events").values())
+    return DeduplicationBalance(day, figures.total(day, "created"), events, redelivery, conflict)
+
+
+def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
+    """Return the duplicates of each kind by event name; those that the catalog lacks are left out."""
+    found: dict[str, dict[str, int]] = {}
+    for name, labels in figures.by_name(day, "duplicates").items():
+        for kind, count in labels.items() if name is not None else ():
+            found.setdefault(str(kind), {})[str(name)] = count
+    return found
+
+
+def _check_unregistered(figures: Figures, catalog: Catalog, day: date) -> Result:
+    names = {name: sum(labels.values()) for name, labels in figures.by_name(day, "unregistered").items()}
+    others = names.pop(None, 0)
+    listed = {str(name): count for name, count in names.items()}
+    left = max(figures.total(day, "unregistered_names") - len(listed), 0)
+    return rates.check_unregistered(listed, catalog.names, others, left)

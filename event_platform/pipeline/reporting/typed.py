@@ -1,0 +1,72 @@
+"""Event tables → their rows of quality_report: what does not conform, nulls by column, and what a sample has."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from itertools import chain
+from typing import Any
+
+import polars as pl
+
+from event_platform.checks import conformance
+from event_platform.checks.shares import compared_columns
+from event_platform.events.catalog import EventType
+from event_platform.events.figures import sample_figure
+from event_platform.lake.file_figures import read_figure
+from event_platform.lake.files import DataFile
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.reporting.rows import DATED_SCHEMA
+from event_platform.storage.threads import imap_threads
+
+#: Tables whose footers are read side by side, as by the checks.
+_TABLES_AT_ONCE = 4
+
+#: Kept of the values of a column.
+_VALUES_KEPT = 20
+
+
+def count_typed(tables: Iterable[tuple[EventType, Snapshot, Sequence[DataFile]]]) -> pl.DataFrame:
+    """Return the rows of each date from files of tables. Footers are read here: the checks ask for the same."""
+    with_files = [each for each in tables if each[2]]
+    rows = imap_threads(lambda each: list(_rows(*each)), with_files, _TABLES_AT_ONCE)
+    return pl.DataFrame(chain.from_iterable(rows), schema=DATED_SCHEMA, orient="row")
+
+
+def _rows(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> Iterator[tuple[Any, ...]]:
+    for day, found in conformance.count_dates(event_type, table, files).items():
+        yield from ((day, figure, event_type.name, label, count) for figure, label, count in found.figures())
+    for day, figure, label, number in _sampled(event_type, table, files):
+        yield day, figure, event_type.name, label, number
+    for (day, column), nulls in _nulls(event_type, files).items():
+        yield day, "null", event_type.name, column, nulls
+
+
+def _sampled(
+    event_type: EventType, table: Snapshot, files: Sequence[DataFile]
+) -> Iterator[tuple[date, str, str | None, int]]:
+    """Yield date, figure, label and value of what the samples of the files have: rows, distinct and frequent values."""
+    counts = read_figure(table.table, files, sample_figure(event_type), table.schema)
+    values = defaultdict[tuple[date, str], Counter[str]](Counter)
+    others = Counter[tuple[date, str, str | None]]()
+    for column, value, number, day in counts.iter_rows():
+        if value is not None:
+            values[day, column][value] += number
+        else:
+            others[day, "sampled" if column is None else "distinct", column] += number
+    yield from ((*key, number) for key, number in others.items())
+    for (day, column), numbers in values.items():
+        ranked = sorted(numbers.items(), key=lambda each: (-each[1], each[0]))
+        yield from ((day, "value", f"{column}={value}", number) for value, number in ranked[:_VALUES_KEPT])
+
+
+def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[date, str]]:
+    """Count the nulls of each column of the payload, as the statistics of the files say; nested columns have none.
+
+    A column that a file was written without is null in all of its rows.
+    """
+    nulls = Counter[tuple[date, str]]()
+    for column in compared_columns(event_type):
+        for file in files:
+            if count := file.nulls.get(column, file.rows):
+                nulls[file.partition, column] += count
+    return nulls

@@ -1,0 +1,118 @@
+"""Findings → the status of a day, and failed checks by kind, the newest first, with cause and remedy."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from event_platform.checks.result import Finding, Severity
+from event_platform.quality.text import shown
+
+_TYPES_FOLDER = "events/"
+_DESCRIPTION_LENGTH = 300
+_NAME_LENGTH = 120
+_DAY = timedelta(days=1)
+
+_NOT_EVALUATED = "The check could not be evaluated."
+_LOOK_AT_LOG = "Look at the error, and at the log of its run."
+
+
+class Status(StrEnum):
+    """The worst result of some checks."""
+
+    UNKNOWN = "unknown"
+    PASSED = "passed"
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class FailedTable:
+    """A table that a check failed on, last on the day of its failure."""
+
+    name: str
+    key: str | None  # of an event type that has a page
+    since: date  # it has failed on each day since
+    description: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check that failed in one way: last on `day`, on some tables."""
+
+    day: date
+    status: Status
+    check: str
+    cause: str
+    remedy: str
+    tables: Sequence[FailedTable]
+
+
+def status_of(findings: Collection[Finding]) -> Status:
+    """Return the worst status of some findings."""
+    failed = [each.result.severity for each in findings if not each.result.passed]
+    if failed:
+        return Status.ERROR if Severity.ERROR in failed else Status.WARN
+    return Status.PASSED if findings else Status.UNKNOWN
+
+
+def count_failed(findings: Iterable[Finding]) -> str:
+    """Return how many checks failed and warned, in words; empty if all passed."""
+    failed = Counter(each.result.severity for each in findings if not each.result.passed)
+    errors, warnings = failed[Severity.ERROR], failed[Severity.WARN]
+    words = [*([plural(errors, "error")] if errors else []), *([plural(warnings, "warning")] if warnings else [])]
+    return " and ".join(words)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def list_failures(findings: Iterable[Finding], keys: Collection[str]) -> list[Failure]:
+    """Return the failed checks by their last day, severity and kind. `keys` are those of types that have a page."""
+    failed: dict[tuple[str, str], dict[date, Finding]] = {}
+    for each in findings:
+        if not each.result.passed:
+            failed.setdefault((each.asset, each.check), {})[each.day] = each
+    groups: dict[tuple[date, Status, str, str], list[Mapping[date, Finding]]] = {}
+    for by_day in failed.values():
+        last = by_day[max(by_day)]
+        kind = (last.day, Status(last.result.severity.value), last.check, last.result.main_fault or "")
+        groups.setdefault(kind, []).append(by_day)
+    found = [_failure(by_days, keys) for by_days in groups.values()]
+    return sorted(found, key=lambda each: (-each.day.toordinal(), each.status, -len(each.tables), each.check))
+
+
+def _failure(by_days: Sequence[Mapping[date, Finding]], keys: Collection[str]) -> Failure:
+    day = max(by_days[0])
+    last = by_days[0][day]
+    fault = last.result.main_fault
+    return Failure(
+        day=day,
+        status=Status(last.result.severity.value),
+        check=shown(last.check, _NAME_LENGTH),
+        cause=fault.cause if fault else _NOT_EVALUATED,
+        remedy=fault.remedy if fault else _LOOK_AT_LOG,
+        tables=[_table(each, day, keys) for each in sorted(by_days, key=lambda each: _rank(each[day]))],
+    )
+
+
+def _rank(finding: Finding) -> tuple[int, str]:
+    """Put what concerns the most first."""
+    return -sum(finding.result.faults.values()), finding.asset
+
+
+def _table(by_day: Mapping[date, Finding], day: date, keys: Collection[str]) -> FailedTable:
+    since = day
+    while since - _DAY in by_day:
+        since -= _DAY
+    asset = by_day[day].asset
+    key = asset.removeprefix(_TYPES_FOLDER)
+    return FailedTable(
+        name=shown(asset, _NAME_LENGTH),
+        key=key if asset.startswith(_TYPES_FOLDER) and key in keys else None,
+        since=since,
+        description=shown(by_day[day].result.description, _DESCRIPTION_LENGTH),
+    )

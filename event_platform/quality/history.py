@@ -1,0 +1,70 @@
+"""The daily history (created_date, figure, event_name, label, value) → values by day."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+import polars as pl
+
+_DAY = timedelta(days=1)
+_WEEKS = [timedelta(weeks=number) for number in (1, 2, 3, 4)]
+_FEWEST_WEEKS = 2
+
+#: Values that are in `_rescued`, by why. Those that the schema expects there are left out.
+RESCUED = ("unknown_field", "rescued_field", "repeated_key")
+
+#: Figures with rows for each column of each type: most of a history, and of no use in sums.
+_BY_COLUMN = ("null", "sampled", "distinct", "value")
+
+#: Values of a day by figure.
+Totals = Mapping[str, Mapping[date, int]]
+
+
+def sum_days(history: pl.DataFrame) -> Totals:
+    """Return the sum of each figure by day. Figures by column are left out."""
+    sums = (
+        history.lazy()
+        .filter(~pl.col("figure").is_in(_BY_COLUMN))
+        .group_by("figure", "created_date")
+        .agg(pl.col("value").sum())
+        .collect()
+    )
+    found: dict[str, dict[date, int]] = {}
+    for figure, day, value in sums.iter_rows():
+        found.setdefault(figure, {})[day] = value
+    return found
+
+
+def sum_figures(totals: Totals, *figures: str) -> dict[date, int]:
+    """Return the sum of some figures by day."""
+    found: dict[date, int] = {}
+    for figure in figures:
+        for day, value in totals.get(figure, {}).items():
+            found[day] = found.get(day, 0) + value
+    return found
+
+
+def days_of(found: Iterable[date]) -> list[date]:
+    """Return every day from the first to the last one."""
+    known = list(found)
+    if not known:
+        return []
+    first = min(known)
+    return [first + number * _DAY for number in range((max(known) - first).days + 1)]
+
+
+def days_before(last: date, count: int) -> list[date]:
+    """Return the last days up to one."""
+    return [last - number * _DAY for number in reversed(range(count))]
+
+
+def usual_of(values: Mapping[date, float], day: date) -> float | None:
+    """Return the median of the same weekday in the four weeks before; None with fewer than two of them."""
+    before = [values[day - week] for week in _WEEKS if day - week in values]
+    return statistics.median(before) if len(before) >= _FEWEST_WEEKS else None
+
+
+def usual(values: Mapping[date, float], days: Sequence[date]) -> dict[date, float]:
+    """Return the median of the same weekday for each day that has one."""
+    found = {day: usual_of(values, day) for day in days}
+    return {day: value for day, value in found.items() if value is not None}

@@ -1,0 +1,88 @@
+"""The daily history and what checks found → the first page of the quality report.
+
+The same history gives the same bytes. Names come from the data: they go through `shown`, and the templates escape
+everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import polars as pl
+
+from event_platform.checks.result import Finding
+from event_platform.events.catalog import EventType
+from event_platform.quality.calendar import list_months
+from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
+from event_platform.quality.history import days_of, sum_days
+from event_platform.quality.ledger import LedgerDay, balance_days, cost_days
+from event_platform.quality.rendering import read_script, render
+from event_platform.quality.trends import SPANS, draw_trends
+from event_platform.quality.types_table import list_types
+
+#: Days of the tables; of the ledger, those before that do not balance as well.
+_RECENT = 30
+_MONTHS_OPEN = 12
+_FAILURES_OPEN, _FAILURES_LISTED = 6, 30
+
+_STATUS_IN_WORDS = {Status.PASSED: "all checks passed", Status.UNKNOWN: "not checked"}
+
+
+def draw_index(
+    history: pl.DataFrame,
+    findings: Mapping[date, Sequence[Finding]],
+    event_types: Sequence[EventType],
+    today: date,
+) -> bytes:
+    """Render the index of a lake.
+
+    `history` has the columns created_date, figure, event_name, label and value, of all days; `findings` are what the
+    checks of each day found, passed ones included.
+    """
+    totals = sum_days(history)
+    days = days_of({day for by_day in totals.values() for day in by_day if day <= today})
+    if not days:
+        return render("index.html.jinja", {"days": [], "script": None})
+    recent, keys = days[-_RECENT:], {each.key for each in event_types}
+    ledger = balance_days(history, totals, days)
+    failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
+    values = {
+        "days": days,
+        "events": plural(sum(totals.get("events", {}).values()), "event"),
+        "types": plural(len(event_types), "event type"),
+        "verdict": judge_lake(ledger, findings, recent),
+        "failures": failures,
+        "failures_open": _FAILURES_OPEN,
+        "failures_listed": _FAILURES_LISTED,
+        "months_open": _MONTHS_OPEN,
+        "months": list_months(days, findings),
+        "spans": SPANS,
+        "trends": draw_trends(totals, days),
+        "lines": list_types(history, findings, event_types, recent),
+        "recent": len(recent),
+        "ledger": [each for each in reversed(ledger) if each.day >= recent[0] or not each.balanced],
+        "costs": list(reversed(cost_days(history, totals, recent))),
+        "script": read_script("index.js"),
+    }
+    return render("index.html.jinja", values)
+
+
+def judge_lake(
+    ledger: Sequence[LedgerDay], findings: Mapping[date, Sequence[Finding]], recent: Sequence[date]
+) -> tuple[Status, str]:
+    """Return the status of a lake, and one sentence for it: its last day, the days before, and its totals."""
+    last = recent[-1]
+    failed = [day for day in recent if status_of(findings.get(day, ())) in (Status.WARN, Status.ERROR)]
+    wrong = [each.day for each in ledger if not each.balanced]
+    found = _STATUS_IN_WORDS.get(status_of(findings.get(last, ()))) or count_failed(findings[last])
+    before = (
+        f"checks failed on {len(failed)} of the last {plural(len(recent), 'day')}"
+        if failed
+        else "nothing failed before"
+    )
+    sums = (
+        f"totals do not balance on {plural(len(wrong), 'day')}"
+        if wrong
+        else "nothing is lost: totals balance on every day"
+    )
+    status = Status.ERROR if wrong else status_of(findings.get(last, ()))
+    return status, f"{last}: {found}; {before}; {sums}."

@@ -1,0 +1,118 @@
+"""The daily history of one event type and what its checks found → its page.
+
+The same history gives the same bytes. Names, fields and values come from the data: they go through `shown`, and the
+templates escape everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import polars as pl
+
+from event_platform.checks.result import Finding
+from event_platform.checks.volume import NAME as VOLUME
+from event_platform.events.catalog import EventType
+from event_platform.quality.canvas import SMALL
+from event_platform.quality.failures import Status, count_failed, list_failures, status_of
+from event_platform.quality.history import days_before, usual
+from event_platform.quality.plots import Interval, draw_days
+from event_platform.quality.rendering import render
+from event_platform.quality.schema_table import list_schema, list_untyped
+from event_platform.quality.text import shown
+from event_platform.quality.type_figures import (
+    TypeFigures,
+    list_days,
+    list_drift,
+    list_nulls,
+    list_values,
+    read_figures,
+    share_of,
+    sum_labels,
+)
+
+#: Days that are shown, and that are looked at for when a drift began.
+_SHOWN, _KNOWN = 30, 90
+
+_TEXT_LENGTH = 500
+_EXAMPLE_LENGTH = 5_000
+
+
+def draw_type(
+    event_type: EventType,
+    history: pl.DataFrame,
+    findings: Mapping[date, Sequence[Finding]],
+    today: date,
+    example: str = "",
+) -> bytes:
+    """Render the page of an event type, of the 30 days up to `today`.
+
+    `history` has the columns created_date, figure, event_name, label and value. It and `findings` may have other types
+    and assets as well. `example` is a row, as text.
+    """
+    known = days_before(today, _KNOWN)
+    days = known[-_SHOWN:]
+    figures = read_figures(event_type, history, known)
+    own = {day: [each for each in findings.get(day, ()) if each.asset == f"events/{event_type.key}"] for day in days}
+    events = sum_labels(figures, "events")
+    values = {
+        "name": shown(event_type.name, _TEXT_LENGTH),
+        "key": event_type.key,
+        "description": shown(event_type.description, _TEXT_LENGTH),
+        "owner": shown(event_type.owner or "", _TEXT_LENGTH),
+        "other_names": [shown(each, _TEXT_LENGTH) for each in event_type.other_names],
+        "days": days,
+        "last_seen": max((day for day in events if events[day]), default=None),
+        "verdict": _judge(own, days),
+        "failures": list_failures((each for found in own.values() for each in found), {event_type.key}),
+        "lines": list_days(figures, own, days),
+        "nulls": list_nulls(event_type, figures, events, days),
+        "drift": list_drift(figures, days, known),
+        "values": list_values(figures, days),
+        "schema": list_schema(event_type, _distinct(figures, days)),
+        "untyped": list_untyped(event_type),
+        "example": shown(example, _EXAMPLE_LENGTH),
+        "script": None,
+    }
+    return render("type.html.jinja", values | _plots(figures, own, days))
+
+
+def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> tuple[Status, str]:
+    """Return the status of the last day that was checked, and a sentence for it and the days before."""
+    checked = [day for day in days if findings[day]]
+    if not checked:
+        return Status.UNKNOWN, f"Not checked in the last {len(days)} days."
+    last = checked[-1]
+    failed = sum(status_of(findings[day]) in (Status.WARN, Status.ERROR) for day in checked)
+    found = count_failed(findings[last]) or "all checks passed"
+    return status_of(findings[last]), f"{last}: {found}; checks failed on {failed} of the last {len(days)} days."
+
+
+def _distinct(figures: TypeFigures, days: Sequence[date]) -> dict[str, int]:
+    """Return the distinct values of each column in the sample of the last day that has one."""
+    found = {label: by_day for (figure, label), by_day in figures.items() if figure == "distinct" and label is not None}
+    last = max((day for by_day in found.values() for day in by_day if day in days), default=None)
+    return {label: by_day[last] for label, by_day in found.items() if last in by_day} if last else {}
+
+
+def _plots(
+    figures: TypeFigures, findings: Mapping[date, Sequence[Finding]], days: Sequence[date]
+) -> dict[str, dict[str, str]]:
+    events, late, duplicates = (sum_labels(figures, name) for name in ("events", "late", "duplicates"))
+    known = {day: events.get(day, 0) for day in days_before(days[-1], _KNOWN)}
+    records = {day: events.get(day, 0) + duplicates.get(day, 0) for day in days}
+    volume = draw_days(
+        "Events of each day",
+        {day: known[day] for day in days},
+        expected=_expected(findings),
+        usual=usual({day: value for day, value in known.items() if value}, days),
+        flagged={day for day in days if any(each.check == VOLUME and not each.result.passed for each in findings[day])},
+    )
+    shares = {"Late": share_of(late, events, days), "Duplicates": share_of(duplicates, records, days)}
+    drawn = {name: draw_days(f"{name}, share", each, size=SMALL, percent=True) for name, each in shares.items()}
+    return {"plots": {"Events": volume, **drawn}}
+
+
+def _expected(findings: Mapping[date, Sequence[Finding]]) -> dict[date, Interval]:
+    """Return what the volume check expects of each day, where it says so: `low` and `high` in its metadata."""
+    said = {day: each.result.metadata for day, found in findings.items() for each in found if each.check == VOLUME}
+    return {day: Interval(each["low"], each["high"]) for day, each in said.items() if "low" in each and "high" in each}
