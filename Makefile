@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
-run: .venv/.run ## Set up, generate 200,000 sample events over three days, run everything, show the totals
+run: .venv/.run ## Set up, generate 200,000 sample events of the last three days, run everything, show the totals
 	@test -e data/ground_truth.json || $(BIN)/event-platform generate --events 200000 --days 3
 	@$(BIN)/event-platform run
 	@echo "Open the UI with: make dev    Query with: $(BIN)/event-platform query \"select count(*) n from events.lesson_started\""
@@ -57,7 +57,7 @@ bench-live: .venv/.dev ## Measure a live platform: an object a minute, how long 
 
 lock: .venv/.dev ## Write the lock files from pyproject.toml, with the newest versions in its ranges
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres -c requirements.lock pyproject.toml -o requirements-image.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres --extra metrics -c requirements.lock pyproject.toml -o requirements-image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev -c requirements-image.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the sample, the lake, Dagster's records and the built documentation

@@ -45,9 +45,8 @@ class Bench:
 
     def generate(self, events: int, days: int) -> None:
         """Generate the landing zone, always with the same events."""
-        self._commands.run(
-            "generate", module("event_platform", "generate", "--events", f"{events}", "--days", f"{days}")
-        )
+        options = ["--events", f"{events}", "--days", f"{days}", "--from", "2025-06-01"]
+        self._commands.run("generate", module("event_platform", "generate", *options))
 
     def measure(self, row: Row) -> dict[str, Any]:
         """Run the command of a row alone and return its cost. Its output stays. Raises FailedError."""

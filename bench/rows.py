@@ -122,5 +122,6 @@ def variables(landing: Path | str, catalog: Path, lake: Path | str) -> Mapping[s
         "EVENT_PLATFORM_LANDING": str(landing),
         "EVENT_PLATFORM_CATALOG": str(catalog),
         "EVENT_PLATFORM_LAKE": str(lake),
+        "EVENT_PLATFORM_START_DATE": "2025-01-01",  # as the peers have it
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }

@@ -28,6 +28,7 @@ from event_platform.lake.registry import PLATFORM_TABLES, event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
 from event_platform.landing.formats import FORMATS
+from event_platform.metrics.gauges import Gauge
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 _WIDTH = 100
@@ -83,6 +84,15 @@ def rules() -> str:
     """Return the configuration of the resource `rules`."""
     rows = ([f"`{name}`", f"`{f.default}`", f.description or ""] for name, f in RulesResource.model_fields.items())
     return _table(["field", "default", "meaning"], rows)
+
+
+def metrics() -> str:
+    """Return the metrics that `event-platform metrics` exposes."""
+    rows = (
+        [f"`{each.name}`", ", ".join(f"`{label}`" for label in each.labels), each.meaning]
+        for each in (gauge.value for gauge in Gauge)
+    )
+    return _table(["metric", "labels", "meaning"], rows)
 
 
 def corruption_reasons() -> str:
@@ -147,5 +157,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (commands, settings, tables, checks, faults, causes, rules, corruption_reasons, formats)
+    for each in (commands, settings, tables, checks, faults, causes, rules, metrics, corruption_reasons, formats)
 }

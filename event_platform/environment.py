@@ -27,6 +27,7 @@ from event_platform.setting_values import (
     parse_time_zone,
     parse_ui_url,
     parse_urls,
+    read_start_date,
 )
 from event_platform.storage.uris import SCHEMES
 
@@ -34,6 +35,10 @@ SAMPLE_CATALOG = Path(__file__).parent / "sample" / "catalog"
 
 #: Tasks run in a pool of processes on this machine.
 LOCAL_COMPUTE = "local"
+
+#: The first partition of the local environment where no sample has written another. Never a moving date: the first
+#: partition must not disappear overnight.
+FIRST_DATE = "2025-01-01"
 
 
 class EnvironmentName(StrEnum):
@@ -54,6 +59,7 @@ class Setting:
     meaning: str
     parse: Callable[[str], Any]  # raises ValueError, saying what was expected
     local: str | None = None  # the default of the local environment, of a field that has no default of its own
+    beside_landing: Callable[[str], str | None] | None = None  # finds a default beside landing, which precedes `local`
     shown_default: str | None = None  # the default in words
     requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is not its default
     schemes: tuple[str, ...] = ("s3",)
@@ -126,8 +132,9 @@ class Environment:
             type="date (YYYY-MM-DD)",
             meaning="First partition; do not move it later",
             parse=parse_date,
-            # Never a moving date: the first partition must not disappear overnight.
-            local="2025-01-01",
+            local=FIRST_DATE,
+            beside_landing=read_start_date,
+            shown_default=f"first day of the sample beside landing, or {FIRST_DATE}",
         ),
     ]
     #: They may hold passwords and tokens, and are never shown.
@@ -246,7 +253,7 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
     values, faults = dict[str, Any](), dict[str, str]()
     for name, setting in _settings().items():
         try:
-            text = _text_of(setting, variables, values.get("name", EnvironmentName.LOCAL))
+            text = _text_of(setting, variables, values)
             if text is not None:
                 values[name] = setting.parse(text)
                 _require_store(setting, text, values)
@@ -256,14 +263,15 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
     return values, faults
 
 
-def _text_of(setting: Setting, variables: Mapping[str, str], environment: EnvironmentName) -> str | None:
+def _text_of(setting: Setting, variables: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
     """Return what is set, or its local default; None where the field's own default applies. Raises ValueError."""
     text = variables.get(setting.variable)
     if text or setting.local is None:
         return text or None
+    environment = values.get("name", EnvironmentName.LOCAL)
     if environment is not EnvironmentName.LOCAL:
         raise ValueError(f"not set; {environment} requires a value, only local has a default")
-    return setting.local
+    return (setting.beside_landing and setting.beside_landing(values.get("landing", ""))) or setting.local
 
 
 def _require_store(setting: Setting, text: str, values: Mapping[str, Any]) -> None:

@@ -44,6 +44,22 @@ def parse_date(value: str) -> date:
         raise ValueError(f"{value!r} is not a date (YYYY-MM-DD)") from None
 
 
+def start_date_file(landing: str) -> Path | None:
+    """Return the file beside a landing folder in which a sample leaves its first day; None for a bucket."""
+    return None if "://" in landing or not landing else Path(landing).parent / "start_date"
+
+
+def read_start_date(landing: str) -> str | None:
+    """Return the date beside a landing folder, None where there is none."""
+    path = start_date_file(landing)
+    if path is None or not path.is_file():
+        return None
+    try:
+        return parse_date(path.read_text(encoding="utf-8").strip()).isoformat()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def parse_urls(value: str) -> tuple[str, ...]:
     """Return what is separated by spaces."""
     return tuple(value.split())

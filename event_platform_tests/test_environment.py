@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from event_platform.doctor.settings import read_settings
 from event_platform.environment import (
     SAMPLE_CATALOG,
     Environment,
@@ -30,6 +31,28 @@ def test_nothing_set_is_the_local_environment() -> None:
     assert load_environment({}) == Environment(
         EnvironmentName.LOCAL, f"{here}/data/landing", f"{here}/data/lake", SAMPLE_CATALOG, date(2025, 1, 1)
     )
+
+
+def test_the_local_start_date_is_that_of_the_sample_beside_landing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a landing folder of the local environment, while no variable is set; one that is no date is named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "start_date").write_text("2026-11-26\n", encoding="utf-8")
+    assert load_environment({}).start_date == date(2026, 11, 26)
+    for others in (
+        {"EVENT_PLATFORM_LANDING": str(tmp_path / "mine" / "landing")},
+        {"EVENT_PLATFORM_LANDING": "s3://data/landing"},
+        {"EVENT_PLATFORM_START_DATE": "2025-01-01"},
+    ):
+        assert load_environment(others).start_date == date(2025, 1, 1)
+    with pytest.raises(SettingError, match=r"^EVENT_PLATFORM_START_DATE: not set; dev requires a value"):
+        load_environment({"EVENT_PLATFORM_ENV": "dev", **ELSEWHERE, "EVENT_PLATFORM_START_DATE": ""})
+    (tmp_path / "data" / "start_date").write_text("soon", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"EVENT_PLATFORM_START_DATE: .*data/start_date: 'soon' is not a date"):
+        load_environment({})
+    assert read_settings({}).faults.keys() == {"EVENT_PLATFORM_START_DATE"}
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
@@ -58,6 +81,8 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         ("EVENT_PLATFORM_DAYS_PER_RUN", "", {}),
         ("EVENT_PLATFORM_COMPUTE", "local", {}),
         ("EVENT_PLATFORM_GLUE_DATABASE", "", {}),
+        ("EVENT_PLATFORM_REPORT_URL", "https://x.example/quality/", {"report_url": "https://x.example/quality"}),
+        ("EVENT_PLATFORM_REPORT_URL", "http://127.0.0.1:8000", {"report_url": "http://127.0.0.1:8000"}),
         ("EVENT_PLATFORM_COMPUTE", "", {}),
     ],
 )
@@ -103,6 +128,20 @@ def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
     for wrong in ("landing", "arn:aws:sqs:eu-central-1:123456789012:landing", f"{QUEUE}.fifo", f"{QUEUE}/x"):
         with pytest.raises(SettingError, match=f"{variable}: '{wrong}': expected the URL of an SQS queue such as"):
             load_environment({**ELSEWHERE, variable: wrong})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["reports.example", "/data/lake/reports", "javascript:alert(1)", "https://", "https://x y", "https://x/#a"],
+)
+def test_pages_are_served_at_the_address_of_a_folder(address: str) -> None:
+    """What is no such address would be a dead link in the UI. Signed ones hold a credential, and are not shown."""
+    with pytest.raises(SettingError, match=r"EVENT_PLATFORM_REPORT_URL: .*expected an address such as https://"):
+        load_environment({"EVENT_PLATFORM_REPORT_URL": address})
+    for secret in ("https://me:secret@x.example", "https://x.example/a?X-Amz-Signature=secret"):
+        with pytest.raises(SettingError, match="must not contain credentials") as failure:
+            load_environment({"EVENT_PLATFORM_REPORT_URL": secret})
+        assert "secret" not in str(failure.value)
 
 
 @pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])
@@ -187,7 +226,11 @@ def test_the_table_of_settings_says_what_loading_does() -> None:
     assert all(row.type and row.meaning for row in table.values())
     required = {name for name, row in table.items() if row.default_elsewhere == "required"}
     assert required == {"EVENT_PLATFORM_ENV", *ELSEWHERE}
-    in_words = {"EVENT_PLATFORM_CATALOG": "the sample catalog", "EVENT_PLATFORM_DAYS_PER_RUN": "all"}
+    in_words = {
+        "EVENT_PLATFORM_CATALOG": "the sample catalog",
+        "EVENT_PLATFORM_START_DATE": "first day of the sample beside landing, or 2025-01-01",
+        "EVENT_PLATFORM_DAYS_PER_RUN": "all",
+    }
     assert {name: table[name].default for name in in_words} == in_words
     spelled_out = {name: row.default for name, row in table.items() if row.default != "none" and name not in in_words}
     assert load_environment(spelled_out) == load_environment({})

@@ -178,22 +178,3 @@ class Fault(StrEnum):
         "A producer writes a default or a placeholder into a field, or one user or test sends most of the events.",
         "Look at the values: `select <column>, count(*) n from events.<key> group by 1 order by n desc`.",
     )
-
-
-#: The faults of corrupt records, and of event names that the catalog lacks.
-CORRUPTION = frozenset(
-    {
-        Fault.MALFORMED_RECORDS,
-        Fault.WRONG_WRAPPER,
-        Fault.MISSING_EVENT_FIELDS,
-        Fault.WRONG_TIME_UNIT,
-        Fault.WRONG_TIME_FORM,
-        Fault.BEFORE_START_DATE,
-        Fault.WRONG_CLOCK,
-        Fault.OUT_OF_RANGE_TIMES,
-        Fault.INVALID_TIMES,
-        Fault.UNREADABLE_OBJECTS,
-        Fault.UNSUPPORTED_OBJECTS,
-    }
-)
-UNREGISTERED = frozenset({Fault.UNREGISTERED_NAMES, Fault.MISSPELLED_NAMES, Fault.NAMES_WITH_IDS})

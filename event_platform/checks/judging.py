@@ -4,14 +4,13 @@ The asset checks count the same in the tables, when they run; figures are there 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
 
 from event_platform.checks import conformance, gaps, rates, shares, volume
-from event_platform.checks.bands import days_before
 from event_platform.checks.conformance import Conformance
 from event_platform.checks.result import Finding, Result
 from event_platform.checks.shares import Counted
@@ -31,10 +30,20 @@ Labels = Mapping[str | None, int]
 
 
 @dataclass(frozen=True)
+class Series:
+    """What of an event type is compared with other days: only days that have events, or a sample."""
+
+    events: Mapping[date, int]
+    nulls: Mapping[date, Counted]
+    distinct: Mapping[date, Counted]
+
+
+@dataclass(frozen=True)
 class Figures:
     """Rows of quality_report by day, event_name, figure and label."""
 
     days: Mapping[date, Mapping[str | None, Mapping[str, Labels]]]
+    _series: dict[str, Series] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> "Figures":
@@ -52,6 +61,25 @@ class Figures:
     def total(self, day: date, figure: str, name: str | None = None) -> int:
         """Return the sum of a figure of an event name."""
         return sum(self.labels(day, figure, name).values())
+
+    def series(self, event_type: EventType) -> Series:
+        """Return what of an event type is compared, of all days. It is made once: each day is compared with others."""
+        if event_type.key not in self._series:
+            self._series[event_type.key] = self._make_series(event_type)
+        return self._series[event_type.key]
+
+    def _make_series(self, event_type: EventType) -> Series:
+        name, columns = event_type.name, shares.compared_columns(event_type)
+        events = {day: sum(self.total(day, "events", each) for each in event_type.names) for day in self.days}
+        nulls, distinct = dict[date, Counted](), dict[date, Counted]()
+        for day in self.days:
+            if events[day]:
+                found = self.labels(day, "null", name)
+                nulls[day] = Counted(events[day], {column: found.get(column, 0) for column in columns})
+            if sampled := self.total(day, "sampled", name):
+                found = self.labels(day, "distinct", name)
+                distinct[day] = Counted(sampled, {str(column): count for column, count in found.items()})
+        return Series({day: count for day, count in events.items() if count}, nulls, distinct)
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
         """Return the values of a figure by event name."""
@@ -114,27 +142,10 @@ def _results_of_type(
     asset = event_table_name(event_type)
     yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
     weeks, deviations = thresholds.anomaly_weeks, thresholds.anomaly_deviations
-    days = (day, *days_before(day, weeks))
-    events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in days}
-    yield asset, volume.NAME, volume.check_day(day, events, today, weeks, volume.allowed(event_type, deviations))
-    columns = shares.compared_columns(event_type)
-    nulls = _counted(figures, event_type, "null", columns, {each: rows for each, rows in events.items() if rows})
-    yield asset, shares.NULLS, shares.check_nulls(day, nulls, today, weeks, deviations)
-    sampled = {each: figures.total(each, "sampled", event_type.name) for each in days}
-    distinct = _counted(figures, event_type, "distinct", None, {each: rows for each, rows in sampled.items() if rows})
-    yield asset, shares.DISTINCT, shares.check_distinct(day, distinct, today, weeks, deviations)
-
-
-def _counted(
-    figures: Figures, event_type: EventType, figure: str, columns: Sequence[str] | None, rows: Mapping[date, int]
-) -> dict[date, Counted]:
-    """Return a figure of the columns given, or of those that have it, on each day that has rows."""
-    found = {}
-    for day, number in rows.items():
-        labels = figures.labels(day, figure, event_type.name)
-        counts = labels if columns is None else {column: labels.get(column, 0) for column in columns}
-        found[day] = Counted(number, {str(column): count for column, count in counts.items()})
-    return found
+    series = figures.series(event_type)
+    yield asset, volume.NAME, volume.check_day(day, series.events, today, weeks, volume.allowed(event_type, deviations))
+    yield asset, shares.NULLS, shares.check_nulls(day, series.nulls, today, weeks, deviations)
+    yield asset, shares.DISTINCT, shares.check_distinct(day, series.distinct, today, weeks, deviations)
 
 
 def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:

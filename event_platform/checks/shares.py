@@ -2,11 +2,20 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from event_platform.checks.bands import DEVIATIONS, FEWEST_WEEKS, WEEKS, Band, Scale, usual_band, weekdays_before
+from event_platform.checks.bands import (
+    DEVIATIONS,
+    FEWEST_WEEKS,
+    WEEKS,
+    Band,
+    Scale,
+    days_before,
+    usual_band,
+    weekdays_before,
+)
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
 from event_platform.events.catalog import EventType
@@ -45,9 +54,10 @@ class _Kind:
     words: str
     more: Fault
     fewer: Fault
+    leaves_out_all: bool = False  # a day on which all rows count
 
 
-_NULLS = _Kind("nulls", Fault.MORE_NULLS, Fault.FEWER_NULLS)
+_NULLS = _Kind("nulls", Fault.MORE_NULLS, Fault.FEWER_NULLS, leaves_out_all=True)
 _DISTINCT = _Kind("distinct values", Fault.MORE_VALUES, Fault.FEWER_VALUES)
 
 
@@ -63,31 +73,27 @@ def check_nulls(
 
     A day on which a column is null in all rows is nothing to compare with: it was not there, or not filled.
     """
-    filled = {
-        each: Counted(counted.rows, {name: nulls for name, nulls in counted.counts.items() if nulls < counted.rows})
-        for each, counted in days.items()
-        if each != day
-    }
-    return _check(_NULLS, day, filled | {day: days.get(day, _NOTHING)}, today, weeks, deviations)
+    return _check(_NULLS, day, days, today, weeks, deviations)
 
 
 def check_distinct(
     day: date, days: Mapping[date, Counted], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
 ) -> Result:
     """Compare the share of distinct values in the sampled rows of each column with its band, as `check_nulls`."""
-    return _check(_DISTINCT, day, {day: _NOTHING, **days}, today, weeks, deviations)
+    return _check(_DISTINCT, day, days, today, weeks, deviations)
 
 
 def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, weeks: int, deviations: float) -> Result:
     if day >= today and not _is_enough_of_today(day, days, weeks):
         return Result(passed=True, description=f"{kind.words} are not compared: the day has just begun")
-    rows, shares = days[day].rows, _shares(days[day])
-    usual = {column: share for column in shares if (share := _expected(column, day, days, weeks)) is not None}
+    rows, shares = days[day].rows if day in days else 0, _shares(days.get(day, _NOTHING))
+    same = [days[each] for each in weekdays_before(day, weeks) if each in days]
+    usual = {column: share for column in shares if (share := _expected(kind, column, same)) is not None}
     if not usual:
         few = f"no two of the last {weeks} weeks have events on this day" if rows else "no events"
         return Result(passed=True, description=f"{kind.words} are not compared: {few}")
     changed = [column for column, share in usual.items() if abs(shares[column] - share) > _LEAST_CHANGE]
-    bands = {column: _band(column, day, days, weeks, deviations) for column in changed}
+    bands = {column: _band(kind, column, day, days, weeks, deviations) for column in changed}
     outside = [column for column, band in bands.items() if not band.low <= shares[column] <= band.high]
     largest = sorted(outside, key=lambda column: -abs(shares[column] - bands[column].expected))
     listed = "; ".join(f"{column}: {_describe(shares[column], bands[column])}" for column in largest[:_LISTED])
@@ -110,18 +116,23 @@ def _shares(counted: Counted) -> dict[str, float]:
     return {column: count / counted.rows for column, count in counted.counts.items()} if counted.rows else {}
 
 
-def _expected(column: str, day: date, days: Mapping[date, Counted], weeks: int) -> float | None:
-    """Return the median share of the weekday: most columns are near it, and need no band."""
-    others = [days[each] for each in weekdays_before(day, weeks) if each in days and column in days[each].counts]
-    return (
-        statistics.median(each.counts[column] / each.rows for each in others) if len(others) >= FEWEST_WEEKS else None
-    )
+def _share(kind: _Kind, column: str, counted: Counted) -> float | None:
+    """Return the share of a column on a day that others are compared with; None if it has none."""
+    count = counted.counts.get(column)
+    return None if count is None or (kind.leaves_out_all and count == counted.rows) else count / counted.rows
 
 
-def _band(column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
+def _expected(kind: _Kind, column: str, same: Sequence[Counted]) -> float | None:
+    """Return the median share of the same weekday: most columns are near it, and need no band."""
+    found = [share for counted in same if (share := _share(kind, column, counted)) is not None]
+    return statistics.median(found) if len(found) >= FEWEST_WEEKS else None
+
+
+def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
     """Return the band of a column that has an expected share."""
     scale = Scale(_there, _back, noise=1 / math.sqrt(days[day].rows))
-    shares = {each: counted.counts[column] / counted.rows for each, counted in days.items() if column in counted.counts}
+    before = [each for each in days_before(day, weeks) if each in days]
+    shares = {each: share for each in before if (share := _share(kind, column, days[each])) is not None}
     band = usual_band(day, shares, scale, weeks, deviations)
     if band is None:
         raise ValueError(f"{column} has no expected share")
@@ -131,7 +142,7 @@ def _band(column: str, day: date, days: Mapping[date, Counted], weeks: int, devi
 
 def _is_enough_of_today(day: date, days: Mapping[date, Counted], weeks: int) -> bool:
     usual = [days[each].rows for each in weekdays_before(day, weeks) if each in days]
-    return bool(usual) and days[day].rows >= _ENOUGH_OF_TODAY * statistics.median(usual)
+    return bool(usual) and days.get(day, _NOTHING).rows >= _ENOUGH_OF_TODAY * statistics.median(usual)
 
 
 def _describe(share: float, band: Band) -> str:

@@ -14,7 +14,8 @@ import polars as pl
 import yaml
 from deltalake import Schema
 
-from event_platform.cli.output import ERR, OUT, counted, print_warning, progress_bars
+from event_platform.cli.output import ERR, OUT, counted, print_warning
+from event_platform.cli.progress import show_progress
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
 from event_platform.events.columns import typed
@@ -179,7 +180,7 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     for fault in omissions.faults.values():
         print_warning(str(fault))
     loading, reader = Loading(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
-    with progress_bars("objects") as listen:
+    with show_progress("objects") as listen:
         for number, landed in enumerate(objects, start=1):
             for rows, _ in read_records(loading, reader, landed, BytesIO(opened.read(landed.name))):
                 counts.add(rows)

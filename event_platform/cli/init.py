@@ -13,7 +13,8 @@ import click
 import polars as pl
 import yaml
 
-from event_platform.cli.output import OUT, counted, print_warning, progress_bars, visible
+from event_platform.cli.output import OUT, counted, print_warning, visible
+from event_platform.cli.progress import show_progress
 from event_platform.environment import SAMPLE_CATALOG, Environment
 from event_platform.events.catalog import ENVELOPE_FILE
 from event_platform.events.envelope import Envelope, TimeUnit
@@ -83,7 +84,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
 def _read(environment: Environment) -> list[SampledObject]:
     uri, omissions = environment.landing, Omissions()
     landing = open_landing(uri, environment.landing_timezone)
-    with progress_bars("objects") as listen:
+    with show_progress("objects") as listen:
         found: list[SampledObject] = []
         for each in sample(landing, omissions):
             found.append(each)

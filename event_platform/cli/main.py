@@ -11,6 +11,7 @@ import click
 from event_platform.cli.commands.catalog import catalog
 from event_platform.cli.commands.doctor import doctor
 from event_platform.cli.commands.init import init
+from event_platform.cli.commands.metrics import metrics
 from event_platform.cli.commands.new import new
 from event_platform.cli.commands.report import report
 from event_platform.cli.commands.run import replay, run
@@ -78,6 +79,7 @@ def _translate_errors() -> Iterator[None]:
         query,
         register,
         vacuum,
+        metrics,
         doctor,
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -97,7 +99,7 @@ def main() -> None:
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
     Exit codes: 0 success; 1 a run failed, the totals do not balance, or work is overdue; 2 usage or configuration
-    error.
+    error; 3 a check failed with severity error.
     """
     if Path(".env").is_file():
         from dotenv import load_dotenv  # noqa: PLC0415

@@ -3,27 +3,34 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from event_platform.cli.output import print_warning, progress_bars
-from event_platform.cli.project import load_project
+from event_platform.checks.result import Result
+from event_platform.cli.checks import Checked, Results
+from event_platform.cli.output import print_warning
+from event_platform.cli.progress import Listener
+from event_platform.cli.project import PLATFORM, load_project
 from event_platform.definitions import build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
 from event_platform.defs.automation.failures import cause_of
-from event_platform.defs.automation.requests import PART, date_ranges, run_tags
+from event_platform.defs.automation.requests import PART, run_tags
+from event_platform.defs.checks.results import to_result
 from event_platform.defs.graph import own_assets
+from event_platform.defs.instance.dagster_internals import name_location_of_runs
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates
+from event_platform.quality.partitions import date_ranges, describe_range
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REBUILD = {
@@ -31,7 +38,21 @@ _REBUILD = {
     "ops": {name: {"config": {"rebuild": True}} for name in ("deduplicated_events", "typed_events")},
 }
 _REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
-_RAW = dg.AssetSelection.assets(RAW_EVENTS, CORRUPT_EVENTS)
+
+#: A run that fails here is reported here: the daemon of the same DAGSTER_HOME must not start it again.
+_NO_RETRY = {"dagster/max_retries": "0"}
+
+_RAW = [RAW_EVENTS, CORRUPT_EVENTS]
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """What runs have left."""
+
+    due: DueDates  # still
+    lake: PinnedLake  # in which that was looked for
+    failed: list[str]
+    results: Results  # of checks
 
 
 def materialize_due(
@@ -40,26 +61,25 @@ def materialize_due(
     lake: Lake,
     arrivals: Sequence[date],
     window: tuple[date, date],
+    progress: Listener,
     *,
     rebuild: bool,
-) -> tuple[DueDates, PinnedLake, list[str]]:
+) -> Materialized:
     """Load `arrivals` and materialize what is due downstream within the window.
-
-    Return what is left, the lake in which it was looked for, and failures.
 
     With `rebuild`, all created_dates of the window that have events are rebuilt.
     """
-    definitions = load_project(Path.cwd()) or build_definitions(environment, catalog)
-    own = own_assets(definitions.resolve_asset_graph())
     platform = platform_assets(catalog)
-    with _materializer(environment, definitions) as materializer:
+    with _materializer(environment, catalog, progress) as materializer:
+        own = own_assets(materializer.definitions.resolve_asset_graph())
         materializer.materialize(_RAW, date_ranges(arrivals))
         if rebuild:
             rows = lake.deduplicated_events.snapshot().rows_by_date()
             days = [day for day in rows if window[0] <= day <= window[1]]
-            materializer.materialize(dg.AssetSelection.assets(*platform), date_ranges(days), _REBUILD)
+            materializer.materialize(platform, date_ranges(days), _REBUILD)
 
         def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
+            progress.begin("planning")
             pinned = PinnedLake(lake.storage)
             return pinned, due_downstream(pinned, catalog, own, platform, *window, look_for_files=look_for_files)
 
@@ -68,57 +88,71 @@ def materialize_due(
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:
-                materializer.materialize(dg.AssetSelection.assets(*each.assets), date_ranges(each.days))
+                materializer.materialize(each.assets, date_ranges(each.days))
             after, due = find_due()
         tried_whole = set[dg.AssetKey]()
         while whole := set(due.whole) - tried_whole:
-            materializer.materialize(dg.AssetSelection.assets(*whole), [None])
+            materializer.materialize(whole, [None])
             tried_whole |= whole
             after, due = find_due()
-    return due.dates, after, materializer.failed
+    return Materialized(due.dates, after, materializer.failed, materializer.results)
 
 
-def materialize_again(environment: Environment, catalog: Catalog, window: tuple[date, date]) -> list[str]:
-    """Load the arrival dates of the window again; return what failed."""
-    with _materializer(environment, build_definitions(environment, catalog)) as materializer:
+def materialize_again(
+    environment: Environment, catalog: Catalog, window: tuple[date, date], progress: Listener
+) -> tuple[list[str], Results]:
+    """Load the arrival dates of the window again; return failures, and the results of checks."""
+    with _materializer(environment, catalog, progress) as materializer:
         materializer.materialize(_RAW, [window], _REPLAY)
-    return materializer.failed
+    return materializer.failed, materializer.results
 
 
 class _Materializer:
-    """Runs of one command, in this process, and a message for each of their failures."""
+    """Runs of one command, in this process: a message for each of their failures, and the results of their checks.
 
-    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    They are runs of the job of the code location, as those are that the UI launches: it shows them and can re-execute
+    them.
+    """
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Listener) -> None:
+        self.definitions = definitions
         self.failed: list[str] = []
-        self._definitions = definitions
+        self.results: dict[Checked, Result] = {}
+        self._progress = progress
+        self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
 
     def materialize(
         self,
-        selection: dg.AssetSelection,
+        assets: Iterable[dg.AssetKey],
         ranges: Iterable[tuple[date, date] | None],
         config: Mapping[str, Any] = _QUIET,
     ) -> None:
         """Materialize each range of days in a run of its own; None for assets without partitions."""
+        selection = list(assets)
         for days in ranges:
-            result = dg.materialize(
-                [*self._definitions.assets, *self._definitions.asset_checks],  # type: ignore[misc]
-                selection=selection,
-                resources=dict(self._definitions.resources or {}),
-                instance=self._instance,
-                tags={PART: "raw" if selection is _RAW else "created", **(run_tags(*days) if days else {})},
+            part, doing = ("raw", "loading") if selection == _RAW else ("created", "building")
+            self._progress.begin(f"{doing} {describe_range(*days) if days else 'tables without partitions'}")
+            result = self._job.execute_in_process(
                 run_config=dict(config),
+                instance=self._instance,
                 raise_on_error=False,
+                asset_selection=selection,
+                tags={PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})},
             )
             prefix = f"{days[0]} to {days[1]}: " if days else ""
             self.failed += [f"{prefix}{problem}" for problem in _problems(result)]
+            self.results |= {_checked(each): to_result(each) for each in result.get_asset_check_evaluations()}
 
 
 @contextmanager
-def _materializer(environment: Environment, definitions: dg.Definitions) -> Iterator[_Materializer]:
-    """Open Dagster's records for the runs within, and show the progress of their steps."""
-    with _instance(environment) as instance, progress_bars("tasks") as bars, listening(bars):
-        yield _Materializer(definitions, instance)
+def _materializer(environment: Environment, catalog: Catalog, progress: Listener) -> Iterator[_Materializer]:
+    """Load the code location, open Dagster's records for the runs within, and follow their steps."""
+    progress.begin("loading the definitions")
+    location, definitions = load_project(Path.cwd()) or (PLATFORM, build_definitions(environment, catalog))
+    with _instance(environment) as instance, listening(progress):
+        name_location_of_runs(instance, location, definitions.get_repository_def().name)
+        yield _Materializer(definitions, instance, progress)
 
 
 def _instance(environment: Environment) -> dg.DagsterInstance:
@@ -133,6 +167,10 @@ def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, dat
         tried |= {(key, day) for key in each.assets for day in days}
         found += [DueAssets(each.assets, days)] if days else []
     return found
+
+
+def _checked(evaluation: dg.AssetCheckEvaluation) -> Checked:
+    return Checked(evaluation.asset_key.to_user_string(), evaluation.check_name, evaluation.partition or "")
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -1,17 +1,13 @@
-"""The consoles of commands: tables and results on stdout, progress bars and errors on stderr."""
+"""The consoles of commands: tables and results on stdout, progress and errors on stderr."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from event_platform.quality.text import shown
-
-#: Called with the name of a step, the units done, and their total if it is known.
-Listener = Callable[[str, int, int | None], None]
 
 
 def visible(text: str) -> str:
@@ -45,22 +41,7 @@ def print_warning(warning: str | None) -> None:
         ERR.print(warning, style="yellow", soft_wrap=True, highlight=False, markup=False)
 
 
-@contextmanager
-def progress_bars(unit: str) -> Iterator[Listener]:
-    """Yield a callback that draws a progress bar for each step, on stderr: output stays clean in a pipe."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=ERR) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def listen(what: str, done: int, total: int | None) -> None:
-            if what not in tasks or bars.tasks[tasks[what]].finished:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield listen
+def print_parts(parts: Iterable[RenderableType]) -> None:
+    """Print tables and lines on stdout; a line is not broken, so that it stays one in a pipe."""
+    for part in parts:
+        OUT.print(part, soft_wrap=not isinstance(part, Table))

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from rich.table import Table
 
-from event_platform.cli.output import ERR, OUT, progress_bars
+from event_platform.cli.output import ERR, OUT
+from event_platform.cli.progress import show_progress
 from event_platform.events.errors import SettingError
 from event_platform.sample.generate import Truth, stream_hour, write_truth
 from event_platform.stream.events import Event, as_records, read_lines
@@ -105,7 +106,7 @@ def send_events(
         producer = Producer(target, rate, refused.add)
         records = as_records(source.events(), key, per_record, target.max_record_bytes)
         try:
-            with progress_bars("events") as listen:
+            with show_progress("events") as listen:
                 done = 0
                 for sent in producer.send(records):
                     done = sent.events + sent.failed

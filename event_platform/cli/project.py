@@ -10,15 +10,31 @@ import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 
 if TYPE_CHECKING:
     import dagster as dg
 
 
-def find_project(folder: Path) -> str | None:
-    """Return the module that `[tool.dg.project]` in a folder's pyproject.toml names, which is how Dagster finds it too.
+#: Package of the platform, and name of its code location in workspace.yaml.
+PLATFORM = "event_platform"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of Dagster."""
+
+    module: str  # of its definitions
+    location: str  # name of its code location
+
+
+def find_project(folder: Path) -> Project | None:
+    """Return the project that `[tool.dg.project]` in a folder's pyproject.toml names: Dagster finds it there, too.
 
     None where there is no such project, or only the platform itself.
     """
@@ -26,23 +42,38 @@ def find_project(folder: Path) -> str | None:
     project = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("dg", {}) if path.is_file() else {}
     settings = project.get("project", {})
     root = settings.get("root_module")
-    if root is None or root == "event_platform":
+    if root is None or root == PLATFORM:
         return None
-    return str(settings.get("code_location_target_module", f"{root}.definitions"))
+    module = settings.get("code_location_target_module", f"{root}.definitions")
+    return Project(str(module), str(settings.get("code_location_name", folder.name)))
 
 
-def load_project(folder: Path) -> "dg.Definitions | None":
-    """Return the definitions of the project in a folder; None where there is none, or one without the platform's."""
+@cache
+def load_project(folder: Path) -> "tuple[str, dg.Definitions] | None":
+    """Return the name of the code location and the definitions of the project in a folder.
+
+    None where there is none, or one without the platform's definitions.
+    """
     from event_platform.defs.assets.raw_events import RAW_EVENTS  # noqa: PLC0415
 
-    name = find_project(folder)
-    if name is None:
+    project = find_project(folder)
+    if project is None:
         return None
     sys.path.insert(0, str(folder))
     with _without_warnings():
-        module = importlib.import_module(name)
+        module = importlib.import_module(project.module)
         definitions: dg.Definitions = module.defs() if callable(module.defs) else module.defs
-    return definitions if RAW_EVENTS in definitions.resolve_asset_graph().get_all_asset_keys() else None
+    if RAW_EVENTS not in definitions.resolve_asset_graph().get_all_asset_keys():
+        return None
+    return project.location, definitions
+
+
+def find_thresholds(folder: Path) -> Thresholds:
+    """Return the limits of checks that `rules` of the project in a folder has; those by default where there is none."""
+    loaded = load_project(folder) if find_project(folder) else None
+    rules = (loaded[1].resources or {}).get("rules") if loaded else None
+    thresholds: Thresholds = getattr(rules, "thresholds", DEFAULT_THRESHOLDS)
+    return thresholds
 
 
 @contextmanager

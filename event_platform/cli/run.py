@@ -4,13 +4,16 @@ Dagster is imported only where something is due: that takes longer than to find 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from event_platform.cli.checks import Results
 from event_platform.cli.output import ERR, print_warning
+from event_platform.cli.progress import Listener
 from event_platform.cli.project import find_project
-from event_platform.cli.status import show_totals
+from event_platform.cli.status import Status, exit_code, print_status, read_status
 from event_platform.compute.pool import prepare
 from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
@@ -27,10 +30,28 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.sample.own_assets import shipped_assets
 
 
-def run_due(environment: Environment, first: date | None, last: date | None, *, rebuild: bool = False) -> int:
-    """Materialize the due partitions from `first` to `last`; return the exit code.
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has done."""
 
-    With `rebuild`, all created_dates from `first` to `last` that have events are rebuilt.
+    failed: Sequence[str]  # runs, and objects that cannot be loaded
+    status: Status | None = None  # of the lake afterwards; None if it went no further
+    left: Sequence[date] = ()  # created dates that are still due, as they are outside of the range
+
+
+def run_due(
+    environment: Environment,
+    first: date | None,
+    last: date | None,
+    progress: Listener,
+    *,
+    rebuild: bool = False,
+    results: Results | None = None,
+) -> Outcome:
+    """Materialize the due partitions from `first` to `last`.
+
+    With `rebuild`, all created_dates from `first` to `last` that have events are rebuilt. `results` are those of checks
+    that this command has evaluated before.
     """
     window = _window(environment, first, last)
     if home := os.environ.get("DAGSTER_HOME"):
@@ -38,39 +59,55 @@ def run_due(environment: Environment, first: date | None, last: date | None, *, 
     catalog = load_catalog(environment.catalog)
     lake = open_lake(environment.lake)
     lake.storage.check()
+    progress.begin("looking for new objects")
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
     known = not (days or rebuild or find_project(Path.cwd()))
+    progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None
-    failed: list[str] = []
+    failed, results = list[str](), dict(results or {})
     if environment.compute == LOCAL_COMPUTE and is_large(delivery.due, DEFAULT_SIZING):
         prepare()  # it imports while this process does
     if due is None or due.every:
+        progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        due, before, failed = materialize_due(environment, catalog, lake, days, window, rebuild=rebuild)
+        done = materialize_due(environment, catalog, lake, days, window, progress, rebuild=rebuild)
+        due, before, failed = done.due, done.lake, done.failed
+        results |= done.results
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
-    _print_failures(failed)
-    balanced = show_totals(environment, before, catalog, due)
     left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
-    if left:
-        message = f"{len(left)} created {'date is' if len(left) == 1 else 'dates are'} still due, such as {left[0]}"
-        ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
-    return 1 if failed or not (balanced or left) else 0
+    _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
+    progress.begin("counting")
+    return Outcome(failed, read_status(environment, catalog, before, due, results), left)
 
 
-def replay(environment: Environment, first: date, last: date) -> int:
-    """Load the arrival dates from `first` to `last` again, then call `run_due`; return the exit code."""
+def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
+    """Load the arrival dates from `first` to `last` again, then do what `run_due` does."""
+    window, catalog = _window(environment, first, last), load_catalog(environment.catalog)
+    open_lake(environment.lake).storage.check()
+    progress.begin("starting Dagster")
     from event_platform.cli.materializing import materialize_again  # noqa: PLC0415
 
-    window = _window(environment, first, last)
-    open_lake(environment.lake).storage.check()
-    failed = materialize_again(environment, load_catalog(environment.catalog), window)
+    failed, results = materialize_again(environment, catalog, window, progress)
     _print_failures(failed)
-    return 1 if failed else run_due(environment, None, None)
+    return Outcome(failed) if failed else run_due(environment, None, None, progress, results=results)
+
+
+def finish(outcome: Outcome, *, warn_only: bool = False) -> int:
+    """Print what is in the lake after a command, and what is still due; return the exit code."""
+    if outcome.status is None:
+        return 1
+    print_status(outcome.status)
+    if outcome.left:
+        count = len(outcome.left)
+        message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
+        ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
+    unbalanced = not (outcome.status.balanced or outcome.left)
+    return exit_code(outcome.status.results, failed=bool(outcome.failed) or unbalanced, warn_only=warn_only)
 
 
 def _find_arrivals(
@@ -85,7 +122,6 @@ def _find_arrivals(
     if not (delivery.due or delivery.loaded):
         print_warning(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
     arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
-    print_warning(arrivals.warning)
     return delivery, sorted(day for day in arrivals.causes if window[0] <= day <= window[1])
 
 
@@ -94,7 +130,7 @@ def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> D
     return due_created_dates(lake, catalog, own=own, look_for_files=True)
 
 
-def _print_failures(failed: Iterable[str]) -> None:
+def _print_failures(failed: Sequence[str]) -> None:
     for problem in failed:
         ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
 

@@ -1,88 +1,192 @@
-"""`event-platform status`: the totals of the lake, as tables or as JSON."""
+"""`event-platform status`: the totals of the lake and its failed checks, as tables and lines or as JSON."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.styled import Styled
 
-from event_platform.cli.output import ERR, OUT
+from event_platform.checks.result import Result
+from event_platform.cli.checks import (
+    Checked,
+    FailedCheck,
+    Results,
+    describe_failures,
+    failed_checks,
+    has_errors,
+    render_checks,
+)
+from event_platform.cli.output import ERR, OUT, counted, print_parts
+from event_platform.cli.progress import Listener
+from event_platform.cli.project import find_thresholds
+from event_platform.cli.totals import render_days, total_rows, totals_table
 from event_platform.environment import Environment
-from event_platform.events.catalog import Catalog
+from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.documents import DocumentError, read_document
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.lake.registry import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.pipeline.reporting.findings import lake_findings
+from event_platform.pipeline.reporting.unreported import unreported_findings
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.storage.storage import Storage
+
+#: Assets whose partitions are arrival dates.
+_BY_ARRIVAL = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
+
+#: The last days, whose checks are judged.
+_JUDGED_DAYS = 31
+
+_SECONDS_BETWEEN_LOOKS = 5
 
 
-def show_status(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
-    """Print the totals, and what waits and is due; return the exit code."""
-    lake = PinnedLake(open_lake(environment.lake).storage)
-    due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
-    totals, rest = lake_totals(lake, catalog), find_remaining(environment, lake, due)
-    if as_json:
-        print(json.dumps({**totals, "completeness": rest.as_json()}))  # noqa: T201 - rich would wrap it
-    else:
-        print_totals(totals, _read_expected_totals(environment.landing), rest)
-    return 0 if totals["balanced"] and not rest.is_overdue else 1
+@dataclass(frozen=True)
+class Status:
+    """What is in the lake, what is wrong with it, and what is still to be done."""
+
+    totals: Mapping[str, Any]
+    expected: Mapping[str, Any] | None  # totals that a sample has to give
+    rest: Completeness
+    results: Results  # of checks
+    judged_since: date | None  # earlier days were not judged; None if there are none
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the totals balance."""
+        return bool(self.totals["balanced"])
+
+    @cached_property
+    def failed(self) -> list[FailedCheck]:
+        """The failed checks, the worst first."""
+        return failed_checks(self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for `status --json`."""
+        checks = [each.as_json() for each in self.failed]
+        return {**self.totals, "completeness": self.rest.as_json(), "checks": checks}
+
+    def wrong_days(self, what: str) -> set[str]:
+        """Return the arrival_dates or created_dates that do not balance, are due, or have a failed check (error)."""
+        arrival = what == "arrival_dates"
+        due = self.rest.corrupt_due if arrival else self.rest.due.days
+        errors = {key for key, result in self.results.items() if has_errors({key: result})}
+        failed = {key.partition for key in errors if (key.asset in _BY_ARRIVAL) == arrival}
+        return {*self.totals["unbalanced"][what], *map(str, due), *failed}
 
 
-def find_remaining(environment: Environment, lake: Lake, due: DueDates) -> Completeness:
-    """Return the objects that wait in landing, beside what is `due`."""
-    return completeness(
+def read_status(
+    environment: Environment,
+    catalog: Catalog,
+    lake: Lake,
+    due: DueDates,
+    results: Results | None = None,
+    *,
+    every: bool = False,
+) -> Status:
+    """Read the totals, what the checks find, and what waits beside what is `due`.
+
+    Checks are those of the last month that has events, or of `every` day. `results` are those that this command has
+    evaluated: they replace what the quality report has of a day.
+    """
+    rest = completeness(
         lake,
         due,
         lambda: open_landing(environment.landing, environment.landing_timezone),
         environment.start_date,
         datetime.now(UTC),
     )
-
-
-def show_totals(environment: Environment, lake: Lake, catalog: Catalog, due: DueDates) -> bool:
-    """Print what `status` prints, with what is `due`; say whether the totals balance."""
     totals = lake_totals(lake, catalog)
-    print_totals(totals, _read_expected_totals(environment.landing), find_remaining(environment, lake, due))
-    return bool(totals["balanced"])
+    days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
+    days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
+    judged = days if every else days[-_JUDGED_DAYS:]
+    found = _judge(lake, catalog, judged) | dict(results or {})
+    since = judged[0] if len(judged) < len(days) else None
+    return Status(totals, _read_expected_totals(environment.landing), rest, found, since)
 
 
-def print_totals(totals: Mapping[str, Any], expected: Mapping[str, Any] | None, rest: Completeness) -> None:
-    """Print the totals (beside those that a sample has to give), the days, and what waits and is due."""
-    OUT.print(_totals_table(totals, expected))
-    OUT.print(days_table(totals["by_arrival_date"], "By arrival date"))
-    OUT.print(days_table(totals["by_created_date"], "By created date"))
-    for name, rows in totals["retired_tables"].items():
-        OUT.print(
+def _judge(lake: Lake, catalog: Catalog, days: Collection[date]) -> dict[Checked, Result]:
+    """Return what the checks find of days, from the figures in the quality report, and of days that it lacks."""
+    thresholds, reported = find_thresholds(Path.cwd()), lake.quality_report.snapshot().rows_by_date()
+    found = lake_findings(lake, catalog, thresholds, datetime.now(UTC).date(), days)
+    found += unreported_findings(lake, thresholds, [day for day in days if day not in reported])
+    return {Checked(each.asset, each.check, str(each.day)): each.result for each in found}
+
+
+def current_status(environment: Environment, progress: Listener, *, every: bool) -> Status:
+    """Read the status of the lake as it is now."""
+    catalog = load_catalog(environment.catalog)
+    progress.begin("reading the lake")
+    return _look(environment, catalog, PinnedLake(open_lake(environment.lake).storage), every=every)
+
+
+def _look(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
+    due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
+    return read_status(environment, catalog, lake, due, every=every)
+
+
+def print_status(status: Status, *, as_json: bool = False, every: bool = False) -> None:
+    """Print the status on stdout; `every` day and failed check, or the latest and the worst."""
+    if as_json:
+        print(json.dumps(status.as_json()))  # noqa: T201 - rich would wrap it
+    else:
+        print_parts([*render_tables(status, every=every), *render_verdict(status, every=every)])
+
+
+def exit_code(results: Results, *, failed: bool, warn_only: bool) -> int:
+    """Return 1 if something `failed`, which the totals do if they do not balance, else 3 if an error check failed."""
+    if failed:
+        return 1
+    return 3 if has_errors(results) and not warn_only else 0
+
+
+def render_tables(status: Status, *, every: bool) -> Iterator[RenderableType]:
+    """Yield the totals (beside those that a sample has to give) and the days."""
+    totals = status.totals
+    yield totals_table(totals, status.expected)
+    for what in ("arrival", "created"):
+        days, wrong = totals[f"by_{what}_date"], status.wrong_days(f"{what}_dates")
+        yield from render_days(days, f"By {what} date", wrong, every=every)
+
+
+def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
+    """Yield what is wrong with the data and what is to be done; the last line says whether the totals balance."""
+    for name, rows in status.totals["retired_tables"].items():
+        yield Styled(
             f"{name}: {rows:,} rows of a type that is no longer in the catalog. They count as typed. On days that are "
             "rebuilt, its events go to unregistered_events. If its schema returns, they go to its table again.",
-            style="yellow",
-            soft_wrap=True,
-            highlight=False,
+            "yellow",
         )
-    if not totals["balanced"]:
-        OUT.print(_describe_imbalance(totals), style="red", soft_wrap=True)
-    if rest.left:
-        prefix = "balanced, but not complete" if totals["balanced"] else "And not complete"
-        OUT.print(f"{prefix}: {'; '.join(rest.left)}", style="yellow", soft_wrap=True)
-    elif totals["balanced"]:
-        OUT.print("balanced: nothing is lost, nothing is counted twice")
+    if status.rest.outside_warning:
+        yield Styled(status.rest.outside_warning, "yellow")
+    yield from render_checks(status.failed, every=every)
+    if status.judged_since:
+        yield f"Checks are those of {status.judged_since} and later; of every day: event-platform status --all"
+    yield from _render_totals(status)
 
 
-def _totals_table(totals: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Table:
-    table = _table("", "lake", *(["expected"] if expected else []), title="Totals")
-    expected_rows = _total_rows(expected) if expected else {}
-    for name, count in _total_rows(totals).items():
-        wrong = expected is not None and expected_rows.get(name) != count
-        mark = "✗" if wrong else "✓"
-        cells = [f"{expected_rows.get(name, 0):,} {mark}"] if expected else []
-        table.add_row(name, f"{count:,}", *cells, style="red" if wrong else None)
-    return table
+def _render_totals(status: Status) -> Iterator[RenderableType]:
+    failed = f"; {describe_failures(status.failed)}" if status.failed else ""
+    if not status.balanced:
+        yield Styled(_describe_imbalance(status.totals), "red")
+    if status.rest.left:
+        prefix = "balanced, but not complete" if status.balanced else "And not complete"
+        yield Styled(f"{prefix}: {'; '.join(status.rest.left)}{failed}", "yellow")
+    elif status.balanced and status.rest.outside:
+        days = counted(len(status.rest.outside), "day")
+        yield Styled(f"balanced, without the objects of {days} outside the partitions{failed}", "yellow")
+    elif status.balanced:
+        yield f"balanced: nothing is lost, nothing is counted twice{failed}"
 
 
 def _describe_imbalance(totals: Mapping[str, Any]) -> str:
@@ -90,34 +194,21 @@ def _describe_imbalance(totals: Mapping[str, Any]) -> str:
     return f"NOT balanced: {'; '.join(days)}. docs/runbook.md says what to do."
 
 
-def _total_rows(totals: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        "landed": totals["landed"],
-        "  sound": totals["sound"],
-        "  corrupt": totals["corrupt"],
-        **{f"    {reason}": count for reason, count in sorted(totals["corrupt_by_reason"].items())},
-        "deduplicated": totals["deduplicated"],
-        **{f"duplicates: {kind}": count for kind, count in totals["duplicates"].items()},
-        "typed": totals["typed"],
-        "unregistered": totals["unregistered"],
-        "event tables": totals["event_tables"],
-    }
+def watch_status(environment: Environment, *, every: bool, wait: Callable[[float], None] = time.sleep) -> None:
+    """Redraw the status of the lake on a terminal every few seconds, until ctrl-C."""
+    catalog, storage = load_catalog(environment.catalog), open_lake(environment.lake).storage
+    with Live(console=OUT, auto_refresh=False) as live:
+        while True:
+            began = time.monotonic()
+            live.update(_watched(environment, catalog, storage, every=every), refresh=True)
+            wait(max(_SECONDS_BETWEEN_LOOKS, time.monotonic() - began))
 
 
-def days_table(days: list[dict[str, Any]], title: str) -> Table:
-    """Return a table with a row for each day. All days have the same keys."""
-    table = _table(*(days[0] if days else ["nothing yet"]), title=title)
-    for day in days:
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in day.values()))
-    return table
-
-
-def _table(first: str, *figures: str, title: str) -> Table:
-    """Return an empty table that fits a terminal of 80 columns; `figures` are aligned to the right."""
-    table = Table(first, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in figures:
-        table.add_column(name, justify="right")
-    return table
+def _watched(environment: Environment, catalog: Catalog, storage: Storage, *, every: bool) -> Group:
+    """Return the status with the verdict on top: a terminal cuts off what is below its last line."""
+    status = _look(environment, catalog, PinnedLake(storage, is_recent=True), every=every)
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, every {_SECONDS_BETWEEN_LOOKS} s until ctrl-C"
+    return Group(when, *render_verdict(status, every=every), "", *render_tables(status, every=every))
 
 
 def _read_expected_totals(landing: str) -> dict[str, Any] | None:
@@ -127,7 +218,7 @@ def _read_expected_totals(landing: str) -> dict[str, Any] | None:
         return None
     try:
         expected: dict[str, Any] = read_document(path)
-        _total_rows(expected)
+        total_rows(expected)
     except (DocumentError, LookupError, TypeError, AttributeError) as error:
         ERR.print(f"{path}: not the totals of a sample: {error}", style="yellow", soft_wrap=True)
         return None

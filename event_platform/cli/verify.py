@@ -4,8 +4,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from event_platform.cli.output import ERR, OUT, progress_bars
-from event_platform.cli.status import days_table
+from event_platform.cli.output import ERR, OUT, print_parts
+from event_platform.cli.progress import show_progress
+from event_platform.cli.totals import render_days
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.lake.verification import EVENT_TABLES, Verification, verify
@@ -14,21 +15,22 @@ from event_platform.pipeline.opening import open_lake
 _SHOWN_FAULTS = 50
 
 
-def show_verification(environment: Environment, catalog: Catalog, *, as_json: bool) -> int:
+def show_verification(environment: Environment, catalog: Catalog, *, as_json: bool, every: bool) -> int:
     """Check every file of every table, count its rows, and print the totals of each day; return the exit code."""
     lake = open_lake(environment.lake)
-    with progress_bars("tables") as bars:
+    with show_progress("tables") as bars:
         verification = verify(lake, lake.every_table(catalog.event_types), progress=bars)
     if as_json:
         print(json.dumps(_as_json(verification)))  # noqa: T201 - rich would wrap it
     else:
-        _print(verification)
+        _print(verification, every=every)
     return 1 if verification.faults else 0
 
 
-def _print(verification: Verification) -> None:
-    OUT.print(days_table(_by_arrival_date(verification), "By arrival date, counted in the files"))
-    OUT.print(days_table(_by_created_date(verification), "By created date, counted in the files"))
+def _print(verification: Verification, *, every: bool) -> None:
+    wrong = {str(day) for day in verification.faulty_dates}
+    for what, days in (("arrival", _by_arrival_date(verification)), ("created", _by_created_date(verification))):
+        print_parts(render_days(days, f"By {what} date, counted in the files", wrong, every=every))
     for fault in verification.faults[:_SHOWN_FAULTS]:
         ERR.print(str(fault), style="red", soft_wrap=True)
     if len(verification.faults) > _SHOWN_FAULTS:
@@ -37,9 +39,9 @@ def _print(verification: Verification) -> None:
     if not verification.faults:
         OUT.print(f"verified: {files}; every file exists, and every row is where it should be", soft_wrap=True)
         return
-    days = ", ".join(map(str, verification.faulty_dates))
+    faulty = ", ".join(map(str, verification.faulty_dates))
     OUT.print(
-        f"NOT verified: {len(verification.faults):,} faults in {files}{f', on {days}' if days else ''}. "
+        f"NOT verified: {len(verification.faults):,} faults in {files}{f', on {faulty}' if faulty else ''}. "
         "`event-platform run` rebuilds altered days; docs/runbook.md says what to do about other faults.",
         style="red",
         soft_wrap=True,

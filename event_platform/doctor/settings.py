@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from event_platform.defs.instance.dagster_yaml import EXAMPLE, missing_settings, read_dagster_yaml, replacements
 from event_platform.defs.instance.home import RecordsError
 from event_platform.doctor.finding import Finding, bad, good, skipped
-from event_platform.environment import Environment, load_environment, parse_settings, settings_table
+from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
 
@@ -38,7 +38,8 @@ class Settings:
 def read_settings(variables: Mapping[str, str]) -> Settings:
     """Read all variables, even if some are faulty."""
     values, faults = parse_settings(variables)
-    return Settings(replace(load_environment({}), **values), faults)
+    defaults = load_environment({"EVENT_PLATFORM_START_DATE": FIRST_DATE})  # what is beside landing may be faulty
+    return Settings(replace(defaults, **values), faults)
 
 
 def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Finding]:

@@ -182,7 +182,9 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
     for column in frame:
         sampled = column.gather_every(step) if step > 1 else column
         values = sampled.drop_nulls() if sampled.null_count() else sampled
-        counts[column.name, None] = distinct = values.n_unique()
+        distinct = values.n_unique()
+        if distinct:
+            counts[column.name, None] = distinct
         if distinct <= min(_FEW_VALUES, len(values) * _FEW_SHARE):
             for value, number in _texts(values):
                 counts[column.name, value] += number

@@ -95,7 +95,7 @@ def arrival_balances(
 
 def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) -> list[DeduplicationBalance]:
     """Return the balance of each created date (by default, of all with records)."""
-    sound = _sound_by_created_date(lake, dates)
+    sound = sound_by_created_date(lake, dates)
     deduplicated = _rows(lake.deduplicated_events, dates)
     counted = (
         lake.duplicate_events.snapshot()
@@ -137,7 +137,8 @@ def typing_balances_of(
     ]
 
 
-def _sound_by_created_date(lake: Lake, dates: Collection[date] | None) -> dict[date, int]:
+def sound_by_created_date(lake: Lake, dates: Collection[date] | None = None) -> dict[date, int]:
+    """Return the sound records of raw_events by created date (by default, of all)."""
     raw = lake.raw_events.snapshot()
     files = raw.files()
     if dates is not None:

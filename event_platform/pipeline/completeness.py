@@ -10,7 +10,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
 from event_platform.pipeline.due import DueDates
-from event_platform.pipeline.due_arrivals import due_arrival_dates
+from event_platform.pipeline.due_arrivals import due_arrival_dates, outside_warning
 
 #: How long it is normal that something waits, as in a live stream.
 _OVERDUE = timedelta(hours=1)
@@ -27,7 +27,14 @@ class Completeness:
     left_out: Sequence[str]  # what is wrong with files and folders of landing that cannot be loaded
     corrupt_due: Sequence[date]  # arrival dates
     due: DueDates
+    first_date: date  # of the partitions
+    outside: Sequence[date]  # days with objects that are not loaded, as they are outside of all partitions
     moment: datetime
+
+    @property
+    def outside_warning(self) -> str | None:
+        """Warning about objects outside of all partitions, or None."""
+        return outside_warning(self.outside, self.first_date, self.moment.date())
 
     @property
     def left(self) -> list[str]:
@@ -62,6 +69,7 @@ class Completeness:
             "waiting_examples": [name for name, _ in sorted(self.waiting)[:_EXAMPLES]],
             "landing_fault": self.fault,
             "left_out": list(self.left_out),
+            "days_outside_partitions": [day.isoformat() for day in self.outside],
             "due": {
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
                 "created_dates": [day.isoformat() for day in self.due.days],
@@ -77,7 +85,7 @@ class Completeness:
 def completeness(
     lake: Lake, due: DueDates, open_landing: Callable[[], Landing], first_date: date, moment: datetime
 ) -> Completeness:
-    """Compare landing with the ledger, and add what is `due`. Objects outside of all partitions are ignored."""
+    """Compare landing with the ledger, and add what is `due`."""
     raw, fault = lake.raw_events.snapshot(), None
     waiting, left_out = list[tuple[str, date]](), list[str]()
     try:
@@ -87,4 +95,5 @@ def completeness(
     except EventPlatformError as error:
         fault = str(error)
     here = [each for each in waiting if first_date <= each[1] <= moment.date()]
-    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, moment)
+    outside = sorted({each[1] for each in waiting} - {each[1] for each in here})
+    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, first_date, outside, moment)

@@ -23,13 +23,17 @@ class DueArrivals:
     @property
     def warning(self) -> str | None:
         """Warning about objects on days outside of all partitions, or None."""
-        if not self.outside:
-            return None
-        return (
-            f"landing holds objects of {len(self.outside)} days outside the partitions, such as {self.outside[0]}; "
-            f"they go from {self.first_date} (EVENT_PLATFORM_START_DATE) to {self.last_date}. These objects are not "
-            "loaded."
-        )
+        return outside_warning(self.outside, self.first_date, self.last_date)
+
+
+def outside_warning(outside: Sequence[date], first_date: date, last_date: date) -> str | None:
+    """Return the warning about objects on days outside of all partitions; None if there are none."""
+    if not outside:
+        return None
+    return (
+        f"landing holds objects of {len(outside)} days outside the partitions, such as {outside[0]}; they go from "
+        f"{first_date} (EVENT_PLATFORM_START_DATE) to {last_date}. These objects are not loaded."
+    )
 
 
 def due_arrivals(

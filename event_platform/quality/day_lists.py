@@ -71,12 +71,13 @@ def _hours(events: pl.DataFrame) -> dict[str | None, list[int]]:
 
 
 def quantiles(figures: pl.DataFrame) -> list[str]:
-    """Return within how many hours half of the events arrived, and 95 %; empty where that is not known."""
+    """Return in how many hours half of the events arrived, and 95 %, in words; empty where that is not known."""
     lag = of_figure(figures, "lag").select(pl.col("label").cast(pl.Int64), "value").sort("label")
     reached = lag.select("label", share=pl.col("value").cum_sum() / pl.col("value").sum())
     if reached.is_empty():
         return []
-    return [str(reached.filter(pl.col("share") >= quantile)["label"][0]) for quantile in _QUANTILES]
+    hours = [int(reached.filter(pl.col("share") >= quantile)["label"][0]) for quantile in _QUANTILES]
+    return [f"within {each} h" if each else "in the same hour" for each in hours]
 
 
 def broken_rules(figures: pl.DataFrame, samples: pl.DataFrame, links: Links) -> dict[str, Any]:

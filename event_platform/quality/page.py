@@ -15,11 +15,12 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.event import DuplicateKind
 from event_platform.quality.day_lists import broken_rules, drifted, event_types, groups, quantiles
+from event_platform.quality.failures import list_failures, status_of
 from event_platform.quality.plots import HOURS, draw_stacked_bars, sparkline
 from event_platform.quality.rendering import render
 from event_platform.quality.rows import TEXT_LENGTH, Links, counts, in_order, largest, of_figure, percent, total
 from event_platform.quality.text import shown
-from event_platform.quality.verdicts import Tile, failures, judge_tile, judged_tiles, verdict
+from event_platform.quality.verdicts import Tile, judge_tile, limits_of_tiles, verdict
 
 #: Classes of lateness: time between creation and arrival. Without an hour in the object's path only the day is known.
 LATENESS = [
@@ -104,8 +105,7 @@ def _plots(figures: pl.DataFrame) -> dict[str, Any]:
 def _header(model: DayModel) -> dict[str, Any]:
     found = totals(model.figures)
     links = Links(model.keys, model.days)
-    status, sentence = verdict(model.findings)
-    judged = judged_tiles(model.thresholds)
+    limits = limits_of_tiles(model.thresholds)
     return {
         "day": model.day.isoformat(),
         "weekday": f"{model.day:%A}",
@@ -113,10 +113,10 @@ def _header(model: DayModel) -> dict[str, Any]:
         "next": links.after(model.day),
         "totals": found,
         "empty": not any(found.values()),
-        "status": status,
-        "verdict": sentence,
-        "failures": failures(model.findings, links),
-        "tiles": [judge_tile(tile, judged.get(tile.name), model.findings) for tile in _tiles(model.figures, found)],
+        "status": status_of(model.findings),
+        "verdict": verdict(model.findings),
+        "failures": list_failures(model.findings, set(model.keys.values())),
+        "tiles": [judge_tile(tile, limits, model.findings) for tile in _tiles(model.figures, found)],
     }
 
 

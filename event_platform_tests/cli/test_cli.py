@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
@@ -16,12 +17,16 @@ import pytest
 from click.testing import CliRunner, Result
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.checks.faults import Fault
 from event_platform.cli.main import main
+from event_platform.cli.output import OUT
+from event_platform.cli.status import watch_status
 from event_platform.defs.automation.requests import PART
 from event_platform.defs.resources.platform import LakeResource
+from event_platform.environment import load_environment
 from event_platform.events import names
 from event_platform.events.errors import LandingError, SettingError, TableError
-from event_platform_tests.support.command import build_by_run
+from event_platform_tests.support.command import DONE, build_by_run
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, write_catalog
 
 pytestmark = pytest.mark.xdist_group("built by run")
@@ -41,6 +46,7 @@ COMMANDS = [
     ["query"],
     ["register"],
     ["vacuum"],
+    ["metrics"],
     ["doctor"],
 ]
 
@@ -82,10 +88,10 @@ def built(home: World, built_once: World) -> World:
     return home
 
 
-def call(*arguments: str, code: int = 0) -> Result:
-    """Call the command line; it must end with `code`."""
+def call(*arguments: str, code: int | None = None) -> Result:
+    """Call the command line; it must do its work, or end with `code`."""
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == code, result.output
+    assert result.exit_code in (DONE if code is None else {code}), result.output
     return result
 
 
@@ -117,6 +123,16 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
     shown = call("run").output
     assert "balanced: nothing is lost, nothing is counted twice" in shown
     totals = status()
+    corrupt, *_ = totals.pop("checks")
+    assert corrupt == {
+        "severity": "error",
+        "asset": "raw_events",
+        "check": "corruption_rate",
+        "days": ["2025-06-02"],
+        "description": "25.000% of 4 records are corrupt: not_json 1",
+        "cause": Fault.MALFORMED_RECORDS.cause,
+        "next": Fault.MALFORMED_RECORDS.remedy,
+    }
     assert totals.pop("completeness") == {
         "complete": True,
         "overdue": False,
@@ -124,6 +140,7 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "waiting_examples": [],
         "landing_fault": None,
         "left_out": [],
+        "days_outside_partitions": [],
         "due": {"corrupt_events": [], "created_dates": [], "quality_report": [], "own_tables": {}},
     }
     days = totals.pop("by_arrival_date"), totals.pop("by_created_date")
@@ -143,6 +160,68 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
     }
     assert [day["arrival_date"] for day in days[0]] == ["2025-06-02", "2025-06-03"]
     assert [day["typed"] for day in days[1]] == [1, 1]
+
+
+def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: World) -> None:
+    """The worst first. It is no failure where `--warn-only` is asked for."""
+    shown = call("run", code=3).stdout.splitlines()
+    assert [line.split(":")[0] for line in shown if line.startswith(("ERROR ", "WARN "))] == [
+        "ERROR raw_events, corruption_rate on 2025-06-02",
+        "WARN deduplicated_events, duplicate_rate on 2025-06-02",
+        "WARN unregistered_events, unregistered_names on 2025-06-02",
+    ]
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in shown
+    assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
+    landed.deliver(WEDNESDAY, "c", "{broken")
+    call("run", "--warn-only", code=0)
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_what_failed_before_is_named_again(landed: World, command: str) -> None:
+    """Where nothing is new, and of a day on which nothing sound arrived, which has no report."""
+    landed.deliver(WEDNESDAY, "c", "{broken")
+    first = call("run", code=3).stdout.splitlines()
+    again = call(command, code=3).stdout.splitlines()
+    assert [line for line in again if line.startswith(("ERROR", "WARN"))] == [
+        line for line in first if line.startswith(("ERROR", "WARN"))
+    ]
+    assert "ERROR raw_events, corruption_rate on 2025-06-02, 2025-06-04: " in "\n".join(again)
+    call(command, "--warn-only", code=0)
+
+
+def test_checks_of_long_ago_are_named_where_all_are_asked_for(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it costs to judge does not grow with the lake; a line says which days were judged."""
+    monkeypatch.setattr("event_platform.cli.status._JUDGED_DAYS", 1)
+    line = "Checks are those of 2025-06-03 and later; of every day: event-platform status --all"
+    shown = call("status", code=0).stdout
+    assert line in shown
+    assert "on 2025-06-02" not in shown
+    shown = call("status", "--all", code=3).stdout
+    assert line not in shown
+    assert "ERROR raw_events, corruption_rate on 2025-06-02" in shown
+
+
+def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what has landed meanwhile; it needs a terminal, and there is no JSON of it."""
+    for arguments in (["--watch"], ["--watch", "--json"]):
+        assert "--watch draws on a terminal" in call("status", *arguments, code=2).output
+    looks: list[float] = []
+
+    def wait(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        landed.build(MONDAY, TUESDAY)
+
+    written = io.StringIO()
+    terminal = {"_file": written, "is_interactive": True, "_force_terminal": True, "_width": 150, "_height": 100}
+    for name, value in terminal.items():
+        monkeypatch.setattr(OUT, name, value)
+    with pytest.raises(KeyboardInterrupt):
+        watch_status(landed.environment, every=False, wait=wait)
+    drawn = written.getvalue()
+    assert "2 objects wait to be loaded" in drawn
+    assert "balanced: nothing is lost" in drawn.partition("wait to be loaded")[2]
 
 
 def test_run_again_does_nothing(built: World) -> None:
@@ -255,10 +334,10 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed.deduplicate(MONDAY, TUESDAY)
     landed.type(MONDAY, TUESDAY)
     monkeypatch.setattr("event_platform.pipeline.completeness._OVERDUE", overdue)
-    told = call("status", code=code).output
+    told = call("status", "--warn-only", code=code).output
     assert "balanced, but not complete: tables of the platform: 2 days are due, such as 2025-06-02 (newer" in told
     assert "nothing is lost" not in told
-    found = json.loads(call("status", "--json", code=code).stdout)
+    found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)
     rest = found["completeness"]
     assert (found["balanced"], rest["complete"], rest["overdue"]) == (True, False, bool(code))
     assert rest["due"]["created_dates"] == ["2025-06-02", "2025-06-03"]
@@ -271,10 +350,10 @@ def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
     """Where their day is over: today's may have landed a moment ago."""
     for name in ("x", "y"):
         built.deliver(day, name, event(name, MONDAY))
-    told = call("status", code=code).output
+    told = call("status", "--warn-only", code=code).output
     example = f"{day:%Y/%m/%d}/12/x"
     assert f"balanced, but not complete: 2 objects wait to be loaded (such as {example})" in told
-    found = json.loads(call("status", "--json", code=code).stdout)["completeness"]
+    found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)["completeness"]
     assert (found["waiting_objects"], found["waiting_examples"][0]) == (2, example)
     call("run")
     assert "balanced: nothing is lost, nothing is counted twice" in call("status").output
@@ -375,7 +454,7 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
         assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(output.split())
         assert "1 objects have no date in their path, such as undated.json" in " ".join(output.split())
         assert "2 files or folders of landing are left out" in " ".join(output.split())
-        assert json.loads(call("status", "--json", code=1).output)["landed"] == 6
+        assert json.loads(call("status", "--json", code=1).stdout)["landed"] == 6
     assert call("catalog", "draft", str(landed.root / "drafted")).exit_code == 0
 
 
@@ -398,7 +477,7 @@ def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pyt
     """So that sensors of the same instance wait for them, and ask for nothing that they are about to do."""
     instance = dg.DagsterInstance.ephemeral()
     monkeypatch.setattr("event_platform.cli.materializing._instance", lambda _: nullcontext(instance))
-    call("run", code=0)
+    call("run")
     assert landed.raw().height == 6
     assert {run.tags[PART] for run in instance.get_runs()} == {"raw", "created"}
 
@@ -507,6 +586,46 @@ def test_generate_writes_a_landing_zone_once(home: World) -> None:
     assert truth["deduplicated"] == 500
     assert sorted(os.listdir(home.root / "landing" / "2025" / "06")) == ["02", "03"]  # noqa: PTH208 - names are enough
     assert "already contains objects" in " ".join(call("generate", code=2).output.split())
+
+
+def days_of(world: World) -> list[date]:
+    """Return the days in the paths of a landing zone."""
+    folders = {path.parent.parent for path in (world.root / "landing").rglob("*.gz")}
+    return sorted(date(*(int(part) for part in folder.parts[-3:])) for folder in folders)
+
+
+def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(home: World) -> None:
+    """So that what Dagster shows first is the sample; the totals of a seed are those of any other days."""
+    before = datetime.now(UTC).date()
+    call("generate", "--events", "500", "--days", "2")
+    days, after = days_of(home), datetime.now(UTC).date()
+    assert days in [[today - timedelta(days=2), today - timedelta(days=1)] for today in (before, after)]
+    assert load_environment().start_date == days[0]
+    truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
+    shutil.rmtree(home.root / "landing")
+    call("generate", "--events", "500", "--days", "2", "--from", "2025-06-02")
+    assert load_environment().start_date == MONDAY
+    other = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
+    by_day = [list(each.pop("deduplicated_by_created_date").values()) for each in (truth, other)]
+    assert (by_day[0], truth) == (by_day[1], other)
+
+
+def test_the_partitions_of_a_lake_do_not_move_with_a_new_sample(
+    home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither those of its own sample, nor those that begin in 2025; that they are later than the sample is said."""
+    monkeypatch.delenv("EVENT_PLATFORM_CATALOG")
+    call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
+    call("run")
+    for first in ("2025-07-01", "2025-06-01"):
+        shutil.rmtree(home.root / "landing")
+        output = call("generate", "--events", "300", "--days", "1", "--from", first).output
+        assert load_environment().start_date == MONDAY
+        assert (f"the first partition is {MONDAY}" in " ".join(output.split())) is (first == "2025-06-01")
+    (home.root / "start_date").unlink()
+    shutil.rmtree(home.root / "landing")
+    call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
+    assert load_environment().start_date == date(2025, 1, 1)
 
 
 def test_run_shows_the_totals_to_expect_beside_those_of_the_lake(

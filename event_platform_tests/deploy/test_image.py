@@ -107,10 +107,11 @@ def test_what_ecs_runs_are_commands_of_the_image() -> None:
 
 
 def test_the_lock_file_of_the_image_has_what_it_needs_and_what_was_tested() -> None:
-    """Every dependency of the package and of its extra, each with hashes, in the versions of the tests."""
+    """Every dependency of the package and of its extras, each with hashes, in the versions of the tests."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     image, tested = _locked("requirements-image.lock"), _locked("requirements-dev.lock")
-    for line in [*project["dependencies"], *project["optional-dependencies"]["postgres"]]:
+    extras = project["optional-dependencies"]
+    for line in [*project["dependencies"], *extras["postgres"], *extras["metrics"]]:
         needed = Requirement(line)
         assert needed.specifier.contains(image[needed.name]), line
     assert image.items() <= tested.items()

@@ -68,7 +68,7 @@ def built(two_days: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     return use_copy(monkeypatch, two_days, tmp_path)
 
 
-def run(*arguments: str, code: int = 0) -> str:
+def run(*arguments: str, code: int | None = None) -> str:
     """Call the command line; return what it prints, in one line."""
     return " ".join(call(*arguments, code=code).split())
 

@@ -49,8 +49,12 @@ def _draft_and_run(environment: Environment, folder: Path) -> int:
     if code == 0 and click.confirm("Load and build everything now?", default=True):
         from dotenv import load_dotenv  # noqa: PLC0415
 
-        from event_platform.cli.run import run_due  # noqa: PLC0415
+        from event_platform.cli.progress import show_progress  # noqa: PLC0415
+        from event_platform.cli.run import finish, run_due  # noqa: PLC0415
 
         load_dotenv(".env")  # with what was written to it now
-        code = run_due(load_environment(), None, None, rebuild=False)
+        with show_progress("tasks") as progress:
+            progress.begin("loading the catalog")
+            outcome = run_due(load_environment(), None, None, progress)
+        code = finish(outcome)
     return code

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from event_platform.defs.alerts.wording import Alert, Finding, Level, partition_ranges
+from event_platform.defs.alerts.wording import Alert, Finding, Level
+from event_platform.quality.partitions import partition_ranges
 
 _VERSION = 1
 

@@ -4,12 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 
 from event_platform.checks.faults import Fault
 from event_platform.defs.alerts.causes import CAUSES, Failure
-from event_platform.defs.automation.requests import date_ranges
+from event_platform.quality.partitions import partition_ranges
 from event_platform.quality.text import without_links
 
 #: More alerts for one address at once are summarized.
@@ -182,24 +181,6 @@ def describe_partitions(partitions: Iterable[str]) -> str:
     listed = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
     more = f" and {len(listed) - 5} more ranges" if len(listed) > 5 else ""  # noqa: PLR2004
     return f" on {', '.join(listed[:5])}{more}" if listed else ""
-
-
-def partition_ranges(partitions: Iterable[str]) -> list[tuple[str, str]]:
-    """Group days into ranges. Other partition keys, of a user's own assets, are ranges of one."""
-    keys = set(partitions)
-    days = {day for day in keys if _is_day(day)}
-    found = date_ranges([date.fromisoformat(day) for day in days])
-    return [
-        *((first.isoformat(), last.isoformat()) for first, last in found),
-        *((key, key) for key in sorted(keys - days)),
-    ]
-
-
-def _is_day(partition: str) -> bool:
-    try:
-        return date.fromisoformat(partition).isoformat() == partition
-    except ValueError:
-        return False
 
 
 def plain(text: str) -> str:

@@ -12,13 +12,12 @@ from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, table_spec
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.reporting.step import report_quality
-from event_platform.pipeline.reporting.tasks import Reported
+from event_platform.pipeline.reporting.step import QualityReport, report_quality
 from event_platform.quality.page import BROKEN_RULE, DRIFT, LATENESS, totals
 from event_platform.quality.rows import percent
 from event_platform.quality.text import shown
@@ -47,11 +46,15 @@ def build_quality_report(
         specs=[_spec(tables, catalog)],
     )
     def quality_report(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        compute: ComputeResource,
+        rules: RulesResource,
+        glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
-            reports = report_quality(pipeline, catalog, dates_of(context))
-            figures = {day: _metadata(each.found, report_url) for day, each in reports.items()}
+            reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context))
+            figures = {day: _metadata(each, report_url) for day, each in reports.items()}
             written = {day: each.written for day, each in reports.items()}
             yield TableResult(pipeline.lake.quality_report, figures, written)
 
@@ -73,14 +76,14 @@ def _spec(tables: Lake, catalog: Catalog) -> dg.AssetSpec:
     )
 
 
-def _metadata(reported: Reported, report_url: str | None) -> dict[str, Any]:
+def _metadata(reported: QualityReport, report_url: str | None) -> dict[str, Any]:
     """Return what the UI shows of a day: to be read first, then numbers, of which it draws plots over the days."""
     figures = _figures(reported)
     return {
         "summary": dg.MetadataValue.md(_summary(figures)),
         "report": _link(reported, report_url),
-        "events_by_hour": _picture("Events by hour", reported.thumbnail),
-        "events_by_hour_and_type": _picture("Events by hour and type", reported.plot),
+        "events_by_hour": _picture("Events by hour", reported.page.thumbnail),
+        "events_by_hour_and_type": _picture("Events by hour and type", reported.page.plot),
         ROWS: reported.figures.height,
         **{name: value for name, value, _ in figures},
         **{f"{name}_percent": round(100 * value / whole, 3) for name, value, whole in figures if whole},
@@ -88,7 +91,7 @@ def _metadata(reported: Reported, report_url: str | None) -> dict[str, Any]:
     }
 
 
-def _figures(reported: Reported) -> list[tuple[str, int, int]]:
+def _figures(reported: QualityReport) -> list[tuple[str, int, int]]:
     """Return name and value of each figure, and what it is a part of; 0 for what is no part, or a part of nothing."""
     found = totals(reported.figures)
     events = found["events"]
@@ -112,9 +115,9 @@ def _summary(figures: Sequence[tuple[str, int, int]]) -> str:
     return "\n".join(["| | count | share |", "| --- | ---: | ---: |", *rows])
 
 
-def _link(reported: Reported, report_url: str | None) -> dg.MetadataValue[Any]:
+def _link(reported: QualityReport, report_url: str | None) -> dg.MetadataValue[Any]:
     if report_url is None:
-        return dg.MetadataValue.path(reported.address)
+        return dg.MetadataValue.path(reported.page.address)
     return dg.MetadataValue.url(f"{report_url}/{reported.created_date.isoformat()}.html")
 
 
@@ -123,7 +126,7 @@ def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg).decode()})")
 
 
-def _tables(reported: Reported) -> dict[str, dg.TableMetadataValue]:
+def _tables(reported: QualityReport) -> dict[str, dg.TableMetadataValue]:
     """Return the figures that are lists; those that are empty have no schema, and are left out."""
     figures = reported.figures.rows_by_key("figure", named=True)
     order = {name: number for number, name in enumerate(LATENESS)}

@@ -28,7 +28,7 @@ def is_watched() -> bool:
     return _LISTENER.get() is not None
 
 
-def progress_callback(context: dg.AssetExecutionContext) -> Progress:
+def progress_callback(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Progress:
     """Return the progress callback of a step: a listener, or the run's log, every few seconds at most."""
     last = time.monotonic()
 

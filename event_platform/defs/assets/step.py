@@ -56,8 +56,8 @@ def _materialization(
     """
     key = asset_key(result.table)
     shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **glue_metadata.get(key, {})}
-    for day, figures in result.figures.items():
-        partition = {**figures, **figures_of(result.written[day]), **shared}
+    for day, written in result.written.items():
+        partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
         context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
     return dg.MaterializeResult(
         asset_key=key,

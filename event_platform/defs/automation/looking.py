@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 
-from event_platform.defs.automation.requests import date_ranges
 from event_platform.lake.ledger import Delivery, compare, unread
 from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.landing import LandedObject, Landing, Survey
 from event_platform.landing.omissions import Omissions
+from event_platform.quality.partitions import date_ranges
 
 #: Recent days that every tick lists: Firehose may still deliver into them.
 _RECENT_DAYS = 3

@@ -3,14 +3,15 @@
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import takewhile
 
 import dagster as dg
 
 from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
+from event_platform.quality.partitions import date_ranges, describe_range
 
 #: Tag with the part of the work that a run does, by which the next tick finds active runs.
 PART = "event_platform/part"
@@ -32,17 +33,6 @@ _IN_VAIN = 5
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _LOOKED_BACK = 1_000  # runs
-
-
-def date_ranges(days: Collection[date]) -> list[tuple[date, date]]:
-    """Group days into ranges without a gap: each is one run, and no day in between is rebuilt."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(days):
-        if found and found[-1][1] + timedelta(days=1) == day:
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found
 
 
 def run_tags(first: date, last: date) -> dict[str, str]:
@@ -69,14 +59,14 @@ def ask(
     """
     taken = days_under_way(instance, assets, due, now)
     waiting = [
-        f"{_shown(first, last)}: {what} is at work there"
+        f"{describe_range(first, last)}: {what} is at work there"
         for what in sorted(set(taken.values()))
         for first, last in date_ranges([day for day, other in taken.items() if other == what])
     ]
     wanted = [
         _Wanted(
             f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}",
-            _shown(first, last),
+            describe_range(first, last),
             run_tags(first, last),
         )
         for first, last in date_ranges(due.keys() - taken)
@@ -160,10 +150,6 @@ def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool
 def digest(parts: Iterable[str]) -> str:
     """Return a short digest of texts in any order."""
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
-
-
-def _shown(first: date, last: date) -> str:
-    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:

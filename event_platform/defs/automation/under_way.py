@@ -6,7 +6,12 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from event_platform.defs.instance.dagster_internals import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from event_platform.defs.instance.dagster_internals import (
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+    is_launched,
+)
 
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -55,7 +60,7 @@ def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
 
     It does not monitor runs of the command line, so these count as dead after some time without an event.
     """
-    if record.dagster_run.remote_job_origin is not None:
+    if is_launched(record.dagster_run):
         return True
     last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
     heard = max([record.update_timestamp.timestamp(), *(each.timestamp for each in last)])

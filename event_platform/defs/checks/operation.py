@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 
 from event_platform.checks.result import Result
+from event_platform.compute.tasks import Progress
+from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.checks.results import Check, Evaluated, evaluate_checks, to_dagster
 from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
@@ -23,6 +25,7 @@ from event_platform.storage.threads import imap_threads
 _TABLES_AT_ONCE = 4
 
 F = TypeVar("F")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,15 @@ def build_operation(
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
         by_asset = imap_threads(evaluate_asset, selected, _TABLES_AT_ONCE)
-        found = (result for results in by_asset for result in results)
+        counted = _report(by_asset, len(selected), progress_callback(context))
+        found = (result for results in counted for result in results)
         yield from to_dagster([check for _, checks in selected for check in checks], dates, found)
 
     return evaluate
+
+
+def _report(found: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+    """Yield what is found of each asset, and report how many there are."""
+    for number, each in enumerate(found, start=1):
+        yield each
+        progress("checking", number, total)

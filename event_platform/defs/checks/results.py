@@ -10,7 +10,7 @@ import dagster as dg
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
-from event_platform.quality.text import as_markdown
+from event_platform.quality.text import as_markdown, from_markdown
 
 F = TypeVar("F")
 
@@ -104,6 +104,18 @@ def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEv
         metadata={key: _metadata(value) for key, value in _with_faults(result).items()},
         blocking=check.blocking,
         partition=day.isoformat(),
+    )
+
+
+def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
+    """Return the result that an evaluation is of. Only checks of the platform name faults."""
+    faults = evaluation.metadata.get(FAULTS)
+    counts = faults.value if isinstance(faults, dg.JsonMetadataValue) and isinstance(faults.value, dict) else {}
+    return Result(
+        passed=evaluation.passed,
+        description=from_markdown(evaluation.description or ""),
+        severity=Severity(evaluation.severity.value.lower()),
+        faults={fault: int(counts[fault]) for fault in Fault if fault in counts},
     )
 
 

@@ -17,6 +17,7 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
     InMemoryEventLogStorage,
@@ -54,7 +55,9 @@ __all__ = [
     "WorkerStatus",
     "can_cancel",
     "client_of_code_server",
+    "is_launched",
     "list_outputs_once",
+    "name_location_of_runs",
     "open_without_records",
     "start_runs_with",
     "take_connections_from",
@@ -108,6 +111,30 @@ def open_without_records() -> dg.DagsterInstance:
     runs.register_instance(instance)
     instance._event_storage, instance._run_storage = log, runs  # noqa: SLF001 - this module is where it is done
     return instance
+
+
+def name_location_of_runs(instance: dg.DagsterInstance, location: str, repository: str) -> None:
+    """Have the runs that this process creates name the code location of their job, so that the UI can re-execute them.
+
+    The origin of a launched run says how to start its code server; this one has the name alone: see `is_launched`.
+    """
+    origin, create = (
+        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository),
+        instance.create_run_for_job,
+    )
+
+    def create_run(job_def: dg.JobDefinition, **options: Any) -> dg.DagsterRun:
+        return create(job_def, **options, remote_job_origin=origin.get_job_origin(job_def.name))
+
+    instance.create_run_for_job = create_run  # type: ignore[assignment, method-assign]
+
+
+def is_launched(run: dg.DagsterRun) -> bool:
+    """Return whether a code server works on a run, rather than a command line or a test."""
+    origin = run.remote_job_origin
+    if origin is None:
+        return False
+    return not isinstance(origin.repository_origin.code_location_origin, RegisteredCodeLocationOrigin)
 
 
 def list_outputs_once(context: dg.AssetExecutionContext) -> None:

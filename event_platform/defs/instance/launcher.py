@@ -13,6 +13,7 @@ from event_platform.defs.instance.dagster_internals import (
     WorkerStatus,
     can_cancel,
     client_of_code_server,
+    is_launched,
 )
 
 _SECONDS_TO_ANSWER = 60
@@ -28,7 +29,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server that started the run whether its process lives."""
-        if run.remote_job_origin is None:  # monitoring would end what works at somebody's terminal
+        if not is_launched(run):  # monitoring would end what works at somebody's terminal
             return CheckRunHealthResult(WorkerStatus.RUNNING, "no code server has started the run")
         client = client_of_code_server(self, run)
         if client is None:

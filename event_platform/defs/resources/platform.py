@@ -11,8 +11,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from event_platform.checks.bands import DEVIATIONS, WEEKS
-from event_platform.checks.thresholds import Thresholds
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
@@ -154,14 +153,26 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     deduplication_window_days: int = Field(
         default=7, ge=0, description="A record is compared with those that arrived up to this many days earlier"
     )
-    corruption_warn_above: float = Field(default=0.001, ge=0, le=1, description="Share of corrupt records that warns")
-    corruption_error_above: float = Field(default=0.05, ge=0, le=1, description="Share of corrupt records that fails")
-    duplicates_warn_above: float = Field(default=0.05, ge=0, le=1, description="Share of redeliveries that warns")
+    corruption_warn_above: float = Field(
+        default=DEFAULT_THRESHOLDS.corruption_warn_above, ge=0, le=1, description="Share of corrupt records that warns"
+    )
+    corruption_error_above: float = Field(
+        default=DEFAULT_THRESHOLDS.corruption_error_above, ge=0, le=1, description="Share of corrupt records that fails"
+    )
+    duplicates_warn_above: float = Field(
+        default=DEFAULT_THRESHOLDS.duplicates_warn_above, ge=0, le=1, description="Share of redeliveries that warns"
+    )
     anomaly_weeks: int = Field(
-        default=WEEKS, ge=2, le=52, description="Weeks that the volume and the shares of a day are compared with"
+        default=DEFAULT_THRESHOLDS.anomaly_weeks,
+        ge=2,
+        le=52,
+        description="Weeks that the volume and the shares of a day are compared with",
     )
     anomaly_deviations: float = Field(
-        default=DEVIATIONS, gt=0, le=100, description="Standard deviations from what is usual that warn"
+        default=DEFAULT_THRESHOLDS.anomaly_deviations,
+        gt=0,
+        le=100,
+        description="Standard deviations from what is usual that warn",
     )
     raw_warn_hours: float = Field(default=2, gt=0, description=f"Age of raw_events that warns{_OF_LOCATION}")
     raw_fail_hours: float = Field(default=6, gt=0, description=f"Age of raw_events that fails{_OF_LOCATION}")

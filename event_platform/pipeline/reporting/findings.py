@@ -26,6 +26,5 @@ def lake_findings(
     reported = sorted(day for day in report.rows_by_date() if days is None or day in days)
     if not reported:
         return []
-    before = timedelta(weeks=thresholds.anomaly_weeks)
-    figures = Figures.of(read_history(report, reported[0] - before, reported[-1] + AFTER))
+    figures = Figures.of(read_history(report, reported[0] - thresholds.history, reported[-1] + AFTER))
     return [each for day in reported for each in judge_day(figures, catalog, thresholds, day, today)]

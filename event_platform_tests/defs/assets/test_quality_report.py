@@ -54,7 +54,7 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
     assert len(thumbnail) < 1_000  # longer ones are not shown before a click
     assert len(plot) < 30_000
     assert monday == {
-        "dagster/partition_row_count": 18,
+        "dagster/partition_row_count": 19,
         "events": 3,
         "late": 1,
         "late_percent": 33.333,

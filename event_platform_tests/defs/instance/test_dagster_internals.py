@@ -23,6 +23,7 @@ _WARM = (
     "warm_runs.py has code servers fork runs, and ends the fork server when none is left; without it each run imports "
     "Dagster anew, which takes two seconds of CPU."
 )
+_NAMED = "Runs of the command line name the code location of their job, for the UI to re-execute them."
 _BACKFILLS = "Sensors ask for no day that a backfill is about to write: operations/under_way.py."
 
 #: By `module:name`, or `module:class.attribute`: what depends on it, and what to do when it goes.
@@ -39,6 +40,9 @@ DEPENDS = {
     "dagster._core.launcher:DefaultRunLauncher": f"The base of {_LAUNCHER}. It is in the documentation as the default "
     "launcher: import it from where dagster.yaml names it.",
     "dagster._core.launcher:WorkerStatus": f"What {_LAUNCHER}, returns to run monitoring. See what it expects.",
+    "dagster._core.remote_origin:RegisteredCodeLocationOrigin": f"{_NAMED} A launched run has another origin. See what "
+    "class has the name of a code location alone now.",
+    "dagster._core.remote_origin:RemoteRepositoryOrigin": f"{_NAMED} See what class that of a launched run is.",
     "dagster._core.storage.event_log:ConsolidatedSqliteEventLogStorage": "The base of SqliteEventLog; it says itself "
     "that it is for tests. See docs/explanation/decisions/5-the-event-log-is-kept-open.md for what to do without it.",
     "dagster._core.storage.event_log:InMemoryEventLogStorage": "The base of the event log of runs without records. "

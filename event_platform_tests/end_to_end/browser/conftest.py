@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from event_platform.cli.main import main
-from event_platform_tests.support.command import variables
+from event_platform_tests.support.command import DONE, variables
 from event_platform_tests.support.live import Live, live
 from event_platform_tests.support.world import World, event
 
@@ -95,16 +95,16 @@ def desk(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterat
     with live(world.root, variables(world), daemon=False) as instance, pytest.MonkeyPatch.context() as patch:
         for name, value in {**variables(world), "DAGSTER_HOME": str(instance.home)}.items():
             patch.setenv(name, value)
-        assert CliRunner().invoke(main, ["run"]).exit_code == 0
+        assert CliRunner().invoke(main, ["run"]).exit_code in DONE
         log = world.root / "lake" / "events" / "www_typed_example" / "_delta_log"
         log.rename(log.with_name("hidden"))
         log.mkdir()
         (log / f"{0:020}.json").write_text("{", encoding="utf-8")
         world.deliver(DAY, "more", event("t", DAY, "www.typed.example"))
-        assert CliRunner().invoke(main, ["run"]).exit_code
+        assert CliRunner().invoke(main, ["run"]).exit_code not in DONE
         shutil.rmtree(log)
         log.with_name("hidden").rename(log)
-        assert CliRunner().invoke(main, ["run"]).exit_code == 0
+        assert CliRunner().invoke(main, ["run"]).exit_code in DONE
         yield Desk(instance, world, [run["runId"] for run in instance.ask(_RUNS)["results"]])
 
 

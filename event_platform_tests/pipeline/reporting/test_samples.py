@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from event_platform.pipeline.reporting.samples import sample_broken_rules
+from event_platform.pipeline.reporting.samples import EventFiles, sample_broken_rules
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 FIGURES = pl.Schema({"figure": pl.String, "event_name": pl.String, "label": pl.String, "value": pl.Int64})
@@ -11,8 +11,9 @@ FIGURES = pl.Schema({"figure": pl.String, "event_name": pl.String, "label": pl.S
 def samples(world: World, *rules: tuple[str, str, int]) -> list[tuple[str, str | None, str]]:
     """Return the samples of Monday for rules with their counts: rule, value and event_uuid."""
     figures = [("broken_rule", *rule) for rule in rules]
-    typed = [(each, world.lake.event_table(each).snapshot()) for each in world.catalog.event_types]
-    frame = sample_broken_rules(typed, pl.DataFrame(figures, schema=FIGURES, orient="row"), MONDAY)
+    snapshots = [(each, world.lake.event_table(each).snapshot()) for each in world.catalog.event_types]
+    tables = [EventFiles(each, table.table, table.schema, table.files([MONDAY])) for each, table in snapshots]
+    frame = sample_broken_rules(tables, pl.DataFrame(figures, schema=FIGURES, orient="row"))
     return list(frame.select("rule", "value", "event_uuid").iter_rows())
 
 

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
-from event_platform.defs.automation.requests import date_ranges
 from event_platform.landing.folder import FolderLanding
+from event_platform.quality.partitions import date_ranges
 from event_platform_tests.defs.automation.requests.ticking import (
     asked,
     carry_out,

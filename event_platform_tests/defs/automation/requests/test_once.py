@@ -11,6 +11,7 @@ from dagster._core.launcher import WorkerStatus
 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.automation.requests import PART, next_try
+from event_platform.defs.instance.dagster_internals import name_location_of_runs
 from event_platform.defs.instance.launcher import WatchfulRunLauncher
 from event_platform_tests.defs.automation.requests.ticking import (
     FIRST,
@@ -195,6 +196,7 @@ def test_a_run_of_the_command_line_holds_its_days_back(
     world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It selects no assets: its plan tells what it writes. Where it was killed, nobody ends it: its silence tells."""
+    name_location_of_runs(instance, "event_platform", "__repository__")
     world.deliver(today, "a", event("u1", today))
     done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
     run = instance.get_run_by_id(done.run_id)
@@ -207,10 +209,18 @@ def test_a_run_of_the_command_line_holds_its_days_back(
     assert asked(tick(world, "landing_sensor", instance)) == [(str(today), str(today))]
 
 
-def test_run_monitoring_does_not_end_a_run_of_the_command_line() -> None:
+def test_run_monitoring_does_not_end_a_run_of_the_command_line(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
     """Nobody but its terminal knows whether it is worked on, and its assets would be asked for beside it."""
-    run = dg.DagsterRun("__ephemeral_asset_job__", status=dg.DagsterRunStatus.STARTED)
-    assert WatchfulRunLauncher().check_run_worker_health(run).status is WorkerStatus.RUNNING
+    name_location_of_runs(instance, "event_platform", "__repository__")
+    done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
+    run = instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert run.remote_job_origin is not None
+    started = run._replace(status=dg.DagsterRunStatus.STARTED)
+    for each in (started, started._replace(remote_job_origin=None)):
+        assert WatchfulRunLauncher().check_run_worker_health(each).status is WorkerStatus.RUNNING
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Failed checks, as `run` and `status` show them: what failed on which days, the likely cause, and what to do next."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rich.console import RenderableType
+from rich.styled import Styled
+
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
+from event_platform.cli.output import counted
+from event_platform.quality.partitions import describe_range, partition_ranges
+from event_platform.quality.text import shown
+
+_MOST_SHOWN = 10  # failed checks
+_MOST_RANGES = 5
+_CHARACTERS_OF_A_DESCRIPTION = 300
+
+
+class Checked(NamedTuple):
+    """What a check was evaluated on."""
+
+    asset: str  # its key, such as events/lesson_started
+    check: str
+    partition: str  # a day, or a key of an own asset's partitions; "" without one
+
+
+#: The latest result of each check.
+Results = Mapping[Checked, Result]
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed in one way, on one or more days."""
+
+    severity: Severity
+    asset: str
+    check: str
+    partitions: Sequence[str]
+    worst: str  # the partition where most is concerned
+    description: str  # of that
+    fault: Fault | None
+    concerned: int  # records or values
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for `status --json`."""
+        return {
+            "severity": str(self.severity),
+            "asset": self.asset,
+            "check": self.check,
+            "days": list(self.partitions),
+            "description": self.description,
+            "cause": self.fault and self.fault.cause,
+            "next": self.fault and self.fault.remedy,
+        }
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """What failed, and on a line below why and what to do."""
+        worst = f" ({self.worst})" if len(self.partitions) > 1 else ""
+        yield f"{self.severity.upper()} {self.asset}, {self.check}{self._days}: {self.description}{worst}"
+        if self.fault:
+            yield f"  {self.fault.cause} {self.fault.remedy}"
+
+    @property
+    def _days(self) -> str:
+        ranges = partition_ranges(partition for partition in self.partitions if partition)
+        named = [describe_range(*each) for each in ranges[:_MOST_RANGES]]
+        more = f" and {len(ranges) - _MOST_RANGES} more ranges" if len(ranges) > _MOST_RANGES else ""
+        return f" on {', '.join(named)}{more}" if named else ""
+
+
+def failed_checks(results: Results) -> list[FailedCheck]:
+    """Return what failed: errors first, then by the number of records concerned."""
+    groups = defaultdict[tuple[str, str, Severity, Fault | None], dict[str, Result]](dict)
+    for checked, result in results.items():
+        if not result.passed:
+            key = checked.asset, checked.check, result.severity, result.main_fault
+            groups[key][checked.partition] = result
+    failed = [_failed_check(*key, found) for key, found in groups.items()]
+    return sorted(failed, key=lambda each: (each.severity is not Severity.ERROR, -each.concerned, each.asset))
+
+
+def _failed_check(
+    asset: str, check: str, severity: Severity, fault: Fault | None, found: Mapping[str, Result]
+) -> FailedCheck:
+    concerned = {partition: sum(result.faults.values()) for partition, result in found.items()}
+    worst = max(found, key=lambda partition: (concerned[partition], partition))
+    description = shown(" ".join(found[worst].description.split()), _CHARACTERS_OF_A_DESCRIPTION)
+    return FailedCheck(severity, asset, check, sorted(found), worst, description, fault, sum(concerned.values()))
+
+
+def has_errors(results: Results) -> bool:
+    """Return whether a check failed with severity error."""
+    return any(not result.passed and result.severity is Severity.ERROR for result in results.values())
+
+
+def describe_failures(failed: Sequence[FailedCheck]) -> str:
+    """Return how many checks failed, such as `3 checks failed (1 error, 2 warnings)`."""
+    errors = sum(each.severity is Severity.ERROR for each in failed)
+    counts = {"error": errors, "warning": len(failed) - errors}
+    named = ", ".join(counted(count, name) for name, count in counts.items() if count)
+    return f"{counted(len(failed), 'check')} failed ({named})"
+
+
+def render_checks(failed: Sequence[FailedCheck], *, every: bool) -> Iterator[RenderableType]:
+    """Yield the lines of failed checks: of `every` one, or of the worst ten and how many more there are."""
+    listed = failed if every else failed[:_MOST_SHOWN]
+    for each in listed:
+        first, *rest = each.lines
+        yield Styled(first, "red" if each.severity is Severity.ERROR else "yellow")
+        yield from rest
+    if len(failed) > len(listed):
+        yield f"{len(failed) - len(listed):,} more: event-platform status --all"

@@ -1,0 +1,104 @@
+"""The collector that Prometheus' library asks at each scrape. What cannot be read is absent, and said once."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from threading import Lock
+
+import dagster as dg
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from event_platform.defs.instance.opening import open_instance
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog
+from event_platform.events.errors import raise_panics_as_errors
+from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.metrics.gauges import Gauge, Sample, Samples
+from event_platform.metrics.lake_samples import lake_samples, landing_samples
+from event_platform.metrics.run_samples import run_samples
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.quality.text import shown
+from event_platform.storage.polars_errors import translate_errors
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds within which a scrape gets the samples of the one before: two servers that scrape cost as much as one.
+_KEPT = 10.0
+
+_LENGTH = 1_000
+
+
+class PlatformCollector(Collector):
+    """Reads the lake, landing and Dagster's records, at most every ten seconds."""
+
+    def __init__(self, environment: Environment, catalog: Catalog, home: str | None) -> None:
+        """Open nothing yet; `home` is DAGSTER_HOME, without which there are no metrics of runs."""
+        self._environment, self._catalog, self._home = environment, catalog, home
+        self._instance: dg.DagsterInstance | None = None
+        self._reading = Lock()  # scrapes come side by side
+        self._samples: list[Sample] = []
+        self._read_at: float | None = None
+        self._faults: dict[str, str] = {}
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield nothing: to be registered costs no scrape."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric that has samples; see prometheus_client."""
+        with self._reading:
+            if self._read_at is None or time.monotonic() - self._read_at > _KEPT:
+                self._samples = list(self._read_sources())
+                self._read_at = time.monotonic()
+            samples = self._samples
+        for gauge in Gauge:
+            family = GaugeMetricFamily(gauge.value.name, gauge.value.meaning, labels=gauge.value.labels)
+            for each in samples:
+                if each.gauge is gauge:
+                    family.add_metric(each.labels, each.value)
+            if family.samples:
+                yield family
+
+    def _read_sources(self) -> Iterator[Sample]:
+        @cache
+        def lake() -> PinnedLake:
+            return PinnedLake(open_lake(self._environment.lake).storage)
+
+        yield from self._read("lake", lambda: lake_samples(lake(), self._catalog, self._environment))
+        yield from self._read("landing", lambda: self._landing(lake()))
+        if self._home:
+            yield from self._read("dagster", lambda: run_samples(self._open_instance()))
+
+    def _landing(self, lake: PinnedLake) -> Samples:
+        here = self._environment
+        landing = open_landing(here.landing, here.landing_timezone)
+        return landing_samples(lake, landing, here.start_date, datetime.now(UTC).date())
+
+    def _open_instance(self) -> dg.DagsterInstance:
+        if self._instance is None:
+            self._instance = open_instance(self._home, self._environment.lake)
+        return self._instance
+
+    def _read(self, source: str, read: Callable[[], Samples]) -> Iterator[Sample]:
+        """Yield the samples of a source, how long that took, and whether it could be read."""
+        began, samples, fault = time.perf_counter(), list[Sample](), ""
+        try:
+            with translate_errors(), raise_panics_as_errors():
+                samples = list(read())
+        except Exception as error:  # noqa: BLE001 - a scrape reports what it can: that this cannot be read is a metric
+            fault = shown(" ".join(str(error).split()) or type(error).__name__, _LENGTH)
+        self._log(source, fault)
+        yield Sample(Gauge.UP, not fault, (source,))
+        yield Sample(Gauge.SCRAPE, time.perf_counter() - began, (source,))
+        yield from samples
+
+    def _log(self, source: str, fault: str) -> None:
+        """Log a fault when it begins and when it changes, and its end."""
+        if fault != self._faults.get(source, ""):
+            self._faults[source] = fault
+            LOG.error("%s: cannot be read: %s", source, fault) if fault else LOG.warning(
+                "%s: can be read again", source
+            )

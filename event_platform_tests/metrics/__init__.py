@@ -1,0 +1,1 @@
+"""What is exposed to Prometheus, and what dashboard and alerts make of it."""
