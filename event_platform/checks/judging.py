@@ -5,13 +5,12 @@ The asset checks count the same in the tables, when they run; figures are there 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
 
 from event_platform.checks import conformance, gaps, rates, shares, volume
-from event_platform.checks.bands import days_before
 from event_platform.checks.conformance import Conformance
 from event_platform.checks.result import Finding, Result
 from event_platform.checks.shares import Counted
@@ -31,10 +30,20 @@ Labels = Mapping[str | None, int]
 
 
 @dataclass(frozen=True)
+class Series:
+    """What of an event type is compared with other days: only days that have events, or a sample."""
+
+    events: Mapping[date, int]
+    nulls: Mapping[date, Counted]
+    distinct: Mapping[date, Counted]
+
+
+@dataclass(frozen=True)
 class Figures:
     """Rows of quality_report by day, event_name, figure and label."""
 
     days: Mapping[date, Mapping[str | None, Mapping[str, Labels]]]
+    _series: dict[str, Series] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> "Figures":
@@ -52,6 +61,25 @@ class Figures:
     def total(self, day: date, figure: str, name: str | None = None) -> int:
         """Return the sum of a figure of an event name."""
         return sum(self.labels(day, figure, name).values())
+
+    def series(self, event_type: EventType) -> Series:
+        """Return what of an event type is compared, of all days. It is made once: each day is compared with others."""
+        if event_type.key not in self._series:
+            self._series[event_type.key] = self._make_series(event_type)
+        return self._series[event_type.key]
+
+    def _make_series(self, event_type: EventType) -> Series:
+        name, columns = event_type.name, shares.compared_columns(event_type)
+        events = {day: sum(self.total(day, "events", each) for each in event_type.names) for day in self.days}
+        nulls, distinct = dict[date, Counted](), dict[date, Counted]()
+        for day in self.days:
+            if events[day]:
+                found = self.labels(day, "null", name)
+                nulls[day] = Counted(events[day], {column: found.get(column, 0) for column in columns})
+            if sampled := self.total(day, "sampled", name):
+                found = self.labels(day, "distinct", name)
+                distinct[day] = Counted(sampled, {str(column): count for column, count in found.items()})
+        return Series({day: count for day, count in events.items() if count}, nulls, distinct)
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
         """Return the values of a figure by event name."""
@@ -100,34 +128,24 @@ def _results_of_platform(
     yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits)
     yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
     balance = _balance(figures, day)
-    duplication = rates.check_duplication(balance, thresholds.duplicates_warn_above, _duplicate_names(figures, day))
-    yield DEDUPLICATED_EVENTS.name, rates.DUPLICATION, duplication
+    yield (
+        DEDUPLICATED_EVENTS.name,
+        rates.DUPLICATION,
+        rates.check_duplication(balance, thresholds.duplicates_warn_above, _duplicate_names(figures, day)),
+    )
     yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, catalog, day)
 
 
 def _results_of_type(
     figures: Figures, event_type: EventType, thresholds: Thresholds, day: date, today: date
 ) -> Iterator[tuple[str, str, Result]]:
-    asset, weeks = event_table_name(event_type), thresholds.anomaly_weeks
+    asset = event_table_name(event_type)
     yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
-    compared = (day, *days_before(day, weeks))
-    events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in compared}
-    deviations = event_type.volume_deviations or thresholds.anomaly_deviations
-    limit = deviations if event_type.is_volume_compared else None
-    yield asset, volume.NAME, volume.check_day(day, events, today, weeks, limit)
-    nulls = {each: Counted(rows, _by_column(figures, "null", event_type, each)) for each, rows in events.items()}
-    yield asset, shares.NULLS, shares.check_nulls(day, nulls, today, weeks, thresholds.anomaly_deviations)
-    values = {
-        each: Counted(
-            figures.total(each, "sampled", event_type.name), _by_column(figures, "distinct", event_type, each)
-        )
-        for each in compared
-    }
-    yield asset, shares.DISTINCT, shares.check_distinct(day, values, today, weeks, thresholds.anomaly_deviations)
-
-
-def _by_column(figures: Figures, figure: str, event_type: EventType, day: date) -> dict[str, int]:
-    return {str(column): count for column, count in figures.labels(day, figure, event_type.name).items()}
+    weeks, deviations = thresholds.anomaly_weeks, thresholds.anomaly_deviations
+    series = figures.series(event_type)
+    yield asset, volume.NAME, volume.check_day(day, series.events, today, weeks, volume.allowed(event_type, deviations))
+    yield asset, shares.NULLS, shares.check_nulls(day, series.nulls, today, weeks, deviations)
+    yield asset, shares.DISTINCT, shares.check_distinct(day, series.distinct, today, weeks, deviations)
 
 
 def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:
@@ -155,12 +173,11 @@ def _balance(figures: Figures, day: date) -> DeduplicationBalance:
 
 
 def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
-    """Return the duplicates of a day by kind and event name, those of unregistered names left out."""
+    """Return the duplicates of each kind by event name; those that the catalog lacks are left out."""
     found: dict[str, dict[str, int]] = {}
-    for name, kinds in figures.by_name(day, "duplicates").items():
-        for kind, count in kinds.items():
-            if name is not None:
-                found.setdefault(str(kind), {})[name] = count
+    for name, labels in figures.by_name(day, "duplicates").items():
+        for kind, count in labels.items() if name is not None else ():
+            found.setdefault(str(kind), {})[str(name)] = count
     return found
 
 

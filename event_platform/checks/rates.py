@@ -79,14 +79,11 @@ def _describe_names(counts: Mapping[str, int]) -> str:
 
 
 def check_unregistered(
-    names: Mapping[str, int],
-    registered: frozenset[str] = frozenset(),
-    other_events: int = 0,
-    other_names: int = 0,
+    names: Mapping[str, int], registered: frozenset[str] = frozenset(), other_events: int = 0, other_names: int = 0
 ) -> Result:
     """Expect that every event name is in the catalog, whose names are `registered`.
 
-    Of the less frequent names, `names` may lack any number: they are `other_names` with `other_events`.
+    Of the less frequent ones, `names` may lack any number.
     """
     # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
     most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_LISTED])
@@ -94,12 +91,11 @@ def check_unregistered(
     more = {"more_names": number - len(most)} if number > len(most) else {}
     ids = describe_names_like_ids(names)
     faults, hints = find_name_faults(names, registered)
-    unexplained = faults.get(Fault.UNREGISTERED_NAMES, 0) + other_events
     return Result(
         passed=not events,
         severity=Severity.WARN,
         description=f"{events:,} events of {number:,} names that are not in the catalog" + (f". {ids}" if ids else ""),
         metadata={"events": events, "names": most, **more},
-        faults=faults | ({Fault.UNREGISTERED_NAMES: unexplained} if unexplained else {}),
+        faults=+(Counter(faults) + Counter({Fault.UNREGISTERED_NAMES: other_events})),
         hints=hints,
     )

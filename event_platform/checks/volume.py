@@ -7,6 +7,7 @@ from datetime import date
 from event_platform.checks.bands import DEVIATIONS, WEEKS, Scale, usual_band, weekdays_before
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
+from event_platform.events.catalog import EventType
 
 NAME = "volume"
 
@@ -24,6 +25,11 @@ def _back(value: float) -> float:
 
 #: On this scale a count has a standard deviation of 1: small ones like their square root, large ones like a logarithm.
 _COUNTS = Scale(_there, _back, noise=1.0)
+
+
+def allowed(event_type: EventType, deviations: float) -> float | None:
+    """Return the standard deviations that a type may differ by: by default `deviations`. None if it is not compared."""
+    return (event_type.volume_deviations or deviations) if event_type.is_volume_compared else None
 
 
 def check_day(

@@ -101,18 +101,6 @@ class Snapshot:
             counts[file.day] += file.rows or 0
         return dict(counts)
 
-    def rows_with(self, column: str) -> int:
-        """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
-        counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)
-        return sum(rows - nulls for rows, nulls in counts if rows is not None and nulls is not None)
-
-    def largest(self, column: str) -> Any:
-        """Return the largest value of a column, as the statistics of files say; None where they say none."""
-        statistics = self._log.schema.get("max")
-        if not isinstance(statistics, pl.Struct) or column not in {field.name for field in statistics.fields}:
-            return None
-        return self._log["max"].struct.field(column).max()
-
     def nulls_by_date(self, dates: Collection[date]) -> dict[date, dict[str, int]]:
         """Return the nulls of each partition that has rows by column, as the log counts them.
 
@@ -124,6 +112,18 @@ class Snapshot:
             before = nulls.get(file.day, dict.fromkeys(found, 0))
             nulls[file.day] = {column: before[column] + count for column, count in found.items() if column in before}
         return nulls
+
+    def rows_with(self, column: str) -> int:
+        """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
+        counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)
+        return sum(rows - nulls for rows, nulls in counts if rows is not None and nulls is not None)
+
+    def largest(self, column: str) -> Any:
+        """Return the largest value of a column, as the statistics of files say; None where they say none."""
+        statistics = self._log.schema.get("max")
+        if not isinstance(statistics, pl.Struct) or column not in {field.name for field in statistics.fields}:
+            return None
+        return self._log["max"].struct.field(column).max()
 
     def paths_by_date(self, dates: Collection[date] | None = None, column: str | None = None) -> dict[date, list[str]]:
         """Return the sorted paths of the files of each partition (of the given ones, else of all) that has any.

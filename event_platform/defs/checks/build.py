@@ -20,7 +20,6 @@ from event_platform.defs.checks.operation import CheckedAsset, build_operation
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.columns import typed
 from event_platform.events.envelope import Envelope
 from event_platform.lake.balance import (
     ArrivalBalance,
@@ -232,16 +231,16 @@ class _TypedFigures:
         return self.table.rows_by_date({*self.dates, *(each for day in self.dates for each in days_before(day, weeks))})
 
     def volume(self) -> Iterator[tuple[date, Result]]:
-        deviations = self.event_type.volume_deviations or self.rules.anomaly_deviations
-        limits = self.rules.anomaly_weeks, deviations if self.event_type.is_volume_compared else None
+        limits = self.rules.anomaly_weeks, volume.allowed(self.event_type, self.rules.anomaly_deviations)
         yield from ((day, volume.check_day(day, self.rows, self.today, *limits)) for day in self.dates)
 
     def nulls(self) -> Iterator[tuple[date, Result]]:
-        columns = {column.name for column in typed(self.event_type.columns)}
+        columns = shares.compared_columns(self.event_type)
         nulls = self.table.nulls_by_date(self.rows)
         days = {
-            day: Counted(rows, {column: count for column, count in nulls.get(day, {}).items() if column in columns})
+            day: Counted(rows, {column: nulls[day][column] for column in columns if column in nulls[day]})
             for day, rows in self.rows.items()
+            if rows
         }
         limits = self.rules.anomaly_weeks, self.rules.anomaly_deviations
         yield from ((day, shares.check_nulls(day, days, self.today, *limits)) for day in self.dates)

@@ -197,11 +197,11 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     def thresholds(self) -> Thresholds:
         """Limits of checks."""
         return Thresholds(
-            self.corruption_warn_above,
-            self.corruption_error_above,
-            self.duplicates_warn_above,
-            self.anomaly_weeks,
-            self.anomaly_deviations,
+            corruption_warn_above=self.corruption_warn_above,
+            corruption_error_above=self.corruption_error_above,
+            duplicates_warn_above=self.duplicates_warn_above,
+            anomaly_weeks=self.anomaly_weeks,
+            anomaly_deviations=self.anomaly_deviations,
         )
 
     @property
