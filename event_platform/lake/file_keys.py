@@ -1,39 +1,40 @@
-"""The keys of files: 64-bit hashes of the event_uuids in each, sorted, between its last row and its footer.
+"""The keys of files: hashes of the event_uuids in each, sorted, between its last row and its footer.
 
-They are written with the rows, and read where uuids are compared: eight bytes for each row. Equal uuids have equal
-keys; where keys are equal, the uuids themselves are compared. Files without keys are those of other writers and of
-earlier releases, and those that another release of polars wrote, whose hashes may be others.
+They are written with the rows, and read where uuids are compared: five bytes for each row, as a Parquet file of their
+differences. Equal uuids have equal keys; where keys are equal, the uuids themselves are compared. Files without keys
+are those of other writers and of earlier releases, and those that another release of polars wrote, whose hashes may be
+others.
 """
 
+import io
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import msgspec
 import polars as pl
 import pyarrow as pa
+from pyarrow import parquet
 
-from event_platform.events.figures import HASHES, UUID_KEY
+from event_platform.events.figures import HASHES, KEY_BITS, UUID_KEY
 from event_platform.lake.files import DataFile
 from event_platform.lake.footers import name_in_footer, read_end
 from event_platform.lake.location import TableLocation
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import imap_threads
 
-_KEY = "event_platform.keys"
-_BYTES = 8  # of a key
+_KEY, _COLUMN = "event_platform.keys", "key"
+
+#: Bytes that are read for keys, of each row and of each file: they take fewer.
+_BYTES_OF_ROW, _BYTES_OF_FILE = KEY_BITS // 8, 4 << 10
 
 T = TypeVar("T")
 
 
 class _Kept(msgspec.Struct):
-    """What the footer says of the keys before it. `file` tells a file from one that another writer made of it.
-
-    `sum` is that of the keys, as far as 64 bits go: other bytes before the footer have another one.
-    """
+    """What the footer says of the keys before it. `file` tells a file from one that another writer made of it."""
 
     file: str
-    count: int
-    sum: int
+    size: int  # bytes
     hashes: str
 
 
@@ -50,13 +51,13 @@ class KeyWriter:
         if self._keyed is not None:
             self._keys.append(frame.lazy().filter(self._keyed).select(UUID_KEY).collect().to_series())
 
-    def close(self, path: str) -> tuple[pa.Buffer | bytes, dict[str, str]]:
+    def close(self, path: str) -> tuple[bytes, dict[str, str]]:
         """Return the bytes before the footer, and the metadata in it, of the file with this path."""
         if self._keyed is None:
             return b"", {}
-        keys = pl.concat(self._keys).sort(multithreaded=False)
-        kept = _Kept(name_in_footer(path), len(keys), int(keys.sum()), HASHES)
-        return keys.to_arrow().buffers()[1], {_KEY: msgspec.json.encode(kept).decode()}
+        data = _pack(pl.concat(self._keys).sort(multithreaded=False))
+        kept = _Kept(name_in_footer(path), len(data), HASHES)
+        return data, {_KEY: msgspec.json.encode(kept).decode()}
 
 
 def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[pl.Series], T]) -> dict[str, T]:
@@ -87,14 +88,33 @@ def shared_with(keys: pl.Series, others: pl.Series) -> pl.Series:
 
 def _read_keys(storage: Storage, file: DataFile) -> pl.Series | None:
     """Return the sorted keys of a file; None where it has none."""
-    end = read_end(storage, file, _BYTES * (file.rows or 0))
+    end = read_end(storage, file, _BYTES_OF_FILE + _BYTES_OF_ROW * (file.rows or 0))
     try:
         kept = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_Kept)
     except msgspec.MsgspecError:
         return None
-    size = _BYTES * kept.count
-    if (kept.file, kept.hashes) != (name_in_footer(file.path), HASHES) or not 0 <= size <= len(end.before):
+    if (kept.file, kept.hashes) != (name_in_footer(file.path), HASHES) or not 0 < kept.size <= len(end.before):
         return None
-    stored = pa.py_buffer(end.before[len(end.before) - size :])
-    keys = pl.Series("key", pa.Array.from_buffers(pa.uint64(), kept.count, [None, stored]), dtype=pl.UInt64)
-    return keys.set_sorted() if keys.sum() == kept.sum else None
+    return _unpack(end.before[-kept.size :])
+
+
+def _pack(keys: pl.Series) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(
+        pa.table({_COLUMN: keys.to_arrow()}),
+        buffer,
+        compression="none",
+        use_dictionary=False,
+        column_encoding={_COLUMN: "DELTA_BINARY_PACKED"},
+        write_statistics=False,
+        store_schema=False,
+    )
+    return buffer.getvalue()
+
+
+def _unpack(data: memoryview) -> pl.Series | None:
+    """Return the keys; None where there are other bytes: another writer may have written the file again."""
+    try:
+        return pl.read_parquet(io.BytesIO(data), columns=[_COLUMN])[_COLUMN].set_sorted()
+    except pl.exceptions.PolarsError:
+        return None

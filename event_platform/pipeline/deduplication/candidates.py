@@ -1,6 +1,6 @@
 """Files of raw_events → candidates: records that share their uuid with another one.
 
-A key is a 64-bit hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
+A key is a hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
 candidates that are left, the uuids themselves are compared. Keys are read from where files have them (see `file_keys`);
 those of other files are hashed from their uuids.
 """
@@ -15,7 +15,7 @@ import polars as pl
 
 from event_platform.events.deduplication import find_duplicates
 from event_platform.events.event import SOURCE_COLUMNS
-from event_platform.events.figures import UUID_KEY
+from event_platform.events.figures import KEY_BITS, UUID_KEY
 from event_platform.lake.file_keys import shared_with, use_keys
 from event_platform.lake.files import DataFile, scan_files, scan_pieces
 from event_platform.lake.lake import Lake
@@ -23,7 +23,7 @@ from event_platform.lake.registry import RAW_EVENTS
 from event_platform.pipeline.sizing import Sizing
 
 _KEY, _HASH = UUID_KEY, "$hash"
-_HASHES = 1 << 64
+_KEYS = 1 << KEY_BITS
 _SOUND = pl.col("corruption_reason").is_null()
 _ORDER = list(SOURCE_COLUMNS)
 _COLUMNS = [*_ORDER, "event_uuid", "created_date"]
@@ -123,7 +123,7 @@ def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int)
 
     Shares are ranges of keys: equal ones are in the same one.
     """
-    first, last = (_HASHES * number // searches for number in (search, search + 1))
+    first, last = (_KEYS * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
     spread = pl.scan_parquet(addresses, **lake.storage.for_polars()).filter(share)
     of_dates = pl.col("of_dates")
