@@ -41,6 +41,9 @@ RECORDS = st.lists(
     max_size=8,
 )
 
+#: How another release hashes uuids.
+OTHER_KEY = pl.col("event_uuid").hash(7) % (1 << KEY_BITS)
+
 #: An object: the day that it arrives on, its records, and whether the release that loads it writes the same hashes.
 OBJECTS = st.lists(st.tuples(st.sampled_from(DAYS), RECORDS, st.booleans()), min_size=2, max_size=4)
 
@@ -74,6 +77,8 @@ def increments(world: World, objects: list[tuple[date, list[Any], bool]]) -> Wor
         with pytest.MonkeyPatch.context() as patch:
             if not known:
                 patch.setattr(file_keys, "HASHES", "another release")
+                patch.setattr(file_keys, "UUID_KEY", OTHER_KEY)
+                patch.setattr(candidates, "_KEY", OTHER_KEY)
             world.load(*DAYS)
             world.deduplicate(*DAYS)
     return world
@@ -219,6 +224,13 @@ def test_the_keys_of_another_file_are_not_believed(loaded: World) -> None:
     Path(file.uri).unlink()
     pq.write_table(stored, file.uri)  # by the same name, without the keys
     assert keys_of(table, [other_file(file, Path(file.uri))]) == {}
+
+
+def test_the_keys_of_another_release_are_not_believed(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hash the same uuid to another key."""
+    table = loaded.lake.raw_events
+    monkeypatch.setattr(file_keys, "HASHES", "another release")
+    assert keys_of(table, table.snapshot().files()) == {}
 
 
 @pytest.mark.parametrize(
