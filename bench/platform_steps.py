@@ -63,7 +63,7 @@ def measure(landing: str, catalog_folder: str, lake_folder: str, sizing: Sizing 
         with _timed("type", costs):
             type_all(context, catalog, [*catalog.by_key, UNREGISTERED], dates)
         with _timed("quality report", costs):
-            report_quality(context, catalog, DEFAULT_THRESHOLDS, dates)
+            report_quality(context, catalog, DEFAULT_THRESHOLDS, dates, dates[0])
     return costs
 
 

@@ -1,7 +1,7 @@
 """What corrupt records of a day have in common: the fault of each reason, and what explains their times of creation."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -53,6 +53,19 @@ class Times:
 
     counts: Mapping[Fault, int] = field(default_factory=dict)
     hints: Mapping[Fault, str] = field(default_factory=dict)
+
+    def as_labels(self) -> Iterator[tuple[str, int]]:
+        """Yield each fault with its hint, as a label of quality_report, and its records."""
+        yield from ((f"{fault}: {self.hints.get(fault, '')}", count) for fault, count in self.counts.items())
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str | None, int]) -> "Times":
+        """Return what `as_labels` yields; labels of another release may have unknown faults, which are left out."""
+        parts = [(*str(label).partition(": ")[::2], count) for label, count in labels.items()]
+        known = [(Fault(fault), hint, count) for fault, hint, count in parts if fault in {*Fault}]
+        return cls(
+            {fault: count for fault, _, count in known}, {fault: hint for fault, hint, _ in known if hint}
+        )
 
 
 def find_faults(reasons: Mapping[str, int], times: Times) -> Counter[Fault]:

@@ -12,6 +12,7 @@ import polars as pl
 
 from event_platform.checks import conformance, gaps, rates, shares, volume
 from event_platform.checks.conformance import Conformance
+from event_platform.checks.corruption import Times
 from event_platform.checks.result import Finding, Result
 from event_platform.checks.shares import Counted
 from event_platform.checks.thresholds import Thresholds
@@ -124,8 +125,9 @@ def _results_of_platform(
     figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date
 ) -> Iterator[tuple[str, str, Result]]:
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
+    times = Times.from_labels(figures.labels(day, "corrupt_time"))
     reasons = {str(reason): count for reason, count in figures.labels(day, "corrupt").items()}
-    yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits)
+    yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits, times)
     yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
     balance = _balance(figures, day)
     yield (

@@ -121,6 +121,6 @@ def test_figures_are_judged_as_the_asset_checks_judge_the_tables(world: World) -
         assert judged(judge(own, report, world.catalog, THRESHOLDS, day, TODAY)) == of_day
     reported = set(report["created_date"].to_list())
     of_reported = {key: each for key, each in expected.items() if key[2] in set(map(str, reported))}
-    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, TODAY)) == of_reported
+    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, reported, world.start_date, TODAY)) == of_reported
     of_bad = {key: each for key, each in expected.items() if key[2] == str(BAD)}
-    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, TODAY, [BAD])) == of_bad
+    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, [BAD], world.start_date, TODAY)) == of_bad

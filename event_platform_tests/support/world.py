@@ -197,7 +197,7 @@ class World:
     def report(self, *days: date) -> dict[date, QualityReport]:
         """Everything of a created_date → quality_report and a page."""
         with self.pipeline() as context:
-            return report_quality(context, self.catalog, DEFAULT_THRESHOLDS, days)
+            return report_quality(context, self.catalog, DEFAULT_THRESHOLDS, days, self.start_date)
 
     def build(self, *days: date) -> None:
         """Do all the steps for the days given."""

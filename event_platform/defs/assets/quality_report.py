@@ -53,7 +53,7 @@ def build_quality_report(
         glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
-            reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context))
+            reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context), partitions.start.date())
             figures = {day: _metadata(each, report_url) for day, each in reports.items()}
             written = {day: each.written for day, each in reports.items()}
             yield TableResult(pipeline.lake.quality_report, figures, written)

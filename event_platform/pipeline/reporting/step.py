@@ -21,6 +21,7 @@ from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.arrivals import count_arrivals
+from event_platform.pipeline.reporting.corrupt_times import count_corrupt_times
 from event_platform.pipeline.reporting.overview import Overview
 from event_platform.pipeline.reporting.pages import WrittenPage, write_day
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
@@ -41,14 +42,17 @@ class QualityReport:
 
 
 def report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date]
+    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
 ) -> dict[date, QualityReport]:
-    """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted."""
-    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates))
+    """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted.
+
+    `start` is the first partition: times before it are explained.
+    """
+    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start))
 
 
 def _report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date]
+    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
 ) -> dict[date, QualityReport]:
     lake = context.lake
     # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
@@ -56,7 +60,7 @@ def _report_quality(
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    sources = _sources(pinned, dates)
+    sources = _sources(pinned, dates, start)
     tasks = [(lake, each, catalog.names) for each in sources]
     counted = context.run_tasks(count_day, tasks, "quality reports", small=len(tasks) == 1)
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
@@ -93,10 +97,10 @@ def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSourc
     return ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, typed)
 
 
-def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+def _sources(pinned: ReportSources, dates: Sequence[date], start: date) -> list[Sources]:
     hours_are_utc = not has_other_zones(pinned.raw)
     files = {snapshot.table.name: snapshot.files(dates) for snapshot in pinned.tables}
-    counted = _counted(pinned, files, dates, hours_are_utc=hours_are_utc)
+    counted = _counted(pinned, files, dates, start, hours_are_utc=hours_are_utc)
     shared = (pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered)
     deduplicated, duplicates, corrupt, unregistered = (_by_date(files[snapshot.table.name]) for snapshot in shared)
     return [
@@ -114,12 +118,18 @@ def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
 
 
 def _counted(
-    pinned: ReportSources, files: Mapping[str, Sequence[DataFile]], dates: Sequence[date], *, hours_are_utc: bool
+    pinned: ReportSources,
+    files: Mapping[str, Sequence[DataFile]],
+    dates: Sequence[date],
+    start: date,
+    *,
+    hours_are_utc: bool,
 ) -> dict[date, pl.DataFrame]:
     """Return the rows of each date that footers and statistics give."""
     typed = zip(pinned.catalog.event_types, pinned.typed, strict=True)
     rows = [
         count_arrivals(pinned.raw, dates, hours_are_utc=hours_are_utc),
+        count_corrupt_times(pinned.corrupt, dates, pinned.catalog.envelope, start),
         count_typed((event_type, table, files[table.table.name]) for event_type, table in typed),
         _sizes(chain.from_iterable(files.values())),
     ]
