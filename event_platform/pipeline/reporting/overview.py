@@ -11,8 +11,15 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.reporting.findings import AFTER
-from event_platform.pipeline.reporting.history import Month, known_rows, read_months, replace_days, rows_of
+from event_platform.pipeline.reporting.findings import compared_weeks
+from event_platform.pipeline.reporting.history import (
+    Month,
+    known_rows,
+    read_months,
+    replace_days,
+    rows_of,
+    store_months,
+)
 from event_platform.pipeline.reporting.pages import (
     INDEX_DAYS,
     TYPE_DAYS,
@@ -23,7 +30,9 @@ from event_platform.pipeline.reporting.pages import (
 )
 from event_platform.pipeline.reporting.rows import PARTITION
 from event_platform.pipeline.reporting.samples import EventFiles
+from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
 from event_platform.pipeline.reporting.tasks import CountedDay, Sources
+from event_platform.quality.failures import Status, status_of
 from event_platform.storage.storage import Storage
 
 
@@ -39,6 +48,8 @@ class Overview:
     history: pl.DataFrame  # their rows
     changed: set[str]  # names of events with other figures than before, on days that their pages show
     findings: Mapping[date, Sequence[Finding]]
+    older: Mapping[date, Status]  # of the days that only the calendar shows
+    statuses: Mapping[date, Status] | None  # to be stored
     today: date
 
     @classmethod
@@ -49,12 +60,16 @@ class Overview:
         days = {each.created_date for each in counted}
         reported = {*report.rows_by_date(), *days}
         last = max(reported)
-        judged = sorted(days | {day for day in reported if day > last - INDEX_DAYS})
-        before = read_months(report, {each for day in judged for each in (day - thresholds.history, day, day + AFTER)})
+        older = {day for day in reported if day <= last - INDEX_DAYS}
+        known = read_statuses(report.table.storage) if older else {}
+        judged = sorted(reported - (older & known.keys()) | days)
+        before = read_months(report, {each for day in judged for each in compared_weeks(day, thresholds)})
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
         today = datetime.now(UTC).date()
         figures = Figures.of(history)
+        findings = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
+        found = {day: status_of(each) for day, each in findings.items()}
         return cls(
             catalog=catalog,
             thresholds=thresholds,
@@ -63,7 +78,9 @@ class Overview:
             months=months,
             history=history,
             changed=changed_names(old, history, [day for day in days if day > last - TYPE_DAYS]),
-            findings={day: judge_day(figures, catalog, thresholds, day, today) for day in judged},
+            findings=findings,
+            older={day: found.get(day) or known[day] for day in older},
+            statuses=None if not older or known.items() >= found.items() else known | found,
             today=today,
         )
 
@@ -90,8 +107,14 @@ class Overview:
         """Write the page of the lake, and those of event types that have changed or are missing."""
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
-        write_index(storage, self.catalog, shown, self.findings, self.today)
+        write_index(storage, self.catalog, shown, self.findings, self.older, self.today)
         write_types(storage, self.catalog, shown, self.findings, self.changed)
+
+    def store(self, storage: Storage) -> None:
+        """Store what the next run need not read or judge. To be called when the figures of the run are committed."""
+        store_months(storage, self.months)
+        if self.statuses is not None:
+            store_statuses(storage, self.statuses)
 
 
 def _rows(counted: Sequence[CountedDay]) -> pl.DataFrame:

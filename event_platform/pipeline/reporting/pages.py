@@ -16,6 +16,7 @@ from event_platform.lake.names import PAGES_FOLDER
 from event_platform.lake.registry import event_table_name
 from event_platform.pipeline.reporting.rows import PARTITION
 from event_platform.pipeline.reporting.samples import EventFiles, sample_broken_rules, sample_corrupt
+from event_platform.quality.failures import Status
 from event_platform.quality.index import draw_index
 from event_platform.quality.page import DayModel, draw_day
 from event_platform.quality.type_page import draw_type
@@ -71,10 +72,15 @@ def write_day(lake: Lake, sources: PageSources) -> WrittenPage:
 
 
 def write_index(
-    storage: Storage, catalog: Catalog, history: pl.DataFrame, findings: Mapping[date, Sequence[Finding]], today: date
+    storage: Storage,
+    catalog: Catalog,
+    history: pl.DataFrame,
+    findings: Mapping[date, Sequence[Finding]],
+    older: Mapping[date, Status],
+    today: date,
 ) -> None:
-    """Draw and write the page of the lake; `history` are the days that it shows."""
-    page = draw_index(history, findings, catalog.event_types, today)
+    """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
+    page = draw_index(history, findings, catalog.event_types, today, older)
     storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 

@@ -21,7 +21,6 @@ from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.arrivals import count_arrivals
-from event_platform.pipeline.reporting.history import store_months
 from event_platform.pipeline.reporting.overview import Overview
 from event_platform.pipeline.reporting.pages import WrittenPage, write_day
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
@@ -67,7 +66,7 @@ def _report_quality(
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
-    store_months(lake.storage, overview.months)
+    overview.store(lake.storage)
     return {
         each.created_date: QualityReport(each.created_date, each.figures, page, written[each.created_date])
         for each, page in zip(counted, pages, strict=True)

@@ -1,13 +1,18 @@
 """Which pages a report writes, and when."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from event_platform.checks.judging import Figures, judge_day
+from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
+from event_platform.events.catalog import Catalog
 from event_platform.lake.table_commit import TableCommit
 from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.reporting import overview
 from event_platform.storage.storage import Storage
 from event_platform_tests.pipeline.reporting.test_history import history, month, summed
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -128,3 +133,27 @@ def test_two_reports_at_once_lose_nothing(built: World) -> None:
         list(threads.map(built.report, days))
     assert history(built, MONDAY, WEDNESDAY) == summed(built)
     assert not due_created_dates(built.lake, built.catalog).every
+
+
+def test_days_that_only_the_calendar_shows_are_judged_once(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their status is in a file; without it they are judged again."""
+    day = MONDAY - timedelta(days=100)
+    built.deliver(day, "a", event("old", day), "{broken")
+    built.build(day)
+    judged: list[date] = []
+
+    def judge(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
+        judged.append(day)
+        return judge_day(figures, catalog, thresholds, day, today)
+
+    monkeypatch.setattr(overview, "judge_day", judge)
+    statuses = month(built).with_name("statuses.json")
+    assert f'"{day}":"error"' in statuses.read_text()
+    for text in (None, "{", '{"2025-01-01":"purple"}'):
+        if text is not None:
+            statuses.write_text(text)
+        judged.clear()
+        built.report(TUESDAY)
+        assert judged == [*([] if text is None else [day]), MONDAY, TUESDAY]
+        assert f'href="{day}.html"' in read(built, "index.html")
+        assert f'"{day}":"error"' in statuses.read_text()
