@@ -193,12 +193,13 @@ def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_p
     world = World(tmp_path, zone=ZoneInfo("Asia/Tokyo"))
     for hour in (0, 8, 9, 23):
         world.deliver(TUESDAY, "a", event(f"u{hour}", TUESDAY), hour=hour)
+    world.deliver(TUESDAY, "corrupt", "{broken", hour=2)
     flat = world.root / "landing" / "2025" / "06" / "03" / "flat"
     flat.write_bytes(ndjson(event("flat", TUESDAY)))
     world.build(MONDAY, TUESDAY)
-    assert objects_by_hour(world.lake.raw_events.snapshot(), [TUESDAY])[TUESDAY] == {0: 1, 8: 1, 9: 1, 23: 1}
+    assert objects_by_hour(world.lake.raw_events.snapshot(), [TUESDAY])[TUESDAY] == {0: 1, 2: 1, 8: 1, 9: 1, 23: 1}
     found = figures(world, TUESDAY)
-    labels = ["00", "08", "09", "23", None]
+    labels = ["00", "02", "08", "09", "23", None]
     assert {label: value for (figure, _, label), value in found.items() if figure == "objects"} == dict.fromkeys(
         labels, 1
     )
