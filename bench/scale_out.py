@@ -67,7 +67,9 @@ class Work:
             "corrupt_events": lambda: quarantine_corrupt(lake, self.days),
             "deduplicated_events": lambda: deduplicate(context, self.days, _WINDOW_DAYS),
             "events/…": lambda: type_all(context, self.catalog, keys, self.days),
-            "quality_report": lambda: report_quality(context, self.catalog, DEFAULT_THRESHOLDS, self.days, self.days[0]),
+            "quality_report": lambda: report_quality(
+                context, self.catalog, DEFAULT_THRESHOLDS, self.days, self.days[0]
+            ),
         }
 
 

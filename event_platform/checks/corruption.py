@@ -40,6 +40,8 @@ if FAULTS.keys() != {*CorruptionReason}:
 _OUT_OF_RANGE, _INVALID = CorruptionReason.CREATED_AT_OUT_OF_RANGE, CorruptionReason.INVALID_CREATED_AT
 _OF_OUT_OF_RANGE = (Fault.WRONG_TIME_UNIT, Fault.BEFORE_START_DATE, Fault.WRONG_CLOCK)
 
+_BY_NAME = {fault.value: fault for fault in Fault}
+
 #: Earlier times than this are of a clock that was reset, not of events before the start date.
 _FIRST_PLAUSIBLE = date(2000, 1, 1)
 
@@ -62,10 +64,8 @@ class Times:
     def from_labels(cls, labels: Mapping[str | None, int]) -> "Times":
         """Return what `as_labels` yields; labels of another release may have unknown faults, which are left out."""
         parts = [(*str(label).partition(": ")[::2], count) for label, count in labels.items()]
-        known = [(Fault(fault), hint, count) for fault, hint, count in parts if fault in {*Fault}]
-        return cls(
-            {fault: count for fault, _, count in known}, {fault: hint for fault, hint, _ in known if hint}
-        )
+        known = [(_BY_NAME[fault], hint, count) for fault, hint, count in parts if fault in _BY_NAME]
+        return cls({fault: count for fault, _, count in known}, {fault: hint for fault, hint, _ in known if hint})
 
 
 def find_faults(reasons: Mapping[str, int], times: Times) -> Counter[Fault]:

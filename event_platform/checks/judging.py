@@ -127,7 +127,11 @@ def _results_of_platform(
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
     times = Times.from_labels(figures.labels(day, "corrupt_time"))
     reasons = {str(reason): count for reason, count in figures.labels(day, "corrupt").items()}
-    yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits, times)
+    yield (
+        RAW_EVENTS.name,
+        rates.CORRUPTION,
+        rates.check_corruption(figures.total(day, "landed"), reasons, *limits, times),
+    )
     yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
     balance = _balance(figures, day)
     yield (

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from event_platform.checks.bands import (
     DEVIATIONS,
@@ -42,6 +43,11 @@ class Counted:
 
     rows: int
     counts: Mapping[str, int]
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The share of each column: a day is compared with those of eight weeks, and they with it."""
+        return {column: count / self.rows for column, count in self.counts.items()}
 
 
 _NOTHING = Counted(0, {})
@@ -86,9 +92,11 @@ def check_distinct(
 def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, weeks: int, deviations: float) -> Result:
     if day >= today and not _is_enough_of_today(day, days, weeks):
         return Result(passed=True, description=f"{kind.words} are not compared: the day has just begun")
-    rows, shares = days[day].rows if day in days else 0, _shares(days.get(day, _NOTHING))
-    same = [days[each] for each in weekdays_before(day, weeks) if each in days]
-    usual = {column: share for column in shares if (share := _expected(kind, column, same)) is not None}
+    rows, shares = days.get(day, _NOTHING).rows, days.get(day, _NOTHING).shares
+    # Most columns are near the median of the weekday, and need no band.
+    on_weekday = [each for each in weekdays_before(day, weeks) if each in days]
+    others = {column: _others(kind, column, days, on_weekday).values() for column in shares}
+    usual = {column: statistics.median(each) for column, each in others.items() if len(each) >= FEWEST_WEEKS}
     if not usual:
         few = f"no two of the last {weeks} weeks have events on this day" if rows else "no events"
         return Result(passed=True, description=f"{kind.words} are not compared: {few}")
@@ -112,28 +120,19 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
     )
 
 
-def _shares(counted: Counted) -> dict[str, float]:
-    return {column: count / counted.rows for column, count in counted.counts.items()} if counted.rows else {}
-
-
-def _share(kind: _Kind, column: str, counted: Counted) -> float | None:
-    """Return the share of a column on a day that others are compared with; None if it has none."""
-    count = counted.counts.get(column)
-    return None if count is None or (kind.leaves_out_all and count == counted.rows) else count / counted.rows
-
-
-def _expected(kind: _Kind, column: str, same: Sequence[Counted]) -> float | None:
-    """Return the median share of the same weekday: most columns are near it, and need no band."""
-    found = [share for counted in same if (share := _share(kind, column, counted)) is not None]
-    return statistics.median(found) if len(found) >= FEWEST_WEEKS else None
+def _others(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
+    """Return the shares of a column on those days that have one to compare with."""
+    found = {each: days[each].shares.get(column) for each in compared}
+    return {
+        each: share for each, share in found.items() if share is not None and not (kind.leaves_out_all and share == 1)
+    }
 
 
 def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
     """Return the band of a column that has an expected share."""
     scale = Scale(_there, _back, noise=1 / math.sqrt(days[day].rows))
     before = [each for each in days_before(day, weeks) if each in days]
-    shares = {each: share for each in before if (share := _share(kind, column, days[each])) is not None}
-    band = usual_band(day, shares, scale, weeks, deviations)
+    band = usual_band(day, _others(kind, column, days, before), scale, weeks, deviations)
     if band is None:
         raise ValueError(f"{column} has no expected share")
     low, high = band.expected - _LEAST_CHANGE, band.expected + _LEAST_CHANGE

@@ -13,9 +13,7 @@ from event_platform.pipeline.reporting.findings import lake_findings
 _DAYS = 7
 
 
-def check_samples(
-    lake: Lake, catalog: Catalog, thresholds: Thresholds, start: date, today: date
-) -> Iterator[Sample]:
+def check_samples(lake: Lake, catalog: Catalog, thresholds: Thresholds, start: date, today: date) -> Iterator[Sample]:
     """Yield a sample for each check that failed; none of those that pass. Raises what reading tables raises."""
     days = {today - timedelta(days=number) for number in range(_DAYS)}
     findings = lake_findings(lake, catalog, thresholds, days, start, today)

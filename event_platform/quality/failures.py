@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from event_platform.checks.faults import Fault
-from event_platform.checks.result import Finding, Severity
+from event_platform.checks.result import Finding, Result, Severity
 from event_platform.quality.text import shown
 
 _TYPES_FOLDER = "events/"
@@ -117,6 +117,10 @@ def _rank(finding: Finding) -> tuple[int, str]:
     return -sum(finding.result.faults.values()), finding.asset
 
 
+def _describe(result: Result) -> str:
+    return f"{result.description}. {result.hint}" if result.hint else result.description
+
+
 def _table(by_day: Mapping[date, Finding], day: date, keys: Collection[str]) -> FailedTable:
     since = day
     while since - _DAY in by_day:
@@ -127,5 +131,5 @@ def _table(by_day: Mapping[date, Finding], day: date, keys: Collection[str]) -> 
         name=shown(asset, _NAME_LENGTH),
         key=key if asset.startswith(_TYPES_FOLDER) and key in keys else None,
         since=since,
-        description=shown(by_day[day].result.description, _DESCRIPTION_LENGTH),
+        description=shown(_describe(by_day[day].result), _DESCRIPTION_LENGTH),
     )

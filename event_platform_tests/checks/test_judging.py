@@ -1,6 +1,7 @@
 """The rows of quality_report are judged as the asset checks judge the tables."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -121,6 +122,31 @@ def test_figures_are_judged_as_the_asset_checks_judge_the_tables(world: World) -
         assert judged(judge(own, report, world.catalog, THRESHOLDS, day, TODAY)) == of_day
     reported = set(report["created_date"].to_list())
     of_reported = {key: each for key, each in expected.items() if key[2] in set(map(str, reported))}
-    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, reported, world.start_date, TODAY)) == of_reported
+    assert (
+        judged(lake_findings(world.lake, world.catalog, THRESHOLDS, reported, world.start_date, TODAY)) == of_reported
+    )
     of_bad = {key: each for key, each in expected.items() if key[2] == str(BAD)}
     assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, [BAD], world.start_date, TODAY)) == of_bad
+
+
+def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
+    """Those of the footers, by the report: a field of ids that gets a default."""
+    schema = {"type": "object", "properties": {"plan": {"type": "string"}, "session": {"type": "string"}}}
+    world = World(tmp_path, {"account_created": {"title": "account:created", **schema}})
+    for week in range(3):
+        day, is_last = MONDAY + week * WEEK, week == 2
+        events = (
+            event(f"{week}-{number}", day, plan=f"p{number % 3}", session="none" if is_last else f"s{number}")
+            for number in range(200)
+        )
+        world.deliver(day, "a", *events)
+    days = [MONDAY + week * WEEK for week in range(3)]
+    world.build(*days)
+    found = {
+        each.day: each.result
+        for each in lake_findings(world.lake, world.catalog, THRESHOLDS, days, world.start_date, TODAY)
+        if each.check == shares.DISTINCT
+    }
+    assert [found[day].passed for day in days] == [True, True, False]
+    assert found[days[2]].description.startswith("distinct values: session: 0.5%, expected 100.0%")
+    assert found[days[2]].faults == {Fault.FEWER_VALUES: 199}

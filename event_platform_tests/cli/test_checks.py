@@ -40,6 +40,16 @@ def test_a_line_has_the_days_and_the_figures_of_the_worst() -> None:
     ]
 
 
+def test_a_hint_is_between_cause_and_remedy() -> None:
+    """On one line, whatever is in it; JSON has it by itself."""
+    result = Result(
+        passed=False, description="x", faults={Fault.CONFLICTS: 2}, hints={Fault.CONFLICTS: "2 are a\u202eb"}
+    )
+    conflicts = {Checked("deduplicated_events", "duplicate_rate", str(MONDAY)): result}
+    assert shown(conflicts)[1] == f"  {Fault.CONFLICTS.cause} 2 are a\\u{{202e}}b. {Fault.CONFLICTS.remedy}"
+    assert failed_checks(conflicts)[0].as_json()["hint"] == "2 are a\\u{202e}b"
+
+
 def test_days_that_fail_in_another_way_have_a_line_of_their_own() -> None:
     """With another cause."""
     conformance = {

@@ -131,6 +131,7 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "days": ["2025-06-02"],
         "description": "25.000% of 4 records are corrupt: not_json 1",
         "cause": Fault.MALFORMED_RECORDS.cause,
+        "hint": None,
         "next": Fault.MALFORMED_RECORDS.remedy,
     }
     assert totals.pop("completeness") == {

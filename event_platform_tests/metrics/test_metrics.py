@@ -6,7 +6,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -38,6 +38,8 @@ from event_platform.metrics.run_samples import run_samples
 from event_platform_tests.metrics.conftest import Built, Scrape, environment_of, scrape
 from event_platform_tests.support.command import call, start, use, use_copy
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, noon
+
+START = date(2025, 1, 1)
 
 pytestmark = pytest.mark.xdist_group("metrics")
 

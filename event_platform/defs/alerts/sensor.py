@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType
 
+from event_platform.checks.result import Severity
 from event_platform.defs.alerts.cursor import IDS_TO_LOOK_BACK, CursorState, load_cursor
 from event_platform.defs.alerts.wording import (
     Alert,
@@ -21,11 +22,10 @@ from event_platform.defs.alerts.wording import (
 )
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.automation.failures import cause_of
-from event_platform.defs.checks.results import faults_in, hints_in
+from event_platform.defs.checks.results import to_result
 from event_platform.defs.instance.dagster_internals import FreshnessState
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
-from event_platform.quality.text import from_markdown
 
 _SECONDS_BETWEEN_TICKS = 30
 _RUNS_IN_A_TICK = 50
@@ -114,15 +114,16 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]
 
 def finding_of(evaluation: AssetCheckEvaluation) -> Finding:
     """Return what an evaluation found; Level.RECOVERED if it passed."""
-    failed = Level.ERROR if evaluation.severity is dg.AssetCheckSeverity.ERROR else Level.WARN
+    result = to_result(evaluation)
+    failed = Level.ERROR if result.severity is Severity.ERROR else Level.WARN
     return Finding(
         asset=evaluation.asset_key.to_user_string(),
         check=evaluation.check_name,
         partition=evaluation.partition or "",
-        level=Level.RECOVERED if evaluation.passed else failed,
-        figures=from_markdown(evaluation.description or ""),
-        faults=faults_in(evaluation),
-        hints=hints_in(evaluation),
+        level=Level.RECOVERED if result.passed else failed,
+        figures=result.description,
+        faults=result.faults,
+        hints=result.hints,
     )
 
 

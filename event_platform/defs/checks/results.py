@@ -108,32 +108,23 @@ def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEv
 
 
 def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
-    """Return the result that an evaluation is of. Only checks of the platform name faults."""
-    faults = evaluation.metadata.get(FAULTS)
-    counts = faults.value if isinstance(faults, dg.JsonMetadataValue) and isinstance(faults.value, dict) else {}
+    """Return the result that an evaluation is of.
+
+    Only checks of the platform name faults and hints; those of another author, or of a later release, are left out.
+    """
+    faults, hints = _mapping(evaluation, FAULTS), _mapping(evaluation, HINTS)
     return Result(
         passed=evaluation.passed,
         description=from_markdown(evaluation.description or ""),
         severity=Severity(evaluation.severity.value.lower()),
-        faults={fault: int(counts[fault]) for fault in Fault if fault in counts},
+        faults={fault: faults[fault] for fault in Fault if isinstance(faults.get(fault), int)},
+        hints={fault: hints[fault] for fault in Fault if isinstance(hints.get(fault), str)},
     )
 
 
 def _with_faults(result: Result) -> dict[str, Any]:
     found = {FAULTS: dict(result.faults), HINTS: dict(result.hints)}
     return {**result.metadata, **{name: value for name, value in found.items() if value}}
-
-
-def faults_in(evaluation: dg.AssetCheckEvaluation) -> dict[Fault, int]:
-    """Return the faults of an evaluation. Those of another author's check, or of a later release, are left out."""
-    found = _mapping(evaluation, FAULTS)
-    return {fault: found[fault] for fault in Fault if isinstance(found.get(fault), int)}
-
-
-def hints_in(evaluation: dg.AssetCheckEvaluation) -> dict[Fault, str]:
-    """Return the hints of an evaluation, by fault: untrusted text."""
-    found = _mapping(evaluation, HINTS)
-    return {fault: found[fault] for fault in Fault if isinstance(found.get(fault), str)}
 
 
 def _mapping(evaluation: dg.AssetCheckEvaluation, name: str) -> Mapping[str, Any]:

@@ -14,7 +14,9 @@ from event_platform.pipeline.reporting.rows import DATED_SCHEMA
 def count_corrupt_times(corrupt: Snapshot, dates: Collection[date], envelope: Envelope, start: date) -> pl.DataFrame:
     """Return the rows of arrival dates: of each fault its records, with its hint in the label."""
     times = read_times(corrupt, dates, count_reasons(corrupt, dates), envelope, start)
-    rows = [(day, "corrupt_time", None, label, count) for day, each in times.items() for label, count in each.as_labels()]
+    rows = [
+        (day, "corrupt_time", None, label, count) for day, each in times.items() for label, count in each.as_labels()
+    ]
     return pl.DataFrame(rows, schema=DATED_SCHEMA, orient="row")
 
 

@@ -5,13 +5,14 @@ its report; again where its report has other files since, or where it was not ov
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
 import msgspec
 from isal import igzip
 
 from event_platform.checks import volume
-from event_platform.checks.result import Finding, Result
+from event_platform.checks.result import Finding
 from event_platform.events.errors import MissingError
 from event_platform.lake.derived import contents
 from event_platform.lake.names import PAGES_FOLDER
@@ -67,7 +68,7 @@ def _without_details(judged: Judged) -> Judged:
 
 
 def _passed(finding: Finding) -> Finding:
-    return Finding(finding.asset, finding.check, finding.day, Result(passed=True, description=""))
+    return replace(finding, result=replace(finding.result, metadata={}, bands={}))
 
 
 def _read(storage: Storage, first: date) -> dict[date, Judged]:
