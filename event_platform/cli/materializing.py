@@ -131,8 +131,9 @@ class _Materializer:
         """Materialize each range of days in a run of its own; None for assets without partitions."""
         selection = list(assets)
         for days in ranges:
+            named = describe_range(*days) if days else "tables without partitions"
             part, doing = ("raw", "loading") if selection == _RAW else ("created", "building")
-            self._progress.begin(f"{doing} {describe_range(*days) if days else 'tables without partitions'}")
+            self._progress.begin(f"{doing} {named}")
             result = self._job.execute_in_process(
                 run_config=dict(config),
                 instance=self._instance,
@@ -140,8 +141,7 @@ class _Materializer:
                 asset_selection=selection,
                 tags={PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})},
             )
-            prefix = f"{days[0]} to {days[1]}: " if days else ""
-            self.failed += [f"{prefix}{problem}" for problem in _problems(result)]
+            self.failed += [f"{named}: {problem}" for problem in _problems(result)]
             self.results |= {_checked(each): to_result(each) for each in result.get_asset_check_evaluations()}
 
 

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,14 @@ from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.reporting.findings import lake_findings
-from event_platform.pipeline.reporting.unreported import unreported_findings
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
 
 #: Assets whose partitions are arrival dates.
 _BY_ARRIVAL = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
+
+#: The last days, whose checks are judged.
+_JUDGED_DAYS = 31
 
 _SECONDS_BETWEEN_LOOKS = 5
 
@@ -56,6 +58,7 @@ class Status:
     expected: Mapping[str, Any] | None  # totals that a sample has to give
     rest: Completeness
     results: Results  # of checks
+    judged_since: date | None  # earlier days were not judged; None if there are none
 
     @property
     def balanced(self) -> bool:
@@ -82,11 +85,18 @@ class Status:
 
 
 def read_status(
-    environment: Environment, catalog: Catalog, lake: Lake, due: DueDates, results: Results | None = None
+    environment: Environment,
+    catalog: Catalog,
+    lake: Lake,
+    due: DueDates,
+    results: Results | None = None,
+    *,
+    every: bool = False,
 ) -> Status:
     """Read the totals, what the checks find, and what waits beside what is `due`.
 
-    `results` are those of checks that this command has evaluated: they replace what the quality report has of a day.
+    Checks are those of the last month that has events, or of `every` day. `results` are those that this command has
+    evaluated: they replace what the quality report has of a day.
     """
     rest = completeness(
         lake,
@@ -95,28 +105,32 @@ def read_status(
         environment.start_date,
         datetime.now(UTC),
     )
-    results = _results_of_lake(lake, catalog) | dict(results or {})
-    return Status(lake_totals(lake, catalog), _read_expected_totals(environment.landing), rest, results)
+    totals = lake_totals(lake, catalog)
+    days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
+    days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
+    judged = days if every else days[-_JUDGED_DAYS:]
+    found = _judge(lake, catalog, judged, environment.start_date) | dict(results or {})
+    since = judged[0] if len(judged) < len(days) else None
+    return Status(totals, _read_expected_totals(environment.landing), rest, found, since)
 
 
-def _results_of_lake(lake: Lake, catalog: Catalog) -> dict[Checked, Result]:
-    """Return what the checks find of the figures in the quality report, and of days that it lacks."""
-    thresholds = find_thresholds(Path.cwd())
-    found = lake_findings(lake, catalog, thresholds, datetime.now(UTC).date())
-    found += unreported_findings(lake, thresholds, lake.quality_report.snapshot().rows_by_date())
+def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
+    """Return what the checks find of days, from the figures in the quality report, and of days that it lacks."""
+    today = datetime.now(UTC).date()
+    found = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
     return {Checked(each.asset, each.check, str(each.day)): each.result for each in found}
 
 
-def current_status(environment: Environment, progress: Listener) -> Status:
+def current_status(environment: Environment, progress: Listener, *, every: bool) -> Status:
     """Read the status of the lake as it is now."""
     catalog = load_catalog(environment.catalog)
     progress.begin("reading the lake")
-    return _look(environment, catalog, PinnedLake(open_lake(environment.lake).storage))
+    return _look(environment, catalog, PinnedLake(open_lake(environment.lake).storage), every=every)
 
 
-def _look(environment: Environment, catalog: Catalog, lake: PinnedLake) -> Status:
+def _look(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
-    return read_status(environment, catalog, lake, due)
+    return read_status(environment, catalog, lake, due, every=every)
 
 
 def print_status(status: Status, *, as_json: bool = False, every: bool = False) -> None:
@@ -154,6 +168,8 @@ def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
     if status.rest.outside_warning:
         yield Styled(status.rest.outside_warning, "yellow")
     yield from render_checks(status.failed, every=every)
+    if status.judged_since:
+        yield f"Checks are those of {status.judged_since} and later; of every day: event-platform status --all"
     yield from _render_totals(status)
 
 
@@ -188,7 +204,7 @@ def watch_status(environment: Environment, *, every: bool, wait: Callable[[float
 
 def _watched(environment: Environment, catalog: Catalog, storage: Storage, *, every: bool) -> Group:
     """Return the status with the verdict on top: a terminal cuts off what is below its last line."""
-    status = _look(environment, catalog, PinnedLake(storage, is_recent=True))
+    status = _look(environment, catalog, PinnedLake(storage, is_recent=True), every=every)
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, every {_SECONDS_BETWEEN_LOOKS} s until ctrl-C"
     return Group(when, *render_verdict(status, every=every), "", *render_tables(status, every=every))
 

@@ -9,17 +9,15 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.metrics.gauges import Gauge, Sample
 from event_platform.pipeline.reporting.findings import lake_findings
-from event_platform.pipeline.reporting.unreported import unreported_findings
 
 _DAYS = 7
 
 
-def check_samples(lake: Lake, catalog: Catalog, thresholds: Thresholds, today: date) -> Iterator[Sample]:
+def check_samples(
+    lake: Lake, catalog: Catalog, thresholds: Thresholds, start: date, today: date
+) -> Iterator[Sample]:
     """Yield a sample for each check that failed; none of those that pass. Raises what reading tables raises."""
     days = {today - timedelta(days=number) for number in range(_DAYS)}
-    reported = lake.quality_report.snapshot().rows_by_date()
-    others = lake.raw_events.snapshot().rows_by_date().keys() - days
-    findings = lake_findings(lake, catalog, thresholds, today, days)
-    findings += unreported_findings(lake, thresholds, {*reported, *others})
+    findings = lake_findings(lake, catalog, thresholds, days, start, today)
     failed = Counter((each.result.severity, each.asset, each.check) for each in findings if not each.result.passed)
     yield from (Sample(Gauge.FAILED_CHECKS, count, labels) for labels, count in failed.items())

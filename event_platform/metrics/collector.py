@@ -74,9 +74,12 @@ class PlatformCollector(Collector):
 
         yield from self._read("lake", lambda: lake_samples(lake(), self._catalog, self._environment))
         yield from self._read("landing", lambda: self._landing(lake(), today))
-        yield from self._read("checks", lambda: check_samples(lake(), self._catalog, self._thresholds, today))
+        yield from self._read("checks", lambda: self._checks(lake(), today))
         if self._home:
             yield from self._read("dagster", lambda: run_samples(self._open_instance()))
+
+    def _checks(self, lake: PinnedLake, today: date) -> Iterator[Sample]:
+        return check_samples(lake, self._catalog, self._thresholds, self._environment.start_date, today)
 
     def _landing(self, lake: PinnedLake, today: date) -> Samples:
         here = self._environment

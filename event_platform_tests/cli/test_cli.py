@@ -130,8 +130,8 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "check": "corruption_rate",
         "days": ["2025-06-02"],
         "description": "25.000% of 4 records are corrupt: not_json 1",
-        "cause": Fault.CORRUPT_RECORDS.cause,
-        "next": Fault.CORRUPT_RECORDS.remedy,
+        "cause": Fault.MALFORMED_RECORDS.cause,
+        "next": Fault.MALFORMED_RECORDS.remedy,
     }
     assert totals.pop("completeness") == {
         "complete": True,
@@ -170,7 +170,7 @@ def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: Wo
         "WARN deduplicated_events, duplicate_rate on 2025-06-02",
         "WARN unregistered_events, unregistered_names on 2025-06-02",
     ]
-    assert f"  {Fault.CORRUPT_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in shown
     assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
     landed.deliver(WEDNESDAY, "c", "{broken")
     call("run", "--warn-only", code=0)
@@ -187,6 +187,18 @@ def test_what_failed_before_is_named_again(landed: World, command: str) -> None:
     ]
     assert "ERROR raw_events, corruption_rate on 2025-06-02, 2025-06-04: " in "\n".join(again)
     call(command, "--warn-only", code=0)
+
+
+def test_checks_of_long_ago_are_named_where_all_are_asked_for(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it costs to judge does not grow with the lake; a line says which days were judged."""
+    monkeypatch.setattr("event_platform.cli.status._JUDGED_DAYS", 1)
+    line = "Checks are those of 2025-06-03 and later; of every day: event-platform status --all"
+    shown = call("status", code=0).stdout
+    assert line in shown
+    assert "on 2025-06-02" not in shown
+    shown = call("status", "--all", code=3).stdout
+    assert line not in shown
+    assert "ERROR raw_events, corruption_rate on 2025-06-02" in shown
 
 
 def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:

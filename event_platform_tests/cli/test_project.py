@@ -28,6 +28,17 @@ def doubled(total: pl.LazyFrame) -> pl.LazyFrame:
 
 defs = dg.Definitions.merge(build_definitions(), dg.Definitions(assets=[total, doubled]))
 """
+WITH_RULES = """
+import dagster as dg
+from event_platform.definitions import build_definitions
+from event_platform.defs.resources.platform import RulesResource
+
+platform = build_definitions()
+rules = RulesResource(corruption_error_above=0.75)
+defs = dg.Definitions(
+    assets=platform.assets, asset_checks=platform.asset_checks, resources={**platform.resources, "rules": rules}
+)
+"""
 WITHOUT_PLATFORM = "import dagster as dg\ndefs = dg.Definitions()\n"
 
 
@@ -60,6 +71,18 @@ def test_run_builds_the_assets_of_the_project_that_it_is_started_in(
     assert "balanced: nothing is lost" in result.output
     for name, expected in (("total", 2), ("doubled", 4)):
         assert world.lake.scan(name).collect().rows() == [(expected,)]
+
+
+def test_status_judges_by_the_rules_of_the_project_that_it_is_started_in(
+    world: World, make_project: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the checks of its runs do."""
+    use(monkeypatch, world)
+    world.deliver(MONDAY, "a", event("1"), "{broken")
+    world.build(MONDAY)
+    assert "ERROR raw_events, corruption_rate" in CliRunner().invoke(main, ["status"]).stdout
+    make_project("project_with_rules", WITH_RULES)
+    assert "WARN raw_events, corruption_rate" in CliRunner().invoke(main, ["status"]).stdout
 
 
 def test_a_folder_without_definitions_of_the_platform_is_no_project(

@@ -178,7 +178,7 @@ def test_an_object_that_waits_is_counted(copy: World) -> None:
 def test_a_failed_check_is_counted_by_day(built: Built) -> None:
     """Those of the last week, also of a day on which nothing sound arrived."""
     lake, catalog = built.world.lake, built.world.catalog
-    counted = {each.labels: each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, TUESDAY)}
+    counted = {each.labels: each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, TUESDAY)}
     assert counted == {
         ("error", "raw_events", "corruption_rate"): 2,
         ("warn", "deduplicated_events", "duplicate_rate"): 2,
@@ -186,8 +186,8 @@ def test_a_failed_check_is_counted_by_day(built: Built) -> None:
         ("warn", "events/lesson_started", "schema_conformance"): 2,
     }
     week_later = MONDAY + timedelta(days=7)
-    assert {each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, week_later)} == {1}
-    assert not [*check_samples(lake, catalog, DEFAULT_THRESHOLDS, week_later + timedelta(days=1))]
+    assert {each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later)} == {1}
+    assert not [*check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later + timedelta(days=1))]
 
 
 def test_a_day_without_a_report_has_a_failed_check(copy: World) -> None:
@@ -196,7 +196,7 @@ def test_a_day_without_a_report_has_a_failed_check(copy: World) -> None:
     copy.load(WEDNESDAY)
     (counted,) = (
         each.value
-        for each in check_samples(copy.lake, copy.catalog, DEFAULT_THRESHOLDS, WEDNESDAY)
+        for each in check_samples(copy.lake, copy.catalog, DEFAULT_THRESHOLDS, START, WEDNESDAY)
         if each.labels == ("error", "raw_events", "corruption_rate")
     )
     assert counted == 3

@@ -20,8 +20,9 @@ def run(first: datetime | None, last: datetime | None, rebuild: bool, warn_only:
     earlier run did not finish: a day, the quality report, an asset over event tables. Partitions that are up to date
     are not touched: a second run does nothing.
 
-    Below the totals is a line for each check that failed, in this run or before it: severity, asset, check, days and
-    figures, and below it the likely cause and what to do. What is done meanwhile is on stderr.
+    Below the totals is a line for each check that failed, in this run or on the last 31 days that have events:
+    severity, asset, check, days and figures, and below it the likely cause and what to do. What is done meanwhile is
+    on stderr.
 
     \b
     Exit codes:

@@ -23,7 +23,8 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
 
     Of the days, the last two weeks are shown, and earlier ones that do not balance, are due, or have a check that
     failed with severity error. Below them is a line for each failed check, the worst ten first: severity, asset, check,
-    days and figures, and below it the likely cause and what to do.
+    days and figures, and below it the likely cause and what to do. Checks are those of the last 31 days that have
+    events; with --all, of every day.
 
     \b
     Exit codes:
@@ -36,7 +37,7 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
       3  a check failed with severity error (0 with --warn-only)
 
     With --json, "completeness" has the details; its "complete" is true if nothing is due and no object waits. "checks"
-    has every failed check: severity, asset, check, days, description, cause, next.
+    lists the failed checks: severity, asset, check, days, description, cause, next.
 
     With --verify, nothing is taken from the logs: every file of every table must exist with its size, keys and rows
     are counted in the files, and the event_uuids of each day are compared between tables. Exit code 1, and the days,
@@ -62,7 +63,7 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
         progress.begin("loading the catalog")
         from event_platform.cli.status import current_status, exit_code, print_status  # noqa: PLC0415
 
-        found = current_status(environment, progress)
+        found = current_status(environment, progress, every=every)
     print_status(found, as_json=as_json, every=every)
     failed = found.rest.is_overdue or not found.balanced
     raise SystemExit(exit_code(found.results, failed=failed, warn_only=warn_only))
