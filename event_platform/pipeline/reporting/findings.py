@@ -10,11 +10,8 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.reporting.history import read_history
 
-
-def compared_weeks(day: date, thresholds: Thresholds) -> list[date]:
-    """Return a day of each week before a day that its checks look at, and the day after it, the latest first."""
-    weeks = (day - timedelta(weeks=number) for number in range(thresholds.anomaly_weeks + 1))
-    return [day + timedelta(days=1), *weeks]
+#: Days after a day that its checks look at.
+AFTER = timedelta(days=1)
 
 
 def lake_findings(
@@ -29,6 +26,5 @@ def lake_findings(
     reported = sorted(day for day in report.rows_by_date() if days is None or day in days)
     if not reported:
         return []
-    first, last = compared_weeks(reported[0], thresholds)[-1], compared_weeks(reported[-1], thresholds)[0]
-    figures = Figures.of(read_history(report, first, last))
+    figures = Figures.of(read_history(report, reported[0] - thresholds.history, reported[-1] + AFTER))
     return [each for day in reported for each in judge_day(figures, catalog, thresholds, day, today)]

@@ -11,7 +11,7 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.reporting.findings import compared_weeks
+from event_platform.pipeline.reporting.findings import AFTER
 from event_platform.pipeline.reporting.history import (
     Month,
     known_rows,
@@ -63,7 +63,7 @@ class Overview:
         older = {day for day in reported if day <= last - INDEX_DAYS}
         known = read_statuses(report.table.storage) if older else {}
         judged = sorted(reported - (older & known.keys()) | days)
-        before = read_months(report, {each for day in judged for each in compared_weeks(day, thresholds)})
+        before = read_months(report, {each for day in judged for each in (day - thresholds.history, day, day + AFTER)})
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
         today = datetime.now(UTC).date()
