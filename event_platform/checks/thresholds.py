@@ -1,6 +1,7 @@
 """The limits of checks, as the resource `rules` has them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from event_platform.checks.bands import DEVIATIONS, WEEKS
 
@@ -14,6 +15,11 @@ class Thresholds:
     duplicates_warn_above: float = 0.05
     anomaly_weeks: int = WEEKS
     anomaly_deviations: float = DEVIATIONS
+
+    @property
+    def history(self) -> timedelta:
+        """How far before a day its checks look."""
+        return timedelta(weeks=self.anomaly_weeks)
 
 
 #: The limits, unless a project configures `rules`.

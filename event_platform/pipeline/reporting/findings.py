@@ -35,5 +35,5 @@ def lake_findings(
 
 def days_compared(days: Iterable[date], thresholds: Thresholds) -> set[date]:
     """Return the days whose figures are looked at to judge some days: the weeks before, the day, and the day after."""
-    offsets = range(-7 * thresholds.anomaly_weeks, 2)
+    offsets = range(-thresholds.history.days, 2)
     return {day + timedelta(days=offset) for day in days for offset in offsets}
