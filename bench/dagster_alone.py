@@ -25,7 +25,7 @@ _COUNTED = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET
 
 #: Names of checks; those of BLOCKING stop what is downstream.
 _ARRIVAL, _DAILY = ("conservation", "corruption_rate", "arrival_gaps"), ("conservation", "unique", "duplicate_rate")
-_UNREGISTERED, _TYPED = ("conservation", "unregistered_names"), ("unique", "schema_conformance", "volume")
+_UNREGISTERED, _TYPED = ("conservation", "unregistered_names"), ("unique", "schema_conformance", "volume", "null_share")
 _BLOCKING = {"conservation", "unique"}
 
 

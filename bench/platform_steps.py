@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.compute.pool import local_pool
 from event_platform.compute.tasks import counting_cpu_time
 from event_platform.environment import load_environment
@@ -62,7 +63,7 @@ def measure(landing: str, catalog_folder: str, lake_folder: str, sizing: Sizing 
         with _timed("type", costs):
             type_all(context, catalog, [*catalog.by_key, UNREGISTERED], dates)
         with _timed("quality report", costs):
-            report_quality(context, catalog, dates)
+            report_quality(context, catalog, DEFAULT_THRESHOLDS, dates, dates[0])
     return costs
 
 

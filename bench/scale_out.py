@@ -28,6 +28,7 @@ from distributed.deploy.subprocess import SubprocessCluster
 from rich.console import Console
 from rich.table import Table
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.compute.executor import open_executor
 from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, load_catalog
@@ -66,7 +67,9 @@ class Work:
             "corrupt_events": lambda: quarantine_corrupt(lake, self.days),
             "deduplicated_events": lambda: deduplicate(context, self.days, _WINDOW_DAYS),
             "events/…": lambda: type_all(context, self.catalog, keys, self.days),
-            "quality_report": lambda: report_quality(context, self.catalog, self.days),
+            "quality_report": lambda: report_quality(
+                context, self.catalog, DEFAULT_THRESHOLDS, self.days, self.days[0]
+            ),
         }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import dagster as dg
 
+from event_platform.checks.faults import Fault
 from event_platform.cli.main import main
 from event_platform.defs.alerts.causes import CAUSES
 from event_platform.defs.checks.build import build_checks
@@ -68,8 +69,14 @@ def checks() -> str:
     return _table(["asset", "check", "blocking", "passes if"], rows)
 
 
+def faults() -> str:
+    """Return the kinds of failure that checks find."""
+    rows = ([f"`{fault}`", fault.cause, fault.remedy] for fault in Fault)
+    return _table(["fault", "likely cause", "what to do"], rows)
+
+
 def causes() -> str:
-    """Return the likely causes that alerts name."""
+    """Return the likely causes of what fails beside checks."""
     return _table(["alert", "likely cause, and what to do"], ([f"`{name}`", why] for name, why in CAUSES.items()))
 
 
@@ -150,5 +157,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (commands, settings, tables, checks, causes, rules, metrics, corruption_reasons, formats)
+    for each in (commands, settings, tables, checks, faults, causes, rules, metrics, corruption_reasons, formats)
 }

@@ -4,7 +4,6 @@ import os
 
 import dagster as dg
 
-from event_platform.defs.alerts.causes import require_causes
 from event_platform.defs.alerts.sensor import build_alerts_sensor
 from event_platform.defs.assets.daily_active_learners import build_daily_active_learners
 from event_platform.defs.assets.deduplicated_events import (
@@ -26,6 +25,7 @@ from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
 from event_platform.defs.instance.warm_runs import fork_runs
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
+from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.lake.lake import Lake
@@ -48,17 +48,17 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
-    types, checks = list(map(event_key, catalog.event_types)), build_checks(catalog, partitions)
-    require_causes(key.name for each in checks for key in each.check_keys)
+    types, resources = list(map(event_key, catalog.event_types)), build_resources(environment)
+    rules: RulesResource = resources["rules"]
     return dg.Definitions(
         assets=[
-            build_raw_events(place, catalog.envelope, partitions, policy),
+            build_raw_events(place, catalog.envelope, rules, partitions, policy),
             build_deduplicated_events(place, partitions, policy),
-            build_typed_events(place, catalog, partitions, policy),
-            build_quality_report(place, catalog, partitions, policy),
+            build_typed_events(place, catalog, rules, partitions, policy),
+            build_quality_report(place, catalog, partitions, policy, environment.report_url),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
-        asset_checks=checks,
+        asset_checks=build_checks(catalog, partitions),
         sensors=[
             build_landing_sensor(
                 raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
@@ -72,7 +72,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_vacuum(catalog),
             build_verification(catalog),
         ],
-        resources=build_resources(environment),
+        resources=resources,
         # Steps run one after another, and each uses the whole pool: more processes would only wait.
         executor=dg.in_process_executor,
     )

@@ -22,6 +22,7 @@ from event_platform.setting_values import (
     parse_glue_database,
     parse_location,
     parse_queue,
+    parse_report_url,
     parse_scheduler,
     parse_time_zone,
     parse_ui_url,
@@ -155,6 +156,15 @@ class Environment:
             parse=parse_ui_url,
         ),
     ] = "http://127.0.0.1:3000"
+    report_url: Annotated[
+        str | None,
+        Setting(
+            variable="EVENT_PLATFORM_REPORT_URL",
+            type="URL",
+            meaning="Address at which <lake>/reports/quality is served, for links to its pages",
+            parse=parse_report_url,
+        ),
+    ] = None
     #: More runs can be cancelled and retried in parts, and each costs Dagster some seconds.
     days_per_run: Annotated[
         int | None,

@@ -13,6 +13,8 @@ _GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 #: S3 sends no notifications to a queue whose name ends with .fifo.
 _QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
 
+_WEB_ADDRESS = re.compile(r"https?://[^/\s#]+(/[^\s#]*)?")
+
 _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
 
 
@@ -65,6 +67,15 @@ def parse_urls(value: str) -> tuple[str, ...]:
 
 def parse_ui_url(value: str) -> str:
     """Return an address without a slash at its end."""
+    return value.rstrip("/")
+
+
+def parse_report_url(value: str) -> str:
+    """Return the address of a web server's folder, without a slash at its end."""
+    if "@" in value or "?" in value:  # the address is shown in the UI
+        raise ValueError("an address must not contain credentials; see `event-platform report` for signed ones")
+    if not _WEB_ADDRESS.fullmatch(value):
+        raise ValueError(f"{value!r}: expected an address such as https://reports.example.com/quality")
     return value.rstrip("/")
 
 

@@ -1,10 +1,12 @@
 """The code location loads in a fresh interpreter, in every environment, and says what is wrong where it does not."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +110,27 @@ def test_the_partitions_go_from_the_start_date_to_today(world: World) -> None:
     days = partitions.get_partition_keys()
     assert days[0] == "2025-01-01"
     assert days[-1] in {str(date.today()), str(datetime.now(UTC).date())}  # noqa: DTZ011 - midnight may fall in between
+
+
+def test_descriptions_are_text_and_no_code(world: World) -> None:
+    """The UI shows them as Markdown, in which a line that begins with four blanks is code."""
+    repository = world.definitions().get_repository_def()
+    graph = repository.asset_graph
+    checks = [spec for each in repository.asset_checks_defs_by_key.values() for spec in each.check_specs]
+    jobs = list(repository.get_all_jobs())
+    described: list[Any] = [
+        *(graph.get(key) for key in graph.get_all_asset_keys()),
+        *checks,
+        *jobs,
+        *(node for job in jobs for node in job.all_node_defs),
+        *repository.sensor_defs,
+        *repository.schedule_defs,
+        *repository.get_top_level_resources().values(),
+    ]
+    texts = [_without_code(each.description or "") for each in described]
+    assert [text for text in texts if re.search(r"^(    |\t)", text, re.MULTILINE)] == []
+    assert len([text for text in texts if text]) > len(checks)
+
+
+def _without_code(markdown: str) -> str:
+    return re.sub(r"^```.*?^```", "", markdown, flags=re.MULTILINE | re.DOTALL)

@@ -81,6 +81,8 @@ def test_elsewhere_every_setting_is_required(name: str) -> None:
         ("EVENT_PLATFORM_DAYS_PER_RUN", "", {}),
         ("EVENT_PLATFORM_COMPUTE", "local", {}),
         ("EVENT_PLATFORM_GLUE_DATABASE", "", {}),
+        ("EVENT_PLATFORM_REPORT_URL", "https://x.example/quality/", {"report_url": "https://x.example/quality"}),
+        ("EVENT_PLATFORM_REPORT_URL", "http://127.0.0.1:8000", {"report_url": "http://127.0.0.1:8000"}),
         ("EVENT_PLATFORM_COMPUTE", "", {}),
     ],
 )
@@ -126,6 +128,20 @@ def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
     for wrong in ("landing", "arn:aws:sqs:eu-central-1:123456789012:landing", f"{QUEUE}.fifo", f"{QUEUE}/x"):
         with pytest.raises(SettingError, match=f"{variable}: '{wrong}': expected the URL of an SQS queue such as"):
             load_environment({**ELSEWHERE, variable: wrong})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["reports.example", "/data/lake/reports", "javascript:alert(1)", "https://", "https://x y", "https://x/#a"],
+)
+def test_pages_are_served_at_the_address_of_a_folder(address: str) -> None:
+    """What is no such address would be a dead link in the UI. Signed ones hold a credential, and are not shown."""
+    with pytest.raises(SettingError, match=r"EVENT_PLATFORM_REPORT_URL: .*expected an address such as https://"):
+        load_environment({"EVENT_PLATFORM_REPORT_URL": address})
+    for secret in ("https://me:secret@x.example", "https://x.example/a?X-Amz-Signature=secret"):
+        with pytest.raises(SettingError, match="must not contain credentials") as failure:
+            load_environment({"EVENT_PLATFORM_REPORT_URL": secret})
+        assert "secret" not in str(failure.value)
 
 
 @pytest.mark.parametrize("variable", ["EVENT_PLATFORM_LANDING", "EVENT_PLATFORM_LAKE"])

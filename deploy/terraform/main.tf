@@ -16,6 +16,7 @@ module "event_platform" {
   ui_allowed_cidrs  = var.ui_allowed_cidrs
   ui_tunnel         = var.ui_tunnel
   ui_url            = var.ui_url
+  report_url        = var.report_url
   certificate_arn   = var.certificate_arn
 
   stream_retention_hours  = var.stream_retention_hours

@@ -24,6 +24,7 @@ variable "high_availability" { type = bool }
 variable "ui_allowed_cidrs" { type = list(string) }
 variable "ui_tunnel" { type = bool }
 variable "ui_url" { type = string }
+variable "report_url" { type = string }
 variable "certificate_arn" { type = string }
 
 variable "stream_retention_hours" { type = number }

@@ -12,6 +12,11 @@ def _faults(difference: int, broken_objects: int = 0) -> dict[Fault, int]:
     return {Fault.LOST_OR_REPEATED_ROWS: concerned} if concerned else {}
 
 
+def _hints(difference: int) -> dict[Fault, str]:
+    what = "are missing" if difference > 0 else "are too many"
+    return {Fault.LOST_OR_REPEATED_ROWS: f"{abs(difference):,} rows {what}"} if difference else {}
+
+
 def check_arrivals(balance: ArrivalBalance) -> Result:
     """Expect landed = sound + corrupt, and records of each object numbered without a gap."""
     return Result(
@@ -25,6 +30,7 @@ def check_arrivals(balance: ArrivalBalance) -> Result:
             "broken_objects": balance.broken_objects,
         },
         faults=_faults(balance.landed - balance.sound - balance.corrupt, balance.broken_objects),
+        hints=_hints(balance.landed - balance.sound - balance.corrupt),
     )
 
 
@@ -36,6 +42,7 @@ def check_deduplication(balance: DeduplicationBalance) -> Result:
         description=f"{balance.sound:,} sound = {balance.deduplicated:,} deduplicated + {duplicates:,} duplicates",
         metadata={"sound": balance.sound, "deduplicated": balance.deduplicated, "duplicates": duplicates},
         faults=_faults(balance.sound - balance.deduplicated - duplicates),
+        hints=_hints(balance.sound - balance.deduplicated - duplicates),
     )
 
 
@@ -51,4 +58,5 @@ def check_typing(balance: TypingBalance) -> Result:
             "unregistered": balance.unregistered,
         },
         faults=_faults(balance.deduplicated - balance.typed - balance.unregistered),
+        hints=_hints(balance.deduplicated - balance.typed - balance.unregistered),
     )

@@ -3,9 +3,19 @@
 from enum import StrEnum
 from typing import Self
 
+_BODIES = 'Look at the bodies: `event-platform query "select corruption_reason, body from corrupt_events limit 20"`.'
+_SOURCES = (
+    'Compare the sources: `event-platform query "select event_name, source_object, survivor_source_object, count(*) n '
+    'from duplicate_events group by 1, 2, 3 order by n desc"`.'
+)
+_PAIRS = "Show them to the producer: `event-platform query \"select * from duplicate_events where kind = 'conflict'\"`."
+
 
 class Fault(StrEnum):
-    """A kind of failure, with its likely cause and the next step."""
+    """A kind of failure, with its likely cause and the next step.
+
+    What is particular to a case, such as the producer concerned, is in the `hints` of the result.
+    """
 
     cause: str
     remedy: str
@@ -26,27 +36,87 @@ class Fault(StrEnum):
     REPEATED_UUIDS = (
         "repeated_uuids",
         "Something else wrote rows twice.",
-        "Materialize the day again.",
+        "Materialize the day again: `event-platform run --rebuild --from … --to …`.",
     )
-    CORRUPT_RECORDS = (
-        "corrupt_records",
-        "A producer's release, a broken upload, or a rule that is too strict.",
-        'Look at the bodies: `event-platform query "select corruption_reason, body from corrupt_events limit 20"`.',
+    MALFORMED_RECORDS = (
+        "malformed_records",
+        "An upload was cut off, or a producer writes text that is no JSON object.",
+        _BODIES,
+    )
+    WRONG_WRAPPER = (
+        "wrong_wrapper",
+        "`records` in `envelope.yaml` names a field that the landed objects lack.",
+        "Compare it with a body in `corrupt_events`, correct it, then `event-platform replay`.",
+    )
+    MISSING_EVENT_FIELDS = (
+        "missing_event_fields",
+        "A producer leaves out or renamed the id, the name or the time, or `envelope.yaml` names other fields.",
+        f"{_BODIES} If the envelope is wrong, correct it, then `event-platform replay`.",
+    )
+    WRONG_TIME_UNIT = (
+        "wrong_time_unit",
+        "created_at is in another unit than `envelope.yaml` says.",
+        "Correct `created_at` in `envelope.yaml`, then `event-platform replay`; or ask the producer.",
+    )
+    WRONG_TIME_FORM = (
+        "wrong_time_form",
+        "created_at is written in another form than `envelope.yaml` says.",
+        "Correct `created_at` in `envelope.yaml`, then `event-platform replay`; or ask the producer.",
+    )
+    BEFORE_START_DATE = (
+        "before_start_date",
+        "The start date is later than the events, or a producer sends events from long ago.",
+        "Set EVENT_PLATFORM_START_DATE to the first day that you want, then `event-platform replay`.",
+    )
+    WRONG_CLOCK = (
+        "wrong_clock",
+        "The clock of a device is wrong: created_at is more than a day after arrival, or before 2000.",
+        "Ask the producer. The records stay in `corrupt_events`.",
+    )
+    OUT_OF_RANGE_TIMES = (
+        "out_of_range_times",
+        "created_at is in another unit than `envelope.yaml` says, before the start date, or of a wrong clock.",
+        'Look at the times: `event-platform query "select created_at, body from corrupt_events limit 20"`.',
+    )
+    INVALID_TIMES = (
+        "invalid_times",
+        "A producer writes values into created_at that are no times, or in a form that `envelope.yaml` does not say.",
+        f"{_BODIES} If the envelope is wrong, correct `created_at` in it, then `event-platform replay`.",
+    )
+    UNREADABLE_OBJECTS = (
+        "unreadable_objects",
+        "An upload was cut off, or an object is larger than `object_limit_bytes`.",
+        "Upload the objects again, or raise the limit of the resource `rules`; what changed is loaded again.",
+    )
+    UNSUPPORTED_OBJECTS = (
+        "unsupported_objects",
+        "Files of another kind are in landing; their bodies in `corrupt_events` name the format.",
+        "Convert them to NDJSON or Parquet, or keep them elsewhere.",
     )
     REDELIVERIES = (
         "redeliveries",
-        "A producer retries without need.",
-        "Look at `duplicate_events` by event name.",
+        "A producer retries without need, or objects were copied to landing twice.",
+        f"{_SOURCES} No event is in a table twice.",
     )
     CONFLICTS = (
         "conflicts",
         "A producer uses one event_uuid for two events.",
-        "Look at `duplicate_events` where kind is conflict, and ask the producer.",
+        f"{_PAIRS} The first to arrive is in the tables.",
     )
     UNREGISTERED_NAMES = (
         "unregistered_names",
-        "A new event has no schema, its name is misspelled, or its schema was removed from the catalog.",
-        "Add the schema; the next run moves the events to their table.",
+        "A new event has no schema, or its schema was removed from the catalog.",
+        "Add a schema (`event-platform catalog draft` proposes one); the next run moves the events to their table.",
+    )
+    MISSPELLED_NAMES = (
+        "misspelled_names",
+        "A producer spells the name of a registered event differently.",
+        "Ask the producer, or add the name to `x-names` of the schema; the next run moves the events to its table.",
+    )
+    NAMES_WITH_IDS = (
+        "names_with_ids",
+        "A producer writes ids into event names, or `event_name` in `envelope.yaml` names a field that holds ids.",
+        "Ask the producer, or correct `event_name` in `envelope.yaml`, then `event-platform replay`.",
     )
     MISSING_REQUIRED = (
         "missing_required",
@@ -87,4 +157,24 @@ class Fault(StrEnum):
         "too_many_events",
         "A producer sends twice, or a release changed when the event is sent.",
         "Compare with the releases of that day; ask the producer.",
+    )
+    MORE_NULLS = (
+        "more_nulls",
+        "A producer stopped sending a field, renamed it, or sends it in another type.",
+        "Compare with the releases of that day and with `schema_conformance`; ask the producer.",
+    )
+    FEWER_NULLS = (
+        "fewer_nulls",
+        "A producer fills a field that was often empty, or sends fewer of the events that lack it.",
+        "Compare with the releases of that day; ask the producer.",
+    )
+    MORE_VALUES = (
+        "more_values",
+        "A producer writes ids, times or free text into a field that had few values, or repeats fewer events.",
+        "Look at the values: `select <column>, count(*) n from events.<key> group by 1 order by n desc`.",
+    )
+    FEWER_VALUES = (
+        "fewer_values",
+        "A producer writes a default or a placeholder into a field, or one user or test sends most of the events.",
+        "Look at the values: `select <column>, count(*) n from events.<key> group by 1 order by n desc`.",
     )

@@ -5,14 +5,16 @@ The asset checks count the same in the tables, when they run; figures are there 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
 
-from event_platform.checks import conformance, gaps, rates, volume
+from event_platform.checks import conformance, gaps, rates, shares, volume
 from event_platform.checks.conformance import Conformance
+from event_platform.checks.corruption import Times
 from event_platform.checks.result import Finding, Result
+from event_platform.checks.shares import Counted
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.event import DuplicateKind
@@ -29,10 +31,20 @@ Labels = Mapping[str | None, int]
 
 
 @dataclass(frozen=True)
+class Series:
+    """What of an event type is compared with other days: only days that have events, or a sample."""
+
+    events: Mapping[date, int]
+    nulls: Mapping[date, Counted]
+    distinct: Mapping[date, Counted]
+
+
+@dataclass(frozen=True)
 class Figures:
     """Rows of quality_report by day, event_name, figure and label."""
 
     days: Mapping[date, Mapping[str | None, Mapping[str, Labels]]]
+    _series: dict[str, Series] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> "Figures":
@@ -50,6 +62,25 @@ class Figures:
     def total(self, day: date, figure: str, name: str | None = None) -> int:
         """Return the sum of a figure of an event name."""
         return sum(self.labels(day, figure, name).values())
+
+    def series(self, event_type: EventType) -> Series:
+        """Return what of an event type is compared, of all days. It is made once: each day is compared with others."""
+        if event_type.key not in self._series:
+            self._series[event_type.key] = self._make_series(event_type)
+        return self._series[event_type.key]
+
+    def _make_series(self, event_type: EventType) -> Series:
+        name, columns = event_type.name, shares.compared_columns(event_type)
+        events = {day: sum(self.total(day, "events", each) for each in event_type.names) for day in self.days}
+        nulls, distinct = dict[date, Counted](), dict[date, Counted]()
+        for day in self.days:
+            if events[day]:
+                found = self.labels(day, "null", name)
+                nulls[day] = Counted(events[day], {column: found.get(column, 0) for column in columns})
+            if sampled := self.total(day, "sampled", name):
+                found = self.labels(day, "distinct", name)
+                distinct[day] = Counted(sampled, {str(column): count for column, count in found.items()})
+        return Series({day: count for day, count in events.items() if count}, nulls, distinct)
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
         """Return the values of a figure by event name."""
@@ -80,34 +111,47 @@ def judge(
 def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
     """Return what every check that is not blocking finds of a day, also of those that pass."""
     results = [
-        *_results_of_platform(figures, thresholds, day),
-        *(each for event_type in catalog.event_types for each in _results_of_type(figures, event_type, day, today)),
+        *_results_of_platform(figures, catalog, thresholds, day),
+        *(
+            each
+            for event_type in catalog.event_types
+            for each in _results_of_type(figures, event_type, thresholds, day, today)
+        ),
     ]
     return [Finding(asset, check, day, result) for asset, check, result in results]
 
 
-def _results_of_platform(figures: Figures, thresholds: Thresholds, day: date) -> Iterator[tuple[str, str, Result]]:
+def _results_of_platform(
+    figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date
+) -> Iterator[tuple[str, str, Result]]:
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
+    times = Times.from_labels(figures.labels(day, "corrupt_time"))
     reasons = {str(reason): count for reason, count in figures.labels(day, "corrupt").items()}
-    yield RAW_EVENTS.name, rates.CORRUPTION, rates.check_corruption(figures.total(day, "landed"), reasons, *limits)
+    yield (
+        RAW_EVENTS.name,
+        rates.CORRUPTION,
+        rates.check_corruption(figures.total(day, "landed"), reasons, *limits, times),
+    )
     yield RAW_EVENTS.name, gaps.NAME, gaps.check_day(day, _objects(figures, day))
     balance = _balance(figures, day)
     yield (
         DEDUPLICATED_EVENTS.name,
         rates.DUPLICATION,
-        rates.check_duplication(balance, thresholds.duplicates_warn_above),
+        rates.check_duplication(balance, thresholds.duplicates_warn_above, _duplicate_names(figures, day)),
     )
-    yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, day)
+    yield UNREGISTERED_EVENTS.name, rates.UNREGISTERED, _check_unregistered(figures, catalog, day)
 
 
 def _results_of_type(
-    figures: Figures, event_type: EventType, day: date, today: date
+    figures: Figures, event_type: EventType, thresholds: Thresholds, day: date, today: date
 ) -> Iterator[tuple[str, str, Result]]:
     asset = event_table_name(event_type)
     yield asset, conformance.NAME, conformance.check_day(Conformance.from_figures(_rows(figures, event_type, day)))
-    compared = (day, *volume.weeks_before(day))
-    events = {each: sum(figures.total(each, "events", name) for name in event_type.names) for each in compared}
-    yield asset, volume.NAME, volume.check_day(day, events, today)
+    weeks, deviations = thresholds.anomaly_weeks, thresholds.anomaly_deviations
+    series = figures.series(event_type)
+    yield asset, volume.NAME, volume.check_day(day, series.events, today, weeks, volume.allowed(event_type, deviations))
+    yield asset, shares.NULLS, shares.check_nulls(day, series.nulls, today, weeks, deviations)
+    yield asset, shares.DISTINCT, shares.check_distinct(day, series.distinct, today, weeks, deviations)
 
 
 def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[conformance.Figure]:
@@ -134,9 +178,18 @@ def _balance(figures: Figures, day: date) -> DeduplicationBalance:
     return DeduplicationBalance(day, figures.total(day, "created"), events, redelivery, conflict)
 
 
-def _check_unregistered(figures: Figures, day: date) -> Result:
+def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
+    """Return the duplicates of each kind by event name; those that the catalog lacks are left out."""
+    found: dict[str, dict[str, int]] = {}
+    for name, labels in figures.by_name(day, "duplicates").items():
+        for kind, count in labels.items() if name is not None else ():
+            found.setdefault(str(kind), {})[str(name)] = count
+    return found
+
+
+def _check_unregistered(figures: Figures, catalog: Catalog, day: date) -> Result:
     names = {name: sum(labels.values()) for name, labels in figures.by_name(day, "unregistered").items()}
     others = names.pop(None, 0)
     listed = {str(name): count for name, count in names.items()}
     left = max(figures.total(day, "unregistered_names") - len(listed), 0)
-    return rates.check_unregistered(listed, others, left)
+    return rates.check_unregistered(listed, catalog.names, others, left)

@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from event_platform.checks.bands import Band
 from event_platform.checks.faults import Fault
 
 
@@ -21,7 +22,9 @@ class Result:
     """The result of a check for one partition.
 
     `severity` applies if it did not pass. `faults` are the kinds of failure, with the records or values concerned; a
-    check that could not be evaluated has none.
+    check that could not be evaluated has none. `hints` are sentences about this case, such as which producer is
+    concerned, in the words of the data: untrusted text. `bands` are what is usual, by what was compared (a column, or
+    the volume).
     """
 
     passed: bool
@@ -29,6 +32,8 @@ class Result:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity = Severity.ERROR
     faults: Mapping[Fault, int] = field(default_factory=dict)
+    hints: Mapping[Fault, str] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
     @classmethod
     def from_error(cls, error: Exception) -> "Result":
@@ -39,6 +44,11 @@ class Result:
     def main_fault(self) -> Fault | None:
         """The fault that concerns the most; None if the check passed or could not be evaluated."""
         return max(self.faults, key=lambda fault: self.faults[fault], default=None)
+
+    @property
+    def hint(self) -> str:
+        """What is particular to this case of the main fault; empty if nothing is known."""
+        return self.hints.get(self.main_fault, "") if self.main_fault else ""
 
 
 @dataclass(frozen=True)

@@ -1,50 +1,71 @@
-"""The number of events of a day, compared with the same weekday of the four weeks before."""
+"""The number of events of a day, compared with what is usual for its weekday."""
 
 import math
-import statistics
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 
+from event_platform.checks.bands import DEVIATIONS, WEEKS, Scale, usual_band, weekdays_before
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
+from event_platform.events.catalog import EventType
 
 NAME = "volume"
 
-_WEEKS = [timedelta(weeks=number) for number in (1, 2, 3, 4)]
-_FEWEST_WEEKS = 2
-
-#: A count below half or above double of the expected one fails, …
-_FACTOR = 2.0
-
-#: … if it also differs by more than this many standard deviations of a Poisson count.
-_NOISE = 4.0
+#: Counts of equal days differ by chance (Poisson), and by this share of them.
+_SHARE = 0.05
 
 
-def weeks_before(day: date) -> list[date]:
-    """Return the same weekday of the last four weeks."""
-    return [day - week for week in _WEEKS]
+def _there(count: float) -> float:
+    return 2 / _SHARE * math.asinh(_SHARE * math.sqrt(count))
 
 
-def check_day(day: date, rows: Mapping[date, int], today: date) -> Result:
-    """Compare the count with half and double of the median of the same weekday in the last four weeks.
+def _back(value: float) -> float:
+    return (math.sinh(_SHARE / 2 * max(value, 0.0)) / _SHARE) ** 2
 
-    `rows` has the counts of days that have events. With fewer than two weeks to compare, the check passes. Today may
-    have too few events, because it is not over.
+
+#: On this scale a count has a standard deviation of 1: small ones like their square root, large ones like a logarithm.
+_COUNTS = Scale(_there, _back, noise=1.0)
+
+
+def allowed(event_type: EventType, deviations: float) -> float | None:
+    """Return the standard deviations that a type may differ by: by default `deviations`. None if it is not compared."""
+    return (event_type.volume_deviations or deviations) if event_type.is_volume_compared else None
+
+
+def check_day(
+    day: date, rows: Mapping[date, int], today: date, weeks: int = WEEKS, deviations: float | None = DEVIATIONS
+) -> Result:
+    """Compare the count with the band of its weekday; not at all if `deviations` is None.
+
+    `rows` has the counts of days that have events, in the weeks before (`days_before`) too. During a cold start the
+    check passes. Today may have too few events, because it is not over.
     """
-    weeks = {week.isoformat(): rows[week] for week in weeks_before(day) if rows.get(week)}
     found = rows.get(day, 0)
-    if len(weeks) < _FEWEST_WEEKS:
-        description = f"{found:,} events; not compared: {len(weeks)} of the last 4 weeks have events on this day"
-        return Result(passed=True, description=description, metadata={"rows": found, "weeks": weeks})
-    expected = statistics.median(weeks.values())
-    by_chance = abs(found - expected) <= _NOISE * math.sqrt(expected)
-    too_few, too_many = found < expected / _FACTOR and day < today, found > expected * _FACTOR
-    passed = by_chance or not (too_few or too_many)
+    on_weekday = {each.isoformat(): rows[each] for each in weekdays_before(day, weeks) if rows.get(each)}
+    if deviations is None:
+        return Result(passed=True, description=f"{found:,} events; not compared: x-volume is off")
+    counts = {each: float(count) for each, count in rows.items() if count}
+    band = usual_band(day, counts, _COUNTS, weeks, deviations)
+    if band is None:
+        description = (
+            f"{found:,} events; not compared: {len(on_weekday)} of the last {weeks} weeks have events on this day"
+        )
+        return Result(passed=True, description=description, metadata={"rows": found, "weeks": on_weekday})
+    too_few, too_many = found < band.low and day < today, found > band.high
     fault = Fault.TOO_MANY_EVENTS if too_many else Fault.TOO_FEW_EVENTS
     return Result(
-        passed=passed,
+        passed=not (too_few or too_many),
         severity=Severity.WARN,
-        description=f"{found:,} events, {found / expected:.0%} of the {expected:,.0f} expected for this weekday",
-        metadata={"rows": found, "expected": float(expected), "ratio": found / expected, "weeks": weeks},
-        faults={} if passed else {fault: round(abs(found - expected))},
+        description=f"{found:,} events, {found / band.expected:.0%} of the {band.expected:,.0f} expected for this "
+        f"weekday; {band.low:,.0f} to {band.high:,.0f} are usual",
+        metadata={
+            "rows": found,
+            "expected": band.expected,
+            "low": band.low,
+            "high": band.high,
+            "ratio": found / band.expected,
+            "weeks": on_weekday,
+        },
+        faults={fault: round(abs(found - band.expected))} if too_few or too_many else {},
+        bands={NAME: band},
     )

@@ -43,6 +43,7 @@ class FailedCheck:
     description: str  # of that
     fault: Fault | None
     concerned: int  # records or values
+    hint: str  # what is particular to the partition that is described
 
     def as_json(self) -> dict[str, Any]:
         """Return it for `status --json`."""
@@ -53,6 +54,7 @@ class FailedCheck:
             "days": list(self.partitions),
             "description": self.description,
             "cause": self.fault and self.fault.cause,
+            "hint": self.hint or None,
             "next": self.fault and self.fault.remedy,
         }
 
@@ -62,7 +64,8 @@ class FailedCheck:
         worst = f" ({self.worst})" if len(self.partitions) > 1 else ""
         yield f"{self.severity.upper()} {self.asset}, {self.check}{self._days}: {self.description}{worst}"
         if self.fault:
-            yield f"  {self.fault.cause} {self.fault.remedy}"
+            hint = f" {self.hint}." if self.hint else ""
+            yield f"  {self.fault.cause}{hint} {self.fault.remedy}"
 
     @property
     def _days(self) -> str:
@@ -88,8 +91,11 @@ def _failed_check(
 ) -> FailedCheck:
     concerned = {partition: sum(result.faults.values()) for partition, result in found.items()}
     worst = max(found, key=lambda partition: (concerned[partition], partition))
-    description = shown(" ".join(found[worst].description.split()), _CHARACTERS_OF_A_DESCRIPTION)
-    return FailedCheck(severity, asset, check, sorted(found), worst, description, fault, sum(concerned.values()))
+    description, hint = (
+        shown(" ".join(text.split()), _CHARACTERS_OF_A_DESCRIPTION)
+        for text in (found[worst].description, found[worst].hint)
+    )
+    return FailedCheck(severity, asset, check, sorted(found), worst, description, fault, sum(concerned.values()), hint)
 
 
 def has_errors(results: Results) -> bool:

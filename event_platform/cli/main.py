@@ -13,6 +13,7 @@ from event_platform.cli.commands.doctor import doctor
 from event_platform.cli.commands.init import init
 from event_platform.cli.commands.metrics import metrics
 from event_platform.cli.commands.new import new
+from event_platform.cli.commands.report import report
 from event_platform.cli.commands.run import replay, run
 from event_platform.cli.commands.sample import generate
 from event_platform.cli.commands.status import status
@@ -73,6 +74,7 @@ def _translate_errors() -> Iterator[None]:
         run,
         replay,
         status,
+        report,
         catalog,
         query,
         register,

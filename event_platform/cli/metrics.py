@@ -1,10 +1,12 @@
 """`event-platform metrics`: an exporter for Prometheus."""
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
 from event_platform.cli.output import OUT
+from event_platform.cli.project import find_thresholds
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
@@ -30,6 +32,7 @@ def serve_metrics(environment: Environment, port: int) -> None:
 
 
 def _registry(environment: Environment) -> CollectorRegistry:
+    catalog, thresholds = load_catalog(environment.catalog), find_thresholds(Path.cwd())
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(environment, load_catalog(environment.catalog), os.environ.get("DAGSTER_HOME")))
+    registry.register(PlatformCollector(environment, catalog, thresholds, os.environ.get("DAGSTER_HOME")))
     return registry

@@ -38,7 +38,6 @@ from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.reporting.findings import lake_findings
-from event_platform.pipeline.reporting.unreported import unreported_findings
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
 
@@ -110,16 +109,15 @@ def read_status(
     days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
     days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
     judged = days if every else days[-_JUDGED_DAYS:]
-    found = _judge(lake, catalog, judged) | dict(results or {})
+    found = _judge(lake, catalog, judged, environment.start_date) | dict(results or {})
     since = judged[0] if len(judged) < len(days) else None
     return Status(totals, _read_expected_totals(environment.landing), rest, found, since)
 
 
-def _judge(lake: Lake, catalog: Catalog, days: Collection[date]) -> dict[Checked, Result]:
+def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
     """Return what the checks find of days, from the figures in the quality report, and of days that it lacks."""
-    thresholds, reported = find_thresholds(Path.cwd()), lake.quality_report.snapshot().rows_by_date()
-    found = lake_findings(lake, catalog, thresholds, datetime.now(UTC).date(), days)
-    found += unreported_findings(lake, thresholds, [day for day in days if day not in reported])
+    today = datetime.now(UTC).date()
+    found = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
     return {Checked(each.asset, each.check, str(each.day)): each.result for each in found}
 
 

@@ -32,14 +32,7 @@ _TRIES = 5
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Reads and writes tables of the lake by asset key.
-
-    An input is a `pl.LazyFrame` of exactly the partitions that it is mapped to; its metadata `{"columns": [...]}`
-    selects columns. An output (`pl.LazyFrame` or `pl.DataFrame`) replaces exactly the partitions of the run in one
-    commit; its column `created_date` (Date) assigns rows to partitions. The output of an unpartitioned asset replaces
-    its table. None leaves the table unchanged. Tables are registered in the Glue Data Catalog if a database is
-    configured.
-    """
+    """Reads and writes tables of the lake by asset key."""
 
     lake: dg.ResourceDependency[LakeResource]
     glue: dg.ResourceDependency[GlueResource]
@@ -48,7 +41,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     @translate_errors()
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """Return a lazy scan of the input's partitions. Raises TableError for an unknown table or column."""
+        """Return a lazy scan of exactly the partitions that an input is mapped to.
+
+        The input's metadata `{"columns": [...]}` selects columns. Raises TableError for an unknown table or column.
+        """
         dates = dates_in(context.asset_partition_keys) if context.has_asset_partitions else None
         columns: Collection[str] | None = (context.definition_metadata or {}).get("columns")
         snapshot = self.lake.open().pinned(context.asset_key.to_user_string())
@@ -57,10 +53,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     @translate_errors()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Replace the partitions of the run by a frame. If it raises TableError, the table is unchanged.
+        """Replace exactly the partitions of the run by a frame, in one commit; None leaves the table unchanged.
 
-        If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may have
-        changed as well.
+        The column `created_date` (Date) assigns rows to partitions; without partitions the whole table is replaced. It
+        is registered in the Glue Data Catalog if a database is configured. If this raises TableError, the table is
+        unchanged. If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may
+        have changed as well.
         """
         read = self._read.pop(context.step_key, {})
         if obj is None:

@@ -6,10 +6,15 @@ import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, walk
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.rescued import rescued_fields
 
 #: Between a constraint and the path of its column; and between the parts of that.
 SEPARATOR, DOT = ": ", "."
 REQUIRED = "required"
+
+#: Rows in which a required value is null, of which samples are taken.
+_MISSING_LOOKED_AT = 200
 
 
 def count_broken_constraints(
@@ -18,6 +23,30 @@ def count_broken_constraints(
     """Return one row with `more`, and the number of rows that break each constraint (`<constraint>: <column>`)."""
     counts = {name: broken.sum().cast(pl.Int64) for name, broken in _broken_constraints(event_type)}
     return _flat(rows, event_type).select(**more, **counts)
+
+
+def sample_broken_constraint(event_type: EventType, rows: pl.LazyFrame, name: str, length: int) -> pl.DataFrame:
+    """Return up to `length` rows that break a constraint, in the order of event_uuid: event_uuid, value (as text).
+
+    Values that are in `_rescued` are not missing; for `required`, the first rows are looked at. Empty for a constraint
+    that the schema does not have.
+    """
+    broken = dict(_broken_constraints(event_type)).get(name, pl.lit(value=False))
+    constraint, _, column = name.partition(SEPARATOR)
+    found = _flat(rows, event_type).filter(broken)
+    if constraint != REQUIRED:
+        value = pl.col(column).cast(pl.String)
+        return found.select("event_uuid", value=value).sort("event_uuid").head(length).collect()
+    first = found.select("event_uuid", RESCUED_COLUMN).sort("event_uuid").head(_MISSING_LOOKED_AT).collect()
+    missing = first.filter(~_is_rescued(event_type, column))
+    return missing.select("event_uuid", value=pl.lit(None, pl.String)).head(length)
+
+
+def _is_rescued(event_type: EventType, column: str) -> pl.Expr:
+    """Return whether `_rescued` has the property of a column, or something of it: its value is not missing."""
+    field = next(each.field for each in event_type.columns if each.name == column.partition(DOT)[0])
+    has_field = pl.col(RESCUED_COLUMN).map_elements(lambda text: field in rescued_fields(text), pl.Boolean)
+    return has_field.fill_null(value=False)
 
 
 def _flat(rows: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:

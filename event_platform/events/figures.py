@@ -22,6 +22,12 @@ from event_platform.events.event import RESCUED_COLUMN
 #: Bits of a hash that are summed, so that sums of many millions of them stay exact.
 _BITS = 38
 
+#: Bits of a key. Of 24 million different uuids, two have the same key in one of 250 days; fewer bits are smaller files.
+KEY_BITS = 56
+
+#: A hash of a uuid that is compared instead of it.
+UUID_KEY = pl.col("event_uuid").hash() % (1 << KEY_BITS)
+
 #: A part of the hash of a uuid. Its sums are equal where the uuids are, in whatever order and files.
 UUID_HASH = pl.col("event_uuid").hash() % (1 << _BITS)
 
@@ -34,7 +40,7 @@ _FEW_VALUES, _FEW_SHARE = 20, 1 / 8
 _TEXT_LENGTH = 60
 
 #: What hashes depend on: those of another release of polars may be others.
-_HASHES = f"{pl.__version__}-{platform.machine()}"
+HASHES = f"{pl.__version__}-{platform.machine()}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ OBJECTS = Figure(
 )
 
 #: The events of each name and hour in a file of deduplicated_events, and the sum of their uuids' hashes.
-NAMES = Figure(f"names-{_HASHES}", pl.Schema({"event_name": pl.String, "hour": pl.Int8}), _count_names)
+NAMES = Figure(f"names-{HASHES}", pl.Schema({"event_name": pl.String, "hour": pl.Int8}), _count_names)
 
 #: The events of each object and hour in a file of deduplicated_events.
 ARRIVALS = Figure(
@@ -128,7 +134,7 @@ def event_figure(event_type: EventType) -> Figure:
     `rows`, `uuids` (the sum of their hashes), and the rows that break each constraint. It has another name where the
     schema says something else.
     """
-    name = f"events-{event_type.constraints_digest:08x}-{_HASHES}"
+    name = f"events-{event_type.constraints_digest:08x}-{HASHES}"
     return Figure(name, pl.Schema(), partial(_count_events, event_type))
 
 
@@ -180,8 +186,11 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
     step = max(1, -(-frame.height // _SAMPLE_ROWS))
     counts = Counter[tuple[str | None, str | None]]({(None, None): -(-frame.height // step)} if names else {})
     for column in frame:
-        values = column.gather_every(step).drop_nulls()
-        counts[column.name, None] = distinct = values.n_unique()
+        sampled = column.gather_every(step) if step > 1 else column
+        values = sampled.drop_nulls() if sampled.null_count() else sampled
+        distinct = values.n_unique()
+        if distinct:
+            counts[column.name, None] = distinct
         if distinct <= min(_FEW_VALUES, len(values) * _FEW_SHARE):
             for value, number in _texts(values):
                 counts[column.name, value] += number
@@ -191,4 +200,5 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
     counts = values.value_counts(name="number")
-    return zip(counts[values.name].cast(pl.String).str.slice(0, _TEXT_LENGTH), counts["number"], strict=True)
+    texts = counts.get_column(values.name).cast(pl.String)
+    return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)

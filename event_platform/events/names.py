@@ -22,15 +22,21 @@ _ID = re.compile(
 )
 
 
-def describe_names_like_ids(names: Iterable[str]) -> str | None:
-    """Describe the largest group of names that differ only in an id. Return None where no group is large."""
+def names_like_ids(names: Iterable[str]) -> tuple[str, list[str]]:
+    """Return the pattern and names of the largest group that differs only in an id; no names if no group is large."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         pattern = _ID.sub("…", name)
         if pattern != name:
             alike[pattern].append(name)
     pattern, group = max(alike.items(), key=lambda each: len(each[1]), default=("", []))
-    if len(group) < _MANY_ALIKE:
+    return (pattern, group) if len(group) >= _MANY_ALIKE else ("", [])
+
+
+def describe_names_like_ids(names: Iterable[str]) -> str | None:
+    """Describe the largest group of names that differ only in an id. Return None where no group is large."""
+    pattern, group = names_like_ids(names)
+    if not group:
         return None
     return f"{len(group):,} names look like ids: {pattern} ({', '.join(sorted(group)[:_SHOWN])} and others)"
 

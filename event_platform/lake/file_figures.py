@@ -5,7 +5,6 @@ other writers and of earlier releases, and those in which it would be nearly as 
 rows, which gives the same. To prove that a table is right, count its rows: see `verification`.
 """
 
-import io
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -15,9 +14,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from event_platform.events.errors import MissingError, StorageError
 from event_platform.events.figures import Figure
 from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.footers import name_in_footer, read_end
 from event_platform.lake.location import TableLocation
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import imap_threads
@@ -26,9 +25,6 @@ _KEY = "event_platform.figures"
 
 #: A figure with more rows than this, and than this share of the rows of its file, is left out.
 _SHORT, _SHARE = 1_000, 1 / 16
-
-#: Bytes that are read of the end of a file: the footers of most are shorter.
-_END = 128 << 10
 
 #: Files whose rows are counted side by side.
 _COUNTED_AT_ONCE = 4
@@ -109,7 +105,7 @@ class FigureCounts:
         kept = {
             name: self._counts[name][0].to_json(counts) for name, counts in found.items() if counts.height <= longest
         }
-        return {_KEY: msgspec.json.encode(_Kept(_name(path), kept)).decode()} if kept else {}
+        return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()} if kept else {}
 
 
 def read_figure(
@@ -168,37 +164,12 @@ def is_read(file: DataFile, figure: Figure) -> bool:
 
 def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> dict[str, pl.DataFrame]:
     """Return those figures that the footer of a file has, by name."""
-    text = _footer(storage, file).get(_KEY)
+    text = read_end(storage, file).metadata.get(_KEY)
     if text is None:
         return {}
     try:
         kept = msgspec.json.decode(text, type=_Kept)
-        values = kept.figures if kept.file == _name(file.path) else {}
+        values = kept.figures if kept.file == name_in_footer(file.path) else {}
         return {each.name: each.from_json(values[each.name]) for each in figures if each.name in values}
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError):  # not as the platform writes it
         return {}
-
-
-def _footer(storage: Storage, file: DataFile) -> Mapping[str, str]:
-    """Return the metadata of a file; none where it has no footer: whoever reads its rows says what is wrong with it."""
-    try:
-        end = _end(storage, file, _END)
-        length = int.from_bytes(end[-8:-4], "little") + 8
-        if length > len(end):
-            end = _end(storage, file, length)
-        return pl.read_parquet_metadata(io.BytesIO(end))
-    except pl.exceptions.PolarsError:
-        return {}
-    except StorageError as error:  # there is no such file, or it is shorter
-        if error.transient and not isinstance(error, MissingError):
-            raise
-        return {}
-
-
-def _end(storage: Storage, file: DataFile, size: int) -> bytes:
-    start = max(0, file.size - size)
-    return storage.read_range(file.uri, start, file.size - start)
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]

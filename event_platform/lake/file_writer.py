@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from event_platform.events.errors import TableError
 from event_platform.lake.file_figures import FigureCounts
+from event_platform.lake.file_keys import KeyWriter
 from event_platform.lake.location import TableLocation
 from event_platform.lake.statistics import Statistics
 
@@ -51,6 +52,7 @@ class FileWriter:
         self._parquet: parquet.ParquetWriter | None = None
         self._statistics = Statistics()
         self._figures = FigureCounts(table.spec.figures)
+        self._keys = KeyWriter(table.spec.keyed)
 
     def write(self, frame: pl.DataFrame) -> None:
         """Add rows. The partition column is not written."""
@@ -71,12 +73,15 @@ class FileWriter:
         )
         self._statistics.add(stored)
         self._figures.add(frame)
+        self._keys.add(frame)
 
     def close(self) -> AddAction:
         """Store the file. Return its add action."""
         if self._parquet is None:
             raise TableError(f"{self._address}: a file without a frame")
-        self._parquet.add_key_value_metadata(self._figures.as_metadata(self._path))
+        keys, says_keys = self._keys.close(self._path)
+        self._buffer.write(keys)
+        self._parquet.add_key_value_metadata({**self._figures.as_metadata(self._path), **says_keys})
         self._parquet.close()
         data = self._buffer.getvalue()
         self._storage.write(self._address, data)

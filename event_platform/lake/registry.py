@@ -49,6 +49,7 @@ RAW_EVENTS = TableSpec(
     description="Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
     "ledger: an object whose rows are in it is not read again, and one that changed replaces its rows.",
     figures=(OBJECTS,),
+    keyed=pl.col("corruption_reason").is_null(),
 )
 CORRUPT_EVENTS = TableSpec(
     "corrupt_events",
@@ -64,6 +65,7 @@ DEDUPLICATED_EVENTS = TableSpec(
     primary_key=_EVENT_KEY,
     description="One row for each event_uuid: the record that arrived first, as it landed.",
     figures=(NAMES, ARRIVALS, LATE),
+    keyed=pl.col("event_uuid").is_not_null(),
 )
 DUPLICATE_EVENTS = TableSpec(
     "duplicate_events",

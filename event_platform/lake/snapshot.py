@@ -101,6 +101,18 @@ class Snapshot:
             counts[file.day] += file.rows or 0
         return dict(counts)
 
+    def nulls_by_date(self, dates: Collection[date]) -> dict[date, dict[str, int]]:
+        """Return the nulls of each partition that has rows by column, as the log counts them.
+
+        A column that some of its files were written without, or without statistics, is left out.
+        """
+        nulls = dict[date, dict[str, int]]()
+        for file in self._files_of(dates):
+            found = {column: count for column, count in file.nulls.items() if isinstance(count, int)}
+            before = nulls.get(file.day, dict.fromkeys(found, 0))
+            nulls[file.day] = {column: before[column] + count for column, count in found.items() if column in before}
+        return nulls
+
     def rows_with(self, column: str) -> int:
         """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
         counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)

@@ -20,6 +20,8 @@ class TableSpec:
     description: str = ""
     #: What is counted of each of its files: see `file_figures`.
     figures: tuple[Figure, ...] = field(default=(), compare=False, repr=False)
+    #: Rows whose uuids have a key in each of its files: see `file_keys`. None for a table without.
+    keyed: pl.Expr | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def schema(self) -> pl.Schema:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from threading import Lock
 
@@ -11,11 +11,13 @@ import dagster as dg
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from event_platform.checks.thresholds import Thresholds
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import raise_panics_as_errors
 from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.metrics.check_samples import check_samples
 from event_platform.metrics.gauges import Gauge, Sample, Samples
 from event_platform.metrics.lake_samples import lake_samples, landing_samples
 from event_platform.metrics.run_samples import run_samples
@@ -32,11 +34,12 @@ _LENGTH = 1_000
 
 
 class PlatformCollector(Collector):
-    """Reads the lake, landing and Dagster's records, at most every ten seconds."""
+    """Reads the lake, landing, checks and Dagster's records, at most every ten seconds."""
 
-    def __init__(self, environment: Environment, catalog: Catalog, home: str | None) -> None:
+    def __init__(self, environment: Environment, catalog: Catalog, thresholds: Thresholds, home: str | None) -> None:
         """Open nothing yet; `home` is DAGSTER_HOME, without which there are no metrics of runs."""
         self._environment, self._catalog, self._home = environment, catalog, home
+        self._thresholds = thresholds
         self._instance: dg.DagsterInstance | None = None
         self._reading = Lock()  # scrapes come side by side
         self._samples: list[Sample] = []
@@ -63,19 +66,25 @@ class PlatformCollector(Collector):
                 yield family
 
     def _read_sources(self) -> Iterator[Sample]:
+        today = datetime.now(UTC).date()
+
         @cache
         def lake() -> PinnedLake:
             return PinnedLake(open_lake(self._environment.lake).storage)
 
         yield from self._read("lake", lambda: lake_samples(lake(), self._catalog, self._environment))
-        yield from self._read("landing", lambda: self._landing(lake()))
+        yield from self._read("landing", lambda: self._landing(lake(), today))
+        yield from self._read("checks", lambda: self._checks(lake(), today))
         if self._home:
             yield from self._read("dagster", lambda: run_samples(self._open_instance()))
 
-    def _landing(self, lake: PinnedLake) -> Samples:
+    def _checks(self, lake: PinnedLake, today: date) -> Iterator[Sample]:
+        return check_samples(lake, self._catalog, self._thresholds, self._environment.start_date, today)
+
+    def _landing(self, lake: PinnedLake, today: date) -> Samples:
         here = self._environment
         landing = open_landing(here.landing, here.landing_timezone)
-        return landing_samples(lake, landing, here.start_date, datetime.now(UTC).date())
+        return landing_samples(lake, landing, here.start_date, today)
 
     def _open_instance(self) -> dg.DagsterInstance:
         if self._instance is None:

@@ -59,6 +59,12 @@ class Gauge(Enum):
     WAITING = Metric("event_platform_waiting_objects", "Objects of today and yesterday (UTC) that wait to be loaded")
     LEFT_OUT = Metric("event_platform_left_out_objects", "Files and folders of these days that cannot be loaded")
 
+    FAILED_CHECKS = Metric(
+        "event_platform_failed_checks",
+        "Days of the last week on which a check that is not blocking failed",
+        ("severity", "asset", "check"),
+    )
+
     RUNS = Metric("event_platform_runs", "Runs in Dagster's records that have not ended", ("status",))
     OLDEST_RUN = Metric("event_platform_oldest_run_timestamp_seconds", "Creation of the oldest run that has not ended")
     LAST_RUN = Metric(

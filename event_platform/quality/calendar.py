@@ -1,6 +1,6 @@
 """Days → the months of a calendar, each day with its status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -9,6 +9,14 @@ from event_platform.checks.result import Finding
 from event_platform.quality.failures import Status, count_failed, status_of
 
 _DAYS_OF_A_WEEK = 7
+
+#: Used where the failures are not known by number.
+_WORDS = {
+    Status.PASSED: "all checks passed",
+    Status.UNKNOWN: "not checked",
+    Status.WARN: "warnings",
+    Status.ERROR: "errors",
+}
 
 
 @dataclass(frozen=True)
@@ -29,23 +37,34 @@ class Month:
     weeks: Sequence[Sequence[CalendarDay | None]]
 
 
-def list_months(days: Sequence[date], findings: Mapping[date, Sequence[Finding]]) -> list[Month]:
-    """Return the months of consecutive days, the newest first."""
+def list_months(
+    days: Sequence[date],
+    findings: Mapping[date, Sequence[Finding]],
+    reported: Collection[date],
+    older: Mapping[date, Status],
+) -> list[Month]:
+    """Return the months of consecutive days, the newest first.
+
+    There is a page of those that are `reported`, and of the `older` ones, of which nothing but the status is known.
+    """
+    known = {day: _day(day, findings.get(day, ()), has_page=day in reported) for day in days}
+    known |= {
+        day: CalendarDay(day.day, f"{day}.html", status, f"{day}: {_WORDS[status]}") for day, status in older.items()
+    }
     months = [list(group) for _, group in groupby(days, lambda day: (day.year, day.month))]
-    return [_month(each, findings) for each in reversed(months)]
+    return [_month(each, known) for each in reversed(months)]
 
 
-def _month(days: Sequence[date], findings: Mapping[date, Sequence[Finding]]) -> Month:
+def _month(days: Sequence[date], known: Mapping[date, CalendarDay]) -> Month:
     monday = days[0] - timedelta(days=days[0].weekday())
-    known = {day: _day(day, findings.get(day, ())) for day in days}
     length = (days[-1] - monday).days + 1
-    cells = [known.get(monday + timedelta(days=number)) for number in range(-(-length // _DAYS_OF_A_WEEK) * 7)]
+    own = {day: known[day] for day in days}
+    cells = [own.get(monday + timedelta(days=number)) for number in range(-(-length // _DAYS_OF_A_WEEK) * 7)]
     weeks = [cells[start : start + _DAYS_OF_A_WEEK] for start in range(0, len(cells), _DAYS_OF_A_WEEK)]
     return Month(f"{days[0]:%Y-%m}", weeks)
 
 
-def _day(day: date, findings: Sequence[Finding]) -> CalendarDay:
+def _day(day: date, findings: Sequence[Finding], *, has_page: bool) -> CalendarDay:
     status = status_of(findings)
-    words = {Status.PASSED: "all checks passed", Status.UNKNOWN: "not checked"}
-    found = words.get(status) or count_failed(findings)
-    return CalendarDay(day.day, f"{day}.html", status, f"{day}: {found}")
+    found = count_failed(findings) or _WORDS[status]
+    return CalendarDay(day.day, f"{day}.html" if has_page else "", status, f"{day}: {found}")

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from event_platform.checks.result import Finding, Severity
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Finding, Result, Severity
 from event_platform.quality.text import shown
 
 _TYPES_FOLDER = "events/"
 _DESCRIPTION_LENGTH = 300
 _NAME_LENGTH = 120
 _DAY = timedelta(days=1)
-
-_NOT_EVALUATED = "The check could not be evaluated."
-_LOOK_AT_LOG = "Look at the error, and at the log of its run."
 
 
 class Status(StrEnum):
@@ -38,15 +36,25 @@ class FailedTable:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """The likely cause of a kind of failure, and what to do. Parts between backticks are code."""
+
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Failure:
-    """A check that failed in one way: last on `day`, on some tables."""
+    """A check that failed in one way: last on `day`, on some tables. Advice is on all that it found, most first."""
 
     day: date
     status: Status
     check: str
-    cause: str
-    remedy: str
+    advice: Sequence[Advice]
     tables: Sequence[FailedTable]
+
+
+_NOT_EVALUATED = Advice("The check could not be evaluated.", "Look at the error, and at the log of its run.")
 
 
 def status_of(findings: Collection[Finding]) -> Status:
@@ -88,20 +96,29 @@ def list_failures(findings: Iterable[Finding], keys: Collection[str]) -> list[Fa
 def _failure(by_days: Sequence[Mapping[date, Finding]], keys: Collection[str]) -> Failure:
     day = max(by_days[0])
     last = by_days[0][day]
-    fault = last.result.main_fault
     return Failure(
         day=day,
         status=Status(last.result.severity.value),
         check=shown(last.check, _NAME_LENGTH),
-        cause=fault.cause if fault else _NOT_EVALUATED,
-        remedy=fault.remedy if fault else _LOOK_AT_LOG,
+        advice=_advise([each[day] for each in by_days]),
         tables=[_table(each, day, keys) for each in sorted(by_days, key=lambda each: _rank(each[day]))],
     )
+
+
+def _advise(findings: Sequence[Finding]) -> list[Advice]:
+    faults = sum((Counter(each.result.faults) for each in findings), Counter[Fault]())
+    if not faults:
+        return [_NOT_EVALUATED]
+    return [Advice(each.cause, each.remedy) for each in sorted(faults, key=lambda each: (-faults[each], each))]
 
 
 def _rank(finding: Finding) -> tuple[int, str]:
     """Put what concerns the most first."""
     return -sum(finding.result.faults.values()), finding.asset
+
+
+def _describe(result: Result) -> str:
+    return f"{result.description}. {result.hint}" if result.hint else result.description
 
 
 def _table(by_day: Mapping[date, Finding], day: date, keys: Collection[str]) -> FailedTable:
@@ -114,5 +131,5 @@ def _table(by_day: Mapping[date, Finding], day: date, keys: Collection[str]) -> 
         name=shown(asset, _NAME_LENGTH),
         key=key if asset.startswith(_TYPES_FOLDER) and key in keys else None,
         since=since,
-        description=shown(by_day[day].result.description, _DESCRIPTION_LENGTH),
+        description=shown(_describe(by_day[day].result), _DESCRIPTION_LENGTH),
     )

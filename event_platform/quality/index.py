@@ -32,18 +32,20 @@ def draw_index(
     findings: Mapping[date, Sequence[Finding]],
     event_types: Sequence[EventType],
     today: date,
+    older: Mapping[date, Status] = {},
 ) -> bytes:
     """Render the index of a lake.
 
-    `history` has the columns created_date, figure, event_name, label and value, of all days; `findings` are what the
-    checks of each day found, passed ones included.
+    `history` has the columns created_date, figure, event_name, label and value, of 90 days or more; `findings` are what
+    the checks of each of these days found, passed ones included. The calendar has the status of `older` days as well.
     """
     totals = sum_days(history)
-    days = days_of({day for by_day in totals.values() for day in by_day if day <= today})
+    reported = {day for by_day in totals.values() for day in by_day if day <= today}
+    days = days_of(reported)
     if not days:
         return render("index.html.jinja", {"days": [], "script": None})
     recent, keys = days[-_RECENT:], {each.key for each in event_types}
-    ledger = balance_days(history, totals, days)
+    ledger = balance_days(history, totals, sorted(reported))
     failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
     values = {
         "days": days,
@@ -54,13 +56,13 @@ def draw_index(
         "failures_open": _FAILURES_OPEN,
         "failures_listed": _FAILURES_LISTED,
         "months_open": _MONTHS_OPEN,
-        "months": list_months(days, findings),
+        "months": list_months(days_of({*days, *older}), findings, reported, older),
         "spans": SPANS,
         "trends": draw_trends(totals, days),
         "lines": list_types(history, findings, event_types, recent),
         "recent": len(recent),
         "ledger": [each for each in reversed(ledger) if each.day >= recent[0] or not each.balanced],
-        "costs": list(reversed(cost_days(history, totals, recent))),
+        "costs": list(reversed(cost_days(history, totals, [day for day in recent if day in reported]))),
         "script": read_script("index.js"),
     }
     return render("index.html.jinja", values)

@@ -1,26 +1,26 @@
-"""The figures of one day → an HTML page, and its first plot as SVG.
+"""The figures of one day and what checks found of it → an HTML page, and its first plot as SVG.
 
-The same figures give the same bytes, at any time and on any machine. Names, fields and bodies come from the data: they
-go through `shown`, and the templates escape everything.
+The same figures give the same bytes, at any time and on any machine. Names, fields, values and bodies come from the
+data: they go through `shown`, and the templates escape everything.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
+from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
 from event_platform.events.event import DuplicateKind
-from event_platform.quality.plots import HEIGHT, WIDTH, share_of_logarithm, sparkline, stacked
+from event_platform.quality.day_lists import broken_rules, drifted, event_types, groups, quantiles
+from event_platform.quality.failures import list_failures, status_of
+from event_platform.quality.plots import HOURS, draw_stacked_bars, sparkline
+from event_platform.quality.rendering import render
+from event_platform.quality.rows import TEXT_LENGTH, Links, counts, in_order, largest, of_figure, percent, total
 from event_platform.quality.text import shown
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-HOURS = [f"{hour:02d}" for hour in range(24)]
+from event_platform.quality.verdicts import Tile, judge_tile, limits_of_tiles, verdict
 
 #: Classes of lateness: time between creation and arrival. Without an hour in the object's path only the day is known.
 LATENESS = [
@@ -41,14 +41,28 @@ DRIFT = {
     "repeated_key": "a key was written twice",
 }
 
-#: Lines shown of a list.
-_LONGEST = 20
+BROKEN_RULE = "broken_rule"
+
 _FEW = 6
-_SERIES = 5
-_OTHER = "other"
-_UNREGISTERED = "(not in the catalog)"
-_TEXT_LENGTH = 120
 _BODY_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class DayModel:
+    """What the page of a day is drawn from.
+
+    `figures` has the columns figure, event_name, label and value; `corrupt` reason, source_object, source_offset and
+    body of some corrupt records; `broken` event_name, rule, value and event_uuid of some rows that break a rule.
+    """
+
+    day: date
+    figures: pl.DataFrame
+    corrupt: pl.DataFrame
+    broken: pl.DataFrame
+    findings: Sequence[Finding]
+    thresholds: Thresholds
+    keys: Mapping[str, str]  # of the event types of the catalog, by each of their names
+    days: Collection[date]  # that have a page
 
 
 @dataclass(frozen=True)
@@ -56,171 +70,100 @@ class Page:
     """The rendered page and plots of a day."""
 
     html: bytes
-    plot: bytes  # the events of each hour by the first part of their name, as SVG
+    plot: bytes  # the events of each hour, of all and by the first part of their name, as SVG
     thumbnail: bytes  # the events of each hour, as SVG of no more than 700 bytes
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of a list with a bar."""
-
-    name: str
-    value: int
-    bar: float  # percent of the longest
 
 
 def totals(figures: pl.DataFrame) -> dict[str, int]:
     """Return the total of each figure by name, zero if it is missing."""
     sums = dict(figures.group_by("figure").agg(pl.col("value").sum()).iter_rows())
-    names = ("events", "late", "duplicates", "corrupt", "unregistered", *DRIFT)
+    names = ("events", "late", "duplicates", "corrupt", "unregistered", *DRIFT, BROKEN_RULE)
     return {name: sums.get(name, 0) for name in names}
 
 
-def draw(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> Page:
-    """Render the page of a day.
-
-    `figures` has the columns figure, event_name, label and value; `samples` reason, source_object, source_offset and
-    body, of some corrupt records.
-    """
-    model = _model(day, figures, samples)
-    templates = _templates()
+def draw_day(model: DayModel) -> Page:
+    """Render the page of a day."""
+    values = {"script": None} | _plots(model.figures) | _header(model) | _lists(model)
     return Page(
-        html=templates.get_template("quality.html.jinja").render(model).encode(),
-        plot=templates.get_template("hours.svg.jinja").render(model).encode(),
-        thumbnail=templates.get_template("thumbnail.svg.jinja").render(model).encode(),
+        html=render("day.html.jinja", values),
+        plot=render("hours.svg.jinja", values),
+        thumbnail=render("thumbnail.svg.jinja", values),
     )
 
 
-def _model(day: date, figures: pl.DataFrame, samples: pl.DataFrame) -> dict[str, Any]:
-    found = totals(figures)
-    series = _by_hour(_of(figures, "events"))
-    hours = [sum(values) for values in zip(*series.values(), strict=True)]
-    conflicts = figures.filter(pl.col("label") == DuplicateKind.CONFLICT.value)
-    arrivals = _of(figures, "arrivals")["label"]
-    drift = figures.filter(pl.col("figure").is_in(list(DRIFT))).sort(
-        "value", "event_name", "figure", "label", descending=[True, False, False, False], nulls_last=True
-    )
+def _plots(figures: pl.DataFrame) -> dict[str, Any]:
+    by_group = groups(figures)
+    hours = [sum(values) for values in zip(*(each.hours for each in by_group), strict=True)]
     return {
-        "day": day.isoformat(),
-        "totals": found,
-        "empty": not any(found.values()),
-        "width": WIDTH,
-        "height": HEIGHT,
-        "series": list(series),
-        "hours": stacked(HOURS, series),
+        "hours": draw_stacked_bars("Events by hour", HOURS, {"all events": hours or [0] * len(HOURS)}),
+        "groups": by_group,
         "all_hours": sparkline(hours),
         "peak": max(hours, default=0),
-        "first_arrival": arrivals.min(),
-        "last_arrival": arrivals.max(),
-        "lateness": _in_order(_counts(figures, "lateness", "label"), LATENESS),
-        "duplicates": _largest(_counts(figures, "duplicates", "label")),
-        "conflicts": _largest(_counts(conflicts, "duplicates", "event_name"), _FEW),
-        "corrupt": _largest(_counts(figures, "corrupt", "label")),
-        "samples": [_sample(row) for row in samples.to_dicts()],
-        "unregistered": _largest(_counts(figures, "unregistered", "event_name")),
-        "drift": [_drift(row) for row in drift.head(_LONGEST).to_dicts()],
-        "drift_left_out": max(drift.height - _LONGEST, 0),
-        "types": _types(figures),
     }
 
 
-def _of(figures: pl.DataFrame, figure: str) -> pl.DataFrame:
-    return figures.filter(pl.col("figure") == figure)
+def _header(model: DayModel) -> dict[str, Any]:
+    found = totals(model.figures)
+    links = Links(model.keys, model.days)
+    limits = limits_of_tiles(model.thresholds)
+    return {
+        "day": model.day.isoformat(),
+        "weekday": f"{model.day:%A}",
+        "previous": links.before(model.day),
+        "next": links.after(model.day),
+        "totals": found,
+        "empty": not any(found.values()),
+        "status": status_of(model.findings),
+        "verdict": verdict(model.findings),
+        "failures": list_failures(model.findings, set(model.keys.values())),
+        "tiles": [judge_tile(tile, limits, model.findings) for tile in _tiles(model.figures, found)],
+    }
 
 
-def _counts(figures: pl.DataFrame, figure: str, column: str) -> list[tuple[str | None, int]]:
-    """Return the values of a figure by one of its columns, the largest first."""
-    counted = _of(figures, figure).group_by(column).agg(pl.col("value").sum())
-    return list(counted.sort("value", column, descending=[True, False], nulls_last=True).iter_rows())
+def _tiles(figures: pl.DataFrame, found: Mapping[str, int]) -> list[Tile]:
+    events, landed, objects = found["events"], total(figures, "landed"), of_figure(figures, "objects")
+    drift = sum(found[name] for name in DRIFT)
+    hours = objects["label"].drop_nulls().n_unique()
+    of_landed = f"{percent(found['corrupt'], landed)} of {landed:,} that arrived" if landed else "arrived on this day"
+    of_records = percent(found["duplicates"], events + found["duplicates"])
+    tiles = [
+        Tile("Events", events, "after deduplication"),
+        Tile("Late", found["late"], f"{percent(found['late'], events)} arrived on a later day"),
+        Tile("Duplicates", found["duplicates"], f"{of_records} of the records"),
+        Tile("Corrupt", found["corrupt"], of_landed),
+        Tile("Unregistered", found["unregistered"], f"{percent(found['unregistered'], events)} of the events"),
+        Tile("Schema drift", drift, "values without a column"),
+        Tile("Broken rules", found[BROKEN_RULE], "values that the schema excludes"),
+        Tile("Objects", int(objects["value"].sum()), f"arrived in {hours} of 24 hours"),
+    ]
+    return [tile for tile in tiles if tile.name != "Objects" or objects.height]
 
 
-def _by_hour(events: pl.DataFrame) -> dict[str, list[int]]:
-    """Return the events per hour by the first part of the name. Small groups are combined."""
-    kinds = events.with_columns(pl.col("event_name").str.split(":").list.first().fill_null(_UNREGISTERED))
-    ranked = (
-        kinds.group_by("event_name").agg(pl.col("value").sum()).sort("value", "event_name", descending=[True, False])
-    )
-    large = ranked["event_name"].head(_SERIES).to_list()
-    named = kinds.with_columns(
-        pl.when(pl.col("event_name").is_in(large)).then("event_name").otherwise(pl.lit(_OTHER)).alias("event_name")
-    )
-    counts = {(name, hour): value for name, hour, value in _summed(named)}
-    names = [*large, *([_OTHER] if ranked.height > len(large) else [])]
-    return {name: [counts.get((name, hour), 0) for hour in HOURS] for name in names}
-
-
-def _summed(events: pl.DataFrame) -> Iterable[tuple[Any, ...]]:
-    return events.group_by("event_name", "label").agg(pl.col("value").sum()).iter_rows()
-
-
-def _in_order(counts: Sequence[tuple[str | None, int]], order: Sequence[str]) -> list[_Row]:
-    known = {name: value for name, value in counts if name is not None}
-    return _rows([(name, known[name]) for name in order if name in known])
-
-
-def _largest(counts: Sequence[tuple[str | None, int]], length: int = _LONGEST) -> list[_Row]:
-    """Return the first lines, and a last one without a bar for the sum of all others."""
-    left = counts[length:]
-    others = [_Row(f"{len(left):,} more", sum(value for _, value in left), 0.0)] if left else []
-    return [*_rows(counts[:length]), *others]
-
-
-def _rows(counts: Sequence[tuple[str | None, int]]) -> list[_Row]:
-    highest = max((value for _, value in counts), default=0)
-    return [_Row(_named(name), value, share_of_logarithm(value, highest)) for name, value in counts]
-
-
-def _named(name: str | None) -> str:
-    return _UNREGISTERED if name is None else shown(name, _TEXT_LENGTH)
+def _lists(model: DayModel) -> dict[str, Any]:
+    figures, links = model.figures, Links(model.keys, model.days)
+    found = totals(figures)
+    conflicts = figures.filter(pl.col("label") == DuplicateKind.CONFLICT.value)
+    arrivals = of_figure(figures, "arrivals")["label"]
+    records = found["events"] + found["duplicates"]
+    return {
+        "first_arrival": arrivals.min(),
+        "last_arrival": arrivals.max(),
+        "lag": quantiles(figures),
+        "lateness": in_order(counts(figures, "lateness", "label"), LATENESS, found["events"]),
+        "duplicates": largest(counts(figures, "duplicates", "label"), records),
+        "conflicts": largest(counts(conflicts, "duplicates", "event_name"), total(conflicts, "duplicates"), _FEW),
+        "corrupt": largest(counts(figures, "corrupt", "label"), total(figures, "landed") or found["corrupt"]),
+        "samples": [_sample(row) for row in model.corrupt.to_dicts()],
+        "unregistered": largest(counts(figures, "unregistered", "event_name"), found["events"]),
+        "broken": broken_rules(figures, model.broken, links),
+        "drift": drifted(figures, DRIFT, links),
+        "types": event_types(figures, [*DRIFT], links),
+    }
 
 
 def _sample(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "reason": shown(row["reason"], _TEXT_LENGTH),
-        "place": f"{shown(row['source_object'], _TEXT_LENGTH)} · record {row['source_offset']:,}",
+        "reason": shown(row["reason"], TEXT_LENGTH),
+        "place": f"{shown(row['source_object'], TEXT_LENGTH)} · record {row['source_offset']:,}",
         "body": shown(row["body"], _BODY_LENGTH),
     }
-
-
-def _drift(row: dict[str, Any]) -> dict[str, Any]:
-    field = "every other field" if row["label"] is None and row["figure"] != "repeated_key" else row["label"]
-    return {
-        "name": shown(row["event_name"], _TEXT_LENGTH),
-        "field": shown(field or "", _TEXT_LENGTH),
-        "what": DRIFT[row["figure"]],
-        "value": row["value"],
-    }
-
-
-def _types(figures: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return a row for each event type of the day, the largest first."""
-    hours: dict[str | None, list[int]] = {}
-    for name, hour, value in _of(figures, "events").select("event_name", "label", "value").iter_rows():
-        hours.setdefault(name, [0] * len(HOURS))[int(hour)] = value
-    duplicates = dict(_counts(figures, "duplicates", "event_name"))
-    drift = figures.filter(pl.col("figure").is_in(list(DRIFT))).group_by("event_name").agg(pl.col("value").sum())
-    drifted = dict(drift.iter_rows())
-    lines = [
-        {
-            "name": _named(name),
-            "events": sum(values),
-            "hours": sparkline(values),
-            "duplicates": duplicates.get(name, 0),
-            "drift": drifted.get(name, 0),
-        }
-        for name, values in hours.items()
-    ]
-    return sorted(lines, key=lambda line: (-line["events"], line["name"]))
-
-
-@lru_cache(maxsize=1)
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and for reports alone
-
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -13,7 +13,7 @@ from event_platform.checks.result import Finding
 from event_platform.checks.volume import NAME as VOLUME
 from event_platform.events.catalog import EventType
 from event_platform.quality.canvas import SMALL
-from event_platform.quality.failures import Status, count_failed, list_failures, status_of
+from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
 from event_platform.quality.history import days_before, usual
 from event_platform.quality.plots import Interval, draw_days
 from event_platform.quality.rendering import render
@@ -54,6 +54,7 @@ def draw_type(
     figures = read_figures(event_type, history, known)
     own = {day: [each for each in findings.get(day, ()) if each.asset == f"events/{event_type.key}"] for day in days}
     events = sum_labels(figures, "events")
+    reported = {day for by_day in figures.values() for day in by_day}
     values = {
         "name": shown(event_type.name, _TEXT_LENGTH),
         "key": event_type.key,
@@ -64,7 +65,7 @@ def draw_type(
         "last_seen": max((day for day in events if events[day]), default=None),
         "verdict": _judge(own, days),
         "failures": list_failures((each for found in own.values() for each in found), {event_type.key}),
-        "lines": list_days(figures, own, days),
+        "lines": list_days(figures, own, [day for day in days if own[day] or day in reported]),
         "nulls": list_nulls(event_type, figures, events, days),
         "drift": list_drift(figures, days, known),
         "values": list_values(figures, days),
@@ -84,7 +85,9 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
     last = checked[-1]
     failed = sum(status_of(findings[day]) in (Status.WARN, Status.ERROR) for day in checked)
     found = count_failed(findings[last]) or "all checks passed"
-    return status_of(findings[last]), f"{last}: {found}; checks failed on {failed} of the last {len(days)} days."
+    return status_of(
+        findings[last]
+    ), f"{last}: {found}; checks failed on {failed} of the last {plural(len(checked), 'day')}."
 
 
 def _distinct(figures: TypeFigures, days: Sequence[date]) -> dict[str, int]:
@@ -98,11 +101,12 @@ def _plots(
     figures: TypeFigures, findings: Mapping[date, Sequence[Finding]], days: Sequence[date]
 ) -> dict[str, dict[str, str]]:
     events, late, duplicates = (sum_labels(figures, name) for name in ("events", "late", "duplicates"))
-    known = {day: events.get(day, 0) for day in days_before(days[-1], _KNOWN)}
+    first = min(events, default=days[-1])  # before, nothing is known
+    known = {day: events.get(day, 0) for day in days_before(days[-1], _KNOWN) if day >= first}
     records = {day: events.get(day, 0) + duplicates.get(day, 0) for day in days}
     volume = draw_days(
         "Events of each day",
-        {day: known[day] for day in days},
+        {day: known.get(day) for day in days},
         expected=_expected(findings),
         usual=usual({day: value for day, value in known.items() if value}, days),
         flagged={day for day in days if any(each.check == VOLUME and not each.result.passed for each in findings[day])},

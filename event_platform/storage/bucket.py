@@ -6,9 +6,11 @@ How it is opened is in storage.connect; names that obstore cannot address are in
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import obstore
 from obstore.exceptions import AlreadyExistsError, InvalidPathError, PreconditionError
 
 from event_platform.events.errors import AccessError, MissingError, StorageError
@@ -27,13 +29,16 @@ from event_platform.storage.store import ChangedError, Entry, Store
 from event_platform.storage.uris import split_uri
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import Attributes, ObjectMeta
     from obstore.store import ObjectStore
 
     from event_platform.storage.s3_names import S3Names
 
 #: Objects in a page of a listing.
 _PAGE = 1000
+
+#: A browser shows an object of this type, and saves one without.
+_HTML = "text/html; charset=utf-8"
 
 _DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
 
@@ -60,6 +65,11 @@ class BucketStore(Store):
     def uri(self, name: str) -> str:
         """See Store."""
         return f"{self.root.rstrip('/')}/{name}"
+
+    def link(self, name: str, lifetime: timedelta) -> str:
+        """See Store. Signing takes a key: of a user or role of AWS, a service account, or a storage account."""
+        objects: Any = self._objects
+        return self._call(name, lambda: str(obstore.sign(objects, "GET", name, lifetime)))
 
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
         """See Store."""
@@ -126,7 +136,7 @@ class BucketStore(Store):
 
     def write(self, name: str, data: bytes) -> None:
         """See Store."""
-        self._call(name, lambda: self._objects.put(name, data, use_multipart=False))
+        self._call(name, lambda: self._objects.put(name, data, attributes=_attributes(name), use_multipart=False))
 
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
@@ -239,6 +249,10 @@ class _Listing:
 
 def _entry(found: "ObjectMeta") -> Entry:
     return Entry(found["path"], found["size"], found["last_modified"], _bare(found["e_tag"] or ""))
+
+
+def _attributes(name: str) -> "Attributes":
+    return {"Content-Type": _HTML} if name.endswith(".html") else {}
 
 
 def _bare(tag: str) -> str:

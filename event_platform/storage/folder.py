@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from event_platform.events.errors import AccessError, MissingError, StorageError
@@ -30,6 +30,10 @@ class FolderStore(Store):
     def uri(self, name: str) -> str:
         """See Store."""
         return str(self.root / name)
+
+    def link(self, name: str, lifetime: timedelta) -> str:  # noqa: ARG002 - a file stays
+        """See Store."""
+        return (self.root / name).as_uri()
 
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
         """See Store. A page for each folder, in no order."""

@@ -91,6 +91,13 @@ class Storage:
         """
         return self.store.tag(self._name(uri))
 
+    def link(self, uri: str, lifetime: timedelta) -> str:
+        """Return an address of `uri`, which is below the root, that a browser opens; of a bucket for a `lifetime`.
+
+        Raises StorageError where there is no key to sign it with.
+        """
+        return self.store.link(self._name(uri), lifetime)
+
     def folders(self, *parts: str) -> list[str]:
         """Return the names of the folders directly below one that is below the root; none where there is no such.
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from event_platform.events.errors import SettingError, StorageError
 
@@ -36,6 +36,13 @@ class Store(ABC):
     @abstractmethod
     def uri(self, name: str) -> str:
         """Return the address of an object."""
+
+    @abstractmethod
+    def link(self, name: str, lifetime: timedelta) -> str:
+        """Return an address that a browser opens: of a file, or one that is signed and valid for a `lifetime`.
+
+        It is an address whether there is an object or not.
+        """
 
     @abstractmethod
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:

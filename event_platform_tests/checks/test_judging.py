@@ -1,12 +1,14 @@
 """The rows of quality_report are judged as the asset checks judge the tables."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
+from event_platform.checks import shares
 from event_platform.checks.faults import Fault
 from event_platform.checks.judging import judge
 from event_platform.checks.result import Finding
@@ -22,8 +24,21 @@ BAD, QUIET = MONDAY + 4 * WEEK, MONDAY + 4 * WEEK + DAY
 TODAY = BAD + 30 * DAY
 THRESHOLDS = RulesResource().thresholds
 
-#: Faults that no check finds that is not blocking.
-BLOCKING = {"lost_or_repeated_rows", "repeated_uuids"}
+#: What goes wrong on it.
+FAULTS = [
+    Fault.MALFORMED_RECORDS,
+    Fault.REDELIVERIES,
+    Fault.CONFLICTS,
+    Fault.NAMES_WITH_IDS,
+    Fault.MISSING_REQUIRED,
+    Fault.BROKEN_RULES,
+    Fault.RESCUED_VALUES,
+    Fault.UNKNOWN_FIELDS,
+    Fault.REPEATED_KEYS,
+    Fault.ARRIVAL_GAP,
+    Fault.TOO_FEW_EVENTS,
+    Fault.TOO_MANY_EVENTS,
+]
 
 
 def lesson(uuid: str, **payload: Any) -> dict[str, Any]:
@@ -90,6 +105,7 @@ def judged(findings: list[Finding]) -> dict[Key, Judged]:
             {str(fault): count for fault, count in each.result.faults.items()},
         )
         for each in findings
+        if each.check != shares.DISTINCT  # the report alone has it
     }
 
 
@@ -97,7 +113,7 @@ def test_figures_are_judged_as_the_asset_checks_judge_the_tables(world: World) -
     """With the same verdict, severity, description and faults, for a fault of each kind; from the history as well."""
     days = [BAD - 4 * WEEK + number * DAY for number in range(30)]
     expected = evaluated(world.materialize(days[0], days[-1]))
-    assert {fault for *_, faults in expected.values() for fault in faults} == {*map(str, Fault)} - BLOCKING
+    assert {fault for *_, faults in expected.values() for fault in faults} == set(map(str, FAULTS))
     assert {severity for passed, severity, *_ in expected.values() if not passed} == {"warn", "error"}
     report = world.lake.quality_report.snapshot().scan().collect()
     for day in (BAD, QUIET):
@@ -106,6 +122,31 @@ def test_figures_are_judged_as_the_asset_checks_judge_the_tables(world: World) -
         assert judged(judge(own, report, world.catalog, THRESHOLDS, day, TODAY)) == of_day
     reported = set(report["created_date"].to_list())
     of_reported = {key: each for key, each in expected.items() if key[2] in set(map(str, reported))}
-    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, TODAY)) == of_reported
+    assert (
+        judged(lake_findings(world.lake, world.catalog, THRESHOLDS, reported, world.start_date, TODAY)) == of_reported
+    )
     of_bad = {key: each for key, each in expected.items() if key[2] == str(BAD)}
-    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, TODAY, [BAD])) == of_bad
+    assert judged(lake_findings(world.lake, world.catalog, THRESHOLDS, [BAD], world.start_date, TODAY)) == of_bad
+
+
+def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
+    """Those of the footers, by the report: a field of ids that gets a default."""
+    schema = {"type": "object", "properties": {"plan": {"type": "string"}, "session": {"type": "string"}}}
+    world = World(tmp_path, {"account_created": {"title": "account:created", **schema}})
+    for week in range(3):
+        day, is_last = MONDAY + week * WEEK, week == 2
+        events = (
+            event(f"{week}-{number}", day, plan=f"p{number % 3}", session="none" if is_last else f"s{number}")
+            for number in range(200)
+        )
+        world.deliver(day, "a", *events)
+    days = [MONDAY + week * WEEK for week in range(3)]
+    world.build(*days)
+    found = {
+        each.day: each.result
+        for each in lake_findings(world.lake, world.catalog, THRESHOLDS, days, world.start_date, TODAY)
+        if each.check == shares.DISTINCT
+    }
+    assert [found[day].passed for day in days] == [True, True, False]
+    assert found[days[2]].description.startswith("distinct values: session: 0.5%, expected 100.0%")
+    assert found[days[2]].faults == {Fault.FEWER_VALUES: 199}

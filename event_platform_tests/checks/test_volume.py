@@ -1,44 +1,49 @@
 """A day with far fewer or far more events of a type than its weekday had before is told."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from event_platform.checks import volume
+from event_platform.checks.bands import weekdays_before
+from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event
 
-WEEKS = [MONDAY - timedelta(weeks=number) for number in (1, 2, 3, 4)]
+WEEKS = weekdays_before(MONDAY, 8)
 
 
-def evaluate_checks(rows: int, *before: int, today: date = TUESDAY) -> Result:
+def evaluate_checks(rows: int, *before: int, today: date = TUESDAY, deviations: float | None = 4.5) -> Result:
     """Judge Monday by its rows and those of the Mondays before, the latest first."""
     counts = {MONDAY: rows, **dict(zip(WEEKS, before, strict=False))}
-    return volume.check_day(MONDAY, counts, today)
+    return volume.check_day(MONDAY, counts, today, deviations=deviations)
 
 
 @pytest.mark.parametrize(
     ("rows", "before", "passed"),
     [
-        (1000, (1000, 1000, 1000, 1000), True),
-        (500, (1000, 1000, 1000, 1000), True),
-        (499, (1000, 1000, 1000, 1000), False),
-        (2000, (1000, 1000, 1000, 1000), True),
-        (2001, (1000, 1000, 1000, 1000), False),
-        (0, (1000, 1000, 1000, 1000), False),
-        (1000, (1000, 1000, 90_000, 3), True),
-        (1000, (2000, 0, 0, 2000), True),
-        (999, (2000, 0, 0, 2000), False),
-        (0, (16, 16, 16, 16), True),
-        (0, (17, 17, 17, 17), False),
-        (12, (4, 4, 4, 4), True),
-        (13, (4, 4, 4, 4), False),
+        (1000, (1000,) * 8, True),
+        (750, (1000,) * 8, True),
+        (600, (1000,) * 8, False),
+        (1300, (1000,) * 8, True),
+        (1500, (1000,) * 8, False),
+        (0, (1000,) * 8, False),
+        (1000, (1000, 1000, 90_000, 3, 1000, 1000, 1000, 1000), True),
+        (1000, (1000, 0, 0, 1000), True),
+        (600, (1000, 0, 0, 1000), False),
+        (1_000_000, (1_000_000,) * 8, True),
+        (770_000, (1_000_000,) * 8, False),
+        (1_300_000, (1_000_000,) * 8, False),
+        (0, (5,) * 8, True),
+        (0, (7,) * 8, False),
+        (14, (4,) * 8, True),
+        (22, (4,) * 8, False),
+        (600, (1000, 600, 1100, 500, 1000, 700), True),
     ],
 )
-def test_less_than_half_or_more_than_double_of_what_is_expected_warns(
-    rows: int, before: tuple[int, ...], passed: bool
-) -> None:
-    """The median of the weeks that have any, so that one odd week changes nothing; small counts may stray."""
+def test_a_count_outside_of_what_is_usual_warns(rows: int, before: tuple[int, ...], passed: bool) -> None:
+    """By the median of the weeks that have any; small counts may stray, and so may those of a series that does."""
     verdict = evaluate_checks(rows, *before)
     assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
 
@@ -48,8 +53,8 @@ def test_without_two_weeks_to_compare_with_every_volume_passes_and_says_so(befor
     """A type that is new has no expectation yet."""
     verdict = evaluate_checks(5, *before)
     weeks = len([rows for rows in before if rows])
-    assert verdict.passed
-    assert verdict.description == f"5 events; not compared: {weeks} of the last 4 weeks have events on this day"
+    assert (verdict.passed, verdict.bands) == (True, {})
+    assert verdict.description == f"5 events; not compared: {weeks} of the last 8 weeks have events on this day"
 
 
 @pytest.mark.parametrize(("rows", "passed"), [(0, True), (499, True), (2001, False)])
@@ -59,15 +64,28 @@ def test_today_may_still_have_too_few_but_not_too_many(rows: int, passed: bool) 
 
 
 def test_the_figures_say_what_was_expected_and_why() -> None:
-    """Each week by its date."""
-    verdict = evaluate_checks(450, 1000, 800)
-    assert verdict.description == "450 events, 50% of the 900 expected for this weekday"
+    """Each week by its date, and the band for those who draw it."""
+    verdict = evaluate_checks(90, 1000, 800)
+    band = verdict.bands["volume"]
+    assert verdict.description == "90 events, 10% of the 900 expected for this weekday; 168 to 3,314 are usual"
     assert verdict.metadata == {
-        "rows": 450,
+        "rows": 90,
         "expected": 900.0,
-        "ratio": 0.5,
+        "low": band.low,
+        "high": band.high,
+        "ratio": 0.1,
         "weeks": {"2025-05-26": 1000, "2025-05-19": 800},
     }
+    assert verdict.faults == {Fault.TOO_FEW_EVENTS: 810}
+    assert evaluate_checks(9_000, 1000, 800).faults == {Fault.TOO_MANY_EVENTS: 8_100}
+
+
+def test_a_type_is_compared_more_or_less_strictly_or_not_at_all() -> None:
+    """As its schema says."""
+    assert not evaluate_checks(600, *(1000,) * 8).passed
+    assert evaluate_checks(600, *(1000,) * 8, deviations=10).passed
+    verdict = evaluate_checks(0, *(1000,) * 8, deviations=None)
+    assert (verdict.passed, verdict.description) == (True, "0 events; not compared: x-volume is off")
 
 
 def test_each_type_and_day_is_compared_with_its_own_weekdays(world: World) -> None:
@@ -89,6 +107,25 @@ def test_each_type_and_day_is_compared_with_its_own_weekdays(world: World) -> No
         if each.check_name == "volume" and not each.passed
     }
     assert failed == {
-        ("events/lesson_started", "2025-06-02", "2 events, 5% of the 40 expected for this weekday"),
-        ("events/account_created", "2025-06-03", "100 events, 250% of the 40 expected for this weekday"),
+        ("events/lesson_started", "2025-06-02", "2 events, 5% of the 40 expected for this weekday; 10 to 91 are usual"),
+        (
+            "events/account_created",
+            "2025-06-03",
+            "100 events, 250% of the 40 expected for this weekday; 10 to 91 are usual",
+        ),
     }
+
+
+def test_a_schema_says_how_strictly_its_type_is_compared(tmp_path: Path) -> None:
+    """`x-volume`: with a number of its own, or not at all; the others with that of the rules."""
+    schemas = {key: dict(schema) for key, schema in SCHEMAS.items()}
+    schemas["account_created"]["x-volume"] = False
+    schemas["lesson_started"]["x-volume"] = {"deviations": 100}
+    world = World(tmp_path, schemas)
+    for number, day in enumerate((WEEKS[1], WEEKS[0], MONDAY)):
+        for name in ("account:created", "lesson:started", "payment:order:completed"):
+            events = [event(f"{name}{day}{each}", day, name, user="usr_1") for each in range(0 if number == 2 else 60)]
+            world.deliver(day, f"{name[0]}{number}", *events, event(f"{name}{day}", day, name, user="usr_1"))
+    result = world.materialize(WEEKS[1], MONDAY)
+    failed = [each for each in result.get_asset_check_evaluations() if each.check_name == "volume" and not each.passed]
+    assert [each.asset_key.to_user_string() for each in failed] == ["events/payment_order_completed"]

@@ -25,7 +25,7 @@ def shown(results: Mapping[Checked, Result], *, every: bool = False) -> list[str
 
 def corruption(day: date, corrupt: int) -> dict[Checked, Result]:
     """Return the failed check of corrupt records of a day."""
-    result = failed({Fault.CORRUPT_RECORDS: corrupt}, Severity.ERROR, f"{corrupt} are corrupt")
+    result = failed({Fault.MALFORMED_RECORDS: corrupt}, Severity.ERROR, f"{corrupt} are corrupt")
     return {Checked("raw_events", "corruption_rate", str(day)): result}
 
 
@@ -36,8 +36,18 @@ def test_a_line_has_the_days_and_the_figures_of_the_worst() -> None:
     found = shown(corruption(MONDAY, 3) | corruption(TUESDAY, 7) | corruption(thursday, 5) | passed)
     assert found == [
         "ERROR raw_events, corruption_rate on 2025-06-02 to 2025-06-03, 2025-06-05: 7 are corrupt (2025-06-03)",
-        f"  {Fault.CORRUPT_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}",
+        f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}",
     ]
+
+
+def test_a_hint_is_between_cause_and_remedy() -> None:
+    """On one line, whatever is in it; JSON has it by itself."""
+    result = Result(
+        passed=False, description="x", faults={Fault.CONFLICTS: 2}, hints={Fault.CONFLICTS: "2 are a\u202eb"}
+    )
+    conflicts = {Checked("deduplicated_events", "duplicate_rate", str(MONDAY)): result}
+    assert shown(conflicts)[1] == f"  {Fault.CONFLICTS.cause} 2 are a\\u{{202e}}b. {Fault.CONFLICTS.remedy}"
+    assert failed_checks(conflicts)[0].as_json()["hint"] == "2 are a\\u{202e}b"
 
 
 def test_days_that_fail_in_another_way_have_a_line_of_their_own() -> None:

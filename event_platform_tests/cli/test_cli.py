@@ -130,8 +130,9 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "check": "corruption_rate",
         "days": ["2025-06-02"],
         "description": "25.000% of 4 records are corrupt: not_json 1",
-        "cause": Fault.CORRUPT_RECORDS.cause,
-        "next": Fault.CORRUPT_RECORDS.remedy,
+        "cause": Fault.MALFORMED_RECORDS.cause,
+        "hint": None,
+        "next": Fault.MALFORMED_RECORDS.remedy,
     }
     assert totals.pop("completeness") == {
         "complete": True,
@@ -170,7 +171,7 @@ def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: Wo
         "WARN deduplicated_events, duplicate_rate on 2025-06-02",
         "WARN unregistered_events, unregistered_names on 2025-06-02",
     ]
-    assert f"  {Fault.CORRUPT_RECORDS.cause} {Fault.CORRUPT_RECORDS.remedy}" in shown
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in shown
     assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
     landed.deliver(WEDNESDAY, "c", "{broken")
     call("run", "--warn-only", code=0)
@@ -596,10 +597,10 @@ def days_of(world: World) -> list[date]:
 
 def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(home: World) -> None:
     """So that what Dagster shows first is the sample; the totals of a seed are those of any other days."""
-    today = datetime.now(UTC).date()
+    before = datetime.now(UTC).date()
     call("generate", "--events", "500", "--days", "2")
-    days = days_of(home)
-    assert days in [[day - timedelta(days=2), day - timedelta(days=1)] for day in (today, today + timedelta(days=1))]
+    days, after = days_of(home), datetime.now(UTC).date()
+    assert days in [[today - timedelta(days=2), today - timedelta(days=1)] for today in (before, after)]
     assert load_environment().start_date == days[0]
     truth = json.loads((home.root / "ground_truth.json").read_text(encoding="utf-8"))
     shutil.rmtree(home.root / "landing")

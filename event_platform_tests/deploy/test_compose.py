@@ -49,7 +49,8 @@ def test_the_example_has_every_setting_and_no_password() -> None:
     text = _FILE.read_text(encoding="utf-8")
     example = dict(re.findall(r"^([A-Z_]+)=(.*)$", _EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
     assert set(example) == set(re.findall(r"\$\{([A-Z_]+)", text))
-    assert {name for name, value in example.items() if not value} == _SECRETS | {"EVENT_PLATFORM_ALERT_URLS"}
+    optional = {"EVENT_PLATFORM_ALERT_URLS", "EVENT_PLATFORM_REPORT_URL"}
+    assert {name for name, value in example.items() if not value} == _SECRETS | optional
     for name, value in re.findall(r"^\s*(\S*(?:PASSWORD|KEY|KEY_ID|ALERT_URLS)): (.*)$", text, re.MULTILINE):
         assert value.startswith("${"), name
 

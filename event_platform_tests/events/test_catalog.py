@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from event_platform.defs.assets.typed_events import build_typed_events
 from event_platform.defs.partitions import ONE_RUN, daily_partitions
+from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, key_of, load_catalog
 from event_platform.events.classification import is_name
@@ -96,7 +97,7 @@ def make_of(catalog: Catalog) -> None:
         PayloadReader(event_type, catalog.envelope).read(pl.Series(['{"a": 1}', "{}"]))
         rows = pl.LazyFrame(schema=event_type.schema)
         assert check_rows(event_type, rows).passed
-    build_typed_events(lake, catalog, daily_partitions(date(2025, 1, 1)), ONE_RUN)
+    build_typed_events(lake, catalog, RulesResource(), daily_partitions(date(2025, 1, 1)), ONE_RUN)
 
 
 def faults(folder: Path, **files: Any) -> list[str]:
@@ -209,6 +210,24 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
             id="no group",
         ),
         pytest.param({"a": {"title": "a", "x-group": ["x"]}}, "a.yaml: x-group: expected a name", id="groups"),
+        *(
+            pytest.param(
+                {"a": {"title": "a", "x-freshness": value}},
+                "a.yaml: x-freshness: expected hours of which the second are more, such as {warn_hours: 6, fail_hours: "
+                f"24}}, got {value!r}",
+                id=f"freshness {value}",
+            )
+            for value in (6, {"warn_hours": 6}, {"warn_hours": 6, "fail_hours": 6}, {"warn_hours": 0, "fail_hours": 6})
+        ),
+        *(
+            pytest.param(
+                {"a": {"title": "a", "x-volume": value}},
+                "a.yaml: x-volume: expected {deviations: 6}, the standard deviations that warn, or false, got "
+                f"{value!r}",
+                id=f"volume {value}",
+            )
+            for value in (True, 6, {"deviations": True}, {"deviations": 1e9}, {"deviations": 6, "minimum": 1})
+        ),
         pytest.param(
             {"a": schema("a", x={"type": "integer", "enum": [1, 2**63]})},
             "a.yaml: properties.x.enum: 9.223e+18 is more than a column holds",

@@ -53,7 +53,6 @@ def test_few_values_are_counted_and_many_are_not() -> None:
         ("hard", "true"): 100,
         ("score", None): 1,
         ("score", "0.5"): 200,
-        ("day", None): 0,
     }
 
 

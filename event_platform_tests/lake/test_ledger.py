@@ -1,13 +1,14 @@
 """raw_events is its own ledger: what of landing is new, changed or known is read off it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import pytest
 
 from event_platform.lake import file_figures
 from event_platform.lake.files import DataFile
+from event_platform.lake.footers import FileEnd, read_end
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -144,10 +145,9 @@ def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeyp
 
 def note_reads(monkeypatch: pytest.MonkeyPatch, note: Callable[[DataFile], None]) -> None:
     """Note each file of which the footer is read."""
-    read = file_figures._footer
 
-    def noting(storage: Storage, file: DataFile) -> Mapping[str, str]:
+    def noting(storage: Storage, file: DataFile) -> FileEnd:
         note(file)
-        return read(storage, file)
+        return read_end(storage, file)
 
-    monkeypatch.setattr(file_figures, "_footer", noting)
+    monkeypatch.setattr(file_figures, "read_end", noting)

@@ -303,5 +303,5 @@ def test_the_report_has_hours_of_arrival_where_they_are_those_of_utc(world: Worl
     world.zone = zone
     land(world, "2025/06/02/12/a", "u1")
     world.build(MONDAY)
-    figures = world.report(MONDAY)[MONDAY].found.figures
+    figures = world.report(MONDAY)[MONDAY].figures
     assert figures.filter(figures["figure"] == "arrivals")["label"].to_list() == [label]

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.metrics.collector import PlatformCollector
 from event_platform_tests.support.command import call, use, variables
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
@@ -60,7 +61,9 @@ class Scrape:
 def scrape(world: World, home: Path | None = None) -> Scrape:
     """Scrape a world as a new exporter would."""
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(world.environment, world.catalog, str(home) if home else None))
+    registry.register(
+        PlatformCollector(world.environment, world.catalog, DEFAULT_THRESHOLDS, str(home) if home else None)
+    )
     return Scrape(generate_latest(registry).decode())
 
 

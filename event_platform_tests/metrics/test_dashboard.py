@@ -31,8 +31,8 @@ PROMTOOL = shutil.which("promtool")
 ADDED = {"instance", "job"}
 OF_PROMETHEUS = {"up"}
 
-#: Only where sensors have ticked: test_metrics sees that they are exposed then.
-TICKS = {Gauge.TICK.value, Gauge.TICK_FAILED.value}
+#: Only where sensors have ticked, or checks have failed within a week: test_metrics sees that they are exposed then.
+NOT_SCRAPED = {Gauge.TICK.value, Gauge.TICK_FAILED.value, Gauge.FAILED_CHECKS.value}
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -57,7 +57,7 @@ def selectors(expression: str) -> list[Any]:
 def labels(built: Built) -> dict[str, dict[str, set[str]]]:
     """The values of each label of each metric, in a scrape."""
     found = scrape(built.world, built.home).labels
-    return found | {metric.name: {name: set() for name in metric.labels} for metric in TICKS}
+    return found | {metric.name: {name: set() for name in metric.labels} for metric in NOT_SCRAPED}
 
 
 @pytest.mark.parametrize(("name", "expression"), expressions(), ids=lambda value: value.partition(" ")[0])

@@ -6,6 +6,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -23,18 +24,22 @@ from dagster_shared.error import SerializableErrorInfo
 from deltalake import DeltaTable
 from prometheus_client import CollectorRegistry, generate_latest
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.defs.instance.opening import open_instance
 from event_platform.events.event import CorruptionReason, DuplicateKind
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
 from event_platform.metrics import collector
+from event_platform.metrics.check_samples import check_samples
 from event_platform.metrics.collector import PlatformCollector
 from event_platform.metrics.gauges import Gauge, Sample, Samples
 from event_platform.metrics.lake_samples import landing_samples
 from event_platform.metrics.run_samples import run_samples
 from event_platform_tests.metrics.conftest import Built, Scrape, environment_of, scrape
 from event_platform_tests.support.command import call, start, use, use_copy
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, noon
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, noon
+
+START = date(2025, 1, 1)
 
 pytestmark = pytest.mark.xdist_group("metrics")
 
@@ -45,7 +50,7 @@ def served(built: Built) -> Iterator[tuple[int, Scrape]]:
     process = start(environment_of(built), "metrics", "--port", "0")
     assert process.stdout is not None
     try:
-        line = next(line for line in process.stdout if line.startswith("Serving metrics on http://127.0.0.1:"))
+        line = next(line for line in process.stdout if line.startswith("Serving metrics on "))
         url = line.removeprefix("Serving metrics on ").strip()
         with urllib.request.urlopen(url, timeout=300) as response:  # noqa: S310 - our own http address
             assert response.headers["Content-Type"].startswith("text/plain; version=")
@@ -65,7 +70,7 @@ def test_a_scrape_over_http_has_the_totals_of_the_lake(built: Built, served: tup
     assert reasons == dict.fromkeys(CorruptionReason, 0) | totals["corrupt_by_reason"]
     assert {kind: found.value("duplicate_records", kind) for kind in DuplicateKind} == totals["duplicates"]
     assert {found.value("balanced", layer) for layer in ("raw", "deduplicated", "typed")} == {1}
-    assert {found.value("up", source) for source in ("lake", "landing", "dagster")} == {1}
+    assert {found.value("up", source) for source in ("lake", "landing", "checks", "dagster")} == {1}
 
 
 def test_a_scrape_has_the_size_and_the_age_of_each_table(built: Built, served: tuple[int, Scrape]) -> None:
@@ -133,7 +138,7 @@ def test_a_lake_that_cannot_be_read_is_reported_once_until_it_can_be_read(
     """Its metrics are absent, rather than those of an earlier scrape; landing is still compared with the ledger."""
     monkeypatch.setattr(collector, "_KEPT", -1)
     registry, log = CollectorRegistry(), Path(copy.event_table("lesson_started").uri) / "_delta_log"
-    registry.register(PlatformCollector(copy.environment, copy.catalog, None))
+    registry.register(PlatformCollector(copy.environment, copy.catalog, DEFAULT_THRESHOLDS, None))
     log.rename(log.with_name("hidden"))
     log.mkdir()
     (log / f"{0:020}.json").write_text("{\u202e", encoding="utf-8")
@@ -172,11 +177,38 @@ def test_an_object_that_waits_is_counted(copy: World) -> None:
     assert samples == {Gauge.WAITING: 2, Gauge.LEFT_OUT: 1}
 
 
+def test_a_failed_check_is_counted_by_day(built: Built) -> None:
+    """Those of the last week, also of a day on which nothing sound arrived."""
+    lake, catalog = built.world.lake, built.world.catalog
+    counted = {each.labels: each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, TUESDAY)}
+    assert counted == {
+        ("error", "raw_events", "corruption_rate"): 2,
+        ("warn", "deduplicated_events", "duplicate_rate"): 2,
+        ("warn", "unregistered_events", "unregistered_names"): 2,
+        ("warn", "events/lesson_started", "schema_conformance"): 2,
+    }
+    week_later = MONDAY + timedelta(days=7)
+    assert {each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later)} == {1}
+    assert not [*check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later + timedelta(days=1))]
+
+
+def test_a_day_without_a_report_has_a_failed_check(copy: World) -> None:
+    """Nothing sound arrived on it."""
+    copy.deliver(WEDNESDAY, "a", "{broken")
+    copy.load(WEDNESDAY)
+    (counted,) = (
+        each.value
+        for each in check_samples(copy.lake, copy.catalog, DEFAULT_THRESHOLDS, START, WEDNESDAY)
+        if each.labels == ("error", "raw_events", "corruption_rate")
+    )
+    assert counted == 3
+
+
 def test_no_label_comes_from_data(built: Built) -> None:
     """Names of events that the catalog lacks, and texts that somebody wrote into a table, are no labels."""
     tables = {table.name for table in built.world.lake.tables(built.world.catalog.event_types)}
     closed: dict[str, set[str]] = {
-        "source": {"lake", "landing", "dagster"},
+        "source": {"lake", "landing", "checks", "dagster"},
         "layer": {"raw", "deduplicated", "typed"},
         "scope": {"corrupt_events", "platform", "quality_report", "own"},
         "reason": set(CorruptionReason),
@@ -239,7 +271,7 @@ def test_two_servers_that_scrape_cost_as_much_as_one(built: Built, monkeypatch: 
 
     monkeypatch.setattr(collector, "lake_samples", read)
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(built.world.environment, built.world.catalog, None))
+    registry.register(PlatformCollector(built.world.environment, built.world.catalog, DEFAULT_THRESHOLDS, None))
     monkeypatch.setattr(collector, "_KEPT", 3600)
     assert generate_latest(registry) == generate_latest(registry)
     assert len(reads) == 1

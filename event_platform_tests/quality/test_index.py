@@ -9,7 +9,7 @@ import pytest
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Finding, Result
-from event_platform.quality.failures import list_failures
+from event_platform.quality.failures import Status, list_failures
 from event_platform.quality.index import draw_index
 from event_platform.quality.ledger import percentile
 from event_platform.quality.rendering import read_script
@@ -81,20 +81,31 @@ def test_failures_of_one_kind_are_one() -> None:
     found = list_failures(findings, {"t99"})
     assert [(each.day, len(each.tables)) for each in found] == [(LAST + DAY, 1), (LAST, 100), (LAST, 1), (LAST, 1)]
     assert [(table.name, table.key) for table in found[1].tables[:2]] == [("events/t99", "t99"), ("events/t98", None)]
-    assert {each.cause for each in found} >= {"The check could not be evaluated.", Fault.TOO_FEW_EVENTS.cause}
+    causes = [each.cause for failure in found for each in failure.advice]
+    assert {"The check could not be evaluated.", Fault.TOO_FEW_EVENTS.cause} <= set(causes)
+    assert len(causes) == 4
+
+
+def test_each_kind_that_a_check_found_has_advice() -> None:
+    """What concerns the most first."""
+    faults = {Fault.RESCUED_VALUES: 3, Fault.UNKNOWN_FIELDS: 9}
+    (failure,) = list_failures(
+        [Finding("events/x", "c", LAST, Result(passed=False, description="", faults=faults))], ()
+    )
+    assert [each.cause for each in failure.advice] == [Fault.UNKNOWN_FIELDS.cause, Fault.RESCUED_VALUES.cause]
 
 
 def test_every_day_is_in_the_calendar_with_a_sign_and_a_link() -> None:
     """Colors are not all that says what is wrong."""
     html = draw_index(LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today).decode()
-    cells = re.findall(r'<td class="(\w+)"><a href="([\d-]+).html" title="[\d-]+: ([^"]*)">(\d+.?)</a>', html)
-    assert [cell[1] for cell in cells if cell[1].startswith("2025-06")] == [
+    cells = re.findall(r'<td class="(\w+)" title="[\d-]+: ([^"]*)"><a href="([\d-]+).html">(\d+.?)</a>', html)
+    assert [cell[2] for cell in cells if cell[2].startswith("2025-06")] == [
         f"2025-06-{day:02d}" for day in range(1, 31)
     ]
     assert len(cells) == 60
-    assert ("error", "2025-06-05", "1 error", "5✗") in cells
-    assert ("warn", "2025-06-30", "3 warnings", "30!") in cells
-    assert ("passed", "2025-06-06", "all checks passed", "6") in cells
+    assert ("error", "1 error", "2025-06-05", "5✗") in cells
+    assert ("warn", "3 warnings", "2025-06-30", "30!") in cells
+    assert ("passed", "all checks passed", "2025-06-06", "6") in cells
 
 
 def test_types_that_fail_come_first() -> None:
@@ -137,7 +148,7 @@ def test_text_from_others_is_never_markup(text: str) -> None:
     """Names of tables and types, owners, descriptions: elements and attributes are those of a page without it."""
 
     def with_text(each: str) -> Seen:
-        failed = Result(passed=False, description=each, faults={Fault.CORRUPT_RECORDS: 1})
+        failed = Result(passed=False, description=each, faults={Fault.MALFORMED_RECORDS: 1})
         findings = {LAST: [Finding(each, each, LAST, failed), Finding(f"events/{each}", "x", LAST, failed)]}
         hostile = [replace(LAKE.event_types[0], name=each, owner=each)]
         rows = [
@@ -177,13 +188,14 @@ def test_a_lake_of_little_has_a_page() -> None:
 
 
 def test_days_without_a_row_are_days() -> None:
-    """A day of which nothing arrived is seen in the calendar and in the plots."""
+    """A day of which nothing arrived is seen in the calendar and in the plots; it has no page."""
     gap = LAST - 3 * DAY
     lake = replace(
         LAKE, history=LAKE.history.filter(pl.col("created_date") != gap), findings={**LAKE.findings, gap: []}
     )
     html = draw_index(lake.history, lake.findings, lake.event_types, lake.today).decode()
-    assert f'title="{gap}: not checked"' in html
+    assert f'title="{gap}: not checked">27</td>' in html
+    assert f"{gap}.html" not in html
     assert f"<title>{gap}: 0</title>" in html
 
 
@@ -194,6 +206,18 @@ def test_a_long_lake_is_short() -> None:
     assert len(html) < 200_000
     assert html.count(b'title="20') == 500
     assert html.count(b'<th scope="row"') == 60
+
+
+def test_older_days_are_in_the_calendar() -> None:
+    """By their status alone: their figures need not be read."""
+    older = {
+        LAST - ago * DAY: status for ago, status in ((1200, Status.ERROR), (1199, Status.PASSED), (70, Status.WARN))
+    }
+    html = draw_index(LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today, older).decode()
+    assert html.count(' title="20') == 1201
+    assert '<td class="error" title="2022-03-18: errors"><a href="2022-03-18.html">18✗</a></td>' in html
+    assert '<td class="unknown" title="2022-03-20: not checked">20</td>' in html
+    assert "2022-03-18" not in html[html.index('<section id="trends">') :]
 
 
 def test_the_page_needs_nothing_beside_itself() -> None:

@@ -99,6 +99,15 @@ def test_events_of_other_names_are_of_the_type() -> None:
     assert "not checked 10" in Seen(draw_type(both, history, {}, LAST)).text
 
 
+def test_days_before_the_first_event_are_not_known() -> None:
+    """They are not days without events, and may have no page; days after it are."""
+    days = [(LAST - timedelta(days=ago), "events", LESSON.name, None, 5) for ago in (4, 3, 0)]
+    html = draw_type(LESSON, pl.DataFrame(days, schema=SCHEMA, orient="row"), {}, LAST).decode()
+    shown = [f"<title>2025-06-{day}: {value}</title>" for day, value in ((25, "none"), (26, 5), (28, 0), (30, 5))]
+    assert all(each in html for each in shown)
+    assert html.count('<th scope="row"><a href="../') == 3
+
+
 def test_a_type_without_events_has_a_page() -> None:
     """It has a schema."""
     text = Seen(draw_type(LESSON, SCHEMA.to_frame(), {}, LAST)).text

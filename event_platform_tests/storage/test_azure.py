@@ -2,7 +2,10 @@
 
 import base64
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -41,6 +44,18 @@ def container(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URI of an empty container, with the variables of Azure set to reach it."""
     use_azure(monkeypatch, endpoint)
     return f"az://{new_container(endpoint)}"
+
+
+def test_a_page_has_a_signed_address(container: str) -> None:
+    """It is shown to whoever has it, and to nobody without the signature."""
+    store = open_store(f"{container}/lake")
+    store.write("reports/quality/index.html", b"<!doctype html>")
+    address = store.link("reports/quality/index.html", timedelta(hours=1))
+    with urllib.request.urlopen(address) as answer:  # noqa: S310 - a server of our own
+        assert answer.read() == b"<!doctype html>"
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    with pytest.raises(urllib.error.HTTPError, match=r"403|404"):
+        urllib.request.urlopen(address.partition("?")[0])  # noqa: S310 - the same
 
 
 def test_the_tables_on_azure_are_those_on_a_folder(world: World, container: str) -> None:

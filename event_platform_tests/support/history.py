@@ -195,7 +195,7 @@ _FEW, _MANY = "0 events, 0% of the 40,112 expected", "76,203 events, 231% of the
 
 #: Table or number of the event type, check, first and last day (days before LAST), result.
 _INCIDENTS: Sequence[tuple[str | int, str, int, int, Result]] = (
-    ("raw_events", "corruption_rate", 25, 25, _failed(_CORRUPT, Fault.CORRUPT_RECORDS, 42_720, Severity.ERROR)),
+    ("raw_events", "corruption_rate", 25, 25, _failed(_CORRUPT, Fault.MALFORMED_RECORDS, 42_720, Severity.ERROR)),
     ("deduplicated_events", "duplicate_rate", 20, 20, _failed(_REDELIVERED, Fault.REDELIVERIES, 26_381)),
     ("unregistered_events", "unregistered_names", 8, 8, _failed(_UNREGISTERED, Fault.UNREGISTERED_NAMES, 3_000)),
     ("raw_events", "arrival_gaps", 6, 6, _failed(_GAP, Fault.ARRIVAL_GAP, 3)),

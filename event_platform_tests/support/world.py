@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 import yaml
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.definitions import build_definitions
 from event_platform.defs.assets.reporting import listening
 from event_platform.defs.instance.dagster_internals import open_without_records
@@ -196,7 +197,7 @@ class World:
     def report(self, *days: date) -> dict[date, QualityReport]:
         """Everything of a created_date → quality_report and a page."""
         with self.pipeline() as context:
-            return report_quality(context, self.catalog, days)
+            return report_quality(context, self.catalog, DEFAULT_THRESHOLDS, days, self.start_date)
 
     def build(self, *days: date) -> None:
         """Do all the steps for the days given."""

@@ -17,6 +17,7 @@ high_availability = true
 ui_allowed_cidrs  = []
 ui_tunnel         = false
 ui_url            = null
+report_url        = null
 certificate_arn   = null
 
 stream_retention_hours  = 168

@@ -17,6 +17,7 @@ high_availability = false
 ui_allowed_cidrs  = []
 ui_tunnel         = true
 ui_url            = null
+report_url        = null
 certificate_arn   = null
 
 stream_retention_hours  = 24

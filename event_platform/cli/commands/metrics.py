@@ -16,7 +16,7 @@ from event_platform.events.errors import SettingError
 )
 @click.option("--once", is_flag=True, help="Print the metrics and end, for the textfile collector of node_exporter.")
 def metrics(port: int, once: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    """Serve metrics to Prometheus: totals, balances, freshness, what is due, and runs.
+    """Serve metrics to Prometheus: totals, balances, freshness, what is due, failed checks, and runs.
 
     Each scrape reads the tables, the landing of today and yesterday, and Dagster's records (DAGSTER_HOME), at most
     every ten seconds. Nothing is pushed by runs, so that a run that was killed is seen. What cannot be read has

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType
 
+from event_platform.checks.result import Severity
 from event_platform.defs.alerts.cursor import IDS_TO_LOOK_BACK, CursorState, load_cursor
 from event_platform.defs.alerts.wording import (
     Alert,
@@ -21,10 +22,10 @@ from event_platform.defs.alerts.wording import (
 )
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.automation.failures import cause_of
+from event_platform.defs.checks.results import to_result
 from event_platform.defs.instance.dagster_internals import FreshnessState
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
-from event_platform.quality.text import from_markdown
 
 _SECONDS_BETWEEN_TICKS = 30
 _RUNS_IN_A_TICK = 50
@@ -105,18 +106,25 @@ def _unread(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLo
 
 
 def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]:
-    """Yield the check evaluations of a run, oldest first; Level.RECOVERED if passed."""
+    """Yield the check evaluations of a run, oldest first."""
     for event in _events(instance, run_id, DagsterEventType.ASSET_CHECK_EVALUATION):
-        found = event.event_specific_data
-        if isinstance(found, AssetCheckEvaluation):
-            failed = Level.ERROR if found.severity is dg.AssetCheckSeverity.ERROR else Level.WARN
-            yield Finding(
-                asset=found.asset_key.to_user_string(),
-                check=found.check_name,
-                partition=found.partition or "",
-                level=Level.RECOVERED if found.passed else failed,
-                figures=from_markdown(found.description or ""),
-            )
+        if isinstance(evaluation := event.event_specific_data, AssetCheckEvaluation):
+            yield finding_of(evaluation)
+
+
+def finding_of(evaluation: AssetCheckEvaluation) -> Finding:
+    """Return what an evaluation found; Level.RECOVERED if it passed."""
+    result = to_result(evaluation)
+    failed = Level.ERROR if result.severity is Severity.ERROR else Level.WARN
+    return Finding(
+        asset=evaluation.asset_key.to_user_string(),
+        check=evaluation.check_name,
+        partition=evaluation.partition or "",
+        level=Level.RECOVERED if result.passed else failed,
+        figures=result.description,
+        faults=result.faults,
+        hints=result.hints,
+    )
 
 
 def _failure_alerts(instance: dg.DagsterInstance, ending: dg.EventLogRecord, owners: Owners) -> list[Alert]:

@@ -1,11 +1,13 @@
 """The text of alerts: failures of a run grouped by asset, with the likely cause and what to do."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from event_platform.defs.alerts.causes import CAUSES
+from event_platform.checks.faults import Fault
+from event_platform.defs.alerts.causes import CAUSES, Failure
 from event_platform.quality.partitions import partition_ranges
 from event_platform.quality.text import without_links
 
@@ -13,6 +15,7 @@ from event_platform.quality.text import without_links
 MAX_ALERTS_AT_ONCE = 10
 _LINES_IN_AN_ALERT = 12
 _CHARACTERS_OF_A_FINDING = 300
+_CAUSES_IN_AN_ALERT = 3
 
 #: Characters that chat systems interpret. Findings may quote names from the data.
 _MARKUP = str.maketrans("<>[]`*", "()()''")
@@ -42,6 +45,8 @@ class Finding:
     level: Level
     figures: str
     was: Level | None = None  # level before, if it failed
+    faults: Mapping[Fault, int] = field(default_factory=dict)
+    hints: Mapping[Fault, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,21 @@ def _check_lines(level: Level, check: str, found: Sequence[Finding]) -> list[str
         return [f"{check} passes again{where}"]
     last = max(found, key=lambda finding: finding.partition)
     on = f" ({last.partition})" if len(found) > 1 else ""
-    cause = [f"  Likely cause: {CAUSES[check]}"] if check in CAUSES else []
-    return [f"{level.upper()} {check}{where}", f"  {plain(last.figures)}{on}", *cause]
+    return [f"{level.upper()} {check}{where}", f"  {plain(last.figures)}{on}", *_cause_lines(found)]
+
+
+def _cause_lines(found: Sequence[Finding]) -> list[str]:
+    """Return the likely cause of each fault, the largest first, with its hint of the last day that has one."""
+    faults, hints = Counter[Fault](), dict[Fault, str]()
+    for finding in sorted(found, key=lambda finding: finding.partition):
+        faults.update(finding.faults)
+        hints.update(finding.hints)
+    lines = []
+    for fault, count in faults.most_common(_CAUSES_IN_AN_ALERT):
+        what = f" of {count:,} {fault.replace('_', ' ')}" if len(faults) > 1 else ""
+        hint = f" {plain(hints[fault])}." if fault in hints else ""
+        lines.append(f"  Likely cause{what}: {fault.cause}{hint} {fault.remedy}")
+    return lines
 
 
 def run_alerts(
@@ -108,7 +126,7 @@ def run_alerts(
             level=Level.ERROR,
             severity=Level.ERROR,
             subject=f"{asset}: not materialized",
-            lines=(plain(error), f"Likely cause: {CAUSES['asset']}"),
+            lines=(plain(error), f"Likely cause: {CAUSES[Failure.ASSET]}"),
             asset=asset,
             owner=owners.get(asset, ""),
             run_id=run_id,
@@ -117,7 +135,7 @@ def run_alerts(
     ]
     if steps:
         lines = _shortened([f"{step}: {plain(error)}" for step, error in sorted(steps.items())])
-        subject, cause = f"run failed: {', '.join(sorted(steps))}", f"Likely cause: {CAUSES['run']}"
+        subject, cause = f"run failed: {', '.join(sorted(steps))}", f"Likely cause: {CAUSES[Failure.RUN]}"
         alerts.append(Alert(Level.ERROR, Level.ERROR, subject, (*lines, cause), run_id=run_id))
     return alerts
 
@@ -126,7 +144,7 @@ def freshness_alert(asset: str, level: Level, severity: Level, owner: str) -> Al
     """Return the alert of an asset that missed its freshness limit, or is fresh again."""
     if level is Level.RECOVERED:
         return Alert(level, severity, f"{asset}: fresh again", ("It is materialized in time again.",), asset, owner)
-    return Alert(level, severity, f"{asset}: not fresh", (f"Likely cause: {CAUSES['freshness']}",), asset, owner)
+    return Alert(level, severity, f"{asset}: not fresh", (f"Likely cause: {CAUSES[Failure.FRESHNESS]}",), asset, owner)
 
 
 def summary(alerts: Sequence[Alert], more: int) -> Alert:

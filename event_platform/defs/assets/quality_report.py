@@ -12,14 +12,14 @@ from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, table_spec
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.reporting.step import report_quality
-from event_platform.pipeline.reporting.tasks import Reported
-from event_platform.quality.page import DRIFT, LATENESS, totals
+from event_platform.pipeline.reporting.step import QualityReport, report_quality
+from event_platform.quality.page import BROKEN_RULE, DRIFT, LATENESS, totals
+from event_platform.quality.rows import percent
 from event_platform.quality.text import shown
 
 QUALITY_REPORT = dg.AssetKey(registry.QUALITY_REPORT.name)
@@ -29,9 +29,13 @@ _TEXT_LENGTH = 80
 
 
 def build_quality_report(
-    tables: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    tables: Lake,
+    catalog: Catalog,
+    partitions: dg.DailyPartitionsDefinition,
+    policy: dg.BackfillPolicy,
+    report_url: str | None,
 ) -> dg.AssetsDefinition:
-    """Return the asset that counts each day and draws a page of it."""
+    """Return the asset that counts each day and draws a page of it; the pages are served at `report_url`, if any."""
 
     @dg.multi_asset(
         name="quality_report",
@@ -42,11 +46,15 @@ def build_quality_report(
         specs=[_spec(tables, catalog)],
     )
     def quality_report(
-        context: dg.AssetExecutionContext, lake: LakeResource, compute: ComputeResource, glue: GlueResource
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        compute: ComputeResource,
+        rules: RulesResource,
+        glue: GlueResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
-            reports = report_quality(pipeline, catalog, dates_of(context))
-            figures = {day: _metadata(each.found) for day, each in reports.items()}
+            reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context), partitions.start.date())
+            figures = {day: _metadata(each, report_url) for day, each in reports.items()}
             written = {day: each.written for day, each in reports.items()}
             yield TableResult(pipeline.lake.quality_report, figures, written)
 
@@ -68,18 +76,49 @@ def _spec(tables: Lake, catalog: Catalog) -> dg.AssetSpec:
     )
 
 
-def _metadata(reported: Reported) -> dict[str, Any]:
-    found = totals(reported.figures)
+def _metadata(reported: QualityReport, report_url: str | None) -> dict[str, Any]:
+    """Return what the UI shows of a day: to be read first, then numbers, of which it draws plots over the days."""
+    figures = _figures(reported)
     return {
+        "summary": dg.MetadataValue.md(_summary(figures)),
+        "report": _link(reported, report_url),
+        "events_by_hour": _picture("Events by hour", reported.page.thumbnail),
+        "events_by_hour_and_type": _picture("Events by hour and type", reported.page.plot),
         ROWS: reported.figures.height,
-        "report": dg.MetadataValue.path(reported.address),
-        "events_by_hour": _picture("Events by hour", reported.thumbnail),
-        "events_by_hour_and_type": _picture("Events by hour and type", reported.plot),
-        **{name: found[name] for name in ("events", "late", "duplicates", "corrupt", "unregistered")},
-        "late_share": found["late"] / found["events"] if found["events"] else 0.0,
-        "drifted_values": sum(found[name] for name in DRIFT),
+        **{name: value for name, value, _ in figures},
+        **{f"{name}_percent": round(100 * value / whole, 3) for name, value, whole in figures if whole},
         **_tables(reported),
     }
+
+
+def _figures(reported: QualityReport) -> list[tuple[str, int, int]]:
+    """Return name and value of each figure, and what it is a part of; 0 for what is no part, or a part of nothing."""
+    found = totals(reported.figures)
+    events = found["events"]
+    return [
+        ("events", events, 0),
+        ("late", found["late"], events),
+        ("duplicates", found["duplicates"], events + found["duplicates"]),
+        ("corrupt", found["corrupt"], 0),
+        ("unregistered", found["unregistered"], events),
+        ("drifted_values", sum(found[name] for name in DRIFT), 0),
+        (f"{BROKEN_RULE}s", found[BROKEN_RULE], 0),
+    ]
+
+
+def _summary(figures: Sequence[tuple[str, int, int]]) -> str:
+    """Return a table with formatted numbers: the UI shows those of metadata as they are."""
+    rows = [
+        f"| {name.replace('_', ' ')} | {value:,} | {percent(value, whole) if whole else ''} |"
+        for name, value, whole in figures
+    ]
+    return "\n".join(["| | count | share |", "| --- | ---: | ---: |", *rows])
+
+
+def _link(reported: QualityReport, report_url: str | None) -> dg.MetadataValue[Any]:
+    if report_url is None:
+        return dg.MetadataValue.path(reported.page.address)
+    return dg.MetadataValue.url(f"{report_url}/{reported.created_date.isoformat()}.html")
 
 
 def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
@@ -87,7 +126,7 @@ def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg).decode()})")
 
 
-def _tables(reported: Reported) -> dict[str, dg.TableMetadataValue]:
+def _tables(reported: QualityReport) -> dict[str, dg.TableMetadataValue]:
     """Return the figures that are lists; those that are empty have no schema, and are left out."""
     figures = reported.figures.rows_by_key("figure", named=True)
     order = {name: number for number, name in enumerate(LATENESS)}

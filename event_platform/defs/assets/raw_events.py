@@ -1,14 +1,14 @@
 """raw_events and corrupt_events: what landed, by arrival date."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from event_platform.defs.assets.step import TableResult, run_step
-from event_platform.defs.assets.tables import Layer, same_columns, table_spec
+from event_platform.defs.assets.tables import Layer, freshness_policy, same_columns, table_spec
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import (
     ComputeResource,
@@ -28,9 +28,6 @@ from event_platform.pipeline.loading.step import RawReport, load, raise_unreadab
 RAW_EVENTS = dg.AssetKey(registry.RAW_EVENTS.name)
 CORRUPT_EVENTS = dg.AssetKey(registry.CORRUPT_EVENTS.name)
 
-#: Firehose delivers every few minutes, and what lands is loaded within one.
-_FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=6))
-
 
 class RawConfig(dg.Config):
     """Options of a run of the asset."""
@@ -42,11 +39,15 @@ class RawConfig(dg.Config):
 
 
 def build_raw_events(
-    tables: Lake, envelope: Envelope, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    tables: Lake,
+    envelope: Envelope,
+    rules: RulesResource,
+    partitions: dg.DailyPartitionsDefinition,
+    policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
     """Return the asset that brings the ledger up to date with landing, and quarantines the corrupt records.
 
-    `tables` says where the tables are; nothing is opened.
+    `tables` says where the tables are; nothing is opened. `rules` says how old raw_events may be.
     """
     first_date = partitions.start.date()
 
@@ -56,7 +57,7 @@ def build_raw_events(
         group_name="raw",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[_raw_spec(tables, envelope), _corrupt_spec(tables)],
+        specs=[_raw_spec(tables, envelope, rules), _corrupt_spec(tables)],
     )
     def raw_events(
         context: dg.AssetExecutionContext,
@@ -105,7 +106,7 @@ def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
     }
 
 
-def _raw_spec(tables: Lake, envelope: Envelope) -> dg.AssetSpec:
+def _raw_spec(tables: Lake, envelope: Envelope, rules: RulesResource) -> dg.AssetSpec:
     return table_spec(
         tables.raw_events,
         Layer.RAW,
@@ -113,7 +114,7 @@ def _raw_spec(tables: Lake, envelope: Envelope) -> dg.AssetSpec:
         query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
         lineage={},
         depends_on=envelope.definition,
-        freshness_policy=_FRESH,
+        freshness_policy=freshness_policy(rules.raw_warn_hours, rules.raw_fail_hours),
     )
 
 

@@ -50,18 +50,17 @@ def run_step(
 def _materialization(
     context: dg.AssetExecutionContext, result: TableResult, cpu_time: CpuTime, glue_metadata: Registered
 ) -> dg.MaterializeResult[Any]:
-    """Attach the figures of each partition to its own materialization of a table, and return the table's result."""
+    """Attach the figures of each partition to its own materialization of a table, and return the table's result.
+
+    The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
+    """
     key = asset_key(result.table)
-    for day, figures in result.figures.items():
-        partition = {**figures, **figures_of(result.written[day])}
+    shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **glue_metadata.get(key, {})}
+    for day, written in result.written.items():
+        partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
         context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
     return dg.MaterializeResult(
         asset_key=key,
-        metadata={
-            URI: result.table.uri,
-            "step_cpu_seconds": round(cpu_time.seconds, 3),
-            **glue_metadata.get(key, {}),
-        },
         # Without it Dagster would take rows for the same whenever the code that made them is.
         data_version=dg.DataVersion(str(max(each.version for each in result.written.values()))),
     )

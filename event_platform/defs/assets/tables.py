@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -61,6 +62,13 @@ class Layer(StrEnum):
     TYPED = "typed"
     REPORT = "report"
     MART = "mart"
+
+
+def freshness_policy(warn_hours: float, fail_hours: float) -> dg.FreshnessPolicy:
+    """Return the policy of an asset that warns and fails so many hours after its last materialization."""
+    return dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(hours=warn_hours), fail_window=timedelta(hours=fail_hours)
+    )
 
 
 def table_spec(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -10,10 +10,10 @@ import dagster as dg
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS
 from event_platform.defs.assets.retrying import request_retry
 from event_platform.defs.assets.step import TableResult, run_step
-from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, table_spec
+from event_platform.defs.assets.tables import BuildConfig, Layer, freshness_policy, same_columns, table_spec
 from event_platform.defs.metadata import Lineage
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
 from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
@@ -27,9 +27,6 @@ from event_platform.quality.text import as_code, as_markdown
 
 UNREGISTERED_EVENTS = dg.AssetKey(registry.UNREGISTERED_EVENTS.name)
 
-#: Every event table is materialized when anything arrives for its day, also those of rare types.
-_FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=12))
-
 _DESCRIPTION_LENGTH = 2_000
 #: What Dagster allows for the value of a tag.
 _TAG_LENGTH = 63
@@ -41,7 +38,11 @@ def event_key(event_type: EventType) -> dg.AssetKey:
 
 
 def build_typed_events(
-    place: Lake, catalog: Catalog, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
+    place: Lake,
+    catalog: Catalog,
+    rules: RulesResource,
+    partitions: dg.DailyPartitionsDefinition,
+    policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
     """Return the asset of all event types; any subset of them can be selected.
 
@@ -56,7 +57,7 @@ def build_typed_events(
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[*(_spec(place, event_type) for event_type in catalog.event_types), _unregistered_spec(place)],
+        specs=[*(_spec(place, event_type, rules) for event_type in catalog.event_types), _unregistered_spec(place)],
     )
     def typed_events(
         context: dg.AssetExecutionContext,
@@ -97,7 +98,9 @@ def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
     return {day: {ROWS: rows, "rows_with_rescued_values": report.rescued[day]} for day, rows in report.rows.items()}
 
 
-def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
+def _spec(place: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetSpec:
+    # Every event table is materialized when anything arrives for its day, also those of rare types.
+    freshness = event_type.freshness_hours or (rules.event_warn_hours, rules.event_fail_hours)
     return table_spec(
         place.event_table(event_type),
         Layer.TYPED,
@@ -112,7 +115,7 @@ def _spec(place: Lake, event_type: EventType) -> dg.AssetSpec:
         tags={"event_type": key_of(first_part(event_type.name))[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
         skippable=True,
-        freshness_policy=_FRESH,
+        freshness_policy=freshness_policy(*freshness),
         group_name=event_type.group,
         owners=[event_type.owner] if event_type.owner else None,
     )

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 import dagster as dg
 import polars as pl
 
-from event_platform.checks import conformance, conservation, gaps, rates, uniqueness, volume
+from event_platform.checks import conformance, conservation, corruption, gaps, rates, shares, uniqueness, volume
+from event_platform.checks.bands import days_before
 from event_platform.checks.result import Result
+from event_platform.checks.shares import Counted
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
@@ -18,6 +20,7 @@ from event_platform.defs.checks.operation import CheckedAsset, build_operation
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.envelope import Envelope
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
@@ -32,7 +35,7 @@ from event_platform.lake.snapshot import Snapshot
 def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """Return all checks: one operation per platform asset, and one for all event tables."""
     return [
-        build_operation("raw_events_checks", [_RAW], partitions),
+        build_operation("raw_events_checks", [_raw(catalog.envelope, partitions.start.date())], partitions),
         build_operation("deduplicated_events_checks", [_DEDUPLICATED], partitions),
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
         build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
@@ -43,6 +46,8 @@ def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> 
 class _RawFigures:
     """Figures for the checks of raw_events."""
 
+    envelope: Envelope
+    first_date: date
     lake: Lake
     rules: RulesResource
     dates: list[date]
@@ -55,43 +60,46 @@ class _RawFigures:
         yield from ((each.arrival_date, conservation.check_arrivals(each)) for each in self.balances)
 
     def corruption(self) -> Iterator[tuple[date, Result]]:
-        reasons = _counts(self.lake.corrupt_events.snapshot().scan(self.dates), "arrival_date", "corruption_reason")
+        corrupt = self.lake.corrupt_events.snapshot()
+        reasons = _counts(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
+        times = corruption.read_times(corrupt, self.dates, reasons, self.envelope, self.first_date)
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
         for each in self.balances:
-            result = rates.check_corruption(each.landed, reasons.get(each.arrival_date, {}), *limits)
-            yield each.arrival_date, result
+            day = each.arrival_date
+            yield day, rates.check_corruption(each.landed, reasons.get(day, {}), *limits, times.get(day))
 
     def gaps(self) -> Iterator[tuple[date, Result]]:
         objects = gaps.objects_by_hour(self.lake.raw_events.snapshot(), self.dates)
         yield from ((day, gaps.check_day(day, objects)) for day in self.dates)
 
 
-_RAW = CheckedAsset(
-    [
-        Check(
-            conservation.NAME,
-            RAW_EVENTS,
-            "landed = sound + corrupt, and the records of each object are numbered without a gap",
-            _RawFigures.conservation,
-            blocking=True,
-            also=[CORRUPT_EVENTS],
-        ),
-        Check(
-            rates.CORRUPTION,
-            RAW_EVENTS,
-            "the share of corrupt records is below the limits",
-            _RawFigures.corruption,
-            also=[CORRUPT_EVENTS],
-        ),
-        Check(
-            gaps.NAME,
-            RAW_EVENTS,
-            "no hour lacks objects between hours that have some (for streams that deliver in most hours)",
-            _RawFigures.gaps,
-        ),
-    ],
-    _RawFigures,
-)
+def _raw(envelope: Envelope, first_date: date) -> CheckedAsset[_RawFigures]:
+    return CheckedAsset(
+        [
+            Check(
+                conservation.NAME,
+                RAW_EVENTS,
+                "landed = sound + corrupt, and the records of each object are numbered without a gap",
+                _RawFigures.conservation,
+                blocking=True,
+                also=[CORRUPT_EVENTS],
+            ),
+            Check(
+                rates.CORRUPTION,
+                RAW_EVENTS,
+                "the share of corrupt records is below the limits",
+                _RawFigures.corruption,
+                also=[CORRUPT_EVENTS],
+            ),
+            Check(
+                gaps.NAME,
+                RAW_EVENTS,
+                "no hour lacks objects between hours that have some (for streams that deliver in most hours)",
+                _RawFigures.gaps,
+            ),
+        ],
+        partial(_RawFigures, envelope, first_date),
+    )
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,21 @@ class _DeduplicatedFigures:
 
     def duplication(self) -> Iterator[tuple[date, Result]]:
         limit = self.rules.duplicates_warn_above
-        yield from ((each.created_date, rates.check_duplication(each, limit)) for each in self.balances)
+        results = {each.created_date: rates.check_duplication(each, limit) for each in self.balances}
+        names = self._duplicate_names([day for day, result in results.items() if not result.passed])
+        for each in self.balances:
+            day = each.created_date
+            yield day, rates.check_duplication(each, limit, names[day]) if day in names else results[day]
+
+    def _duplicate_names(self, dates: list[date]) -> dict[date, dict[str, dict[str, int]]]:
+        """Count the duplicates of dates that have many, by kind and event name."""
+        found: dict[date, dict[str, dict[str, int]]] = {day: {} for day in dates}
+        if dates:
+            rows = self.lake.duplicate_events.snapshot().scan(dates)
+            counted = rows.group_by("created_date", "kind", "event_name").agg(pl.len()).collect(engine="streaming")
+            for day, kind, name, count in counted.sort("event_name").iter_rows():
+                found[day].setdefault(kind, {})[name] = count
+        return found
 
 
 _DEDUPLICATED = CheckedAsset(
@@ -160,7 +182,8 @@ class _UnregisteredFigures:
 
     def names(self) -> Iterator[tuple[date, Result]]:
         names = _counts(self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name")
-        yield from ((day, rates.check_unregistered(names.get(day, {}))) for day in self.dates)
+        registered = self.catalog.names
+        yield from ((day, rates.check_unregistered(names.get(day, {}), registered)) for day in self.dates)
 
 
 def _unregistered(catalog: Catalog) -> CheckedAsset[_UnregisteredFigures]:
@@ -191,6 +214,7 @@ class _TypedFigures:
     event_type: EventType
     table: Snapshot
     deduplicated: Snapshot
+    rules: RulesResource
     dates: list[date]
     today: date
 
@@ -200,19 +224,35 @@ class _TypedFigures:
     def conformance(self) -> list[tuple[date, Result]]:
         return conformance.check_dates(self.event_type, self.table, self.dates)
 
+    @cached_property
+    def rows(self) -> dict[date, int]:
+        """The rows of the dates and of the days that they are compared with."""
+        weeks = self.rules.anomaly_weeks
+        return self.table.rows_by_date({*self.dates, *(each for day in self.dates for each in days_before(day, weeks))})
+
     def volume(self) -> Iterator[tuple[date, Result]]:
-        compared = {*self.dates, *(week for day in self.dates for week in volume.weeks_before(day))}
-        counts = self.table.rows_by_date(compared)
-        yield from ((day, volume.check_day(day, counts, self.today)) for day in self.dates)
+        limits = self.rules.anomaly_weeks, volume.allowed(self.event_type, self.rules.anomaly_deviations)
+        yield from ((day, volume.check_day(day, self.rows, self.today, *limits)) for day in self.dates)
+
+    def nulls(self) -> Iterator[tuple[date, Result]]:
+        columns = shares.compared_columns(self.event_type)
+        nulls = self.table.nulls_by_date(self.rows)
+        days = {
+            day: Counted(rows, {column: nulls[day][column] for column in columns if column in nulls[day]})
+            for day, rows in self.rows.items()
+            if rows
+        }
+        limits = self.rules.anomaly_weeks, self.rules.anomaly_deviations
+        yield from ((day, shares.check_nulls(day, days, self.today, *limits)) for day in self.dates)
 
 
 def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
     asset = event_key(event_type)
 
-    def figures(lake: Lake, _: RulesResource, dates: list[date]) -> _TypedFigures:
+    def figures(lake: Lake, rules: RulesResource, dates: list[date]) -> _TypedFigures:
         # The table is pinned before its source, so that a faster run makes them differ: then rows are counted.
         table, deduplicated = lake.event_table(event_type).snapshot(), lake.deduplicated_events.snapshot()
-        return _TypedFigures(event_type, table, deduplicated, dates, datetime.now(UTC).date())
+        return _TypedFigures(event_type, table, deduplicated, rules, dates, datetime.now(UTC).date())
 
     return CheckedAsset(
         [
@@ -228,8 +268,14 @@ def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
             Check(
                 volume.NAME,
                 asset,
-                "the count is between half and double of the median of this weekday in the last four weeks",
+                "the count is in the band that is usual for this weekday, of the weeks before",
                 _TypedFigures.volume,
+            ),
+            Check(
+                shares.NULLS,
+                asset,
+                "the share of nulls in each column is in the band that is usual for this weekday, of the weeks before",
+                _TypedFigures.nulls,
             ),
         ],
         figures,

@@ -1,7 +1,7 @@
 """A check as Dagster declares it, and the conversion of its results to Dagster's events."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
@@ -17,8 +17,8 @@ F = TypeVar("F")
 #: Characters of a description. Dagster renders it as Markdown, and it may contain names from the data.
 _LENGTH = 2_000
 
-#: Metadata of a failed evaluation: its kinds of failure, and the records or values that each concerns.
-FAULTS = "faults"
+#: Metadata of a failed evaluation: its kinds of failure with the records or values that each concerns, and its hints.
+FAULTS, HINTS = "faults", "hints"
 
 _SEVERITY = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
 
@@ -108,19 +108,28 @@ def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEv
 
 
 def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
-    """Return the result that an evaluation is of. Only checks of the platform name faults."""
-    faults = evaluation.metadata.get(FAULTS)
-    counts = faults.value if isinstance(faults, dg.JsonMetadataValue) and isinstance(faults.value, dict) else {}
+    """Return the result that an evaluation is of.
+
+    Only checks of the platform name faults and hints; those of another author, or of a later release, are left out.
+    """
+    faults, hints = _mapping(evaluation, FAULTS), _mapping(evaluation, HINTS)
     return Result(
         passed=evaluation.passed,
         description=from_markdown(evaluation.description or ""),
         severity=Severity(evaluation.severity.value.lower()),
-        faults={fault: int(counts[fault]) for fault in Fault if fault in counts},
+        faults={fault: faults[fault] for fault in Fault if isinstance(faults.get(fault), int)},
+        hints={fault: hints[fault] for fault in Fault if isinstance(hints.get(fault), str)},
     )
 
 
 def _with_faults(result: Result) -> dict[str, Any]:
-    return {**result.metadata, **({FAULTS: dict(result.faults)} if result.faults else {})}
+    found = {FAULTS: dict(result.faults), HINTS: dict(result.hints)}
+    return {**result.metadata, **{name: value for name, value in found.items() if value}}
+
+
+def _mapping(evaluation: dg.AssetCheckEvaluation, name: str) -> Mapping[str, Any]:
+    value = evaluation.metadata[name].value if name in evaluation.metadata else None
+    return value if isinstance(value, Mapping) else {}
 
 
 def _describe_missing(key: dg.AssetCheckKey, days: Sequence[date]) -> str:

@@ -143,6 +143,10 @@ class GlueResource(dg.ConfigurableResource["GlueResource"]):
         return open_glue(self.database) if self.database else None
 
 
+#: Freshness is evaluated by the daemon, not by a run.
+_OF_LOCATION = " (in the code location, not in a run)"
+
+
 class RulesResource(dg.ConfigurableResource["RulesResource"]):
     """Limits of rules and checks."""
 
@@ -158,6 +162,26 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     duplicates_warn_above: float = Field(
         default=DEFAULT_THRESHOLDS.duplicates_warn_above, ge=0, le=1, description="Share of redeliveries that warns"
     )
+    anomaly_weeks: int = Field(
+        default=DEFAULT_THRESHOLDS.anomaly_weeks,
+        ge=2,
+        le=52,
+        description="Weeks that the volume and the shares of a day are compared with",
+    )
+    anomaly_deviations: float = Field(
+        default=DEFAULT_THRESHOLDS.anomaly_deviations,
+        gt=0,
+        le=100,
+        description="Standard deviations from what is usual that warn",
+    )
+    raw_warn_hours: float = Field(default=2, gt=0, description=f"Age of raw_events that warns{_OF_LOCATION}")
+    raw_fail_hours: float = Field(default=6, gt=0, description=f"Age of raw_events that fails{_OF_LOCATION}")
+    event_warn_hours: float = Field(
+        default=3, gt=0, description=f"Age of an event table that warns{_OF_LOCATION}, without `x-freshness`"
+    )
+    event_fail_hours: float = Field(
+        default=12, gt=0, description=f"Age of an event table that fails{_OF_LOCATION}, without `x-freshness`"
+    )
     object_limit_bytes: int = Field(
         default=DEFAULT_LIMITS.object_bytes,
         gt=0,
@@ -172,7 +196,13 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
     @property
     def thresholds(self) -> Thresholds:
         """Limits of checks."""
-        return Thresholds(self.corruption_warn_above, self.corruption_error_above, self.duplicates_warn_above)
+        return Thresholds(
+            corruption_warn_above=self.corruption_warn_above,
+            corruption_error_above=self.corruption_error_above,
+            duplicates_warn_above=self.duplicates_warn_above,
+            anomaly_weeks=self.anomaly_weeks,
+            anomaly_deviations=self.anomaly_deviations,
+        )
 
     @property
     def limits(self) -> Limits:

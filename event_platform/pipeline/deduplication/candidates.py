@@ -1,12 +1,13 @@
 """Files of raw_events → candidates: records that share their uuid with another one.
 
-A key is a 64-bit hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
-candidates that are left, the uuids themselves are compared.
+A key is a hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
+candidates that are left, the uuids themselves are compared. Keys are read from where files have them (see `file_keys`);
+those of other files are hashed from their uuids.
 """
 
 import io
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -14,13 +15,15 @@ import polars as pl
 
 from event_platform.events.deduplication import find_duplicates
 from event_platform.events.event import SOURCE_COLUMNS
+from event_platform.events.figures import KEY_BITS, UUID_KEY
+from event_platform.lake.file_keys import shared_with, use_keys
 from event_platform.lake.files import DataFile, scan_files, scan_pieces
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import RAW_EVENTS
 from event_platform.pipeline.sizing import Sizing
 
-_KEY, _HASH = pl.col("event_uuid").hash(), "$hash"
-_HASHES = 1 << 64
+_KEY, _HASH = UUID_KEY, "$hash"
+_KEYS = 1 << KEY_BITS
 _SOUND = pl.col("corruption_reason").is_null()
 _ORDER = list(SOURCE_COLUMNS)
 _COLUMNS = [*_ORDER, "event_uuid", "created_date"]
@@ -82,10 +85,15 @@ def _meets(least: str | None, greatest: str | None, low: str, high: str) -> bool
 
 def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
     """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
-    records, of_dates = _sound(lake, own), pl.col("created_date").is_in(dates)
-    keys = records.filter(of_dates).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort()
-    beside = _met(_keyed(pl.concat([records.filter(~of_dates), _sound(lake, others)])), keys, _PLACE)
-    return Shared(pl.concat([_repeated(keys), beside[_HASH]]).unique(), _holding(others, beside))
+    whole = [file for file in own if _is_of_dates(file, dates)]
+    known = use_keys(lake.raw_events, whole, lambda keys: keys)
+    records = _sound(lake, [file for file in own if file.path not in known])
+    of_dates = pl.col("created_date").is_in(dates)
+    hashed = records.filter(of_dates).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series()
+    keys = pl.concat([hashed, *(each.alias(_HASH) for each in known.values())]).sort()
+    beside = _met(_keyed(records.filter(~of_dates)), keys, _PLACE)[_HASH]
+    shared, holding = _shared_by(lake, others, keys)
+    return Shared(pl.concat([_repeated(keys), beside, shared]).unique(), holding)
 
 
 def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
@@ -115,7 +123,7 @@ def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int)
 
     Shares are ranges of keys: equal ones are in the same one.
     """
-    first, last = (_HASHES * number // searches for number in (search, search + 1))
+    first, last = (_KEYS * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
     spread = pl.scan_parquet(addresses, **lake.storage.for_polars()).filter(share)
     of_dates = pl.col("of_dates")
@@ -138,10 +146,10 @@ def new_shared_keys(
     """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
     arrived = _sound(lake, new)
     asked = pl.concat([arrived.filter(pl.col("created_date").is_in(dates)), _sound(lake, early)])
-    keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series()
+    keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series().sort()
     repeated = _repeated(arrived.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
-    beside = _met(_keyed(_sound(lake, known)), keys, _PLACE)
-    return Shared(pl.concat([repeated, beside[_HASH]]).unique(), _holding(known, beside))
+    shared, holding = _shared_by(lake, known, keys)
+    return Shared(pl.concat([repeated, shared]).unique(), holding)
 
 
 def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
@@ -163,6 +171,21 @@ def new_verdicts(
     if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
         return None
     return verdicts.join(on_old, on=_ORDER, how="anti")
+
+
+def _is_of_dates(file: DataFile, dates: Collection[date]) -> bool:
+    """Return whether the statistics say that all records of a file are of the created_dates."""
+    first, last = file.minimum.get("created_date"), file.maximum.get("created_date")
+    return first is not None and first == last and first in dates
+
+
+def _shared_by(lake: Lake, files: list[DataFile], keys: pl.Series) -> tuple[pl.Series, list[DataFile]]:
+    """Return those of the sorted keys that records of some files have too, and the files that may contain them."""
+    found = use_keys(lake.raw_events, files, lambda stored: shared_with(keys, stored).alias(_HASH))
+    hashed = [file for file in files if file.path not in found]
+    beside = _met(_keyed(_sound(lake, hashed)), keys, _PLACE)
+    holding = [file for file in files if file.path in found and len(found[file.path])]
+    return pl.concat([*found.values(), beside[_HASH]]), [*holding, *_holding(hashed, beside)]
 
 
 def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:

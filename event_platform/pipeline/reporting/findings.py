@@ -1,6 +1,6 @@
 """What the checks find of the days of a lake, from quality_report and its history."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
 from event_platform.checks.judging import Figures, judge_day
@@ -8,23 +8,32 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.reporting.history import read_history
-
-#: Days before a day that its checks look at, and after it.
-BEFORE, AFTER = timedelta(days=28), timedelta(days=1)
+from event_platform.pipeline.reporting.history import read_months, rows_of
+from event_platform.pipeline.reporting.judged import current_findings, read_judged
+from event_platform.pipeline.reporting.unreported import unreported_findings
 
 
 def lake_findings(
-    lake: Lake, catalog: Catalog, thresholds: Thresholds, today: date, days: Collection[date] | None = None
+    lake: Lake, catalog: Catalog, thresholds: Thresholds, days: Collection[date], start: date, today: date
 ) -> list[Finding]:
-    """Return what every check that is not blocking finds of `days` (by default, of all that have a report).
+    """Return what every check that is not blocking finds of some days, passed ones included.
 
-    Passed ones are among them. A file of the history is read for each month, and the report itself of days that this
-    lacks. Days without a report have no findings.
+    What was found when a day was reported is read from a file for each month; days that it lacks are judged from the
+    history. Of arrival dates without a report, on which nothing sound arrived, corrupt records are counted. `start` is
+    the first partition.
     """
     report = lake.quality_report.snapshot()
-    reported = sorted(day for day in report.rows_by_date() if days is None or day in days)
-    if not reported:
-        return []
-    figures = Figures.of(read_history(report, reported[0] - BEFORE, reported[-1] + AFTER))
-    return [each for day in reported for each in judge_day(figures, catalog, thresholds, day, today)]
+    reported = sorted(day for day in report.rows_by_date() if day in days)
+    found = current_findings(read_judged(report.table.storage, reported), report, today)
+    left = [day for day in reported if day not in found]
+    if left:
+        figures = Figures.of(rows_of(read_months(report, days_compared(left, thresholds))))
+        found |= {day: judge_day(figures, catalog, thresholds, day, today) for day in left}
+    others = unreported_findings(lake, catalog.envelope, thresholds, set(days) - set(reported), start)
+    return [*(each for day in reported for each in found[day]), *others]
+
+
+def days_compared(days: Iterable[date], thresholds: Thresholds) -> set[date]:
+    """Return the days whose figures are looked at to judge some days: the weeks before, the day, and the day after."""
+    offsets = range(-7 * thresholds.anomaly_weeks, 2)
+    return {day + timedelta(days=offset) for day in days for offset in offsets}

@@ -5,10 +5,9 @@ there, so that whatever is missing or old costs time and no more. Files can be d
 """
 
 import io
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 
 import polars as pl
 
@@ -26,41 +25,59 @@ _LEFT_OUT, _WITHOUT_LABEL, _LISTS = ["arrivals", "lateness"], ["events"], ["unre
 #: Kept of a list; the others are one row together.
 _LONGEST = 50
 
-#: Days that the index shows, up to the last one.
-DAYS_SHOWN = timedelta(days=90)
-
 #: A fingerprint of the table's files that a day was summed from.
 _FILES = "files"
 _SCHEMA = pl.Schema([*DATED_SCHEMA.items(), (_FILES, pl.Int64)])
 
 
 @dataclass(frozen=True)
-class _Month:
-    """The days of a month; `is_stored` if its file has just these."""
+class Month:
+    """The rows of the days of a month; `is_stored` if they are those of its file."""
 
-    address: str
-    rows: pl.DataFrame  # see _SCHEMA
+    first: date
+    rows: pl.DataFrame  # those of quality_report, and _FILES
     is_stored: bool
 
 
 def read_history(report: Snapshot, first: date, last: date) -> pl.DataFrame:
     """Return the rows of the days from `first` to `last`, summed: created_date, figure, event_name, label, value."""
-    months = _read_months(report, {day for day in report.rows_by_date() if first <= day <= last}, _SCHEMA.to_frame())
-    return _rows_of(months).filter(pl.col(PARTITION).is_between(first, last))
+    months = read_months(report, {day for day in report.rows_by_date() if first <= day <= last})
+    return rows_of(months).filter(pl.col(PARTITION).is_between(first, last))
 
 
-def update_history(report: Snapshot, days: Collection[date], known: pl.DataFrame) -> pl.DataFrame:
-    """Store the months of `days`, and of the days that the index shows, of which a day has changed.
+def read_months(report: Snapshot, days: Collection[date]) -> list[Month]:
+    """Return the months of some days, with all of their days that the table has."""
+    by_month = {day.replace(day=1): dict[date, int]() for day in days}
+    for day, number in contents(report).items():
+        if (month := day.replace(day=1)) in by_month:
+            by_month[month][day] = number
+    return map_threads(lambda month: _read_month(report, month, by_month[month]), sorted(by_month))
 
-    `known` are rows of the report that need not be read (see `known_rows`). Returns the rows of all these months.
-    """
-    months = _read_months(report, {*days, *recent_days(report)}, known)
+
+def replace_days(months: Iterable[Month], days: Collection[date], new: pl.DataFrame) -> list[Month]:
+    """Return months in which days have other rows (see `known_rows`)."""
+    changed = {day.replace(day=1) for day in days}
+    return [_replace(month, days, new) if month.first in changed else month for month in months]
+
+
+def _replace(month: Month, days: Collection[date], new: pl.DataFrame) -> Month:
+    kept = month.rows.filter(~pl.col(PARTITION).is_in(list(days)))
+    added = new.filter(pl.col(PARTITION).dt.month_start() == month.first)
+    return replace(month, rows=pl.concat([kept, added]).sort(PARTITION, maintain_order=True), is_stored=False)
+
+
+def store_months(storage: Storage, months: Iterable[Month]) -> None:
+    """Write the files of the months that have changed."""
     for month in months:
         if not month.is_stored:
             data = io.BytesIO()
             month.rows.write_parquet(data)
-            report.table.storage.write(month.address, data.getvalue())
-    return _rows_of(months)
+            storage.write(_address(storage, month.first), data.getvalue())
+
+
+def rows_of(months: Iterable[Month]) -> pl.DataFrame:
+    """Return the rows of months."""
+    return pl.concat([DATED_SCHEMA.to_frame(), *(month.rows.select(DATED_SCHEMA.names()) for month in months)])
 
 
 def known_rows(days: Iterable[tuple[date, pl.DataFrame, str]]) -> pl.DataFrame:
@@ -72,39 +89,25 @@ def known_rows(days: Iterable[tuple[date, pl.DataFrame, str]]) -> pl.DataFrame:
     return pl.concat([_SCHEMA.to_frame(), *(each.cast({_FILES: pl.Int64}) for each in rows)])
 
 
-def recent_days(report: Snapshot) -> set[date]:
-    """Return the days of the report that the index shows: those up to its last one."""
-    days = report.rows_by_date()
-    last = max(days, default=date.max)
-    return {day for day in days if day > last - DAYS_SHOWN}
-
-
-def _rows_of(months: Iterable[_Month]) -> pl.DataFrame:
-    return pl.concat([DATED_SCHEMA.to_frame(), *(month.rows.select(DATED_SCHEMA.names()) for month in months)])
-
-
-def _read_months(report: Snapshot, days: Collection[date], known: pl.DataFrame) -> list[_Month]:
-    """Return the months of some days that have a day in the table."""
-    by_month = defaultdict[date, dict[date, int]](dict)
-    for day, number in contents(report).items():
-        by_month[day.replace(day=1)][day] = number
-    wanted = {day.replace(day=1) for day in days}
-    return map_threads(lambda month: _read_month(report, by_month[month], known), sorted(wanted & by_month.keys()))
-
-
-def _read_month(report: Snapshot, days: Mapping[date, int], known: pl.DataFrame) -> _Month:
-    """Return a month, whose days have these contents, from its file; days that it lacks as `known`, or as counted."""
-    address = report.table.storage.uri(PAGES_FOLDER, "quality", "history", f"{min(days):%Y-%m}.parquet")
-    stored = _read_file(report.table.storage, address)
-    current = pl.DataFrame({PARTITION: [*days], _FILES: [*days.values()]}, schema_overrides={_FILES: pl.Int64})
+def _read_month(report: Snapshot, first: date, days: Mapping[date, int]) -> Month:
+    """Return a month, whose days have these contents, from its file; days that it lacks from the table."""
+    if not days:
+        return Month(first, _SCHEMA.to_frame(), is_stored=True)
+    stored = _read_file(report.table.storage, _address(report.table.storage, first))
+    current = pl.DataFrame(
+        {PARTITION: [*days], _FILES: [*days.values()]}, schema={PARTITION: pl.Date, _FILES: pl.Int64}
+    )
     kept = stored.join(current, on=[PARTITION, _FILES], how="semi")
-    added = known.join(current, on=[PARTITION, _FILES], how="semi").join(kept, on=PARTITION, how="anti")
-    missing = sorted(days.keys() - {*kept[PARTITION].unique(), *added[PARTITION].unique()})
-    if not missing and added.is_empty() and kept.height == stored.height:
-        return _Month(address, stored, is_stored=True)
+    missing = sorted(days.keys() - {*kept[PARTITION].unique()})
+    if not missing and kept.height == stored.height:
+        return Month(first, stored, is_stored=True)
     counted = sum_days(report.scan(missing).collect()).join(current, on=PARTITION)
-    rows = pl.concat([kept, added, counted.select(_SCHEMA.names())]).sort(PARTITION, maintain_order=True)
-    return _Month(address, rows, is_stored=False)
+    rows = pl.concat([kept, counted.select(_SCHEMA.names())]).sort(PARTITION, maintain_order=True)
+    return Month(first, rows, is_stored=False)
+
+
+def _address(storage: Storage, first: date) -> str:
+    return storage.uri(PAGES_FOLDER, "quality", "history", f"{first:%Y-%m}.parquet")
 
 
 def _read_file(storage: Storage, address: str) -> pl.DataFrame:

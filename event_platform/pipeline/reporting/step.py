@@ -8,55 +8,84 @@ from itertools import chain
 
 import polars as pl
 
+from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
-from event_platform.lake.registry import QUALITY_REPORT, RAW_EVENTS
+from event_platform.lake.registry import RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.arrivals import count_arrivals
-from event_platform.pipeline.reporting.history import known_rows, update_history
+from event_platform.pipeline.reporting.corrupt_times import count_corrupt_times
+from event_platform.pipeline.reporting.overview import Overview
+from event_platform.pipeline.reporting.pages import WrittenPage, write_day
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
 from event_platform.pipeline.reporting.sources import ReportSources
-from event_platform.pipeline.reporting.tasks import Reported, Sources, report_day
+from event_platform.pipeline.reporting.tasks import Sources, count_day
 from event_platform.pipeline.reporting.typed import count_typed
 from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was found of one created_date, and what the table has of it."""
+    """What was counted of one created_date, its page, and what the table has of it."""
 
-    found: Reported
+    created_date: date
+    figures: pl.DataFrame  # figure, event_name, label, value
+    page: WrittenPage
     written: Written
 
 
-def report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[date]) -> dict[date, QualityReport]:
-    """Count the created_dates given as they are now, and write a page for each. Returns what was found."""
-    return retry_on_conflict(lambda: _report_quality(context, catalog, dates))
+def report_quality(
+    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+) -> dict[date, QualityReport]:
+    """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted.
+
+    `start` is the first partition: times before it are explained.
+    """
+    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start))
 
 
-def _report_quality(context: PipelineContext, catalog: Catalog, dates: Sequence[date]) -> dict[date, QualityReport]:
+def _report_quality(
+    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+) -> dict[date, QualityReport]:
     lake = context.lake
     # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
     # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
     target = lake.quality_report.snapshot_to_write()
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
-    tasks = [(lake, day, catalog.names) for day in _sources(pinned, dates)]
-    reported = context.run_tasks(report_day, tasks, "quality reports", small=len(tasks) == 1)
-    adds = [each.add for each in reported if each.add is not None]
+    sources = _sources(pinned, dates, start)
+    tasks = [(lake, each, catalog.names) for each in sources]
+    counted = context.run_tasks(count_day, tasks, "quality reports", small=len(tasks) == 1)
+    # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
+    overview = Overview.read(target, catalog, thresholds, counted)
+    pages = _write_pages(context, pinned, overview, sources)
+    adds = [each.add for each in counted if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
-    known = known_rows((each.created_date, each.figures, each.add.path) for each in reported if each.add is not None)
-    update_history(RecentTable(QUALITY_REPORT, lake.storage).snapshot(), dates, known)
-    return {each.created_date: QualityReport(each, written[each.created_date]) for each in reported}
+    overview.store(lake.storage)
+    return {
+        each.created_date: QualityReport(each.created_date, each.figures, page, written[each.created_date])
+        for each, page in zip(counted, pages, strict=True)
+    }
+
+
+def _write_pages(
+    context: PipelineContext, pinned: ReportSources, overview: Overview, sources: Sequence[Sources]
+) -> list[WrittenPage]:
+    """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
+    tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
+    tasks = [(context.lake, overview.page_sources(each, tables)) for each in sources]
+    pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=len(tasks) == 1)
+    overview.write(context.lake.storage)
+    return pages
 
 
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
@@ -68,10 +97,10 @@ def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSourc
     return ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, typed)
 
 
-def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
+def _sources(pinned: ReportSources, dates: Sequence[date], start: date) -> list[Sources]:
     hours_are_utc = not has_other_zones(pinned.raw)
     files = {snapshot.table.name: snapshot.files(dates) for snapshot in pinned.tables}
-    counted = _counted(pinned, files, dates, hours_are_utc=hours_are_utc)
+    counted = _counted(pinned, files, dates, start, hours_are_utc=hours_are_utc)
     shared = (pinned.deduplicated, pinned.duplicates, pinned.corrupt, pinned.unregistered)
     deduplicated, duplicates, corrupt, unregistered = (_by_date(files[snapshot.table.name]) for snapshot in shared)
     return [
@@ -89,12 +118,18 @@ def _sources(pinned: ReportSources, dates: Sequence[date]) -> list[Sources]:
 
 
 def _counted(
-    pinned: ReportSources, files: Mapping[str, Sequence[DataFile]], dates: Sequence[date], *, hours_are_utc: bool
+    pinned: ReportSources,
+    files: Mapping[str, Sequence[DataFile]],
+    dates: Sequence[date],
+    start: date,
+    *,
+    hours_are_utc: bool,
 ) -> dict[date, pl.DataFrame]:
     """Return the rows of each date that footers and statistics give."""
     typed = zip(pinned.catalog.event_types, pinned.typed, strict=True)
     rows = [
         count_arrivals(pinned.raw, dates, hours_are_utc=hours_are_utc),
+        count_corrupt_times(pinned.corrupt, dates, pinned.catalog.envelope, start),
         count_typed((event_type, table, files[table.table.name]) for event_type, table in typed),
         _sizes(chain.from_iterable(files.values())),
     ]

@@ -1,4 +1,4 @@
-"""Files of one created_date → its figures in quality_report, and the page that shows them."""
+"""Files of one created_date → its figures in quality_report."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,10 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.landing.dates import HOUR_IN_PATH
 from event_platform.pipeline.reporting.rows import PARTITION, add_up, count, figure_rows, two_digits
-from event_platform.quality.page import LATENESS, draw
+from event_platform.quality.page import LATENESS
 
 #: Kept of the names that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
-
-_SAMPLES_OF_A_REASON = 2
-#: More than a page shows, so that it can tell that there is more.
-_SAMPLE_LENGTH = 500
 
 #: Hours between creation and arrival that are told apart.
 _LONGEST_LAG = 168
@@ -46,20 +42,16 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Reported:
-    """What a task wrote for one created_date."""
+class CountedDay:
+    """The figures of one created_date."""
 
     created_date: date
-    figures: pl.DataFrame  # figure, event_name, label, value
+    figures: pl.DataFrame  # see ROW_SCHEMA
     add: AddAction | None  # none where there are no figures
-    address: str  # of the page
-    plot: bytes  # see Page
-    thumbnail: bytes
 
 
-def report_day(lake: Lake, sources: Sources, names: Collection[str]) -> Reported:
-    """Count one day, and write its figures and its page. `names` are those in the catalog."""
-    day = sources.created_date
+def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDay:
+    """Count one day, and write a file of its figures. `names` are those in the catalog."""
     corrupt = scan_files(lake.corrupt_events, sources.corrupt)
     figures = pl.concat(
         [
@@ -70,11 +62,8 @@ def report_day(lake: Lake, sources: Sources, names: Collection[str]) -> Reported
             sources.counted,
         ]
     ).sort("figure", "event_name", "label")
-    page = draw(day, figures, _samples(corrupt))
-    address = lake.storage.uri("reports", "quality", f"{day.isoformat()}.html")
-    lake.storage.write(address, page.html)
-    add = write_file(figures, lake.quality_report, day) if figures.height else None
-    return Reported(day, figures, add, address, page.plot, page.thumbnail)
+    add = write_file(figures, lake.quality_report, sources.created_date) if figures.height else None
+    return CountedDay(sources.created_date, figures, add)
 
 
 def _known(names: Collection[str]) -> pl.Expr:
@@ -165,12 +154,3 @@ def _unregistered(unregistered: pl.LazyFrame) -> list[pl.DataFrame]:
         figure_rows("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed")),
         figure_rows("unregistered_names", names),
     ]
-
-
-def _samples(corrupt: pl.LazyFrame) -> pl.DataFrame:
-    """Return the first records of each reason, in the order of arrival: reason, source_object, source_offset, body."""
-    place = ["source_object", "source_offset"]
-    cut = corrupt.select("corruption_reason", *place, pl.col("body").fill_null("").str.slice(0, _SAMPLE_LENGTH))
-    first = pl.col(*place, "body").sort_by(place).head(_SAMPLES_OF_A_REASON)
-    samples = cut.group_by(reason="corruption_reason").agg(first).explode(*place, "body").collect(engine="streaming")
-    return samples.sort("reason", *place)

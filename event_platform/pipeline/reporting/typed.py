@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from event_platform.checks import conformance
+from event_platform.checks.shares import compared_columns
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import typed
 from event_platform.events.figures import sample_figure
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.files import DataFile
@@ -60,10 +60,13 @@ def _sampled(
 
 
 def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[date, str]]:
-    """Count the nulls of each column of the payload, as the statistics of the files say; nested columns have none."""
+    """Count the nulls of each column of the payload, as the statistics of the files say; nested columns have none.
+
+    A column that a file was written without is null in all of its rows.
+    """
     nulls = Counter[tuple[date, str]]()
-    for column in typed(event_type.columns):
+    for column in compared_columns(event_type):
         for file in files:
-            if count := file.nulls.get(column.name):
-                nulls[file.partition, column.name] += count
+            if count := file.nulls.get(column, file.rows):
+                nulls[file.partition, column] += count
     return nulls

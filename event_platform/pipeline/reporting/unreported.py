@@ -1,36 +1,36 @@
 """What the checks find of arrival dates that have no report, as nothing sound arrived on them."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 
-import polars as pl
-
 from event_platform.checks import rates
+from event_platform.checks.corruption import read_times
 from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
+from event_platform.events.envelope import Envelope
 from event_platform.lake.balance import arrival_balances
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import RAW_EVENTS
+from event_platform.pipeline.reporting.corrupt_times import count_reasons
 
 
-def unreported_findings(lake: Lake, thresholds: Thresholds, days: Collection[date]) -> list[Finding]:
-    """Return the shares of corrupt records of arrival dates."""
+def unreported_findings(
+    lake: Lake, envelope: Envelope, thresholds: Thresholds, days: Collection[date], start: date
+) -> list[Finding]:
+    """Return the shares of corrupt records of arrival dates. `start` is the first partition."""
     if not days:
         return []
-    reasons = _reasons(lake, days)
+    corrupt = lake.corrupt_events.snapshot()
+    reasons = count_reasons(corrupt, days)
+    times = read_times(corrupt, days, reasons, envelope, start)
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
-    results = [
-        (each.arrival_date, rates.check_corruption(each.landed, reasons[each.arrival_date], *limits))
+    return [
+        Finding(
+            RAW_EVENTS.name,
+            rates.CORRUPTION,
+            day,
+            rates.check_corruption(each.landed, reasons.get(day, {}), *limits, times.get(day)),
+        )
         for each in arrival_balances(lake, days)
+        for day in [each.arrival_date]
     ]
-    return [Finding(RAW_EVENTS.name, rates.CORRUPTION, day, result) for day, result in results]
-
-
-def _reasons(lake: Lake, days: Collection[date]) -> defaultdict[date, dict[str, int]]:
-    """Return the corrupt records of each day by reason."""
-    rows = lake.corrupt_events.snapshot().scan(days).group_by("arrival_date", "corruption_reason").agg(pl.len())
-    found = defaultdict[date, dict[str, int]](dict)
-    for day, reason, count in rows.collect().iter_rows():
-        found[day][reason] = count
-    return found

@@ -5,7 +5,7 @@ import polars as pl
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from deltalake import DeltaTable, write_deltalake
 
-from event_platform.defs.alerts.causes import CAUSES
+from event_platform.checks.faults import Fault
 from event_platform_tests.defs.alerts.ticking import LESSON, Alerts, fail, mend
 from event_platform_tests.support.mail import Hook
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
@@ -22,7 +22,7 @@ def test_a_failed_check_is_told_with_figures_partitions_cause_and_link(
     assert message["message"].splitlines() == [
         "WARN schema_conformance on 2025-06-02 to 2025-06-03",
         "  1 x rescued: level (2025-06-03)",
-        f"  Likely cause: {CAUSES['schema_conformance']}",
+        f"  Likely cause: {Fault.RESCUED_VALUES.cause} {Fault.RESCUED_VALUES.remedy}",
         f"http://127.0.0.1:3000/runs/{run.run_id}",
     ]
 

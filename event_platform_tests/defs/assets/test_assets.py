@@ -234,8 +234,10 @@ def test_a_partition_without_anything_is_materialized_all_the_same(world: World,
     assert only.materialization.metadata["dagster/partition_row_count"].value == 0
 
 
-def test_raw_events_and_every_event_table_have_to_be_fresh(world: World) -> None:
-    """A warning comes before the failure; what has no rows on good days has no policy."""
+def test_raw_events_and_every_event_table_have_to_be_fresh(tmp_path: Path) -> None:
+    """A warning comes before the failure; what has no rows on good days has no policy. A schema says its own hours."""
+    rare = {**SCHEMAS["account_created"], "x-freshness": {"warn_hours": 24, "fail_hours": 36.5}}
+    world = World(tmp_path, {**SCHEMAS, "account_created": rare})
     graph = world.definitions().resolve_asset_graph()
     policies = {key: graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
     windows = {
@@ -243,7 +245,11 @@ def test_raw_events_and_every_event_table_have_to_be_fresh(world: World) -> None
         for key, policy in policies.items()
         if isinstance(policy, TimeWindowFreshnessPolicy) and policy.warn_window
     }
-    hours = {"raw_events": (2, 6), **{f"events/{key}": (3, 12) for key in world.catalog.by_key}}
+    hours: dict[str, tuple[float, float]] = {
+        "raw_events": (2, 6),
+        **{f"events/{key}": (3, 12) for key in world.catalog.by_key},
+    }
+    hours["events/account_created"] = (24, 36.5)
     assert windows == {key: (timedelta(hours=warn), timedelta(hours=fail)) for key, (warn, fail) in hours.items()}
 
 

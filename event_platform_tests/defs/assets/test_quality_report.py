@@ -1,10 +1,14 @@
 """quality_report in Dagster: what its metadata shows, and that nothing in it is markup."""
 
 import base64
+import re
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
+from event_platform.definitions import build_definitions
+from event_platform.defs.instance.dagster_internals import open_without_records
 from event_platform_tests.support.comparison import OF_THE_RUN
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
@@ -41,20 +45,26 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
     monday = {name: value.value for name, value in found["2025-06-02"].items() if not is_table(value)}
     page = monday.pop("report")
     assert page == str(world.root / "lake" / "reports" / "quality" / "2025-06-02.html")
+    assert list(found["2025-06-02"])[:4] == ["summary", "report", "events_by_hour", "events_by_hour_and_type"]
+    summary = str(monday.pop("summary")).splitlines()
+    assert summary[2:4] == ["| events | 3 |  |", "| late | 1 | 33.3 % |"]
     thumbnail, plot = str(monday.pop("events_by_hour")), str(monday.pop("events_by_hour_and_type"))
     assert thumbnail.startswith("![Events by hour](data:image/svg+xml;base64,")
     assert plot.startswith("![Events by hour and type](data:image/svg+xml;base64,")
     assert len(thumbnail) < 1_000  # longer ones are not shown before a click
     assert len(plot) < 30_000
     assert monday == {
-        "dagster/partition_row_count": 18,
+        "dagster/partition_row_count": 19,
         "events": 3,
         "late": 1,
-        "late_share": 1 / 3,
+        "late_percent": 33.333,
         "duplicates": 1,
+        "duplicates_percent": 25.0,
         "corrupt": 1,
         "unregistered": 0,
+        "unregistered_percent": 0.0,
         "drifted_values": 1,
+        "broken_rules": 0,
     }
     assert tables == {
         "lateness": [{"arrived": "in the same hour", "events": 2}, {"arrived": "1 to 6 days later", "events": 1}],
@@ -70,8 +80,9 @@ def test_text_from_events_is_no_markdown_in_the_metadata(world: World) -> None:
     world.deliver(MONDAY, "a", {**event("u1"), field: 1}, event("u2", MONDAY, "x y"), "<script>")
     (found,) = metadata(world.materialize(MONDAY)).values()
     markdown = [value.value for value in found.values() if isinstance(value, dg.MarkdownMetadataValue)]
-    assert len(markdown) == 2
-    for picture in markdown:
+    assert len(markdown) == 3
+    assert re.fullmatch(r"[a-z0-9 |.,%\n:-]+", str(found["summary"].value))
+    for picture in markdown[1:]:
         head, _, coded = str(picture).rstrip(")").partition("](data:image/svg+xml;base64,")
         assert head in {"![Events by hour", "![Events by hour and type"}
         assert base64.b64decode(coded, validate=True).startswith(b"<svg ")
@@ -96,9 +107,34 @@ def test_the_report_can_be_materialized_alone(world: World) -> None:
 def test_a_day_without_anything_has_a_report(world: World) -> None:
     """With zeros, a picture and a page."""
     (found,) = metadata(world.materialize(MONDAY, selection=dg.AssetSelection.assets(REPORT))).values()
-    figures = ("events", "late", "late_share", "duplicates", "corrupt", "unregistered", "drifted_values")
+    figures = ("events", "late", "duplicates", "corrupt", "unregistered", "drifted_values", "broken_rules")
     assert [found[name].value for name in figures] == [0] * 7
     assert "lateness" not in found
+
+
+def test_metadata_of_a_table_are_in_the_order_of_their_use(world: World) -> None:
+    """The rows of the day first, then what was written, and last what is the same for all days."""
+    world.deliver(MONDAY, "a", event("u1"))
+    result = world.materialize(MONDAY, selection=dg.AssetSelection.assets("raw_events", "corrupt_events"))
+    (raw, _) = (list(each.materialization.metadata) for each in result.get_asset_materialization_events())
+    assert raw[0] == "dagster/partition_row_count"
+    assert raw.index("records_read") < raw.index("files_written") < raw.index("step_cpu_seconds")
+    assert raw[-2:] == ["step_cpu_seconds", "dagster/uri"]
+
+
+def test_the_page_is_a_link_where_it_is_served(world: World) -> None:
+    """A browser opens no file from a page of the UI."""
+    environment = replace(world.environment, report_url="https://reports.example/quality")
+    definitions = build_definitions(environment, world.catalog)
+    result = dg.materialize(
+        [*(definitions.assets or [])],  # type: ignore[list-item]
+        selection=dg.AssetSelection.assets(REPORT),
+        resources=dict(definitions.resources or {}),
+        instance=open_without_records(),
+        partition_key="2025-06-02",
+    )
+    (found,) = metadata(result).values()
+    assert found["report"] == dg.MetadataValue.url("https://reports.example/quality/2025-06-02.html")
 
 
 def test_the_report_comes_after_everything_that_it_counts(world: World) -> None:

@@ -1,5 +1,6 @@
 """Checks in Dagster: a result for each partition, and a blocking one stops what is downstream."""
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
@@ -65,10 +66,20 @@ def test_every_check_has_a_result_for_each_partition_of_a_range(good: World) -> 
         RAW_EVENTS: ["conservation", "corruption_rate", "arrival_gaps"],
         DEDUPLICATED_EVENTS: ["conservation", "unique_event_uuid", "duplicate_rate"],
         UNREGISTERED_EVENTS: ["conservation", "unregistered_names"],
-        LESSON: ["unique_event_uuid", "schema_conformance", "volume"],
+        LESSON: ["unique_event_uuid", "schema_conformance", "volume", "null_share"],
     }
     for asset, checks in expected.items():
         assert found(result, asset) == {(check, day): True for check in checks for day in days}
+
+
+def test_a_run_logs_no_line_that_looks_like_a_fault(good: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside the events of its steps nothing but progress; also where checks warn."""
+    good.deliver(MONDAY, "b", event("m", plan="a"), event("m", plan="b"), "{broken")
+    with caplog.at_level(logging.INFO), dg.instance_for_test() as instance:
+        run = good.materialize(MONDAY, TUESDAY, instance=instance).run_id
+        lines = [(int(each.level), each.user_message) for each in instance.all_logs(run) if not each.is_dagster_event]
+    assert [line for line in lines if line[0] >= logging.INFO] == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_what_is_odd_warns_in_its_own_partition_and_stops_nothing(good: World) -> None:

@@ -191,11 +191,12 @@ def test_a_report_is_due_where_more_has_arrived_on_its_day(world: World) -> None
 def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_path: Path) -> None:
     """Those of its first hours on the day before, as the check of gaps counts them."""
     world = World(tmp_path, zone=ZoneInfo("Asia/Tokyo"))
-    for hour in (0, 8, 9, 23):
-        world.deliver(TUESDAY, "a", event(f"u{hour}", TUESDAY), hour=hour)
+    for hour, record in ((0, "{"), (8, "{"), (9, event("u9", TUESDAY)), (23, event("u23", TUESDAY))):
+        world.deliver(TUESDAY, "a", record, hour=hour)
     flat = world.root / "landing" / "2025" / "06" / "03" / "flat"
     flat.write_bytes(ndjson(event("flat", TUESDAY)))
     world.build(MONDAY, TUESDAY)
+    world.report(TUESDAY)
     assert objects_by_hour(world.lake.raw_events.snapshot(), [TUESDAY])[TUESDAY] == {0: 1, 8: 1, 9: 1, 23: 1}
     found = figures(world, TUESDAY)
     labels = ["00", "08", "09", "23", None]

@@ -45,6 +45,7 @@ locals {
     EVENT_PLATFORM_CATALOG       = var.catalog
     EVENT_PLATFORM_START_DATE    = var.start_date
     EVENT_PLATFORM_UI_URL        = coalesce(var.ui_url, local.web_address)
+    EVENT_PLATFORM_REPORT_URL    = var.report_url
     EVENT_PLATFORM_LANDING_QUEUE = aws_sqs_queue.landing.url
     EVENT_PLATFORM_GLUE_DATABASE = var.glue_database ? local.glue_database : null
 

@@ -103,6 +103,12 @@ variable "ui_url" {
   default     = null
 }
 
+variable "report_url" {
+  description = "EVENT_PLATFORM_REPORT_URL: where reports/quality of the lake is served, for links to its pages. null: it is not."
+  type        = string
+  default     = null
+}
+
 variable "certificate_arn" {
   description = "Certificate of the load balancer, of ACM. null: plain HTTP inside the network."
   type        = string

@@ -1,0 +1,132 @@
+"""The history of a lake with the days of a run, and what the checks find of the days that pages show."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from event_platform.checks.judging import Figures, judge_day
+from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.derived import contents, digest
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.reporting.findings import days_compared
+from event_platform.pipeline.reporting.history import (
+    Month,
+    known_rows,
+    read_months,
+    replace_days,
+    rows_of,
+    store_months,
+)
+from event_platform.pipeline.reporting.judged import Judged, Months, current_findings, read_judged, store_judged
+from event_platform.pipeline.reporting.pages import (
+    INDEX_DAYS,
+    TYPE_DAYS,
+    PageSources,
+    changed_names,
+    write_index,
+    write_types,
+)
+from event_platform.pipeline.reporting.rows import PARTITION
+from event_platform.pipeline.reporting.samples import EventFiles
+from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
+from event_platform.pipeline.reporting.tasks import CountedDay, Sources
+from event_platform.quality.failures import Status, status_of
+from event_platform.storage.storage import Storage
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What pages show of the days of a run, and of the last days of the lake."""
+
+    catalog: Catalog
+    thresholds: Thresholds
+    counted: Mapping[date, pl.DataFrame]  # by the run
+    reported: Collection[date]
+    months: Sequence[Month]  # with what the run has counted
+    history: pl.DataFrame  # their rows
+    changed: set[str]  # names of events with other figures than before, on days that their pages show
+    findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
+    stored: Months  # what checks found before
+    judged: Mapping[date, Judged]  # what they found now
+    older: Mapping[date, Status]  # of the days that only the calendar shows
+    statuses: Mapping[date, Status] | None  # to be stored
+    today: date
+
+    @classmethod
+    def read(
+        cls, report: Snapshot, catalog: Catalog, thresholds: Thresholds, counted: Sequence[CountedDay]
+    ) -> "Overview":
+        """Read the history of a report, with the days of a run that are not in it yet, and judge its days."""
+        storage, today = report.table.storage, datetime.now(UTC).date()
+        days = {each.created_date for each in counted}
+        reported = {*report.rows_by_date(), *days}
+        last = max(reported)
+        older = {day for day in reported if day <= last - INDEX_DAYS}
+        shown, statuses = reported - older, read_statuses(storage) if older else {}
+        needed = shown | days | (older - statuses.keys())
+        stored = read_judged(storage, needed)
+        known = {day: found for day, found in current_findings(stored, report, today).items() if day in needed}
+        judged = sorted(days | (needed - known.keys()))
+        before = read_months(report, shown | days_compared(judged, thresholds))
+        months = replace_days(before, days, _rows(counted))
+        old, history = rows_of(before), rows_of(months)
+        figures = Figures.of(history)
+        new = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
+        found = {day: status_of(each) for day, each in (known | new).items()}
+        files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}
+        return cls(
+            catalog=catalog,
+            thresholds=thresholds,
+            counted={each.created_date: each.figures for each in counted},
+            reported=reported,
+            months=months,
+            history=history,
+            changed=changed_names(old, history, [day for day in days if day > last - TYPE_DAYS]),
+            findings=known | new,
+            stored=stored,
+            judged={day: Judged(files.get(day, 0), today, findings) for day, findings in new.items()},
+            older={day: found.get(day) or statuses[day] for day in older},
+            statuses=None if not older or statuses.items() >= found.items() else statuses | found,
+            today=today,
+        )
+
+    def page_sources(self, sources: Sources, tables: Sequence[tuple[EventType, Snapshot]]) -> PageSources:
+        """Return what the page of a day of the run is drawn from."""
+        day, figures = sources.created_date, self.counted[sources.created_date]
+        broken = {*figures.filter(pl.col("figure") == "broken_rule")["event_name"]}
+        return PageSources(
+            day=day,
+            figures=figures,
+            corrupt=sources.corrupt,
+            typed=[
+                EventFiles(event_type, table.table, table.schema, table.files([day]))
+                for event_type, table in tables
+                if event_type.name in broken
+            ],
+            findings=self.findings[day],
+            thresholds=self.thresholds,
+            keys={name: event_type.key for name, event_type in self.catalog.by_name.items()},
+            days=self.reported,
+        )
+
+    def write(self, storage: Storage) -> None:
+        """Write the page of the lake, and those of event types that have changed or are missing."""
+        last = max(self.reported)
+        shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
+        write_index(storage, self.catalog, shown, self.findings, self.older, self.today)
+        write_types(storage, self.catalog, shown, self.findings, self.changed)
+
+    def store(self, storage: Storage) -> None:
+        """Store what the next run need not read or judge. To be called when the figures of the run are committed."""
+        store_months(storage, self.months)
+        store_judged(storage, self.stored, self.judged)
+        if self.statuses is not None:
+            store_statuses(storage, self.statuses)
+
+
+def _rows(counted: Sequence[CountedDay]) -> pl.DataFrame:
+    return known_rows((each.created_date, each.figures, each.add.path) for each in counted if each.add is not None)

@@ -1,0 +1,124 @@
+"""Figures and what the checks find of them → the pages below reports/quality: of days, of the lake, of event types."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.lake import Lake
+from event_platform.lake.names import PAGES_FOLDER
+from event_platform.lake.registry import event_table_name
+from event_platform.pipeline.reporting.rows import PARTITION
+from event_platform.pipeline.reporting.samples import EventFiles, sample_broken_rules, sample_corrupt
+from event_platform.quality.failures import Status
+from event_platform.quality.index import draw_index
+from event_platform.quality.page import DayModel, draw_day
+from event_platform.quality.type_page import draw_type
+from event_platform.storage.storage import Storage
+from event_platform.storage.threads import map_threads
+
+#: Days that the index shows, and that the page of an event type shows.
+INDEX_DAYS, TYPE_DAYS = timedelta(days=90), timedelta(days=30)
+
+_FOLDER, _TYPES = "quality", "types"
+
+
+@dataclass(frozen=True)
+class PageSources:
+    """What the page of a day is drawn from: figures, the files that samples come from, and what checks found."""
+
+    day: date
+    figures: pl.DataFrame  # figure, event_name, label, value
+    corrupt: Sequence[DataFile]
+    typed: Sequence[EventFiles]  # with rows that break a rule
+    findings: Sequence[Finding]
+    thresholds: Thresholds
+    keys: Mapping[str, str]  # see DayModel
+    days: Collection[date]
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """The page of a day: its address, and its plots (see quality.page.Page)."""
+
+    address: str
+    plot: bytes
+    thumbnail: bytes
+
+
+def write_day(lake: Lake, sources: PageSources) -> WrittenPage:
+    """Draw and write the page of a day."""
+    page = draw_day(
+        DayModel(
+            day=sources.day,
+            figures=sources.figures,
+            corrupt=sample_corrupt(scan_files(lake.corrupt_events, sources.corrupt)),
+            broken=sample_broken_rules(sources.typed, sources.figures),
+            findings=sources.findings,
+            thresholds=sources.thresholds,
+            keys=sources.keys,
+            days=sources.days,
+        )
+    )
+    address = lake.storage.uri(PAGES_FOLDER, _FOLDER, f"{sources.day.isoformat()}.html")
+    lake.storage.write(address, page.html)
+    return WrittenPage(address, page.plot, page.thumbnail)
+
+
+def write_index(
+    storage: Storage,
+    catalog: Catalog,
+    history: pl.DataFrame,
+    findings: Mapping[date, Sequence[Finding]],
+    older: Mapping[date, Status],
+    today: date,
+) -> None:
+    """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
+    page = draw_index(history, findings, catalog.event_types, today, older)
+    storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
+
+
+def write_types(
+    storage: Storage,
+    catalog: Catalog,
+    history: pl.DataFrame,
+    findings: Mapping[date, Sequence[Finding]],
+    changed: set[str],
+) -> None:
+    """Draw and write the pages of event types of which an event name has `changed`, and those that are missing."""
+    folder = storage.sizes(PAGES_FOLDER, _FOLDER, _TYPES)
+    written = {path.rpartition("/")[2].removesuffix(".html") for path in folder}
+    due = [each for each in catalog.event_types if each.key not in written or not changed.isdisjoint(each.names)]
+    last = history[PARTITION].max()
+    if not due or not isinstance(last, date):
+        return
+    rows, by_asset = history.partition_by("event_name", as_dict=True), _by_asset(findings)
+
+    def write(event_type: EventType) -> None:
+        own = [rows[name,] for name in event_type.names if (name,) in rows]
+        page = draw_type(event_type, pl.concat([history.clear(), *own]), by_asset[event_table_name(event_type)], last)
+        storage.write(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
+
+    each = map if storage.is_local else map_threads
+    list(each(write, due))
+
+
+def _by_asset(findings: Mapping[date, Sequence[Finding]]) -> Mapping[str, Mapping[date, Sequence[Finding]]]:
+    by_asset = defaultdict[str, dict[date, list[Finding]]](lambda: defaultdict(list))
+    for day, found in findings.items():
+        for each in found:
+            by_asset[each.asset][day].append(each)
+    return by_asset
+
+
+def changed_names(before: pl.DataFrame, after: pl.DataFrame, days: Iterable[date]) -> set[str]:
+    """Return the event names of which a row of one of these days is not the same in both histories."""
+    both = (rows.filter(pl.col(PARTITION).is_in(list(days))) for rows in (before, after))
+    counted = pl.concat(both).group_by(pl.all()).len()
+    return set(counted.filter(pl.col("len") % 2 == 1)["event_name"].drop_nulls())

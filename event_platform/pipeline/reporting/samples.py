@@ -1,0 +1,77 @@
+"""Records that are corrupt, and rows that break a rule of their schema, as samples for the page of a day."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from event_platform.events.catalog import EventType
+from event_platform.events.constraints import sample_broken_constraint
+from event_platform.events.figures import event_figure
+from event_platform.lake.file_figures import read_figure
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.location import TableLocation
+from event_platform.quality.rows import LONGEST
+
+_SAMPLES_OF_A_RULE, _SAMPLES_OF_A_REASON = 2, 2
+
+#: More than a page shows, so that it can tell that there is more.
+_VALUE_LENGTH, _BODY_LENGTH = 500, 500
+
+SAMPLE_SCHEMA = pl.Schema({"event_name": pl.String, "rule": pl.String, "value": pl.String, "event_uuid": pl.String})
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """The files of a created_date of an event table, and the columns of the table."""
+
+    event_type: EventType
+    table: TableLocation
+    schema: pl.Schema
+    files: Sequence[DataFile]
+
+
+def sample_broken_rules(tables: Iterable[EventFiles], figures: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of a created_date that break rules: event_name, rule, value (as text, null if missing), event_uuid.
+
+    `figures` are those of the day. Two rows for each of the rules that a page lists; of each, one file is read, and in
+    it the columns that are shown.
+    """
+    broken = figures.filter(pl.col("figure") == "broken_rule")
+    largest = broken.sort("value", "event_name", "label", descending=[True, False, False]).head(LONGEST)
+    rules: dict[str, list[str]] = {}
+    for name, rule in largest.select("event_name", "label").iter_rows():
+        rules.setdefault(name, []).append(rule)
+    broken_tables = [each for each in tables if each.event_type.name in rules]
+    samples = [sample for each in broken_tables for sample in _samples(each, rules[each.event_type.name])]
+    return pl.concat(samples) if samples else SAMPLE_SCHEMA.to_frame()
+
+
+def _samples(broken: EventFiles, rules: Iterable[str]) -> Iterator[pl.DataFrame]:
+    event_type = broken.event_type
+    counts = read_figure(broken.table, broken.files, event_figure(event_type), broken.schema)
+    for rule in rules:
+        file = _first_file(broken.files, counts, rule)
+        if file is not None:
+            rows = scan_files(broken.table, [file], broken.schema)
+            sample = sample_broken_constraint(event_type, rows, rule, _SAMPLES_OF_A_RULE)
+            named = sample.with_columns(
+                pl.col("value").str.slice(0, _VALUE_LENGTH), event_name=pl.lit(event_type.name), rule=pl.lit(rule)
+            )
+            yield named.select(SAMPLE_SCHEMA.names())
+
+
+def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> DataFile | None:
+    """Return the file with the most rows that break a rule; the counts are those of the files, in their order."""
+    if rule not in counts.columns or not counts[rule].sum():
+        return None
+    return files[counts[rule].arg_max() or 0]
+
+
+def sample_corrupt(corrupt: pl.LazyFrame) -> pl.DataFrame:
+    """Return the first records of each reason, in the order of arrival: reason, source_object, source_offset, body."""
+    place = ["source_object", "source_offset"]
+    cut = corrupt.select("corruption_reason", *place, pl.col("body").fill_null("").str.slice(0, _BODY_LENGTH))
+    first = pl.col(*place, "body").sort_by(place).head(_SAMPLES_OF_A_REASON)
+    samples = cut.group_by(reason="corruption_reason").agg(first).explode(*place, "body").collect(engine="streaming")
+    return samples.sort("reason", *place)

@@ -1,0 +1,159 @@
+"""Which pages a report writes, and when."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from event_platform.checks.judging import Figures, judge_day
+from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
+from event_platform.events.catalog import Catalog
+from event_platform.lake.table_commit import TableCommit
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.reporting import overview
+from event_platform.storage.storage import Storage
+from event_platform_tests.pipeline.reporting.test_history import history, month, summed
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+
+LONG_AGO = MONDAY - timedelta(days=40)
+TYPES = ["account_created", "lesson_started", "payment_order_completed"]
+
+
+def pages(world: World) -> dict[str, int]:
+    """Return when each page was written, by its path."""
+    folder = world.root / "lake" / "reports" / "quality"
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.html")}
+
+
+def read(world: World, name: str) -> str:
+    """Return a page."""
+    return (world.root / "lake" / "reports" / "quality" / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """Two days, with something wrong on the first one."""
+    lesson = event("u1", MONDAY, "lesson:started", user="usr_1", level=99)
+    world.deliver(MONDAY, "a", lesson, event("u2", MONDAY), event("u3", MONDAY, "ping"), "{broken")
+    world.deliver(TUESDAY, "a", event("u4", TUESDAY))
+    world.build(MONDAY, TUESDAY)
+    return world
+
+
+def test_a_report_has_pages_of_days_types_and_the_lake(built: World) -> None:
+    """Of types without an event too: the index has links to them. What checks find is said on each."""
+    assert {*pages(built)} == {
+        "index.html",
+        f"{MONDAY}.html",
+        f"{TUESDAY}.html",
+        *(f"types/{key}.html" for key in TYPES),
+    }
+    for name in ("index.html", f"{MONDAY}.html", "types/lesson_started.html"):
+        assert "maximum: level" in read(built, name)
+    assert "25.000% of 4 records are corrupt" in read(built, f"{MONDAY}.html")
+    assert ">99<" in read(built, f"{MONDAY}.html")  # a sample of it
+    assert f"{TUESDAY}.html" in read(built, f"{MONDAY}.html")  # the next day
+
+
+def test_pages_of_what_has_not_changed_stay(built: World) -> None:
+    """Of other days, and of types without other figures on the days that their pages show."""
+    before = pages(built)
+    built.deliver(TUESDAY, "b", event("u5", TUESDAY))
+    built.build(TUESDAY)
+    changed = {name for name, written in pages(built).items() if written != before[name]}
+    assert changed == {"index.html", f"{TUESDAY}.html", "types/account_created.html"}
+    before = pages(built)
+    built.deliver(LONG_AGO, "c", event("u6", LONG_AGO, "lesson:started", user="usr_1"))
+    built.build(LONG_AGO)
+    changed = {name for name, written in pages(built).items() if written != before.get(name)}
+    assert changed == {"index.html", f"{LONG_AGO}.html"}
+
+
+def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None:
+    """Whatever changed."""
+    (built.root / "lake" / "reports" / "quality" / "types" / "lesson_started.html").unlink()
+    built.report(TUESDAY)
+    assert "maximum: level" in read(built, "types/lesson_started.html")
+
+
+def test_a_run_that_is_killed_before_the_commit_leaves_the_day_due(
+    built: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pages are drawn again, and nothing remembers figures that are not in the table."""
+    stored = month(built).read_bytes()
+    built.deliver(TUESDAY, "b", event("u5", TUESDAY))
+    built.load(TUESDAY)
+    built.deduplicate(TUESDAY)
+    built.type(TUESDAY)
+
+    def kill(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TableCommit, "commit", kill)
+    with pytest.raises(KeyboardInterrupt):
+        built.report(TUESDAY)
+    monkeypatch.undo()
+    assert month(built).read_bytes() == stored
+    assert due_created_dates(built.lake, built.catalog).days == [TUESDAY]
+    built.report(TUESDAY)
+    assert history(built) == summed(built)
+
+
+@pytest.mark.parametrize("page", ["index.html", f"{TUESDAY}.html", "types/account_created.html"])
+def test_a_page_that_cannot_be_written_fails_the_step(built: World, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the day stays due."""
+    built.deliver(TUESDAY, "b", event("u5", TUESDAY))
+    built.load(TUESDAY)
+    built.deduplicate(TUESDAY)
+    built.type(TUESDAY)
+    write = Storage.write
+
+    def fail(storage: Storage, uri: str, data: bytes) -> None:
+        if uri.endswith(page):
+            raise OSError(uri)
+        write(storage, uri, data)
+
+    monkeypatch.setattr(Storage, "write", fail)
+    with pytest.raises(OSError, match=Path(page).name):
+        built.report(TUESDAY)
+    assert due_created_dates(built.lake, built.catalog).days == [TUESDAY]
+
+
+def test_two_reports_at_once_lose_nothing(built: World) -> None:
+    """Each writes the month as it knows it: what one of them lacks is read from the table."""
+    built.deliver(WEDNESDAY, "a", event("u7", WEDNESDAY))
+    built.deliver(MONDAY, "b", event("u8", MONDAY))
+    days = (MONDAY, WEDNESDAY)
+    built.load(*days)
+    built.deduplicate(*days)
+    built.type(*days)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(built.report, days))
+    assert history(built, MONDAY, WEDNESDAY) == summed(built)
+    assert not due_created_dates(built.lake, built.catalog).every
+
+
+def test_days_that_only_the_calendar_shows_are_judged_once(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their status is in a file; without it they are judged again."""
+    day = MONDAY - timedelta(days=100)
+    built.deliver(day, "a", event("old", day), "{broken")
+    built.build(day)
+    judged: list[date] = []
+
+    def judge(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
+        judged.append(day)
+        return judge_day(figures, catalog, thresholds, day, today)
+
+    monkeypatch.setattr(overview, "judge_day", judge)
+    statuses = month(built).with_name("statuses.json")
+    assert f'"{day}":"error"' in statuses.read_text()
+    for text in (None, "{", '{"2025-01-01":"purple"}'):
+        if text is not None:
+            statuses.write_text(text)
+        judged.clear()
+        built.report(TUESDAY)
+        assert judged == [*([] if text is None else [day]), MONDAY, TUESDAY]
+        assert f'href="{day}.html"' in read(built, "index.html")
+        assert f'"{day}":"error"' in statuses.read_text()
