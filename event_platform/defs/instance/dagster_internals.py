@@ -4,7 +4,7 @@ A minor release of Dagster may change or drop them. Its version is pinned, and a
 them what depends on it and what to do when it goes. No other module imports or calls a private name of Dagster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +18,7 @@ from dagster._core.event_api import EventHandlerFn
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
     InMemoryEventLogStorage,
@@ -114,17 +115,41 @@ def open_without_records() -> dg.DagsterInstance:
 
 
 def name_location_of_runs(instance: dg.DagsterInstance, location: str, repository: str) -> None:
-    """Have the runs that this process creates name the code location of their job, so that the UI can re-execute them.
+    """Have runs of jobs in this process name the code location of their job, so that the UI can re-execute them.
 
     The origin of a launched run says how to start its code server; this one has the name alone: see `is_launched`.
+    A job that assets were selected from is taken as it is: Dagster would select them again, and store the whole job.
     """
-    origin, create = (
-        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository),
-        instance.create_run_for_job,
-    )
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository)
 
-    def create_run(job_def: dg.JobDefinition, **options: Any) -> dg.DagsterRun:
-        return create(job_def, **options, remote_job_origin=origin.get_job_origin(job_def.name))
+    def create_run(
+        job_def: dg.JobDefinition,
+        execution_plan: Any,
+        run_id: str | None,
+        run_config: Mapping[str, object],
+        tags: Mapping[str, str],
+        asset_selection: frozenset[dg.AssetKey],
+    ) -> dg.DagsterRun:
+        return instance.create_run(
+            job_name=job_def.name,
+            run_id=run_id,
+            run_config=run_config,
+            status=None,
+            tags=tags,
+            root_run_id=None,
+            parent_run_id=None,
+            step_keys_to_execute=execution_plan.step_keys_to_execute,
+            execution_plan_snapshot=snapshot_from_execution_plan(execution_plan, job_def.get_job_snapshot_id()),
+            job_snapshot=job_def.get_job_snapshot(),
+            parent_job_snapshot=None,
+            asset_selection=asset_selection or None,
+            asset_check_selection=None,
+            resolved_op_selection=None,
+            op_selection=None,
+            remote_job_origin=origin.get_job_origin(job_def.name),
+            job_code_origin=None,
+            asset_graph=job_def.asset_layer.asset_graph,
+        )
 
     instance.create_run_for_job = create_run  # type: ignore[assignment, method-assign]
 

@@ -43,6 +43,8 @@ DEPENDS = {
     "dagster._core.remote_origin:RegisteredCodeLocationOrigin": f"{_NAMED} A launched run has another origin. See what "
     "class has the name of a code location alone now.",
     "dagster._core.remote_origin:RemoteRepositoryOrigin": f"{_NAMED} See what class that of a launched run is.",
+    "dagster._core.snap:snapshot_from_execution_plan": f"{_NAMED} Their plan, as DagsterInstance.create_run takes it. "
+    "See what create_run_for_job passes now; or call that, which stores the whole job as well.",
     "dagster._core.storage.event_log:ConsolidatedSqliteEventLogStorage": "The base of SqliteEventLog; it says itself "
     "that it is for tests. See docs/explanation/decisions/5-the-event-log-is-kept-open.md for what to do without it.",
     "dagster._core.storage.event_log:InMemoryEventLogStorage": "The base of the event log of runs without records. "
