@@ -24,7 +24,7 @@ def lake_findings(
     """
     report = lake.quality_report.snapshot()
     reported = sorted(day for day in report.rows_by_date() if day in days)
-    found = current_findings(read_judged(report.table.storage, reported), report, today)
+    found = current_findings(read_judged(report.table.storage, reported), report, thresholds, today)
     left = [day for day in reported if day not in found]
     if left:
         figures = Figures.of(rows_of(read_months(report, days_compared(left, thresholds))))

@@ -1,7 +1,8 @@
 """What the checks found of the days of a lake, in a file for each month: a cache of judging the history.
 
 To judge a day of a hundred types takes a tenth of a second, and pages and `status` show many days. A day is judged with
-its report; again where its report has other files since, or where it was not over. Files can be deleted at any time.
+its report; again where its report has other files since, where limits are others, or where it was not over. Files can be
+deleted at any time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from isal import igzip
 
 from event_platform.checks import volume
 from event_platform.checks.result import Finding
+from event_platform.checks.thresholds import Thresholds
 from event_platform.events.errors import MissingError
 from event_platform.lake.derived import contents
 from event_platform.lake.names import PAGES_FOLDER
@@ -28,12 +30,14 @@ class Judged(msgspec.Struct, frozen=True):
     """What the checks found of a day, passed ones included."""
 
     files: int  # fingerprint of the day's files of quality_report
+    thresholds: Thresholds
     judged_on: date
     findings: list[Finding]
 
-    def is_current(self, day: date, files: Mapping[date, int], today: date) -> bool:
-        """Return whether the day has the same files, and was over when it was judged or still is not."""
-        return self.files == files.get(day) and not self.judged_on <= day < today
+    def is_current(self, day: date, files: Mapping[date, int], thresholds: Thresholds, today: date) -> bool:
+        """Return whether the day has the same files and limits, and was over when it was judged or still is not."""
+        same = self.files == files.get(day) and self.thresholds == thresholds
+        return same and not self.judged_on <= day < today
 
 
 def read_judged(storage: Storage, days: Iterable[date]) -> Months:
@@ -42,14 +46,16 @@ def read_judged(storage: Storage, days: Iterable[date]) -> Months:
     return dict(zip(months, map_threads(lambda month: _read(storage, month), months), strict=True))
 
 
-def current_findings(months: Months, report: Snapshot, today: date) -> dict[date, list[Finding]]:
+def current_findings(
+    months: Months, report: Snapshot, thresholds: Thresholds, today: date
+) -> dict[date, list[Finding]]:
     """Return the findings of the days of months that need not be judged again."""
     files = contents(report)
     return {
         day: judged.findings
         for month in months.values()
         for day, judged in month.items()
-        if judged.is_current(day, files, today)
+        if judged.is_current(day, files, thresholds, today)
     }
 
 
@@ -64,7 +70,7 @@ def store_judged(storage: Storage, months: Months, judged: Mapping[date, Judged]
 def _without_details(judged: Judged) -> Judged:
     """Leave out what pages do not show of checks that passed: of volume they show the band."""
     findings = [_passed(each) if each.result.passed and each.check != volume.NAME else each for each in judged.findings]
-    return Judged(judged.files, judged.judged_on, findings)
+    return msgspec.structs.replace(judged, findings=findings)
 
 
 def _passed(finding: Finding) -> Finding:

@@ -27,6 +27,7 @@ from event_platform.pipeline.reporting.pages import (
     TYPE_DAYS,
     PageSources,
     changed_names,
+    names_of,
     write_index,
     write_types,
 )
@@ -48,7 +49,7 @@ class Overview:
     reported: Collection[date]
     months: Sequence[Month]  # with what the run has counted
     history: pl.DataFrame  # their rows
-    changed: set[str]  # names of events with other figures than before, on days that their pages show
+    changed: set[str]  # names of events with other figures than before on days that are over, which their pages show
     findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
     stored: Months  # what checks found before
     judged: Mapping[date, Judged]  # what they found now
@@ -69,7 +70,8 @@ class Overview:
         shown, statuses = reported - older, read_statuses(storage) if older else {}
         needed = shown | days | (older - statuses.keys())
         stored = read_judged(storage, needed)
-        known = {day: found for day, found in current_findings(stored, report, today).items() if day in needed}
+        current = current_findings(stored, report, thresholds, today)
+        known = {day: found for day, found in current.items() if day in needed}
         judged = sorted(days | (needed - known.keys()))
         before = read_months(report, shown | days_compared(judged, thresholds))
         months = replace_days(before, days, _rows(counted))
@@ -85,10 +87,11 @@ class Overview:
             reported=reported,
             months=months,
             history=history,
-            changed=changed_names(old, history, [day for day in days if day > last - TYPE_DAYS]),
+            changed=changed_names(old, history, {day for day in days if day > last - TYPE_DAYS} - {today})
+            | names_of(history, {day for day in judged if last - TYPE_DAYS < day < today} - days),
             findings=known | new,
             stored=stored,
-            judged={day: Judged(files.get(day, 0), today, findings) for day, findings in new.items()},
+            judged={day: Judged(files.get(day, 0), thresholds, today, findings) for day, findings in new.items()},
             older={day: found.get(day) or statuses[day] for day in older},
             statuses=None if not older or statuses.items() >= found.items() else statuses | found,
             today=today,

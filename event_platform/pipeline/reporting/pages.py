@@ -117,6 +117,11 @@ def _by_asset(findings: Mapping[date, Sequence[Finding]]) -> Mapping[str, Mappin
     return by_asset
 
 
+def names_of(history: pl.DataFrame, days: Collection[date]) -> set[str]:
+    """Return the event names that have rows on some days."""
+    return set(history.filter(pl.col(PARTITION).is_in(list(days)))["event_name"].drop_nulls())
+
+
 def changed_names(before: pl.DataFrame, after: pl.DataFrame, days: Iterable[date]) -> set[str]:
     """Return the event names of which a row of one of these days is not the same in both histories."""
     both = (rows.filter(pl.col(PARTITION).is_in(list(days))) for rows in (before, after))
