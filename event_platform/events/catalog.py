@@ -17,6 +17,7 @@ import polars as pl
 from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
+from event_platform.events.asset_settings import freshness_hours, setting_fault
 from event_platform.events.classification import is_name
 from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
@@ -33,15 +34,6 @@ _MAX_KEY_LENGTH, _DIGEST_LENGTH = 200, 16
 #: Columns of a table, nested ones included. Each costs time in every run.
 _MAX_COLUMNS = 10_000
 _SUFFIXES = {".yaml", ".yml", ".json"}
-
-#: What Dagster accepts as an asset owner: a mail address or a team.
-_OWNER = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b|team:(?s:.+)")
-
-#: Numbers of `x-freshness` and `x-volume`.
-_LEAST, _MOST = 0.1, 10_000
-
-#: What Dagster takes for the name of a group of assets.
-_GROUP = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -214,15 +206,10 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         group=document.get("x-group") or key_of(first_part(name)),
         other_names=tuple(dict.fromkeys(each for each in document.get("x-names", ()) if each != name)),
         path_columns=envelope.path_columns,
-        freshness_hours=_freshness_hours(document),
+        freshness_hours=freshness_hours(document),
         volume_deviations=(document.get("x-volume") or {}).get("deviations"),
         is_volume_compared=document.get("x-volume") is not False,
     )
-
-
-def _freshness_hours(document: Mapping[str, Any]) -> tuple[float, float] | None:
-    hours = document.get("x-freshness")
-    return (hours["warn_hours"], hours["fail_hours"]) if hours else None
 
 
 def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
@@ -251,44 +238,11 @@ def _event_faults(document: Mapping[str, Any]) -> list[str]:
     names = document.get("x-names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and is_name(name) for name in names):
         return [f"x-names: expected a list of names of the event, such as [Order Completed], got {names!r}"]
-    if fault := _setting_fault(document):
+    if fault := setting_fault(document):
         return [fault]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]
     return [f"{key}: not supported; write the properties here" for key in UNSUPPORTED if key in document]
-
-
-def _setting_fault(document: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with what a schema says of its asset; None if nothing is."""
-    owner, group = document.get("x-owner") or "", document.get("x-group") or ""
-    if owner and not (isinstance(owner, str) and _OWNER.fullmatch(owner)):
-        return f"x-owner: expected a mail address, or a team such as team:growth, got {owner!r}"
-    if group and not (isinstance(group, str) and _GROUP.fullmatch(group)):
-        return f"x-group: expected a name of letters, digits and _, such as payments, got {group!r}"
-    return _freshness_fault(document.get("x-freshness")) or _volume_fault(document.get("x-volume"))
-
-
-def _freshness_fault(value: Any) -> str | None:
-    if value is None or (
-        _are_positive(value, {"warn_hours", "fail_hours"}) and value["warn_hours"] < value["fail_hours"]
-    ):
-        return None
-    expected = "hours of which the second are more, such as {warn_hours: 6, fail_hours: 24}"
-    return f"x-freshness: expected {expected}, got {value!r}"
-
-
-def _volume_fault(value: Any) -> str | None:
-    if value is None or value is False or _are_positive(value, {"deviations"}):
-        return None
-    return f"x-volume: expected {{deviations: 6}}, the standard deviations that warn, or false, got {value!r}"
-
-
-def _are_positive(value: Any, keys: set[str]) -> bool:
-    """Return whether a value is an object of exactly these keys, each with a number from 0.1 to 10,000."""
-    if not isinstance(value, Mapping) or value.keys() != keys:
-        return False
-    numbers = [each for each in value.values() if isinstance(each, int | float) and not isinstance(each, bool)]
-    return len(numbers) == len(keys) and all(_LEAST <= each <= _MOST for each in numbers)
 
 
 def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:
