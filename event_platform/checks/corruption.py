@@ -173,7 +173,7 @@ def explain_invalid(bodies: Sequence[str], invalid: int, envelope: Envelope) -> 
     if unit is None or unit is envelope.unit:
         return Times()
     example = str(values[0])[:40]
-    hint = f"all {len(bodies):,} that were read are {unit}, such as {example}: {_created_at(envelope, unit)}"
+    hint = f"All {len(bodies):,} that were read are {unit}, such as {example}: {_created_at(envelope, unit)}"
     return Times({Fault.WRONG_TIME_FORM: invalid}, {Fault.WRONG_TIME_FORM: hint})
 
 

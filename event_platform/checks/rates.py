@@ -75,7 +75,7 @@ def _describe_names(counts: Mapping[str, int]) -> str:
     if count > _MOST * total:
         return f"{count:,} of {total:,} are {name}"
     listed = ", ".join(f"{name} {count:,}" for name, count in largest)
-    return f"they are of {len(counts):,} events, most of {listed}"
+    return f"They are of {len(counts):,} events, most of {listed}"
 
 
 def check_unregistered(

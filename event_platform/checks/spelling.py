@@ -44,7 +44,7 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
         Fault.MISSPELLED_NAMES: "; ".join(
             f"{name} looks like {meant[name]}" for name, _ in Counter(misspelled).most_common(_SHOWN)
         ),
-        Fault.UNREGISTERED_NAMES: f"most are {', '.join(name for name, _ in others.most_common(_SHOWN))}",
+        Fault.UNREGISTERED_NAMES: f"Most are {', '.join(name for name, _ in others.most_common(_SHOWN))}",
     }
     found = {fault: count for fault, count in counts.items() if count}
     return found, {fault: hints[fault] for fault in found}

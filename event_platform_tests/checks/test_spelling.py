@@ -41,5 +41,5 @@ def test_each_event_counts_for_one_fault() -> None:
     counts, hints = find_name_faults(names, REGISTERED)
     assert counts == {Fault.NAMES_WITH_IDS: 1_000, Fault.MISSPELLED_NAMES: 5, Fault.UNREGISTERED_NAMES: 3}
     assert hints[Fault.NAMES_WITH_IDS] == "1,000 names look like user:…"
-    assert hints[Fault.UNREGISTERED_NAMES] == "most are new:b, new:1"
+    assert hints[Fault.UNREGISTERED_NAMES] == "Most are new:b, new:1"
     assert find_name_faults({}, REGISTERED) == ({}, {})

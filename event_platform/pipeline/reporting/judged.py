@@ -1,8 +1,8 @@
 """What the checks found of the days of a lake, in a file for each month: a cache of judging the history.
 
 To judge a day of a hundred types takes a tenth of a second, and pages and `status` show many days. A day is judged with
-its report; again where its report has other files since, where limits are others, or where it was not over. Files can be
-deleted at any time.
+its report; again if its report has other files since, if limits are others, or if it was not over. Files can be deleted
+at any time.
 """
 
 from collections.abc import Iterable, Mapping

@@ -74,12 +74,12 @@ EXPECTED = {
     Fault.WRONG_TIME_FORM: (
         "raw_events",
         "corruption_rate",
-        "all 2 that were read are iso8601, such as {day}T12:00:00Z: created_at: {{field: created_at, unit: iso8601}}.",
+        "All 2 that were read are iso8601, such as {day}T12:00:00Z: created_at: {{field: created_at, unit: iso8601}}.",
     ),
     Fault.INVALID_TIMES: ("raw_events", "corruption_rate", ""),
     Fault.REDELIVERIES: ("deduplicated_events", "duplicate_rate", "3 of 4 are account:created."),
     Fault.CONFLICTS: ("deduplicated_events", "duplicate_rate", "1 of 1 are account:created."),
-    Fault.UNREGISTERED_NAMES: ("unregistered_events", "unregistered_names", "most are beta:clicked, order:deleted."),
+    Fault.UNREGISTERED_NAMES: ("unregistered_events", "unregistered_names", "Most are beta:clicked, order:deleted."),
     Fault.MISSPELLED_NAMES: (
         "unregistered_events",
         "unregistered_names",
