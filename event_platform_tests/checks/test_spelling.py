@@ -29,7 +29,7 @@ def test_a_misspelled_name_is_that_of_a_registered_event(name: str, meant: str |
     """But for case, separators, or a letter or two in each part; not another verb, and not another number."""
     counts, hints = find_name_faults({name: 3}, REGISTERED)
     if meant is None:
-        assert (counts, hints) == ({Fault.UNREGISTERED_NAMES: 3}, {Fault.UNREGISTERED_NAMES: f"most are {name}"})
+        assert (counts, hints) == ({Fault.UNREGISTERED_NAMES: 3}, {Fault.UNREGISTERED_NAMES: f"Most are {name}"})
     else:
         assert counts == {Fault.MISSPELLED_NAMES: 3}
         assert hints == {Fault.MISSPELLED_NAMES: f"{name} looks like {meant}"}
