@@ -34,7 +34,7 @@ from event_platform.definitions import build_definitions
 from event_platform.defs.resources.platform import RulesResource
 
 platform = build_definitions()
-rules = RulesResource(corruption_error_above=1)
+rules = RulesResource(corruption_error_above=0.75)
 defs = dg.Definitions(
     assets=platform.assets, asset_checks=platform.asset_checks, resources={**platform.resources, "rules": rules}
 )
@@ -76,10 +76,10 @@ def test_run_builds_the_assets_of_the_project_that_it_is_started_in(
 def test_status_judges_by_the_rules_of_the_project_that_it_is_started_in(
     world: World, make_project: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Days without a report, on which nothing sound arrived: of others the report has what its run found."""
+    """As the checks of its runs do."""
     use(monkeypatch, world)
-    world.deliver(MONDAY, "a", "{broken")
-    world.load(MONDAY)
+    world.deliver(MONDAY, "a", event("1"), "{broken")
+    world.build(MONDAY)
     assert "ERROR raw_events, corruption_rate" in CliRunner().invoke(main, ["status"]).stdout
     make_project("project_with_rules", WITH_RULES)
     assert "WARN raw_events, corruption_rate" in CliRunner().invoke(main, ["status"]).stdout
