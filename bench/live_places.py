@@ -57,7 +57,7 @@ class Place:
         self.landing.mkdir(parents=True, exist_ok=True)
         if events:
             self.generate(events)
-        Commands(self.folder, self.variables).run("run", module("event_platform", "run"))
+        Commands(self.folder, self.variables).run("run", module("event_platform", "run", "--warn-only"))
 
     def generate(self, events: int) -> None:
         """Land objects of today."""

@@ -128,7 +128,7 @@ def read_figure(
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
     found |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
     if not in_rows:
-        _READ.keep({(file.uri, figure.name): found[file.uri] for file in left})
+        _READ.keep({(uri, figure.name): counts for uri, counts in found.items()})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
     return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)

@@ -22,6 +22,7 @@ from bench.scale import main, measure, one_more, shown
 from bench.scale_cases import CASES, Outcome, Row, Scale, Workshop, expect
 from bench.scale_inputs import Shape, write_catalog
 from bench.scale_window import truth
+from event_platform.cli.main import main as command
 from event_platform.definitions import build_definitions
 from event_platform.environment import SAMPLE_CATALOG, load_environment
 from event_platform.events.catalog import load_catalog
@@ -65,7 +66,7 @@ def _job(shop: Workshop, landing: Path, known: dict[str, Any], catalog: Path = S
         for name, value in variables(landing, catalog, shop.lake).items():
             patch.setenv(name, value)
         call("run")
-        ledger = json.loads(call("status", "--json"))
+        ledger = json.loads(CliRunner().invoke(command, ["status", "--json"]).stdout)
     expect(ledger, known)
     return Outcome(_row("job", 1, 1.0).cost, ledger)
 

@@ -28,7 +28,7 @@ def look(world: World) -> Finding:
 def test_tables_that_are_whole_are_counted(built: World) -> None:
     """Those that have no file yet as well."""
     finding = look(built)
-    files = sum(1 for _ in (built.root / "lake").rglob("*.parquet"))
+    files = sum("reports" not in path.parts for path in (built.root / "lake").rglob("*.parquet"))
     told = f"{files} files of 9 tables exist, as the platform wrote them"
     assert (finding.verdict, finding.found) == (Verdict.GOOD, told)
 

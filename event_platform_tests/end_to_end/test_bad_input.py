@@ -156,10 +156,14 @@ def test_data_names_no_path(world: World, path: str) -> None:
     }
     assert {each.name for each in lake.iterdir()} == tables
     assert {each.name for each in (lake / "events").iterdir()} == set(world.catalog.by_key)
-    assert [each.relative_to(lake).as_posix() for each in (lake / "reports").rglob("*")] == [
-        "reports/quality",
-        "reports/quality/2025-06-02.html",
-    ]
+    pages = {each.relative_to(lake / "reports" / "quality").as_posix() for each in (lake / "reports").rglob("*.*")}
+    assert pages == {
+        "2025-06-02.html",
+        "index.html",
+        "findings/2025-06.json.gz",
+        "history/2025-06.parquet",
+        *(f"types/{key}.html" for key in world.catalog.by_key),
+    }
 
 
 RECORD = ndjson(*(event(f"u{number}", plan="x" * number) for number in range(500)))

@@ -64,8 +64,8 @@ def test_the_tables_on_azure_are_those_on_a_folder(world: World, container: str)
     records = [event(f"u{number}", plan="free") for number in range(50)]
     world.deliver(MONDAY, "a.gz", *records, "{broken")
     landing.write("2025/06/02/12/a.gz", gzipped(ndjson(*records, "{broken")))
-    world.deliver(TUESDAY, "b", event("u2", plan="free"), event("x1", name="beta:clicked"))
-    landing.write("2025/06/03/12/b", ndjson(event("u2", plan="free"), event("x1", name="beta:clicked")))
+    world.deliver(TUESDAY, "b", event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked"))
+    landing.write("2025/06/03/12/b", ndjson(event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked")))
     here = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
     finish(start({**variables(world), **here}, "run"))
     lake = open_lake(f"{container}/lake")
