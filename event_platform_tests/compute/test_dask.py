@@ -87,7 +87,7 @@ def test_whichever_worker_is_killed_in_mid_task_the_tables_are_those_of_the_loca
     worker = dask.start_worker("event_platform.pipeline.loading.tasks:load_objects")
     driver = start(settings(landed, bucket, dask.address), "run")
     dask.wait_for_stall(worker, driver)
-    for task in ("deduplication.tasks:split_files", "typing.tasks:type_events", "reporting.tasks:report_day", None):
+    for task in ("deduplication.tasks:split_files", "typing.tasks:type_events", "reporting.tasks:count_day", None):
         successor = dask.start_worker(task and f"event_platform.pipeline.{task}")
         worker.kill()
         if task is not None:
