@@ -25,6 +25,8 @@ _TABS = [
     ("runs", "Success"),
 ]
 _MORE = re.compile(r"\[Show (JSON|Table|Markdown)\]|Show Table|View details")
+_DIALOG = ".dagster-backdrop"
+_OPEN = f"{_DIALOG}.bp5-overlay-appear-done"
 
 
 _FOLLOW = "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }"
@@ -57,7 +59,9 @@ def test_the_ui_shows_it_as_text(desk: Desk, listener: Listener, page: Page) -> 
         expect(page.get_by_text(seen).filter(visible=True).first, path).to_be_visible()
         for button in page.get_by_text(_MORE).filter(visible=True).all()[:4]:
             button.click()
+            expect(page.locator(_OPEN)).to_be_visible()  # before, a key would not close it
             page.keyboard.press("Escape")
+            expect(page.locator(_DIALOG)).to_have_count(0)
         is_harmless(page, listener)
 
 
