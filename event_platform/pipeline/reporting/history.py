@@ -39,12 +39,6 @@ class Month:
     is_stored: bool
 
 
-def read_history(report: Snapshot, first: date, last: date) -> pl.DataFrame:
-    """Return the rows of the days from `first` to `last`, summed: created_date, figure, event_name, label, value."""
-    months = read_months(report, {day for day in report.rows_by_date() if first <= day <= last})
-    return rows_of(months).filter(pl.col(PARTITION).is_between(first, last))
-
-
 def read_months(report: Snapshot, days: Collection[date]) -> list[Month]:
     """Return the months of some days, with all of their days that the table has."""
     by_month = {day.replace(day=1): dict[date, int]() for day in days}

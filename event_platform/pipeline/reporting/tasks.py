@@ -19,7 +19,7 @@ from event_platform.quality.page import LATENESS
 #: Kept of the names that the catalog lacks; the others are one row together.
 _NAMES_KEPT = 500
 
-#: Hours between creation and arrival that are told apart.
+#: Hours between creation and arrival from which on all events are one row.
 _LONGEST_LAG = 168
 
 _BEFORE, _SAME_HOUR, _NEXT_HOUR, _SAME_DAY, _HOURS, _MANY_HOURS, _DAYS, _MANY_DAYS = LATENESS

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from event_platform.pipeline.reporting.history import read_history
+from event_platform.pipeline.reporting.history import read_months, rows_of
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 MAY = date(2025, 5, 30)
@@ -31,7 +31,9 @@ def summed(world: World) -> list[Any]:
 
 def history(world: World, first: date = MAY, last: date = TUESDAY) -> list[Any]:
     """Return the rows of the history."""
-    return in_order(read_history(world.lake.quality_report.snapshot(), first, last))
+    report = world.lake.quality_report.snapshot()
+    months = read_months(report, {day for day in report.rows_by_date() if first <= day <= last})
+    return in_order(rows_of(months).filter(pl.col("created_date").is_between(first, last)))
 
 
 def in_order(frame: pl.DataFrame) -> list[Any]:
