@@ -611,11 +611,8 @@ def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(hom
     assert (by_day[0], truth) == (by_day[1], other)
 
 
-def test_the_partitions_of_a_lake_do_not_move_with_a_new_sample(
-    home: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_partitions_of_a_lake_do_not_move_with_a_new_sample(home: World) -> None:
     """Neither those of its own sample, nor those that begin in 2025; that they are later than the sample is said."""
-    monkeypatch.delenv("EVENT_PLATFORM_CATALOG")
     call("generate", "--events", "300", "--days", "1", "--from", "2025-06-02")
     call("run")
     for first in ("2025-07-01", "2025-06-01"):
