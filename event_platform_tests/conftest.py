@@ -9,6 +9,7 @@ import pytest
 from dagster._core.storage import event_log, runs
 from hypothesis import HealthCheck, settings
 
+from event_platform.pipeline.reporting import overview
 from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
 from event_platform_tests.support.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.support.world import World
@@ -17,10 +18,14 @@ from event_platform_tests.support.world import World
 gc.disable()
 
 # An example takes as long as the machine lets it: no test is about time.
-settings.register_profile("any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any_machine", max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
 
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
+
+
+#: Folders whose tests build very many days, and look at tables alone.
+_WITHOUT_PAGES = {"automation", "compaction", "deduplication", "lake", "loading", "typing"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,3 +107,11 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket, with the AWS variables set to reach it."""
     use_s3(monkeypatch, s3_endpoint)
     return new_bucket()
+
+
+@pytest.fixture(autouse=True)
+def _without_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pages of the lake and of event types, a third of each report, where no test looks at them."""
+    if request.path.parent.name in _WITHOUT_PAGES:
+        for name in ("write_index", "write_types"):
+            monkeypatch.setattr(overview, name, lambda *_: None)
