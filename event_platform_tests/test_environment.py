@@ -36,7 +36,7 @@ def test_nothing_set_is_the_local_environment() -> None:
 def test_the_local_start_date_is_that_of_the_sample_beside_landing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a landing folder of the local environment, while no variable is set; one that is no date is named."""
+    """Only in the local environment, and unless the variable is set. A file without a date is an error naming it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "start_date").write_text("2026-11-26\n", encoding="utf-8")

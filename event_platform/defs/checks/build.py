@@ -1,6 +1,5 @@
 """Build the asset checks, partitioned like their assets. To add a check, add it to the list of its asset."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -61,7 +60,7 @@ class _RawFigures:
 
     def corruption(self) -> Iterator[tuple[date, Result]]:
         corrupt = self.lake.corrupt_events.snapshot()
-        reasons = _counts(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
+        reasons = rates.count_by_day(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
         times = corruption.read_times(corrupt, self.dates, reasons, self.envelope, self.first_date)
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
         for each in self.balances:
@@ -181,7 +180,9 @@ class _UnregisteredFigures:
         yield from ((each.created_date, conservation.check_typing(each)) for each in balances)
 
     def names(self) -> Iterator[tuple[date, Result]]:
-        names = _counts(self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name")
+        names = rates.count_by_day(
+            self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name"
+        )
         registered = self.catalog.names
         yield from ((day, rates.check_unregistered(names.get(day, {}), registered)) for day in self.dates)
 
@@ -280,11 +281,3 @@ def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
         ],
         figures,
     )
-
-
-def _counts(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:
-    counted = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
-    result: dict[date, Counter[str]] = {}
-    for each, what, count in counted.iter_rows():
-        result.setdefault(each, Counter())[what] = count
-    return {each: dict(counts) for each, counts in result.items()}

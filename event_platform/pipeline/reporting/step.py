@@ -21,7 +21,7 @@ from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.reporting.arrivals import count_arrivals
-from event_platform.pipeline.reporting.corrupt_times import count_corrupt_times
+from event_platform.pipeline.reporting.corrupt import count_corrupt
 from event_platform.pipeline.reporting.overview import Overview
 from event_platform.pipeline.reporting.pages import WrittenPage, write_day
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION, ROW_SCHEMA
@@ -129,7 +129,7 @@ def _counted(
     typed = zip(pinned.catalog.event_types, pinned.typed, strict=True)
     rows = [
         count_arrivals(pinned.raw, dates, hours_are_utc=hours_are_utc),
-        count_corrupt_times(pinned.corrupt, dates, pinned.catalog.envelope, start),
+        count_corrupt(pinned.corrupt, dates, pinned.catalog.envelope, start),
         count_typed((event_type, table, files[table.table.name]) for event_type, table in typed),
         _sizes(chain.from_iterable(files.values())),
     ]

@@ -52,12 +52,10 @@ class CountedDay:
 
 def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDay:
     """Count one day, and write a file of its figures. `names` are those in the catalog."""
-    corrupt = scan_files(lake.corrupt_events, sources.corrupt)
     figures = pl.concat(
         [
             *_events(lake, sources, names),
             _duplicates(scan_files(lake.duplicate_events, sources.duplicates), names),
-            figure_rows("corrupt", count(corrupt, pl.col("corruption_reason").alias("label"))),
             *_unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
             sources.counted,
         ]

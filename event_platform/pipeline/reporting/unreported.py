@@ -11,7 +11,6 @@ from event_platform.events.envelope import Envelope
 from event_platform.lake.balance import arrival_balances
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import RAW_EVENTS
-from event_platform.pipeline.reporting.corrupt_times import count_reasons
 
 
 def unreported_findings(
@@ -21,7 +20,7 @@ def unreported_findings(
     if not days:
         return []
     corrupt = lake.corrupt_events.snapshot()
-    reasons = count_reasons(corrupt, days)
+    reasons = rates.count_by_day(corrupt.scan(days), "arrival_date", "corruption_reason")
     times = read_times(corrupt, days, reasons, envelope, start)
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
     return [

@@ -1,0 +1,24 @@
+"""corrupt_events → its rows of quality_report: corrupt records by reason, and what explains their times."""
+
+from collections.abc import Collection
+from datetime import date
+
+import polars as pl
+
+from event_platform.checks.corruption import read_times
+from event_platform.checks.rates import count_by_day
+from event_platform.events.envelope import Envelope
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.reporting.rows import DATED_SCHEMA
+
+
+def count_corrupt(corrupt: Snapshot, dates: Collection[date], envelope: Envelope, start: date) -> pl.DataFrame:
+    """Return the rows of arrival dates. `start` is the first partition.
+
+    Of what explains times, a label has the fault and its hint.
+    """
+    reasons = count_by_day(corrupt.scan(dates), "arrival_date", "corruption_reason")
+    times = read_times(corrupt, dates, reasons, envelope, start)
+    rows = [(day, "corrupt", None, *each) for day, counts in reasons.items() for each in counts.items()]
+    rows += [(day, "corrupt_time", None, *each) for day, found in times.items() for each in found.as_labels()]
+    return pl.DataFrame(rows, schema=DATED_SCHEMA, orient="row")
