@@ -57,7 +57,7 @@ bench-live: .venv/.dev ## Measure a live platform: an object a minute, how long 
 
 lock: .venv/.dev ## Write the lock files from pyproject.toml, with the newest versions in its ranges
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --upgrade pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres --extra metrics -c requirements.lock pyproject.toml -o requirements-image.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra postgres --extra metrics --extra iceberg -c requirements.lock pyproject.toml -o requirements-image.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --extra dev -c requirements-image.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the sample, the lake, Dagster's records and the built documentation
@@ -76,6 +76,13 @@ clean: ## Remove the sample, the lake, Dagster's records and the built documenta
 
 .venv/.dev: requirements-dev.lock .venv/.run
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements-dev.lock || $(BIN)/pip install -q -r requirements-dev.lock
+	@touch $@
+
+# Readers of the tables whose dependencies do not go together with the platform's: tests start them, and skip without them.
+.venv-readers/.tried: event_platform_tests/readers/requirements.txt | .venv/.dev
+	$(PYTHON) -m venv --clear .venv-readers
+	$(BIN)/uv pip install -q --compile-bytecode --python .venv-readers/bin/python -r $< \
+		|| .venv-readers/bin/pip install -q -r $< || echo "no readers of the tables could be installed"
 	@touch $@
 
 # What others do the job with, in an environment of its own. A peer that cannot be installed is missing in the table, and
