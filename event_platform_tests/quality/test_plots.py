@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from event_platform.quality import canvas
 from event_platform.quality.canvas import SERIES
 from event_platform.quality.plots import Interval, draw_days, draw_stacked_bars, sparkline
 from event_platform_tests.support.world import MONDAY
@@ -76,6 +77,17 @@ def test_a_plot_of_little_is_whole(values: dict) -> None:  # type: ignore[type-a
     """No day, nothing known, one day."""
     assert ET.fromstring(draw_days("few", values)).tag == f"{SVG}svg"  # noqa: S314 - the same
     assert ET.fromstring(draw_stacked_bars("none", [], {})).tag == f"{SVG}svg"  # noqa: S314 - the same
+
+
+def test_an_axis_is_drawn_once_for_all_plots_of_the_same_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a hundred event types; other values have a scale of their own, and the same values the same bytes."""
+    values = dict(zip(DAYS[:3], (1, 0, 2), strict=True))
+    first = draw_days("events", values)
+    monkeypatch.setattr(canvas, "d3", lambda: pytest.fail("a scale was made"))
+    assert draw_days("events", values) == first
+    assert draw_days("<", values | {DAYS[0]: 2}).count("&lt;") == 1
+    with pytest.raises(pytest.fail.Exception, match="a scale was made"):
+        draw_days("events", values | {DAYS[0]: 3})
 
 
 def test_text_from_events_is_text_in_a_plot() -> None:
