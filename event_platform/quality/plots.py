@@ -6,7 +6,20 @@ from datetime import date
 from itertools import groupby
 from typing import NamedTuple
 
-from event_platform.quality.canvas import BAD, BAND, LARGE, REST, SERIES, VALUE, Canvas, Size, d3, rounded, visible
+from event_platform.quality.canvas import (
+    BAD,
+    BAND,
+    LARGE,
+    REST,
+    SERIES,
+    VALUE,
+    Canvas,
+    Size,
+    d3,
+    element,
+    rounded,
+    visible,
+)
 
 HOURS = [f"{hour:02d}" for hour in range(24)]
 
@@ -14,7 +27,6 @@ _LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
 
 #: Days up to which each has a title that a pointer shows.
 _DAYS_WITH_TITLES = 31
-_LABEL_WIDTH = 72
 
 
 class Interval(NamedTuple):
@@ -31,7 +43,7 @@ def draw_stacked_bars(title: str, columns: Sequence[str], series: Mapping[str, S
     """
     canvas = Canvas(title, LARGE, below=_LEGEND_LINE * math.ceil(len(series) / _LEGEND_COLUMNS))
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
-    y = canvas.value_axis(max(totals, default=0))
+    y = canvas.value_axis(max(totals, default=0)).height
     x = d3().scale_band(columns, [canvas.left, canvas.right]).set_padding_inner(0.1)
     feet = [0] * len(columns)
     for number, (name, values) in enumerate(series.items()):
@@ -90,36 +102,37 @@ def draw_days(
     medians = {day: usual[day] for day in days if day in usual}
     canvas = Canvas(title, size)
     highest = max([*known.values(), *medians.values(), *(band.high for band in bands.values())], default=0)
-    y = canvas.value_axis(highest, percent=percent)
-    x = canvas.date_axis(days, size.width // _LABEL_WIDTH)
-    places = {day: rounded(x(day)) for day in days}
-    _draw_band(canvas, places, {day: Interval(rounded(y(low)), rounded(y(high))) for day, (low, high) in bands.items()})
-    _draw_line(canvas, places, {day: rounded(y(value)) for day, value in medians.items()}, REST)
-    heights = {day: rounded(y(value)) for day, value in known.items()}
-    _draw_line(canvas, places, heights, VALUE)
+    y = canvas.value_axis(highest, percent=percent).height
+    axis = canvas.day_axis(days)
+    _draw_band(canvas, axis.places, {day: Interval(y(low), y(high)) for day, (low, high) in bands.items()})
+    _draw_line(canvas, axis.places, {day: y(value) for day, value in medians.items()}, REST)
+    heights = {day: y(value) for day, value in known.items()}
+    _draw_line(canvas, axis.places, heights, VALUE)
     for day in [day for day in known if day in flagged]:
-        canvas.draw("circle", cx=places[day], cy=heights[day], r=3.5, fill=BAD)
+        canvas.append(element("circle", cx=axis.places[day], cy=heights[day], r=3.5, fill=BAD))
     if len(days) <= _DAYS_WITH_TITLES:
-        width = (canvas.right - canvas.left) / max(len(days), 1)
-        for day, place in places.items():
-            text = _describe_day(day, known.get(day), bands.get(day), percent=percent)
-            canvas.title(text, place - width / 2, width)
+        texts = (_describe_day(day, known.get(day), bands.get(day), percent=percent) for day in days)
+        canvas.append(axis.titles % tuple(texts))
     return str(canvas)
 
 
 def _draw_band(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, Interval]) -> None:
-    area = d3().area(lambda day: places[day], lambda day: heights[day].low, lambda day: heights[day].high)
-    canvas.path("".join(map(area, _runs(places, heights))), fill=BAND)
+    shapes = []
+    for run in _runs(places, heights):
+        upper = [f"{places[day]},{heights[day].high}" for day in run]
+        lower = [f"{places[day]},{heights[day].low}" for day in reversed(run)]
+        shapes.append(f"M{'L'.join(upper + lower)}Z")
+    canvas.path("".join(shapes), fill=BAND)
 
 
 def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[date, float], color: str) -> None:
-    line = d3().line(lambda day: places[day], lambda day: heights[day])
-    shape = "".join(map(line, _runs(places, heights)))
+    lines = ("L".join(f"{places[day]},{heights[day]}" for day in run) for run in _runs(places, heights))
+    shape = "".join(f"M{line}" if "L" in line else f"M{line}Z" for line in lines)  # a closed point is drawn as a dot
     canvas.path(shape, fill="none", stroke=color, stroke_width="1.5", stroke_linecap="round")
 
 
 def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
-    """Split the days where one is not known. detroit's own gaps fail where the last day is one."""
+    """Split the days where one is not known."""
     for is_known, run in groupby(days, known.__contains__):
         if is_known:
             yield list(run)

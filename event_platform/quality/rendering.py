@@ -41,10 +41,17 @@ def environment() -> "Environment":
     """Return the environment of all templates. A name that is not defined is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and for reports alone
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["number"] = _number
+    return environment
+
+
+def _number(value: int) -> str:
+    """Return a number as tables show it; nothing for zero."""
+    return f"{value:,}" if value else ""

@@ -430,7 +430,6 @@ DAMAGED = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.sampled_from([A.encode(), B.encode(), C.encode(), *DAMAGED]), max_size=300),
     st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n\t"]),
@@ -454,7 +453,6 @@ CLOSED = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([A.encode(), B.encode(), *CLOSED]), st.sampled_from([b"", b"", b"\n", b"\r\n"])))
 )

@@ -73,7 +73,7 @@ def totals(snapshot: Snapshot, figure: Figure, *, in_rows: bool) -> list[dict[st
     return pl.concat(sums).sort(pl.all()).to_dicts() if sums else []
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(objects=st.lists(EVENTS, min_size=1, max_size=5))
 def test_footers_say_what_the_rows_do(tmp_path_factory: pytest.TempPathFactory, objects: list[list[Any]]) -> None:
     """Whatever lands, in however many increments, also of files that were compacted."""

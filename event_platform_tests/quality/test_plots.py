@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from event_platform.quality import canvas
 from event_platform.quality.canvas import SERIES
 from event_platform.quality.plots import Interval, draw_days, draw_stacked_bars, sparkline
 from event_platform_tests.support.world import MONDAY
@@ -78,6 +79,17 @@ def test_a_plot_of_little_is_whole(values: dict) -> None:  # type: ignore[type-a
     assert ET.fromstring(draw_stacked_bars("none", [], {})).tag == f"{SVG}svg"  # noqa: S314 - the same
 
 
+def test_an_axis_is_drawn_once_for_all_plots_of_the_same_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a hundred event types; other values have a scale of their own, and the same values the same bytes."""
+    values = dict(zip(DAYS[:3], (1, 0, 2), strict=True))
+    first = draw_days("events", values)
+    monkeypatch.setattr(canvas, "d3", lambda: pytest.fail("a scale was made"))
+    assert draw_days("events", values) == first
+    assert draw_days("<", values | {DAYS[0]: 2}).count("&lt;") == 1
+    with pytest.raises(pytest.fail.Exception, match="a scale was made"):
+        draw_days("events", values | {DAYS[0]: 3})
+
+
 def test_text_from_events_is_text_in_a_plot() -> None:
     """In the legend, in titles, and in its name; also what XML cannot hold."""
     svg = draw_stacked_bars(HOSTILE, [HOSTILE], {HOSTILE: [1]}, rest=HOSTILE)
@@ -103,6 +115,6 @@ def test_another_process_draws_the_same_bytes() -> None:
 
 def test_a_plot_alone_is_drawn_by_a_library_that_takes_long_to_import() -> None:
     """What imports the module for its constants does not wait for it."""
-    code = "import sys, event_platform.quality.page; print({'detroit', 'lxml'} & set(sys.modules))"
+    code = "import sys, event_platform.quality.page; print({'detroit', 'jinja2'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "set()\n"

@@ -62,8 +62,8 @@ def current_findings(
 def store_judged(storage: Storage, months: Months, judged: Mapping[date, Judged]) -> None:
     """Write the files of months in which days were judged."""
     for first in sorted({day.replace(day=1) for day in judged}):
-        days = {**months.get(first, {}), **{day: each for day, each in judged.items() if day.replace(day=1) == first}}
-        stored = {day: _without_details(each) for day, each in sorted(days.items())}
+        new = {day: _without_details(each) for day, each in judged.items() if day.replace(day=1) == first}
+        stored = dict(sorted({**months.get(first, {}), **new}.items()))
         storage.write(_address(storage, first), igzip.compress(msgspec.json.encode(stored), mtime=0))
 
 

@@ -73,10 +73,11 @@ class Overview:
         current = current_findings(stored, report, thresholds, today)
         known = {day: found for day, found in current.items() if day in needed}
         judged = sorted(days | (needed - known.keys()))
-        before = read_months(report, shown | days_compared(judged, thresholds))
+        compared = days_compared(judged, thresholds)
+        before = read_months(report, shown | compared)
         months = replace_days(before, days, _rows(counted))
         old, history = rows_of(before), rows_of(months)
-        figures = Figures.of(history)
+        figures = Figures.of(history.filter(pl.col(PARTITION).is_in(compared)))
         new = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
         found = {day: status_of(each) for day, each in (known | new).items()}
         files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}

@@ -102,7 +102,7 @@ def write_types(
 
     def write(event_type: EventType) -> None:
         own = [rows[name,] for name in event_type.names if (name,) in rows]
-        page = draw_type(event_type, pl.concat([history.clear(), *own]), by_asset[event_table_name(event_type)], last)
+        page = draw_type(event_type, pl.concat(own or [history.clear()]), by_asset[event_table_name(event_type)], last)
         storage.write(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
 
     each = map if storage.is_local else map_threads

@@ -30,6 +30,9 @@ from event_platform.pipeline.reporting.tasks import Sources, count_day
 from event_platform.pipeline.reporting.typed import count_typed
 from event_platform.storage.threads import map_threads
 
+#: To count a day and draw its page takes as long as so many rows more.
+_ROWS_OF_A_DAY = 2_000
+
 
 @dataclass(frozen=True)
 class QualityReport:
@@ -62,7 +65,7 @@ def _report_quality(
     pinned = _pinned(lake, catalog, source)
     sources = _sources(pinned, dates, start)
     tasks = [(lake, each, catalog.names) for each in sources]
-    counted = context.run_tasks(count_day, tasks, "quality reports", small=len(tasks) == 1)
+    counted = context.run_tasks(count_day, tasks, "quality reports", small=_is_small(context, sources))
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)
     pages = _write_pages(context, pinned, overview, sources)
@@ -83,9 +86,15 @@ def _write_pages(
     """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
     tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
     tasks = [(context.lake, overview.page_sources(each, tables)) for each in sources]
-    pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=len(tasks) == 1)
+    pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=_is_small(context, sources))
     overview.write(context.lake.storage)
     return pages
+
+
+def _is_small(context: PipelineContext, sources: Sequence[Sources]) -> bool:
+    """Return whether the driver reports the days: each process that draws imports for as long as it draws ten pages."""
+    rows = sum(file.rows for each in sources for file in (*each.deduplicated, *each.duplicates, *each.corrupt))
+    return context.is_small(rows + _ROWS_OF_A_DAY * len(sources))
 
 
 def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:

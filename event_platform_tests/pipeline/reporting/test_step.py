@@ -2,13 +2,21 @@
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
+from event_platform.compute.pool import LocalPool
+from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.reporting.step import report_quality
+from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform_tests.support.world import (
     MONDAY,
     SCHEMAS,
@@ -248,3 +256,22 @@ def test_a_key_written_twice_is_drift(world: World) -> None:
     world.deliver(MONDAY, "a", body)
     world.build(MONDAY)
     assert figures(world, MONDAY)["repeated_key", "account:created", None] == 1
+
+
+@pytest.mark.parametrize(("small_rows", "opened"), [(4_002, False), (4_001, True)])
+def test_few_rows_are_reported_without_a_pool(world: World, small_rows: int, opened: bool) -> None:
+    """Its processes would import for longer than the driver takes. A day is as many as two thousand rows."""
+    days = (MONDAY, TUESDAY)
+    for day in days:
+        world.deliver(day, "a", event(f"u-{day}", day))
+    world.load(*days)
+    world.deduplicate(*days)
+
+    def open_pool() -> ProcessPoolExecutor:
+        raise InterruptedError
+
+    context = PipelineContext(
+        world.lake, LocalPool(open_pool, 2), sizing=replace(DEFAULT_SIZING, small_rows=small_rows)
+    )
+    with pytest.raises(InterruptedError) if opened else nullcontext():
+        assert len(report_quality(context, world.catalog, DEFAULT_THRESHOLDS, days, MONDAY)) == 2
