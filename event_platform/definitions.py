@@ -17,6 +17,7 @@ from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_t
 from event_platform.defs.automation.changed_dates_sensor import build_changed_dates_sensor
 from event_platform.defs.automation.conditions import build_automation_sensor
 from event_platform.defs.automation.landing_sensor import build_landing_sensor
+from event_platform.defs.automation.publishing_sensor import build_publishing_sensor
 from event_platform.defs.automation.reconciliation import build_daily_reconciliation
 from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
@@ -58,7 +59,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_quality_report(place, catalog, partitions, policy, environment.report_url),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
-        asset_checks=build_checks(catalog, partitions),
+        asset_checks=build_checks(catalog, partitions, published=environment.iceberg is not None),
         sensors=[
             build_landing_sensor(
                 raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
@@ -66,6 +67,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),
+            *([build_publishing_sensor(catalog)] if environment.iceberg else []),
         ],
         schedules=[
             build_daily_reconciliation(raw, downstream, catalog, first_date),

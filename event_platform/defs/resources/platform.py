@@ -1,4 +1,4 @@
-"""Dagster resources: landing, lake, compute, Glue, and the limits of rules and checks. Those on S3 are in `s3`."""
+"""Dagster resources: landing, lake, compute, catalogs, and the limits of rules and checks. Those on S3 are in `s3`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
@@ -23,6 +23,7 @@ from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
 from event_platform.landing.zones import time_zone
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
+from event_platform.publishing.iceberg import IcebergCatalog, open_iceberg
 from event_platform.storage.storage import Storage
 
 
@@ -133,14 +134,21 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
         return open_executor(self.compute, self.workers or None)
 
 
-class GlueResource(dg.ConfigurableResource["GlueResource"]):
-    """The Glue Data Catalog, where other systems find the tables."""
+class PublishingResource(dg.ConfigurableResource["PublishingResource"]):
+    """The catalogs in which other systems find the tables."""
 
-    database: str = Field(default="", description="Database in which tables are registered; empty: none")
+    glue_database: str = Field(
+        default="", description="Database of the Glue Data Catalog in which tables are registered; empty: none"
+    )
+    iceberg: str = Field(default="", description="Iceberg catalog in which tables are published; empty: none")
 
-    def open(self) -> GlueDatabase | None:
-        """Return the database, or None if none is configured."""
-        return open_glue(self.database) if self.database else None
+    def open_glue(self) -> GlueDatabase:
+        """Return the database."""
+        return open_glue(self.glue_database)
+
+    def open_iceberg(self, lake: Lake) -> IcebergCatalog:
+        """Return the Iceberg catalog of a lake."""
+        return open_iceberg(self.iceberg, lake.storage, self.glue_database or None)
 
 
 #: Freshness is evaluated by the daemon, not by a run.

@@ -53,6 +53,20 @@ locals {
     ]
   }
 
+  # Iceberg's commit reads the database and the table; a table that was replaced is deleted and created.
+  allow_iceberg = {
+    Sid    = "IcebergTablesOfThisEnvironment"
+    Effect = "Allow"
+    Action = [
+      "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable",
+    ]
+    Resource = [
+      "${local.glue_arn}:catalog",
+      "${local.glue_arn}:database/${local.iceberg_database}",
+      "${local.glue_arn}:table/${local.iceberg_database}/*",
+    ]
+  }
+
   allow_tunnel = {
     Sid    = "TunnelOfSessionManager"
     Effect = "Allow"
@@ -214,6 +228,7 @@ resource "aws_iam_role_policy" "task" {
       ],
       local.allow_logs_in_lake,
       [for allow in [local.allow_glue] : allow if var.glue_database],
+      [for allow in [local.allow_iceberg] : allow if var.iceberg],
     )
   })
 }

@@ -213,3 +213,8 @@ variable "glue_database" {
   description = "Whether there is a Glue database that the event tables are registered in."
   type        = bool
 }
+
+variable "iceberg" {
+  description = "Whether there is a second Glue database, in which the same tables are published in Iceberg's format."
+  type        = bool
+}
