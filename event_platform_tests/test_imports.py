@@ -18,7 +18,8 @@ for line in sys.argv[1:]:
         main(line.split(","), standalone_mode=False)
     except (Exception, SystemExit) as end:
         print(type(end).__name__, end)
-    print("#", line, *sorted({name.split(".")[0] for name in sys.modules if name.startswith(("dagster", "pyarrow", "pyiceberg"))}))
+    heavy = ("dagster", "pyarrow", "pyiceberg")
+    print("#", line, *sorted({name.split(".")[0] for name in sys.modules if name.startswith(heavy)}))
 """
 READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register", "doctor"]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from event_platform.environment import Environment
 from event_platform.metrics.gauges import Gauge
 from event_platform_tests.defs.automation.requests.ticking import reconcile, said, tick
 from event_platform_tests.metrics.conftest import scrape
-from event_platform_tests.support.command import call, use, variables
+from event_platform_tests.support.command import call, use
 from event_platform_tests.support.world import MONDAY, World, event
 
 TABLES = {"raw_events", "corrupt_events", "deduplicated_events", "duplicate_events", "unregistered_events"}
@@ -83,6 +84,18 @@ def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
     return found
 
 
+def add_commit(world: World) -> None:
+    """Commit to a table what nobody publishes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PublishingWorld, "environment", World.environment)
+        world.materialize(MONDAY, selection=dg.AssetSelection.assets("quality_report"))
+
+
+def as_json(*arguments: str) -> Any:
+    """Call a command with --json, and return what it prints."""
+    return json.loads(call(*arguments, "--json").splitlines()[-1])
+
+
 def iceberg_rows(world: World, table: str) -> pl.DataFrame:
     """Read a table as somebody does who has pyiceberg and the catalog."""
     catalog = SqlCatalog("event_platform", uri=f"sqlite:///{world.root}/lake/_iceberg/catalog.db")
@@ -134,3 +147,52 @@ def test_what_a_killed_run_left_is_published_by_the_sensor(built: World, monkeyp
     assert check_of(alone.execute_in_process(instance=instance)).passed
     assert said(tick(built, "publishing_sensor", instance)) == "Iceberg: 9 tables, none behind"
     assert iceberg_rows(built, "events/lesson_started").height == 1
+
+
+def test_commands_say_what_is_behind_and_publish_it(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`status`, `doctor` and metrics say so; `publish` ends with 1 where a table cannot be published."""
+    use(monkeypatch, built)
+    lake = {"EVENT_PLATFORM_LAKE": built.environment.lake, "EVENT_PLATFORM_CATALOG": str(built.environment.catalog)}
+    assert "iceberg" not in as_json("status")
+    assert check_iceberg(read_settings(lake)).verdict is Verdict.LEFT_OUT
+    monkeypatch.setenv("EVENT_PLATFORM_ICEBERG", "sql")
+    settings = read_settings({**lake, "EVENT_PLATFORM_ICEBERG": "sql"})
+    assert call("publish").splitlines()[-1].startswith(f"sql sqlite:///{built.root}/lake/_iceberg/catalog.db")
+    assert check_iceberg(settings).verdict is Verdict.GOOD
+    add_commit(built)
+    since = built.lake.quality_report.snapshot().commits_since(-1)[-1]["timestamp"]
+    moment = f"{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    sentence = f"Iceberg: 9 tables, 1 behind: quality_report by 1 version, since {moment}; run `event-platform publish`"
+    assert sentence in call("status")
+    (behind,) = as_json("status")["iceberg"]["behind"]
+    assert (behind["table"], behind["version"] - behind["published_version"]) == ("quality_report", 1)
+    assert sentence in check_iceberg(settings).found
+    assert scrape(built).values[Gauge.BEHIND.value.name] == {
+        (table,): float(table == "quality_report") for table in EVERYTHING
+    }
+    published = as_json("publish", "quality_report", "raw_events")["tables"]
+    assert [(each["table"], each["outcome"]) for each in published] == [
+        ("quality_report", "caught up"),
+        ("raw_events", "unchanged"),
+    ]
+    assert "Iceberg: 9 tables, none behind" in call("status")
+
+
+def test_a_catalog_that_is_not_there_is_said(world: World) -> None:
+    """By each command, without a traceback; `run` has done its work."""
+    world.deliver(MONDAY, "a", event("u1"))
+    unavailable(world)
+    assert "Iceberg: the catalog cannot be read: EVENT_PLATFORM_ICEBERG: sql" in call("run")
+    shown = call("publish", code=1)
+    assert "raw_events: " in shown
+    assert "9 failed" in shown
+    assert as_json("status")["iceberg"]["fault"]
+    assert "did you mean raw_events" in call("publish", "raw_event", code=2)
+
+
+def test_without_a_catalog_nothing_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no check and no sensor, and the command says what is missing."""
+    definitions = World(tmp_path).definitions()
+    assert PUBLISHED.key not in definitions.resolve_asset_graph().asset_check_keys
+    assert "publishing_sensor" not in {each.name for each in definitions.sensors or []}
+    assert "EVENT_PLATFORM_ICEBERG: not set" in call("publish", code=2)
