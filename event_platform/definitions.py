@@ -23,7 +23,7 @@ from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
-from event_platform.defs.instance.warm_runs import fork_runs
+from event_platform.defs.instance.warm_runs import PUBLISHING, fork_runs
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.defs.resources.platform import RulesResource
@@ -42,8 +42,8 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     """
     if environment is None:
         warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
-        fork_runs()
         environment = load_environment()
+        fork_runs(*([PUBLISHING] if environment.iceberg else []))
     if catalog is None:
         catalog = load_catalog(environment.catalog)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
