@@ -120,6 +120,11 @@ class GlueDatabase:
         wanted = _input(table, delta.schema().fields)
         if found is None:
             return self._created(wanted)
+        if found.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
+            raise TableError(
+                "the database has an Iceberg table of this name, whose readers would lose it. Drop that one, or set "
+                "EVENT_PLATFORM_GLUE_DATABASE to a database without Iceberg tables"
+            )
         location = found.get("StorageDescriptor", {}).get("Location", "")
         if location.rstrip("/") != table.uri:
             raise TableError(
