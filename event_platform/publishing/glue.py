@@ -17,6 +17,7 @@ from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructTyp
 from event_platform.events.errors import EventPlatformError, StorageError, TableError
 from event_platform.lake.schemas import DeltaType, to_delta
 from event_platform.lake.tables import Table
+from event_platform.publishing.names import glue_name
 from event_platform.storage.aws import code_of, impatient, region_of, told
 from event_platform.storage.threads import imap_threads
 
@@ -148,15 +149,6 @@ def open_glue(database: str) -> GlueDatabase:
 
     session = boto3.Session()
     return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=impatient()))
-
-
-def glue_name(table: Table) -> str:
-    """Return the lower-case name of a table in the database: `events/lesson_started` → `events_lesson_started`.
-
-    Names of platform tables are unique: keys of event types differ by more than case, and no other name of the platform
-    begins with `events_`.
-    """
-    return table.name.replace("/", "_").lower()
 
 
 def hive_type(where: str, dtype: DeltaType) -> str:
