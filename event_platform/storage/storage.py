@@ -84,10 +84,6 @@ class Storage:
         """
         return self.store.read_range(self._name(uri), start, size)
 
-    def write_durably(self, uri: str, data: bytes) -> None:
-        """Store `data` at `uri`, which is below the root, whole or not at all. Errors as of `write`."""
-        self.store.write_durably(self._name(uri), data)
-
     def delete(self, uris: Iterable[str]) -> None:
         """Delete what is stored at `uris`, which are below the root; those where nothing is are left out.
 

@@ -29,6 +29,7 @@ class Changes:
 
     added: Collection[str]
     removed: Collection[str]
+    has_new_schema: bool  # or may have: there are other metadata of the table
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,10 @@ class DeltaVersion:
         """Return what changed since an earlier version; None where that takes too many commits, or they are gone."""
         if not 0 <= self.version - version <= _MOST_COMMITS:
             return None
-        added, removed = dict[str, None](), set[str]()
+        added, removed, has_new_schema = dict[str, None](), set[str](), False
         try:
             for number in range(version + 1, self.version + 1):
+                has_new_schema |= b'"metaData"' in self.snapshot.read_commit(number)
                 commit = self._commit(number)
                 for path in _paths(commit.removed):
                     if added.pop(path, removed) is removed:
@@ -99,7 +101,7 @@ class DeltaVersion:
                 added |= dict.fromkeys(_paths(commit.added))
         except MissingError:  # cleaned up
             return None
-        return Changes(added, removed)
+        return Changes(added, removed, has_new_schema)
 
     def _commit(self, version: int) -> Commit:
         return read_commit(version, self.snapshot.read_commit)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
 from pyiceberg.manifest import DataFile
@@ -20,7 +21,7 @@ from pyiceberg.table.update import (
 from event_platform.events.errors import StorageError, TableError
 from event_platform.lake.field_ids import field_ids
 from event_platform.publishing.iceberg.cleanup import dropped_files
-from event_platform.publishing.iceberg.delta import DeltaVersion, file_name, latest_version
+from event_platform.publishing.iceberg.delta import Changes, DeltaVersion, file_name, latest_version
 from event_platform.publishing.iceberg.files import data_file
 from event_platform.publishing.iceberg.layout import Layout, change_updates, create_updates, layout_of
 from event_platform.publishing.iceberg.manifests import Files, MissingFileError, Plan, Staged, live_files, stage
@@ -97,7 +98,7 @@ class _Publisher:
     delta: DeltaVersion
 
     def publish(self) -> Outcome:
-        layout = layout_of(self.target, self.delta, self._known)
+        layout = self._kept_layout() or layout_of(self.target, self.delta, self._known)
         is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
         staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
         dropped = self._dropped(all_of_them=is_rebuilt)
@@ -119,11 +120,28 @@ class _Publisher:
     def _parent(self) -> Snapshot | None:
         return None if self.base is None else self.base.current_snapshot()
 
+    def _kept_layout(self) -> Layout | None:
+        """Return the layout that the table has, if nothing says that it is to change: another one takes long to make."""
+        if self._known is None or self._changes is None or self._changes.has_new_schema:
+            return None
+        return Layout(self._known.schema(), self._known.spec(), {})
+
+    @cached_property
+    def _changes(self) -> Changes | None:
+        """What the log says changed since the published version, if it goes on from there: it may be of a backup."""
+        before = published(self._parent)
+        if before is None or before.table_id != self.delta.table_id or before.version > self.delta.version:
+            return None
+        is_same_log = self.delta.timestamp_of(before.version) in {before.timestamp, None}
+        return self.delta.changes_since(before.version) if is_same_log else None
+
     def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
         """Return whether nothing of the table may stay. Raises TableError where it has to, and would be misread."""
         before = published(self._parent)
         if before is None or before.table_id != self.delta.table_id:
             return True
+        if layout.schema is known.schema():
+            return False
         changed = changed_types(known.schema(), layout.schema)
         if not has_same_ids(known.schema(), layout.schema):
             if not before.has_ids:  # the log has got them since; no file has others
@@ -144,11 +162,10 @@ class _Publisher:
 
     def _stage_changes(self, layout: Layout) -> Staged:
         """Stage what the log says changed, or else, where that does not lead to Delta's files, all differences."""
-        changes = self.delta.changes_since(before.version) if (before := self._reliable()) else None
-        if changes is not None:
+        if self._changes is not None:
             with suppress(MissingFileError):
-                removed = set(map(self._location, changes.removed))
-                staged = self._stage(layout, self._parent, self._data_files(layout, changes.added), removed)
+                removed = set(map(self._location, self._changes.removed))
+                staged = self._stage(layout, self._parent, self._data_files(layout, self._changes.added), removed)
                 if staged.file_count == self.delta.file_count:
                     return staged
                 self._delete(staged.written)
@@ -156,13 +173,6 @@ class _Publisher:
         removed = live - set(map(self._location, paths))
         added = [path for path in paths if self._location(path) not in live]
         return self._stage(layout, self._parent, self._data_files(layout, added), removed)
-
-    def _reliable(self) -> Published | None:
-        """Return what is published, if Delta's log goes on from there: not where it was restored from a backup."""
-        before = published(self._parent)
-        if before is None or before.version > self.delta.version:
-            return None
-        return before if self.delta.timestamp_of(before.version) in {before.timestamp, None} else None
 
     def _stage(
         self, layout: Layout, parent: Snapshot | None, added: list[DataFile], removed: Collection[str]
