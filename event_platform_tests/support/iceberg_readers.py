@@ -40,6 +40,19 @@ class Store:
         }
         return {name: value for name, value in found.items() if value}
 
+    @property
+    def of_duckdb(self) -> str:
+        """The options of a secret of DuckDB."""
+        found = {
+            "key_id": self.access_key,
+            "secret": self.secret_key,
+            "session_token": self.token,
+            "region": self.region,
+            "endpoint": self.endpoint.removeprefix("http://"),
+            "url_style": "path",
+        }
+        return ", ".join(["use_ssl false", *(f"{name} '{value}'" for name, value in found.items() if value)])
+
 
 #: Reads tables by the locations of their metadata. The folder is for what a process leaves.
 Reader = Callable[[Sequence[str], Store, Path], list[pl.DataFrame]]
@@ -62,8 +75,9 @@ def by_polars(locations: Sequence[str], store: Store, _: Path) -> list[pl.DataFr
 
 def by_duckdb(locations: Sequence[str], store: Store, _: Path) -> list[pl.DataFrame]:
     """Read tables with DuckDB."""
-    assert not store.endpoint, "DuckDB has no extension from a package that reads from a store"
-    with connect_with("avro", "iceberg") as connection:
+    with connect_with("avro", "httpfs", "iceberg") as connection:
+        if store.endpoint:
+            connection.execute(f"create secret (type s3, {store.of_duckdb})")
         return [connection.execute(f"from iceberg_scan('{location}')").pl() for location in locations]
 
 
