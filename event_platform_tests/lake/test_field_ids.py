@@ -24,7 +24,7 @@ from event_platform.lake.tables import Table
 from event_platform.pipeline.own_tables import write_frame
 from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.extensions import connect_with
-from event_platform_tests.support.field_ids import ids_in_file, ids_in_log
+from event_platform_tests.support.field_ids import forget_ids, ids_in_file, ids_in_log
 from event_platform_tests.support.tables import SCHEMA, lessons_table, rebuild_numbers
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
@@ -168,20 +168,6 @@ def write(table: Table, *rows: dict[str, Any], columns: pl.Schema = NESTED) -> P
     return Path(table.uri) / add.path
 
 
-def without_ids(table: Table) -> None:
-    """Take the ids out of the log of a table, as one of an earlier release is."""
-    (commit,) = (Path(table.uri) / "_delta_log").glob("*.json")
-    actions = [json.loads(line) for line in commit.read_text().splitlines()]
-    for action in actions:
-        if "metaData" in action:
-            schema = json.loads(
-                action["metaData"]["schemaString"],
-                object_hook=lambda each: {key: value for key, value in each.items() if "event_platform." not in key},
-            )
-            action["metaData"]["schemaString"] = json.dumps(schema)
-    commit.write_text("\n".join(map(json.dumps, actions)))
-
-
 def by_duckdb(query: str, table: Table) -> pl.DataFrame:
     """Read a table with DuckDB."""
     with connect_with("delta") as connection:
@@ -205,7 +191,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Table:
     root = tmp_path_factory.mktemp("grown")
     table = lessons_table(root, NESTED)
     table.create_log()
-    without_ids(table)
+    forget_ids(table)
     old = table.snapshot()
     stored = {name: dtype for name, dtype in NESTED.items() if name != "created_date"}
     add = write_file(pl.DataFrame(ROWS, schema=stored), table, MONDAY)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import polars as pl
@@ -19,6 +19,9 @@ from pyiceberg.utils.datetime import date_to_days, datetime_to_micros
 from event_platform.events.errors import TableError
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg.delta import file_name
+
+#: As many digits as a decimal has in either format.
+_EXACT = Context(prec=38)
 
 #: What Delta's writers cut from times in statistics, which are of milliseconds.
 _CUT = timedelta(microseconds=999)
@@ -122,5 +125,5 @@ def _bound(dtype: types.PrimitiveType, value: Any) -> bytes | None:
     if value is None or isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(dtype, types.DecimalType):
-        value = Decimal(value).quantize(Decimal(1).scaleb(-dtype.scale))
+        value = Decimal(value).quantize(Decimal(1).scaleb(-dtype.scale), context=_EXACT)
     return bytes(to_bytes(dtype, value))

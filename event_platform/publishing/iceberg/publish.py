@@ -216,7 +216,7 @@ class _Publisher:
 
     def _delete(self, files: list[str]) -> None:
         with suppress(StorageError):  # what stays is deleted before the next vacuum
-            self.target.opened.lake.delete(files)
+            self.target.io.delete_files(files)
 
 
 def _as_main(snapshot: Snapshot) -> TableUpdate:

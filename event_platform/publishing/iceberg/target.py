@@ -79,7 +79,7 @@ class Target:
     @property
     def location(self) -> str:
         """The address of the table."""
-        return self.opened.lake.uri(self.table.name)
+        return self.io.location(self.table.name)
 
     @property
     def metadata_folder(self) -> str:

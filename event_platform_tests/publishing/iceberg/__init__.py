@@ -1,1 +1,1 @@
-"""Tests of event_platform.publishing.iceberg."""
+"""The Iceberg tables beside the Delta tables."""

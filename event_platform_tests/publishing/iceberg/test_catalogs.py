@@ -113,6 +113,18 @@ def requests_of_iceberg(proxy: FaultyS3) -> list[str]:
     return [each.method for each in proxy.requests() if "_iceberg" in each.path]
 
 
+def test_on_azure_engines_know_files_by_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lake's own address says no account."""
+    lake = Storage("az://events/lake")
+    with pytest.raises(SettingError, match="AZURE_STORAGE_ACCOUNT_NAME"):
+        file_io.location_of(lake)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "acme")
+    files = file_io.LakeFileIO(file_io.lake_properties(lake))
+    location = files.location("events/a/_iceberg/b.avro")
+    assert location == "abfss://events@acme.dfs.core.windows.net/lake/events/a/_iceberg/b.avro"
+    assert files.uri(location) == "az://events/lake/events/a/_iceberg/b.avro"
+
+
 def test_sqlite_is_in_a_folder_only(tmp_path: Path, lake: Storage) -> None:
     """In a bucket, the message says what to give."""
     assert (
