@@ -47,6 +47,6 @@ def _check_tables(catalog: IcebergCatalog, tables: Sequence[Table]) -> Finding:
         return bad(_NAME, f"{catalog.name}: {unknown[0].table}: {unknown[0].reason}", _ACCESS)
     if status.behind:
         return bad(
-            _NAME, f"{catalog.name}: {status.sentence}", "event-platform publish publishes them; it says why not"
+            _NAME, f"{catalog.name}: {status.sentence}", "event-platform publish publishes them, or says why it cannot"
         )
     return good(_NAME, f"{catalog.name}, with {len(status.tables)} tables as they are now")

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from event_platform.doctor.finding import Verdict
 from event_platform.doctor.iceberg import check_iceberg
 from event_platform.doctor.settings import read_settings
 from event_platform.environment import Environment
+from event_platform.lake.tables import Table
 from event_platform.metrics.gauges import Gauge
+from event_platform.publishing.iceberg import IcebergCatalog
 from event_platform_tests.defs.automation.requests.ticking import reconcile, said, tick
 from event_platform_tests.metrics.conftest import scrape
 from event_platform_tests.support.command import call, use
@@ -200,3 +202,19 @@ def test_without_a_catalog_nothing_is_published(tmp_path: Path, monkeypatch: pyt
     assert PUBLISHED.key not in definitions.resolve_asset_graph().asset_check_keys
     assert "publishing_sensor" not in {each.name for each in definitions.sensors or []}
     assert "EVENT_PLATFORM_ICEBERG: not set" in call("publish", code=2)
+
+
+def test_a_vacuum_expires_snapshots_first(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command, and by the job: of every table, before Delta deletes files that Iceberg's snapshots name."""
+    use(monkeypatch, built)
+    monkeypatch.setenv("EVENT_PLATFORM_ICEBERG", "sql")
+    expired = list[tuple[str, bool]]()
+
+    def expire(_: IcebergCatalog, table: Table, __: timedelta, *, dry_run: bool) -> list[str]:
+        expired.append((table.name, dry_run))
+        return []
+
+    monkeypatch.setattr(IcebergCatalog, "expire", expire)
+    call("vacuum", "--dry-run")
+    assert built.definitions().resolve_job_def("vacuum").execute_in_process().success
+    assert sorted(expired) == [(table, dry_run) for table in sorted(EVERYTHING) for dry_run in (False, True)]

@@ -94,7 +94,8 @@ def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passe
     Compaction, rebuilds and replacements leave their old files behind for readers of old versions, and a killed run
     leaves files that it had not committed. The current version of every table stays as it is; versions that were
     replaced before --keep-days can no longer be read. Landing is not touched, nor are younger files, which a running
-    step may be about to commit. Exit code 1 if a table could not be read.
+    step may be about to commit. Where tables are published in an Iceberg catalog, they are published and their old
+    snapshots are expired first. Exit code 1 if a table could not be read, or not be published: it stays as it is.
 
     \b
     Example, once a week, if Dagster's schedule weekly_vacuum is off:
