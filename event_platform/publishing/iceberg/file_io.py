@@ -22,6 +22,10 @@ _KEEPING = Lock()
 _MOST, _LARGEST = 512, 1 << 20
 
 
+class OutsideError(FileNotFoundError):
+    """A file that is not below the lake. The text is its location."""
+
+
 def location_of(lake: Storage) -> str:
     """Return the address of a lake as engines know it: on Azure, by the account. Raises SettingError without one."""
     scheme, container, path = split_uri(lake.root)
@@ -58,8 +62,11 @@ class LakeFileIO(FileIO):
         return self.lake.uri(self.name(location))
 
     def name(self, location: str) -> str:
-        """Return the path of a file below the lake."""
-        return location.removeprefix(f"{self._root}/")
+        """Return the path of a file below the lake. Raises OutsideError for any other."""
+        root = f"{self._root}/"
+        if not location.startswith(root):
+            raise OutsideError(location)
+        return location.removeprefix(root)
 
     def delete_files(self, locations: Iterable[str]) -> None:
         """Delete files; those that are not there are left out. Raises StorageError."""

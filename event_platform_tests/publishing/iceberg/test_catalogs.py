@@ -1,6 +1,6 @@
 """Catalogs of each kind: what names them, what they are called, and that no table is taken from somebody else."""
 
-import sqlite3
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,16 +165,38 @@ def test_a_catalog_that_does_not_answer_fails_each_table_without_showing_secrets
         assert "hidden" not in shown
 
 
-def test_a_catalog_that_is_damaged_fails_one_table(tmp_path: Path) -> None:
+def test_metadata_that_are_damaged_fail_one_table(tmp_path: Path) -> None:
     """The others are published."""
-    lessons = published_table(tmp_path, rows(1))
-    others = published_table(tmp_path, rows(1), name="events/lesson_finished")
+    setting = f"sql uri=sqlite:///{tmp_path}/catalog.db"
+    lessons = published_table(tmp_path / "lake", rows(1), setting)
+    others = published_table(tmp_path / "lake", rows(1), setting, name="events/lesson_finished")
     for each in (lessons, others):
         each.append(rows(1))
         each.publish()
         each.append(rows(2))
-    with sqlite3.connect(tmp_path / "_iceberg" / "catalog.db") as catalog:
-        catalog.execute("update iceberg_tables set metadata_location = 'gone' where table_name like '%started'")
+    write(lessons.iceberg.metadata_location, "")
     outcomes = [each.outcome for each in lessons.catalog.publish([lessons.table, others.table])]
     assert outcomes == [Outcome.FAILED, Outcome.CAUGHT_UP]
     others.require_equal_rows()
+
+
+def write(path: str, text: str) -> None:
+    """Write a file that this process may have read."""
+    Path(path).write_text(text)
+    file_io._KEPT.clear()
+
+
+def test_a_lake_that_was_moved_or_damaged_is_published_again(tmp_path: Path) -> None:
+    """Its own catalog is part of it: what it says of another place, or of nothing, is forgotten."""
+    lessons = published_table(tmp_path / "lake", rows(1))
+    lessons.append(rows(1))
+    assert lessons.publish().outcome is Outcome.CREATED
+    write(lessons.iceberg.metadata_location, "")
+    assert lessons.publish().outcome is Outcome.CREATED
+    lessons.require_equal_rows()
+    shutil.copytree(tmp_path / "lake", tmp_path / "copy")
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    for place in ("copy", "moved"):
+        again = published_table(tmp_path / place, rows(1))
+        assert again.publish().outcome is Outcome.CREATED
+        again.require_equal_rows()
