@@ -14,7 +14,7 @@ from event_platform.events.errors import EventPlatformError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.publishing.glue import GlueDatabase, Registration
-from event_platform.publishing.iceberg import IcebergCatalog, Publication
+from event_platform.publishing.iceberg import Publication
 
 #: Metadata of each table, by its asset.
 Published = dict[dg.AssetKey, dict[str, Any]]
@@ -31,7 +31,9 @@ def publish(context: _Context, publishing: PublishingResource, lake: Lake, table
     if publishing.glue_database:
         _add(found, tables, _registered(context, publishing.open_glue(), tables))
     if publishing.iceberg:
-        _add(found, tables, _published(context, publishing.open_iceberg(lake), tables))
+        _add(
+            found, tables, [_metadata(context, "iceberg", each.name, each) for each in publishing.publish(lake, tables)]
+        )
     return found
 
 
@@ -47,10 +49,6 @@ def _registered(context: _Context, database: GlueDatabase, tables: Sequence[Tabl
         context.log.warning("%s. The tables are written, and are registered by the next run", error)
         return [{"glue": f"failed: {error}"} for _ in tables]
     return [_metadata(context, "glue", f"{database.name}.{each.name}", each) for each in found]
-
-
-def _published(context: _Context, catalog: IcebergCatalog, tables: Sequence[Table]) -> list[dict[str, Any]]:
-    return [_metadata(context, "iceberg", each.name, each) for each in catalog.publish(tables)]
 
 
 def _metadata(context: _Context, kind: str, name: str, each: Registration | Publication) -> dict[str, Any]:
