@@ -43,11 +43,10 @@ def build_publication_check(catalog: Catalog) -> dg.AssetChecksDefinition:
 
 def _publish(lake: Lake, publishing: PublishingResource, catalog: Catalog) -> Result:
     tables = PinnedLake(lake.storage).every_table(catalog.event_types)
-    done = [table for table in tables if publishing.has_published(table)]
-    status = bring_up(publishing.open_iceberg(lake), [table for table in tables if table not in done])
+    left = [table for table in tables if not publishing.has_published(table)]
+    status = bring_up(publishing.open_iceberg(lake), left)
     if status.fault:
         return no_catalog(status.fault)
     # A table that is behind without a reason was written to since.
-    return check_publication(
-        len(done) + len(status.tables), {each.table: each.reason for each in status.behind if each.reason}
-    )
+    failed = {each.table: each.reason for each in status.behind if each.reason}
+    return check_publication(len(tables) - len(left) + len(status.tables), failed)
