@@ -6,17 +6,7 @@ resource "aws_glue_catalog_database" "events" {
   location_uri = "s3://${aws_s3_bucket.lake.bucket}/${local.lake_prefix}/"
 }
 
-# A database of its own: tables have the same names in both, and are read by other engines.
-resource "aws_glue_catalog_database" "iceberg" {
-  count = var.iceberg ? 1 : 0
-
-  name         = local.iceberg_database
-  description  = "Event tables of ${local.name}, in Iceberg's format."
-  location_uri = "s3://${aws_s3_bucket.lake.bucket}/${local.lake_prefix}/"
-}
-
 locals {
   # Athena's names have no hyphens.
-  glue_database    = replace(local.name, "-", "_")
-  iceberg_database = "${local.glue_database}_iceberg"
+  glue_database = replace(local.name, "-", "_")
 }

@@ -7,7 +7,7 @@ locals {
   interfaces = var.egress == "nat" ? [] : concat(
     # Images, secrets, logs; the queue of landed objects; what the run launcher asks, and where it stands.
     ["ecr.api", "ecr.dkr", "secretsmanager", "logs", "sqs", "ecs", "ec2"],
-    var.glue_database || var.iceberg ? ["glue"] : [],
+    var.glue_database ? ["glue"] : [],
     var.ui_tunnel ? ["ssmmessages"] : [],
   )
 }

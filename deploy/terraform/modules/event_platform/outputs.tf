@@ -6,7 +6,6 @@ output "environment" {
     landing           = local.variables.EVENT_PLATFORM_LANDING
     lake              = local.variables.EVENT_PLATFORM_LAKE
     glue_database     = var.glue_database ? local.glue_database : null
-    iceberg_database  = var.iceberg ? local.iceberg_database : null
     repository        = aws_ecr_repository.this.repository_url
     cluster           = aws_ecs_cluster.this.name
     ui                = local.variables.EVENT_PLATFORM_UI_URL

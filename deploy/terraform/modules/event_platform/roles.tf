@@ -53,17 +53,15 @@ locals {
     ]
   }
 
-  # Iceberg's commit reads the database and the table; a table that was replaced is deleted and created.
+  # An Iceberg table whose Delta table was replaced is deleted, and created again.
   allow_iceberg = {
     Sid    = "IcebergTablesOfThisEnvironment"
     Effect = "Allow"
-    Action = [
-      "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable",
-    ]
+    Action = ["glue:DeleteTable"]
     Resource = [
       "${local.glue_arn}:catalog",
-      "${local.glue_arn}:database/${local.iceberg_database}",
-      "${local.glue_arn}:table/${local.iceberg_database}/*",
+      "${local.glue_arn}:database/${local.glue_database}",
+      "${local.glue_arn}:table/${local.glue_database}/iceberg_*",
     ]
   }
 

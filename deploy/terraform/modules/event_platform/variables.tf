@@ -215,6 +215,11 @@ variable "glue_database" {
 }
 
 variable "iceberg" {
-  description = "Whether there is a second Glue database, in which the same tables are published in Iceberg's format."
+  description = "Whether the tables are published in Iceberg's format as well, in the same Glue database."
   type        = bool
+
+  validation {
+    condition     = !var.iceberg || var.glue_database
+    error_message = "iceberg needs glue_database: the tables are published in it."
+  }
 }

@@ -399,7 +399,7 @@ run "least_privilege" {
   }
 
   assert {
-    condition     = length(aws_glue_catalog_database.iceberg) == 0 && !strcontains(aws_iam_role_policy.task.policy, "glue:DeleteTable") && !strcontains(aws_ecs_task_definition.run.container_definitions, "EVENT_PLATFORM_ICEBERG")
+    condition     = !strcontains(aws_iam_role_policy.task.policy, "glue:DeleteTable") && !strcontains(aws_ecs_task_definition.run.container_definitions, "EVENT_PLATFORM_ICEBERG")
     error_message = "Without Iceberg nothing is published, and no table of Glue may be deleted."
   }
 
@@ -516,17 +516,17 @@ run "published_in_iceberg" {
   }
 
   assert {
-    condition     = aws_glue_catalog_database.iceberg[0].name == "event_platform_staging_iceberg" && strcontains(aws_ecs_task_definition.run.container_definitions, "glue namespace=event_platform_staging_iceberg")
-    error_message = "Iceberg tables are published in a database of their own."
+    condition     = one([for variable in jsondecode(aws_ecs_task_definition.run.container_definitions)[0].environment : variable.value if variable.name == "EVENT_PLATFORM_ICEBERG"]) == "glue"
+    error_message = "Iceberg tables are published in the Glue database of the environment."
   }
 
   assert {
     condition = one([for s in jsondecode(aws_iam_role_policy.task.policy).Statement : s.Resource if s.Sid == "IcebergTablesOfThisEnvironment"]) == [
       "arn:aws:glue:eu-central-1:111122223333:catalog",
-      "arn:aws:glue:eu-central-1:111122223333:database/event_platform_staging_iceberg",
-      "arn:aws:glue:eu-central-1:111122223333:table/event_platform_staging_iceberg/*",
+      "arn:aws:glue:eu-central-1:111122223333:database/event_platform_staging",
+      "arn:aws:glue:eu-central-1:111122223333:table/event_platform_staging/iceberg_*",
     ]
-    error_message = "Tables may be deleted in the database of Iceberg alone."
+    error_message = "Only Iceberg's tables may be deleted."
   }
 }
 
