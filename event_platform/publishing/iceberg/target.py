@@ -47,6 +47,9 @@ _TRIES = 10
 #: Longest pause before the second try in seconds.
 _PAUSE = 0.2
 
+#: pyiceberg loads the class by this name, with the properties in its own variables and files.
+_REST = "event_platform.publishing.iceberg.rest.ImpatientRestCatalog"
+
 #: Seconds to wait for another process that writes to SQLite.
 _PATIENCE = 60
 
@@ -165,6 +168,8 @@ def open_catalog(setting: IcebergSetting, lake: Storage) -> OpenedCatalog:
 def _open(setting: IcebergSetting, properties: dict[str, str]) -> Catalog:
     if setting.kind is CatalogKind.GLUE:
         return _open_glue(setting, properties)
+    if setting.kind is CatalogKind.REST:
+        return load_catalog(CATALOG_NAME, **{"py-catalog-impl": _REST}, **properties)
     uri = properties.get("uri", "")
     if not uri.startswith("sqlite:///"):
         return load_catalog(CATALOG_NAME, type=setting.kind.value, **properties)
