@@ -124,7 +124,7 @@ def _described(table: TableSpec) -> str:
 def _check_specs() -> Iterator[dg.AssetCheckSpec]:
     partitions = daily_partitions(date(2025, 1, 1))
     with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
-        for definition in build_checks(Catalog(Envelope(), (_ANY_CHECKED,)), partitions):
+        for definition in build_checks(Catalog(Envelope(), (_ANY_CHECKED,)), partitions, published=True):
             yield from definition.check_specs
 
 

@@ -17,12 +17,13 @@ from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_t
 from event_platform.defs.automation.changed_dates_sensor import build_changed_dates_sensor
 from event_platform.defs.automation.conditions import build_automation_sensor
 from event_platform.defs.automation.landing_sensor import build_landing_sensor
+from event_platform.defs.automation.publishing_sensor import build_publishing_sensor
 from event_platform.defs.automation.reconciliation import build_daily_reconciliation
 from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
-from event_platform.defs.instance.warm_runs import fork_runs
+from event_platform.defs.instance.warm_runs import PUBLISHING, fork_runs
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.defs.resources.platform import RulesResource
@@ -41,8 +42,8 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     """
     if environment is None:
         warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
-        fork_runs()
         environment = load_environment()
+        fork_runs(*([PUBLISHING] if environment.iceberg else []))
     if catalog is None:
         catalog = load_catalog(environment.catalog)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
@@ -58,7 +59,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_quality_report(place, catalog, partitions, policy, environment.report_url),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
-        asset_checks=build_checks(catalog, partitions),
+        asset_checks=build_checks(catalog, partitions, published=environment.iceberg is not None),
         sensors=[
             build_landing_sensor(
                 raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
@@ -66,6 +67,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_changed_dates_sensor(downstream, catalog, first_date),
             build_automation_sensor(),
             build_alerts_sensor(environment, catalog, [RAW_EVENTS, *types]),
+            *([build_publishing_sensor(catalog)] if environment.iceberg else []),
         ],
         schedules=[
             build_daily_reconciliation(raw, downstream, catalog, first_date),

@@ -20,6 +20,7 @@ from event_platform.setting_values import (
     parse_days,
     parse_folder,
     parse_glue_database,
+    parse_iceberg,
     parse_location,
     parse_queue,
     parse_report_url,
@@ -28,6 +29,7 @@ from event_platform.setting_values import (
     parse_ui_url,
     parse_urls,
     read_start_date,
+    require_iceberg,
 )
 from event_platform.storage.uris import SCHEMES
 
@@ -64,6 +66,7 @@ class Setting:
     requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is not its default
     schemes: tuple[str, ...] = ("s3",)
     reason: str = ""  # why they must be
+    require: Callable[[str, Mapping[str, Any]], None] | None = None  # raises ValueError, by the fields before it
 
 
 def _parse_name(value: str) -> EnvironmentName:
@@ -199,6 +202,16 @@ class Environment:
             reason="tables in a folder cannot be read from elsewhere",
         ),
     ] = None
+    iceberg: Annotated[
+        str | None,
+        Setting(
+            variable="EVENT_PLATFORM_ICEBERG",
+            type="sql, rest or glue, then name=value of pyiceberg's properties",
+            meaning="Iceberg catalog in which the tables are published, without a copy, for warehouses",
+            parse=parse_iceberg,
+            require=require_iceberg,
+        ),
+    ] = None
     landing_queue: Annotated[
         str | None,
         Setting(
@@ -257,6 +270,8 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             if text is not None:
                 values[name] = setting.parse(text)
                 _require_store(setting, text, values)
+                if setting.require:
+                    setting.require(text, values)
         except ValueError as error:
             faults[setting.variable] = str(error)
             values.pop(name, None)

@@ -1,9 +1,13 @@
 """Texts of environment variables → values of settings. Every function raises ValueError, saying what was expected."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from event_platform.events.errors import SettingError
 from event_platform.landing.zones import time_zone
 from event_platform.storage.uris import SCHEMES
 
@@ -12,6 +16,11 @@ _GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
 #: S3 sends no notifications to a queue whose name ends with .fifo.
 _QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
+
+_NO_CREDENTIALS = (
+    "a catalog must not contain credentials; set PYICEBERG_CATALOG__EVENT_PLATFORM__<PROPERTY>, or PGUSER and "
+    "PGPASSWORD for PostgreSQL"
+)
 
 _WEB_ADDRESS = re.compile(r"https?://[^/\s#]+(/[^\s#]*)?")
 
@@ -112,6 +121,32 @@ def parse_glue_database(value: str) -> str:
             "such as event_platform_prod"
         )
     return value
+
+
+def parse_iceberg(value: str) -> str:
+    """Return what names a catalog, where pyiceberg is installed. `require_iceberg` reads it."""
+    if find_spec("pyiceberg") is None:
+        raise ValueError("pyiceberg is not installed; expected pip install 'event-platform[iceberg]'")
+    return value
+
+
+def require_iceberg(value: str, others: Mapping[str, Any]) -> None:
+    """Raise ValueError where a catalog is not one, or cannot be that of the lake."""
+    from event_platform.publishing.iceberg.setting import read_setting  # noqa: PLC0415 - imports polars
+
+    if "@" in value:  # the value is shown in errors and in the UI
+        raise ValueError(_NO_CREDENTIALS)
+    try:
+        setting = read_setting(value, others.get("glue_database"))
+    except SettingError as error:
+        raise ValueError(str(error).partition(": ")[2]) from None
+    if setting.secrets:
+        raise ValueError(_NO_CREDENTIALS)
+    lake = others.get("lake", "")
+    if value == "sql" and "://" in lake:
+        raise ValueError(f"sql: SQLite's file is in the lake, expected in a folder, not {lake}; add uri=postgresql+…")
+    if setting.kind == "glue" and lake and not lake.startswith("s3://"):
+        raise ValueError(f"glue: tables in a folder cannot be read from elsewhere; expected s3://…, not {lake}")
 
 
 def parse_queue(value: str) -> str:

@@ -110,6 +110,36 @@ def test_tables_are_registered_where_the_lake_is_on_s3() -> None:
         load_environment({**ELSEWHERE, **database, "EVENT_PLATFORM_LAKE": "/mine"})
 
 
+def test_an_iceberg_catalog_is_one_that_pyiceberg_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With where it is, and nothing that lets one in: the text is shown in errors and in the UI."""
+    variable = "EVENT_PLATFORM_ICEBERG"
+    for text in (
+        "sql",
+        "rest uri=https://catalog.example/ns warehouse=lake",
+        "sql uri=postgresql+psycopg2://db/iceberg",
+    ):
+        assert load_environment({variable: text}).iceberg == text
+    on_s3 = {**ELSEWHERE, "EVENT_PLATFORM_GLUE_DATABASE": "events"}
+    for text in ("glue", "glue namespace=events_iceberg"):
+        assert load_environment({**on_s3, variable: text}).iceberg == text
+    for others, text, expected in (
+        ({}, "hive", "'hive' is not one of sql, rest, glue; expected"),
+        ({}, "rest", "rest: no address; expected"),
+        ({}, "glue namespace=x", "glue: tables in a folder cannot be read from elsewhere; expected s3://"),
+        (ELSEWHERE, "glue", "glue: no database; expected `glue namespace=…`"),
+        (ELSEWHERE, "sql", "sql: SQLite's file is in the lake, expected in a folder, not s3://bucket/lake; add uri="),
+        ({}, "sql uri=postgresql://me:made-up@db/x", "a catalog must not contain credentials"),
+        ({}, "rest uri=https://x.example token=made-up", "a catalog must not contain credentials"),
+    ):
+        with pytest.raises(SettingError) as raised:
+            load_environment({**others, variable: text})
+        assert str(raised.value).startswith(f"{variable}: {expected}")
+        assert "made-up" not in str(raised.value)
+    monkeypatch.setattr("event_platform.setting_values.find_spec", lambda _: None)
+    with pytest.raises(SettingError, match=r"pyiceberg is not installed; .*'event-platform\[iceberg\]'"):
+        load_environment({variable: "sql"})
+
+
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
 
 

@@ -18,7 +18,8 @@ for line in sys.argv[1:]:
         main(line.split(","), standalone_mode=False)
     except (Exception, SystemExit) as end:
         print(type(end).__name__, end)
-    print("#", line, *sorted({name.split(".")[0] for name in sys.modules if name.startswith(("dagster", "pyarrow"))}))
+    heavy = ("dagster", "pyarrow", "pyiceberg")
+    print("#", line, *sorted({name.split(".")[0] for name in sys.modules if name.startswith(heavy)}))
 """
 READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register", "doctor"]
 
@@ -56,7 +57,10 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
 
 
 def test_folders_take_no_boto3(world: World) -> None:
-    """Neither that nor the settings of its clients nor dagster-aws, where nothing is on S3: all take long."""
+    """Neither that nor the settings of its clients nor dagster-aws, where nothing is on S3: all take long.
+
+    Nor pyiceberg, where no Iceberg catalog is set.
+    """
     code = (
         "import sys, event_platform.cli.materializing as m; from event_platform.environment import load_environment; "
         "from event_platform.events.catalog import load_catalog; environment = load_environment(); "
@@ -65,7 +69,7 @@ def test_folders_take_no_boto3(world: World) -> None:
     called = subprocess.run(
         [sys.executable, "-c", code], env=variables(world), check=True, capture_output=True, text=True
     )
-    assert not {"boto3", "botocore.config", "dagster_aws"} & set(called.stdout.split())
+    assert not {"boto3", "botocore.config", "dagster_aws", "pyiceberg"} & set(called.stdout.split())
 
 
 def test_help_takes_click_and_nothing_else() -> None:

@@ -36,6 +36,7 @@ module "event_platform" {
   alarm_emails                = var.alarm_emails
   landing_queue_alarm_seconds = var.landing_queue_alarm_seconds
   glue_database               = var.glue_database
+  iceberg                     = var.iceberg
 }
 
 # A module of its own because it reads the password back, which the mocks of `terraform test` cannot do.

@@ -42,3 +42,4 @@ variable "log_retention_days" { type = number }
 variable "alarm_emails" { type = list(string) }
 variable "landing_queue_alarm_seconds" { type = number }
 variable "glue_database" { type = bool }
+variable "iceberg" { type = bool }

@@ -143,6 +143,11 @@ class Fault(StrEnum):
         "A producer writes a key twice in one record.",
         "The whole record is in _rescued. Ask the producer.",
     )
+    UNPUBLISHED_TABLES = (
+        "unpublished_tables",
+        "The Iceberg catalog does not answer or denies access, or a table has columns that Iceberg cannot have.",
+        "`event-platform doctor` checks the catalog. The next run publishes again, or `event-platform publish`.",
+    )
     ARRIVAL_GAP = (
         "arrival_gap",
         "The delivery stream stopped, or objects were written under another prefix.",

@@ -18,7 +18,7 @@ from event_platform.cli.commands.run import replay, run
 from event_platform.cli.commands.sample import generate
 from event_platform.cli.commands.status import status
 from event_platform.cli.commands.stream import consume, produce
-from event_platform.cli.commands.tables import query, register, vacuum
+from event_platform.cli.commands.tables import publish, query, register, vacuum
 from event_platform.environment import settings_table
 from event_platform.events.errors import EventPlatformError, raise_panics_as_errors
 
@@ -78,6 +78,7 @@ def _translate_errors() -> Iterator[None]:
         catalog,
         query,
         register,
+        publish,
         vacuum,
         metrics,
         doctor,

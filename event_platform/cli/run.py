@@ -26,7 +26,9 @@ from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.pipeline.publication import IcebergStatus, bring_up
 from event_platform.pipeline.sizing import DEFAULT_SIZING
+from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 
 
@@ -81,8 +83,9 @@ def run_due(
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
     _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
+    iceberg = _publish(environment, before, catalog, progress)
     progress.begin("counting")
-    return Outcome(failed, read_status(environment, catalog, before, due, results), left)
+    return Outcome(failed, read_status(environment, catalog, before, due, results, iceberg=iceberg), left)
 
 
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
@@ -128,6 +131,19 @@ def _find_arrivals(
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
     return due_created_dates(lake, catalog, own=own, look_for_files=True)
+
+
+def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:
+    """Publish what no run has published, if there is an Iceberg catalog, and warn of what cannot be."""
+    if environment.iceberg is None:
+        return None
+    progress.begin("publishing")
+    iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
+    status = bring_up(iceberg, lake.every_table(catalog.event_types))
+    for each in status.behind:
+        if each.reason:
+            print_warning(f"{each.table}: not published in the Iceberg catalog: {each.reason}")
+    return status
 
 
 def _print_failures(failed: Sequence[str]) -> None:

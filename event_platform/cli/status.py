@@ -37,7 +37,9 @@ from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.pipeline.publication import IcebergStatus, iceberg_status
 from event_platform.pipeline.reporting.findings import lake_findings
+from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
 
@@ -59,6 +61,7 @@ class Status:
     rest: Completeness
     results: Results  # of checks
     judged_since: date | None  # earlier days were not judged; None if there are none
+    iceberg: IcebergStatus | None = None  # None without an Iceberg catalog
 
     @property
     def balanced(self) -> bool:
@@ -73,7 +76,8 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""
         checks = [each.as_json() for each in self.failed]
-        return {**self.totals, "completeness": self.rest.as_json(), "checks": checks}
+        iceberg = {"iceberg": self.iceberg.as_json()} if self.iceberg else {}
+        return {**self.totals, "completeness": self.rest.as_json(), "checks": checks, **iceberg}
 
     def wrong_days(self, what: str) -> set[str]:
         """Return the arrival_dates or created_dates that do not balance, are due, or have a failed check (error)."""
@@ -91,6 +95,7 @@ def read_status(
     due: DueDates,
     results: Results | None = None,
     *,
+    iceberg: IcebergStatus | None = None,
     every: bool = False,
 ) -> Status:
     """Read the totals, what the checks find, and what waits beside what is `due`.
@@ -111,7 +116,7 @@ def read_status(
     judged = days if every else days[-_JUDGED_DAYS:]
     found = _judge(lake, catalog, judged, environment.start_date) | dict(results or {})
     since = judged[0] if len(judged) < len(days) else None
-    return Status(totals, _read_expected_totals(environment.landing), rest, found, since)
+    return Status(totals, _read_expected_totals(environment.landing), rest, found, since, iceberg)
 
 
 def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
@@ -130,7 +135,14 @@ def current_status(environment: Environment, progress: Listener, *, every: bool)
 
 def _look(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
-    return read_status(environment, catalog, lake, due, every=every)
+    return read_status(environment, catalog, lake, due, iceberg=_iceberg(environment, catalog, lake), every=every)
+
+
+def _iceberg(environment: Environment, catalog: Catalog, lake: Lake) -> IcebergStatus | None:
+    if environment.iceberg is None:
+        return None
+    iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
+    return iceberg_status(iceberg, lake.every_table(catalog.event_types))
 
 
 def print_status(status: Status, *, as_json: bool = False, every: bool = False) -> None:
@@ -170,6 +182,8 @@ def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
     yield from render_checks(status.failed, every=every)
     if status.judged_since:
         yield f"Checks are those of {status.judged_since} and later; of every day: event-platform status --all"
+    if status.iceberg:
+        yield Styled(status.iceberg.sentence, "none" if status.iceberg.is_current else "yellow")
     yield from _render_totals(status)
 
 

@@ -1,19 +1,22 @@
 """`event-platform vacuum`: delete the files that no table refers to any more."""
 
 from datetime import timedelta
+from functools import partial
 
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
-from event_platform.lake.vacuum import vacuum_all
+from event_platform.lake.lake import Lake
+from event_platform.lake.vacuum import Expire, vacuum_all
 from event_platform.pipeline.opening import open_lake
+from event_platform.publishing.iceberg import open_iceberg
 
 
 def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -> int:
     """Vacuum every table and print how many unreferenced files it had; return the exit code."""
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
     tables = failed = files = 0
-    for each in vacuum_all(lake, catalog, keep, dry_run=dry_run):
+    for each in vacuum_all(lake, catalog, keep, dry_run=dry_run, expire=_expire(environment, lake, dry_run=dry_run)):
         tables, files = tables + 1, files + len(each.files)
         if each.error is not None:
             failed += 1
@@ -23,6 +26,13 @@ def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -
     verb = "would delete" if dry_run else "deleted"
     OUT.print(f"{verb} {_count(files, 'unreferenced file')} ({_count(tables, 'table')} checked)", soft_wrap=True)
     return 1 if failed else 0
+
+
+def _expire(environment: Environment, lake: Lake, *, dry_run: bool) -> Expire | None:
+    """Return what drops old snapshots of the Iceberg tables, which name the same files; None without a catalog."""
+    if environment.iceberg is None:
+        return None
+    return partial(open_iceberg(environment.iceberg, lake.storage, environment.glue_database).expire, dry_run=dry_run)
 
 
 def _count(number: int, noun: str) -> str:

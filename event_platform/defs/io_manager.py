@@ -11,8 +11,8 @@ from pydantic import PrivateAttr
 from event_platform.defs.graph import own_asset
 from event_platform.defs.metadata import COLUMN_SCHEMA, URI, column_schema, figures_of
 from event_platform.defs.partitions import ROWS
-from event_platform.defs.registration import registered
-from event_platform.defs.resources.platform import GlueResource, LakeResource, dates_in
+from event_platform.defs.publication import publish
+from event_platform.defs.resources.platform import LakeResource, PublishingResource, dates_in
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import (
     UNKNOWN,
@@ -35,7 +35,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     """Reads and writes tables of the lake by asset key."""
 
     lake: dg.ResourceDependency[LakeResource]
-    glue: dg.ResourceDependency[GlueResource]
+    publishing: dg.ResourceDependency[PublishingResource]
     #: Snapshots of the inputs of each running step, by table name, as first opened.
     _read: dict[str, dict[str, Snapshot]] = PrivateAttr(default_factory=dict)
 
@@ -56,7 +56,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Replace exactly the partitions of the run by a frame, in one commit; None leaves the table unchanged.
 
         The column `created_date` (Date) assigns rows to partitions; without partitions the whole table is replaced. It
-        is registered in the Glue Data Catalog if a database is configured. If this raises TableError, the table is
+        is registered and published in the catalogs that are configured. If this raises TableError, the table is
         unchanged. If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may
         have changed as well.
         """
@@ -75,8 +75,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
             report = write_frame(tables, name, obj.lazy(), dates, _made_of(context, tables, read, dates))
         except ConflictError as error:
             raise dg.RetryRequested(max_retries=_TRIES, seconds_to_wait=1) from error
-        looked_up = registered(context, self.glue, [report.table]).get(context.asset_key, {})
-        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table), **looked_up})
+        published = publish(context, self.publishing, tables, [report.table]).get(context.asset_key, {})
+        context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table), **published})
         for day, rows in report.rows.items():
             figures = figures_of(report.written[day])
             if day is None:

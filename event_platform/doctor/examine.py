@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 
 from event_platform.defs.instance.dagster_yaml import read_dagster_yaml
 from event_platform.doctor.finding import PATIENCE, Check, Finding, Verdict, bad, run_all, skipped, without
+from event_platform.doctor.iceberg import check_iceberg
 from event_platform.doctor.layout import check_layout
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
 from event_platform.doctor.names import check_names
@@ -64,6 +65,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         "lake tables": lambda: check_tables(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
         "glue database": lambda: check_glue(here.glue_database),
+        "iceberg catalog": lambda: check_iceberg(settings),
         "dask": lambda: check_dask(here.compute),
         "memory": lambda: check_memory(here, memory_of_this_machine(), os.cpu_count() or 1),
         "disk": lambda: check_disk(here),

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from threading import Lock
 
 import dagster as dg
@@ -19,9 +19,11 @@ from event_platform.events.errors import raise_panics_as_errors
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.metrics.check_samples import check_samples
 from event_platform.metrics.gauges import Gauge, Sample, Samples
+from event_platform.metrics.iceberg_samples import iceberg_samples
 from event_platform.metrics.lake_samples import lake_samples, landing_samples
 from event_platform.metrics.run_samples import run_samples
 from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.publishing.iceberg import IcebergCatalog, open_iceberg
 from event_platform.quality.text import shown
 from event_platform.storage.polars_errors import translate_errors
 
@@ -75,6 +77,8 @@ class PlatformCollector(Collector):
         yield from self._read("lake", lambda: lake_samples(lake(), self._catalog, self._environment))
         yield from self._read("landing", lambda: self._landing(lake(), today))
         yield from self._read("checks", lambda: self._checks(lake(), today))
+        if self._environment.iceberg:
+            yield from self._read("iceberg", lambda: iceberg_samples(self._iceberg, lake(), self._catalog))
         if self._home:
             yield from self._read("dagster", lambda: run_samples(self._open_instance()))
 
@@ -85,6 +89,11 @@ class PlatformCollector(Collector):
         here = self._environment
         landing = open_landing(here.landing, here.landing_timezone)
         return landing_samples(lake, landing, here.start_date, today)
+
+    @cached_property
+    def _iceberg(self) -> IcebergCatalog:
+        here = self._environment
+        return open_iceberg(here.iceberg or "", open_lake(here.lake).storage, here.glue_database)
 
     def _open_instance(self) -> dg.DagsterInstance:
         if self._instance is None:

@@ -56,6 +56,12 @@ class Gauge(Enum):
         "event_platform_due_overdue", "1 if a day is due for which nothing was loaded within the last hour"
     )
 
+    BEHIND = Metric(
+        "event_platform_iceberg_versions_behind",
+        "Versions of a table that are not published in the Iceberg catalog; only where one is set",
+        ("table",),
+    )
+
     WAITING = Metric("event_platform_waiting_objects", "Objects of today and yesterday (UTC) that wait to be loaded")
     LEFT_OUT = Metric("event_platform_left_out_objects", "Files and folders of these days that cannot be loaded")
 

@@ -15,7 +15,10 @@ import yaml
 from bench.local_servers import Postgres, free_port, postgres_server, programs
 from event_platform.compute.dask import versions
 from event_platform.doctor.finding import Verdict
+from event_platform.doctor.iceberg import check_iceberg
 from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
+from event_platform.doctor.settings import read_settings
+from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.dask_cluster import dask_cluster
 from event_platform_tests.support.s3 import REGION
 
@@ -47,6 +50,16 @@ def test_the_glue_database_is_there(bucket: str) -> None:
     glue.create_database(DatabaseInput={"Name": name})
     glue.create_table(DatabaseName=name, TableInput={"Name": "raw_events"})
     assert check_glue(name).found == f"{name}, with 1 tables"
+
+
+def test_an_iceberg_catalog_that_cannot_be_read_is_told(bucket: str) -> None:
+    """Such as a database of Glue that is not there, and is not created."""
+    world = {"LAKE": f"s3://{bucket}/lake", "ICEBERG": "glue namespace=nowhere"}
+    settings = read_settings({f"EVENT_PLATFORM_{name}": value for name, value in world.items()})
+    open_lake(settings.environment.lake).raw_events.snapshot_to_write()
+    found = check_iceberg(settings)
+    assert found.verdict is Verdict.BAD, found
+    assert (found.name, found.remedy) == ("iceberg catalog", "create the database")
 
 
 @pytest.fixture(scope="module")

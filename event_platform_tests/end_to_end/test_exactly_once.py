@@ -6,11 +6,13 @@ import random
 import shutil
 import subprocess
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
@@ -74,23 +76,45 @@ def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
 ) -> None:
     """Killed at any moment, however often, and started again when more has landed; no process is left behind.
 
+    The Iceberg tables, which each run publishes, have the same files then.
+
     `pytest event_platform_tests/end_to_end/test_exactly_once.py --kills 40` kills forty times.
     """
     kills, killed, number = pytestconfig.getoption("kills") or 3, 0, 0
+    publishing = {**variables(landed), "EVENT_PLATFORM_ICEBERG": "sql"}
     chance = random.Random(20)  # noqa: S311 - the same moments each time
     while killed < kills:
-        process = start(variables(landed), "run")
+        process = start(publishing, "run")
         killed += kill_after(process, landed.root / "lake", chance.randrange(1, 25))
         assert all_end(landed.environment.lake, seconds=60)
         grow(landed, number := number + 1, chance)
         LOG.info("run %s: %s kills", number, killed)
-    finish(start(variables(landed), "run"))
+    assert "Iceberg: 9 tables, none behind" in finish(start(publishing, "run"))
+    assert iceberg_files(landed) == delta_files(landed)
     assert lake_totals(landed.lake, landed.catalog)["balanced"]
     undisturbed = World(landed.root / "undisturbed")
     shutil.copytree(landed.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
     undisturbed.build(*DAYS)
     expected = contents(undisturbed.lake, undisturbed.catalog, without=("source_etag",))
     assert contents(landed.lake, landed.catalog, without=("source_etag",)) == expected
+
+
+def delta_files(world: World) -> dict[str, set[str]]:
+    """Return the names of the files of each Delta table."""
+    tables = world.lake.tables(world.catalog.event_types)
+    return {
+        table.name.replace("/", "_"): {Path(each.path).name for each in table.snapshot().files()} for table in tables
+    }
+
+
+def iceberg_files(world: World) -> dict[str, set[str]]:
+    """Return the names of the files of each Iceberg table, as its readers find them."""
+    catalog = SqlCatalog("event_platform", uri=f"sqlite:///{world.environment.lake}/_iceberg/catalog.db")
+    with closing(catalog):
+        tables = [catalog.load_table(name) for name in catalog.list_tables("event_platform")]
+        return {
+            each.name()[-1]: {Path(task.file.file_path).name for task in each.scan().plan_files()} for each in tables
+        }
 
 
 def grow(world: World, number: int, chance: random.Random) -> None:

@@ -35,3 +35,4 @@ log_retention_days          = 90
 alarm_emails                = []
 landing_queue_alarm_seconds = 3600
 glue_database               = true
+iceberg                     = false

@@ -39,6 +39,9 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
     With --json, "completeness" has the details; its "complete" is true if nothing is due and no object waits. "checks"
     lists the failed checks: severity, asset, check, days, description, cause, next.
 
+    Where an Iceberg catalog is set, a line says which tables are behind in it, and "iceberg" has the details; the exit
+    code does not depend on it.
+
     With --verify, nothing is taken from the logs: every file of every table must exist with its size, keys and rows
     are counted in the files, and the event_uuids of each day are compared between tables. Exit code 1, and the days,
     if there is any fault.

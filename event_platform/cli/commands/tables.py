@@ -1,4 +1,4 @@
-"""Commands for the tables of the lake: `event-platform query`, `register` and `vacuum`."""
+"""Commands for the tables of the lake: `event-platform query`, `register`, `publish` and `vacuum`."""
 
 from datetime import timedelta
 
@@ -51,6 +51,35 @@ def register() -> None:
 
 
 @click.command()
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def publish(tables: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    """Publish the tables of the lake in an Iceberg catalog, so that warehouses read them where they are.
+
+    The catalog is EVENT_PLATFORM_ICEBERG. Iceberg's metadata get the same Parquet files as the Delta table: nothing is
+    copied. Runs publish the tables that they write; use this command the first time, and where `event-platform status`
+    says that tables are behind. Without TABLE, all are published, your own included. A second call does nothing.
+
+    \b
+    Outcomes:
+      created       the table was not in the catalog
+      caught up     its files are those of the Delta table again
+      rebuilt       the Delta table was replaced, or changed in a way that Iceberg cannot follow: made from nothing
+      unchanged     it was up to date
+      no table yet  nothing was written to the Delta table so far
+      failed        with the reason; the others are published. Exit code 1
+
+    \b
+    Examples:
+      EVENT_PLATFORM_ICEBERG=sql event-platform publish
+      event-platform publish events/lesson_started deduplicated_events
+    """
+    from event_platform.cli.publish import publish_tables  # noqa: PLC0415
+
+    raise SystemExit(publish_tables(load_environment(), tables, as_json=as_json))
+
+
+@click.command()
 @click.option(
     "--keep-days",
     type=click.IntRange(min=1),
@@ -65,7 +94,8 @@ def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passe
     Compaction, rebuilds and replacements leave their old files behind for readers of old versions, and a killed run
     leaves files that it had not committed. The current version of every table stays as it is; versions that were
     replaced before --keep-days can no longer be read. Landing is not touched, nor are younger files, which a running
-    step may be about to commit. Exit code 1 if a table could not be read.
+    step may be about to commit. Where tables are published in an Iceberg catalog, they are published and their old
+    snapshots are expired first. Exit code 1 if a table could not be read, or not be published: it stays as it is.
 
     \b
     Example, once a week, if Dagster's schedule weekly_vacuum is off:

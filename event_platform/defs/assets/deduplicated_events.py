@@ -9,7 +9,7 @@ from event_platform.defs.assets.raw_events import RAW_EVENTS
 from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import BuildConfig, Layer, same_columns, table_spec
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
+from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource, RulesResource
 from event_platform.events.event import SOURCE_COLUMNS, DuplicateKind
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
@@ -39,7 +39,7 @@ def build_deduplicated_events(
         lake: LakeResource,
         compute: ComputeResource,
         rules: RulesResource,
-        glue: GlueResource,
+        publishing: PublishingResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             window = rules.deduplication_window_days
@@ -53,7 +53,7 @@ def build_deduplicated_events(
             }
             yield TableResult(duplicates, figures, {day: each.duplicates_written for day, each in reports.items()})
 
-        yield from run_step(context, lake, compute, glue, step)
+        yield from run_step(context, lake, compute, publishing, step)
 
     return deduplicated_events
 

@@ -12,7 +12,7 @@ from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, table_spec
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
+from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource, RulesResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
@@ -50,7 +50,7 @@ def build_quality_report(
         lake: LakeResource,
         compute: ComputeResource,
         rules: RulesResource,
-        glue: GlueResource,
+        publishing: PublishingResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context), partitions.start.date())
@@ -58,7 +58,7 @@ def build_quality_report(
             written = {day: each.written for day, each in reports.items()}
             yield TableResult(pipeline.lake.quality_report, figures, written)
 
-        yield from run_step(context, lake, compute, glue, step)
+        yield from run_step(context, lake, compute, publishing, step)
 
     return quality_report
 

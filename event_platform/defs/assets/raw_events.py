@@ -12,9 +12,9 @@ from event_platform.defs.assets.tables import Layer, freshness_policy, same_colu
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import (
     ComputeResource,
-    GlueResource,
     LakeResource,
     LandingResource,
+    PublishingResource,
     RulesResource,
 )
 from event_platform.events.envelope import Envelope
@@ -66,7 +66,7 @@ def build_raw_events(
         lake: LakeResource,
         compute: ComputeResource,
         rules: RulesResource,
-        glue: GlueResource,
+        publishing: PublishingResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             tables, dates = pipeline.lake, dates_of(context)
@@ -83,7 +83,7 @@ def build_raw_events(
             }
             yield TableResult(tables.corrupt_events, figures, {day: each.written for day, each in corrupt.items()})
 
-        yield from run_step(context, lake, compute, glue, step)
+        yield from run_step(context, lake, compute, publishing, step)
 
     return raw_events
 

@@ -1,4 +1,4 @@
-"""The body of every asset: open the lake and the workers, run the step, register its tables, report what it wrote."""
+"""The body of every asset: open the lake and the workers, run the step, publish its tables, report what it wrote."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.assets.retrying import retrying
 from event_platform.defs.instance.dagster_internals import list_outputs_once
 from event_platform.defs.metadata import URI, asset_key, figures_of
-from event_platform.defs.registration import Registered, registered
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource
+from event_platform.defs.publication import Published, publish
+from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource
 from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
@@ -32,7 +32,7 @@ def run_step(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
     compute: ComputeResource,
-    glue: GlueResource,
+    publishing: PublishingResource,
     step: Callable[[PipelineContext], Iterable[TableResult]],
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Run a step of the pipeline, and yield a materialization for each table that it returns.
@@ -41,21 +41,21 @@ def run_step(
     """
     list_outputs_once(context)
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
-        results = list(step(PipelineContext(lake.open(), executor, progress_callback(context))))
-    glue_metadata = registered(context, glue, [each.table for each in results])
+        results = list(step(PipelineContext(tables := lake.open(), executor, progress_callback(context))))
+    published = publish(context, publishing, tables, [each.table for each in results])
     for each in results:
-        yield _materialization(context, each, cpu_time, glue_metadata)
+        yield _materialization(context, each, cpu_time, published)
 
 
 def _materialization(
-    context: dg.AssetExecutionContext, result: TableResult, cpu_time: CpuTime, glue_metadata: Registered
+    context: dg.AssetExecutionContext, result: TableResult, cpu_time: CpuTime, published: Published
 ) -> dg.MaterializeResult[Any]:
     """Attach the figures of each partition to its own materialization of a table, and return the table's result.
 
     The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
     """
     key = asset_key(result.table)
-    shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **glue_metadata.get(key, {})}
+    shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **published.get(key, {})}
     for day, written in result.written.items():
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
         context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())

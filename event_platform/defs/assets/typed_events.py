@@ -13,7 +13,7 @@ from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import BuildConfig, Layer, freshness_policy, same_columns, table_spec
 from event_platform.defs.metadata import Lineage
 from event_platform.defs.partitions import ROWS, dates_of
-from event_platform.defs.resources.platform import ComputeResource, GlueResource, LakeResource, RulesResource
+from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource, RulesResource
 from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
@@ -64,7 +64,7 @@ def build_typed_events(
         config: BuildConfig,
         lake: LakeResource,
         compute: ComputeResource,
-        glue: GlueResource,
+        publishing: PublishingResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
         reports: dict[str, TypedReport] = {}
@@ -81,7 +81,7 @@ def build_typed_events(
                 if each.error is None:
                     yield TableResult(table_of(tables, catalog, name), _figures(each), each.written)
 
-        yield from run_step(context, lake, compute, glue, step)
+        yield from run_step(context, lake, compute, publishing, step)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
         if failed:
             raise dg.Failure(

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.defs.automation.downstream import due_downstream
+from event_platform.defs.automation.publishing_sensor import ask_publication, iceberg_status_of
 from event_platform.defs.automation.requests import ask, join, warned
 from event_platform.defs.graph import own_assets_of
-from event_platform.defs.resources.platform import LakeResource, LandingResource
+from event_platform.defs.resources.platform import LakeResource, LandingResource, PublishingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
@@ -31,7 +32,10 @@ def build_daily_reconciliation(
     )
     @translate_errors()
     def daily_reconciliation(
-        context: dg.ScheduleEvaluationContext, landing: LandingResource, lake: LakeResource
+        context: dg.ScheduleEvaluationContext,
+        landing: LandingResource,
+        lake: LakeResource,
+        publishing: PublishingResource,
     ) -> list[dg.RunRequest] | dg.SkipReason:
         tables, now = lake.open(), datetime.now(UTC)
         tables.storage.check()
@@ -39,11 +43,18 @@ def build_daily_reconciliation(
         arrivals = due_arrivals(tables, delivery.due, first_date, now.date(), look_for_files=True)
         own = own_assets_of(context, shipped_assets(catalog, first_date))
         due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
-        warnings = warned(context.log, [arrivals.warning, due.dates.warning, *delivery.omissions.warnings])
+        iceberg = iceberg_status_of(publishing, tables, catalog)
+        warnings = warned(
+            context.log, [arrivals.warning, due.dates.warning, iceberg.fault, *delivery.omissions.warnings]
+        )
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
         state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
         asked = join(
-            [ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now), due.ask(instance, state, now)]
+            [
+                ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now),
+                due.ask(instance, state, now),
+                ask_publication(instance, state, iceberg, now),
+            ]
         )
         if asked.requests:
             warned(context.log, asked.waiting)

@@ -1,11 +1,12 @@
 """A job that deletes unreferenced files. Its weekly schedule is off by default."""
 
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 from pydantic import Field
 
-from event_platform.defs.resources.platform import LakeResource
+from event_platform.defs.resources.platform import LakeResource, PublishingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.vacuum import vacuum_all
 from event_platform.storage.polars_errors import translate_errors
@@ -24,9 +25,13 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
 
     @dg.op(out=dg.Out(dg.Nothing))
     @translate_errors()
-    def delete_old_files(context: dg.OpExecutionContext, config: VacuumConfig, lake: LakeResource) -> None:
+    def delete_old_files(
+        context: dg.OpExecutionContext, config: VacuumConfig, lake: LakeResource, publishing: PublishingResource
+    ) -> None:
         keep, failed, gone = timedelta(days=config.keep_days), {}, 0
-        for each in vacuum_all(lake.open(), catalog, keep, dry_run=False):
+        tables = lake.open()
+        expire = partial(publishing.open_iceberg(tables).expire, dry_run=False) if publishing.iceberg else None
+        for each in vacuum_all(tables, catalog, keep, dry_run=False, expire=expire):
             if each.error is not None:
                 failed[each.table.name] = str(each.error)
             elif each.files:

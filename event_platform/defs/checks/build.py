@@ -16,6 +16,7 @@ from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, 
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
 from event_platform.defs.checks.operation import CheckedAsset, build_operation
+from event_platform.defs.checks.publication import build_publication_check
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
@@ -31,13 +32,19 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 
 
-def build_checks(catalog: Catalog, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return all checks: one operation per platform asset, and one for all event tables."""
+def build_checks(
+    catalog: Catalog, partitions: dg.DailyPartitionsDefinition, *, published: bool
+) -> list[dg.AssetChecksDefinition]:
+    """Return all checks: one operation per platform asset, and one for all event tables.
+
+    With `published`, also the one that every table is in the Iceberg catalog.
+    """
     return [
         build_operation("raw_events_checks", [_raw(catalog.envelope, partitions.start.date())], partitions),
         build_operation("deduplicated_events_checks", [_DEDUPLICATED], partitions),
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
         build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
+        *([build_publication_check(catalog)] if published else []),
     ]
 
 

@@ -36,7 +36,7 @@ class CheckedAsset(Generic[F]):
     figures: Callable[[Lake, RulesResource, list[date]], F]
 
 
-def _is_worth_reading(record: logging.LogRecord) -> bool:
+def is_worth_reading(record: logging.LogRecord) -> bool:
     """Return whether a line is not Dagster's on checks without an output.
 
     Only blocking checks have one, for which steps downstream wait. One for each of the others would be an event that
@@ -58,7 +58,7 @@ def build_operation(
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        context.log.addFilter(_is_worth_reading)
+        context.log.addFilter(is_worth_reading)
         dates, tables = dates_of(context), PinnedLake(lake.open().storage, is_recent=True)
         selected = [
             (each, checks)

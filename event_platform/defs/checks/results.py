@@ -50,7 +50,7 @@ class Check(Generic[F]):
         """Output of its operation, for which downstream steps wait if it is blocking."""
         return dg.AssetCheckSpec(self.name, asset=self.asset).get_python_identifier()
 
-    def spec(self, partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
+    def spec(self, partitions: dg.PartitionsDefinition[Any] | None) -> dg.AssetCheckSpec:
         """Return the declaration for Dagster."""
         return dg.AssetCheckSpec(
             self.name,
@@ -83,7 +83,7 @@ def to_dagster(
     days: dict[dg.AssetCheckKey, set[date]] = defaultdict(set)
     for check, day, result in found:
         days[check.key].add(day)
-        yield _evaluation(check, day, result)
+        yield to_evaluation(check, day, result)
     missing = {check.key: sorted(set(dates) - days[check.key]) for check in checks}
     if any(missing.values()):
         raise dg.Failure(
@@ -94,7 +94,8 @@ def to_dagster(
     yield from (dg.Output(None, output_name=check.output) for check in checks if check.blocking)
 
 
-def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEvaluation:
+def to_evaluation(check: Check[Any], day: date | None, result: Result) -> dg.AssetCheckEvaluation:
+    """Return the evaluation that Dagster keeps of a result; `day` is None for a check without partitions."""
     return dg.AssetCheckEvaluation(
         asset_key=check.asset,
         check_name=check.name,
@@ -103,7 +104,7 @@ def _evaluation(check: Check[Any], day: date, result: Result) -> dg.AssetCheckEv
         description=as_markdown(result.description, _LENGTH),
         metadata={key: _metadata(value) for key, value in _with_faults(result).items()},
         blocking=check.blocking,
-        partition=day.isoformat(),
+        partition=None if day is None else day.isoformat(),
     )
 
 

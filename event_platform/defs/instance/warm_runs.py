@@ -25,14 +25,18 @@ _PRELOAD = [
 _SECONDS_UNTIL_IDLE = 600
 
 
+#: Beside those, where tables are published in an Iceberg catalog: pyiceberg takes a run a third of a second.
+PUBLISHING = "event_platform.publishing.iceberg.publish"
+
+
 @cache
-def fork_runs() -> None:
-    """Have the code server that this process may be fork the processes of runs."""
+def fork_runs(*modules: str) -> None:
+    """Have the code server that this process may be fork the processes of runs, which need these `modules` as well."""
     context = multiprocessing.get_context("forkserver")
     timer = _IdleTimer()
 
     def before(server: CodeServer) -> None:
-        context.set_forkserver_preload(_PRELOAD)
+        context.set_forkserver_preload([*_PRELOAD, *modules])
         timer.restart(server)
 
     start_runs_with(context, before)

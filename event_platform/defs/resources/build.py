@@ -9,9 +9,9 @@ from event_platform.defs.resources.platform import (
     ComputeResource,
     FolderLakeResource,
     FolderLandingResource,
-    GlueResource,
     LakeResource,
     LandingResource,
+    PublishingResource,
     RulesResource,
 )
 from event_platform.environment import Environment
@@ -19,14 +19,15 @@ from event_platform.environment import Environment
 
 def build_resources(environment: Environment) -> dict[str, Any]:
     """Return the resources of an environment, under the names that assets and checks ask for."""
-    lake, glue = _lake_resource(environment.lake), GlueResource(database=environment.glue_database or "")
+    lake = _lake_resource(environment.lake)
+    publishing = PublishingResource(glue_database=environment.glue_database or "", iceberg=environment.iceberg or "")
     return {
         "landing": _landing_resource(environment.landing, environment.landing_timezone),
         "lake": lake,
-        "io_manager": LakeIOManager(lake=lake, glue=glue),
+        "io_manager": LakeIOManager(lake=lake, publishing=publishing),
         "compute": ComputeResource(compute=environment.compute),
         "rules": RulesResource(),
-        "glue": glue,
+        "publishing": publishing,
     }
 
 

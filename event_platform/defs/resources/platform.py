@@ -1,28 +1,30 @@
-"""Dagster resources: landing, lake, compute, Glue, and the limits of rules and checks. Those on S3 are in `s3`."""
+"""Dagster resources: landing, lake, compute, catalogs, and the limits of rules and checks. Those on S3 are in `s3`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from event_platform.compute.executor import open_executor
 from event_platform.defs.instance.claim import keep_claim, require_own_instance
 from event_platform.environment import LOCAL_COMPUTE
-from event_platform.events.errors import TableError
+from event_platform.events.errors import EventPlatformError, TableError
 from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Table
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
 from event_platform.landing.zones import time_zone
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.publishing.glue import GlueDatabase, open_glue
+from event_platform.publishing.iceberg import IcebergCatalog, Publication, open_iceberg
 from event_platform.storage.storage import Storage
 
 
@@ -133,14 +135,40 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
         return open_executor(self.compute, self.workers or None)
 
 
-class GlueResource(dg.ConfigurableResource["GlueResource"]):
-    """The Glue Data Catalog, where other systems find the tables."""
+class PublishingResource(dg.ConfigurableResource["PublishingResource"]):
+    """The catalogs in which other systems find the tables."""
 
-    database: str = Field(default="", description="Database in which tables are registered; empty: none")
+    glue_database: str = Field(
+        default="", description="Database of the Glue Data Catalog in which tables are registered; empty: none"
+    )
+    iceberg: str = Field(default="", description="Iceberg catalog in which tables are published; empty: none")
+    #: Of the lake that was opened. Steps of a run share it: to open one takes some requests.
+    _catalogs: dict[str, IcebergCatalog] = PrivateAttr(default_factory=dict)
+    #: The Delta version of each table that this run has published, by its address.
+    _published: dict[str, int | None] = PrivateAttr(default_factory=dict)
 
-    def open(self) -> GlueDatabase | None:
-        """Return the database, or None if none is configured."""
-        return open_glue(self.database) if self.database else None
+    def open_glue(self) -> GlueDatabase:
+        """Return the database."""
+        return open_glue(self.glue_database)
+
+    def open_iceberg(self, lake: Lake) -> IcebergCatalog:
+        """Return the Iceberg catalog of a lake."""
+        root = lake.storage.root
+        if root not in self._catalogs:
+            self._catalogs[root] = open_iceberg(self.iceberg, lake.storage, self.glue_database or None)
+        return self._catalogs[root]
+
+    def publish(self, lake: Lake, tables: Sequence[Table]) -> list[Publication]:
+        """Publish tables in the Iceberg catalog, and remember which version of each that was."""
+        found = self.open_iceberg(lake).publish(tables)
+        self._published |= {table.uri: each.version for table, each in zip(tables, found, strict=True)}
+        return found
+
+    def has_published(self, table: Table) -> bool:
+        """Return whether this run has published a table as it is now."""
+        with suppress(EventPlatformError):
+            return self._published.get(table.uri) == table.snapshot().version
+        return False
 
 
 #: Freshness is evaluated by the daemon, not by a run.

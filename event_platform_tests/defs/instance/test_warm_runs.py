@@ -28,14 +28,15 @@ def test_a_code_server_starts_a_run_with_the_context_that_it_is_given(monkeypatc
 def test_a_forked_run_has_imported_what_it_needs_and_opened_nothing() -> None:
     """Dagster, the platform and the records; a process that has run a query must not be forked."""
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    CONTEXT.set_forkserver_preload(warm_runs._PRELOAD)
+    CONTEXT.set_forkserver_preload([*warm_runs._PRELOAD, warm_runs.PUBLISHING])
     results = CONTEXT.Queue()
     process = CONTEXT.Process(target=_state_of_process, args=[results])
     process.start()
     modules, threads = results.get(timeout=300)
     process.join()
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    assert {"event_platform.definitions", dagster_internals.__name__, "dagster._grpc.impl", "polars"} <= modules
+    expected = {"event_platform.definitions", dagster_internals.__name__, "dagster._grpc.impl", "polars", "pyiceberg"}
+    assert expected <= modules
     assert not any(name.startswith(("polars-0", "tokio")) for name in threads)
 
 

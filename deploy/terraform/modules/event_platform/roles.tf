@@ -53,6 +53,18 @@ locals {
     ]
   }
 
+  # An Iceberg table whose Delta table was replaced is deleted, and created again.
+  allow_iceberg = {
+    Sid    = "IcebergTablesOfThisEnvironment"
+    Effect = "Allow"
+    Action = ["glue:DeleteTable"]
+    Resource = [
+      "${local.glue_arn}:catalog",
+      "${local.glue_arn}:database/${local.glue_database}",
+      "${local.glue_arn}:table/${local.glue_database}/iceberg_*",
+    ]
+  }
+
   allow_tunnel = {
     Sid    = "TunnelOfSessionManager"
     Effect = "Allow"
@@ -214,6 +226,7 @@ resource "aws_iam_role_policy" "task" {
       ],
       local.allow_logs_in_lake,
       [for allow in [local.allow_glue] : allow if var.glue_database],
+      [for allow in [local.allow_iceberg] : allow if var.iceberg],
     )
   })
 }

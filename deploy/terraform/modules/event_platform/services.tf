@@ -48,6 +48,7 @@ locals {
     EVENT_PLATFORM_REPORT_URL    = var.report_url
     EVENT_PLATFORM_LANDING_QUEUE = aws_sqs_queue.landing.url
     EVENT_PLATFORM_GLUE_DATABASE = var.glue_database ? local.glue_database : null
+    EVENT_PLATFORM_ICEBERG       = var.iceberg ? "glue" : null
 
     PGSSLMODE                   = "require"
     DAGSTER_POSTGRES_HOST       = aws_db_instance.this.address

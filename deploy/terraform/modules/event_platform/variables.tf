@@ -213,3 +213,13 @@ variable "glue_database" {
   description = "Whether there is a Glue database that the event tables are registered in."
   type        = bool
 }
+
+variable "iceberg" {
+  description = "Whether the tables are published in Iceberg's format as well, in the same Glue database."
+  type        = bool
+
+  validation {
+    condition     = !var.iceberg || var.glue_database
+    error_message = "iceberg needs glue_database: the tables are published in it."
+  }
+}

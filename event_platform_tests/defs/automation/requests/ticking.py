@@ -17,7 +17,7 @@ RAW, TYPED = dg.AssetKey("raw_events"), dg.AssetKey(["events", "account_created"
 def tick(world: World, sensor: str, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
     """Evaluate a sensor once; what it says is the skip reason."""
     definitions = world.definitions()
-    resources = {name: dict(definitions.resources or {})[name] for name in ("landing", "lake")}
+    resources = {name: dict(definitions.resources or {})[name] for name in ("landing", "lake", "publishing")}
     context = dg.build_sensor_context(instance, cursor=cursor, definitions=definitions, resources=resources)
     with context:
         data = definitions.resolve_sensor_def(sensor).evaluate_tick(context)

@@ -124,6 +124,7 @@ variables {
   log_retention_days          = 30
   alarm_emails                = []
   glue_database               = true
+  iceberg                     = false
   sizes = {
     webserver     = { cpu = 512, memory = 1024 }
     daemon        = { cpu = 512, memory = 1024 }
@@ -397,6 +398,11 @@ run "least_privilege" {
     error_message = "In Glue they may work on the tables of this environment's database."
   }
 
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.task.policy, "glue:DeleteTable") && !strcontains(aws_ecs_task_definition.run.container_definitions, "EVENT_PLATFORM_ICEBERG")
+    error_message = "Without Iceberg nothing is published, and no table of Glue may be deleted."
+  }
+
   # --- the launcher: that family, those two roles
 
   assert {
@@ -501,6 +507,26 @@ run "highly_available" {
   assert {
     condition     = length(aws_nat_gateway.this) == 2 && aws_db_instance.this.multi_az
     error_message = "Each zone has a gateway of its own; the database has a standby."
+  }
+}
+
+run "published_in_iceberg" {
+  variables {
+    iceberg = true
+  }
+
+  assert {
+    condition     = one([for variable in jsondecode(aws_ecs_task_definition.run.container_definitions)[0].environment : variable.value if variable.name == "EVENT_PLATFORM_ICEBERG"]) == "glue"
+    error_message = "Iceberg tables are published in the Glue database of the environment."
+  }
+
+  assert {
+    condition = one([for s in jsondecode(aws_iam_role_policy.task.policy).Statement : s.Resource if s.Sid == "IcebergTablesOfThisEnvironment"]) == [
+      "arn:aws:glue:eu-central-1:111122223333:catalog",
+      "arn:aws:glue:eu-central-1:111122223333:database/event_platform_staging",
+      "arn:aws:glue:eu-central-1:111122223333:table/event_platform_staging/iceberg_*",
+    ]
+    error_message = "Only Iceberg's tables may be deleted."
   }
 }
 

@@ -1,0 +1,39 @@
+"""The check that every table is published in the Iceberg catalog as it is."""
+
+from collections.abc import Mapping
+
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Result, Severity
+
+NAME = "published"
+
+#: Tables that are named.
+_NAMED = 3
+
+
+def no_catalog(fault: str) -> Result:
+    """Return the result where the catalog cannot be used."""
+    return Result(
+        passed=False,
+        description=f"the Iceberg catalog cannot be used: {fault}",
+        severity=Severity.WARN,
+        faults={Fault.UNPUBLISHED_TABLES: 1},
+    )
+
+
+def check_publication(tables: int, failed: Mapping[str, str]) -> Result:
+    """Judge the publication of tables; `failed` has the reason by table.
+
+    The severity is a warning, because the Delta tables are written.
+    """
+    if not failed:
+        return Result(passed=True, description=f"{tables} tables are published", severity=Severity.WARN)
+    named = "; ".join(f"{table}: {reason}" for table, reason in list(failed.items())[:_NAMED])
+    more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return Result(
+        passed=False,
+        description=f"{len(failed)} of {tables} tables are not published as they are: {named}{more}",
+        metadata={"not_published": dict(failed)},
+        severity=Severity.WARN,
+        faults={Fault.UNPUBLISHED_TABLES: len(failed)},
+    )

@@ -1,0 +1,56 @@
+"""The sensor of published tables: what a killed run or another writer has left behind in the Iceberg catalog.
+
+Runs publish what they write. So this one only looks every ten minutes, and is built only where a catalog is set.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from event_platform.defs.automation.requests import Asked, ask_check, digest, is_under_way
+from event_platform.defs.automation.ticks import tick_result
+from event_platform.defs.checks.publication import PUBLISHED
+from event_platform.defs.resources.platform import LakeResource, PublishingResource
+from event_platform.events.catalog import Catalog
+from event_platform.lake.lake import Lake
+from event_platform.pipeline.publication import IcebergStatus, iceberg_status, read_status
+from event_platform.storage.polars_errors import translate_errors
+
+_SECONDS_BETWEEN_TICKS = 600
+_PART = "published"
+
+
+def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
+    """Return the sensor that asks for a run of the check `published` where a table is behind: that publishes it."""
+
+    @dg.sensor(
+        name="publishing_sensor",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Publishes tables in the Iceberg catalog that no run has published.",
+    )
+    @translate_errors()
+    def publishing_sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource, publishing: PublishingResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        now, tables = datetime.now(UTC), lake.open()
+        if any(is_under_way(context.instance, part, now) for part in ("raw", "created", _PART)):
+            return dg.SkipReason("a run is at work, and publishes what it writes")
+        status = read_status(publishing.open_iceberg(tables), tables.every_table(catalog.event_types))
+        asked = ask_publication(context.instance, digest(each.table for each in status.behind), status, now)
+        return tick_result(context, asked, "; ".join(asked.waiting) or status.sentence, None)
+
+    return publishing_sensor
+
+
+def iceberg_status_of(publishing: PublishingResource, lake: Lake, catalog: Catalog) -> IcebergStatus:
+    """Return which tables are behind, or why that is not known; none where no Iceberg catalog is set."""
+    if not publishing.iceberg:
+        return IcebergStatus(())
+    return iceberg_status(publishing.open_iceberg(lake), lake.every_table(catalog.event_types))
+
+
+def ask_publication(instance: dg.DagsterInstance, state: str, status: IcebergStatus, now: datetime) -> Asked:
+    """Request the check that publishes, if a table is behind. Runs with the same `state` are tries of the same work."""
+    return ask_check(instance, _PART, state, PUBLISHED.key, now) if status.behind else Asked([], [])

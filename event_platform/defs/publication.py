@@ -1,0 +1,57 @@
+"""Make the tables of a step known elsewhere, after their commit. Errors never fail the step.
+
+They are registered in the Glue Data Catalog, and published in an Iceberg catalog, where one is set.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from event_platform.defs.metadata import asset_key
+from event_platform.defs.resources.platform import PublishingResource
+from event_platform.events.errors import EventPlatformError
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Table
+from event_platform.publishing.glue import GlueDatabase, Registration
+from event_platform.publishing.iceberg import Publication
+
+#: Metadata of each table, by its asset.
+Published = dict[dg.AssetKey, dict[str, Any]]
+
+_Context = dg.AssetExecutionContext | dg.OutputContext
+
+
+def publish(context: _Context, publishing: PublishingResource, lake: Lake, tables: Sequence[Table]) -> Published:
+    """Make the tables of a step known in each catalog that is set. Return metadata for each.
+
+    Failures are logged, recorded in the metadata, and retried by the next run.
+    """
+    found = Published()
+    if publishing.glue_database:
+        _add(found, tables, _registered(context, publishing.open_glue(), tables))
+    if publishing.iceberg:
+        _add(
+            found, tables, [_metadata(context, "iceberg", each.name, each) for each in publishing.publish(lake, tables)]
+        )
+    return found
+
+
+def _add(found: Published, tables: Sequence[Table], metadata: Sequence[dict[str, Any]]) -> None:
+    for table, each in zip(tables, metadata, strict=True):
+        found.setdefault(asset_key(table), {}).update(each)
+
+
+def _registered(context: _Context, database: GlueDatabase, tables: Sequence[Table]) -> list[dict[str, Any]]:
+    try:
+        found = database.register(tables)
+    except EventPlatformError as error:
+        context.log.warning("%s. The tables are written, and are registered by the next run", error)
+        return [{"glue": f"failed: {error}"} for _ in tables]
+    return [_metadata(context, "glue", f"{database.name}.{each.name}", each) for each in found]
+
+
+def _metadata(context: _Context, kind: str, name: str, each: Registration | Publication) -> dict[str, Any]:
+    if each.outcome.value == "failed":
+        context.log.warning("%s: failed in %s as %s: %s", each.table, kind, name, each.reason)
+    return {f"{kind}_table": name, kind: f"{each.outcome}: {each.reason}" if each.reason else each.outcome.value}

@@ -1,0 +1,16 @@
+"""Samples of the Iceberg catalog: how far each table is behind its Delta log."""
+
+from collections.abc import Iterator
+
+from event_platform.events.catalog import Catalog
+from event_platform.lake.lake import Lake
+from event_platform.metrics.gauges import Gauge, Sample
+from event_platform.pipeline.publication import read_status
+from event_platform.publishing.iceberg import IcebergCatalog
+
+
+def iceberg_samples(iceberg: IcebergCatalog, lake: Lake, catalog: Catalog) -> Iterator[Sample]:
+    """Yield a sample for each table that exists. Raises what reading the catalog raises."""
+    status = read_status(iceberg, lake.every_table(catalog.event_types))
+    behind = {each.table: each.versions for each in status.behind}
+    yield from (Sample(Gauge.BEHIND, behind.get(table, 0), (table,)) for table in status.tables)
