@@ -101,7 +101,7 @@ class Warehouse(ABC):
         place, source = self.place(relation), self.source(relation)
         if place[:-1] == source[:-1]:
             return f"the schema {relation.schema} has the tables below the views; give the asset another key"
-        names = [*place, *source]
+        names = [*place[-2:], *source[-1:]]
         faults = (*map(self.dialect.name_fault, names), self.dialect.column_fault([n for n, _ in relation.columns]))
         return next(filter(None, faults), None)
 
