@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
+from event_platform.pipeline.opening import open_lake
+from event_platform.pipeline.own_tables import write_frame
 from event_platform_tests.exporting.worlds import HOSTILE, build_world, lesson, use_copy
 from event_platform_tests.support.command import call, use
 from event_platform_tests.support.duckdb_delta import connect
@@ -135,3 +138,15 @@ def test_an_unknown_value_is_an_error(built: World, monkeypatch: pytest.MonkeyPa
     )
     assert "expected <name>=<value>" in call("export", "views", "--for", "duckdb", "--set", "rolle", code=2)
     assert "redshift reads a lake at s3://…" in call("export", "views", "--for", "redshift", code=2)
+
+
+def test_a_lake_on_s3_is_read_where_it_is(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warehouse gets its address, and what has to be set is said."""
+    lake = f"s3://{bucket}/lake"
+    write_frame(open_lake(lake), "marts/users", pl.LazyFrame({"id": [1]}), None)
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", lake)
+    out = call("export", "views", "--for", "bigquery", "--set", "project=p", "--to", str(tmp_path), code=0)
+    assert "to run the statements, give --set location=… --set connection=…" in out
+    sql = (tmp_path / "bigquery.sql").read_text(encoding="utf-8")
+    assert f"uris = ['{lake}/marts/users']" in sql
+    assert "CREATE OR REPLACE VIEW `p`.`event_platform_marts`.`users` (\n  `id`\n) AS" in sql

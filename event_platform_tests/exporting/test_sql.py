@@ -220,9 +220,18 @@ def test_a_lake_has_to_be_where_the_warehouse_reads() -> None:
     open_warehouse(opened("databricks", lake="abfss://c@account.dfs.core.windows.net/lake"), "az://c/lake")
 
 
+def test_a_value_is_written_as_it_is_or_refused() -> None:
+    """An address with a line break in it would be another address without."""
+    with pytest.raises(SettingError, match="invisible characters"):
+        list(opened("duckdb", lake="a\nb").view(PLAIN))
+    with pytest.raises(SettingError, match="expected a value"):
+        opened("duckdb", lake="")
+    assert opened("redshift", table_prefix="").source(PLAIN) == ("event_platform_external", "events_lesson_started")
+
+
 def test_what_has_to_be_set_is_listed() -> None:
     """Until it is set; a value that the warehouse does not have is an error."""
     assert placeholders(opened("redshift")) == ["iam_role"]
     assert placeholders(opened("redshift", iam_role="arn:aws:iam::1:role/r")) == []
-    with pytest.raises(SettingError, match="iam_rule: redshift has no such value; it has glue_database, iam_role"):
+    with pytest.raises(SettingError, match="iam_rule: redshift has no such value; it has glue_database, table_prefix"):
         opened("redshift", iam_rule="x")

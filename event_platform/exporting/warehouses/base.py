@@ -22,6 +22,8 @@ class Variable:
     meaning: str
 
 
+_MAY_BE_EMPTY = {"prefix", "table_prefix"}
+
 LAKE = Variable("lake", "<lake>", "Address of the lake")
 GLUE_DATABASE = Variable("glue_database", "<glue_database>", "Database of the Glue Data Catalog that has the tables")
 ANALYSTS = Variable("analysts", "event_analysts", "Who reads all views but those of whole records; has to exist")
@@ -124,7 +126,7 @@ def values_of(warehouse: type[Warehouse], known: Mapping[str, str | None], given
     for name, value in given.items():
         if name not in names:
             raise SettingError(f"--set {name}: {warehouse.dialect.name} has no such value; it has {', '.join(names)}")
-        if not value and name != "prefix":
+        if not value and name not in _MAY_BE_EMPTY:
             raise SettingError(f"--set {name}: expected a value")
     found = {name: value for name, value in known.items() if value}
     return {each.name: given.get(each.name, found.get(each.name, each.default)) for each in warehouse.variables}

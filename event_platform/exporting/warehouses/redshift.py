@@ -24,6 +24,7 @@ class Redshift(Warehouse):
     )
     variables = (
         GLUE_DATABASE,
+        Variable("table_prefix", "iceberg_", "What the names of the Iceberg tables in Glue begin with"),
         Variable("iam_role", "<iam_role>", "ARN of the role with which Redshift reads Glue and the lake"),
         Variable("external_schema", "event_platform_external", "External schema over the Glue database"),
         prefix(),
@@ -34,7 +35,7 @@ class Redshift(Warehouse):
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self.values["external_schema"], f"iceberg_{relation.glue_name}"
+        return self.values["external_schema"], f"{self.values['table_prefix']}{relation.glue_name}"
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
