@@ -10,6 +10,7 @@ from dagster._core.storage import event_log, runs
 from hypothesis import HealthCheck, settings
 
 from event_platform.pipeline.reporting import overview
+from event_platform_tests.support.ceph import Ceph, ceph, missing
 from event_platform_tests.support.faulty_s3 import FaultyS3, faulty_s3
 from event_platform_tests.support.s3 import new_bucket, s3_server, use_s3
 from event_platform_tests.support.world import World
@@ -90,6 +91,15 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server; one for each process that runs tests."""
     with s3_server(tmp_path_factory.mktemp("s3") / "log") as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ceph_store() -> Iterator[Ceph]:
+    """An S3 that checks signatures; one for each process that runs tests of the group `chain`."""
+    if programs := missing():
+        pytest.skip(f"no {', '.join(programs)}: install Debian's ceph-mon, ceph-osd, ceph-common and radosgw")
+    with ceph() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.file_figures import FigureCounts
 from event_platform.lake.file_keys import KeyWriter
 from event_platform.lake.location import TableLocation
+from event_platform.lake.parquet_ids import with_parquet_ids
 from event_platform.lake.statistics import Statistics
 
 #: Rows of a row group, in a file of one event type and in one that is sorted by name, where readers skip other names.
@@ -48,6 +49,7 @@ class FileWriter:
         self._values = {column: partition.isoformat()} if column and partition else {}
         self._path = "".join(f"{column}={value}/" for column, value in self._values.items()) + f"{uuid.uuid4()}.parquet"
         self._storage, self._address = table.storage, table.storage.uri(table.name, self._path)
+        self._field_ids = table.field_ids
         self._buffer = io.BytesIO()
         self._parquet: parquet.ParquetWriter | None = None
         self._statistics = Statistics()
@@ -61,7 +63,7 @@ class FileWriter:
         if self._parquet is None:
             self._parquet = parquet.ParquetWriter(
                 self._buffer,
-                rows.schema,
+                rows.schema if self._field_ids is None else with_parquet_ids(rows.schema, self._field_ids),
                 compression="zstd",
                 compression_level=1,
                 store_schema=False,

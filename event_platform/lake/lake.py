@@ -1,14 +1,15 @@
 """The tables of a lake, by name. The platform's tables are defined in `registry`."""
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import TableError
+from event_platform.lake.field_ids import FieldIds
 from event_platform.lake.names import PAGES_FOLDER, checked_name, is_of_platform, is_table_name, may_be_part_of_name
 from event_platform.lake.registry import (
     CORRUPT_EVENTS,
@@ -33,10 +34,17 @@ class Lake:
     """Every table of one environment."""
 
     storage: Storage
+    #: Of the tables that a task writes, by name: see `to_write`.
+    field_ids: Mapping[str, FieldIds] = field(default_factory=dict, compare=False, repr=False, kw_only=True)
+
+    def to_write(self, *targets: Snapshot) -> "Lake":
+        """Return the lake for a task that writes files of these tables."""
+        tables = [target.table_to_write for target in targets]
+        return Lake(self.storage, field_ids={table.name: table.field_ids or {} for table in tables})
 
     def platform_table(self, spec: TableSpec) -> Table:
         """Return a table of the platform."""
-        return Table(spec, self.storage)
+        return Table(spec, self.storage, field_ids=self.field_ids.get(spec.name))
 
     @property
     def raw_events(self) -> Table:

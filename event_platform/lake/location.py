@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.errors import StorageError, TableStorageError
+from event_platform.lake.field_ids import FieldIds, with_field_ids
 from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
 from event_platform.lake.log_writer import create_log
 from event_platform.lake.schemas import to_delta
@@ -63,6 +64,8 @@ class TableLocation:
 
     spec: TableSpec
     storage: Storage
+    #: Ids of the fields of new files: see `Snapshot.table_to_write`. Files of a table without get none.
+    field_ids: FieldIds | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -156,7 +159,7 @@ class TableLocation:
     def _create(self, uri: str) -> DeltaTable:
         return DeltaTable.create(
             uri,
-            to_delta(self.schema, self.spec.comments),
+            with_field_ids(to_delta(self.schema, self.spec.comments)),
             partition_by=self.spec.partition_by,
             name=self.name.replace("/", "."),
             description=self.spec.description or None,

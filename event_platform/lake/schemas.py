@@ -8,8 +8,20 @@ from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructTyp
 from polars._typing import PolarsDataType
 
 from event_platform.events.errors import TableError
+from event_platform.lake.field_ids import (
+    UNNAMED,
+    JsonField,
+    JsonFields,
+    JsonType,
+    json_fields,
+    number_fields,
+    schema_of,
+)
 
 DeltaType = PrimitiveType | ArrayType | StructType | MapType | VariantType
+
+#: Key of a field's comment in its metadata.
+_COMMENT = "comment"
 
 _PRIMITIVES: list[tuple[PolarsDataType, str]] = [
     (pl.String(), "string"),
@@ -33,7 +45,7 @@ def to_delta(schema: pl.Schema, comments: Mapping[str, str]) -> Schema:
     """
     return Schema(
         [
-            Field(name, _delta_type(name, dtype), metadata={"comment": comments[name]} if comments.get(name) else None)
+            Field(name, _delta_type(name, dtype), metadata={_COMMENT: comments[name]} if comments.get(name) else None)
             for name, dtype in schema.items()
         ]
     )
@@ -80,16 +92,18 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
 
 
 def merged(table: str, old: Schema, new: Schema) -> Schema:
-    """Return the old schema with the new columns behind it.
+    """Return the old schema with the new columns behind it, and with an id for each field: see `field_ids`.
 
     Raises TableError where a column changed its type, or its name in nothing but case: most readers ignore that.
     """
-    return Schema(_merged_fields(table, old.fields, new.fields))
+    stored = json_fields(old)
+    fields = number_fields(_merged_fields(table, stored, json_fields(new)), stored)
+    return old if fields == stored else schema_of(fields)
 
 
-def _merged_fields(where: str, old: list[Field], new: list[Field]) -> list[Field]:
-    by_name = {field.name: field for field in new}
-    spelled = {field.name.lower(): field.name for field in old} | {field.name: field.name for field in old}
+def _merged_fields(where: str, old: JsonFields, new: JsonFields) -> JsonFields:
+    by_name, names = {field["name"]: field for field in new}, [field["name"] for field in old]
+    spelled = {name.lower(): name for name in names} | {name: name for name in names}
     for name in by_name:
         stored = spelled.get(name, spelled.get(name.lower(), name))
         if stored != name:
@@ -97,27 +111,34 @@ def _merged_fields(where: str, old: list[Field], new: list[Field]) -> list[Field
                 f"{where}.{name}: the table has {stored}, and readers of Delta ignore case. Give the property that "
                 f"column with x-column: {stored}, or another name with x-column."
             )
-    kept = [_merged_field(f"{where}.{field.name}", field, by_name.pop(field.name, field)) for field in old]
+    kept = [_merged_field(where, field, by_name.pop(field["name"], field)) for field in old]
     return [*kept, *by_name.values()]
 
 
-def _merged_field(where: str, old: Field, new: Field) -> Field:
-    return Field(new.name, _merged_type(where, old.type, new.type), metadata=new.metadata)
+def _merged_field(where: str, old: JsonField, new: JsonField) -> JsonField:
+    # The definition has the comment; everything else, such as its field id, only the log has.
+    kept = {key: value for key, value in old["metadata"].items() if key != _COMMENT}
+    dtype = _merged_type(f"{where}.{old['name']}", old["type"], new["type"])
+    return {**new, "type": dtype, "nullable": True, "metadata": {**kept, **new["metadata"]}}
 
 
-def _merged_type(where: str, old: DeltaType, new: DeltaType) -> DeltaType:
-    if isinstance(old, StructType) and isinstance(new, StructType):
-        return StructType(_merged_fields(where, old.fields, new.fields))
-    if isinstance(old, ArrayType) and isinstance(new, ArrayType):
-        return ArrayType(_merged_type(where, old.element_type, new.element_type))
-    if isinstance(old, MapType) and isinstance(new, MapType) and old.key_type == new.key_type:
-        return MapType(old.key_type, _merged_type(where, old.value_type, new.value_type))
-    if old != new:
+def _merged_type(where: str, old: JsonType, new: JsonType) -> JsonType:
+    kinds = [dtype if isinstance(dtype, str) else dtype["type"] for dtype in (old, new)]
+    if kinds[0] != kinds[1]:
         raise TableError(
-            f"{where}: the table has {type_name(old)}, the catalog says {type_name(new)}. A column keeps its type: "
+            f"{where}: the table has {_name_of(old)}, the catalog says {_name_of(new)}. A column keeps its type: "
             "give the property a new column with x-column, or delete the table and materialize it again."
         )
-    return old
+    if isinstance(old, str):
+        return old
+    inner = {key: _merged_type(where, old[key], new[key]) for key in UNNAMED if key in old}
+    fields = {"fields": _merged_fields(where, old["fields"], new["fields"])} if "fields" in old else {}
+    return {**new, **inner, **fields}
+
+
+def _name_of(dtype: JsonType) -> str:
+    (field,) = schema_of([{"name": "", "type": dtype, "nullable": True, "metadata": {}}]).fields
+    return type_name(field.type)
 
 
 def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:

@@ -2,22 +2,23 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import polars as pl
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 
 from event_platform.events.errors import TableError
 from event_platform.lake.app_transactions import app_transactions
 from event_platform.lake.commits import foreign_versions
+from event_platform.lake.field_ids import ids_by_path
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.history import commit_infos
 from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.log_copy import LogCopy, commit_name
-from event_platform.lake.schemas import readable
+from event_platform.lake.schemas import merged, readable, to_delta
 
 
 class _FileInLog(NamedTuple):
@@ -187,6 +188,31 @@ class Snapshot:
         """The columns in the log; none where there is no table."""
         # Not by pl.scan_delta, which opens the table again where it has storage options.
         return pl.Schema() if self.delta is None else pl.Schema(self.delta.schema())
+
+    @cached_property
+    def schema_to_write(self) -> Schema:
+        """The schema that a commit on top of this version gives the table: its own and what the definition adds.
+
+        Raises TableError where both do not go together, and where there is no table.
+        """
+        if self.delta is None:
+            raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
+        spec = self.table.spec
+        return merged(spec.name, self.delta.schema(), to_delta(spec.schema, spec.comments))
+
+    @property
+    def has_new_schema(self) -> bool:
+        """Whether a commit on top of this version changes the schema of the table."""
+        return self.delta is not None and self.schema_to_write != self.delta.schema()
+
+    @cached_property
+    def table_to_write(self) -> TableLocation:
+        """The table with the field ids of new files: those that it has after a commit on top of this version.
+
+        A commit is refused where another one changed the schema since. So no file gets into the table with other ids
+        than the log has.
+        """
+        return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 
     def _scan_log(self, delta: DeltaTable) -> pl.LazyFrame:
         options = self.table.storage.for_polars().get("storage_options")

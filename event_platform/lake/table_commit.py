@@ -23,7 +23,6 @@ from event_platform.lake.files import remove_action
 from event_platform.lake.location import TRIES, OpenedLog
 from event_platform.lake.log_copy import LogCopy
 from event_platform.lake.log_writer import COMMIT_RETRIES, write_commit
-from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.snapshot_cache import keep, move_on
 from event_platform.storage.errors import cause, has_broken_off, one_line
@@ -110,7 +109,9 @@ class TableCommit:
         if self._appended:
             files = self._snapshot.files(self._rebuilt) if self._rebuilt else []
             removes = [remove_action(self._snapshot.table, file) for file in files]
-            version = self._commit([*self._actions, *removes], "append", None)
+            # delta-rs writes no schema with an append: one that has changed goes with an overwrite of no partition.
+            mode = "overwrite" if self._snapshot.has_new_schema else "append"
+            version = self._commit([*self._actions, *removes], mode, [(self._snapshot.column, "in", [])])
         else:
             days = [day.isoformat() for day in self._rebuilt]
             version = self._commit(self._actions, "overwrite", [(self._snapshot.column, "in", days)])
@@ -137,7 +138,7 @@ class TableCommit:
             raise TableError(f"{table.uri}: no such table; commit on top of snapshot_to_write()")
         commit_id = uuid.uuid4().hex
         try:
-            schema = merged(table.name, delta.schema(), to_delta(table.schema, table.spec.comments))
+            schema = snapshot.schema_to_write
         except DeltaError as error:
             raise table.storage_error("the commit failed", error) from error
         restored = [*self._rebuilt, *self._restored]

@@ -26,7 +26,8 @@ class Table(TableLocation):
     def snapshot_to_write(self) -> Snapshot:
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
 
-        Raises SettingError where the store would lose commits.
+        Raises SettingError where the store would lose commits, and TableError where the table cannot get the columns
+        that are defined.
         """
         self.storage.check()
         snapshot = self.snapshot()
@@ -37,6 +38,7 @@ class Table(TableLocation):
                 f"{self.uri}: the table is partitioned by {found}, and what is to be written by "
                 f"{self.spec.partition_by}. Give it another name, or delete the table and materialize it again."
             )
+        _ = snapshot.schema_to_write  # raises before files are written
         return snapshot
 
 

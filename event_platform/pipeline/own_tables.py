@@ -48,7 +48,7 @@ def write_frame(
     adds, rows = [], Counter[date | None](dict.fromkeys([None] if dates is None else dates, 0))
     for batch in frame.collect_batches(chunk_size=_ROWS_PER_BATCH, engine="streaming"):
         for day, part in _by_date(name, batch, dates):
-            adds.append(write_file(part, table, day))
+            adds.append(write_file(part, target.table_to_write, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
     commit, written = TableCommit(target, transactions=transactions), dict[date | None, Written]()

@@ -3,7 +3,7 @@
 How it is opened is in storage.connect; names that obstore cannot address are in storage.s3_names.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -145,6 +145,11 @@ class BucketStore(Store):
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
         """See Store. Retried here, because obstore does not."""
         return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected)))
+
+    def remove(self, names: Sequence[str]) -> None:
+        """See Store. One request for up to a thousand of S3."""
+        if names:
+            self._call(names[0], partial(self._delete, list(names)))
 
     def remove_folder(self, folder: str) -> None:
         """See Store."""

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,6 +113,12 @@ class FolderStore(Store):
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it")
             self.write_durably(name, data)
         return _tag(data)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """See Store."""
+        for name in names:
+            with _naming(self.root / name):
+                (self.root / name).unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
         """See Store."""

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -83,6 +83,13 @@ class Storage:
         Fewer at its end.
         """
         return self.store.read_range(self._name(uri), start, size)
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete what is stored at `uris`, which are below the root; those where nothing is are left out.
+
+        Raises StorageError naming one where that fails.
+        """
+        self.store.remove([self._name(uri) for uri in uris])
 
     def tag(self, uri: str) -> str | None:
         """Return what changes whenever something is written at `uri`, which is below the root; None for nothing.

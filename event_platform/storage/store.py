@@ -2,7 +2,7 @@
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -92,6 +92,10 @@ class Store(ABC):
 
         Raises ChangedError where there is another one.
         """
+
+    @abstractmethod
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete some objects; those that are not there are left out."""
 
     @abstractmethod
     def remove_folder(self, folder: str) -> None:

@@ -26,36 +26,23 @@ from event_platform.storage.opening import open_store
 from event_platform.stream.kinesis import Stream, connect, find
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.stream.consumers import merge, split
-from event_platform_tests.support.ceph import Ceph, ceph, missing
+from event_platform_tests.support.ceph import Ceph
 from event_platform_tests.support.command import all_end, finish, start, variables
 from event_platform_tests.support.kinesis import kinesis_server, needs_kinesis, new_stream
 from event_platform_tests.support.s3 import client
 from event_platform_tests.support.world import World, rows
 
-pytestmark = [
-    pytest.mark.xdist_group("chain"),
-    pytest.mark.skipif(
-        bool(missing()),
-        reason=f"no {', '.join(missing())}: install Debian's ceph-mon, ceph-osd, ceph-common and radosgw",
-    ),
-]
+pytestmark = pytest.mark.xdist_group("chain")
 
 EVENTS = 50_000
 NAMES = ("account:created", "lesson:started", "payment:order:completed")
 WRITERS, COMMITS = 4, 6
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[Ceph]:
-    """An S3 that checks signatures."""
-    with ceph() as running:
-        yield running
-
-
 @pytest.fixture
-def bucket(store: Ceph, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(ceph_store: Ceph, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket in it, with the AWS variables set to reach it."""
-    for name, value in store.variables.items():
+    for name, value in ceph_store.variables.items():
         monkeypatch.setenv(name, value)
     name = f"events-{os.urandom(6).hex()}"
     client().create_bucket(Bucket=name)

@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 
 from event_platform.events.errors import TableError
 from event_platform.events.event import UTC_DATETIME
+from event_platform.lake.field_ids import FIELD_ID
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
@@ -37,7 +38,8 @@ def test_a_table_says_what_it_holds(table: Table) -> None:
     delta = DeltaTable(table.uri)
     assert (delta.metadata().name, delta.metadata().description) == ("events.lesson_started", "Lessons")
     assert delta.metadata().partition_columns == ["created_date"]
-    assert [field.metadata for field in delta.schema().fields] == [{}, {"comment": "a number"}, {}]
+    metadata = [{FIELD_ID: 1}, {"comment": "a number", FIELD_ID: 2}, {FIELD_ID: 3}]
+    assert [field.metadata for field in delta.schema().fields] == metadata
 
 
 def test_a_snapshot_keeps_reading_the_version_it_pinned(table: Table) -> None:

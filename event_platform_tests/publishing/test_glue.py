@@ -13,7 +13,8 @@ from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
-from event_platform.publishing.glue import GlueDatabase, GlueError, Outcome, glue_name, hive_type, open_glue
+from event_platform.publishing.glue import GlueDatabase, GlueError, Outcome, hive_type, open_glue
+from event_platform.publishing.names import glue_name
 from event_platform_tests.support.world import SCHEMAS, World, write_catalog
 
 LONG = "A description that goes on: " + "ä" * 200

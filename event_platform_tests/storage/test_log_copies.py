@@ -26,6 +26,7 @@ from event_platform.lake.table_commit import ConflictError, TableCommit
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule
+from event_platform_tests.support.field_ids import ids_in_log
 from event_platform_tests.support.s3 import client, new_bucket, use_s3
 from event_platform_tests.support.tables import SCHEMA, append_files, lessons_table, rebuild_numbers, write_numbers
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
@@ -162,6 +163,18 @@ def test_writers_of_other_partitions_are_not_in_the_way_and_of_the_same_one_are(
         rebuild_numbers(table, (MONDAY, [3]), snapshot=third)
     assert numbers(table) == {MONDAY: [1], TUESDAY: [2], WEDNESDAY: [0]}
     assert (first.version, table.snapshot().version) == (1, 3)
+
+
+def test_a_writer_is_refused_where_another_one_has_changed_the_schema(table: Table) -> None:
+    """Also of another partition: new columns of both would have one field id."""
+    rebuild_numbers(table, (WEDNESDAY, [0]))
+    more = located(f"s3://{bucket_of(table)}/lake", pl.Schema({**SCHEMA, "x": pl.Int64()}))
+    first, second = more.snapshot_to_write(), table.snapshot_to_write()
+    append_files(more, write_numbers(more, MONDAY, 1), snapshot=first)
+    with pytest.raises(ConflictError, match="lesson_started"):
+        append_files(table, write_numbers(table, TUESDAY, 2), snapshot=second)
+    assert numbers(table) == {MONDAY: [1], WEDNESDAY: [0]}
+    assert ids_in_log(table.snapshot()) == {"created_date": 1, "n": 2, "device": 3, "device.os": 4, "x": 5}
 
 
 def test_many_writers_at_once_make_one_table(table: Table) -> None:

@@ -44,7 +44,7 @@ def compact_each(
         if isinstance(groups, EventPlatformError):
             failed[key] = groups
         else:
-            tasks += [(key, (snapshot.table, snapshot.schema, files)) for files in groups]
+            tasks += [(key, (snapshot.table_to_write, snapshot.schema, files)) for files in groups]
     rows = sum(file.rows for _, (*_, files) in tasks for file in files)
     arguments = [task for _, task in tasks]
     results = context.run_tasks(try_to_compact, arguments, "small files", small=context.is_small(rows))

@@ -96,7 +96,7 @@ def _deduplicate(
     appended = [day for work in appends for day in work.dates]
     rebuilt = [day for day in dates if day not in appended]
     works = [*appends, *([_all_records(context, raw, rebuilt, window_days)] if rebuilt else [])]
-    splits = _split(context, works)
+    splits = _split(context, targets, works)
     versions = dict.fromkeys(dates, raw.version)
     compactions = compact(context, {"duplicates": (targets.duplicates, appended), "unique": (targets.unique, appended)})
 
@@ -116,9 +116,10 @@ def _deduplicate(
     return {day: DeduplicationReport(rows.get(day, 0), kinds[day], unique[day], duplicates[day]) for day in dates}
 
 
-def _split(context: PipelineContext, works: Sequence[_Work]) -> list[Split]:
+def _split(context: PipelineContext, targets: _Targets, works: Sequence[_Work]) -> list[Split]:
+    lake = context.lake.to_write(*targets)
     tasks = [
-        (context.lake, context.sizing, batch, work.dates, _losers_in(batch, work.losers))
+        (lake, context.sizing, batch, work.dates, _losers_in(batch, work.losers))
         for work in works
         for batch in in_batches(_in_order(work.files), rows_per_task(work.files, context.sizing))
     ]

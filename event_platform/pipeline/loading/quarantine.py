@@ -50,7 +50,7 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
     appended = [day for day in held if held[day].total() + parts[day].height == _expected(raw, day)]
     rebuilt = [day for day in dates if day not in appended]
     parts |= _corrupt(raw, target, raw.files(rebuilt), rebuilt)
-    adds = [write_file(part, target.table, day) for day, part in parts.items() if part.height]
+    adds = [write_file(part, target.table_to_write, day) for day, part in parts.items() if part.height]
     versions = dict.fromkeys(dates, raw.version)
     changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
     written = changes.append(appended, adds_of(appended, adds), versions).commit()

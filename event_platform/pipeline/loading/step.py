@@ -82,7 +82,7 @@ def _load(
     context: PipelineContext, loading: Loading, dates: Sequence[date], window_days: int, *, replay: bool
 ) -> dict[date, RawReport]:
     plan = _plan(context.lake, loading, dates, replay=replay)
-    loaded = _load_objects(context, loading, plan.delivery.due, dates)
+    loaded = _load_objects(context, loading, plan, dates)
     plan = replace(plan, delivery=_without_unreadable(plan.delivery, loaded))
     reports = _reports(plan, loaded, dates)
     if plan.delivery.due or plan.altered:
@@ -161,16 +161,15 @@ def raise_unreadable(reports: Iterable[RawReport]) -> None:
     raise UnreadableError(message, transient=any(error.transient for error in unreadable))
 
 
-def _load_objects(
-    context: PipelineContext, loading: Loading, due: Iterable[LandedObject], dates: Sequence[date]
-) -> list[Loaded]:
+def _load_objects(context: PipelineContext, loading: Loading, plan: _Plan, dates: Sequence[date]) -> list[Loaded]:
     by_date: dict[date, list[LandedObject]] = {day: [] for day in dates}
-    for landed in due:
+    for landed in plan.delivery.due:
         by_date[landed.arrival_date].append(landed)
     sizing = context.sizing
     weight = batches_per_task((landed for objects in by_date.values() for landed in objects), sizing)
     groups = [batch for objects in by_date.values() for batch in batches(objects, sizing, weight)]
-    tasks = [(context.lake, loading, sizing, objects) for objects in groups]
+    lake = context.lake.to_write(plan.snapshot)
+    tasks = [(lake, loading, sizing, objects) for objects in groups]
     large = is_large((landed for objects in groups for landed in objects), sizing)
     return context.run_tasks(load_objects, tasks, "raw_events", small=not large, large=large, parts=_PARTS)
 
@@ -232,7 +231,8 @@ def _without_changed(context: PipelineContext, plan: _Plan) -> tuple[list[DataFi
     names = [landed.name for landed in changed]
     files = plan.snapshot.files({landed.arrival_date for landed in changed})
     stale = [file for file in files if file not in plan.damaged and _holds_one_of(names, file, plan.snapshot)]
-    tasks = [(context.lake, file, names) for file in stale]
+    lake = context.lake.to_write(plan.snapshot)
+    tasks = [(lake, file, names) for file in stale]
     return stale, list(chain(*context.run_tasks(drop_objects, tasks, "replaced objects")))
 
 

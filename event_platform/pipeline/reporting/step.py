@@ -61,7 +61,7 @@ def _report_quality(
     source = lake.deduplicated_events.snapshot()
     pinned = _pinned(lake, catalog, source)
     sources = _sources(pinned, dates, start)
-    tasks = [(lake, each, catalog.names) for each in sources]
+    tasks = [(lake.to_write(target), each, catalog.names) for each in sources]
     counted = context.run_tasks(count_day, tasks, "quality reports", small=len(tasks) == 1)
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)

@@ -27,7 +27,7 @@ from event_platform.lake.tables import Table
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.fingerprint import build_fingerprint
-from event_platform.pipeline.typing.tasks import Typed, count_names, plan, type_events
+from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
 from event_platform.storage.threads import map_threads
@@ -105,7 +105,7 @@ def _type_some(
     partitions = [(key, day) for key in targets for day in dates]
     appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
     appended = _without_altered(appendable, targets, reports)
-    for result in _run(context, catalog, source.files, partitions, appended):
+    for result in _run(context, catalog, targets, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
     _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
     if UNREGISTERED in targets:
@@ -237,6 +237,7 @@ def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[
 def _run(
     context: PipelineContext,
     catalog: Catalog,
+    targets: Mapping[str, Snapshot],
     all_files: Mapping[date, list[DataFile]],
     partitions: Sequence[tuple[str, date]],
     appended: Mapping[tuple[str, date], list[DataFile]],
@@ -254,11 +255,14 @@ def _run(
         for unit in plan(files, counts, _names(catalog, keys, files, counts), sizing)
     ]
     by_name = catalog.by_name
-    tasks = [
-        (lake, sizing, unit, {name: by_name[name] for name in unit.names if name in by_name}, catalog.envelope)
-        # The largest first, so that no core is left alone with one at the end.
-        for unit in sorted(units, key=lambda unit: -unit.rows)
-    ]
+
+    def task(unit: Unit) -> tuple[Any, ...]:
+        event_types = {name: by_name[name] for name in unit.names if name in by_name}
+        keys = {event_types[name].key if name in event_types else UNREGISTERED for name in unit.names}
+        return lake.to_write(*map(targets.__getitem__, keys)), sizing, unit, event_types, catalog.envelope
+
+    # The largest first, so that no core is left alone with one at the end.
+    tasks = [task(unit) for unit in sorted(units, key=lambda unit: -unit.rows)]
     small = context.is_small(sum(unit.rows for unit in units))
     return list(chain(*context.run_tasks(type_events, tasks, "event tables", small=small)))
 

@@ -1,0 +1,134 @@
+"""The version of a Delta table that is published: its files and schema, and what changed since another version."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from event_platform.events.errors import MissingError, TableError
+from event_platform.lake.commits import Commit, read_commit
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.snapshot_cache import latest_snapshot
+from event_platform.lake.tables import Table
+
+#: Commits that are read, a file each. After more, the files are compared with those that Iceberg has.
+_MOST_COMMITS = 100
+
+#: Features of tables in whose files not all rows are the table's, or columns have other names.
+_UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The files that a table gained and lost between two versions, by path, as the log has it."""
+
+    added: Collection[str]
+    removed: Collection[str]
+    has_new_schema: bool  # or may have: there are other metadata of the table
+
+
+@dataclass(frozen=True)
+class DeltaVersion:
+    """The latest version of a Delta table."""
+
+    table: Table
+    snapshot: Snapshot
+    delta: DeltaTable
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self.snapshot.version
+
+    @cached_property
+    def table_id(self) -> str:
+        """The id that the table was created with: another table at the same address has another one."""
+        return str(self.delta.metadata().id)
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """The columns that the table is partitioned by."""
+        return list(self.delta.metadata().partition_columns)
+
+    @property
+    def file_count(self) -> int:
+        """How many files the version has."""
+        return self.snapshot.file_count
+
+    @cached_property
+    def timestamp(self) -> int:
+        """When the version was committed, in Unix milliseconds by the clock of its writer; 0 if that is not known."""
+        return self.timestamp_of(self.version) or 0
+
+    def timestamp_of(self, version: int) -> int | None:
+        """Return when a version was committed; None if its commit was cleaned up."""
+        try:
+            return int(self._commit(version).info.get("timestamp", 0))
+        except MissingError:
+            return None
+
+    def files(self, paths: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Return rows of the log for the files with the given paths (all without them), with their statistics."""
+        opened = self.snapshot.opened
+        if opened is None or not opened.add_actions.num_rows:
+            return []
+        found = pl.DataFrame(opened.add_actions)
+        return (found if paths is None else found.filter(pl.col("path").is_in(list(paths)))).to_dicts()
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths of all files."""
+        opened = self.snapshot.opened
+        return set() if opened is None else set(opened.add_actions.column("path").to_pylist())
+
+    def changes_since(self, version: int) -> Changes | None:
+        """Return what changed since an earlier version; None where that takes too many commits, or they are gone."""
+        if not 0 <= self.version - version <= _MOST_COMMITS:
+            return None
+        added, removed, has_new_schema = dict[str, None](), set[str](), False
+        try:
+            for number in range(version + 1, self.version + 1):
+                has_new_schema |= b'"metaData"' in self.snapshot.read_commit(number)
+                commit = self._commit(number)
+                for path in _paths(commit.removed):
+                    if added.pop(path, removed) is removed:
+                        removed.add(path)
+                added |= dict.fromkeys(_paths(commit.added))
+        except MissingError:  # cleaned up
+            return None
+        return Changes(added, removed, has_new_schema)
+
+    def _commit(self, version: int) -> Commit:
+        return read_commit(version, self.snapshot.read_commit)
+
+
+def _paths(actions: list[dict[str, Any]]) -> list[str]:
+    return [action["path"] for action in actions]
+
+
+def latest_version(table: Table) -> DeltaVersion | None:
+    """Return the latest version of a table; None where there is none. Raises TableError if Iceberg cannot read it."""
+    try:
+        snapshot = latest_snapshot(table)
+    except TableNotFoundError:
+        return None
+    delta = snapshot.delta
+    if delta is None:
+        return None
+    features = _UNREADABLE.intersection(delta.protocol().reader_features or [])
+    if features:
+        raise TableError(
+            f"{table.name}: Iceberg cannot read a Delta table with {' and '.join(sorted(features))}. "
+            "Turn that off for the table, and have its files rewritten"
+        )
+    return DeltaVersion(table, snapshot, delta)
+
+
+def file_name(path: str) -> str:
+    """Return the path of a file below its table: the log has it encoded as in a URI."""
+    return unquote(path)

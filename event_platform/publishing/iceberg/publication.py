@@ -1,0 +1,47 @@
+"""What became of publishing tables, and how far each is behind."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from event_platform.events.errors import StorageError
+
+
+class IcebergError(StorageError):
+    """The Iceberg catalog does not answer, does not exist or access is denied."""
+
+
+class Outcome(StrEnum):
+    """Outcome of publishing a table."""
+
+    CREATED = "created"
+    CAUGHT_UP = "caught up"
+    REBUILT = "rebuilt"  # with all its files: another Delta table is at its address, or its field ids changed
+    UNCHANGED = "unchanged"
+    NO_TABLE_YET = "no table yet"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The outcome for one table, with the reason if it failed."""
+
+    table: str  # of the lake, such as events/lesson_started
+    name: str  # in the catalog, such as event_platform.events_lesson_started
+    outcome: Outcome
+    version: int | None  # of the Delta table, that readers of Iceberg see now; None if unknown
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """The version of a table that is published, and the one that Delta has (-1 where there is no table)."""
+
+    table: str
+    published: int | None  # None: never, or it is another table
+    version: int
+    reason: str = ""  # why the published version is not known
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something to publish."""
+        return self.version >= 0 and self.published != self.version

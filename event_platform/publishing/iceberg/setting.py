@@ -1,0 +1,71 @@
+"""EVENT_PLATFORM_ICEBERG: which Iceberg catalog the tables are published in."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from event_platform.events.errors import SettingError
+
+_VARIABLE = "EVENT_PLATFORM_ICEBERG"
+_EXAMPLES = "`sql`, `sql uri=postgresql+psycopg2://…`, `rest uri=https://… warehouse=…` or `glue namespace=…`"
+
+_SECRET = re.compile(r"credential|password|secret|token|key", re.IGNORECASE)
+
+#: The namespace of tables where none is given. Glue calls it a database, and has to have it.
+_NAMESPACE = "event_platform"
+
+
+class CatalogKind(StrEnum):
+    """The kinds of catalogs that pyiceberg opens, and that several engines read."""
+
+    SQL = "sql"
+    REST = "rest"
+    GLUE = "glue"
+
+
+@dataclass(frozen=True)
+class IcebergSetting:
+    """A catalog. The properties are pyiceberg's; they may hold passwords and are never shown."""
+
+    kind: CatalogKind
+    namespace: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def uri(self) -> str | None:
+        """The address of the catalog, if one is given."""
+        return self.properties.get("uri")
+
+    @property
+    def secrets(self) -> list[str]:
+        """Texts that no message may show, the longest first."""
+        found = [value for name, value in self.properties.items() if _SECRET.search(name)]
+        password = re.search(r"://[^/@]*:([^/@]+)@", self.uri or "")
+        return sorted([*found, *([password[1]] if password else [])], key=len, reverse=True)
+
+
+def read_setting(text: str, glue_database: str | None = None) -> IcebergSetting:
+    """Return the catalog that a text names: its kind, then properties as `name=value`, all separated by spaces.
+
+    The namespace is that of the property `namespace`; in Glue, by default the database where Delta is registered.
+    Raises SettingError naming what is wrong.
+    """
+    kind, *words = text.split() or [""]
+    if kind not in list(CatalogKind):
+        raise SettingError(f"{_VARIABLE}: {kind!r} is not one of {', '.join(CatalogKind)}; expected {_EXAMPLES}")
+    properties = dict(_property(word) for word in words)
+    default = glue_database if kind == CatalogKind.GLUE else _NAMESPACE
+    namespace = properties.pop("namespace", default)
+    if namespace is None:
+        raise SettingError(f"{_VARIABLE}: glue: no database; expected `glue namespace=…` with the name of one")
+    if kind == CatalogKind.REST and "uri" not in properties:
+        raise SettingError(f"{_VARIABLE}: rest: no address; expected {_EXAMPLES}")
+    return IcebergSetting(CatalogKind(kind), namespace, properties)
+
+
+def _property(word: str) -> tuple[str, str]:
+    name, separator, value = word.partition("=")
+    if not (name and separator and value):
+        raise SettingError(f"{_VARIABLE}: the properties of a catalog are name=value; expected {_EXAMPLES}")
+    return name, value
