@@ -8,7 +8,7 @@ from event_platform.lake.derived import sources_in
 from event_platform.lake.names import is_of_platform
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
-from event_platform.publishing.glue import glue_name
+from event_platform.publishing.names import glue_name
 
 #: The schema of tables that are not in a folder of the lake.
 TOP_SCHEMA = "platform"

@@ -7,6 +7,7 @@ from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
 from event_platform.exporting.warehouses.base import ANALYSTS, ENGINEERS, GLUE_DATABASE, Variable, Warehouse, prefix
 from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.publishing.names import ICEBERG_PREFIX
 
 
 class Redshift(Warehouse):
@@ -24,7 +25,7 @@ class Redshift(Warehouse):
     )
     variables = (
         GLUE_DATABASE,
-        Variable("table_prefix", "iceberg_", "What the names of the Iceberg tables in Glue begin with"),
+        Variable("table_prefix", ICEBERG_PREFIX, "What the names of the Iceberg tables in Glue begin with"),
         Variable("iam_role", "<iam_role>", "ARN of the role with which Redshift reads Glue and the lake"),
         Variable("external_schema", "event_platform_external", "External schema over the Glue database"),
         prefix(),
