@@ -11,7 +11,7 @@ from event_platform.exporting.dbt import MARKER, OWNED, dbt_files
 from event_platform.exporting.files import ChangedFile, changed_files, marked_files
 from event_platform.exporting.reading import Described, describe_lake
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.views import open_warehouse, placeholders, refused, views_sql
+from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
 from event_platform.exporting.warehouses import WAREHOUSES
 from event_platform.exporting.warehouses.base import Warehouse, values_of
 from event_platform.pipeline.opening import open_lake
@@ -45,7 +45,7 @@ def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping
 def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _Export:
     known = {"lake": _address(environment.lake), "glue_database": environment.glue_database}
     warehouse = WAREHOUSES[name](values_of(WAREHOUSES[name], known, given))
-    open_warehouse(warehouse, environment.lake)
+    require_readable(warehouse, environment.lake)
     catalog = load_catalog(environment.catalog)
     described: Described = describe_lake(open_lake(environment.lake), catalog.event_types)
     failed = described.failed | refused(warehouse, described.relations)

@@ -9,7 +9,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.exporting.dialect import one_line
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.base import Warehouse, schemas
+from event_platform.exporting.warehouses.base import Warehouse, schemas_in
 from event_platform.lake.registry import QUALITY_REPORT, event_table_name
 
 #: The first line of each file, after the characters that begin a comment there.
@@ -44,7 +44,9 @@ def dbt_files(
     staged = [(relation, by_table[relation.table]) for relation in relations if relation.table in by_table]
     return {
         "dbt_project.yml": _yaml(_project(warehouse)),
-        "models/sources.yml": _yaml({"sources": [_source(warehouse, name, relations) for name in schemas(relations)]}),
+        "models/sources.yml": _yaml(
+            {"sources": [_source(warehouse, name, relations) for name in schemas_in(relations)]}
+        ),
         "models/exposures.yml": _yaml({"exposures": list(_exposures(relations, report_url))}),
         "models/staging/staging.yml": _yaml({"models": [_model(warehouse, *each) for each in staged]}),
         "tests/generic/in_range.sql": f"{{# {MARKER} #}}\n{_IN_RANGE}",

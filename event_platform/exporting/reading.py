@@ -1,4 +1,4 @@
-"""Describe the tables of a lake for export: one request or two for each, and none that changes anything."""
+"""Describe the tables of a lake for export, from their logs and the catalog."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -10,15 +10,14 @@ from event_platform.exporting.warehouses.base import Warehouse
 _PLACEHOLDER = "<"
 
 
-def open_warehouse(warehouse: Warehouse, lake: str) -> Warehouse:
-    """Return a warehouse. Raises SettingError for a lake that it cannot read."""
+def require_readable(warehouse: Warehouse, lake: str) -> None:
+    """Raise SettingError for a lake that the warehouse cannot read."""
     address = warehouse.values.get("lake", lake)
     scheme = address.partition("://")[0] if "://" in address else ""
     if scheme not in warehouse.schemes:
         expected = " or ".join(f"{each}://…" for each in warehouse.schemes)
         more = "; give the address that it has there with --set lake=…" if "lake" in warehouse.values else ""
         raise SettingError(f"{address}: {warehouse.dialect.name} reads a lake at {expected}{more}")
-    return warehouse
 
 
 def refused(warehouse: Warehouse, relations: Sequence[Relation]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from event_platform.cli.commands.export import WAREHOUSE_NAMES
 from event_platform.events.errors import SettingError
 from event_platform.exporting.dialect import one_line
 from event_platform.exporting.relations import Relation, name_clashes
-from event_platform.exporting.views import open_warehouse, placeholders, refused, views_sql
+from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
 from event_platform.exporting.warehouses import WAREHOUSES
 from event_platform.exporting.warehouses.base import Warehouse, values_of
 
@@ -214,10 +214,10 @@ def test_two_tables_of_one_name_are_one_too_many() -> None:
 def test_a_lake_has_to_be_where_the_warehouse_reads() -> None:
     """A folder of this machine is none for a warehouse; an address in its own words is."""
     with pytest.raises(SettingError, match="redshift reads a lake at s3://…"):
-        open_warehouse(opened("redshift"), "/data/lake")
+        require_readable(opened("redshift"), "/data/lake")
     with pytest.raises(SettingError, match="--set lake="):
-        open_warehouse(opened("databricks", lake="az://c/lake"), "az://c/lake")
-    open_warehouse(opened("databricks", lake="abfss://c@account.dfs.core.windows.net/lake"), "az://c/lake")
+        require_readable(opened("databricks", lake="az://c/lake"), "az://c/lake")
+    require_readable(opened("databricks", lake="abfss://c@account.dfs.core.windows.net/lake"), "az://c/lake")
 
 
 def test_a_value_is_written_as_it_is_or_refused() -> None:

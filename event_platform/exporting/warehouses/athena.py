@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.base import GLUE_DATABASE, Warehouse, prefix
-from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.exporting.warehouses.base import GLUE_DATABASE, Warehouse, prefix, schemas_in
 
 #: Names in Glue that Athena and Trino query. The platform registers no table with other columns.
 GLUE_NAMES, GLUE_NAMES_IN_WORDS = re.compile("[A-Za-z_][A-Za-z0-9_]*"), "letters (a-z), digits and _"
@@ -28,7 +27,7 @@ class Athena(Warehouse):
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse. Athena reads this statement as Hive does, with other quotes than those of its queries."""
         hive = Dialect("athena", quote="`", backslash=True)
-        for name in schemas_of(relations):
+        for name in schemas_in(relations):
             yield f"CREATE DATABASE IF NOT EXISTS {hive.identifier(self.schema(name))}"
 
     def view(self, relation: Relation) -> Iterator[str]:

@@ -9,7 +9,7 @@ from event_platform.events.errors import SettingError
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
 
-#: What is read of another layer of the same warehouse: tables below the views, which nobody is granted.
+#: Schema of the tables below the views, which nobody is granted.
 TABLES_SCHEMA = "tables"
 
 
@@ -112,7 +112,7 @@ class Warehouse(ABC):
         return f"{self.values['lake'].rstrip('/')}/{relation.table}"
 
 
-def schemas(relations: Iterable[Relation]) -> list[str]:
+def schemas_in(relations: Iterable[Relation]) -> list[str]:
     """Return the schemas of relations, in their order."""
     return list(dict.fromkeys(relation.schema for relation in relations))
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.base import LAKE, TABLES_SCHEMA, Variable, Warehouse, prefix
-from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.exporting.warehouses.base import LAKE, TABLES_SCHEMA, Variable, Warehouse, prefix, schemas_in
 
 _READER = "roles/bigquery.dataViewer"
 
@@ -45,7 +44,7 @@ class BigQuery(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        for name in (TABLES_SCHEMA, *schemas_of(relations)):
+        for name in (TABLES_SCHEMA, *schemas_in(relations)):
             dataset = self.quoted(self.values["project"], self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {dataset} OPTIONS (location = {self.literal(self.values['location'])})"
 

@@ -13,8 +13,8 @@ from event_platform.exporting.warehouses.base import (
     Variable,
     Warehouse,
     prefix,
+    schemas_in,
 )
-from event_platform.exporting.warehouses.base import schemas as schemas_of
 
 
 class Databricks(Warehouse):
@@ -50,7 +50,7 @@ class Databricks(Warehouse):
         roles = [self.quoted(self.values[name]) for name in ("analysts", "engineers")]
         yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(catalog, self.schema(TABLES_SCHEMA))}"
         yield from (f"GRANT USE CATALOG ON CATALOG {self.quoted(catalog)} TO {role}" for role in roles)
-        for name in schemas_of(relations):
+        for name in schemas_in(relations):
             schema = self.quoted(catalog, self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
             yield from (f"GRANT USE SCHEMA ON SCHEMA {schema} TO {role}" for role in roles)

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.base import LAKE, Warehouse, prefix
-from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.exporting.warehouses.base import LAKE, Warehouse, prefix, schemas_in
 
 
 class DuckDB(Warehouse):
@@ -17,7 +16,7 @@ class DuckDB(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        yield from (f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self.schema(name))}" for name in schemas_of(relations))
+        yield from (f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self.schema(name))}" for name in schemas_in(relations))
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse."""

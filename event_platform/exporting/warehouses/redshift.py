@@ -5,8 +5,15 @@ from collections.abc import Iterable, Iterator
 
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.base import ANALYSTS, ENGINEERS, GLUE_DATABASE, Variable, Warehouse, prefix
-from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.exporting.warehouses.base import (
+    ANALYSTS,
+    ENGINEERS,
+    GLUE_DATABASE,
+    Variable,
+    Warehouse,
+    prefix,
+    schemas_in,
+)
 from event_platform.publishing.names import ICEBERG_PREFIX
 
 
@@ -45,7 +52,7 @@ class Redshift(Warehouse):
             f"CREATE EXTERNAL SCHEMA IF NOT EXISTS {self.quoted(self.values['external_schema'])}\n"
             f"FROM DATA CATALOG DATABASE {database} IAM_ROLE {role}"
         )
-        for name in schemas_of(relations):
+        for name in schemas_in(relations):
             schema = self.quoted(self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
             for role in (self.values["analysts"], self.values["engineers"]):

@@ -11,8 +11,8 @@ from event_platform.exporting.warehouses.base import (
     Variable,
     Warehouse,
     prefix,
+    schemas_in,
 )
-from event_platform.exporting.warehouses.base import schemas as schemas_of
 
 
 class Snowflake(Warehouse):
@@ -51,7 +51,7 @@ class Snowflake(Warehouse):
         yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self._database, self.schema(TABLES_SCHEMA))}"
         roles = [self.quoted(self.fold(self.values[name])) for name in ("analysts", "engineers")]
         yield from (f"GRANT USAGE ON DATABASE {database} TO ROLE {role}" for role in roles)
-        for name in schemas_of(relations):
+        for name in schemas_in(relations):
             schema = self.quoted(self._database, self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
             yield from (f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}" for role in roles)

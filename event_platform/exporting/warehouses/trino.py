@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
 from event_platform.exporting.warehouses.athena import GLUE_NAMES, GLUE_NAMES_IN_WORDS
-from event_platform.exporting.warehouses.base import GLUE_DATABASE, Variable, Warehouse, prefix
-from event_platform.exporting.warehouses.base import schemas as schemas_of
+from event_platform.exporting.warehouses.base import GLUE_DATABASE, Variable, Warehouse, prefix, schemas_in
 
 
 class Trino(Warehouse):
@@ -32,7 +31,7 @@ class Trino(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        for name in schemas_of(relations):
+        for name in schemas_in(relations):
             yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self.values['catalog'], self.schema(name))}"
 
     def view(self, relation: Relation) -> Iterator[str]:
