@@ -10,6 +10,7 @@ import click
 
 from event_platform.cli.commands.catalog import catalog
 from event_platform.cli.commands.doctor import doctor
+from event_platform.cli.commands.export import export
 from event_platform.cli.commands.init import init
 from event_platform.cli.commands.metrics import metrics
 from event_platform.cli.commands.new import new
@@ -79,6 +80,7 @@ def _translate_errors() -> Iterator[None]:
         query,
         register,
         publish,
+        export,
         vacuum,
         metrics,
         doctor,

@@ -5,6 +5,9 @@ from event_platform.lake.tables import Table
 #: Limits of Glue in bytes, for column comments and table descriptions.
 COMMENT_BYTES, DESCRIPTION_BYTES = 255, 2_048
 
+#: What the names of Iceberg tables begin with in a database of Glue that has the Delta tables, too.
+ICEBERG_PREFIX = "iceberg_"
+
 
 def glue_name(table: Table) -> str:
     """Return the lower-case name of a table in a catalog: `events/lesson_started` → `events_lesson_started`.

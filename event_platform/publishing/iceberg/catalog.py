@@ -11,7 +11,7 @@ from event_platform.events.errors import EventPlatformError, SettingError
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg.publication import IcebergError, Lag, Outcome, Publication
 from event_platform.publishing.iceberg.setting import CatalogKind, IcebergSetting, read_setting
-from event_platform.publishing.names import glue_name
+from event_platform.publishing.names import ICEBERG_PREFIX, glue_name
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import imap_threads
 
@@ -125,7 +125,7 @@ class IcebergCatalog:
 
     def _name_of(self, table: Table) -> str:
         is_shared = self.setting.kind is CatalogKind.GLUE and self.setting.namespace == self.glue_database
-        return f"iceberg_{glue_name(table)}" if is_shared else glue_name(table)
+        return f"{ICEBERG_PREFIX}{glue_name(table)}" if is_shared else glue_name(table)
 
     def _full_name(self, table: Table) -> str:
         return f"{self.setting.namespace}.{self._name_of(table)}"

@@ -1,0 +1,108 @@
+"""`event-platform export`: what other tools read the lake with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from event_platform.environment import load_environment
+
+#: In the order of `WAREHOUSES`, which a test compares: to import that would slow down every command.
+WAREHOUSE_NAMES = ("redshift", "snowflake", "athena", "trino", "bigquery", "databricks", "duckdb")
+
+
+@click.group()
+def export() -> None:
+    """Write what other tools read the lake with: views for warehouses, a dbt project.
+
+    Files are written to a folder that you keep in version control. A second export of the same tables changes nothing;
+    with --check nothing is written, and the exit code is 1 if something would change.
+    """
+
+
+def _value(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.BadParameter(f"expected <name>=<value>, got {pair}")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of an export, which by default goes to `folder`."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(
+            (
+                click.option("--for", "warehouse", type=click.Choice(WAREHOUSE_NAMES), required=True),
+                click.option(
+                    "--to",
+                    "folder",
+                    type=click.Path(path_type=Path, file_okay=False),
+                    default=folder,
+                    show_default=True,
+                    help="Folder to write to.",
+                ),
+                click.option(
+                    "--set",
+                    "values",
+                    multiple=True,
+                    callback=_value,
+                    metavar="NAME=VALUE",
+                    help="A value of your account, such as iam_role; repeat it. Heads of files list all of them.",
+                ),
+                click.option("--check", is_flag=True, help="Write nothing, show the differences; exit code 1 if any."),
+            )
+        ):
+            function = option(function)
+        return function
+
+    return add
+
+
+@export.command()
+@_options("exports")
+def views(warehouse: str, folder: Path, values: dict[str, str], check: bool) -> None:  # noqa: FBT001 - as click passes it
+    """Write the SQL that makes every table of the lake readable in a warehouse, to <folder>/<warehouse>.sql.
+
+    There is one view for each table: events.<key> for the typed events, platform.<name> for the platform's tables, and
+    <first folder>.<name>, or platform.<name>, for those of your own assets. Columns are in the order of the catalog and
+    have its comments. The role `engineers` is granted all views, `analysts` all but those of whole records
+    (raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events).
+
+    The statements can be run again, and no file has a secret in it. Values of your account are given with --set; the
+    head of the file lists them. A table that was not written yet, or that the warehouse cannot read, is left out with
+    the reason. Exit code 1 if a table cannot be read, or --check finds a difference.
+
+    \b
+    Examples, the second one for CI:
+      event-platform export views --for redshift --set iam_role=arn:aws:iam::123456789012:role/reader
+      event-platform export views --for snowflake --set external_volume=lake --check
+      event-platform export views --for duckdb && duckdb warehouse.duckdb < exports/duckdb.sql
+    """
+    from event_platform.cli.export import export_views  # noqa: PLC0415
+
+    raise SystemExit(export_views(load_environment(), warehouse, folder, values, check=check))
+
+
+@export.command()
+@_options("exports/dbt")
+def dbt(warehouse: str, folder: Path, values: dict[str, str], check: bool) -> None:  # noqa: FBT001 - as click passes it
+    """Write a dbt project over the views of a warehouse: sources, staging models, tests and exposures.
+
+    The sources are the views that `export views` writes; give both the same --set. Each event type of the catalog has a
+    staging model stg_<key>, with the tests that its schema implies: required → not_null, enum → accepted_values,
+    minimum and maximum → in_range, and a unique event_uuid. Rules of fields inside of objects, and patterns, are
+    checked by the platform alone.
+
+    Staging models of types that left the catalog are removed; files that others add to the folder are left alone.
+    The profile is called event_platform.
+
+    \b
+    Example:
+      event-platform export dbt --for snowflake --to warehouse/dbt
+      cd warehouse/dbt && dbt build
+    """
+    from event_platform.cli.export import export_dbt  # noqa: PLC0415
+
+    raise SystemExit(export_dbt(load_environment(), warehouse, folder, values, check=check))

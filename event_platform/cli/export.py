@@ -1,0 +1,88 @@
+"""`event-platform export`: write what other tools read the lake with, and say what changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_platform.cli.output import ERR, OUT, counted
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.exporting.dbt import MARKER, OWNED, dbt_files
+from event_platform.exporting.files import ChangedFile, changed_files, marked_files
+from event_platform.exporting.reading import Described, describe_lake
+from event_platform.exporting.relations import Relation
+from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
+from event_platform.exporting.warehouses import WAREHOUSES
+from event_platform.exporting.warehouses.base import Warehouse, values_of
+from event_platform.pipeline.opening import open_lake
+
+
+@dataclass(frozen=True)
+class _Export:
+    """A warehouse, and the tables that it gets views of."""
+
+    warehouse: Warehouse
+    catalog: Catalog
+    relations: list[Relation]
+    left_out: dict[str, str]
+    failed: dict[str, str]  # those of `left_out` that somebody has to see to
+
+
+def export_views(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
+    """Write the views for a warehouse to `<folder>/<warehouse>.sql`; return the exit code."""
+    export = _prepare(environment, name, given)
+    text = views_sql(export.warehouse, export.relations, export.left_out)
+    return _finish(export, changed_files(folder, {f"{name}.sql": text}), check=check)
+
+
+def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
+    """Write a dbt project over the views of a warehouse to a folder; return the exit code."""
+    export = _prepare(environment, name, given)
+    files = dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
+    return _finish(export, changed_files(folder, files, marked_files(folder, OWNED, MARKER)), check=check)
+
+
+def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _Export:
+    known = {"lake": _address(environment.lake), "glue_database": environment.glue_database}
+    warehouse = WAREHOUSES[name](values_of(WAREHOUSES[name], known, given))
+    require_readable(warehouse, environment.lake)
+    catalog = load_catalog(environment.catalog)
+    described: Described = describe_lake(open_lake(environment.lake), catalog.event_types)
+    failed = described.failed | refused(warehouse, described.relations)
+    relations = [relation for relation in described.relations if relation.table not in failed]
+    return _Export(warehouse, catalog, relations, described.unwritten | failed, failed)
+
+
+def _address(lake: str) -> str:
+    return lake if "://" in lake else str(Path(lake).resolve())
+
+
+def _finish(export: _Export, files: Iterable[ChangedFile], *, check: bool) -> int:
+    """Write the files, or show the differences; return the exit code."""
+    changed = list(files)
+    for each in changed:
+        if check:
+            _print_lines(each.diff())
+        else:
+            each.write()
+            _print_lines([f"{each.change}: {each.path}"])
+    _warn(export)
+    count, left_out = counted(len(export.relations), "table"), len(export.left_out)
+    state = f"{counted(len(changed), 'file')} {'would change' if check else 'written'}"
+    _print_lines([f"{export.warehouse.dialect.name}: {count}, {left_out} left out; {state}"])
+    return 1 if export.failed or (check and changed) else 0
+
+
+def _warn(export: _Export) -> None:
+    for table, reason in export.left_out.items():
+        style = "red" if table in export.failed else "yellow"
+        ERR.print(f"{table}: left out: {reason}", style=style, soft_wrap=True, highlight=False, markup=False)
+    if unset := placeholders(export.warehouse):
+        missing = " ".join(f"--set {name}=…" for name in unset)
+        ERR.print(f"to run the statements, give {missing}", style="yellow", soft_wrap=True, highlight=False)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they are."""
+    for line in lines:
+        OUT.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,62 @@
+"""Compare exported files with those that are there, and write those that differ."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Change(StrEnum):
+    """What an export does to a file."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A file that differs from its export; None stands for no file."""
+
+    path: Path
+    before: str | None
+    after: str | None
+
+    @property
+    def change(self) -> Change:
+        """What an export does to the file."""
+        if self.before is None:
+            return Change.CREATED
+        return Change.REMOVED if self.after is None else Change.CHANGED
+
+    def diff(self) -> Iterator[str]:
+        """Yield the lines of a unified diff, without their line breaks."""
+        before, after = (self.before or "").splitlines(), (self.after or "").splitlines()
+        old, new = ("/dev/null" if text is None else str(self.path) for text in (self.before, self.after))
+        return difflib.unified_diff(before, after, old, new, lineterm="")
+
+    def write(self) -> None:
+        """Write the file, or remove it."""
+        if self.after is None:
+            self.path.unlink()
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(self.after, encoding="utf-8", newline="\n")
+
+
+def changed_files(folder: Path, files: Mapping[str, str], earlier: Iterable[Path] = ()) -> list[ChangedFile]:
+    """Return the files below a folder that differ from `files`, by path; `earlier` ones that it lacks are removed."""
+    expected: dict[Path, str | None] = dict.fromkeys(earlier)
+    expected |= {folder / name: text for name, text in files.items()}
+    compared = (ChangedFile(path, _read(path), text) for path, text in sorted(expected.items()))
+    return [each for each in compared if each.before != each.after]
+
+
+def marked_files(folder: Path, pattern: str, marker: str) -> list[Path]:
+    """Return the files that match a pattern and have a marker in their first line."""
+    return [path for path in folder.glob(pattern) if marker in (_read(path) or "").partition("\n")[0]]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_bytes().decode(errors="replace") if path.is_file() else None

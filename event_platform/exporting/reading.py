@@ -1,0 +1,43 @@
+"""Describe the tables of a lake for export, from their logs and the catalog."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from event_platform.events.catalog import EventType
+from event_platform.events.errors import EventPlatformError
+from event_platform.exporting.relations import Relation, name_clashes, relation_of
+from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Table
+from event_platform.storage.threads import map_threads
+
+_NOT_WRITTEN = "it was not written yet"
+
+
+@dataclass(frozen=True)
+class Described:
+    """The tables of a lake, and those that are not exported, with the reasons."""
+
+    relations: tuple[Relation, ...]
+    unwritten: dict[str, str]
+    failed: dict[str, str]
+
+
+def describe_lake(lake: Lake, event_types: Iterable[EventType]) -> Described:
+    """Describe every table of a lake, those of the catalog in its order. One that cannot be read stops no other."""
+    tables = lake.every_table(event_types)
+    found = dict(zip((table.name for table in tables), map_threads(_described, tables), strict=True))
+    relations = [each for each in found.values() if isinstance(each, Relation)]
+    clashes = name_clashes(relations)
+    return Described(
+        tuple(each for each in relations if each.table not in clashes),
+        {name: _NOT_WRITTEN for name, each in found.items() if each is None},
+        {name: str(each) for name, each in found.items() if isinstance(each, Exception)} | clashes,
+    )
+
+
+def _described(table: Table) -> Relation | Exception | None:
+    try:
+        snapshot = table.snapshot()
+        return None if snapshot.delta is None else relation_of(table, snapshot)
+    except EventPlatformError as error:
+        return error

@@ -1,0 +1,36 @@
+"""Amazon Athena: views over the Delta tables that are registered in the Glue Data Catalog."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from event_platform.exporting.dialect import Dialect
+from event_platform.exporting.relations import Relation
+from event_platform.exporting.warehouses.base import GLUE_DATABASE, Warehouse, prefix, schemas_in
+
+#: Names in Glue that Athena and Trino query. The platform registers no table with other columns.
+GLUE_NAMES, GLUE_NAMES_IN_WORDS = re.compile("[A-Za-z_][A-Za-z0-9_]*"), "letters (a-z), digits and _"
+
+
+class Athena(Warehouse):
+    """Athena has no comments on views, and grants nothing itself: Lake Formation and IAM do."""
+
+    dialect = Dialect(
+        "athena", fold=str.lower, names=GLUE_NAMES, names_in_words=GLUE_NAMES_IN_WORDS, length_in_bytes=True
+    )
+    variables = (GLUE_DATABASE, prefix("event_platform_"))
+    schemes = ("s3",)
+
+    def source(self, relation: Relation) -> tuple[str, ...]:
+        """See Warehouse."""
+        return self.values["glue_database"], relation.glue_name
+
+    def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
+        """See Warehouse. Athena reads this statement as Hive does, with other quotes than those of its queries."""
+        hive = Dialect("athena", quote="`", backslash=True)
+        for name in schemas_in(relations):
+            yield f"CREATE DATABASE IF NOT EXISTS {hive.identifier(self.schema(name))}"
+
+    def view(self, relation: Relation) -> Iterator[str]:
+        """See Warehouse."""
+        query = self.select(relation, self.quoted(*self.source(relation)))
+        yield f"CREATE OR REPLACE VIEW {self.quoted(*self.place(relation))} AS\n{query}"

@@ -1,0 +1,66 @@
+"""BigQuery: BigLake external tables over the Delta logs, and views over them."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from event_platform.exporting.dialect import Dialect
+from event_platform.exporting.relations import Relation
+from event_platform.exporting.warehouses.base import LAKE, TABLES_SCHEMA, Variable, Warehouse, prefix, schemas_in
+
+_READER = "roles/bigquery.dataViewer"
+
+
+class BigQuery(Warehouse):
+    """A view reads its tables with the rights of its reader, unless its dataset is authorized on that of the tables."""
+
+    dialect = Dialect(
+        "bigquery",
+        quote="`",
+        backslash=True,
+        names=re.compile(r"[\w-]+"),
+        names_in_words="letters, digits, _ and -",
+        reserved=("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER"),
+        length=300,
+        columns=10_000,
+    )
+    variables = (
+        LAKE,
+        Variable("project", "<project>", "Project of the datasets"),
+        Variable("location", "<location>", "Location of the datasets: that of the lake's bucket"),
+        Variable("connection", "<connection>", "Cloud resource connection of that location, which reads the lake"),
+        prefix("event_platform_"),
+        Variable("analysts", "<analysts>", "Who reads all views but those of whole records: group:<mail address>"),
+        Variable("engineers", "<engineers>", "Who reads all views: group:<mail address>"),
+    )
+    schemes = ("gs", "s3")
+
+    def place(self, relation: Relation) -> tuple[str, ...]:
+        """See Warehouse."""
+        return self.values["project"], *super().place(relation)
+
+    def source(self, relation: Relation) -> tuple[str, ...]:
+        """See Warehouse."""
+        return self.values["project"], self.schema(TABLES_SCHEMA), relation.flat_name
+
+    def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
+        """See Warehouse."""
+        for name in (TABLES_SCHEMA, *schemas_in(relations)):
+            dataset = self.quoted(self.values["project"], self.schema(name))
+            yield f"CREATE SCHEMA IF NOT EXISTS {dataset} OPTIONS (location = {self.literal(self.values['location'])})"
+
+    def view(self, relation: Relation) -> Iterator[str]:
+        """See Warehouse."""
+        source, view = self.quoted(*self.source(relation)), self.quoted(*self.place(relation))
+        connection = self.quoted(*(self.values[name] for name in ("project", "location", "connection")))
+        options = f" OPTIONS (description = {self.dialect.comment(relation.description)})"
+        yield (
+            f"CREATE OR REPLACE EXTERNAL TABLE {source}\nWITH CONNECTION {connection}\n"
+            f"OPTIONS (format = 'DELTA_LAKE', uris = [{self.literal(self.location(relation))}])"
+        )
+        columns = self.column_list(relation, "OPTIONS (description = {})")
+        yield (
+            f"CREATE OR REPLACE VIEW {view} {columns}{options if relation.description.split() else ''} AS\n"
+            f"{self.select(relation, source)}"
+        )
+        readers = ", ".join(map(self.literal, self.readers(relation)))
+        yield f"GRANT {self.quoted(_READER)} ON VIEW {view} TO {readers}"
