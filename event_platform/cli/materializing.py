@@ -21,6 +21,7 @@ from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
 from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, run_tags
+from event_platform.defs.checks.distinct_share import KEY
 from event_platform.defs.checks.results import to_result
 from event_platform.defs.graph import own_assets
 from event_platform.defs.instance.dagster_internals import execute_job, name_location_of_runs
@@ -136,7 +137,9 @@ class _Materializer:
             tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
             result = execute_job(self._job, selection, self._instance, config, tags)
             self.failed += [f"{named}: {problem}" for problem in _problems(result)]
-            self.results |= {_checked(each): to_result(each) for each in result.get_asset_check_evaluations()}
+            evaluations = result.get_asset_check_evaluations()
+            # What the report sums up of event types, the findings that it has stored say of each.
+            self.results |= {_checked(each): to_result(each) for each in evaluations if each.asset_check_key != KEY}
 
 
 @contextmanager

@@ -78,9 +78,10 @@ def write_index(
     findings: Mapping[date, Sequence[Finding]],
     older: Mapping[date, Status],
     today: date,
+    cpu: Mapping[date, float],
 ) -> None:
     """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
-    page = draw_index(history, findings, catalog.event_types, today, older)
+    page = draw_index(history, findings, catalog.event_types, today, older, cpu)
     storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 
