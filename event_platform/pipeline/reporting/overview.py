@@ -34,7 +34,7 @@ from event_platform.pipeline.reporting.pages import (
     write_types,
 )
 from event_platform.pipeline.reporting.rows import PARTITION
-from event_platform.pipeline.reporting.samples import EventFiles
+from event_platform.pipeline.reporting.samples import EventFiles, read_example
 from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
 from event_platform.pipeline.reporting.tasks import CountedDay
 from event_platform.quality.failures import Status, status_of
@@ -127,7 +127,7 @@ class Overview:
             days=self.reported,
         )
 
-    def write(self, storage: Storage, cpu: Mapping[date, float]) -> None:
+    def write(self, storage: Storage, cpu: Mapping[date, float], tables: Sequence[tuple[EventType, Snapshot]]) -> None:
         """Write the page of the lake, and those of event types that have changed or are missing.
 
         `cpu` are the CPU seconds of each day.
@@ -135,7 +135,12 @@ class Overview:
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
         write_index(storage, self.catalog, shown, self.findings, self.older, self.today, cpu)
-        write_types(storage, self.catalog, shown, self.findings, self.changed)
+        by_key = {event_type.key: table for event_type, table in tables}
+
+        def example(event_type: EventType) -> str:
+            return read_example(event_type, by_key[event_type.key], self.today)
+
+        write_types(storage, self.catalog, shown, self.findings, self.changed, example)
 
     def store(self, storage: Storage) -> None:
         """Store what the next run need not read or judge. To be called when the figures of the run are committed."""

@@ -96,7 +96,7 @@ def _write_pages(
     tasks = [(context.lake, overview.page_sources(*each, tables)) for each in drawn]
     pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=len(sources) == 1)
     steps = (pinned.raw, pinned.deduplicated, pinned.unregistered)
-    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported))
+    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables)
     return pages[: len(sources)]
 
 
