@@ -16,6 +16,7 @@ import dagster as dg
 from event_platform.checks.faults import Fault
 from event_platform.cli.main import main
 from event_platform.defs.alerts.causes import CAUSES
+from event_platform.defs.checks import distinct_share
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.partitions import daily_partitions
 from event_platform.defs.resources.platform import RulesResource
@@ -126,6 +127,7 @@ def _check_specs() -> Iterator[dg.AssetCheckSpec]:
     with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
         for definition in build_checks(Catalog(Envelope(), (_ANY_CHECKED,)), partitions, published=True):
             yield from definition.check_specs
+        yield distinct_share.build_spec(partitions)
 
 
 #: Dagster takes no `<` in the key of an asset.

@@ -33,6 +33,13 @@ from event_platform.lake.lake import Lake
 from event_platform.landing.notifications import landing_queue
 from event_platform.storage.storage import Storage
 
+#: The job of all assets, those of a project as well: the UI shows runs of the command line by its name.
+JOB = "event_platform"
+_ABOUT_JOB = "All assets and their checks. Runs of `event-platform run` and `replay` are runs of a part of this job."
+
+#: Steps run one after another, and each uses the whole pool: more processes would only wait.
+_EXECUTOR = dg.in_process_executor
+
 
 def build_definitions(environment: Environment | None = None, catalog: Catalog | None = None) -> dg.Definitions:
     """Return the assets, checks, sensors, schedules and resources of an environment and its catalog.
@@ -60,6 +67,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions, published=environment.iceberg is not None),
+        jobs=[dg.define_asset_job(JOB, dg.AssetSelection.all(), description=_ABOUT_JOB, executor_def=_EXECUTOR)],
         sensors=[
             build_landing_sensor(
                 raw, downstream, catalog, first_date, landing_queue(environment.landing_queue, environment.landing)
@@ -75,8 +83,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             build_verification(catalog),
         ],
         resources=resources,
-        # Steps run one after another, and each uses the whole pool: more processes would only wait.
-        executor=dg.in_process_executor,
+        executor=_EXECUTOR,
     )
 
 

@@ -3,7 +3,7 @@
 The asset checks count the same in the tables, when they run; figures are there for every day.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -13,7 +13,8 @@ import polars as pl
 from event_platform.checks import conformance, gaps, rates, shares, volume
 from event_platform.checks.conformance import Conformance
 from event_platform.checks.corruption import Times
-from event_platform.checks.result import Finding, Result
+from event_platform.checks.faults import Fault
+from event_platform.checks.result import Finding, Result, Severity
 from event_platform.checks.shares import Counted
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
@@ -25,6 +26,9 @@ _DAY = timedelta(days=1)
 
 #: Figures of quality_report that no check looks at, and of which there are many rows.
 _NOT_JUDGED = ["arrivals", "lateness", "lag", "late", "value"]
+
+#: Event types that failed, in the description and in the metadata of their common result.
+_TYPES_LISTED, _TYPES_KEPT = 5, 100
 
 #: Values by label.
 Labels = Mapping[str | None, int]
@@ -119,6 +123,26 @@ def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: d
         ),
     ]
     return [Finding(asset, check, day, result) for asset, check, result in results]
+
+
+def join_types(findings: Iterable[Finding], check: str) -> Result:
+    """Return what a check found of the event types of a day as one result: those that failed, the worst first."""
+    found = [each for each in findings if each.check == check]
+    failed = [each for each in found if not each.result.passed]
+    failed.sort(key=lambda each: (-sum(each.result.faults.values()), each.asset))
+    if not failed:
+        return Result(passed=True, description=f"no fault in {len(found)} event types", severity=Severity.WARN)
+    faults = Counter[Fault]()
+    for each in failed:
+        faults.update(each.result.faults)
+    listed = "; ".join(f"{each.asset}: {each.result.description}" for each in failed[:_TYPES_LISTED])
+    return Result(
+        passed=False,
+        description=f"{len(failed)} of {len(found)} event types: {listed}",
+        metadata={"event_types": {each.asset: each.result.description for each in failed[:_TYPES_KEPT]}},
+        severity=Severity.WARN,
+        faults=faults,
+    )
 
 
 def _results_of_platform(

@@ -15,15 +15,16 @@ from event_platform.cli.checks import Checked, Results
 from event_platform.cli.output import print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import PLATFORM, load_project
-from event_platform.definitions import build_definitions, platform_assets
+from event_platform.definitions import JOB, build_definitions, platform_assets
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
 from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, run_tags
+from event_platform.defs.checks.distinct_share import KEY
 from event_platform.defs.checks.results import to_result
 from event_platform.defs.graph import own_assets
-from event_platform.defs.instance.dagster_internals import name_location_of_runs
+from event_platform.defs.instance.dagster_internals import execute_job, name_location_of_runs
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
@@ -110,8 +111,7 @@ def materialize_again(
 class _Materializer:
     """Runs of one command, in this process: a message for each of their failures, and the results of their checks.
 
-    They are runs of the job of the code location, as those are that the UI launches: it shows them and can re-execute
-    them.
+    They are runs of the job of the code location: the UI shows them by its name and can re-execute them.
     """
 
     def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Listener) -> None:
@@ -119,7 +119,7 @@ class _Materializer:
         self.failed: list[str] = []
         self.results: dict[Checked, Result] = {}
         self._progress = progress
-        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._job = definitions.resolve_job_def(JOB)
         self._instance = instance
 
     def materialize(
@@ -134,15 +134,12 @@ class _Materializer:
             named = describe_range(*days) if days else "tables without partitions"
             part, doing = ("raw", "loading") if selection == _RAW else ("created", "building")
             self._progress.begin(f"{doing} {named}")
-            result = self._job.execute_in_process(
-                run_config=dict(config),
-                instance=self._instance,
-                raise_on_error=False,
-                asset_selection=selection,
-                tags={PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})},
-            )
+            tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
+            result = execute_job(self._job, selection, self._instance, config, tags)
             self.failed += [f"{named}: {problem}" for problem in _problems(result)]
-            self.results |= {_checked(each): to_result(each) for each in result.get_asset_check_evaluations()}
+            evaluations = result.get_asset_check_evaluations()
+            # What the report sums up of event types, the findings that it has stored say of each.
+            self.results |= {_checked(each): to_result(each) for each in evaluations if each.asset_check_key != KEY}
 
 
 @contextmanager

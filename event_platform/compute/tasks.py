@@ -38,6 +38,7 @@ class CpuTime:
     """CPU seconds of a step, known when it has ended: of this process, and of the workers in the tasks of the step."""
 
     seconds: float = 0.0
+    began: float = field(default_factory=time.process_time)  # CPU seconds of this process before the step
 
 
 _CPU_TIME: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
@@ -46,13 +47,19 @@ _CPU_TIME: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
 @contextmanager
 def counting_cpu_time() -> Iterator[CpuTime]:
     """Count the CPU time of the steps within, and of the tasks that they run."""
-    cpu_time, began = CpuTime(), time.process_time()
+    cpu_time = CpuTime()
     token = _CPU_TIME.set(cpu_time)
     try:
         yield cpu_time
     finally:
         _CPU_TIME.reset(token)
-        cpu_time.seconds += time.process_time() - began
+        cpu_time.seconds += time.process_time() - cpu_time.began
+
+
+def step_seconds() -> float:
+    """Return the CPU seconds of the current step so far; 0 where nobody counts them."""
+    cpu_time = _CPU_TIME.get()
+    return 0.0 if cpu_time is None else cpu_time.seconds + time.process_time() - cpu_time.began
 
 
 @dataclass(frozen=True)

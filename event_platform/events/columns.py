@@ -91,6 +91,7 @@ class Column:
     digits: tuple[int, int] = (0, 0)  # of a decimal: precision and scale
     empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT if `{}` is expected, ARRAY if `[]` is
     mixed: frozenset[str] = frozenset()  # other JSON types that are expected; their values go to `_rescued`
+    is_personal: bool = False  # pages mask its values
 
     @property
     def dtype(self) -> pl.DataType:
@@ -194,6 +195,8 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
     constraints = _constraints(definition, required=required)
     mixed = definition.get("x-mixed", [])
     found = [*_digit_faults(kind, definition), *_mixed_faults(mixed), *_map_faults(kind, definition)]
+    if not isinstance(definition.get("x-personal", False), bool):
+        found.append(f"x-personal: expected true or false, got {definition['x-personal']!r}")
     faults.extend(f"{where}.{fault}" for fault in found)
     faults.extend(f"{where}.{fault}" for fault in _constraint_faults(kind, constraints))
     return Column(
@@ -207,6 +210,7 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         digits=_digits(definition) or (0, 0),
         empty=declared if kind is Kind.UNTYPED else Kind.UNTYPED,
         mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
+        is_personal=definition.get("x-personal") is True,
     )
 
 

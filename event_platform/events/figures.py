@@ -3,6 +3,7 @@
 What is counted is said here and by whoever defines a table; where counts are kept is not.
 """
 
+import json
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ _SAMPLE_ROWS = 512
 _SAMPLED = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE)
 _FEW_VALUES, _FEW_SHARE = 20, 1 / 8
 _TEXT_LENGTH = 60
+
+#: Characters of a row that is kept as an example; a longer one is left out.
+_LONGEST_EXAMPLE = 4_000
 
 #: What hashes depend on: those of another release of polars may be others.
 HASHES = f"{pl.__version__}-{platform.machine()}"
@@ -104,6 +108,12 @@ def _count_late(rows: pl.LazyFrame) -> pl.LazyFrame:
     return late.group_by("event_name").agg(rows=pl.len().cast(pl.Int64))
 
 
+def _take_example(rows: pl.LazyFrame) -> pl.LazyFrame:
+    texts = [json.dumps(row, ensure_ascii=False, default=str) for row in rows.head(1).collect().to_dicts()]
+    kept = [text for text in texts if len(text) <= _LONGEST_EXAMPLE]
+    return pl.LazyFrame({"row": kept, "rows": [1] * len(kept)}, schema={"row": pl.String, "rows": pl.Int64})
+
+
 def _uuids() -> pl.Expr:
     return UUID_HASH.sum().cast(pl.Int64)
 
@@ -126,6 +136,9 @@ ARRIVALS = Figure(
 
 #: The events of each name in a file of deduplicated_events that arrived on a later day.
 LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
+
+#: The first row of a file of an event table, as JSON; none where it is long.
+EXAMPLE = Figure("example", pl.Schema({"row": pl.String}), _take_example, is_sampled=True)
 
 
 def event_figure(event_type: EventType) -> Figure:

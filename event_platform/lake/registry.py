@@ -10,7 +10,16 @@ import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
-from event_platform.events.figures import ARRIVALS, LATE, NAMES, OBJECTS, drift_figure, event_figure, sample_figure
+from event_platform.events.figures import (
+    ARRIVALS,
+    EXAMPLE,
+    LATE,
+    NAMES,
+    OBJECTS,
+    drift_figure,
+    event_figure,
+    sample_figure,
+)
 from event_platform.lake.specs import TableSpec
 
 #: The folder of the event tables.
@@ -132,5 +141,5 @@ def event_table_spec(event_type: EventType) -> TableSpec:
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
-        figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type)),
+        figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE),
     )

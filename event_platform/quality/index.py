@@ -33,11 +33,13 @@ def draw_index(
     event_types: Sequence[EventType],
     today: date,
     older: Mapping[date, Status] = {},
+    cpu: Mapping[date, float] = {},
 ) -> bytes:
     """Render the index of a lake.
 
     `history` has the columns created_date, figure, event_name, label and value, of 90 days or more; `findings` are what
     the checks of each of these days found, passed ones included. The calendar has the status of `older` days as well.
+    `cpu` are the CPU seconds of days.
     """
     totals = sum_days(history)
     reported = {day for by_day in totals.values() for day in by_day if day <= today}
@@ -62,7 +64,7 @@ def draw_index(
         "lines": list_types(history, findings, event_types, recent),
         "recent": len(recent),
         "ledger": [each for each in reversed(ledger) if each.day >= recent[0] or not each.balanced],
-        "costs": list(reversed(cost_days(history, totals, [day for day in recent if day in reported]))),
+        "costs": list(reversed(cost_days(history, totals, cpu, [day for day in recent if day in reported]))),
         "script": read_script("index.js"),
     }
     return render("index.html.jinja", values)

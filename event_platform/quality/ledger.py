@@ -73,21 +73,22 @@ def _balance_day(day: date, sums: Mapping[str, int | None], typed: int) -> Ledge
     )
 
 
-def cost_days(history: pl.DataFrame, totals: Totals, days: Sequence[date]) -> list[CostDay]:
-    """Return arrival and cost of each day."""
+def cost_days(history: pl.DataFrame, totals: Totals, cpu: Mapping[date, float], days: Sequence[date]) -> list[CostDay]:
+    """Return arrival and cost of each day. `cpu` are CPU seconds."""
     chosen = pl.col("figure").is_in(["lag", "objects"]) & pl.col("label").is_not_null()
     recent = history.lazy().filter(chosen & pl.col("created_date").is_in(days))
     by_label: dict[tuple[str, date], dict[int, int]] = {}
     columns = recent.select("figure", "created_date", pl.col("label").cast(pl.Int64, strict=False), "value").collect()
     for figure, day, label, value in columns.drop_nulls("label").iter_rows():
         by_label.setdefault((figure, day), {})[label] = value
-    return [_cost_day(day, totals, by_label) for day in days]
+    return [_cost_day(day, totals, cpu, by_label) for day in days]
 
 
-def _cost_day(day: date, totals: Totals, by_label: Mapping[tuple[str, date], Mapping[int, int]]) -> CostDay:
+def _cost_day(
+    day: date, totals: Totals, cpu: Mapping[date, float], by_label: Mapping[tuple[str, date], Mapping[int, int]]
+) -> CostDay:
     lag = by_label.get(("lag", day), {})
     hours = by_label.get(("objects", day))
-    milliseconds = totals.get("cpu_milliseconds", {}).get(day)
     return CostDay(
         day,
         lag_p50=percentile(lag, 0.5),
@@ -95,7 +96,7 @@ def _cost_day(day: date, totals: Totals, by_label: Mapping[tuple[str, date], Map
         empty_hours=None if hours is None else _HOURS - len(hours),
         rows=totals.get("rows", {}).get(day),
         size=totals.get("bytes", {}).get(day),
-        cpu=None if milliseconds is None else milliseconds / 1000,
+        cpu=cpu.get(day),
     )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from event_platform.checks.result import Finding
 from event_platform.checks.volume import NAME as VOLUME
 from event_platform.events.catalog import EventType
+from event_platform.events.personal import personal_paths
 from event_platform.quality.canvas import SMALL
 from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
 from event_platform.quality.history import days_before, usual
@@ -21,6 +22,7 @@ from event_platform.quality.schema_table import list_schema, list_untyped
 from event_platform.quality.text import shown
 from event_platform.quality.type_figures import (
     TypeFigures,
+    ValueLine,
     list_days,
     list_drift,
     list_nulls,
@@ -68,7 +70,7 @@ def draw_type(
         "lines": list_days(figures, own, [day for day in days if own[day] or day in reported]),
         "nulls": list_nulls(event_type, figures, events, days),
         "drift": list_drift(figures, days, known),
-        "values": list_values(figures, days),
+        "values": _values(event_type, figures, days),
         "schema": list_schema(event_type, _distinct(figures, days)),
         "untyped": list_untyped(event_type),
         "example": shown(example, _EXAMPLE_LENGTH),
@@ -88,6 +90,12 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
     return status_of(
         findings[last]
     ), f"{last}: {found}; checks failed on {failed} of the last {plural(len(checked), 'day')}."
+
+
+def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
+    """Return the values of columns with few of them, but not those of personal ones."""
+    personal = {path[0] for path in personal_paths(event_type.columns)}
+    return {column: lines for column, lines in list_values(figures, days).items() if column not in personal}
 
 
 def _distinct(figures: TypeFigures, days: Sequence[date]) -> dict[str, int]:

@@ -12,6 +12,8 @@ from event_platform.checks import shares
 from event_platform.checks.faults import Fault
 from event_platform.checks.judging import judge
 from event_platform.checks.result import Finding
+from event_platform.defs.alerts.sensor import finding_of
+from event_platform.defs.alerts.wording import Level
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.pipeline.reporting.findings import lake_findings
 from event_platform.quality.text import as_markdown
@@ -91,7 +93,7 @@ def evaluated(result: dg.ExecuteInProcessResult) -> dict[Key, Judged]:
             each.metadata["faults"].value if "faults" in each.metadata else {},
         )
         for each in result.get_asset_check_evaluations()
-        if not each.blocking
+        if not each.blocking and each.check_name != shares.DISTINCT  # of all types at once
     }
 
 
@@ -105,7 +107,7 @@ def judged(findings: list[Finding]) -> dict[Key, Judged]:
             {str(fault): count for fault, count in each.result.faults.items()},
         )
         for each in findings
-        if each.check != shares.DISTINCT  # the report alone has it
+        if each.check != shares.DISTINCT
     }
 
 
@@ -130,7 +132,7 @@ def test_figures_are_judged_as_the_asset_checks_judge_the_tables(world: World) -
 
 
 def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
-    """Those of the footers, by the report: a field of ids that gets a default."""
+    """Those of the footers, by the report, whose check has them of all types: a field of ids that gets a default."""
     schema = {"type": "object", "properties": {"plan": {"type": "string"}, "session": {"type": "string"}}}
     world = World(tmp_path, {"account_created": {"title": "account:created", **schema}})
     for week in range(3):
@@ -141,7 +143,7 @@ def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
         )
         world.deliver(day, "a", *events)
     days = [MONDAY + week * WEEK for week in range(3)]
-    world.build(*days)
+    result = world.materialize(days[0], days[-1])
     found = {
         each.day: each.result
         for each in lake_findings(world.lake, world.catalog, THRESHOLDS, days, world.start_date, TODAY)
@@ -150,3 +152,11 @@ def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
     assert [found[day].passed for day in days] == [True, True, False]
     assert found[days[2]].description.startswith("distinct values: session: 0.5%, expected 100.0%")
     assert found[days[2]].faults == {Fault.FEWER_VALUES: 199}
+    evaluations = [each for each in result.get_asset_check_evaluations() if each.check_name == shares.DISTINCT]
+    assert {each.asset_key.to_user_string() for each in evaluations} == {"quality_report"}
+    failed = {each.partition: finding_of(each) for each in evaluations if not each.passed}
+    assert list(failed) == [str(days[2])]
+    alert = failed[str(days[2])]
+    assert alert.level is Level.WARN
+    assert alert.figures == f"1 of 1 event types: events/account_created: {found[days[2]].description}"
+    assert alert.faults == {Fault.FEWER_VALUES: 199}

@@ -332,6 +332,15 @@ def test_the_values_of_a_map_are_what_its_rows_depend_on() -> None:
     assert all(shapes.count(shape) == 1 for shape in shapes)
 
 
+@pytest.mark.parametrize("personal", ["yes", 1, None])
+def test_personal_is_true_or_false(personal: Any) -> None:
+    """Of any property."""
+    (fault,) = faults(field={**TEXT, "x-personal": personal})
+    assert fault == f"properties.field.x-personal: expected true or false, got {personal!r}"
+    assert column({**TEXT, "x-personal": True}).is_personal
+    assert not column({**TEXT, "x-personal": False}).is_personal
+
+
 @pytest.mark.parametrize("mixed", ["string", ["text"], [1], {"string": 1}, [None], [["string"]]])
 def test_what_comes_beside_a_type_is_a_list_of_types(mixed: Any) -> None:
     """Of those that JSON has."""

@@ -137,7 +137,7 @@ def test_files_of_others_are_counted_in_their_rows(built: World) -> None:
     path = Path(file.uri).with_name("copy.parquet")
     pq.write_table(pa.concat_tables([rows, rows]), path)
     copy = DataFile(str(path), f"created_date={MONDAY}/copy.parquet", MONDAY, 2, path.stat().st_size, 0, {}, {}, {})
-    figure, drift, _ = table.spec.figures
+    figure, drift, *_ = table.spec.figures
     assert read_figure(table, [file], figure)["rows"].to_list() == [rows.num_rows]
     assert read_figure(table, [copy], figure)["rows"].to_list() == [2 * rows.num_rows]
     assert read_figure(table, [file, copy], drift)["texts"].to_list() == [1, 2]

@@ -135,9 +135,10 @@ def test_totals_that_differ_are_seen_however_old() -> None:
 
 
 def test_arrival_and_cost_are_shown() -> None:
-    """Percentiles of the lag, and hours without objects."""
-    text = draw().text
-    assert re.search(r"2025-06-24 0 h 7 h 3 [\d,]+ [\d.]+ MB [\d.,]+ s", text)
+    """Percentiles of the lag, and hours without objects; CPU time where it is known."""
+    cpu = {date(2025, 6, 24): 1234.56}
+    text = Seen(draw_index(LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today, cpu=cpu)).text
+    assert re.search(r"2025-06-24 0 h 7 h 3 [\d,]+ [\d.]+ MB 1,234\.6 s", text)
     assert re.search(r"2025-06-25 0 h 7 h 0 [\d,]+ ", text)
     assert [percentile({0: 50, 1: 45, 168: 5}, share) for share in (0.5, 0.95, 0.96)] == [0, 1, 168]
     assert percentile({}, 0.5) is None

@@ -146,7 +146,6 @@ def _whole_day(day: date, typed: int, duplicates: int, chance: random.Random) ->
         yield "lag", str(hours), int(events * share)
     yield "bytes", None, events * 310
     yield "rows", None, events * 3
-    yield "cpu_milliseconds", None, events // 55
 
 
 def _findings(day: date, event_types: Sequence[EventType]) -> Iterator[Finding]:

@@ -2,15 +2,18 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from event_platform.checks.result import Finding
 from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, DUPLICATE_EVENTS
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS
 from event_platform.defs.assets.step import TableResult, run_step
 from event_platform.defs.assets.tables import Layer, table_spec
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_key
+from event_platform.defs.checks import distinct_share
 from event_platform.defs.partitions import ROWS, dates_of
 from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource, RulesResource
 from event_platform.events.catalog import Catalog
@@ -44,6 +47,7 @@ def build_quality_report(
         partitions_def=partitions,
         backfill_policy=policy,
         specs=[_spec(tables, catalog)],
+        check_specs=[distinct_share.build_spec(partitions)],
     )
     def quality_report(
         context: dg.AssetExecutionContext,
@@ -51,14 +55,18 @@ def build_quality_report(
         compute: ComputeResource,
         rules: RulesResource,
         publishing: PublishingResource,
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckEvaluation | dg.Output[None]]:
+        findings: dict[date, Sequence[Finding]] = {}
+
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context), partitions.start.date())
             figures = {day: _metadata(each, report_url) for day, each in reports.items()}
             written = {day: each.written for day, each in reports.items()}
+            findings.update({day: each.findings for day, each in reports.items()})
             yield TableResult(pipeline.lake.quality_report, figures, written)
 
         yield from run_step(context, lake, compute, publishing, step)
+        yield from distinct_share.evaluate(findings)
 
     return quality_report
 

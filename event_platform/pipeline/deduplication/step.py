@@ -7,7 +7,7 @@ window is another one, the tables are not as the platform left them, or a rebuil
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate, chain, pairwise
@@ -26,6 +26,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written, adds_of
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.deduplication.candidates import (
     NO_CANDIDATES,
     Shared,
@@ -101,16 +102,20 @@ def _deduplicate(
     compactions = compact(context, {"duplicates": (targets.duplicates, appended), "unique": (targets.unique, appended)})
 
     def commit(
-        target: Snapshot, adds: list[AddAction], compaction: list[AddAction | RemoveAction]
+        target: Snapshot,
+        adds: list[AddAction],
+        compaction: list[AddAction | RemoveAction],
+        transactions: Mapping[str, int],
     ) -> dict[date, Written]:
-        changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
+        changes = TableCommit(target, transactions=transactions)
+        changes.rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
         return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()
 
     # deduplicated_events last: its source version says that the partition is done.
-    duplicates = commit(
-        targets.duplicates, [add for each in splits for add in each.duplicates], compactions["duplicates"]
-    )
-    unique = commit(targets.unique, [add for each in splits for add in each.unique], compactions["unique"])
+    adds = [add for each in splits for add in each.duplicates]
+    duplicates = commit(targets.duplicates, adds, compactions["duplicates"], {})
+    adds = [add for each in splits for add in each.unique]
+    unique = commit(targets.unique, adds, compactions["unique"], add_step_time(targets.unique, dates, adds))
     kinds = _kinds(lake, dates)
     rows = lake.deduplicated_events.snapshot().rows_by_date(dates)
     return {day: DeduplicationReport(rows.get(day, 0), kinds[day], unique[day], duplicates[day]) for day in dates}

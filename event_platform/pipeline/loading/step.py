@@ -22,6 +22,7 @@ from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.landing.landing import LandedObject
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.loading.changed_dates import changed_dates, lost_dates
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.record_writer import LeftOut, Loaded
@@ -131,7 +132,7 @@ def _commit(
     metadata = {"arrival_dates": [day.isoformat() for day in due], "created_dates": sorted(created_dates)}
     if zone is not UTC:  # then the ledger asks for objects of other days as well
         metadata["landing_timezone"] = [str(zone)]
-    commit = TableCommit(snapshot, metadata, dict.fromkeys(empty, 1))
+    commit = TableCommit(snapshot, metadata, dict.fromkeys(empty, 1) | add_step_time(snapshot, due, adds))
     return commit.append(
         due,
         [*adds, *kept, *compaction, *removes],

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain, pairwise
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.lake.derived import contents, digest
+from event_platform.lake.files import DataFile
 from event_platform.lake.snapshot import Snapshot
 from event_platform.pipeline.reporting.findings import days_compared
 from event_platform.pipeline.reporting.history import (
@@ -32,9 +34,9 @@ from event_platform.pipeline.reporting.pages import (
     write_types,
 )
 from event_platform.pipeline.reporting.rows import PARTITION
-from event_platform.pipeline.reporting.samples import EventFiles
+from event_platform.pipeline.reporting.samples import EventFiles, read_example
 from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
-from event_platform.pipeline.reporting.tasks import CountedDay, Sources
+from event_platform.pipeline.reporting.tasks import CountedDay
 from event_platform.quality.failures import Status, status_of
 from event_platform.storage.storage import Storage
 
@@ -47,6 +49,7 @@ class Overview:
     thresholds: Thresholds
     counted: Mapping[date, pl.DataFrame]  # by the run
     reported: Collection[date]
+    linked: Collection[date]  # days before and after those that had no page: theirs get a link
     months: Sequence[Month]  # with what the run has counted
     history: pl.DataFrame  # their rows
     changed: set[str]  # names of events with other figures than before on days that are over, which their pages show
@@ -64,11 +67,13 @@ class Overview:
         """Read the history of a report, with the days of a run that are not in it yet, and judge its days."""
         storage, today = report.table.storage, datetime.now(UTC).date()
         days = {each.created_date for each in counted}
-        reported = {*report.rows_by_date(), *days}
+        before_run = set(report.rows_by_date())
+        reported = before_run | days
+        linked = _neighbours(days - before_run, reported) - days
         last = max(reported)
         older = {day for day in reported if day <= last - INDEX_DAYS}
         shown, statuses = reported - older, read_statuses(storage) if older else {}
-        needed = shown | days | (older - statuses.keys())
+        needed = shown | days | linked | (older - statuses.keys())
         stored = read_judged(storage, needed)
         current = current_findings(stored, report, thresholds, today)
         known = {day: found for day, found in current.items() if day in needed}
@@ -86,6 +91,7 @@ class Overview:
             thresholds=thresholds,
             counted={each.created_date: each.figures for each in counted},
             reported=reported,
+            linked=linked,
             months=months,
             history=history,
             changed=changed_names(old, history, {day for day in days if day > last - TYPE_DAYS} - {today})
@@ -98,14 +104,19 @@ class Overview:
             today=today,
         )
 
-    def page_sources(self, sources: Sources, tables: Sequence[tuple[EventType, Snapshot]]) -> PageSources:
-        """Return what the page of a day of the run is drawn from."""
-        day, figures = sources.created_date, self.counted[sources.created_date]
+    def page_sources(
+        self,
+        day: date,
+        figures: pl.DataFrame,
+        corrupt: Sequence[DataFile],
+        tables: Sequence[tuple[EventType, Snapshot]],
+    ) -> PageSources:
+        """Return what the page of a day of the run, or of one that is linked, is drawn from."""
         broken = {*figures.filter(pl.col("figure") == "broken_rule")["event_name"]}
         return PageSources(
             day=day,
             figures=figures,
-            corrupt=sources.corrupt,
+            corrupt=corrupt,
             typed=[
                 EventFiles(event_type, table.table, table.schema, table.files([day]))
                 for event_type, table in tables
@@ -117,12 +128,20 @@ class Overview:
             days=self.reported,
         )
 
-    def write(self, storage: Storage) -> None:
-        """Write the page of the lake, and those of event types that have changed or are missing."""
+    def write(self, storage: Storage, cpu: Mapping[date, float], tables: Sequence[tuple[EventType, Snapshot]]) -> None:
+        """Write the page of the lake, and those of event types that have changed or are missing.
+
+        `cpu` are the CPU seconds of each day.
+        """
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
-        write_index(storage, self.catalog, shown, self.findings, self.older, self.today)
-        write_types(storage, self.catalog, shown, self.findings, self.changed)
+        write_index(storage, self.catalog, shown, self.findings, self.older, self.today, cpu)
+        by_key = {event_type.key: table for event_type, table in tables}
+
+        def example(event_type: EventType) -> str:
+            return read_example(event_type, by_key[event_type.key], self.today)
+
+        write_types(storage, self.catalog, shown, self.findings, self.changed, example)
 
     def store(self, storage: Storage) -> None:
         """Store what the next run need not read or judge. To be called when the figures of the run are committed."""
@@ -130,6 +149,12 @@ class Overview:
         store_judged(storage, self.stored, self.judged)
         if self.statuses is not None:
             store_statuses(storage, self.statuses)
+
+
+def _neighbours(days: Collection[date], reported: Collection[date]) -> set[date]:
+    """Return the reported days before and after some days."""
+    in_order = sorted(reported)
+    return {other for day, other in chain(pairwise(in_order), pairwise(reversed(in_order))) if day in days}
 
 
 def _rows(counted: Sequence[CountedDay]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Figures and what the checks find of them → the pages below reports/quality: of days, of the lake, of event types."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -78,9 +78,10 @@ def write_index(
     findings: Mapping[date, Sequence[Finding]],
     older: Mapping[date, Status],
     today: date,
+    cpu: Mapping[date, float],
 ) -> None:
     """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
-    page = draw_index(history, findings, catalog.event_types, today, older)
+    page = draw_index(history, findings, catalog.event_types, today, older, cpu)
     storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 
@@ -90,8 +91,12 @@ def write_types(
     history: pl.DataFrame,
     findings: Mapping[date, Sequence[Finding]],
     changed: set[str],
+    example: Callable[[EventType], str],
 ) -> None:
-    """Draw and write the pages of event types of which an event name has `changed`, and those that are missing."""
+    """Draw and write the pages of event types of which an event name has `changed`, and those that are missing.
+
+    `example` returns a row of a type.
+    """
     folder = storage.sizes(PAGES_FOLDER, _FOLDER, _TYPES)
     written = {path.rpartition("/")[2].removesuffix(".html") for path in folder}
     due = [each for each in catalog.event_types if each.key not in written or not changed.isdisjoint(each.names)]
@@ -102,7 +107,8 @@ def write_types(
 
     def write(event_type: EventType) -> None:
         own = [rows[name,] for name in event_type.names if (name,) in rows]
-        page = draw_type(event_type, pl.concat(own or [history.clear()]), by_asset[event_table_name(event_type)], last)
+        found = by_asset[event_table_name(event_type)]
+        page = draw_type(event_type, pl.concat(own or [history.clear()]), found, last, example(event_type))
         storage.write(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
 
     each = map if storage.is_local else map_threads

@@ -1,16 +1,20 @@
 """Records that are corrupt, and rows that break a rule of their schema, as samples for the page of a day."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
 from event_platform.events.catalog import EventType
-from event_platform.events.constraints import sample_broken_constraint
-from event_platform.events.figures import event_figure
-from event_platform.lake.file_figures import read_figure
+from event_platform.events.constraints import DOT, SEPARATOR, sample_broken_constraint
+from event_platform.events.figures import EXAMPLE, event_figure
+from event_platform.events.personal import MASKED, mask, personal_paths
+from event_platform.lake.file_figures import is_read, read_figure
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.location import TableLocation
+from event_platform.lake.snapshot import Snapshot
 from event_platform.quality.rows import LONGEST
 
 _SAMPLES_OF_A_RULE, _SAMPLES_OF_A_REASON = 2, 2
@@ -55,10 +59,33 @@ def _samples(broken: EventFiles, rules: Iterable[str]) -> Iterator[pl.DataFrame]
         if file is not None:
             rows = scan_files(broken.table, [file], broken.schema)
             sample = sample_broken_constraint(event_type, rows, rule, _SAMPLES_OF_A_RULE)
+            value = pl.lit(MASKED) if _is_personal(event_type, rule) else pl.col("value").str.slice(0, _VALUE_LENGTH)
             named = sample.with_columns(
-                pl.col("value").str.slice(0, _VALUE_LENGTH), event_name=pl.lit(event_type.name), rule=pl.lit(rule)
+                value=pl.when(pl.col("value").is_not_null()).then(value),
+                event_name=pl.lit(event_type.name),
+                rule=pl.lit(rule),
             )
             yield named.select(SAMPLE_SCHEMA.names())
+
+
+def _is_personal(event_type: EventType, rule: str) -> bool:
+    """Return whether a rule is of a personal column, or of something in one."""
+    path = tuple(rule.partition(SEPARATOR)[2].split(DOT))
+    return path in personal_paths(event_type.columns)
+
+
+def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
+    """Return a row of the newest day that is over as JSON, personal values masked; empty where none is known.
+
+    It is in the footer of each file. One is read where this process has not read any of the day.
+    """
+    days = [day for day in table.rows_by_date() if day < today]
+    files = table.files([max(days)]) if days else []
+    known = [file for file in files if is_read(file, EXAMPLE)]
+    rows = read_figure(table.table, known or files[:1], EXAMPLE, table.schema)["row"].sort()
+    if rows.is_empty():
+        return ""
+    return json.dumps(mask(event_type.columns, json.loads(rows[0])), ensure_ascii=False)
 
 
 def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> DataFile | None:

@@ -8,6 +8,7 @@ from itertools import chain
 
 import polars as pl
 
+from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog
 from event_platform.lake.conflicts import retry_on_conflict
@@ -20,6 +21,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
 from event_platform.lake.tables import RecentTable, Table
 from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.cpu_time import cpu_seconds
 from event_platform.pipeline.reporting.arrivals import count_arrivals
 from event_platform.pipeline.reporting.corrupt import count_corrupt
 from event_platform.pipeline.reporting.overview import Overview
@@ -42,6 +44,7 @@ class QualityReport:
     figures: pl.DataFrame  # figure, event_name, label, value
     page: WrittenPage
     written: Written
+    findings: Sequence[Finding]  # of the checks
 
 
 def report_quality(
@@ -68,27 +71,40 @@ def _report_quality(
     counted = context.run_tasks(count_day, tasks, "quality reports", small=_is_small(context, sources))
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)
-    pages = _write_pages(context, pinned, overview, sources)
+    pages = _write_pages(context, target, pinned, overview, sources)
     adds = [each.add for each in counted if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
     written = commit.commit()
     overview.store(lake.storage)
     return {
-        each.created_date: QualityReport(each.created_date, each.figures, page, written[each.created_date])
+        each.created_date: QualityReport(
+            each.created_date, each.figures, page, written[each.created_date], overview.findings[each.created_date]
+        )
         for each, page in zip(counted, pages, strict=True)
     }
 
 
 def _write_pages(
-    context: PipelineContext, pinned: ReportSources, overview: Overview, sources: Sequence[Sources]
+    context: PipelineContext,
+    report: Snapshot,
+    pinned: ReportSources,
+    overview: Overview,
+    sources: Sequence[Sources],
 ) -> list[WrittenPage]:
     """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
     tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
-    tasks = [(context.lake, overview.page_sources(each, tables)) for each in sources]
+    drawn = [(each.created_date, overview.counted[each.created_date], each.corrupt) for each in sources]
+    drawn += [(day, _figures_of(report, day), tuple(pinned.corrupt.files([day]))) for day in sorted(overview.linked)]
+    tasks = [(context.lake, overview.page_sources(*each, tables)) for each in drawn]
     pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=_is_small(context, sources))
-    overview.write(context.lake.storage)
-    return pages
+    steps = (pinned.raw, pinned.deduplicated, pinned.unregistered)
+    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables)
+    return pages[: len(sources)]
+
+
+def _figures_of(report: Snapshot, day: date) -> pl.DataFrame:
+    return report.scan([day]).drop(PARTITION).sort("figure", "event_name", "label").collect()
 
 
 def _is_small(context: PipelineContext, sources: Sequence[Sources]) -> bool:

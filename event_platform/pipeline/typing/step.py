@@ -26,6 +26,7 @@ from event_platform.lake.table_commit import ConflictError, TableCommit, Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.fingerprint import build_fingerprint
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
@@ -129,11 +130,16 @@ def _commit_each(
     for key, error in failed.items():
         _fail(reports[key], error)
     metadata = as_metadata(deployment_of(catalog))
+    every_add = [add for key in sound for add in reports[key].adds]
 
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
             rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
-            changes = TableCommit(targets[key], metadata if key == UNREGISTERED else {})
+            changes = (
+                TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
+                if key == UNREGISTERED
+                else TableCommit(targets[key])
+            )
             changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))

@@ -24,6 +24,10 @@ _WARM = (
     "Dagster anew, which takes two seconds of CPU."
 )
 _NAMED = "Runs of the command line name the code location of their job, for the UI to re-execute them."
+_PART = (
+    "Runs of the command line are of the code location's job, not of a copy, so that the UI does not warn. "
+    "JobDefinition.execute_in_process says what it calls now; or call that itself, with the warning."
+)
 _BACKFILLS = "Sensors ask for no day that a backfill is about to write: operations/under_way.py."
 
 #: By `module:name`, or `module:class.attribute`: what depends on it, and what to do when it goes.
@@ -36,6 +40,8 @@ DEPENDS = {
     "dagster._core.execution.backfill:BulkActionStatus": f"{_BACKFILLS} Take what `get_backfills` filters by now.",
     "dagster._core.execution.backfill:BulkActionsFilter": f"{_BACKFILLS} Take what `get_backfills` filters by now.",
     "dagster._core.execution.backfill:PartitionBackfill": f"{_BACKFILLS} Take what `get_backfills` returns now.",
+    "dagster._core.definitions.job_base:InMemoryJob": _PART,
+    "dagster._core.execution.execute_in_process:core_execute_in_process": _PART,
     "dagster._core.launcher:CheckRunHealthResult": f"What {_LAUNCHER}, returns to run monitoring. See what it expects.",
     "dagster._core.launcher:DefaultRunLauncher": f"The base of {_LAUNCHER}. It is in the documentation as the default "
     "launcher: import it from where dagster.yaml names it.",

@@ -4,31 +4,36 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from event_platform.definitions import JOB
 from event_platform_tests.end_to_end.browser.conftest import NEEDS_BROWSER, Desk
 
 pytestmark = NEEDS_BROWSER
 
-_RUNS = """{ runsOrError { ... on Runs { results { runId pipelineName
+_RUNS = """{ runsOrError { ... on Runs { results { runId pipelineName parentPipelineSnapshotId
     repositoryOrigin { repositoryName repositoryLocationName } } } } }"""
-_REPOSITORIES = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"""
+_REPOSITORIES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+    name location { name } pipelines { name pipelineSnapshotId } } } } }"""
 _AGAIN = """mutation ($id: String!) { launchRunReexecution(reexecutionParams: {parentRunId: $id, strategy: ALL_STEPS}) {
     __typename ... on PythonError { message } ... on LaunchRunSuccess { run { runId parentRunId } } } }"""
 _DELETE = """mutation ($id: String!) { deletePipelineRun(runId: $id) { __typename } }"""
 
 
 def test_the_first_page_shows_the_runs_of_the_command_line(desk: Desk, page: Page, tmp_path: Path) -> None:
-    """As runs of the code location's assets."""
+    """By the name of the code location's job."""
     page.goto(desk.instance.url)
-    expect(page.get_by_text("Jobless asset materializations").first).to_be_visible()
+    expect(page.locator(f"a[href$='/jobs/{JOB}']").first).to_be_visible()
     page.screenshot(path=tmp_path / "first.png")
+    assert not page.get_by_text("Jobless asset materializations").is_visible()
 
 
 def test_a_run_of_the_command_line_can_be_executed_again(desk: Desk) -> None:
-    """It is of the job that the webserver has loaded, and of its code location."""
+    """It is of the job that the webserver has loaded, by its fingerprint as well: else the button has a warning."""
     (repository,) = desk.instance.ask(_REPOSITORIES)["nodes"]
     runs = desk.instance.ask(_RUNS)["results"]
     named = {"repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]}
-    assert [(run["pipelineName"], run["repositoryOrigin"]) for run in runs] == [("__ASSET_JOB", named)] * len(runs)
+    assert [(run["pipelineName"], run["repositoryOrigin"]) for run in runs] == [(JOB, named)] * len(runs)
+    loaded = {each["name"]: each["pipelineSnapshotId"] for each in repository["pipelines"]}
+    assert {run["parentPipelineSnapshotId"] for run in runs} == {loaded[JOB]}
     again = desk.instance.ask(_AGAIN, id=runs[-1]["runId"])
     assert again["__typename"] == "LaunchRunSuccess", again
     assert again["run"]["parentRunId"] == runs[-1]["runId"]

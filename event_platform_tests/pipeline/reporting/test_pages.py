@@ -69,7 +69,22 @@ def test_pages_of_what_has_not_changed_stay(built: World) -> None:
     built.deliver(LONG_AGO, "c", event("u6", LONG_AGO, "lesson:started", user="usr_1"))
     built.build(LONG_AGO)
     changed = {name for name, written in pages(built).items() if written != before.get(name)}
-    assert changed == {"index.html", f"{LONG_AGO}.html"}
+    assert changed == {"index.html", f"{LONG_AGO}.html", f"{MONDAY}.html"}  # the day after has a link to it now
+
+
+def test_pages_beside_a_new_day_have_a_link_to_it(built: World) -> None:
+    """With all else that they show."""
+    before, after = read(built, f"{TUESDAY}.html"), read(built, f"{MONDAY}.html")
+    day = TUESDAY + timedelta(days=2)
+    for new in (day, LONG_AGO):
+        built.deliver(new, "a", event(f"new{new}", new))
+        built.build(new)
+    link = f'<li><a href="{day}.html" rel="next">{day} \N{RIGHTWARDS ARROW}</a></li>'
+    assert link in read(built, f"{TUESDAY}.html")
+    assert read(built, f"{TUESDAY}.html").replace(link, "") == before
+    link = f'<li><a href="{LONG_AGO}.html" rel="prev">\N{LEFTWARDS ARROW} {LONG_AGO}</a></li>'
+    assert read(built, f"{MONDAY}.html").replace(link, "") == after
+    assert link in read(built, f"{MONDAY}.html")
 
 
 def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None:

@@ -1,0 +1,47 @@
+"""The check `distinct_share` of the quality report, which evaluates it for all event types.
+
+A check of each type would read the footers of eight weeks again, with a request for each file. The report has judged
+the figures of its days anyway.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from event_platform.checks import shares
+from event_platform.checks.judging import join_types
+from event_platform.checks.result import Finding, Result
+from event_platform.defs.checks.results import Check, evaluate_checks, to_dagster
+from event_platform.lake.registry import QUALITY_REPORT
+
+#: What checks found, by day.
+Findings = Mapping[date, Sequence[Finding]]
+
+
+def _join(findings: Findings) -> Iterator[tuple[date, Result]]:
+    yield from ((day, join_types(found, shares.DISTINCT)) for day, found in findings.items())
+
+
+_CHECK = Check(
+    shares.DISTINCT,
+    dg.AssetKey(QUALITY_REPORT.name),
+    "the share of distinct values in each column of each type is in the band that is usual for this weekday",
+    _join,
+)
+
+KEY = _CHECK.key
+
+
+def build_spec(partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
+    """Return the declaration of the check."""
+    with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):  # as of the other checks
+        return _CHECK.spec(partitions)
+
+
+def evaluate(findings: Findings) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """Yield an evaluation for each day, and the output that Dagster expects of a check in the step of its asset."""
+    yield from to_dagster([_CHECK], findings, evaluate_checks([_CHECK], findings))
+    yield dg.Output(None, output_name=_CHECK.output)

@@ -1,0 +1,44 @@
+"""The CPU time that each day has taken: as app transactions in the log of a table that the step writes.
+
+There it costs no request, and the rows of tables are the same whatever the machine. A step adds its time to that of the
+days that it writes, divided by the rows that it writes of each.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+
+from deltalake.transaction import AddAction
+
+from event_platform.compute.tasks import step_seconds
+from event_platform.lake.files import added_file
+from event_platform.lake.snapshot import Snapshot
+
+
+def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAction]) -> dict[str, int]:
+    """Return the app transactions with the CPU milliseconds of days, with those of the step so far.
+
+    `adds` are the files that the step writes. To each day a row is added, as days without rows take time, too. Nothing
+    where nobody counts the time.
+    """
+    milliseconds, rows = 1000 * step_seconds(), Counter[date](days)
+    for add in adds:
+        file = added_file(target.table, add)
+        rows[file.partition] += file.rows
+    if not milliseconds:
+        return {}
+    whole = sum(rows[day] for day in days)
+    before = {day: target.transaction(_id(target, day)) or 0 for day in days}
+    return {_id(target, day): before[day] + round(milliseconds * rows[day] / whole) for day in days}
+
+
+def cpu_seconds(tables: Iterable[Snapshot], days: Collection[date]) -> Mapping[date, float]:
+    """Return the CPU seconds of days in the logs of some tables; days of which no log says any are left out."""
+    milliseconds = Counter[date]()
+    for table in tables:
+        milliseconds.update({day: table.transaction(_id(table, day)) or 0 for day in days})
+    return {day: found / 1000 for day, found in milliseconds.items() if found}
+
+
+def _id(table: Snapshot, day: date) -> str:
+    return f"cpu_milliseconds:{table.app_id(day)}"
