@@ -119,8 +119,9 @@ class GlueDatabase:
             return self._created(wanted)
         if found.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
             raise TableError(
-                "the database has an Iceberg table of this name, whose readers would lose it. Drop that one, or set "
-                "EVENT_PLATFORM_GLUE_DATABASE to a database without Iceberg tables"
+                "the database has an Iceberg table of this name, whose readers would lose it. Set "
+                "EVENT_PLATFORM_GLUE_DATABASE to a database without Iceberg tables, or delete the entry by "
+                "`aws glue delete-table`: DROP TABLE of Athena would delete the data"
             )
         location = found.get("StorageDescriptor", {}).get("Location", "")
         if location.rstrip("/") != table.uri:

@@ -40,7 +40,8 @@ _PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "event-platform.maintenance": (
         "The data files belong to a Delta table. Turn off managed compaction, snapshot retention and orphan file "
-        "deletion, and do not write here: event-platform publishes, expires and vacuums"
+        "deletion, do not write here, and do not drop the table with Athena, which would delete the data: "
+        "event-platform publishes, expires and vacuums"
     ),
 }
 

@@ -78,9 +78,9 @@ class Target:
     name: str
 
     @property
-    def identifier(self) -> tuple[str, str]:
-        """The name in the catalog."""
-        return self.opened.namespace, self.name
+    def identifier(self) -> tuple[str, ...]:
+        """The name in the catalog, behind the levels of the namespace."""
+        return *self.opened.namespace.split("."), self.name
 
     @property
     def location(self) -> str:
@@ -103,8 +103,8 @@ class Target:
             found = self.opened.catalog.load_table(self.identifier)
         except NoSuchIcebergTableError as error:  # in Glue
             raise TableError(
-                f"the catalog has a table {self.name} that is not an Iceberg table. Drop that one, or give "
-                "EVENT_PLATFORM_ICEBERG another namespace"
+                f"the catalog has a table {self.name} that is not an Iceberg table. Give EVENT_PLATFORM_ICEBERG "
+                "another namespace, or delete that entry by `aws glue delete-table`"
             ) from error
         except NoSuchTableError:
             return None
@@ -121,8 +121,8 @@ class Target:
 
     def _other_table(self, location: str) -> TableError:
         return TableError(
-            f"the catalog has another table of this name, at {location}; expected {self.location}. Drop that one, "
-            "or give EVENT_PLATFORM_ICEBERG another namespace"
+            f"the catalog has another table of this name, at {location}; expected {self.location}. "
+            "Give EVENT_PLATFORM_ICEBERG another namespace"
         )
 
     def commit(self, base: IcebergTable | None, updates: list[TableUpdate]) -> TableMetadata:
