@@ -15,6 +15,8 @@ from event_platform.exporting.views import placeholders, refused, require_readab
 from event_platform.exporting.warehouses import WAREHOUSES
 from event_platform.exporting.warehouses.base import Warehouse, values_of
 from event_platform.pipeline.opening import open_lake
+from event_platform.publishing.iceberg import CatalogKind
+from event_platform.publishing.iceberg.setting import read_setting
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping
 
 
 def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _Export:
-    known = {"lake": _address(environment.lake), "glue_database": environment.glue_database}
+    known = {"lake": _address(environment.lake), "glue_database": environment.glue_database, **_iceberg(environment)}
     warehouse = WAREHOUSES[name](values_of(WAREHOUSES[name], known, given))
     require_readable(warehouse, environment.lake)
     catalog = load_catalog(environment.catalog)
@@ -51,6 +53,17 @@ def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _
     failed = described.failed | refused(warehouse, described.relations)
     relations = [relation for relation in described.relations if relation.table not in failed]
     return _Export(warehouse, catalog, relations, described.unwritten | failed, failed)
+
+
+def _iceberg(environment: Environment) -> dict[str, str]:
+    """Return the database of Glue in which tables are published as Iceberg, if they are, and how their names begin."""
+    setting = environment.iceberg and read_setting(environment.iceberg, environment.glue_database)
+    if not setting or setting.kind is not CatalogKind.GLUE:
+        return {}
+    return {
+        "iceberg_database": setting.namespace,
+        "table_prefix": setting.table_prefix(environment.glue_database),
+    }
 
 
 def _address(lake: str) -> str:

@@ -146,3 +146,25 @@ def test_a_lake_on_s3_is_read_where_it_is(bucket: str, tmp_path: Path, monkeypat
     sql = (tmp_path / "bigquery.sql").read_text(encoding="utf-8")
     assert f"uris = ['{lake}/marts/users']" in sql
     assert "CREATE OR REPLACE VIEW `p`.`event_platform_marts`.`users` (\n  `id`\n) AS" in sql
+
+
+@pytest.mark.parametrize(
+    ("iceberg", "table"),
+    [("glue", "iceberg_marts_users"), ("glue namespace=other", "marts_users"), (None, "iceberg_marts_users")],
+)
+def test_redshift_reads_what_is_published(
+    iceberg: str | None, table: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database and the names are those of EVENT_PLATFORM_ICEBERG; without it, the database has to be given."""
+    lake = f"s3://{bucket}/lake"
+    write_frame(open_lake(lake), "marts/users", pl.LazyFrame({"id": [1]}), None)
+    monkeypatch.setenv("EVENT_PLATFORM_LAKE", lake)
+    monkeypatch.setenv("EVENT_PLATFORM_GLUE_DATABASE", "shared")
+    if iceberg is not None:
+        monkeypatch.setenv("EVENT_PLATFORM_ICEBERG", iceberg)
+    out = call("export", "views", "--for", "redshift", "--to", str(tmp_path), code=0)
+    sql = (tmp_path / "redshift.sql").read_text(encoding="utf-8")
+    database = {"glue": "shared", None: "<iceberg_database>"}.get(iceberg, "other")
+    assert f"FROM DATA CATALOG DATABASE '{database}'" in sql
+    assert f'FROM "event_platform_external"."{table}"' in sql
+    assert ("--set iceberg_database=…" in out) == (iceberg is None)

@@ -22,7 +22,7 @@ NOT_PARSED = re.compile(
     "CREATE EXTERNAL SCHEMA|CREATE CATALOG INTEGRATION|CREATE OR REPLACE EXTERNAL TABLE|GRANT USE CATALOG"
 )
 
-KNOWN = {"lake": "s3://lake/data", "glue_database": "event_platform_prod"}
+KNOWN = {"lake": "s3://lake/data", "glue_database": "event_platform_prod", "iceberg_database": "event_platform_prod"}
 
 #: What ends a text, a name, a statement or a comment in one of the dialects, or begins one.
 HOSTILE = st.lists(
@@ -233,5 +233,5 @@ def test_what_has_to_be_set_is_listed() -> None:
     """Until it is set; a value that the warehouse does not have is an error."""
     assert placeholders(opened("redshift")) == ["iam_role"]
     assert placeholders(opened("redshift", iam_role="arn:aws:iam::1:role/r")) == []
-    with pytest.raises(SettingError, match="iam_rule: redshift has no such value; it has glue_database, table_prefix"):
+    with pytest.raises(SettingError, match="iam_rule: redshift has no such value; it has iceberg_database"):
         opened("redshift", iam_rule="x")

@@ -128,5 +128,5 @@ def values_of(warehouse: type[Warehouse], known: Mapping[str, str | None], given
             raise SettingError(f"--set {name}: {warehouse.dialect.name} has no such value; it has {', '.join(names)}")
         if not value and name not in _MAY_BE_EMPTY:
             raise SettingError(f"--set {name}: expected a value")
-    found = {name: value for name, value in known.items() if value}
+    found = {name: value for name, value in known.items() if value is not None}
     return {each.name: given.get(each.name, found.get(each.name, each.default)) for each in warehouse.variables}

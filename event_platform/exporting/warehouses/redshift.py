@@ -8,7 +8,6 @@ from event_platform.exporting.relations import Relation
 from event_platform.exporting.warehouses.base import (
     ANALYSTS,
     ENGINEERS,
-    GLUE_DATABASE,
     Variable,
     Warehouse,
     prefix,
@@ -31,7 +30,7 @@ class Redshift(Warehouse):
         columns=1_600,
     )
     variables = (
-        GLUE_DATABASE,
+        Variable("iceberg_database", "<iceberg_database>", "Database of Glue that has the Iceberg tables"),
         Variable("table_prefix", ICEBERG_PREFIX, "What the names of the Iceberg tables in Glue begin with"),
         Variable("iam_role", "<iam_role>", "ARN of the role with which Redshift reads Glue and the lake"),
         Variable("external_schema", "event_platform_external", "External schema over the Glue database"),
@@ -47,7 +46,7 @@ class Redshift(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        database, role = self.literal(self.values["glue_database"]), self.literal(self.values["iam_role"])
+        database, role = self.literal(self.values["iceberg_database"]), self.literal(self.values["iam_role"])
         yield (
             f"CREATE EXTERNAL SCHEMA IF NOT EXISTS {self.quoted(self.values['external_schema'])}\n"
             f"FROM DATA CATALOG DATABASE {database} IAM_ROLE {role}"

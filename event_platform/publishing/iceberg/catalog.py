@@ -11,7 +11,7 @@ from event_platform.events.errors import EventPlatformError, SettingError
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg.publication import IcebergError, Lag, Outcome, Publication
 from event_platform.publishing.iceberg.setting import CatalogKind, IcebergSetting, read_setting
-from event_platform.publishing.names import ICEBERG_PREFIX, glue_name
+from event_platform.publishing.names import glue_name
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import imap_threads
 
@@ -124,8 +124,7 @@ class IcebergCatalog:
         return self._opened.of(table, self._name_of(table))
 
     def _name_of(self, table: Table) -> str:
-        is_shared = self.setting.kind is CatalogKind.GLUE and self.setting.namespace == self.glue_database
-        return f"{ICEBERG_PREFIX}{glue_name(table)}" if is_shared else glue_name(table)
+        return f"{self.setting.table_prefix(self.glue_database)}{glue_name(table)}"
 
     def _full_name(self, table: Table) -> str:
         return f"{self.setting.namespace}.{self._name_of(table)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from event_platform.events.errors import SettingError
+from event_platform.publishing.names import ICEBERG_PREFIX
 
 _VARIABLE = "EVENT_PLATFORM_ICEBERG"
 _EXAMPLES = "`sql`, `sql uri=postgresql+psycopg2://…`, `rest uri=https://… warehouse=…` or `glue namespace=…`"
@@ -43,6 +44,11 @@ class IcebergSetting:
         found = [value for name, value in self.properties.items() if _SECRET.search(name)]
         password = re.search(r"://[^/@]*:([^/@]+)@", self.uri or "")
         return sorted([*found, *([password[1]] if password else [])], key=len, reverse=True)
+
+    def table_prefix(self, glue_database: str | None) -> str:
+        """Return what names of tables begin with: something where Delta is registered in the same database of Glue."""
+        is_shared = self.kind is CatalogKind.GLUE and self.namespace == glue_database
+        return ICEBERG_PREFIX if is_shared else ""
 
 
 def read_setting(text: str, glue_database: str | None = None) -> IcebergSetting:
