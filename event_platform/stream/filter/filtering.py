@@ -28,6 +28,7 @@ class _Occurrence:
 
     record: int
     part: int
+    number: int  # within the part, which may hold the same event twice
     name: str  # of the stream record
     event: Identified
     digest: bytes
@@ -124,8 +125,8 @@ class Filter:
 def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
     for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
         for place, part in enumerate(parts.parts):
-            for event in part.events:
-                yield _Occurrence(number, place, record.name or "", event, digest_of(event.body))
+            for within, event in enumerate(part.events):
+                yield _Occurrence(number, place, within, record.name or "", event, digest_of(event.body))
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:

@@ -44,7 +44,7 @@ resource "aws_kinesis_firehose_delivery_stream" "landing" {
 
       # Its retries are those of an invocation that AWS fails at; what fails after them is in errors/processing-failed.
       dynamic "processors" {
-        for_each = aws_lambda_function.filter
+        for_each = aws_lambda_function.filter # asked by the role above
 
         content {
           type = "Lambda"
@@ -52,7 +52,6 @@ resource "aws_kinesis_firehose_delivery_stream" "landing" {
           dynamic "parameters" {
             for_each = {
               LambdaArn               = "${processors.value.arn}:$LATEST"
-              RoleArn                 = aws_iam_role.firehose.arn
               BufferSizeInMBs         = "0.5"
               BufferIntervalInSeconds = "30"
               NumberOfRetries         = "10"

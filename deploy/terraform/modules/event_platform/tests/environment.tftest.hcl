@@ -586,7 +586,6 @@ run "deduplicates_before_landing" {
     condition = one([for processor in aws_kinesis_firehose_delivery_stream.landing.extended_s3_configuration[0].processing_configuration[0].processors :
       { for parameter in processor.parameters : parameter.parameter_name => parameter.parameter_value } if processor.type == "Lambda"]) == {
       LambdaArn               = "arn:aws:lambda:eu-central-1:111122223333:function:the-filter:$LATEST"
-      RoleArn                 = "arn:aws:iam::111122223333:role/firehose"
       BufferSizeInMBs         = "0.5"
       BufferIntervalInSeconds = "30"
       NumberOfRetries         = "10"
