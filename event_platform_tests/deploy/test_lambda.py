@@ -13,8 +13,7 @@ import boto3
 import msgspec
 import pytest
 
-from event_platform_tests.stream.filter.firehose import NOW, delivered, invocation, record
-from event_platform_tests.stream.filter.test_handler import make_table
+from event_platform_tests.stream.filter.firehose import NOW, delivered, invocation, make_table, record
 from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.s3 import REGION, s3_variables, use_s3
 

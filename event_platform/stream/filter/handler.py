@@ -48,7 +48,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     try:
         filtered = open_filter().filter(records, lambda: context.get_remaining_time_in_millis() / 1000)
     except Exception:
-        LOG.exception("%d records are delivered unfiltered", len(records))
+        LOG.exception("an invocation of %d records is delivered unfiltered", len(records))
         _report(Totals(events=len(records), undecided=len(records)))
         return {"records": [passed(record) for record in records]}
     _report(filtered.totals)

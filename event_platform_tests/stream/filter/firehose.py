@@ -1,11 +1,15 @@
-"""Invocations as Firehose sends them, and what it delivers of the answers."""
+"""Invocations as Firehose sends them, what it delivers of the answers, and the table of a filter."""
 
 import base64
 import hashlib
+import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from event_platform_tests.support.world import MONDAY, noon
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 #: When everything arrives, Unix time.
 NOW = noon(MONDAY)
@@ -79,3 +83,15 @@ def _field(number: int, data: bytes) -> bytes:
 
 def _varint(value: int) -> bytes:
     return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+
+
+def make_table(dynamodb: "DynamoDBClient") -> str:
+    """Make a table as Terraform does, and return its name."""
+    name = f"seen-{uuid.uuid4().hex[:8]}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "event_uuid", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "event_uuid", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name

@@ -26,6 +26,7 @@ from event_platform_tests.stream.filter.firehose import (
     delivered,
     direct_put,
     invocation,
+    make_table,
     record,
 )
 from event_platform_tests.support.s3 import REGION, use_s3
@@ -61,18 +62,6 @@ class World:
                 found.append(json.loads(each["Body"]))
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])
         return found
-
-
-def make_table(dynamodb: "DynamoDBClient") -> str:
-    """Make a table as Terraform does, and return its name."""
-    name = f"seen-{uuid.uuid4().hex[:8]}"
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "event_uuid", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "event_uuid", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
 
 
 @pytest.fixture
@@ -177,15 +166,20 @@ def test_what_the_queue_does_not_take_is_delivered(stream: World) -> None:
 
 
 def test_without_a_table_everything_is_delivered(
-    stream: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    stream: World,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And the metrics say how many events were not decided on; so also where the function itself is set up wrongly."""
+    """Metrics say how many events were not decided on, and the log why; also where the function is set up wrongly."""
     stream.dynamodb.delete_table(TableName=stream.table)
     assert stream.call(record(1, A), record(2, A + b"\n" + B)) == [A, A + b"\n" + B]
     assert metrics(capsys) == {"Events": 3, "Dropped": 0, "Undecided": 3}
+    assert "of 2 calls 0 took too long and 2 failed: ResourceNotFoundException" in caplog.text
     monkeypatch.undo()
     assert stream.call(record(1, A)) == [A]
     assert metrics(capsys) == {"Events": 1, "Dropped": 0, "Undecided": 1}
+    assert "an invocation of 1 records is delivered unfiltered" in caplog.text
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
