@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from event_platform.events.identity import Identified
 from event_platform.stream.filter.seen import Sighting
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ _MESSAGES, _BYTES = 10, 256 * 1024
 class DeadLetter:
     """An event that is to be dropped, the stream record that it is in, and where it passed before."""
 
-    event_uuid: str
-    body: bytes
+    event: Identified
     record: str
+    number: int  # of the event in the record, from 0
     survivor: Sighting
 
     @property
@@ -29,11 +30,12 @@ class DeadLetter:
         """The text of the message: JSON in ASCII, because SQS refuses some characters."""
         return json.dumps(
             {
-                "event_uuid": self.event_uuid,
+                "event_uuid": self.event.event_uuid,
                 "record": self.record,
+                "number": self.number,
                 "survivor": self.survivor.record,
                 "survivor_seen_at": datetime.fromtimestamp(self.survivor.seen_at, UTC).isoformat(),
-                "body": self.body.decode("utf-8", "surrogateescape"),
+                "body": self.event.body.decode("utf-8", "surrogateescape"),
             }
         )
 

@@ -28,7 +28,7 @@ class _Occurrence:
 
     record: int
     part: int
-    number: int  # within the part, which may hold the same event twice
+    number: int  # of the event in the stream record, which may hold it twice
     name: str  # of the stream record
     event: Identified
     digest: bytes
@@ -109,7 +109,7 @@ class Filter:
     ) -> dict[int, set[int]]:
         """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
         owners = [(place, each, sighting) for place, events in parts.items() for each, sighting in events]
-        letters = [DeadLetter(each.event.event_uuid, each.event.body, each.name, seen) for _, each, seen in owners]
+        letters = [DeadLetter(each.event, each.name, each.number, seen) for _, each, seen in owners]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
         answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
@@ -124,9 +124,9 @@ class Filter:
 
 def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
     for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
-        for place, part in enumerate(parts.parts):
-            for within, event in enumerate(part.events):
-                yield _Occurrence(number, place, within, record.name or "", event, digest_of(event.body))
+        events = [(place, event) for place, part in enumerate(parts.parts) for event in part.events]
+        for within, (place, event) in enumerate(events):
+            yield _Occurrence(number, place, within, record.name or "", event, digest_of(event.body))
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
