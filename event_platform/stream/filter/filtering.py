@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Occurrence:
-    """An event at its place in an invocation."""
+    """An event of an invocation, and where it is."""
 
     record: int
     part: int
@@ -108,14 +108,14 @@ class Filter:
         totals: Totals,
     ) -> dict[int, set[int]]:
         """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
-        owners = [(place, each, sighting) for place, events in parts.items() for each, sighting in events]
+        owners = [(key, each, sighting) for key, events in parts.items() for each, sighting in events]
         letters = [DeadLetter(each.event, each.name, each.number, seen) for _, each, seen in owners]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
         answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
-        kept = {place for number, (place, _, _) in enumerate(owners) if number not in sent}
-        totals.dropped += sum(len(events) for place, events in parts.items() if place not in kept)
-        totals.undecided += sum(len(events) for place, events in parts.items() if place in kept)
+        kept = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
+        totals.dropped += sum(len(events) for key, events in parts.items() if key not in kept)
+        totals.undecided += sum(len(events) for key, events in parts.items() if key in kept)
         gone: dict[int, set[int]] = {}
         for record, part in parts.keys() - kept:
             gone.setdefault(record, set()).add(part)
@@ -124,9 +124,9 @@ class Filter:
 
 def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
     for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
-        events = [(place, event) for place, part in enumerate(parts.parts) for event in part.events]
-        for within, (place, event) in enumerate(events):
-            yield _Occurrence(number, place, within, record.name or "", event, digest_of(event.body))
+        events = [(index, event) for index, part in enumerate(parts.parts) for event in part.events]
+        for within, (index, event) in enumerate(events):
+            yield _Occurrence(number, index, within, record.name or "", event, digest_of(event.body))
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:

@@ -36,7 +36,7 @@ ENVELOPE_FILE = Path(__file__).with_name("envelope.json")
 
 
 class Context(Protocol):
-    """What a Lambda is told about its invocation."""
+    """What Lambda passes about an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the time until the invocation is stopped."""

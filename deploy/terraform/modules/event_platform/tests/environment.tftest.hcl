@@ -595,7 +595,7 @@ run "deduplicates_before_landing" {
 
   assert {
     condition     = aws_lambda_function.filter["filter"].environment[0].variables.EVENT_PLATFORM_DEAD_LETTER_QUEUE == "https://sqs.eu-central-1.amazonaws.com/111122223333/the-redeliveries" && aws_lambda_function.filter["filter"].environment[0].variables.EVENT_PLATFORM_SEEN_TABLE == "event-platform-staging-seen-events"
-    error_message = "The filter is told its table and its queue."
+    error_message = "The filter has the names of its table and its queue."
   }
 
   assert {
