@@ -9,7 +9,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check docs bench bench-orchestration bench-scale bench-scale-out bench-reads bench-live lock clean
+.PHONY: help run dev test check docs lambda bench bench-orchestration bench-scale bench-scale-out bench-reads bench-live lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -36,6 +36,13 @@ check: .venv/.dev ## Lint, types and import layers
 
 docs: .venv/.dev ## Build the documentation into site/; a broken link or anchor is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# For the runtime and the processor that deploy/terraform names. Of its libraries the runtime has boto3.
+lambda: .venv/.dev ## Package the filter of the stream for Terraform, with the envelope of CATALOG (a folder; default: the sample's)
+	rm -rf build/lambda
+	$(BIN)/uv pip install -q --target build/lambda --python-platform aarch64-manylinux_2_28 --python-version 3.13 --only-binary :all: --no-deps -c requirements.lock msgspec \
+		|| $(BIN)/pip install -q --target build/lambda --platform manylinux_2_17_aarch64 --platform manylinux_2_28_aarch64 --python-version 3.13 --only-binary :all: --no-deps $$($(BIN)/pip freeze | grep ^msgspec=)
+	$(BIN)/python deploy/lambda/package.py --libraries build/lambda $(if $(CATALOG),--catalog $(CATALOG)) deploy/terraform/stream_filter.zip
 
 bench: .venv/.dev .venv-peers/.tried ## Measure what the job costs, here and with other means, for some minutes; EVENTS=1000000
 	$(BIN)/python -m bench --events $(EVENTS)

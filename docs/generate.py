@@ -23,8 +23,8 @@ from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import settings_table
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.columns import Column, Kind
+from event_platform.events.corruption import CorruptionReason
 from event_platform.events.envelope import Envelope
-from event_platform.events.event import CorruptionReason
 from event_platform.lake.registry import PLATFORM_TABLES, event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec

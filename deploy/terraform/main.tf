@@ -23,6 +23,8 @@ module "event_platform" {
   delivery_buffer_seconds = var.delivery_buffer_seconds
   delivery_buffer_mib     = var.delivery_buffer_mib
 
+  deduplicate_before_landing = var.deduplicate_before_landing
+
   database_class              = var.database_class
   database_storage_gib        = var.database_storage_gib
   database_max_storage_gib    = var.database_max_storage_gib

@@ -30,6 +30,7 @@ variable "certificate_arn" { type = string }
 variable "stream_retention_hours" { type = number }
 variable "delivery_buffer_seconds" { type = number }
 variable "delivery_buffer_mib" { type = number }
+variable "deduplicate_before_landing" { type = bool }
 
 variable "database_class" { type = string }
 variable "database_storage_gib" { type = number }

@@ -11,10 +11,10 @@ import polars as pl
 import yaml
 
 from event_platform.checks.faults import Fault
-from event_platform.events.envelope import Envelope, TimeUnit
+from event_platform.events.corruption import CorruptionReason
+from event_platform.events.envelope import Envelope, TimeUnit, unit_by_magnitude
 from event_platform.events.envelope_file import to_document
-from event_platform.events.event import CorruptionReason
-from event_platform.events.moments import to_microseconds, unit_by_magnitude
+from event_platform.events.moments import to_microseconds
 from event_platform.lake.snapshot import Snapshot
 
 #: The fault of each reason, where the times of creation are not looked at.

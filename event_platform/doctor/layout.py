@@ -10,8 +10,8 @@ from io import BytesIO
 import msgspec
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
+from event_platform.events.corruption import CorruptionReason
 from event_platform.events.errors import StorageError
-from event_platform.events.event import CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.landing.dates import FolderKind, date_in, folder_kind
 from event_platform.landing.names import is_hidden

@@ -18,8 +18,8 @@ from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.asset_settings import freshness_hours, setting_fault
-from event_platform.events.classification import is_name
 from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
+from event_platform.events.corruption import is_name
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope

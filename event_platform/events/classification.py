@@ -5,15 +5,14 @@ from typing import assert_never
 
 import polars as pl
 
-from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.event import (
-    EVENT_COLUMNS,
-    MAX_NAME_LENGTH,
+from event_platform.events.corruption import (
     MAX_UUID_LENGTH,
-    UTC_DATETIME,
     WRONG_TYPE,
     CorruptionReason,
+    is_name,
 )
+from event_platform.events.envelope import Envelope, TimeUnit
+from event_platform.events.event import EVENT_COLUMNS, UTC_DATETIME
 from event_platform.events.moments import to_microseconds
 
 _LAST_MICROSECOND = 253_402_300_800_000_000  # the end of year 9999, the last that Python can show
@@ -32,11 +31,6 @@ if EVENT_COLUMNS.keys() != {"event_uuid", "event_name", "created_at", *_DERIVED_
 
 #: Clocks run ahead, and midnight may fall between creation and arrival. More than this is a wrong unit or clock.
 _MAX_AHEAD_OF_ARRIVAL = timedelta(days=1)
-
-
-def is_name(name: str) -> bool:
-    """Return whether a text is an event name: up to 200 characters that can be printed."""
-    return 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
 
 
 def classify(records: pl.DataFrame, envelope: Envelope, arrival_date: date, first_date: date) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
 """
 
+import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import assert_never
@@ -41,6 +42,18 @@ class TimeUnit(StrEnum):
     def is_text(self) -> bool:
         """Whether a number is no time."""
         return self is TimeUnit.ISO8601
+
+
+#: A number as JSON writes it, which may be in a text.
+NUMBER = re.compile(r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$")
+
+#: `auto` takes numbers below each of these for its unit: seconds reach the year 5138, the others begin in 1973.
+AUTO_LIMITS = ((1e11, TimeUnit.SECONDS), (1e14, TimeUnit.MILLISECONDS), (1e17, TimeUnit.MICROSECONDS))
+
+
+def unit_by_magnitude(number: float) -> TimeUnit:
+    """Return the unit that `auto` takes a number to be in."""
+    return next((unit for limit, unit in AUTO_LIMITS if abs(number) < limit), TimeUnit.NANOSECONDS)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
-"""The envelope's fields of decoded records → the id, name and time of each, as columns."""
+"""The envelope's fields of decoded records → the id, name and time of each. Takes msgspec alone."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
-import polars as pl
 
+from event_platform.events.corruption import WRONG_TYPE
 from event_platform.events.envelope import Envelope, FieldPath
-from event_platform.events.event import WRONG_TYPE
-from event_platform.events.moments import NUMBER
 from event_platform.events.records import NO_CHARACTER
 
 #: Hexadecimal digits of an id that is a hash: 128 bits of SHA-256.
@@ -32,31 +30,12 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 Values = Mapping[FieldPath, list[Any]]
 
 
-class Fields(Protocol):
-    """What a reader takes from records: see EnvelopeFields."""
-
-    paths: tuple[FieldPath, ...]
-    decoder: msgspec.json.Decoder[Any]
-
-    def of_structs(self, structs: list[Any]) -> Values:
-        """Return the values of what the decoder returned."""
-
-    def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
-        """Return the values of one record."""
-
-    def is_whole(self, values: Mapping[FieldPath, Any]) -> bool:
-        """Return whether a record has all of its fields."""
-
-    def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:
-        """Return event_uuid, event_name and created_at of records."""
-
-
 class EnvelopeFields:
     """What one envelope takes from records. Holds a compiled decoder: create it once, use it for many objects."""
 
     def __init__(self, envelope: Envelope) -> None:
         """Compile the paths of `envelope`."""
-        self._envelope = envelope
+        self.envelope = envelope
         self._hashed = frozenset(envelope.event_uuid if envelope.is_hashed else ())
         self.paths: tuple[FieldPath, ...] = tuple(
             dict.fromkeys([*envelope.event_uuid, *envelope.event_name, envelope.created_at])
@@ -69,8 +48,8 @@ class EnvelopeFields:
     def _type(self, path: FieldPath) -> Any:
         if path in self._hashed:
             return msgspec.Raw
-        if path == self._envelope.created_at:
-            return str if self._envelope.unit.is_text else int | float | str
+        if path == self.envelope.created_at:
+            return str if self.envelope.unit.is_text else int | float | str
         return str | int
 
     def of_structs(self, structs: list[Any]) -> Values:
@@ -94,53 +73,36 @@ class EnvelopeFields:
 
     def is_whole(self, values: Mapping[FieldPath, Any]) -> bool:
         """Return whether a record has all of its fields, valid or not."""
-        envelope = self._envelope
+        envelope = self.envelope
         named = not envelope.event_name or any(values[path] is not None for path in envelope.event_name)
         return named and all(values[path] is not None for path in (*envelope.event_uuid, envelope.created_at))
 
-    def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:
-        """Return event_uuid, event_name and created_at of records (all nullable).
-
-        A value of a wrong type is WRONG_TYPE, NaN or, where times are texts, an empty one.
-        """
-        return {
-            "event_uuid": self._uuids(values, bodies),
-            "event_name": self._names(values, len(bodies)),
-            "created_at": self._moments(values),
-        }
-
-    def _uuids(self, values: Values, bodies: pl.Series) -> pl.Series:
-        paths = self._envelope.event_uuid
+    def uuids(self, values: Values, bodies: Iterable[str | None]) -> list[str | None]:
+        """Return the id of each record, or WRONG_TYPE."""
+        paths = self.envelope.event_uuid
         if not paths:
-            return pl.Series([None if body is None else _digest(body.encode()) for body in bodies], dtype=pl.String)
+            return [None if body is None else _digest(body.encode()) for body in bodies]
         if self._hashed:
-            return pl.Series([_hash_of(parts) for parts in _rows(values, paths)], dtype=pl.String)
+            return [_hash_of(parts) for parts in _rows(values, paths)]
         columns = [_as_texts(values[path]) for path in paths]
-        if len(columns) == 1:
-            return pl.Series(columns[0], dtype=pl.String)
-        return pl.Series([_join_ids(parts) for parts in zip(*columns, strict=True)], dtype=pl.String)
+        return columns[0] if len(columns) == 1 else [_join_ids(parts) for parts in zip(*columns, strict=True)]
 
-    def _names(self, values: Values, count: int) -> pl.Series:
-        prefix, paths = self._envelope.name_prefix, self._envelope.event_name
+    def names(self, values: Values, count: int) -> list[str | None]:
+        """Return the name of each record, or WRONG_TYPE."""
+        prefix, paths = self.envelope.name_prefix, self.envelope.event_name
         if not paths:
-            return pl.repeat(prefix, count, dtype=pl.String, eager=True)
+            return [prefix] * count
         columns = [_as_texts(values[path]) for path in paths]
         if len(columns) == 1 and not prefix:
-            return pl.Series(columns[0], dtype=pl.String)
-        return pl.Series([join_names(parts, prefix) for parts in zip(*columns, strict=True)], dtype=pl.String)
+            return columns[0]
+        return [join_names(parts, prefix) for parts in zip(*columns, strict=True)]
 
-    def _moments(self, values: Values) -> pl.Series:
-        path, unit = self._envelope.created_at, self._envelope.unit
-        moments = values[path]
-        if path in self._hashed:
-            moments = [None if raw is None else _decoded(raw) for raw in moments]
-        if unit.per_second is not None:
-            return to_floats(moments)
-        texts = moments if unit.is_text else [_number_as_text(value) for value in moments]
-        try:
-            return pl.Series(texts, dtype=pl.String)
-        except TypeError:
-            return pl.Series([t if t is None or isinstance(t, str) else "" for t in texts], dtype=pl.String)
+    def times(self, values: Values) -> list[Any]:
+        """Return created_at of each record, as it is written."""
+        path = self.envelope.created_at
+        if path not in self._hashed:
+            return values[path]
+        return [None if raw is None else _decoded(raw) for raw in values[path]]
 
 
 def compile_struct(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
@@ -186,26 +148,6 @@ def join_names(parts: Iterable[str | None], prefix: str = "") -> str | None:
     return ":".join([prefix, *present] if prefix else present) if present else None
 
 
-def to_floats(values: list[Any]) -> pl.Series:
-    """Return numbers, and texts that are numbers, as Float64. Infinity for an integer that is too large, else NaN."""
-    try:
-        return pl.Series(values, dtype=pl.Float64)
-    except (TypeError, OverflowError):
-        return pl.Series([_float(value) for value in values], dtype=pl.Float64)
-
-
-def _float(value: Any) -> float | None:
-    if value is None:
-        return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number and not (isinstance(value, str) and NUMBER.match(value)):
-        return float("nan")
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
-
-
 def _decoded(raw: msgspec.Raw) -> Any:
     """Decode a value. A number that is too large is NaN."""
     try:
@@ -225,16 +167,13 @@ def _as_texts(values: list[Any]) -> list[str | None]:
     return [value if value is None or type(value) is str else _integer_as_text(value) for value in values]
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
+    """Return whether a value is an integer that can be an id."""
     return type(value) is int and value.bit_length() <= _INTEGER_BITS
 
 
 def _integer_as_text(value: Any) -> str:
-    return str(value) if _is_integer(value) else WRONG_TYPE
-
-
-def _number_as_text(value: Any) -> Any:
-    return repr(value) if type(value) is float or _is_integer(value) else value
+    return str(value) if is_integer(value) else WRONG_TYPE
 
 
 def _join_ids(parts: Sequence[str | None]) -> str | None:

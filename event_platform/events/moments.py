@@ -6,13 +6,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from event_platform.events.envelope import Envelope, TimeUnit
-
-#: A number as JSON writes it, which may be in a text.
-NUMBER = re.compile(r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$")
-
-#: `auto` takes numbers below each of these for its unit: seconds reach the year 5138, the others begin in 1973.
-_AUTO = ((1e11, TimeUnit.SECONDS), (1e14, TimeUnit.MILLISECONDS), (1e17, TimeUnit.MICROSECONDS))
+from event_platform.events.envelope import AUTO_LIMITS, NUMBER, Envelope, TimeUnit
 
 _OFFSET = r"(?P<offset>[Zz]|[+-]\d\d(?::?[0-5]\d)?)?"
 
@@ -48,11 +42,6 @@ def to_microseconds(written: pl.Series, envelope: Envelope) -> pl.Series:
     return _of_magnitude(numbers).fill_null(texts.cast(pl.Float64))
 
 
-def unit_by_magnitude(number: float) -> TimeUnit:
-    """Return the unit that `auto` takes a number to be in."""
-    return next((unit for limit, unit in _AUTO if abs(number) < limit), TimeUnit.NANOSECONDS)
-
-
 def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
     """Say that numbers are in several units; None where they are in one."""
     if len(counts) <= 1:
@@ -86,7 +75,7 @@ def _of_magnitude(numbers: pl.Series) -> pl.Series:
     number = pl.col("number")
     size = number.abs()
     moment = _scaled(number, TimeUnit.NANOSECONDS)
-    for limit, unit in reversed(_AUTO):
+    for limit, unit in reversed(AUTO_LIMITS):
         moment = pl.when(size < limit).then(_scaled(number, unit)).otherwise(moment)
     return numbers.to_frame("number").select(moment).to_series()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 
-from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
+from event_platform.events.corruption import CorruptionReason
+from event_platform.events.envelope import NUMBER, Envelope, FieldPath, TimeUnit, unit_by_magnitude
 from event_platform.events.envelope_fields import raw_at
-from event_platform.events.event import CorruptionReason
-from event_platform.events.moments import NUMBER, describe_units, unit_by_magnitude
+from event_platform.events.moments import describe_units
 from event_platform.events.records import without_lone_surrogates
 
 #: Characters of an example, of which three of each text are shown.

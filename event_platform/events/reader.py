@@ -14,10 +14,16 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from event_platform.events.corruption import (
+    KEPT_BYTES_OF_OVERSIZED_RECORD,
+    MAX_RECORD_BYTES,
+    CorruptionReason,
+    fault_of_no_object,
+)
 from event_platform.events.damage import DamageFinder
 from event_platform.events.envelope import Envelope, FieldPath
-from event_platform.events.envelope_fields import EnvelopeFields, Fields, Values
-from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.envelope_columns import EnvelopeColumns, Fields
+from event_platform.events.envelope_fields import Values
 from event_platform.events.records import (
     WHITESPACE,
     cut_at_braces,
@@ -33,7 +39,6 @@ _LINES_AT_ONCE = 128
 #: Parts into which lines are split to find those that are not UTF-8: six rounds find one among a billion.
 _PARTS = 32
 
-_ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -54,7 +59,7 @@ class EnvelopeReader:
 
     def __init__(self, envelope: Envelope, fields: Fields | None = None, record_bytes: int = MAX_RECORD_BYTES) -> None:
         """Compile the paths of `envelope`, unless other `fields` tell a record from damage."""
-        self._fields = fields or EnvelopeFields(envelope)
+        self._fields = fields or EnvelopeColumns(envelope)
         self._record_bytes = record_bytes
 
     def read(self, data: bytes) -> pl.DataFrame:
@@ -244,12 +249,3 @@ def _texts(lines: pl.Series) -> pl.Series:
             return pl.Series([None], dtype=pl.String)
         step = math.ceil(len(lines) / _PARTS)
         return pl.concat([_texts(lines[start : start + step]) for start in range(0, len(lines), step)])
-
-
-def fault_of_no_object(record: bytes) -> CorruptionReason:
-    """Return why a text is no JSON object."""
-    try:
-        _ANYTHING.decode(record)
-    except (msgspec.MsgspecError, RecursionError):
-        return CorruptionReason.NOT_JSON
-    return CorruptionReason.NOT_AN_OBJECT

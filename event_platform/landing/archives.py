@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 
-from event_platform.events.event import CorruptionReason
+from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.names import is_hidden
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, unreadable, unsupported
 from event_platform.landing.streams import Source

@@ -9,7 +9,7 @@ from itertools import chain
 
 import msgspec
 
-from event_platform.events.event import MAX_RECORD_BYTES
+from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.events.records import end_of_value, without_lone_surrogates
 
 #: What may stand before an array, and between two: blanks, a comma, RFC 7464's separator, byte order marks.

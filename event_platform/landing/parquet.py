@@ -14,7 +14,7 @@ from polars._typing import PolarsDataType
 from polars.datatypes import Map
 from pyarrow import parquet
 
-from event_platform.events.event import MAX_RECORD_BYTES
+from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
 from event_platform.landing.rows import gathered
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from event_platform.events.event import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.corruption import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX_RECORD_BYTES, CorruptionReason
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.landing.arrays import as_lines
 

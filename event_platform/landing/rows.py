@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.corruption import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.landing.pieces import RECORDS_PER_PIECE, BrokenError, Piece, too_large
 
 

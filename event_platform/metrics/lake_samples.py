@@ -11,7 +11,8 @@ import polars as pl
 
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
-from event_platform.events.event import RESCUED_COLUMN, CorruptionReason, DuplicateKind
+from event_platform.events.corruption import CorruptionReason
+from event_platform.events.event import RESCUED_COLUMN, DuplicateKind
 from event_platform.events.figures import Figure
 from event_platform.lake.balance import arrival_balances, sound_by_created_date, typing_balances
 from event_platform.lake.file_figures import read_figure

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
-from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.corruption import MAX_RECORD_BYTES, CorruptionReason
 
 
 def _record(uuid: str, name: str, created_at: str) -> str:

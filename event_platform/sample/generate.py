@@ -20,7 +20,8 @@ from isal import igzip
 
 from event_platform.compute.pool import local_pool
 from event_platform.environment import SAMPLE_CATALOG
-from event_platform.events.event import CorruptionReason, DuplicateKind
+from event_platform.events.corruption import CorruptionReason
+from event_platform.events.event import DuplicateKind
 from event_platform.sample.faults import REASONS, corrupt_record, drifted, oversized_record
 from event_platform.sample.payloads import payload_pools
 

@@ -8,8 +8,8 @@ import pytest
 from event_platform.checks.corruption import FAULTS, Times, count_out_of_range, explain_invalid, explain_out_of_range
 from event_platform.checks.faults import Fault
 from event_platform.checks.rates import check_corruption
+from event_platform.events.corruption import CorruptionReason
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.event import CorruptionReason
 
 ARRIVAL, START = date(2025, 6, 2), date(2025, 1, 1)
 

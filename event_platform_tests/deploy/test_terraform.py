@@ -87,6 +87,8 @@ def test_what_matters_holds_without_an_account(tmp_path: Path) -> None:
 
 #: The environment that is applied: it has all that the others have, once it has their way into the UI.
 WHOLE, ALL_OF_IT = "prod", "-var=ui_tunnel=true"
+#: And the filter of the stream, which is off in the files.
+_FILTER = "-var=deduplicate_before_landing=true"
 _DATABASE = "module.event_platform.aws_db_instance.this"
 
 
@@ -127,7 +129,7 @@ def test_an_environment_is_made_left_alone_and_taken_down(tmp_path: Path) -> Non
 
 
 def _variables(environment: str) -> list[str]:
-    return ["-no-color", "-input=false", f"-var-file=environments/{environment}.tfvars", f"-var={_IMAGE}=v1"]
+    return ["-no-color", "-input=false", f"-var-file=environments/{environment}.tfvars", f"-var={_IMAGE}=v1", _FILTER]
 
 
 def _planned(terraform: Terraform, environment: str) -> set[str]:

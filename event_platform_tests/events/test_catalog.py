@@ -20,7 +20,7 @@ from event_platform.defs.partitions import ONE_RUN, daily_partitions
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import Catalog, key_of, load_catalog
-from event_platform.events.classification import is_name
+from event_platform.events.corruption import is_name
 from event_platform.events.errors import CatalogError
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.lake import Lake

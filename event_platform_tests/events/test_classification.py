@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from event_platform.events.classification import classify
+from event_platform.events.corruption import WRONG_TYPE
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.event import WRONG_TYPE
 from event_platform.events.moments import to_microseconds
 from event_platform_tests.support.world import MONDAY, noon
 

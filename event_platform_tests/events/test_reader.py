@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from event_platform.events import damage as damage_finder
 from event_platform.events import records as records_module
+from event_platform.events.corruption import WRONG_TYPE
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.event import WRONG_TYPE
 from event_platform.events.reader import EnvelopeReader
 from event_platform_tests.support.world import event
 

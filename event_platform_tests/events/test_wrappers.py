@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.events.envelope import Envelope, FieldPath, RecordsPath
-from event_platform.events.event import MAX_RECORD_BYTES
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.wrappers import open_reader
 from event_platform_tests.support.world import event, gzipped, ndjson

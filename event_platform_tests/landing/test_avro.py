@@ -14,7 +14,7 @@ import fastavro
 import pytest
 import zstandard
 
-from event_platform.events.event import CorruptionReason
+from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.avro_schema import row_schema
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, BrokenError, Limits, Piece

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from event_platform.events.event import CorruptionReason
+from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
 from event_platform_tests.support.world import gzipped

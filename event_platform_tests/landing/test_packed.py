@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, orc
 
-from event_platform.events.event import CorruptionReason
+from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.formats import FORMATS, ZIP, Format, format_of
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.corruption import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits, Piece
 from event_platform_tests.support.world import MONDAY, World, gzipped, noon

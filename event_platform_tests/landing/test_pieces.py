@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_platform.events.event import MAX_RECORD_BYTES, CorruptionReason
+from event_platform.events.corruption import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import BrokenError, Limits, Piece, cut
 from event_platform_tests.support.world import event, gzipped

@@ -26,7 +26,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.defs.instance.opening import open_instance
-from event_platform.events.event import CorruptionReason, DuplicateKind
+from event_platform.events.corruption import CorruptionReason
+from event_platform.events.event import DuplicateKind
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
 from event_platform.metrics import collector

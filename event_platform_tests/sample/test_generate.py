@@ -13,7 +13,7 @@ import yaml
 
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
-from event_platform.events.event import CorruptionReason
+from event_platform.events.corruption import CorruptionReason
 from event_platform.lake.totals import lake_totals
 from event_platform.sample.faults import OF_OTHER_STREAMS, REASONS, corrupt_record
 from event_platform.sample.generate import Sample, generate

@@ -24,6 +24,8 @@ stream_retention_hours  = 24
 delivery_buffer_seconds = 300
 delivery_buffer_mib     = 128
 
+deduplicate_before_landing = false
+
 database_class            = "db.t4g.small"
 database_storage_gib      = 20
 database_max_storage_gib  = 100

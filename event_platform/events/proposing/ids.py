@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from event_platform.events.event import MAX_UUID_LENGTH
+from event_platform.events.corruption import MAX_UUID_LENGTH
 from event_platform.events.proposing.fields import Field, has_any
 
 #: Of an id every record has one, and no other record has the same; a share for what is damaged in the sample.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from event_platform.events.classification import is_name
+from event_platform.events.corruption import is_name
 from event_platform.events.envelope_fields import join_names
 from event_platform.events.proposing.fields import Field
 

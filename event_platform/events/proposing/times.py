@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.moments import NUMBER, describe_units, to_microseconds, unit_by_magnitude
+from event_platform.events.envelope import NUMBER, Envelope, TimeUnit, unit_by_magnitude
+from event_platform.events.moments import describe_units, to_microseconds
 from event_platform.events.proposing.fields import Field, has_any
 
 #: Times before this, or more than two days after arrival, are none.

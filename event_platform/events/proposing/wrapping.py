@@ -12,7 +12,7 @@ from event_platform.events.envelope import FieldPath, RecordsPath
 from event_platform.events.proposing.fields import fields_of
 from event_platform.events.proposing.ids import rank_ids
 from event_platform.events.proposing.times import rank_times
-from event_platform.events.wrappers import unpack
+from event_platform.events.unwrapping import unpack
 
 #: Arrays and texts within each other that are looked into.
 _DEPTH = 4

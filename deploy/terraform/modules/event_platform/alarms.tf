@@ -65,6 +65,29 @@ locals {
       threshold  = seconds
       of_minutes = 5, times = 2
     } if seconds != null },
+    merge([for function in aws_lambda_function.filter : {
+      filter-fails = {
+        why        = "The filter of the stream fails: what Firehose gave up is in errors/processing-failed of the landing bucket."
+        namespace  = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = function.function_name }
+        statistic  = "Sum", comparison = "GreaterThanThreshold", missing = "notBreaching"
+        threshold  = 0
+        of_minutes = 5, times = 1
+      }
+      filter-is-throttled = {
+        why        = "The filter of the stream is refused: raise the account's concurrency, or Firehose gives up."
+        namespace  = "AWS/Lambda", metric = "Throttles", dimensions = { FunctionName = function.function_name }
+        statistic  = "Sum", comparison = "GreaterThanThreshold", missing = "notBreaching"
+        threshold  = 0
+        of_minutes = 5, times = 2
+      }
+      filter-does-not-decide = {
+        why        = "Events pass the filter because its table or its queue does not answer: the lake deduplicates them."
+        namespace  = "EventPlatform", metric = "Undecided", dimensions = { FunctionName = function.function_name }
+        statistic  = "Sum", comparison = "GreaterThanThreshold", missing = "notBreaching"
+        threshold  = 0
+        of_minutes = 5, times = 3
+      }
+    }]...),
     # A service tells its CPU every minute as long as any of its tasks runs: that it tells nothing is the alarm.
     { for service, _ in local.services : "${service}-is-down" => {
       why        = "No task of the service runs: see its events and its log."

@@ -13,6 +13,7 @@ output "environment" {
     alert_urls_secret = aws_secretsmanager_secret.alert_urls.name
     alarms_topic      = aws_sns_topic.alarms.arn
     landing_queue     = aws_sqs_queue.landing.url
+    redeliveries      = one([for queue in aws_sqs_queue.redeliveries : queue.url])
     key               = aws_kms_key.this.arn
     vpc               = aws_vpc.this.id
   }

@@ -1,6 +1,7 @@
 # Who may do what. "*" is a resource only where AWS knows no other for the action.
 #
-#   firehose    reads the stream, writes landing
+#   firehose    reads the stream, asks the filter if there is one, writes landing
+#   filter      if there is one: notes events in its table, sends to its queue (stream_filter.tf)
 #   execution   starts a task: its image, its secrets, its log
 #   task        code location and runs: read landing and its queue; read, write and delete in the lake
 #   launcher    webserver and daemon: start and stop runs, read and write Dagster's logs
@@ -98,7 +99,7 @@ resource "aws_iam_role_policy" "firehose" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "ReadStream"
         Effect   = "Allow"
@@ -132,7 +133,14 @@ resource "aws_iam_role_policy" "firehose" {
         Action   = "logs:PutLogEvents"
         Resource = "${aws_cloudwatch_log_group.firehose.arn}:log-stream:${aws_cloudwatch_log_stream.firehose.name}"
       },
-    ]
+      ],
+      [for function in aws_lambda_function.filter : {
+        Sid      = "AskFilter"
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"]
+        Resource = [function.arn, "${function.arn}:$LATEST"]
+      }],
+    )
   })
 }
 

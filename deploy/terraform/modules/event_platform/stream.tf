@@ -42,6 +42,29 @@ resource "aws_kinesis_firehose_delivery_stream" "landing" {
     processing_configuration {
       enabled = true
 
+      # Its retries are those of an invocation that AWS fails at; what fails after them is in errors/processing-failed.
+      dynamic "processors" {
+        for_each = aws_lambda_function.filter # asked by the role above
+
+        content {
+          type = "Lambda"
+
+          dynamic "parameters" {
+            for_each = {
+              LambdaArn               = "${processors.value.arn}:$LATEST"
+              BufferSizeInMBs         = "0.5"
+              BufferIntervalInSeconds = "30"
+              NumberOfRetries         = "10"
+            }
+
+            content {
+              parameter_name  = parameters.key
+              parameter_value = parameters.value
+            }
+          }
+        }
+      }
+
       # Kinesis puts nothing between records.
       processors {
         type = "AppendDelimiterToRecord"

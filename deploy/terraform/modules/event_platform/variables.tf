@@ -142,6 +142,12 @@ variable "delivery_buffer_mib" {
   type        = number
 }
 
+variable "deduplicate_before_landing" {
+  description = "Whether a Lambda drops redelivered events before they land. It takes stream_filter.zip in the root: make lambda."
+  type        = bool
+  default     = false
+}
+
 # --- database
 
 variable "database_class" {

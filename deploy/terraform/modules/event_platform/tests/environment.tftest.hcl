@@ -100,6 +100,27 @@ override_resource {
   values = { prefix_list_id = "pl-of-s3" }
 }
 
+override_resource {
+  target = aws_lambda_function.filter
+  values = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:the-filter" }
+}
+override_resource {
+  target = aws_dynamodb_table.seen_events
+  values = { arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/the-table" }
+}
+override_resource {
+  target = aws_sqs_queue.redeliveries
+  values = { arn = "arn:aws:sqs:eu-central-1:111122223333:the-redeliveries", url = "https://sqs.eu-central-1.amazonaws.com/111122223333/the-redeliveries" }
+}
+override_resource {
+  target = aws_cloudwatch_log_group.filter
+  values = { arn = "arn:aws:logs:eu-central-1:111122223333:log-group:filter" }
+}
+override_resource {
+  target = aws_iam_role.filter
+  values = { arn = "arn:aws:iam::111122223333:role/filter" }
+}
+
 variables {
   name                        = "event-platform"
   environment                 = "staging"
@@ -567,6 +588,75 @@ run "alarm_for_readers_of_the_queue" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["landing-messages-wait"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["landing-messages-wait"].threshold == 3600
     error_message = "There is an alarm on what waits in the queue, where one is asked for."
+  }
+}
+
+run "lands_everything" {
+  assert {
+    condition     = length(aws_lambda_function.filter) + length(aws_dynamodb_table.seen_events) + length(aws_sqs_queue.redeliveries) + length(aws_iam_role.filter) == 0
+    error_message = "There is no filter unless one is asked for."
+  }
+
+  assert {
+    condition     = [for processor in aws_kinesis_firehose_delivery_stream.landing.extended_s3_configuration[0].processing_configuration[0].processors : processor.type] == ["AppendDelimiterToRecord"]
+    error_message = "Without a filter, Firehose asks nobody."
+  }
+}
+
+run "deduplicates_before_landing" {
+  variables {
+    deduplicate_before_landing = true
+  }
+
+  assert {
+    condition = one([for processor in aws_kinesis_firehose_delivery_stream.landing.extended_s3_configuration[0].processing_configuration[0].processors :
+      { for parameter in processor.parameters : parameter.parameter_name => parameter.parameter_value } if processor.type == "Lambda"]) == {
+      LambdaArn               = "arn:aws:lambda:eu-central-1:111122223333:function:the-filter:$LATEST"
+      BufferSizeInMBs         = "0.5"
+      BufferIntervalInSeconds = "30"
+      NumberOfRetries         = "10"
+    }
+    error_message = "Firehose asks the filter, in small batches."
+  }
+
+  assert {
+    condition     = aws_lambda_function.filter["filter"].environment[0].variables.EVENT_PLATFORM_DEAD_LETTER_QUEUE == "https://sqs.eu-central-1.amazonaws.com/111122223333/the-redeliveries" && aws_lambda_function.filter["filter"].environment[0].variables.EVENT_PLATFORM_SEEN_TABLE == "event-platform-staging-seen-events"
+    error_message = "The filter has the names of its table and its queue."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.seen_events["filter"].hash_key == "event_uuid" && aws_dynamodb_table.seen_events["filter"].ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.seen_events["filter"].billing_mode == "PAY_PER_REQUEST"
+    error_message = "The table has the key and the TTL that the filter writes."
+  }
+
+  assert {
+    condition = alltrue([for key in [
+      aws_dynamodb_table.seen_events["filter"].server_side_encryption[0].kms_key_arn, aws_sqs_queue.redeliveries["filter"].kms_master_key_id,
+      aws_cloudwatch_log_group.filter["filter"].kms_key_id, aws_lambda_function.filter["filter"].kms_key_arn,
+    ] : key == "arn:aws:kms:eu-central-1:111122223333:key/the-key"])
+    error_message = "Table, queue, log and settings of the filter are encrypted with the environment's key."
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.filter["filter"].policy).Statement : [flatten([s.Action]), s.Resource]] == [
+      [["dynamodb:PutItem"], "arn:aws:dynamodb:eu-central-1:111122223333:table/the-table"],
+      [["sqs:SendMessage"], "arn:aws:sqs:eu-central-1:111122223333:the-redeliveries"],
+      [["kms:Decrypt", "kms:GenerateDataKey"], "arn:aws:kms:eu-central-1:111122223333:key/the-key"],
+      [["logs:CreateLogStream", "logs:PutLogEvents"], "arn:aws:logs:eu-central-1:111122223333:log-group:filter:log-stream:*"],
+    ]
+    error_message = "The filter may write its table, its queue and its log, and nothing else: no stream, no bucket."
+  }
+
+  assert {
+    condition = one([for s in jsondecode(aws_iam_role_policy.firehose.policy).Statement : s.Resource if contains(flatten([s.Action]), "lambda:InvokeFunction")]) == [
+    "arn:aws:lambda:eu-central-1:111122223333:function:the-filter", "arn:aws:lambda:eu-central-1:111122223333:function:the-filter:$LATEST"]
+    error_message = "Firehose may ask the filter, and no other function."
+  }
+
+  assert {
+    condition = length(setsubtract(["AWS/Lambda Errors", "AWS/Lambda Throttles", "EventPlatform Undecided"],
+    [for alarm in aws_cloudwatch_metric_alarm.this : "${alarm.namespace} ${alarm.metric_name}"])) == 0
+    error_message = "There are alarms on a filter that fails, is refused, or cannot decide."
   }
 }
 

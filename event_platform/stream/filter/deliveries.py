@@ -1,0 +1,59 @@
+"""What Firehose sends to a Lambda → stream records, and verdicts on them → the answer."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """A record as Firehose sends it."""
+
+    record_id: str  # of this delivery
+    encoded: str  # data in base64
+    #: Shard and sequence number: the same whenever the record is sent. None for one that was put into Firehose
+    #: directly: its `record_id` is not promised to be the same in a retry.
+    name: str | None
+    arrived_at: float | None  # in the stream, Unix time
+
+    @property
+    def data(self) -> bytes | None:
+        """The data; None where it is not base64."""
+        try:
+            return base64.b64decode(self.encoded, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+
+def read_record(record: Mapping[str, Any]) -> StreamRecord:
+    """Read a record of an invocation."""
+    arrived = record.get("approximateArrivalTimestamp")
+    milliseconds = arrived if isinstance(arrived, int | float) else None
+    return StreamRecord(
+        record["recordId"],
+        record["data"],
+        _name(record.get("kinesisRecordMetadata")),
+        None if milliseconds is None else milliseconds / 1000,
+    )
+
+
+def _name(metadata: Any) -> str | None:
+    """Return a record's name in the stream. One of the records in an aggregated one has a number of its own."""
+    if not isinstance(metadata, Mapping):
+        return None
+    shard, number = metadata.get("shardId"), metadata.get("sequenceNumber")
+    within = metadata.get("subsequenceNumber")
+    return ":".join(map(str, [shard, number, *([within] if within else [])])) if shard and number else None
+
+
+def passed(record: StreamRecord, data: bytes | None = None) -> dict[str, str]:
+    """Answer that a record is delivered, as it is or with other data."""
+    encoded = record.encoded if data is None else base64.b64encode(data).decode()
+    return {"recordId": record.record_id, "result": "Ok", "data": encoded}
+
+
+def dropped(record: StreamRecord) -> dict[str, str]:
+    """Answer that a record is not delivered."""
+    return {"recordId": record.record_id, "result": "Dropped"}

@@ -1,0 +1,157 @@
+"""Stream records → which events are redelivered → what is delivered without them.
+
+An event is dropped if its id and its body have passed in another stream record, or before it in the same one, and it is
+in the dead-letter queue. Whatever is not known to be so passes, and the lake decides.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from event_platform.events.identity import Identified
+from event_platform.stream.filter.dead_letters import DeadLetter, DeadLetterQueue, batches
+from event_platform.stream.filter.deadline import call_each
+from event_platform.stream.filter.deliveries import StreamRecord, dropped, passed
+from event_platform.stream.filter.parts import PartReader, Parts
+from event_platform.stream.filter.seen import SeenEvents, Sighting, digest_of
+
+#: The longest that an invocation waits for the table, and for the queue.
+_CLAIM_SECONDS, _SEND_SECONDS = 20.0, 10.0
+
+#: Seconds of an invocation that are kept for its answer.
+_ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Occurrence:
+    """An event of an invocation, and where it is."""
+
+    record: int
+    part: int
+    number: int  # of the event in the stream record, which may hold it twice
+    name: str  # of the stream record
+    event: Identified
+    digest: bytes
+
+
+@dataclass
+class Totals:
+    """What became of the events of an invocation. `undecided` are those that passed because there was no answer."""
+
+    events: int = 0
+    dropped: int = 0
+    undecided: int = 0
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The answer of an invocation, a result for each record."""
+
+    results: list[dict[str, str]]
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Decides on the records of an invocation."""
+
+    reader: PartReader
+    seen: SeenEvents
+    queue: DeadLetterQueue
+    pool: Executor
+
+    def filter(self, records: Sequence[StreamRecord], remaining: Callable[[], float]) -> Filtered:
+        """Return what is delivered. `remaining` returns the seconds that are left of the invocation."""
+        taken_apart = [self._parts(record) for record in records]
+        occurrences = list(_occurrences(records, taken_apart))
+        totals = Totals(events=len(occurrences))
+        redelivered = self._redelivered(occurrences, remaining, totals)
+        whole = _whole_parts(occurrences, redelivered, taken_apart)
+        gone = self._send(whole, remaining, totals)
+        results = [
+            _result(record, parts, gone.get(number, set()))
+            for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True))
+        ]
+        return Filtered(results, totals)
+
+    def _parts(self, record: StreamRecord) -> Parts:
+        data = record.data
+        if record.name is None or record.arrived_at is None or data is None:
+            return Parts()
+        return self.reader.read(data, record.arrived_at)
+
+    def _redelivered(
+        self, occurrences: Sequence[_Occurrence], remaining: Callable[[], float], totals: Totals
+    ) -> dict[_Occurrence, Sighting]:
+        """Return the occurrences that passed elsewhere. The first of each id claims it, in the order of the records."""
+        by_uuid: dict[str, list[_Occurrence]] = {}
+        for each in occurrences:
+            by_uuid.setdefault(each.event.event_uuid, []).append(each)
+        groups = list(by_uuid.values())
+        seconds = min(_CLAIM_SECONDS, remaining() - _ANSWER_SECONDS)
+        sightings = call_each(self.pool, self._claim, [group[0] for group in groups], seconds)
+        redelivered: dict[_Occurrence, Sighting] = {}
+        for group, sighting in zip(groups, sightings, strict=True):
+            if sighting is None:
+                totals.undecided += len(group)
+            else:
+                redelivered.update((each, sighting) for each in _others(group, sighting))
+        return redelivered
+
+    def _claim(self, each: _Occurrence) -> Sighting:
+        return self.seen.claim(each.event.event_uuid, each.digest, each.name)
+
+    def _send(
+        self,
+        parts: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]],
+        remaining: Callable[[], float],
+        totals: Totals,
+    ) -> dict[int, set[int]]:
+        """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
+        owners = [(key, each, sighting) for key, events in parts.items() for each, sighting in events]
+        letters = [DeadLetter(each.event, each.name, each.number, seen) for _, each, seen in owners]
+        seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
+        answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
+        sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
+        kept = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
+        totals.dropped += sum(len(events) for key, events in parts.items() if key not in kept)
+        totals.undecided += sum(len(events) for key, events in parts.items() if key in kept)
+        gone: dict[int, set[int]] = {}
+        for record, part in parts.keys() - kept:
+            gone.setdefault(record, set()).add(part)
+        return gone
+
+
+def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
+    for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
+        events = [(index, event) for index, part in enumerate(parts.parts) for event in part.events]
+        for within, (index, event) in enumerate(events):
+            yield _Occurrence(number, index, within, record.name or "", event, digest_of(event.body))
+
+
+def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
+    """Yield the occurrences of an id with the body that passed, other than the one that passes."""
+    same = [each for each in group if each.digest == sighting.digest]
+    survivor = next((each for each in same if each.name == sighting.record), None)
+    return (each for each in same if each is not survivor)
+
+
+def _whole_parts(
+    occurrences: Sequence[_Occurrence], redelivered: dict[_Occurrence, Sighting], taken_apart: Sequence[Parts]
+) -> dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]]:
+    """Return the redelivered events by record and part, of parts in which nothing else is."""
+    found: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]] = {}
+    for each in occurrences:
+        if each in redelivered:
+            found.setdefault((each.record, each.part), []).append((each, redelivered[each]))
+    return {
+        (record, part): events
+        for (record, part), events in found.items()
+        if len(events) == len(taken_apart[record].parts[part].events)
+    }
+
+
+def _result(record: StreamRecord, parts: Parts, gone: set[int]) -> dict[str, str]:
+    if not gone:
+        return passed(record)
+    return dropped(record) if parts.is_empty_without(gone) else passed(record, parts.without(gone))

@@ -1,0 +1,78 @@
+"""The events that have passed, in DynamoDB, for seven days: each id with the stream record that it passed in."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from event_platform.storage.aws import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: As long as the lake compares records by default.
+REMEMBERED = timedelta(days=7)
+
+_DIGEST_BYTES = 16
+
+#: DynamoDB deletes expired items when it comes to it: up to days later.
+_NEW_OR_EXPIRED = "attribute_not_exists(event_uuid) OR expires_at <= :now"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The stream record that an id passed in: its name, the hash of the event's body, and when that was."""
+
+    record: str
+    digest: bytes
+    seen_at: int  # Unix time
+
+
+def digest_of(body: bytes) -> bytes:
+    """Return the hash that bodies are compared by."""
+    return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
+
+
+@dataclass(frozen=True)
+class SeenEvents:
+    """A table with the partition key `event_uuid` and the TTL attribute `expires_at`."""
+
+    client: "DynamoDBClient"
+    table: str
+    clock: Callable[[], float] = time.time
+
+    def claim(self, event_uuid: str, digest: bytes, record: str) -> Sighting:
+        """Note that an event passes in a stream record, unless its id has passed already. Return where it passes.
+
+        A repeated claim of the same record, also one whose answer was lost, returns that record. Raises botocore's
+        errors; the claim may have been noted all the same.
+        """
+        now = int(self.clock())
+        claimed = Sighting(record, digest, now)
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item={
+                    "event_uuid": {"S": event_uuid},
+                    "record": {"S": record},
+                    "digest": {"B": digest},
+                    "seen_at": {"N": f"{now}"},
+                    "expires_at": {"N": f"{now + int(REMEMBERED.total_seconds())}"},
+                },
+                ConditionExpression=_NEW_OR_EXPIRED,
+                ExpressionAttributeValues={":now": {"N": f"{now}"}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            return _sighting(error.response["Item"])  # type: ignore[typeddict-item]
+        return claimed
+
+
+def _sighting(item: Any) -> Sighting:
+    return Sighting(item["record"]["S"], bytes(item["digest"]["B"]), int(item["seen_at"]["N"]))
