@@ -1,14 +1,14 @@
 """Delete unreferenced files: those of replaced versions and of killed tasks."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import MissingError, SettingError, TableError
+from event_platform.events.errors import MissingError, SettingError, StorageError, TableError
 from event_platform.lake.commits import read_commit
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
@@ -21,18 +21,26 @@ _HOUR = timedelta(hours=1)
 _TOLERANCE = timedelta(minutes=5)
 
 
+#: Called for each table before it is vacuumed, with the time to keep: what else names its files drops old versions, and
+#: returns the files that it deleted, or would delete in a dry run. Raises an error where the table has to stay so.
+Expire = Callable[[Table, timedelta], Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Vacuumed:
     """A table with its unreferenced files, or the error that prevented finding them."""
 
     table: Table
     files: Sequence[str] = ()
-    error: TableError | None = None
+    error: TableError | StorageError | None = None
 
 
-def vacuum_all(lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool) -> Iterator[Vacuumed]:
+def vacuum_all(
+    lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool, expire: Expire | None = None
+) -> Iterator[Vacuumed]:
     """Vacuum every table of the lake, one after the other. One that fails does not stop the others.
 
+    Where other metadata name the same files, `expire` is called first; where that fails, the table is not vacuumed.
     Time is counted back from the newest commit: where nothing is written for long, or this clock is ahead, what was
     needed in the last days of work stays. Raises SettingError where this clock is ahead of the store's.
     """
@@ -41,8 +49,9 @@ def vacuum_all(lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool) 
     idle = time_since_newest_commit(tables, time.time())
     for table in tables:
         try:
-            yield Vacuumed(table, vacuum(table, keep + idle, dry_run=dry_run))
-        except TableError as error:
+            expired = [] if expire is None else expire(table, keep + idle)
+            yield Vacuumed(table, [*expired, *vacuum(table, keep + idle, dry_run=dry_run)])
+        except (TableError, StorageError) as error:
             yield Vacuumed(table, error=error)
 
 

@@ -17,7 +17,7 @@ from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructTyp
 from event_platform.events.errors import EventPlatformError, StorageError, TableError
 from event_platform.lake.schemas import DeltaType, to_delta
 from event_platform.lake.tables import Table
-from event_platform.publishing.names import glue_name
+from event_platform.publishing.names import COMMENT_BYTES, DESCRIPTION_BYTES, cut_line, glue_name
 from event_platform.storage.aws import code_of, impatient, region_of, told
 from event_platform.storage.threads import imap_threads
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 #: Parallel requests. Glue allows only a few per second.
 _AT_ONCE = 4
-
-#: Limits of Glue in bytes, for column comments and table descriptions.
-_COMMENT_BYTES, _DESCRIPTION_BYTES = 255, 2_048
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -120,6 +117,11 @@ class GlueDatabase:
         wanted = _input(table, delta.schema().fields)
         if found is None:
             return self._created(wanted)
+        if found.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
+            raise TableError(
+                "the database has an Iceberg table of this name, whose readers would lose it. Drop that one, or set "
+                "EVENT_PLATFORM_GLUE_DATABASE to a database without Iceberg tables"
+            )
         location = found.get("StorageDescriptor", {}).get("Location", "")
         if location.rstrip("/") != table.uri:
             raise TableError(
@@ -185,15 +187,15 @@ def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
         {
             "Name": name,
             "Type": hive_type(each.name, each.type),
-            "Comment": _cut(
-                str(table.spec.comments.get(each.name) or each.metadata.get("comment", "")), _COMMENT_BYTES
+            "Comment": cut_line(
+                str(table.spec.comments.get(each.name) or each.metadata.get("comment", "")), COMMENT_BYTES
             ),
         }
         for name, each in zip(_names(table.name, fields), fields, strict=True)
     ]
     return {
         "Name": glue_name(table),
-        "Description": _cut(table.spec.description, _DESCRIPTION_BYTES),
+        "Description": cut_line(table.spec.description, DESCRIPTION_BYTES),
         "TableType": "EXTERNAL_TABLE",
         "Parameters": _PARAMETERS,
         "PartitionKeys": [],
@@ -231,12 +233,6 @@ def _shape(described: Mapping[str, Any]) -> tuple[Any, list[Any]]:
     )
     columns = [(each["Name"], each.get("Type"), each.get("Comment", "")) for each in storage.get("Columns", [])]
     return head, columns
-
-
-def _cut(text: str, size: int) -> str:
-    """Return a text in one line of at most `size` bytes, without invisible characters, which Glue rejects."""
-    line = "".join(each for each in " ".join(text.split()) if each.isprintable())
-    return line.encode()[:size].decode(errors="ignore")
 
 
 def _remedy(error: Exception) -> str:

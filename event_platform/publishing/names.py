@@ -1,6 +1,9 @@
-"""Names of tables in catalogs that know no folders."""
+"""Names and descriptions of tables, as catalogs take them."""
 
 from event_platform.lake.tables import Table
+
+#: Limits of Glue in bytes, for column comments and table descriptions.
+COMMENT_BYTES, DESCRIPTION_BYTES = 255, 2_048
 
 
 def glue_name(table: Table) -> str:
@@ -10,3 +13,9 @@ def glue_name(table: Table) -> str:
     begins with `events_`.
     """
     return table.name.replace("/", "_").lower()
+
+
+def cut_line(text: str, size: int) -> str:
+    """Return a text in one line of at most `size` bytes, without invisible characters, which Glue rejects."""
+    line = "".join(each for each in " ".join(text.split()) if each.isprintable())
+    return line.encode()[:size].decode(errors="ignore")

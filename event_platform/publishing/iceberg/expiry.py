@@ -41,8 +41,8 @@ def _expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
     if not dry_run:
         if expired:
             target.commit(base, [model(RemoveSnapshotsUpdate, snapshot_ids=list(expired))])
-        target.opened.lake.delete(files)
-    return sorted(each.removeprefix(target.opened.lake.uri("")) for each in set(files))
+        target.io.delete_files(files)
+    return sorted(map(target.io.name, set(files)))
 
 
 def _expired(base: IcebergTable, oldest: float) -> Collection[int]:
@@ -54,8 +54,7 @@ def _expired(base: IcebergTable, oldest: float) -> Collection[int]:
 
 def _orphans(target: Target, base: IcebergTable, oldest: float) -> list[str]:
     """Return files older than a time that nothing names: of publishers that were killed, or lost against others."""
-    lake = target.opened.lake
-    pages = lake.store.pages(f"{target.table.name}/{METADATA_FOLDER}/")
-    old = [lake.uri(each.name) for page in pages for each in page if each.modified.timestamp() < oldest]
+    pages = target.opened.lake.store.pages(f"{target.table.name}/{METADATA_FOLDER}/")
+    old = [target.io.location(each.name) for page in pages for each in page if each.modified.timestamp() < oldest]
     needed = needed_files(target.io, base.metadata_location, base.metadata) if old else set()
     return [each for each in old if each not in needed]

@@ -1,14 +1,17 @@
 """Files of Iceberg's metadata through the store of the lake, with its credentials, its retries, and few requests."""
 
+import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from io import BytesIO
 from threading import Lock
 
 from pyiceberg.io import FileIO, InputFile, OutputFile
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
-from event_platform.events.errors import MissingError
+from event_platform.events.errors import MissingError, SettingError
 from event_platform.storage.storage import Storage
+from event_platform.storage.uris import split_uri
 
 #: Properties of the catalog by which this module is given the lake.
 _ROOT, _OPTION = "event-platform.lake", "event-platform.lake.option."
@@ -17,6 +20,21 @@ _ROOT, _OPTION = "event-platform.lake", "event-platform.lake.option."
 _KEPT: OrderedDict[str, bytes] = OrderedDict()
 _KEEPING = Lock()
 _MOST, _LARGEST = 512, 1 << 20
+
+
+class OutsideError(FileNotFoundError):
+    """A file that is not below the lake. The text is its location."""
+
+
+def location_of(lake: Storage) -> str:
+    """Return the address of a lake as engines know it: on Azure, by the account. Raises SettingError without one."""
+    scheme, container, path = split_uri(lake.root)
+    if scheme != "az":
+        return lake.root
+    account = lake.options.get("account_name") or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
+    if not account:
+        raise SettingError(f"{lake.root}: no account for Iceberg; expected AZURE_STORAGE_ACCOUNT_NAME")
+    return f"abfss://{container}@{account}.dfs.core.windows.net/{path}".rstrip("/")
 
 
 def lake_properties(lake: Storage) -> dict[str, str]:
@@ -33,27 +51,47 @@ class LakeFileIO(FileIO):
         super().__init__(properties)
         options = {name.removeprefix(_OPTION): each for name, each in properties.items() if name.startswith(_OPTION)}
         self.lake = _lake(properties[_ROOT], tuple(sorted(options.items())))
+        self._root = location_of(self.lake)
+
+    def location(self, name: str) -> str:
+        """Return the address of a file below the lake, as metadata have it."""
+        return f"{self._root}/{name}"
+
+    def uri(self, location: str) -> str:
+        """Return the address of a file as the lake has it."""
+        return self.lake.uri(self.name(location))
+
+    def name(self, location: str) -> str:
+        """Return the path of a file below the lake. Raises OutsideError for any other."""
+        root = f"{self._root}/"
+        if not location.startswith(root):
+            raise OutsideError(location)
+        return location.removeprefix(root)
+
+    def delete_files(self, locations: Iterable[str]) -> None:
+        """Delete files; those that are not there are left out. Raises StorageError."""
+        self.lake.delete(map(self.uri, locations))
 
     def new_input(self, location: str) -> "LakeInputFile":
         """See FileIO."""
-        return LakeInputFile(self.lake, location)
+        return LakeInputFile(self, location)
 
     def new_output(self, location: str) -> "LakeOutputFile":
         """See FileIO."""
-        return LakeOutputFile(self.lake, location)
+        return LakeOutputFile(self, location)
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """See FileIO."""
-        self.lake.delete([location if isinstance(location, str) else location.location])
+        self.delete_files([location if isinstance(location, str) else location.location])
 
 
 class LakeInputFile(InputFile):
     """A file of the lake to read."""
 
-    def __init__(self, lake: Storage, location: str) -> None:
+    def __init__(self, io: LakeFileIO, location: str) -> None:
         """Take where it is. Nothing is read."""
         super().__init__(location)
-        self._lake = lake
+        self._lake, self._uri = io.lake, io.uri(location)
 
     def __len__(self) -> int:
         """See InputFile."""
@@ -75,9 +113,9 @@ class LakeInputFile(InputFile):
             raise FileNotFoundError(str(error)) from error
 
     def _data(self) -> bytes:
-        key = _key(self._lake, self.location)
+        key = _key(self._lake, self._uri)
         if (data := _KEPT.get(key)) is None:
-            data = self._lake.read(self.location)
+            data = self._lake.read(self._uri)
             _keep(key, data)
         return data
 
@@ -85,10 +123,10 @@ class LakeInputFile(InputFile):
 class LakeOutputFile(OutputFile):
     """A file of the lake to write. It is there, whole, once its stream is closed."""
 
-    def __init__(self, lake: Storage, location: str) -> None:
+    def __init__(self, io: LakeFileIO, location: str) -> None:
         """Take where it will be."""
         super().__init__(location)
-        self._lake, self._size = lake, 0
+        self._io, self._size = io, 0
 
     def __len__(self) -> int:
         """See OutputFile."""
@@ -100,7 +138,7 @@ class LakeOutputFile(OutputFile):
 
     def to_input_file(self) -> LakeInputFile:
         """See OutputFile."""
-        return LakeInputFile(self._lake, self.location)
+        return LakeInputFile(self._io, self.location)
 
     def create(self, overwrite: bool = False) -> "_Upload":  # noqa: ARG002, FBT001, FBT002 - as pyiceberg has it
         """See OutputFile."""
@@ -108,9 +146,10 @@ class LakeOutputFile(OutputFile):
 
     def store(self, data: bytes) -> None:
         """Write the file. It outlasts a power cut as Delta's own log does: in a bucket."""
-        self._lake.write(self.location, data)
+        uri = self._io.uri(self.location)
+        self._io.lake.write(uri, data)
         self._size = len(data)
-        _keep(_key(self._lake, self.location), data)
+        _keep(_key(self._io.lake, uri), data)
 
 
 class _Upload(BytesIO):
@@ -139,8 +178,8 @@ def _lake(root: str, options: tuple[tuple[str, str], ...]) -> Storage:
 _LAKES: dict[tuple[str, tuple[tuple[str, str], ...]], Storage] = {}
 
 
-def _key(lake: Storage, location: str) -> str:
-    return f"{lake.options.get('endpoint', '')} {location}"
+def _key(lake: Storage, uri: str) -> str:
+    return f"{lake.options.get('endpoint', '')} {uri}"
 
 
 def _keep(key: str, data: bytes) -> None:

@@ -29,6 +29,7 @@ from event_platform.publishing.iceberg.delta import DeltaVersion
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.schema import to_iceberg
 from event_platform.publishing.iceberg.target import Target
+from event_platform.publishing.names import DESCRIPTION_BYTES, cut_line
 
 FORMAT_VERSION = 2
 
@@ -44,9 +45,6 @@ _PROPERTIES = {
 }
 
 _NAME_MAPPING, _COMMENT, _GLUE_COMMENT = "schema.name-mapping.default", "comment", "Description"
-
-#: Bytes of a description in Glue.
-_DESCRIPTION_BYTES = 2_048
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ def _spec(schema: Schema, columns: Sequence[str], known: TableMetadata | None) -
 
 
 def _properties(target: Target, delta: DeltaVersion, schema: Schema) -> dict[str, str]:
-    text = " ".join(str(delta.delta.metadata().description or "").split())
-    description = text.encode()[:_DESCRIPTION_BYTES].decode(errors="ignore")
+    description = cut_line(str(delta.delta.metadata().description or ""), DESCRIPTION_BYTES)
     return {
         **_PROPERTIES,
         "write.metadata.path": target.metadata_folder,

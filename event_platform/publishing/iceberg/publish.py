@@ -121,7 +121,7 @@ class _Publisher:
         return None if self.base is None else self.base.current_snapshot()
 
     def _kept_layout(self) -> Layout | None:
-        """Return the layout that the table has, if nothing says that it is to change: another one takes long to make."""
+        """Return the layout that the table has, if nothing says that it changed: another one takes long to make."""
         if self._known is None or self._changes is None or self._changes.has_new_schema:
             return None
         return Layout(self._known.schema(), self._known.spec(), {})
@@ -216,7 +216,7 @@ class _Publisher:
 
     def _delete(self, files: list[str]) -> None:
         with suppress(StorageError):  # what stays is deleted before the next vacuum
-            self.target.opened.lake.delete(files)
+            self.target.io.delete_files(files)
 
 
 def _as_main(snapshot: Snapshot) -> TableUpdate:

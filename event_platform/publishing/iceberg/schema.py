@@ -11,6 +11,7 @@ from pyiceberg.schema import Schema
 
 from event_platform.events.errors import TableError
 from event_platform.lake.schemas import DeltaType, type_name
+from event_platform.publishing.names import COMMENT_BYTES, cut_line
 
 _PRIMITIVES: dict[str, types.PrimitiveType] = {
     "string": types.StringType(),
@@ -26,9 +27,6 @@ _PRIMITIVES: dict[str, types.PrimitiveType] = {
     "timestamp": types.TimestamptzType(),
     "timestamp_ntz": types.TimestampType(),
 }
-
-#: Bytes of a comment in Glue: a longer one fails the commit.
-_COMMENT_BYTES = 255
 
 
 def to_iceberg(table: str, schema: DeltaSchema, ids: Mapping[str, int], schema_id: int) -> Schema:
@@ -64,8 +62,7 @@ def _full_names(name: str, dtype: DeltaType) -> Iterator[str]:
 
 
 def _field(table: str, name: str, field: Field, ids: Mapping[str, int]) -> types.NestedField:
-    comment = " ".join(str(field.metadata.get("comment") or "").split())
-    doc = comment.encode()[:_COMMENT_BYTES].decode(errors="ignore") or None
+    doc = cut_line(str(field.metadata.get("comment") or ""), COMMENT_BYTES) or None
     dtype = _type(table, name, field.type, ids)
     return types.NestedField(field_id=ids[name], name=field.name, field_type=dtype, required=False, doc=doc)
 

@@ -15,6 +15,7 @@ from pyiceberg.exceptions import (
     NoSuchIcebergTableError,
     NoSuchTableError,
     TableAlreadyExistsError,
+    ValidationError,
 )
 from pyiceberg.table import StagedTable
 from pyiceberg.table import Table as IcebergTable
@@ -24,7 +25,7 @@ from pyiceberg.table.update import AssertCreate, AssertRefSnapshotId, AssertTabl
 
 from event_platform.events.errors import SettingError, TableError
 from event_platform.lake.tables import Table
-from event_platform.publishing.iceberg.file_io import LakeFileIO, lake_properties
+from event_platform.publishing.iceberg.file_io import LakeFileIO, OutsideError, lake_properties
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.setting import CatalogKind, IcebergSetting
 from event_platform.storage.storage import Storage
@@ -57,6 +58,8 @@ class OpenedCatalog:
     catalog: Catalog
     namespace: str
     lake: Storage
+    io: LakeFileIO
+    is_in_lake: bool = False  # SQLite, which knows no other lake's tables
 
     def of(self, table: Table, name: str) -> "Target":
         """Return what a table is, or is to be, in the catalog."""
@@ -79,7 +82,7 @@ class Target:
     @property
     def location(self) -> str:
         """The address of the table."""
-        return self.opened.lake.uri(self.table.name)
+        return self.io.location(self.table.name)
 
     @property
     def metadata_folder(self) -> str:
@@ -89,7 +92,7 @@ class Target:
     @property
     def io(self) -> LakeFileIO:
         """The files of the metadata."""
-        return LakeFileIO(lake_properties(self.opened.lake))
+        return self.opened.io
 
     def load(self) -> IcebergTable | None:
         """Return the Iceberg table; None where there is none. Raises TableError where something else has its name."""
@@ -102,13 +105,22 @@ class Target:
             ) from error
         except NoSuchTableError:
             return None
-        location = found.metadata.location
-        if location.rstrip("/") != self.location:
-            raise TableError(
-                f"the catalog has another table of this name, at {location}; expected {self.location}. Drop that one, "
-                "or give EVENT_PLATFORM_ICEBERG another namespace"
-            )
+        except (FileNotFoundError, ValidationError) as error:
+            if self.opened.is_in_lake:  # which was moved, or its metadata are damaged
+                self.opened.catalog.drop_table(self.identifier)
+                return None
+            if isinstance(error, OutsideError):
+                raise self._other_table(str(error)) from error
+            raise
+        if found.metadata.location.rstrip("/") != self.location:
+            raise self._other_table(found.metadata.location)
         return found
+
+    def _other_table(self, location: str) -> TableError:
+        return TableError(
+            f"the catalog has another table of this name, at {location}; expected {self.location}. Drop that one, "
+            "or give EVENT_PLATFORM_ICEBERG another namespace"
+        )
 
     def commit(self, base: IcebergTable | None, updates: list[TableUpdate]) -> TableMetadata:
         """Commit on top of a state of the table (None: create it), and return the new one. Nothing is tried again.
@@ -142,10 +154,12 @@ def until_committed(table: Table, attempt: Callable[[], R]) -> R:
 def open_catalog(setting: IcebergSetting, lake: Storage) -> OpenedCatalog:
     """Open a catalog, and create the namespace where it has none."""
     lake = replace(lake, root=str(Path(lake.root).absolute())) if lake.is_local else lake
-    catalog = _open(setting, {**lake_properties(lake), **setting.properties})
+    properties = lake_properties(lake)
+    catalog = _open(setting, {**properties, **setting.properties})
     if setting.kind is not CatalogKind.GLUE:
         _create_namespace(catalog, setting.namespace)
-    return OpenedCatalog(catalog, setting.namespace, lake)
+    is_in_lake = str(setting.uri).startswith(f"sqlite:///{lake.root}/")
+    return OpenedCatalog(catalog, setting.namespace, lake, LakeFileIO(properties), is_in_lake)
 
 
 def _open(setting: IcebergSetting, properties: dict[str, str]) -> Catalog:
