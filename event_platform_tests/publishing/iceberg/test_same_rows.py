@@ -5,13 +5,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from pyiceberg.catalog import load_catalog
@@ -116,7 +117,7 @@ class SameRows(RuleBasedStateMachine):
     def rows(self, day: date) -> pl.DataFrame:
         """Return a row with values, and one of nulls."""
         n = next(self.numbers)
-        values = {"z": n, "a.b": "1.50", "tags": ["a", None], "items": [{"x": n}], "labels": {"k": {"x": n}}}
+        values = {"z": n, "a.b": Decimal("1.50"), "tags": ["a", None], "items": [{"x": n}], "labels": {"k": {"x": n}}}
         values["object"] = {"w": "w", "x": n}
         full = {name: values[name] for name in self.columns}
         schema = {"created_date": pl.Date(), "n": pl.Int64(), **self.columns}
@@ -196,7 +197,7 @@ class SameRows(RuleBasedStateMachine):
     @rule(number=st.integers(1, 6), after=st.booleans())
     def publish_at_once(self, number: int, after: bool) -> None:
         """Publish while another publisher is at it."""
-        with at_step(number, after=after, happens=lambda: self.assert_published()):
+        with at_step(number, after=after, happens=self.assert_published):
             self.assert_published()
         self.look(is_published=True)
 
@@ -241,4 +242,13 @@ class SameRows(RuleBasedStateMachine):
 
 
 TestSameRows = SameRows.TestCase
-TestSameRows.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+import os
+TestSameRows.settings = settings(
+    max_examples=int(os.environ.get("N", "15")),
+    stateful_step_count=12,
+    deadline=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+    max_examples=15, stateful_step_count=12, deadline=None, phases=[Phase.generate], report_multiple_bugs=False
+)
