@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from pyiceberg.catalog import load_catalog
@@ -242,13 +242,4 @@ class SameRows(RuleBasedStateMachine):
 
 
 TestSameRows = SameRows.TestCase
-import os
-TestSameRows.settings = settings(
-    max_examples=int(os.environ.get("N", "15")),
-    stateful_step_count=12,
-    deadline=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-)
-    max_examples=15, stateful_step_count=12, deadline=None, phases=[Phase.generate], report_multiple_bugs=False
-)
+TestSameRows.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
