@@ -204,3 +204,14 @@ def test_readers_open_the_files_of_the_day_or_time_that_they_are_asked_for(on_s3
             lambda: connection.execute(f'{by_duckdb} "select" > {2**40}').fetchall(),
         ):
             assert opened(proxy, query) == set()
+
+
+def test_duckdb_finds_the_tables_by_the_catalog_itself(on_s3: Published) -> None:
+    """A client of REST that has nothing to do with pyiceberg."""
+    with connect_with("avro", "httpfs", "iceberg") as connection:
+        connection.execute(f"create secret (type s3, {on_s3.store.of_duckdb})")
+        options = "type iceberg, authorization_type 'none', access_delegation_mode 'none'"
+        connection.execute(f"attach '' as lake ({options}, endpoint '{on_s3.catalog.properties['uri']}')")
+        for name, expected in on_s3.rows.items():
+            found = connection.execute(f"from lake.event_platform.{name.replace('/', '_')}").pl()
+            assert_same_rows(found, expected)
