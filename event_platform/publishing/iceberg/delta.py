@@ -1,5 +1,6 @@
 """The version of a Delta table that is published: its files and schema, and what changed since another version."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,9 +69,11 @@ class DeltaVersion:
     def timestamp_of(self, version: int) -> int | None:
         """Return when a version was committed; None if its commit was cleaned up."""
         try:
-            return int(self._commit(version).info.get("timestamp", 0))
+            lines = self.snapshot.read_commit(version).splitlines()
         except MissingError:
             return None
+        infos = [json.loads(line) for line in lines if b'"commitInfo"' in line]
+        return next((int(each["commitInfo"].get("timestamp", 0)) for each in infos if "commitInfo" in each), 0)
 
     def files(self, paths: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Return rows of the log for the files with the given paths (all without them), with their statistics."""

@@ -33,7 +33,7 @@ from pyiceberg.table.snapshots import (
 from event_platform.publishing.iceberg.models import model
 
 #: Small manifests that are merged into one, and the bytes from which one is not small.
-_MERGED, _SMALL = 20, 1 << 20
+_MERGED, _SMALL = 20, 256 << 10
 
 _FORMAT: Literal[2] = 2
 _CODEC: Literal["deflate"] = "deflate"

@@ -64,7 +64,7 @@ def published_version(target: Target) -> int | None:
     base = target.load()
     found = None if base is None else published(base.current_snapshot())
     delta = latest_version(target.table)
-    return found.version if found and delta and found.table_id == delta.table_id else None
+    return found.version if found and delta and _is_of(found, delta) else None
 
 
 def publish(target: Target) -> tuple[Outcome, int | None]:
@@ -88,7 +88,14 @@ def _publish(target: Target) -> tuple[Outcome, int | None]:
 
 def _is_published(base: IcebergTable, delta: DeltaVersion) -> bool:
     found = published(base.current_snapshot())
-    return found is not None and (found.table_id, found.version) == (delta.table_id, delta.version)
+    return found is not None and found.version == delta.version and _is_of(found, delta)
+
+
+def _is_of(found: Published, delta: DeltaVersion) -> bool:
+    """Return whether the log goes on from what is published: not of another table, nor restored from a backup."""
+    if found.table_id != delta.table_id or found.version > delta.version:
+        return False
+    return delta.timestamp_of(found.version) in {found.timestamp, None}
 
 
 @dataclass(frozen=True)
@@ -130,12 +137,9 @@ class _Publisher:
 
     @cached_property
     def _changes(self) -> Changes | None:
-        """What the log says changed since the published version, if it goes on from there: it may be of a backup."""
+        """What the log says changed since the published version; None if it does not go on from there."""
         before = published(self._parent)
-        if before is None or before.table_id != self.delta.table_id or before.version > self.delta.version:
-            return None
-        is_same_log = self.delta.timestamp_of(before.version) in {before.timestamp, None}
-        return self.delta.changes_since(before.version) if is_same_log else None
+        return self.delta.changes_since(before.version) if before and _is_of(before, self.delta) else None
 
     def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
         """Return whether nothing of the table may stay. Raises TableError where it has to, and would be misread."""

@@ -151,7 +151,7 @@ def test_another_table_at_the_same_address_replaces_all(lessons: PublishedTable)
         lessons.publish()
     before = {each.manifest_list.rpartition("/")[2] for each in lessons.iceberg.metadata.snapshots}
     shutil.rmtree(Path(lessons.uri, "_delta_log"))
-    lessons.append(rows(9, answer="yes"))
+    lessons.append(rows(9))
     assert [each.published for each in lessons.catalog.lags([lessons.table])] == [None]
     assert lessons.publish().outcome is Outcome.REBUILT
     lessons.require_equal_rows()
@@ -172,6 +172,21 @@ def test_a_table_that_was_restored_from_a_backup_is_compared(lessons: PublishedT
     for n in (7, 8):
         lessons.append(rows(n))
     lessons.publish()
+    shutil.rmtree(Path(lessons.uri, "_delta_log"))
+    shutil.copytree(backup / "_delta_log", Path(lessons.uri, "_delta_log"))
+    for n in (9, 10):
+        lessons.append(rows(n))
+    assert [each.published for each in lessons.catalog.lags([lessons.table])] == [None]
+    assert lessons.publish().outcome is Outcome.CAUGHT_UP
+    lessons.require_equal_rows()
+
+
+def test_a_file_that_the_log_adds_again_is_one_file(lessons: PublishedTable) -> None:
+    """Some writers do so for other statistics."""
+    log = Path(lessons.uri, "_delta_log")
+    action = next(line for line in next(log.glob("*0.json")).open() if '"add"' in line)
+    (log / f"{1:020}.json").write_text(f'{{"commitInfo":{{"timestamp":1}}}}\n{action}')
+    assert lessons.publish().outcome is Outcome.CAUGHT_UP
     lessons.require_equal_rows()
 
 
