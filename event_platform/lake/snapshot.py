@@ -207,10 +207,9 @@ class Snapshot:
 
     @cached_property
     def table_to_write(self) -> TableLocation:
-        """The table with the field ids of new files: those that it has after a commit on top of this version.
+        """The table with the field ids of new files: those in its log, and those that it has after the next commit.
 
-        A commit is refused where another one changed the schema since. So no file gets into the table with other ids
-        than the log has.
+        Ids in a log never change. And a commit is refused where another one changed the schema since.
         """
         return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 

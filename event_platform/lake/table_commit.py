@@ -109,13 +109,18 @@ class TableCommit:
         if self._appended:
             files = self._snapshot.files(self._rebuilt) if self._rebuilt else []
             removes = [remove_action(self._snapshot.table, file) for file in files]
-            # delta-rs writes no schema with an append: one that has changed goes with an overwrite of no partition.
-            mode = "overwrite" if self._snapshot.has_new_schema else "append"
-            version = self._commit([*self._actions, *removes], mode, [(self._snapshot.column, "in", [])])
+            version = self._commit([*self._actions, *removes], "append", None)
         else:
             days = [day.isoformat() for day in self._rebuilt]
             version = self._commit(self._actions, "overwrite", [(self._snapshot.column, "in", days)])
         return {day: _written(version, self._adds_of(day)) for day in (*self._rebuilt, *self._appended)}
+
+    def commit_schema(self) -> None:
+        """Commit what the definition adds to the schema, and nothing else. Raises ConflictError as `commit` does.
+
+        delta-rs writes a schema with an overwrite alone: of no partition here.
+        """
+        self._commit([], "overwrite", [(self._snapshot.column, "in", [])])
 
     def replace_table(self, adds: Sequence[AddAction]) -> Written:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `commit` does."""

@@ -6,10 +6,12 @@ import polars as pl
 from deltalake.exceptions import TableNotFoundError
 
 from event_platform.events.errors import TableError
+from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.location import TableLocation
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.snapshot_cache import latest_snapshot, recent_snapshot, take
 from event_platform.lake.specs import spec_of_schema
+from event_platform.lake.table_commit import TableCommit
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,15 @@ class Table(TableLocation):
     def snapshot_to_write(self) -> Snapshot:
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
 
+        Columns that the definition adds are in its log by then, with their field ids: no file has an id that another
+        writer gives to another column. (A table without partitions gets them with its files, of which all are new.)
         Raises SettingError where the store would lose commits, and TableError where the table cannot get the columns
         that are defined.
         """
         self.storage.check()
+        return retry_on_conflict(self._snapshot_to_write)
+
+    def _snapshot_to_write(self) -> Snapshot:
         snapshot = self.snapshot()
         snapshot = take(Snapshot(self, self.create_log()) if snapshot.delta is None else snapshot)
         found = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
@@ -38,8 +45,10 @@ class Table(TableLocation):
                 f"{self.uri}: the table is partitioned by {found}, and what is to be written by "
                 f"{self.spec.partition_by}. Give it another name, or delete the table and materialize it again."
             )
-        _ = snapshot.schema_to_write  # raises before files are written
-        return snapshot
+        if not snapshot.has_new_schema or self.partition_column is None:
+            return snapshot
+        TableCommit(snapshot).commit_schema()
+        return take(self.snapshot())
 
 
 class RecentTable(Table):

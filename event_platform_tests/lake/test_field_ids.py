@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_platform.events.errors import TableError
-from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.field_ids import FIELD_ID, NESTED_IDS, field_ids, with_field_ids
 from event_platform.lake.file_writer import write_file
+from event_platform.lake.files import remove_action
 from event_platform.lake.schemas import merged, to_delta
 from event_platform.lake.table_commit import ConflictError, TableCommit
 from event_platform.lake.tables import Table
@@ -25,7 +25,14 @@ from event_platform.pipeline.own_tables import write_frame
 from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.extensions import connect_with
 from event_platform_tests.support.field_ids import forget_ids, ids_in_file, ids_in_log
-from event_platform_tests.support.tables import SCHEMA, lessons_table, rebuild_numbers
+from event_platform_tests.support.tables import (
+    SCHEMA,
+    append_files,
+    lessons_table,
+    read_numbers,
+    rebuild_numbers,
+    write_numbers,
+)
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
 LONG = PrimitiveType("long")
@@ -96,6 +103,7 @@ def test_whatever_a_schema_becomes_ids_are_unique_and_stay_and_come_once(changes
             new = merged("t", stored, to_delta(pl.Schema(definition), {"a": comment}))
         except TableError:  # another type under a name: refused, and nothing is written
             continue
+        assert merged("t", new, to_delta(pl.Schema(definition), {"a": comment})) == new
         stored = with_field_ids(new, stored)
         assert with_field_ids(stored) == with_field_ids(stored, stored) == stored
         ids = raw_ids(json.loads(stored.to_json()))
@@ -233,24 +241,34 @@ def test_the_files_have_the_ids_of_the_log_and_keep_them(grown: Table) -> None:
 
 
 def test_two_writers_of_other_columns_never_give_them_one_id(tmp_path: Path) -> None:
-    """The second one, whose file has the id of the first one's column, is refused, and writes another file."""
+    """Of two who add a column to the same version, the second one is refused, and looks again."""
     rebuild_numbers(lessons_table(tmp_path, SCHEMA), (TUESDAY, [0]))
     tables = [lessons_table(tmp_path, pl.Schema({**SCHEMA, name: pl.Int64()})) for name in ("x", "y")]
-    targets = [table.snapshot_to_write() for table in tables]
-    assert [target.table_to_write.field_ids for target in targets] == [
+    first, second = [table.snapshot() for table in tables]
+    before = tables[0].snapshot_to_write()
+    assert [pinned.table_to_write.field_ids for pinned in (first, second)] == [
         {("created_date",): 1, ("n",): 2, ("device",): 3, ("device", "os"): 4, (name,): 5} for name in ("x", "y")
     ]
-    for target, day, name in zip(targets, (MONDAY, TUESDAY), ("x", "y"), strict=True):
-        add = write_file(pl.DataFrame({name: [1]}), target.table_to_write, day)
-        commit = TableCommit(target).append([day], [add], {day: 1})
-        if name == "x":
-            commit.commit()
-        else:
-            with pytest.raises(ConflictError):
-                commit.commit()
-    path = retry_on_conflict(lambda: write(tables[1], {"y": 1}, columns=pl.Schema({"y": pl.Int64()})))
-    assert ids_in_file(path) == {"y": 6}
-    assert field_ids(DeltaTable(tables[0].uri).schema()).items() >= {"x": 5, "y": 6}.items()
+    with pytest.raises(ConflictError):
+        TableCommit(second).commit_schema()
+    assert ids_in_file(write(tables[1], {"y": 1}, columns=pl.Schema({"y": pl.Int64()}))) == {"y": 6}
+    assert ids_in_log(tables[0].snapshot()).items() >= {"x": 5, "y": 6}.items()
+    with pytest.raises(ConflictError):  # who has pinned the version before, whatever the partition
+        rebuild_numbers(tables[0], (TUESDAY, [1]), snapshot=before)
+
+
+def test_a_file_of_an_earlier_release_is_replaced(tmp_path: Path) -> None:
+    """The log has ids by then: what is committed with removed files can bring no schema."""
+    table = lessons_table(tmp_path, SCHEMA)
+    table.create_log()
+    forget_ids(table)
+    append_files(table, write_numbers(table, MONDAY, 1), snapshot=table.snapshot())
+    target = table.snapshot_to_write()
+    (old,) = target.files()
+    append_files(table, write_numbers(table, MONDAY, 2), remove_action(table, old), snapshot=target)
+    assert read_numbers(table) == {MONDAY: [2]}
+    assert (target.version, ids_in_log(table.snapshot())["device.os"]) == (2, 4)
+    assert table.snapshot_to_write().version == 3  # nothing is committed where there is nothing to add
 
 
 def test_columns_that_others_add_get_ids_and_ours_keep_theirs(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_writer_is_refused_where_another_one_has_changed_the_schema(table: Tab
     """Also of another partition: new columns of both would have one field id."""
     rebuild_numbers(table, (WEDNESDAY, [0]))
     more = located(f"s3://{bucket_of(table)}/lake", pl.Schema({**SCHEMA, "x": pl.Int64()}))
-    first, second = more.snapshot_to_write(), table.snapshot_to_write()
+    second, first = table.snapshot_to_write(), more.snapshot_to_write()
     append_files(more, write_numbers(more, MONDAY, 1), snapshot=first)
     with pytest.raises(ConflictError, match="lesson_started"):
         append_files(table, write_numbers(table, TUESDAY, 2), snapshot=second)

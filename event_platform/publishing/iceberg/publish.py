@@ -13,6 +13,8 @@ from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
+    RemovePartitionSpecsUpdate,
+    RemoveSchemasUpdate,
     RemoveSnapshotsUpdate,
     SetSnapshotRefUpdate,
     TableUpdate,
@@ -216,6 +218,8 @@ class _Publisher:
         updates += [AddSnapshotUpdate(snapshot=snapshot), _as_main(snapshot)]
         if dropped:
             updates.append(model(RemoveSnapshotsUpdate, snapshot_ids=dropped))
+        if self._known is not None and len(dropped) == len(self._known.snapshots):
+            updates += _drop_others(self._known, layout)
         return self.target.commit(self.base, updates)
 
     def _delete(self, files: list[str]) -> None:
@@ -227,3 +231,11 @@ def _as_main(snapshot: Snapshot) -> TableUpdate:
     return model(
         SetSnapshotRefUpdate, ref_name=MAIN_BRANCH, type=SnapshotRefType.BRANCH, snapshot_id=snapshot.snapshot_id
     )
+
+
+def _drop_others(known: TableMetadata, layout: Layout) -> list[TableUpdate]:
+    """Drop the partitions and schemas that no snapshot has: ids in them may be those of other columns by now."""
+    specs = [each.spec_id for each in known.partition_specs if each.spec_id != layout.spec.spec_id]
+    schemas = [each.schema_id for each in known.schemas if each.schema_id != layout.schema.schema_id]
+    updates: list[TableUpdate] = [model(RemovePartitionSpecsUpdate, spec_ids=specs)] if specs else []
+    return [*updates, model(RemoveSchemasUpdate, schema_ids=schemas)] if schemas else updates

@@ -1,22 +1,25 @@
 """Readers of Iceberg see the rows that readers of Delta see, in the same files, and open what they need of them."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
-from polars._typing import PolarsDataType
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.expressions import BooleanExpression, GreaterThan, GreaterThanOrEqual, Reference
+from pyiceberg.expressions.literals import DecimalLiteral
 
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.opening import open_lake
 from event_platform.publishing.iceberg import Outcome, open_iceberg
 from event_platform_tests.support.ceph import Ceph
+from event_platform_tests.support.extensions import connect_with
+from event_platform_tests.support.faulty_s3 import FaultyS3
 from event_platform_tests.support.iceberg_lake import fill
 from event_platform_tests.support.iceberg_readers import READERS, READERS_PYTHON, Store
+from event_platform_tests.support.iceberg_rows import SHOWN, assert_same_rows, same
 from event_platform_tests.support.rest_catalog import rest_catalog
 from event_platform_tests.support.s3 import (
     ACCESS_KEY,
@@ -28,7 +31,7 @@ from event_platform_tests.support.s3 import (
     put,
     use_s3,
 )
-from event_platform_tests.support.world import World
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 NAMES = [
     "raw_events",
@@ -45,7 +48,11 @@ NAMES = [
     "own/whole",
 ]
 
-Convert = Callable[[Any, PolarsDataType], Any]
+
+DAYS = (MONDAY, TUESDAY, WEDNESDAY)
+
+#: Those that are read from buckets as well.
+IN_BUCKETS = ["deduplicated_events", "events/lesson_started", "own/strange", "own/old"]
 
 
 @dataclass(frozen=True)
@@ -79,17 +86,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def in_bucket(folder: Published, bucket: str, setting: str, store: Store) -> Published:
     """Publish a copy of the lake, in a bucket of a store."""
     root = Path(folder.lake.storage.root)
-    for path in root.rglob("*"):
+    for path in (path for name in IN_BUCKETS for path in (root / name).rglob("*")):
         if path.is_file() and "_iceberg" not in path.parts:
             put(bucket, f"lake/{path.relative_to(root).as_posix()}", path.read_bytes())
     lake = open_lake(f"s3://{bucket}/lake")
     iceberg = open_iceberg(setting, lake.storage)
-    published = iceberg.publish([lake.table(name) for name in NAMES])
-    assert [(each.outcome, each.reason) for each in published] == [(Outcome.CREATED, "")] * len(NAMES)
+    published = iceberg.publish([lake.table(name) for name in IN_BUCKETS])
+    assert [(each.outcome, each.reason) for each in published] == [(Outcome.CREATED, "")] * len(IN_BUCKETS)
     catalog = load_catalog(
         "event_platform", type=iceberg.setting.kind, **iceberg.setting.properties, **store.properties
     )
-    return Published(lake, catalog, folder.rows, store)
+    return Published(lake, catalog, {name: folder.rows[name] for name in IN_BUCKETS}, store)
 
 
 @pytest.fixture(scope="module")
@@ -109,64 +116,9 @@ def on_ceph(folder: Published, ceph_store: Ceph, tmp_path_factory: pytest.TempPa
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ceph_store.variables.items():
             patch.setenv(name, value)
+        patch.delenv("AWS_SESSION_TOKEN", raising=False)
         client().create_bucket(Bucket="readers")
         yield in_bucket(folder, "readers", f"sql uri=sqlite:///{tmp_path_factory.mktemp('sql')}/catalog.db", store)
-
-
-def same(value: Any, _dtype: PolarsDataType) -> Any:
-    """Return the value that a reader shows for one of Delta: the same."""
-    return value
-
-
-def by_pyiceberg(value: Any, dtype: PolarsDataType) -> Any:
-    """Return what pyiceberg shows: a list of objects that is null is empty."""
-    is_list = isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)
-    return [] if value is None and is_list else value
-
-
-def by_clickhouse(value: Any, dtype: PolarsDataType) -> Any:
-    """Return what ClickHouse shows: lists, maps and objects are never null."""
-    if value is not None:
-        return value
-    if isinstance(dtype, pl.Struct):
-        return {field.name: by_clickhouse(None, field.dtype) for field in dtype.fields}
-    return [] if isinstance(dtype, pl.List) else {} if isinstance(dtype, pl.Map) else None
-
-
-SHOWN: dict[str, Convert] = {"pyiceberg": by_pyiceberg, "ClickHouse": by_clickhouse}
-
-
-def shown(value: Any, dtype: PolarsDataType, convert: Convert = same) -> Any:
-    """Return a value of Delta, or of a reader, in a form that can be compared."""
-    value = convert(value, dtype)
-    if value is None:
-        return None
-    if isinstance(dtype, pl.Struct):
-        return {field.name: shown(value[field.name], field.dtype, convert) for field in dtype.fields}
-    if isinstance(dtype, pl.List):
-        return [shown(item, dtype.inner, convert) for item in value]
-    if isinstance(dtype, pl.Map):
-        return {shown(key, dtype.key): shown(item, dtype.value, convert) for key, item in value.items()}
-    if isinstance(value, bytes) and dtype == pl.String:
-        return value.decode()  # ClickHouse has one type for both
-    return "NaN" if isinstance(value, float) and math.isnan(value) else value
-
-
-def assert_same_rows(found: pl.DataFrame, expected: pl.DataFrame, convert: Convert = same) -> None:
-    """Compare all columns of all rows, in any order."""
-    assert set(found.columns) == set(expected.columns)
-    dtypes = [*expected.schema.values()]
-
-    def rows(frame: pl.DataFrame, convert: Convert) -> list[str]:
-        frame = frame.select(expected.columns)
-        times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
-        frame = frame.with_columns(pl.col(times).dt.convert_time_zone("UTC"))
-        return sorted(
-            repr([shown(value, dtype, convert) for value, dtype in zip(row, dtypes, strict=True)])
-            for row in frame.iter_rows()
-        )
-
-    assert rows(found, same) == rows(expected, convert)
 
 
 def check_reader(published: Published, reader: str, folder: Path) -> None:
@@ -198,3 +150,68 @@ def test_every_reader_sees_them_on_s3_by_a_rest_catalog(on_s3: Published, reader
 def test_every_reader_sees_them_where_signatures_are_checked(on_ceph: Published, reader: str, tmp_path: Path) -> None:
     """Also names with characters that an address escapes."""
     check_reader(on_ceph, reader, tmp_path)
+
+
+def plan(published: Published, name: str, condition: str | BooleanExpression) -> set[str]:
+    """Return the files that pyiceberg would open, below the table."""
+    table = published.catalog.load_table(("event_platform", name.replace("/", "_")))
+    location = f"{table.location()}/"
+    return {task.file.file_path.removeprefix(location) for task in table.scan(row_filter=condition).plan_files()}
+
+
+def test_a_day_and_a_time_are_found_in_the_metadata(folder: Published) -> None:
+    """Also the time, which is no partition: by its bounds in each file. Nothing else is opened."""
+    name = "deduplicated_events"
+    files = {path: file for file in folder.lake.table(name).snapshot().files() for path in [file.path]}
+    monday = {path for path, file in files.items() if file.partition == MONDAY}
+    assert 0 < len(monday) < len(files) == len(plan(folder, name, "event_name != ''"))
+    assert plan(folder, name, f"created_date = '{MONDAY}'") == monday
+    assert plan(folder, name, f"created_datetime < '{TUESDAY}T00:00:00+00:00'") == monday
+    assert plan(folder, name, f"created_datetime > '{TUESDAY}T13:00:00+00:00'") == set()
+    largest, name = Decimal("1234567890123456789012345678.0123456789"), "own/strange"
+    term, value = Reference("wide"), DecimalLiteral(largest)
+    at_least, above = GreaterThanOrEqual(term=term, value=value), GreaterThan(term=term, value=value)
+    assert len(plan(folder, name, at_least)) == len(DAYS)
+    assert plan(folder, name, above) == set()
+
+
+def opened(proxy: FaultyS3, query: Callable[[], object]) -> set[str]:
+    """Return the days of the data files that a query reads from a bucket."""
+    proxy.set()
+    query()
+    paths = {each.path.partition("?")[0] for each in proxy.requests() if each.method == "GET"}
+    return {path.split("/")[-2] for path in paths if path.endswith(".parquet")}
+
+
+def test_readers_open_the_files_of_the_day_or_time_that_they_are_asked_for(on_s3: Published, proxy: FaultyS3) -> None:
+    """As the store sees it: a request for no other file."""
+    store = replace(on_s3.store, endpoint=proxy.endpoint)
+    (location,) = on_s3.locations(["own/strange"])
+    scan = pl.scan_iceberg(location, storage_options=store.properties, reader_override="native")
+    day, later = pl.col("created_date") == TUESDAY, pl.col("select") > 2**40
+    with connect_with("avro", "httpfs", "iceberg") as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+        connection.execute(f"create secret (type s3, {store.of_duckdb})")
+        by_duckdb = f"from iceberg_scan('{location}') select \"select\" where "
+        assert opened(proxy, lambda: scan.select("select").collect()) == {f"created_date={each}" for each in DAYS}
+        for query in (
+            lambda: scan.filter(day).select("select").collect(),
+            lambda: connection.execute(f"{by_duckdb} created_date = '{TUESDAY}'").fetchall(),
+        ):
+            assert opened(proxy, query) == {f"created_date={TUESDAY}"}
+        for query in (
+            lambda: scan.filter(later).select("select").collect(),
+            lambda: connection.execute(f'{by_duckdb} "select" > {2**40}').fetchall(),
+        ):
+            assert opened(proxy, query) == set()
+
+
+def test_duckdb_finds_the_tables_by_the_catalog_itself(on_s3: Published) -> None:
+    """A client of REST that has nothing to do with pyiceberg."""
+    with connect_with("avro", "httpfs", "iceberg") as connection:
+        connection.execute(f"create secret (type s3, {on_s3.store.of_duckdb})")
+        options = "type iceberg, authorization_type 'none', access_delegation_mode 'none'"
+        connection.execute(f"attach '' as lake ({options}, endpoint '{on_s3.catalog.properties['uri']}')")
+        for name, expected in on_s3.rows.items():
+            found = connection.execute(f"from lake.event_platform.{name.replace('/', '_')}").pl()
+            assert_same_rows(found, expected)
