@@ -13,6 +13,7 @@ from event_platform.checks.result import Result, Severity
 from event_platform.checks.spelling import find_name_faults
 from event_platform.events.event import DuplicateKind
 from event_platform.events.names import describe_names_like_ids
+from event_platform.events.wording import counted
 from event_platform.lake.balance import DeduplicationBalance
 
 CORRUPTION = "corruption_rate"
@@ -72,8 +73,8 @@ def check_duplication(
     return Result(
         passed=not found,
         severity=Severity.WARN,
-        description=f"{share:.3%} of {balance.sound:,} records are redeliveries; {balance.conflict:,} conflicts "
-        "(same event_uuid, different content: ask the producer)",
+        description=f"{share:.3%} of {balance.sound:,} records are redeliveries; "
+        f"{counted(balance.conflict, 'conflict')} (same event_uuid, different content: ask the producer)",
         metadata={"share": share, "redelivery": balance.redelivery, "conflict": balance.conflict},
         faults=found,
         hints={fault: _describe_names(by_fault[fault]) for fault in found if by_fault.get(fault)},
@@ -106,7 +107,8 @@ def check_unregistered(
     return Result(
         passed=not events,
         severity=Severity.WARN,
-        description=f"{events:,} events of {number:,} names that are not in the catalog" + (f". {ids}" if ids else ""),
+        description=f"{counted(events, 'event')} of {counted(number, 'name')} that the catalog lacks"
+        + (f". {ids}" if ids else ""),
         metadata={"events": events, "names": most, **more},
         faults=+(Counter(faults) + Counter({Fault.UNREGISTERED_NAMES: other_events})),
         hints=hints,

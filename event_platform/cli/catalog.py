@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 from deltalake import Schema
 
-from event_platform.cli.output import ERR, OUT, counted, print_warning
+from event_platform.cli.output import ERR, OUT, print_warning
 from event_platform.cli.progress import show_progress
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
@@ -27,6 +27,7 @@ from event_platform.events.errors import CatalogError, raise_panics_as_errors
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
 from event_platform.events.read_counts import ReadCounts, explain
+from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
 from event_platform.lake.schemas import to_delta
 from event_platform.landing.omissions import Omissions

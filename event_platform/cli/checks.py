@@ -10,7 +10,7 @@ from rich.styled import Styled
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
-from event_platform.cli.output import counted
+from event_platform.events.wording import counted
 from event_platform.quality.partitions import describe_range, partition_ranges
 from event_platform.quality.text import shown
 

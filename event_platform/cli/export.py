@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from event_platform.cli.output import ERR, OUT, counted
+from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.events.wording import counted
 from event_platform.exporting.dbt import MARKER, OWNED, dbt_files
 from event_platform.exporting.files import ChangedFile, changed_files, marked_files
 from event_platform.exporting.reading import Described, describe_lake

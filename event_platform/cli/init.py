@@ -13,7 +13,7 @@ import click
 import polars as pl
 import yaml
 
-from event_platform.cli.output import OUT, counted, print_warning, visible
+from event_platform.cli.output import OUT, print_warning, visible
 from event_platform.cli.progress import show_progress
 from event_platform.environment import SAMPLE_CATALOG, Environment
 from event_platform.events.catalog import ENVELOPE_FILE
@@ -26,6 +26,7 @@ from event_platform.events.proposing.ids import IdFields
 from event_platform.events.proposing.names import NameFields
 from event_platform.events.proposing.proposal import Proposal, Sampled, alike, propose
 from event_platform.events.proposing.times import TimeField
+from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
 from event_platform.landing.dates import date_in
 from event_platform.landing.omissions import Omissions

@@ -15,11 +15,6 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: `1 object`, `2,000 objects`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 class _PlainConsole(Console):
     """A console that prints texts as they are: without terminal commands and without rich's markup."""
 

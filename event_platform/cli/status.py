@@ -23,13 +23,14 @@ from event_platform.cli.checks import (
     has_errors,
     render_checks,
 )
-from event_platform.cli.output import ERR, OUT, counted, print_parts
+from event_platform.cli.output import ERR, OUT, print_parts
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import find_thresholds
 from event_platform.cli.totals import render_days, total_rows, totals_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.documents import DocumentError, read_document
+from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.lake.registry import CORRUPT_EVENTS, RAW_EVENTS

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from event_platform.cli.output import counted
+from event_platform.events.wording import counted
 
 #: Days at the end of a table that are always shown.
 _RECENT_DAYS = 14

@@ -6,6 +6,7 @@ from functools import partial
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
+from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.vacuum import Expire, vacuum_all
 from event_platform.pipeline.opening import open_lake
@@ -22,9 +23,9 @@ def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -
             failed += 1
             ERR.print(f"{each.error}", style="red", soft_wrap=True, highlight=False, markup=False)
         elif each.files:
-            OUT.print(f"{each.table.name}: {_count(len(each.files), 'unreferenced file')}", soft_wrap=True)
+            OUT.print(f"{each.table.name}: {counted(len(each.files), 'unreferenced file')}", soft_wrap=True)
     verb = "would delete" if dry_run else "deleted"
-    OUT.print(f"{verb} {_count(files, 'unreferenced file')} ({_count(tables, 'table')} checked)", soft_wrap=True)
+    OUT.print(f"{verb} {counted(files, 'unreferenced file')} ({counted(tables, 'table')} checked)", soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -33,7 +34,3 @@ def _expire(environment: Environment, lake: Lake, *, dry_run: bool) -> Expire | 
     if environment.iceberg is None:
         return None
     return partial(open_iceberg(environment.iceberg, lake.storage, environment.glue_database).expire, dry_run=dry_run)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

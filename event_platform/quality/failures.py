@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Finding, Result, Severity
+from event_platform.events.wording import counted
 from event_platform.quality.text import shown
 
 _TYPES_FOLDER = "events/"
@@ -69,13 +70,8 @@ def count_failed(findings: Iterable[Finding]) -> str:
     """Return how many checks failed and warned, in words; empty if all passed."""
     failed = Counter(each.result.severity for each in findings if not each.result.passed)
     errors, warnings = failed[Severity.ERROR], failed[Severity.WARN]
-    words = [*([plural(errors, "error")] if errors else []), *([plural(warnings, "warning")] if warnings else [])]
+    words = [*([counted(errors, "error")] if errors else []), *([counted(warnings, "warning")] if warnings else [])]
     return " and ".join(words)
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def list_failures(findings: Iterable[Finding], keys: Collection[str]) -> list[Failure]:

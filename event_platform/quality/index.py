@@ -11,8 +11,9 @@ import polars as pl
 
 from event_platform.checks.result import Finding
 from event_platform.events.catalog import EventType
+from event_platform.events.wording import counted
 from event_platform.quality.calendar import list_months
-from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
+from event_platform.quality.failures import Status, count_failed, list_failures, status_of
 from event_platform.quality.history import days_of, sum_days
 from event_platform.quality.ledger import LedgerDay, balance_days, cost_days
 from event_platform.quality.rendering import read_script, render
@@ -51,8 +52,8 @@ def draw_index(
     failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
     values = {
         "days": days,
-        "events": plural(sum(totals.get("events", {}).values()), "event"),
-        "types": plural(len(event_types), "event type"),
+        "events": counted(sum(totals.get("events", {}).values()), "event"),
+        "types": counted(len(event_types), "event type"),
         "verdict": judge_lake(ledger, findings, recent),
         "failures": failures,
         "failures_open": _FAILURES_OPEN,
@@ -79,12 +80,12 @@ def judge_lake(
     wrong = [each.day for each in ledger if not each.balanced]
     found = _STATUS_IN_WORDS.get(status_of(findings.get(last, ()))) or count_failed(findings[last])
     before = (
-        f"checks failed on {len(failed)} of the last {plural(len(recent), 'day')}"
+        f"checks failed on {len(failed)} of the last {counted(len(recent), 'day')}"
         if failed
         else "nothing failed before"
     )
     sums = (
-        f"totals do not balance on {plural(len(wrong), 'day')}"
+        f"totals do not balance on {counted(len(wrong), 'day')}"
         if wrong
         else "nothing is lost: totals balance on every day"
     )

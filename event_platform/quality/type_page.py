@@ -13,8 +13,9 @@ from event_platform.checks.result import Finding
 from event_platform.checks.volume import NAME as VOLUME
 from event_platform.events.catalog import EventType
 from event_platform.events.personal import personal_paths
+from event_platform.events.wording import counted
 from event_platform.quality.canvas import SMALL
-from event_platform.quality.failures import Status, count_failed, list_failures, plural, status_of
+from event_platform.quality.failures import Status, count_failed, list_failures, status_of
 from event_platform.quality.history import days_before, usual
 from event_platform.quality.plots import Interval, draw_days
 from event_platform.quality.rendering import render
@@ -89,7 +90,7 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
     found = count_failed(findings[last]) or "all checks passed"
     return status_of(
         findings[last]
-    ), f"{last}: {found}; checks failed on {failed} of the last {plural(len(checked), 'day')}."
+    ), f"{last}: {found}; checks failed on {failed} of the last {counted(len(checked), 'day')}."
 
 
 def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:

@@ -92,7 +92,7 @@ def test_unregistered_names_are_listed_with_their_counts() -> None:
     verdict = rates.check_unregistered({"beta:clicked": 3, "ping": 1_200})
     assert (verdict.passed, verdict.severity) == (False, WARN)
     assert verdict.metadata == {"events": 1_203, "names": {"beta:clicked": 3, "ping": 1_200}}
-    assert verdict.description == "1,203 events of 2 names that are not in the catalog"
+    assert verdict.description == "1,203 events of 2 names that the catalog lacks"
     assert rates.check_unregistered({}).passed
 
 
@@ -103,7 +103,7 @@ def test_of_any_number_of_unregistered_names_the_most_frequent_are_listed() -> N
     assert verdict.metadata["more_names"] == 99_900
     assert verdict.metadata["events"] == sum(range(100_001))
     assert verdict.description.endswith(
-        "events of 100,000 names that are not in the catalog. 100,000 names look like ids: user:… (user:1, user:10, "
+        "events of 100,000 names that the catalog lacks. 100,000 names look like ids: user:… (user:1, user:10, "
         "user:100 and others)"
     )
 

@@ -189,7 +189,7 @@ _GAP = "1,302 objects in 21 hours; none in hours 03, 04, 05, although objects ar
 _CORRUPT = "6.000% of 712,004 records are corrupt: not_json 42,720"
 _REDELIVERED = "4.120% of 640,331 records are redeliveries; 0 conflicts"
 _DRIFT = "1,640 x unknown field: promo_code; 546 x rescued: amount"
-_UNREGISTERED = "3,000 events of 1 names that are not in the catalog"
+_UNREGISTERED = "3,000 events of 1 name that the catalog lacks"
 _FEW, _MANY = "0 events, 0% of the 40,112 expected", "76,203 events, 231% of the 33,011 expected"
 
 #: Table or number of the event type, check, first and last day (days before LAST), result.

@@ -19,7 +19,7 @@ _TABS = [
     ("assets/events/www_typed_example?view=overview", "www.typed.example"),
     ("assets/raw_events?view=checks&checkDetail=corruption_rate", "corrupt"),
     ("assets/corrupt_events?view=overview", "corrupt_events"),
-    ("assets/unregistered_events?view=checks&checkDetail=unregistered_names", "names that are not in the catalog"),
+    ("assets/unregistered_events?view=checks&checkDetail=unregistered_names", "that the catalog lacks"),
     (f"assets/quality_report?view=partitions&partition={DAY}", "schema_drift"),
     ("asset-groups", "quality"),
     ("runs", "Success"),
