@@ -15,7 +15,7 @@ import pytest
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
-from event_platform_tests.support.command import all_end, finish, start, variables
+from event_platform_tests.support.command import all_end, call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, World, event
 
@@ -84,7 +84,7 @@ def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
         assert all_end(landed.environment.lake, seconds=60)
         grow(landed, number := number + 1, chance)
         LOG.info("run %s: %s kills", number, killed)
-    finish(start(variables(landed), "run"))
+    call_with(variables(landed), "run")
     assert lake_totals(landed.lake, landed.catalog)["balanced"]
     undisturbed = World(landed.root / "undisturbed")
     shutil.copytree(landed.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
