@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from event_platform_tests.end_to_end.browser.conftest import NEEDS_BROWSER, Desk
+from event_platform_tests.end_to_end.browser.conftest import NEEDS_BROWSER, Desk, follow
 
 pytestmark = NEEDS_BROWSER
 
@@ -16,11 +16,11 @@ _AGAIN = """mutation ($id: String!) { launchRunReexecution(reexecutionParams: {p
 _DELETE = """mutation ($id: String!) { deletePipelineRun(runId: $id) { __typename } }"""
 
 
-def test_the_first_page_shows_the_runs_of_the_command_line(desk: Desk, page: Page, tmp_path: Path) -> None:
+def test_the_first_page_shows_the_runs_of_the_command_line(ui: Page, tmp_path: Path) -> None:
     """As runs of the code location's assets."""
-    page.goto(desk.instance.url)
-    expect(page.get_by_text("Jobless asset materializations").first).to_be_visible()
-    page.screenshot(path=tmp_path / "first.png")
+    follow(ui, "")
+    expect(ui.get_by_text("Jobless asset materializations").first).to_be_visible()
+    ui.screenshot(path=tmp_path / "first.png")
 
 
 def test_a_run_of_the_command_line_can_be_executed_again(desk: Desk) -> None:
