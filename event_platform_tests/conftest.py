@@ -26,7 +26,7 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 #: Folders whose tests build days, and look at tables alone.
 _WITHOUT_PAGES = {
-    *("automation", "requests", "alerts", "checks", "instance"),
+    *("automation", "requests", "alerts", "checks"),
     *("compute", "compaction", "deduplication", "lake", "loading", "typing"),
 }
 
