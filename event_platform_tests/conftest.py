@@ -25,8 +25,11 @@ settings.load_profile("any_machine")
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 
-#: Folders whose tests build very many days, and look at tables alone.
-_WITHOUT_PAGES = {"automation", "compaction", "deduplication", "lake", "loading", "typing"}
+#: Folders whose tests build days, and look at tables alone.
+_WITHOUT_PAGES = {
+    *("automation", "requests", "alerts", "checks"),
+    *("compute", "compaction", "deduplication", "lake", "loading", "typing"),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

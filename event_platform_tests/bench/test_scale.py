@@ -5,7 +5,10 @@ import json
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from bench.commands import FailedError
+from bench import scale_cases, scale_window
+from bench.commands import Commands, FailedError
 from bench.rows import variables
 from bench.scale import main, measure, one_more, shown
 from bench.scale_cases import CASES, Outcome, Row, Scale, Workshop, expect
@@ -28,12 +32,13 @@ from event_platform.environment import SAMPLE_CATALOG, load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
+from event_platform.sample.own_assets import LESSONS
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.command import call
 
 _SMALL = Scale(
-    sizes=(200, 400),
-    small=300,
+    sizes=(60, 120),
+    small=120,
     objects=(30,),
     objects_types=3,
     objects_events=300,
@@ -46,17 +51,25 @@ _SMALL = Scale(
     partitions_days=(3,),
     partitions_types=2,
     partitions_events=60,
-    fields=(20, 40),
+    fields=(20,),
     keys=(1_100,),
-    window=(110_000,),
-    increment=300,
+    window=(11_000,),
+    increment=120,
 )
 
 
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Where the samples of all tests are generated."""
+    return Workshop(tmp_path_factory.mktemp("samples"))
+
+
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def shop(tmp_path: Path, samples: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """An empty folder to measure in, by jobs of this process: one of its own takes five times as long."""
     monkeypatch.setattr(Workshop, "job", _job)
+    sample = Workshop.sample
+    monkeypatch.setattr(Workshop, "sample", lambda _shop, events: sample(samples, events))
     return Workshop(tmp_path)
 
 
@@ -107,14 +120,23 @@ def test_each_size_is_a_day_of_its_own_in_a_new_lake(shop: Workshop, monkeypatch
         return Outcome(_row("sizes", 1, 1.0).cost, known)
 
     monkeypatch.setattr(Workshop, "job", job)
-    assert [(row.events, row.count) for row in _measured(shop, "sizes")] == [(200, 200), (400, 400)]
-    assert jobs == [(False, 200), (False, 400)]
+    assert [(row.events, row.count) for row in _measured(shop, "sizes")] == [(60, 60), (120, 120)]
+    assert jobs == [(False, 60), (False, 120)]
 
 
-def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(shop: Workshop) -> None:
-    """Else the two would not be comparable. The case compares the ledger with the truth; so does this test."""
+def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the two would not be comparable. The case compares the ledger with the truth; so does this test.
+
+    Dagster alone has as many types as the sample; here both have three, as each type has the same checks.
+    """
+    sample = load_catalog(SAMPLE_CATALOG)
+    assert len(sample.event_types) == scale_cases.SAMPLE_TYPES
+    monkeypatch.setattr(scale_cases, "SAMPLE_TYPES", len(LESSONS))
     whole, alone = _measured(shop, "small")
-    definitions = build_definitions(load_environment({}), load_catalog(SAMPLE_CATALOG))
+    few = replace(sample, event_types=tuple(sample.by_key[key] for key in LESSONS))
+    definitions = build_definitions(load_environment({}), few)
     keys = [key for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition) for key in each.keys]
     checks = [key for each in definitions.asset_checks or [] for key in each.check_keys]
     assert alone.size == f"Dagster alone: {len(keys)} materializations, {len(checks)} checks"
@@ -162,7 +184,7 @@ def test_every_day_of_every_type_is_a_partition(shop: Workshop) -> None:
     assert [sorted(table.snapshot().rows_by_date().values()) for table in tables] == [[10, 10, 10]] * 2
 
 
-@pytest.mark.parametrize(("case", "counts"), [("fields", [20, 40]), ("keys", [1_100])])
+@pytest.mark.parametrize(("case", "counts"), [("fields", [20]), ("keys", [1_100])])
 def test_objects_of_many_fields_and_of_keys_that_are_data_are_typed(
     shop: Workshop, case: str, counts: list[int]
 ) -> None:
@@ -173,16 +195,34 @@ def test_objects_of_many_fields_and_of_keys_that_are_data_are_typed(
     assert isinstance(columns["o"], pl.Struct) == (case == "fields")
 
 
-def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(shop: Workshop) -> None:
-    """Those of the same day with the same body, those of the days before with another one."""
+def test_the_duplicates_of_a_window_are_exactly_those_that_were_put_in(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the same day with the same body, those of the days before with another one.
+
+    Objects are a tenth of what is measured, so the commands are those of this process.
+    """
+    monkeypatch.setattr(scale_window, "_ROWS_PER_OBJECT", 10_000)
+    monkeypatch.setattr(scale_window, "local_pool", lambda: ThreadPoolExecutor(2))
+    monkeypatch.setattr(Commands, "run", _run_window)
+    monkeypatch.setattr(Commands, "measured", _run_window)
     (row,) = _measured(shop, "window")
-    assert (row.events, row.count) == (110_000, 770_000)
-    assert truth(110_000) == {"unique": 108_790, "redelivery": 1_100, "conflict": 110}
+    assert (row.events, row.count) == (11_000, 77_000)
+    assert truth(11_000) == {"unique": 10_879, "redelivery": 110, "conflict": 11}
     duplicates = Lake(Storage(str(shop.lake))).scan("duplicate_events").collect()
     days_before = (pl.col("arrival_date") - pl.col("survivor_arrival_date")).dt.total_days()
     found = duplicates.select("kind", days_before).rows()
-    # 100,000 records are an object: those of the second one have others of another day.
-    assert Counter(found) == {("redelivery", 0): 1_100, ("conflict", 1): 100, ("conflict", 2): 10}
+    # The last 1,000 records are a second object: those have others of another day.
+    assert Counter(found) == {("redelivery", 0): 110, ("conflict", 1): 10, ("conflict", 2): 1}
+
+
+def _run_window(commands: Commands, name: str, command: Sequence[str]) -> Mapping[str, Any]:
+    _, module, program, *arguments = command
+    assert (module, program) == ("-m", "bench.scale_window")
+    with redirect_stdout(StringIO()) as printed:
+        scale_window.main(arguments)
+    (commands.folder / f"{name}.log").write_text(printed.getvalue(), encoding="utf-8")
+    return _row("window", 1, 1.0).cost
 
 
 def test_the_last_hour_and_then_a_minute_come_into_the_lake_that_has_the_rest_of_the_day(

@@ -25,10 +25,10 @@ from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
 from event_platform_tests.compute.test_pool import fail, threads_of_polars
 from event_platform_tests.compute.test_tasks import run
-from event_platform_tests.support.command import finish, start, variables
+from event_platform_tests.support.command import call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.dask_cluster import DaskCluster, dask_cluster
-from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, client, put
+from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, client, put, use_s3
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.xdist_group("dask")
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 #: A landed object's etag is its hash on S3 and its time of change in a folder.
 WITHOUT = ("source_etag",)
+_WORKERS_KEY = "AKIAOFTHEWORKER00001"
 SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
 
 
@@ -43,6 +44,16 @@ SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
 def dask(tmp_path: Path) -> Iterator[DaskCluster]:
     """A cluster without any process yet."""
     with dask_cluster(tmp_path / "dask") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def running(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster of one worker, with a key of its own, that nobody kills."""
+    with pytest.MonkeyPatch.context() as patch, dask_cluster(tmp_path_factory.mktemp("dask")) as started:
+        use_s3(patch, s3_endpoint)
+        started.start_scheduler()
+        started.start_worker(AWS_ACCESS_KEY_ID=_WORKERS_KEY)
         yield started
 
 
@@ -120,7 +131,7 @@ def test_a_scheduler_that_goes_away_is_told_and_a_second_run_completes(
     scheduler.wait(timeout=30)
     dask.start_scheduler()
     dask.start_worker()
-    finish(start(variables_, "run"))
+    call_with(variables_, "run")
     assert contents(open_lake(f"s3://{bucket}/lake"), landed.catalog, without=WITHOUT) == expected
 
 
@@ -135,22 +146,20 @@ def access_key(storage: Storage) -> tuple[str, str]:
     return storage.options["access_key_id"], storage.options["region"]
 
 
-def test_a_worker_is_prepared_and_uses_its_own_credentials(bucket: str, dask: DaskCluster) -> None:
+def test_a_worker_is_prepared_and_uses_its_own_credentials(bucket: str, running: DaskCluster) -> None:
     """One polars thread, little garbage collection; equal tasks are done each; errors come back; time is counted."""
-    dask.start_scheduler()
-    dask.start_worker(AWS_ACCESS_KEY_ID="AKIAOFTHEWORKER00001")
     storage = open_lake(f"s3://{bucket}/lake").storage
-    with open_executor(dask.address) as executor:
+    with open_executor(running.address) as executor:
         assert executor.submit(threads_of_polars).result()[1] == 1
         assert executor.submit(gc.get_threshold).result()[0] == 1_000_000
-        assert executor.submit(access_key, storage).result() == ("AKIAOFTHEWORKER00001", storage.options["region"])
+        assert executor.submit(access_key, storage).result() == (_WORKERS_KEY, storage.options["region"])
         assert len(set(run_tasks(executor, uuid.uuid4, [()] * 3, lambda *_: None, "equal tasks"))) == 3
         with pytest.raises(LandingError, match="landing/a: gone"):
             executor.submit(fail).result()
         with counting_cpu_time() as cpu_time:
             run(executor, 0.4)
         assert cpu_time.seconds > 0.4
-    assert "AKIAOFTHEWORKER00001" not in dask.logs()
+    assert _WORKERS_KEY not in running.logs()
 
 
 def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster) -> None:
@@ -166,13 +175,11 @@ def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster
         assert run_tasks(executor, uuid.uuid4, [()], lambda *_: None, "again") != [first]
 
 
-def test_a_worker_with_other_versions_does_nothing(dask: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_with_other_versions_does_nothing(running: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says which, whenever it came."""
     here = versions()
     monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**here, "polars": "9.9"})
-    dask.start_scheduler()
-    dask.start_worker()
-    with cluster(dask.address) as executor, pytest.raises(SettingError) as failure:
+    with cluster(running.address) as executor, pytest.raises(SettingError) as failure:
         executor.submit(uuid.uuid4).result()
     assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
     assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)

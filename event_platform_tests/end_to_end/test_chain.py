@@ -27,14 +27,14 @@ from event_platform.stream.kinesis import Stream, connect, find
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.stream.consumers import merge, split
 from event_platform_tests.support.ceph import Ceph
-from event_platform_tests.support.command import all_end, finish, start, variables
+from event_platform_tests.support.command import all_end, call_with, finish, start, variables
 from event_platform_tests.support.kinesis import kinesis_server, needs_kinesis, new_stream
 from event_platform_tests.support.s3 import client
 from event_platform_tests.support.world import World, rows
 
 pytestmark = pytest.mark.xdist_group("chain")
 
-EVENTS = 50_000
+EVENTS = 20_000
 NAMES = ("account:created", "lesson:started", "payment:order:completed")
 WRITERS, COMMITS = 4, 6
 
@@ -128,7 +128,7 @@ def stream(store: Ceph, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @needs_kinesis
 def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: str, tmp_path: Path) -> None:
-    """50,000 of them, through a split, a merge, a consumer and a run that are killed half-way."""
+    """20,000 of them, through a split, a merge, a consumer and a run that are killed half-way."""
     world = World(tmp_path, start_date=datetime.now(UTC).date() - timedelta(days=1))
     settings = {
         **variables(world),
@@ -159,7 +159,7 @@ def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: 
     killed.kill()
     killed.communicate()
     assert all_end(f"CHAIN={tmp_path}", 10)
-    finish(start(settings, "run"))
+    call_with(settings, "run")
     lake = open_lake(f"s3://{bucket}/lake")
     books = lake_totals(lake, world.catalog)
     assert books["balanced"]

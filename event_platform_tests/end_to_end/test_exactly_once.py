@@ -17,7 +17,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
-from event_platform_tests.support.command import all_end, finish, start, variables
+from event_platform_tests.support.command import all_end, call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, World, event
 
@@ -89,7 +89,7 @@ def test_runs_that_are_killed_while_landing_grows_leave_the_same_tables(
         assert all_end(landed.environment.lake, seconds=60)
         grow(landed, number := number + 1, chance)
         LOG.info("run %s: %s kills", number, killed)
-    assert "Iceberg: 9 tables, none behind" in finish(start(publishing, "run"))
+    assert "Iceberg: 9 tables, none behind" in call_with(publishing, "run")
     assert iceberg_files(landed) == delta_files(landed)
     assert lake_totals(landed.lake, landed.catalog)["balanced"]
     undisturbed = World(landed.root / "undisturbed")

@@ -135,22 +135,36 @@ def test_a_column_that_changed_its_type_fails_its_table_until_that_is_deleted(bu
     assert built.events("lesson_started").height == 2
 
 
-@pytest.mark.parametrize("command", commands("dagster asset materialize"))
-def test_the_commands_of_dagster_do_what_they_say(built: World, command: str, tmp_path: Path) -> None:
+#: The program `dagster` with one command line after the other: to start takes longer than what each of them does.
+_DAGSTER = """
+import shlex, sys
+from importlib.metadata import entry_points
+(program,) = entry_points(group="console_scripts", name="dagster")
+for command in sys.argv[1:]:
+    sys.argv = shlex.split(command, comments=True)
+    try:
+        program.load()()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def test_the_commands_of_dagster_do_what_they_say(built: World, tmp_path: Path) -> None:
     """A range of days, of several assets, with a configuration: as they are in these pages."""
-    program, *arguments = shlex.split(command, comments=True)
+    given = commands("dagster asset materialize")
     shutil.copy(PROJECT / ".dagster" / "dagster.yaml", tmp_path)
     done = subprocess.run(
-        [str(Path(sys.executable).with_name(program)), *arguments],
+        [sys.executable, "-c", _DAGSTER, *given],
         env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "RUN_SUCCESS" in done.stderr
+    assert done.stderr.count("RUN_SUCCESS") == len(given)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from event_platform.storage.opening import open_store
 from event_platform.storage.store import ChangedError, require_conditional_put
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.support.azure import SERVER, azurite, new_container, use_azure
-from event_platform_tests.support.command import finish, start, variables
+from event_platform_tests.support.command import call_with, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, gzipped, ndjson
@@ -67,16 +67,17 @@ def test_the_tables_on_azure_are_those_on_a_folder(world: World, container: str)
     world.deliver(TUESDAY, "b", event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked"))
     landing.write("2025/06/03/12/b", ndjson(event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked")))
     here = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
-    finish(start({**variables(world), **here}, "run"))
+    settings = {**variables(world), **here}
+    call_with(settings, "run")
     lake = open_lake(f"{container}/lake")
     version = lake.raw_events.snapshot().version
-    finish(start({**variables(world), **here}, "run"))
+    call_with(settings, "run")
     assert lake.raw_events.snapshot().version == version
     world.build(MONDAY, TUESDAY)
     without = ("source_etag",)
     assert contents(lake, world.catalog, without=without) == contents(world.lake, world.catalog, without=without)
     assert lake.storage.clock() > 0
-    finish(start({**variables(world), **here}, "vacuum", "--dry-run"))
+    call_with(settings, "vacuum", "--dry-run")
 
 
 def test_objects_land_and_are_listed_and_read(container: str) -> None:

@@ -13,7 +13,7 @@ from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.errors import EventPlatformError
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform_tests.support.command import finish, start, variables
+from event_platform_tests.support.command import call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN, put
@@ -22,6 +22,7 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 SECRETS = (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)
 #: A landed object's etag is its hash on S3 and its time of change in a folder.
 WITHOUT = ("source_etag",)
+_READERS = (("status",), ("query", "select nothing from raw_events"))
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_the_tables_on_s3_are_those_on_a_folder(landed: World, bucket: str) -> N
     """Every table, every row, every figure."""
     environment = on_s3(landed, bucket)
     lake = open_lake(environment.lake)
-    finish(start(settings(environment, landed), "run"))
+    call_with(settings(environment, landed), "run")
     landed.build(MONDAY, TUESDAY)
     assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
     assert lake_totals(lake, landed.catalog) == lake_totals(landed.lake, landed.catalog)
@@ -70,7 +71,7 @@ def test_runs_at_once_on_s3_end_with_one_correct_result(landed: World, bucket: s
         finish(process)
     lake = open_lake(environment.lake)
     version = lake.raw_events.snapshot().version
-    finish(start(settings(environment, landed), "run"))
+    call_with(settings(environment, landed), "run")
     assert lake.raw_events.snapshot().version == version
     landed.build(MONDAY, TUESDAY)
     assert contents(lake, landed.catalog, without=WITHOUT) == contents(landed.lake, landed.catalog, without=WITHOUT)
@@ -102,11 +103,11 @@ def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket:
     shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)
     good = {**settings(on_s3(landed, bucket), landed), "DAGSTER_HOME": str(home)}
     bad = {**good, "EVENT_PLATFORM_LAKE": "s3://no-such-bucket-anywhere/lake"}
-    shown = finish(start(good, "run")) + finish(start(good, "status", "--json"))
-    for command in (("run",), ("status",), ("query", "select nothing from raw_events")):
-        output, _ = start(bad, *command).communicate(timeout=300)
-        assert "s3://no-such-bucket-anywhere/lake" in output
-        shown += output
+    shown = finish(start(good, "run")) + call_with(good, "status", "--json")
+    output, _ = start(bad, "run").communicate(timeout=300)
+    for told in (output, *(call_with(bad, *command, code=2) for command in _READERS)):
+        assert "s3://no-such-bucket-anywhere/lake" in told
+        shown += told
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert b"ASSET_MATERIALIZATION" in kept
     for secret in SECRETS:

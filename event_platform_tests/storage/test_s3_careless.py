@@ -17,7 +17,7 @@ from event_platform.defs.resources.build import build_resources
 from event_platform.environment import Environment, EnvironmentName
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
-from event_platform_tests.support.command import start, variables
+from event_platform_tests.support.command import call_with, variables
 from event_platform_tests.support.npm import INSTALL
 from event_platform_tests.support.s3 import client, put, use_s3
 from event_platform_tests.support.world import MONDAY, World, event, ndjson
@@ -88,18 +88,14 @@ def settings(environment: Environment, world: World) -> dict[str, str]:
 @pytest.mark.parametrize("command", [("run",), ("replay", "--from", "2025-06-02", "--to", "2025-06-02")])
 def test_a_command_refuses_it(environment: Environment, world: World, command: tuple[str, ...]) -> None:
     """With exit code 2, as for any setting that cannot be used."""
-    process = start(settings(environment, world), *command)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 2, output
+    output = call_with(settings(environment, world), *command, code=2)
     assert "s3://events/lake: the store ignores If-None-Match" in output
     assert written() == []
 
 
 def test_a_consumer_refuses_it(environment: Environment, world: World) -> None:
     """For its checkpoints: two consumers would take each other's place unseen."""
-    process = start(settings(environment, world), "consume", "no-matter-which")
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 2, output
+    output = call_with(settings(environment, world), "consume", "no-matter-which", code=2)
     assert "s3://events/landing-checkpoints/_conditional_put: the store ignores If-None-Match" in output
     assert written() == []
 

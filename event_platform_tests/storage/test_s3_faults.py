@@ -21,7 +21,7 @@ from event_platform.landing.landing import Landing
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage import clients
 from event_platform.storage.polars_errors import translate_errors
-from event_platform_tests.support.command import finish, start, variables
+from event_platform_tests.support.command import call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.faulty_s3 import (
     LATE,
@@ -242,9 +242,7 @@ def test_access_denied_to_one_object_does_not_stop_the_others(there: BucketWorld
     """It is told by name, the run fails, the others are loaded and built; a later run takes it."""
     land_some(there)
     faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "AccessDenied", times=None))
-    process = start(there.variables(), "run")
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1, output
+    output = call_with(there.variables(), "run", code=1)
     told = f"s3://{there.bucket}/landing/2025/06/02/12/b: AccessDenied: Access Denied. Grant s3:GetObject on "
     assert f"{told}arn:aws:s3:::{there.bucket}/landing/2025/06/02/12/b" in " ".join(output.split())
     assert "this one stays due" in output

@@ -13,7 +13,12 @@ from event_platform_tests.support.world import SCHEMAS, World
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A team owns one of the event types."""
-    return World(tmp_path, {**SCHEMAS, "lesson_started": {**SCHEMAS["lesson_started"], "x-owner": "team:learning"}})
+    return owned_world(tmp_path)
+
+
+def owned_world(root: Path) -> World:
+    """Return a world in which a team owns one of the event types."""
+    return World(root, {**SCHEMAS, "lesson_started": {**SCHEMAS["lesson_started"], "x-owner": "team:learning"}})
 
 
 @pytest.fixture

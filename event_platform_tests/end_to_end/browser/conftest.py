@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,10 @@ _FLAGS = [
 ]
 #: The UI asks the webserver for what it shows; on a busy machine that takes a while.
 _MILLISECONDS = 300_000
+
+#: To draw what moves takes a good part of a browser's CPU time.
+_STILL = "*, ::before, ::after { animation: none !important; transition: none !important }"
+_FOLLOW = "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }"
 
 _RUNS = "{ runsOrError { ... on Runs { results { runId } } } }"
 
@@ -148,11 +153,36 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """An empty page, in a window that keeps nothing of the others."""
+@contextmanager
+def _new_page(browser: Browser) -> Iterator[Page]:
     with browser.new_context(viewport={"width": 1500, "height": 950}) as context:
         page = context.new_page()
         page.set_default_timeout(_MILLISECONDS)
         expect.set_options(timeout=_MILLISECONDS)
         yield page
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page, in a window that keeps nothing of the others."""
+    with _new_page(browser) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
+def ui(desk: Desk, browser: Browser) -> Iterator[Page]:
+    """A page that has loaded the UI, for all tests that look at it: to load it takes seconds. They `follow` a path."""
+    with _new_page(browser) as page:
+        page.goto(desk.instance.url)
+        page.add_style_tag(content=_STILL)
+        yield page
+
+
+def follow(ui: Page, path: str) -> None:
+    """Go to a page of the UI as its own links do.
+
+    By way of the page that it begins with, which shows nothing of a lake: nothing is left of the page before.
+    """
+    ui.evaluate(_FOLLOW, "/overview/activity/timeline")
+    expect(ui.get_by_role("tab", name="Timeline")).to_be_visible()
+    ui.evaluate(_FOLLOW, f"/{path}")

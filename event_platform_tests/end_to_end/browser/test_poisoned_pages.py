@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from event_platform_tests.end_to_end.browser.conftest import DAY, NEEDS_BROWSER, Desk, Listener
+from event_platform_tests.end_to_end.browser.conftest import DAY, NEEDS_BROWSER, Desk, Listener, follow
 
 pytestmark = NEEDS_BROWSER
 
@@ -29,19 +29,6 @@ _DIALOG = ".dagster-backdrop"
 _OPEN = f"{_DIALOG}.bp5-overlay-appear-done"
 
 
-_FOLLOW = "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }"
-
-
-def follow(page: Page, path: str) -> None:
-    """Go to a page of the UI as its own links do: to load the UI again for each takes seconds.
-
-    By way of the page that it begins with, which shows nothing of a lake: nothing is left of the page before.
-    """
-    page.evaluate(_FOLLOW, "/overview/activity/timeline")
-    expect(page.get_by_role("tab", name="Timeline")).to_be_visible()
-    page.evaluate(_FOLLOW, f"/{path}")
-
-
 def is_harmless(page: Page, listener: Listener) -> None:
     """Expect that nothing on a page leads, or has led, to where the poison points."""
     links = page.locator("a, img, iframe, object").evaluate_all(
@@ -51,29 +38,27 @@ def is_harmless(page: Page, listener: Listener) -> None:
     assert listener.asked == []
 
 
-def test_the_ui_shows_it_as_text(desk: Desk, listener: Listener, page: Page) -> None:
+def test_the_ui_shows_it_as_text(listener: Listener, ui: Page) -> None:
     """On every tab on which it may be."""
-    page.goto(desk.instance.url)
     for path, seen in _TABS:
-        follow(page, path)
-        expect(page.get_by_text(seen).filter(visible=True).first, path).to_be_visible()
-        for button in page.get_by_text(_MORE).filter(visible=True).all()[:4]:
+        follow(ui, path)
+        expect(ui.get_by_text(seen).filter(visible=True).first, path).to_be_visible()
+        for button in ui.get_by_text(_MORE).filter(visible=True).all()[:4]:
             button.click()
-            expect(page.locator(_OPEN)).to_be_visible()  # before, a key would not close it
-            page.keyboard.press("Escape")
-            expect(page.locator(_DIALOG)).to_have_count(0)
-        is_harmless(page, listener)
+            expect(ui.locator(_OPEN)).to_be_visible()  # before, a key would not close it
+            ui.keyboard.press("Escape")
+            expect(ui.locator(_DIALOG)).to_have_count(0)
+        is_harmless(ui, listener)
 
 
-def test_the_page_of_a_run_shows_it_as_text(desk: Desk, listener: Listener, page: Page) -> None:
+def test_the_page_of_a_run_shows_it_as_text(desk: Desk, listener: Listener, ui: Page) -> None:
     """Its log tells of checks and of what failed."""
     failed = 0
-    page.goto(desk.instance.url)
     for run in desk.runs:
-        follow(page, f"runs/{run}")
-        expect(page.get_by_text(re.compile("RUN_SUCCESS|RUN_FAILURE")).first).to_be_visible()
-        failed += page.get_by_text("STEP_FAILURE").count()
-        is_harmless(page, listener)
+        follow(ui, f"runs/{run}")
+        expect(ui.get_by_text(re.compile("RUN_SUCCESS|RUN_FAILURE")).first).to_be_visible()
+        failed += ui.get_by_text("STEP_FAILURE").count()
+        is_harmless(ui, listener)
     assert failed
 
 

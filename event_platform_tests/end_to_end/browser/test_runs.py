@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from event_platform.definitions import JOB
-from event_platform_tests.end_to_end.browser.conftest import NEEDS_BROWSER, Desk
+from event_platform_tests.end_to_end.browser.conftest import NEEDS_BROWSER, Desk, follow
 
 pytestmark = NEEDS_BROWSER
 
@@ -18,12 +18,12 @@ _AGAIN = """mutation ($id: String!) { launchRunReexecution(reexecutionParams: {p
 _DELETE = """mutation ($id: String!) { deletePipelineRun(runId: $id) { __typename } }"""
 
 
-def test_the_first_page_shows_the_runs_of_the_command_line(desk: Desk, page: Page, tmp_path: Path) -> None:
+def test_the_first_page_shows_the_runs_of_the_command_line(ui: Page, tmp_path: Path) -> None:
     """By the name of the code location's job."""
-    page.goto(desk.instance.url)
-    expect(page.locator(f"a[href$='/jobs/{JOB}']").first).to_be_visible()
-    page.screenshot(path=tmp_path / "first.png")
-    assert not page.get_by_text("Jobless asset materializations").is_visible()
+    follow(ui, "")
+    expect(ui.locator(f"a[href$='/jobs/{JOB}']").first).to_be_visible()
+    ui.screenshot(path=tmp_path / "first.png")
+    assert not ui.get_by_text("Jobless asset materializations").is_visible()
 
 
 def test_a_run_of_the_command_line_can_be_executed_again(desk: Desk) -> None:
