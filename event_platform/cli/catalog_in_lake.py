@@ -1,0 +1,46 @@
+"""`event-platform catalog check --against-lake`: what the next run would meet in the tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from event_platform.cli.catalog import check_catalog
+from event_platform.cli.output import OUT, counted
+from event_platform.environment import Environment
+from event_platform.events.catalog import load_catalog
+from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.text import shown
+
+_CHARACTERS = 200
+
+
+def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
+    """Check a catalog, then print where it does not go with the lake; return 1 if a run would fail, else 0."""
+    if not as_json and (code := check_catalog(folder)):
+        return code
+    clashes = find_table_clashes(open_lake(environment.lake), load_catalog(folder).event_types)
+    fails = any(each.fails for each in clashes)
+    if as_json:
+        found = [asdict(each) | {"fails": each.fails} for each in clashes]
+        print(json.dumps({"fails": fails, "clashes": found}))  # noqa: T201 - rich would wrap it
+    else:
+        _print_table(environment, clashes)
+    return 1 if fails else 0
+
+
+def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:
+    heads = ("table", "column", "in the table", "in the catalog", "class", "what to do")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    for each in clashes:
+        cells = (each.table, each.column, each.stored, each.defined, each.kind, each.action)
+        table.add_row(*(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
+    if clashes:
+        OUT.print(table)
+    failing = sum(each.fails for each in clashes)
+    verdict = f"a run would fail on {counted(failing, 'column')}" if failing else "no run fails on a column"
+    OUT.print(f"{environment.lake}: {verdict}", soft_wrap=True)
