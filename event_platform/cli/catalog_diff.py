@@ -19,7 +19,7 @@ from event_platform.quality.text import shown
 
 _STYLES = {Impact.BREAKING: "red", Impact.BACKFILL: "yellow", Impact.COMPATIBLE: None}
 _LEVELS = {Impact.BREAKING: "error", Impact.BACKFILL: "warning", Impact.COMPATIBLE: "notice"}
-_CHARACTERS = 200
+_CHARACTERS = 240
 #: What a workflow command of GitHub does not take as it is: in a message, and in a property as well.
 _IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _IN_PROPERTY = _IN_MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
@@ -57,23 +57,28 @@ def _print_table(changes: Sequence[Change]) -> None:
 
 
 def _table(changes: Sequence[Change]) -> Table:
-    table = Table(
-        "class", "event type", "property", "before", "after", "what to do", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("where", "change", "what to do"):
+        table.add_column(head, overflow="fold")
     for each in changes:
-        cells = (each.event_type or "(envelope)", each.path, each.before, each.after, each.action)
-        table.add_row(each.impact, *(shown(cell, _CHARACTERS) for cell in cells), style=_STYLES[each.impact])
+        cells = (shown(cell, _CHARACTERS) for cell in (_where(each), _sides(each), each.action))
+        table.add_row(each.impact, *cells, style=_STYLES[each.impact])
     return table
 
 
+def _where(change: Change) -> str:
+    return f"{change.event_type or 'envelope'} {change.path}".rstrip()
+
+
+def _sides(change: Change) -> str:
+    before, after = (shown(side or "absent", _CHARACTERS // 2) for side in (change.before, change.after))
+    return f"{before} → {after}"
+
+
 def _annotation(folder: Path, change: Change) -> str:
-    where = " ".join(filter(None, [change.event_type or "envelope", change.path]))
-    sides = f"{change.before or 'absent'} → {change.after or 'absent'}"
-    file, title = (
-        _escape(relpath(folder / change.file), _IN_PROPERTY),
-        _escape(f"{change.impact}: {where}", _IN_PROPERTY),
-    )
-    message = _escape(f"{where}: {sides}: {change.action}", _IN_MESSAGE)
+    file = _escape(relpath(folder / change.file), _IN_PROPERTY)
+    title = _escape(f"{change.impact}: {_where(change)}", _IN_PROPERTY)
+    message = _escape(f"{_sides(change)}: {change.action}", _IN_MESSAGE)
     return f"::{_LEVELS[change.impact]} file={file},title={title}::{message}"
 
 

@@ -34,11 +34,12 @@ def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> in
 
 
 def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:
-    heads = ("table", "column", "in the table", "in the catalog", "class", "what to do")
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("table", "column", "in the table", "in the catalog", "what to do"):
+        table.add_column(head, overflow="fold")
     for each in clashes:
-        cells = (each.table, each.column, each.stored, each.defined, each.kind, each.action)
-        table.add_row(*(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
+        cells = (each.table, each.column, each.stored, each.defined, each.action)
+        table.add_row(each.kind, *(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
     if clashes:
         OUT.print(table)
     failing = sum(each.fails for each in clashes)

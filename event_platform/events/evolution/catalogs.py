@@ -1,6 +1,6 @@
 """The changes between two catalogs: event types, their names, settings and properties, and the envelope."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from event_platform.events.evolution.properties import compare_properties
 
 #: What a schema says of the asset, and not of the table.
 _SETTINGS = ("x-owner", "x-group", "x-freshness", "x-volume")
+_PATH_COLUMNS = "path_columns"
 _ORDER = (Impact.BREAKING, Impact.BACKFILL, Impact.COMPATIBLE)
 
 
@@ -128,13 +129,16 @@ def _clash(name: str, clash: Clash) -> Change:
 
 def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]:
     before, after = old.catalog.envelope, new.catalog.envelope
-    for key in sorted({*old.envelope, *new.envelope}):
-        sides = describe_difference(*({key: each[key]} if key in each else {} for each in (old.envelope, new.envelope)))
-        if before == after or sides == ("", ""):
-            continue
-        impact, action = Impact.BACKFILL, "records are read in another way: load the days before again (replay)"
-        if key == "path_columns":
-            action = "rebuild the days before to have the column"
-            if set(before.path_columns) - set(after.path_columns):
-                impact, action = Impact.BREAKING, "the column is null from now on: keep it"
-        yield Change(impact, "", key, *sides, action, file=ENVELOPE_FILE)
+    if replace(before, path_columns=()) != replace(after, path_columns=()):
+        rules = ({key: each[key] for key in each if key != _PATH_COLUMNS} for each in (old.envelope, new.envelope))
+        action = "records are read in another way: load the days before again with event-platform replay"
+        yield Change(Impact.BACKFILL, "", "", *describe_difference(*rules), action, file=ENVELOPE_FILE)
+    if set(before.path_columns) != set(after.path_columns):
+        yield _path_columns(before.path_columns, after.path_columns)
+
+
+def _path_columns(before: Sequence[str], after: Sequence[str]) -> Change:
+    impact, action = Impact.BACKFILL, "rebuild the days before to have the column in them"
+    if removed := [name for name in before if name not in after]:
+        impact, action = Impact.BREAKING, f"column {', '.join(removed)} is null from now on: keep it"
+    return Change(impact, "", _PATH_COLUMNS, ", ".join(before), ", ".join(after), action, file=ENVELOPE_FILE)

@@ -16,6 +16,8 @@ _ANNOTATIONS = frozenset(
     ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
 )
 _MIXED = "x-mixed"
+#: Keywords that make the type of a column.
+_TYPE = ["type", "format", "items", "additionalProperties", "x-decimal", "x-map", "x-column"]
 
 
 def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple
 
 def describe(definition: Mapping[str, Any]) -> str:
     """Return the type of a property as it is written: `type: string, format: date`."""
-    return _written(definition, ["type", "format", "x-decimal", "x-map", "x-column"]) or "no type"
+    return _written(definition, _TYPE) or "no type"
 
 
 def _written(definition: Mapping[str, Any], keys: list[str]) -> str:

@@ -1,7 +1,7 @@
 """The changes between the properties of two schemas of an event type."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from event_platform.events.catalog import EventType
@@ -39,9 +39,19 @@ class Property:
         return self.kind, self.column.digits if self.column and self.kind is Kind.DECIMAL else (0, 0)
 
     @property
+    def has_column(self) -> bool:
+        """Whether the table has a column for it."""
+        return self.kind is not Kind.UNTYPED
+
+    @property
     def name(self) -> str:
         """The name of its column; empty without one."""
-        return self.column.name if self.column and self.kind is not Kind.UNTYPED else ""
+        return self.column.name if self.column and self.has_column else ""
+
+    @property
+    def column_name(self) -> str:
+        """The path of its column, as it is shown."""
+        return ".".join(self.column_path)
 
     @property
     def keywords_below(self) -> frozenset[str]:
@@ -64,7 +74,8 @@ class Property:
         keyword, key, dot = ("additionalProperties", ANY_KEY, ".") if self.kind is Kind.MAP else ("items", "[]", "")
         if self.column is None or self.column.item is None:
             return None
-        below = self._below(key, self.definition.get(keyword), self.column.item, dot)
+        item = replace(self.column.item, name="item")  # it has no column of its own
+        below = self._below(key, self.definition.get(keyword), item, dot)
         return Property(below.definition, below.column, below.path, self.column_path)
 
     def _below(self, key: str, definition: Any, column: Column | None, dot: str) -> "Property":
@@ -93,15 +104,17 @@ def _compare_objects(event_type: str, old: Property, new: Property) -> Iterator[
             yield _removed(event_type, known)
     for key in [key for key in after if key not in before]:
         yield _added(event_type, after[key], is_required=key in new.required)
-    yield from _compare_required(event_type, old, new, set(after) - set(before))
+    yield from _compare_required(event_type, old, new, set(after) - set(before), set(before) - set(after))
 
 
-def _compare_required(event_type: str, old: Property, new: Property, added: set[str]) -> Iterator[Change]:
+def _compare_required(
+    event_type: str, old: Property, new: Property, added: set[str], removed: set[str]
+) -> Iterator[Change]:
     prefix = f"{new.path}." if new.path else ""
     for key in sorted(set(new.required) - set(old.required) - added):
         action = "events without it break the rule: leave it optional until every producer sends it"
         yield Change(Impact.BREAKING, event_type, prefix + key, "", "required", action)
-    for key in sorted(set(old.required) - set(new.required)):
+    for key in sorted(set(old.required) - set(new.required) - removed):
         yield Change(Impact.COMPATIBLE, event_type, prefix + key, "required", "", "nothing")
 
 
@@ -118,7 +131,9 @@ def _removed(event_type: str, old: Property) -> Change:
     if old.column is None:
         impact, action = Impact.COMPATIBLE, "nothing"
     elif old.name:
-        action = f"column {old.name} is null from now on, and values that come are in _rescued: keep the property"
+        action = (
+            f"column {old.column_name} is null from now on, and values that come are in _rescued: keep the property"
+        )
     return Change(impact, event_type, old.path, describe(old.definition), "", action, old.column_path)
 
 
@@ -142,26 +157,26 @@ def _judge(
     """Return what a change of a property means and what to do; None if nothing is changed."""
     if fault := _column_fault(old, new):
         return Impact.BREAKING, fault
-    gets_column = bool(new.name) and not old.name
+    gets_column = new.has_column and not old.has_column
     if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
         return Impact.BREAKING, _keep_accepting(old_rules, new_rules)
     if gets_column:
-        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in column {new.name}"
+        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
     if old.name != new.name:
-        return Impact.BACKFILL, f"earlier days have it in column {old.name}: rebuild them, and read {new.name}"
+        return Impact.BACKFILL, f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
     return (Impact.COMPATIBLE, "nothing") if old_rules != new_rules else None
 
 
 def _column_fault(old: Property, new: Property) -> str | None:
     """Return what to do where a column has no values any more, or a table cannot have the new one; else None."""
-    if not old.name:
+    if not old.has_column:
         return None
-    if not new.name:
-        return f"column {old.name} is null from now on, and values are in _rescued: keep the type"
-    if old.name == new.name:
-        fault = f"column {old.name} keeps its type: give the property a new column with x-column"
+    if not new.has_column:
+        return f"column {old.column_name} is null from now on, and values are in _rescued: keep the type"
+    if old.column_path == new.column_path:
+        fault = f"column {old.column_name} keeps its type: give the property a new column with x-column"
         return fault if old.type != new.type else None
-    alike = old.name.lower() == new.name.lower()
+    alike = old.name != new.name and old.name.lower() == new.name.lower()
     return f"readers of Delta ignore case: x-column: {old.name}, or another name" if alike else None
 
 
