@@ -101,18 +101,24 @@ def print_read_counts(counts: ReadCounts, objects: int) -> None:
 
 def check_catalog(folder: Path) -> int:
     """Print the faults of a catalog, or its size if there are none; return the exit code."""
-    try:
-        catalog = load_catalog(folder)
-        faults = [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
-    except CatalogError as error:
-        faults = str(error).splitlines()
+    faults = find_faults(folder)
     for line in faults:
         ERR.print(line, soft_wrap=True)
     if faults:
         return 1
-    columns = sum(len(event_type.schema) for event_type in catalog.event_types)
-    OUT.print(f"{folder}: {len(catalog.event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
+    event_types = load_catalog(folder).event_types
+    columns = sum(len(event_type.schema) for event_type in event_types)
+    OUT.print(f"{folder}: {len(event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
     return 0
+
+
+def find_faults(folder: Path) -> list[str]:
+    """Return the faults of a catalog, one line each."""
+    try:
+        catalog = load_catalog(folder)
+    except CatalogError as error:
+        return str(error).splitlines()
+    return [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
 
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from event_platform.cli.catalog import check_catalog
+from event_platform.cli.catalog import check_catalog, find_faults
 from event_platform.cli.output import OUT, counted
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
@@ -21,16 +21,26 @@ _CHARACTERS = 200
 
 def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
     """Check a catalog, then print where it does not go with the lake; return 1 if a run would fail, else 0."""
-    if not as_json and (code := check_catalog(folder)):
-        return code
-    clashes = find_table_clashes(open_lake(environment.lake), load_catalog(folder).event_types)
-    fails = any(each.fails for each in clashes)
     if as_json:
-        found = [asdict(each) | {"fails": each.fails} for each in clashes]
-        print(json.dumps({"fails": fails, "clashes": found}))  # noqa: T201 - rich would wrap it
-    else:
-        _print_table(environment, clashes)
+        return _print_json(environment, folder)
+    if code := check_catalog(folder):
+        return code
+    clashes = _find(environment, folder)
+    _print_table(environment, clashes)
+    return 1 if any(each.fails for each in clashes) else 0
+
+
+def _print_json(environment: Environment, folder: Path) -> int:
+    faults = find_faults(folder)
+    clashes = [] if faults else _find(environment, folder)
+    fails = bool(faults) or any(each.fails for each in clashes)
+    found = [asdict(each) | {"fails": each.fails} for each in clashes]
+    print(json.dumps({"fails": fails, "faults": faults, "clashes": found}))  # noqa: T201 - rich would wrap it
     return 1 if fails else 0
+
+
+def _find(environment: Environment, folder: Path) -> list[TableClash]:
+    return find_table_clashes(open_lake(environment.lake), load_catalog(folder).event_types)
 
 
 def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:

@@ -112,4 +112,4 @@ def _retired(table: Table) -> list[TableClash]:
     if not rows:
         return []
     action = "Put its schema back if its events still come: of days that are rebuilt, they are in unregistered_events."
-    return [TableClash(table.name, "", f"{rows:,} rows", "", ClashKind.RETIRED, action)]
+    return [TableClash(table.name, "", f"rows: {rows:,}", "", ClashKind.RETIRED, action)]

@@ -89,8 +89,8 @@ def test_a_change_of_a_property_has_a_class(
     tmp_path: Path, old: Schema | None, new: Schema | None, impact: Impact | None
 ) -> None:
     """By what it does to events and to the table. It names the property and both sides."""
-    sides = [schema(**({} if each is None else {"p": each})) for each in (old, new)]
-    found = changes(tmp_path, [sides[0]], [sides[1]])
+    sides = [schema() if each is None else schema(p=each) for each in (old, new)]
+    found = changes(tmp_path, sides[:1], sides[1:])
     assert verdicts(found) == ([] if impact is None else [(impact, "a", "p")])
     assert all(each.before != each.after and each.action and each.file == "a.yaml" for each in found)
 
