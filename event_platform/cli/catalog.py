@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from io import BytesIO
 from itertools import chain, count
@@ -101,24 +101,28 @@ def print_read_counts(counts: ReadCounts, objects: int) -> None:
 
 def check_catalog(folder: Path) -> int:
     """Print the faults of a catalog, or its size if there are none; return the exit code."""
-    faults = find_faults(folder)
+    return print_checked(folder, *load_checked(folder))
+
+
+def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
+    """Return the event types of a catalog, and its faults, one line each."""
+    try:
+        catalog = load_catalog(folder)
+    except CatalogError as error:
+        return (), str(error).splitlines()
+    types = catalog.event_types
+    return types, [fault for event_type in types for fault in _build(event_type, catalog.envelope)]
+
+
+def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
+    """Print the faults of a catalog, or its size if there are none; return the exit code."""
     for line in faults:
         ERR.print(line, soft_wrap=True)
     if faults:
         return 1
-    event_types = load_catalog(folder).event_types
     columns = sum(len(event_type.schema) for event_type in event_types)
     OUT.print(f"{folder}: {len(event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
     return 0
-
-
-def find_faults(folder: Path) -> list[str]:
-    """Return the faults of a catalog, one line each."""
-    try:
-        catalog = load_catalog(folder)
-    except CatalogError as error:
-        return str(error).splitlines()
-    return [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
 
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:

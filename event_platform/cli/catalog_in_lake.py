@@ -8,10 +8,9 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from event_platform.cli.catalog import check_catalog, find_faults
+from event_platform.cli.catalog import load_checked, print_checked
 from event_platform.cli.output import OUT, counted
 from event_platform.environment import Environment
-from event_platform.events.catalog import load_catalog
 from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown
@@ -21,34 +20,26 @@ _CHARACTERS = 200
 
 def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
     """Check a catalog, then print where it does not go with the lake; return 1 if a run would fail, else 0."""
-    if as_json:
-        return _print_json(environment, folder)
-    if code := check_catalog(folder):
-        return code
-    clashes = _find(environment, folder)
-    _print_table(environment, clashes)
-    return 1 if any(each.fails for each in clashes) else 0
-
-
-def _print_json(environment: Environment, folder: Path) -> int:
-    faults = find_faults(folder)
-    clashes = [] if faults else _find(environment, folder)
+    event_types, faults = load_checked(folder)
+    if not as_json and print_checked(folder, event_types, faults):
+        return 1
+    clashes = [] if faults else find_table_clashes(open_lake(environment.lake), event_types)
     fails = bool(faults) or any(each.fails for each in clashes)
-    found = [asdict(each) | {"fails": each.fails} for each in clashes]
-    print(json.dumps({"fails": fails, "faults": faults, "clashes": found}))  # noqa: T201 - rich would wrap it
+    if as_json:
+        found = [asdict(each) | {"fails": each.fails} for each in clashes]
+        print(json.dumps({"fails": fails, "faults": faults, "clashes": found}))  # noqa: T201 - rich would wrap it
+    else:
+        _print_table(environment, clashes)
     return 1 if fails else 0
-
-
-def _find(environment: Environment, folder: Path) -> list[TableClash]:
-    return find_table_clashes(open_lake(environment.lake), load_catalog(folder).event_types)
 
 
 def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:
     table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("table", "column", "in the table", "in the catalog", "what to do"):
+    for head in ("column", "table → catalog", "what to do"):
         table.add_column(head, overflow="fold")
     for each in clashes:
-        cells = (each.table, each.column, each.stored, each.defined, each.action)
+        sides = f"{each.stored} → {each.defined or 'absent'}"
+        cells = (f"{each.table} {each.column}".rstrip(), sides, each.action)
         table.add_row(each.kind, *(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
     if clashes:
         OUT.print(table)
