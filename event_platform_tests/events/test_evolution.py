@@ -19,6 +19,7 @@ COMPATIBLE, BACKFILL, BREAKING = Impact.COMPATIBLE, Impact.BACKFILL, Impact.BREA
 Schema = dict[str, Any]
 
 STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+DEVICE_RULES = {"properties": {"os": STRING}}
 DEVICE = {"type": "object", "properties": {"os": STRING}}
 
 
@@ -81,6 +82,12 @@ def verdicts(found: Sequence[Change]) -> list[tuple[Impact, str, str]]:
             {"type": "object", "x-map": True, "additionalProperties": STRING},
             BREAKING,
             id="an object, now a map",
+        ),
+        pytest.param(
+            {"type": ["object", "string"]},
+            {"type": ["object", "string"], **DEVICE_RULES},
+            BREAKING,
+            id="without a column",
         ),
         pytest.param(STRING | {"description": "x"}, STRING, None, id="descriptions are not compared"),
     ],
@@ -205,7 +212,8 @@ PROPERTIES = st.one_of(
     objects(scalars()),
     st.builds(lambda items: {"type": "array", "items": items}, scalars()),
     st.builds(lambda value: {"type": "object", "x-map": True, "additionalProperties": value}, scalars()),
-    st.just({}),
+    st.sampled_from([{}, {"type": "array"}, {"type": "object"}, {"type": ["string", "integer"]}]),
+    st.builds(lambda below: {"type": ["object", "string"], "properties": {"o": below}}, scalars()),
 )
 
 SCHEMAS = st.builds(
@@ -220,7 +228,8 @@ def closed(definition: Schema) -> Schema:
     found = {key: value for key, value in definition.items() if not key.startswith("x-")}
     if "properties" in found:
         found["properties"] = {key: closed(below) for key, below in found["properties"].items()}
-        found["additionalProperties"] = False
+        if definition.get("type", "object") == "object":  # else it has no column, and no field in it is unknown
+            found["additionalProperties"] = False
     for key in {"items", "additionalProperties"} & {key for key, value in found.items() if isinstance(value, dict)}:
         found[key] = closed(found[key])
     mixed = definition.get("x-mixed")

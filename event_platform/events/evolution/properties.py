@@ -10,10 +10,9 @@ from event_platform.events.drift import ANY_KEY
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.contract import accepts_all, describe, describe_difference, rules_of
 
-_PROPERTIES = frozenset(["properties", "required"])
 #: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
 _KEYWORDS_BELOW = {
-    Kind.OBJECT: frozenset(["additionalProperties"]),
+    Kind.OBJECT: frozenset(["additionalProperties", "properties", "required"]),
     Kind.MAP: frozenset(["additionalProperties"]),
     Kind.ARRAY: frozenset(["items"]),
 }
@@ -55,8 +54,8 @@ class Property:
 
     @property
     def keywords_below(self) -> frozenset[str]:
-        """The keywords about its properties, items or values, which are compared one by one."""
-        return _PROPERTIES | _KEYWORDS_BELOW.get(self.kind, frozenset())
+        """The keywords about its properties, items or values that are columns: these are compared one by one."""
+        return _KEYWORDS_BELOW.get(self.kind, frozenset())
 
     @property
     def required(self) -> list[str]:
@@ -146,7 +145,8 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
             sides = describe(old.definition), describe(new.definition)
         yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
     if old.type == new.type:
-        yield from _compare_objects(event_type, old, new)
+        if old.kind is Kind.OBJECT:
+            yield from _compare_objects(event_type, old, new)
         if (item := old.items()) and (new_item := new.items()):
             yield from _compare(event_type, item, new_item)
 
