@@ -86,7 +86,7 @@ def _compare_names(before: EventType, after: EventType) -> Iterator[Change]:
     if before.name != after.name:
         yield _renamed(before, after)
     for name in sorted(set(before.other_names) - set(after.names)):
-        action = "events of this name are in unregistered_events from now on: keep it in x-names"
+        action = "events of this name are not in its table any more: keep it in x-names"
         yield Change(Impact.BREAKING, after.name, "x-names", name, "", action)
     for name in sorted(set(after.other_names) - set(before.names)):
         action = "events of this name came into another table: rebuild the days before to move them"
@@ -114,8 +114,8 @@ def _with_clashes(after: EventType, changes: list[Change], before: EventType) ->
     """Yield the changes, and those by which a run would fail that are seen in the columns of the table alone."""
     stored = before.schema if before.key == after.key else {}
     clashes = {each.column: each for each in find_clashes(stored, after.schema)}
-    known = {each.column for each in changes if each.impact is Impact.BREAKING}
-    yield from (each for each in changes if each.column not in clashes or each.column in known)
+    known = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}
+    yield from (each for each in changes if each.column not in clashes or each.impact is Impact.BREAKING)
     for column, clash in clashes.items():
         if column not in known:
             yield _clash(after.name, clash)
@@ -123,8 +123,9 @@ def _with_clashes(after: EventType, changes: list[Change], before: EventType) ->
 
 def _clash(name: str, clash: Clash) -> Change:
     path = ".".join(clash.column)
-    action = f"another property had column {clash.stored}: give this one another name with x-column"
-    return Change(Impact.BREAKING, name, path, f"column {clash.stored}", f"column {path}", action, clash.column)
+    why = "readers of Delta ignore case" if clash.is_spelling else "a column keeps its type"
+    sides = f"column {clash.stored} of another property", f"column {path}"
+    return Change(Impact.BREAKING, name, path, *sides, f"{why}: give it another name with x-column", clash.column)
 
 
 def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]:
