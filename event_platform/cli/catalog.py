@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from io import BytesIO
 from itertools import chain, count
@@ -102,17 +102,27 @@ def print_read_counts(counts: ReadCounts, objects: int) -> None:
 
 def check_catalog(folder: Path) -> int:
     """Print the faults of a catalog, or its size if there are none; return the exit code."""
+    return print_checked(folder, *load_checked(folder))
+
+
+def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
+    """Return the event types of a catalog, and its faults, one line each."""
     try:
         catalog = load_catalog(folder)
-        faults = [fault for event_type in catalog.event_types for fault in _build(event_type, catalog.envelope)]
     except CatalogError as error:
-        faults = str(error).splitlines()
+        return (), str(error).splitlines()
+    types = catalog.event_types
+    return types, [fault for event_type in types for fault in _build(event_type, catalog.envelope)]
+
+
+def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
+    """Print the faults of a catalog, or its size if there are none; return the exit code."""
     for line in faults:
         ERR.print(line, soft_wrap=True)
     if faults:
         return 1
-    columns = sum(len(event_type.schema) for event_type in catalog.event_types)
-    OUT.print(f"{folder}: {len(catalog.event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
+    columns = sum(len(event_type.schema) for event_type in event_types)
+    OUT.print(f"{folder}: {len(event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
     return 0
 
 

@@ -101,8 +101,8 @@ def main() -> None:
     A file `.env` in the working folder sets variables that the environment does not set.
     Credentials, region and endpoint of S3 and Kinesis come from the standard AWS variables and profiles.
 
-    Exit codes: 0 success; 1 a run failed, the totals do not balance, or work is overdue; 2 usage or configuration
-    error; 3 a check failed with severity error.
+    Exit codes: 0 success; 1 a run failed, the totals do not balance, work is overdue, or a catalog has faults or a
+    breaking change; 2 usage or configuration error; 3 a check failed with severity error.
     """
     if Path(".env").is_file():
         from dotenv import load_dotenv  # noqa: PLC0415

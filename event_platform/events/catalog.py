@@ -33,7 +33,7 @@ _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-
 _MAX_KEY_LENGTH, _DIGEST_LENGTH = 200, 16
 #: Columns of a table, nested ones included. Each costs time in every run.
 _MAX_COLUMNS = 10_000
-_SUFFIXES = {".yaml", ".yml", ".json"}
+SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def schema_files(folder: Path) -> list[Path]:
         ) from error
     except OSError as error:
         raise CatalogError(f"{folder}: expected a folder of JSON Schemas: {error.strerror}") from error
-    return [path for path in files if path.suffix in _SUFFIXES and path.name != ENVELOPE_FILE]
+    return [path for path in files if path.suffix in SUFFIXES and path.name != ENVELOPE_FILE]
 
 
 def _load_envelope(folder: Path, faults: list[str]) -> Envelope:

@@ -1,4 +1,4 @@
-"""`event-platform catalog draft` and `event-platform catalog check`."""
+"""`event-platform catalog`: `draft`, `check` and `diff`."""
 
 from pathlib import Path
 
@@ -9,12 +9,13 @@ from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 @click.group()
 def catalog() -> None:
-    """Draft and check the catalog: a JSON Schema for each event name, and envelope.yaml.
+    """Draft, check and compare the catalog: a JSON Schema for each event name, and envelope.yaml.
 
     \b
-    Example, for a stream that has no catalog yet:
+    Examples, for a stream that has no catalog yet, and for a change of one:
       event-platform catalog draft ./catalog
       event-platform catalog check ./catalog
+      event-platform catalog diff ./catalog --against git:main
     """
 
 
@@ -54,15 +55,71 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
 
 @catalog.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
-def check(folder: Path | None) -> None:
+@click.option(
+    "--against-lake", is_flag=True, help="Compare the catalog with the tables of EVENT_PLATFORM_LAKE as well."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --against-lake: print one JSON object instead of a table.")
+def check(folder: Path | None, against_lake: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Validate a catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
 
     Prints a line for each fault with its file and key, and exits with 1 if there is any. A run accepts what passes.
 
+    With --against-lake, it shows as well what the next run would meet in the tables: columns of another type than the
+    catalog's, names that differ in case only, and tables of types that the catalog has no more. Exit code 1 if a run
+    would fail.
+
     \b
-    Example, before a schema is merged:
+    Examples, before a schema is merged, and before it is deployed:
       event-platform catalog check ./catalog
+      event-platform catalog check ./catalog --against-lake
     """
+    if as_json and not against_lake:
+        raise click.UsageError("--json shows the tables of the lake: use it with --against-lake")
     from event_platform.cli.catalog import check_catalog  # noqa: PLC0415
 
-    raise SystemExit(check_catalog(folder or load_environment().catalog))
+    environment = load_environment()
+    chosen = folder or environment.catalog
+    if not against_lake:
+        raise SystemExit(check_catalog(chosen))
+    from event_platform.cli.catalog_in_lake import show_clashes  # noqa: PLC0415
+
+    raise SystemExit(show_clashes(environment, chosen, as_json=as_json))
+
+
+@catalog.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option(
+    "--against",
+    required=True,
+    metavar="FOLDER|git:REF",
+    help="The catalog before: a folder, or a branch, tag or commit, at which FOLDER is read.",
+)
+@click.option("--format", "output", type=click.Choice(["table", "json", "github"]), help="Default: table.")
+@click.option("--json", "output", flag_value="json", help="The same as --format json.")
+def diff(folder: Path | None, against: str, output: str | None) -> None:
+    """Show the changes from another catalog to this one: FOLDER, or EVENT_PLATFORM_CATALOG.
+
+    \b
+    Each change of a type, a property, a setting or the envelope is
+      compatible  whatever was accepted is accepted, in the same column
+      back-fill   days that are built already differ from those to come until they are rebuilt
+      breaking    events that were accepted are not, a column has no values any more, or a run would fail
+    A change of a rule is compatible if the new schema provably accepts every value that the old one accepted.
+    Descriptions are not compared. For each change there is what to do.
+
+    \b
+    Exit codes:
+      0  nothing is breaking
+      1  a change is breaking
+      2  usage or configuration error, such as a fault in one of the catalogs
+
+    With --format github, changes are annotations of a pull request in GitHub Actions.
+
+    \b
+    Examples, the first before a commit, the second in a workflow:
+      event-platform catalog diff ./catalog --against git:HEAD
+      event-platform catalog diff ./catalog --against git:origin/main --format github
+    """
+    from event_platform.cli.catalog_diff import Format, show_changes  # noqa: PLC0415
+
+    raise SystemExit(show_changes(folder or load_environment().catalog, against, Format(output or "table")))

@@ -1,0 +1,48 @@
+"""`event-platform catalog check --against-lake`: what the next run would meet in the tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from event_platform.cli.catalog import load_checked, print_checked
+from event_platform.cli.output import OUT, counted
+from event_platform.environment import Environment
+from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.text import shown
+
+_CHARACTERS = 200
+
+
+def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
+    """Check a catalog, then print where it does not go with the lake; return 1 if a run would fail, else 0."""
+    event_types, faults = load_checked(folder)
+    if not as_json and print_checked(folder, event_types, faults):
+        return 1
+    clashes = [] if faults else find_table_clashes(open_lake(environment.lake), event_types)
+    fails = bool(faults) or any(each.fails for each in clashes)
+    if as_json:
+        found = [asdict(each) | {"fails": each.fails} for each in clashes]
+        print(json.dumps({"fails": fails, "faults": faults, "clashes": found}))  # noqa: T201 - rich would wrap it
+    else:
+        _print_table(environment, clashes)
+    return 1 if fails else 0
+
+
+def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:
+    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("column", "table → catalog", "what to do"):
+        table.add_column(head, overflow="fold")
+    for each in clashes:
+        sides = f"{each.stored} → {each.defined or 'absent'}"
+        cells = (f"{each.table} {each.column}".rstrip(), sides, each.action)
+        table.add_row(each.kind, *(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
+    if clashes:
+        OUT.print(table)
+    failing = sum(each.fails for each in clashes)
+    verdict = f"a run would fail on {counted(failing, 'column')}" if failing else "no run fails on a column"
+    OUT.print(f"{environment.lake}: {verdict}", soft_wrap=True)

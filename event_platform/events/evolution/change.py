@@ -1,0 +1,26 @@
+"""A change between two catalogs: where it is, what it means, and what to do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Impact(StrEnum):
+    """What a change means for events, tables and their readers."""
+
+    COMPATIBLE = "compatible"  # whatever the old schema accepted is accepted, and in the same column
+    BACKFILL = "back-fill"  # days that are built already differ from those to come, until they are built again
+    BREAKING = "breaking"  # events that were accepted are not, a column has no values any more, or a run would fail
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference between two catalogs."""
+
+    impact: Impact
+    event_type: str  # its name; empty for the envelope
+    path: str  # of the property, such as device.os, answers[].id or scores.*; empty for the type itself
+    before: str  # the keywords that differ, as they were; empty where there was nothing
+    after: str
+    action: str  # what to do, or what happens by itself
+    column: tuple[str, ...] = ()  # path of the column that is concerned
+    file: str = ""  # of the schema

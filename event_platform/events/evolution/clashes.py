@@ -1,0 +1,40 @@
+"""Columns of two schemas of one table that cannot both be its columns: of other types, or spelled in other case."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+from polars._typing import PolarsDataType
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A column that a table cannot have beside its own: of another type, or with a name that differs in case only."""
+
+    column: tuple[str, ...]
+    stored: str  # the name that the table has
+    is_spelling: bool
+
+
+def find_clashes(
+    stored: Mapping[str, PolarsDataType], defined: Mapping[str, PolarsDataType], path: tuple[str, ...] = ()
+) -> Iterator[Clash]:
+    """Yield the columns of `defined` that a table with the columns of `stored` cannot get, nested ones included."""
+    spelled = {name.lower(): name for name in stored} | {name: name for name in stored}
+    for name, dtype in defined.items():
+        known = spelled.get(name, spelled.get(name.lower()))
+        if known == name:
+            yield from _clashes_of_type(stored[name], dtype, (*path, name))
+        elif known is not None:
+            yield Clash((*path, name), known, is_spelling=True)
+
+
+def _clashes_of_type(stored: PolarsDataType, defined: PolarsDataType, path: tuple[str, ...]) -> Iterator[Clash]:
+    if isinstance(stored, pl.Struct) and isinstance(defined, pl.Struct):
+        yield from find_clashes(stored.to_schema(), defined.to_schema(), path)
+    elif isinstance(stored, pl.List) and isinstance(defined, pl.List):
+        yield from _clashes_of_type(stored.inner, defined.inner, path)
+    elif isinstance(stored, pl.Map) and isinstance(defined, pl.Map):
+        yield from _clashes_of_type(stored.value, defined.value, path)
+    elif stored != defined:
+        yield Clash(path, path[-1], is_spelling=False)

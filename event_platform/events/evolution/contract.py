@@ -1,0 +1,65 @@
+"""What a property accepts, as a JSON Schema, and whether another one accepts all of it.
+
+Only the keywords of the property itself are compared; what is below it (properties, items, values of a map) is compared
+property by property. A JSON type in `x-mixed` is accepted as well.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jsonschema_rs import Draft202012, canonicalize
+from jsonschema_rs.canonical import Satisfiability
+
+#: Keywords that say nothing of a value.
+_ANNOTATIONS = frozenset(
+    ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
+)
+_MIXED = "x-mixed"
+#: Keywords that make the type of a column.
+_TYPE = ["type", "format", "items", "additionalProperties", "x-decimal", "x-map", "x-column"]
+
+
+def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
+    """Return the keywords that say which values a property accepts, except those about what is `below` it."""
+    return {
+        key: value
+        for key, value in definition.items()
+        if key not in _ANNOTATIONS | below and (key == _MIXED or not key.startswith("x-"))
+    }
+
+
+def accepts_all(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Return whether `new` rules accept every value that `old` ones accept. False where that cannot be proved."""
+    try:
+        before, after = (
+            canonicalize(_contract(rules), draft=Draft202012, validate_formats=True, offline=True)
+            for rules in (old, new)
+        )
+        return before.subtract(after).satisfiability() == Satisfiability.NO
+    except ValueError:  # a keyword that cannot be compared, such as a reference
+        return False
+
+
+def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the keywords that differ, as they are in both: `minimum: 1`, `minimum: 2`."""
+    differing = [key for key in {**old, **new} if (key in old, old.get(key)) != (key in new, new.get(key))]
+    return _written(old, differing), _written(new, differing)
+
+
+def describe(definition: Mapping[str, Any]) -> str:
+    """Return the type of a property as it is written: `type: string, format: date`."""
+    return _written(definition, _TYPE) or "no type"
+
+
+def _written(definition: Mapping[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key}: {_text(definition[key])}" for key in keys if key in definition)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _contract(rules: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {key: value for key, value in rules.items() if key != _MIXED}
+    return {"anyOf": [schema, {"type": list(rules[_MIXED])}]} if rules.get(_MIXED) else schema

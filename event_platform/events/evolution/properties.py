@@ -1,0 +1,186 @@
+"""The changes between the properties of two schemas of an event type."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import Column, Kind
+from event_platform.events.drift import ANY_KEY
+from event_platform.events.evolution.change import Change, Impact
+from event_platform.events.evolution.contract import accepts_all, describe, describe_difference, rules_of
+
+#: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
+_KEYWORDS_BELOW = {
+    Kind.OBJECT: frozenset(["additionalProperties", "properties", "required"]),
+    Kind.MAP: frozenset(["additionalProperties"]),
+    Kind.ARRAY: frozenset(["items"]),
+}
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of a schema with its column; None where an event column has its values."""
+
+    definition: Mapping[str, Any]
+    column: Column | None
+    path: str = ""  # of keys
+    column_path: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """The type of its column; UNTYPED without one."""
+        return Kind.UNTYPED if self.column is None else self.column.kind
+
+    @property
+    def type(self) -> tuple[Kind, tuple[int, int]]:
+        """Equal for columns of one type, what is below them left out."""
+        return self.kind, self.column.digits if self.column and self.kind is Kind.DECIMAL else (0, 0)
+
+    @property
+    def has_column(self) -> bool:
+        """Whether the table has a column for it."""
+        return self.kind is not Kind.UNTYPED
+
+    @property
+    def name(self) -> str:
+        """The name of its column; empty without one."""
+        return self.column.name if self.column and self.has_column else ""
+
+    @property
+    def column_name(self) -> str:
+        """The path of its column, as it is shown."""
+        return ".".join(self.column_path)
+
+    @property
+    def keywords_below(self) -> frozenset[str]:
+        """The keywords about its properties, items or values that are columns: these are compared one by one."""
+        return _KEYWORDS_BELOW.get(self.kind, frozenset())
+
+    @property
+    def required(self) -> list[str]:
+        """The keys that it requires."""
+        return list(self.definition.get("required", []))
+
+    def properties(self) -> dict[str, "Property"]:
+        """Return its properties by key."""
+        columns = {column.field: column for column in self.column.fields} if self.column else {}
+        found = self.definition.get("properties", {})
+        return {key: self._below(key, below, columns.get(key), ".") for key, below in found.items()}
+
+    def items(self) -> "Property | None":
+        """Return the schema of the items of an array, or of the values of a map."""
+        keyword, key, dot = ("additionalProperties", ANY_KEY, ".") if self.kind is Kind.MAP else ("items", "[]", "")
+        if self.column is None or self.column.item is None:
+            return None
+        item = replace(self.column.item, name="item")  # it has no column of its own
+        below = self._below(key, self.definition.get(keyword), item, dot)
+        return Property(below.definition, below.column, below.path, self.column_path)
+
+    def _below(self, key: str, definition: Any, column: Column | None, dot: str) -> "Property":
+        path = f"{self.path}{dot}{key}" if self.path else key
+        names = (*self.column_path, column.name) if column else ()
+        return Property(definition if isinstance(definition, Mapping) else {}, column, path, names)
+
+
+def compare_properties(
+    old: tuple[EventType, Mapping[str, Any]], new: tuple[EventType, Mapping[str, Any]]
+) -> Iterator[Change]:
+    """Yield the changes between two schemas of an event type, each with its document."""
+    yield from _compare(new[0].name, _whole(*old), _whole(*new))
+
+
+def _whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
+    return Property({"type": "object", **document}, Column("", "", Kind.OBJECT, fields=event_type.columns))
+
+
+def _compare_objects(event_type: str, old: Property, new: Property) -> Iterator[Change]:
+    before, after = old.properties(), new.properties()
+    for key, known in before.items():
+        if key in after:
+            yield from _compare(event_type, known, after[key])
+        else:
+            yield _removed(event_type, known)
+    for key in [key for key in after if key not in before]:
+        yield _added(event_type, after[key], is_required=key in new.required)
+    yield from _compare_required(event_type, old, new, set(after) - set(before), set(before) - set(after))
+
+
+def _compare_required(
+    event_type: str, old: Property, new: Property, added: set[str], removed: set[str]
+) -> Iterator[Change]:
+    prefix = f"{new.path}." if new.path else ""
+    for key in sorted(set(new.required) - set(old.required) - added):
+        action = "events without it break the rule: leave it optional until every producer sends it"
+        yield Change(Impact.BREAKING, event_type, prefix + key, "", "required", action)
+    for key in sorted(set(old.required) - set(new.required) - removed):
+        yield Change(Impact.COMPATIBLE, event_type, prefix + key, "required", "", "nothing")
+
+
+def _added(event_type: str, new: Property, *, is_required: bool) -> Change:
+    impact, action = Impact.COMPATIBLE, "nothing; values that came before are in _rescued until their days are rebuilt"
+    if is_required:
+        impact, action = Impact.BREAKING, "events without it break the rule: leave it optional at first"
+    after = describe(new.definition) + (", required" if is_required else "")
+    return Change(impact, event_type, new.path, "", after, action, new.column_path)
+
+
+def _removed(event_type: str, old: Property) -> Change:
+    impact, action = Impact.BREAKING, "its values are unknown fields from now on: keep the property"
+    if old.column is None:
+        impact, action = Impact.COMPATIBLE, "nothing"
+    elif old.name:
+        action = (
+            f"column {old.column_name} is null from now on, and values that come are in _rescued: keep the property"
+        )
+    return Change(impact, event_type, old.path, describe(old.definition), "", action, old.column_path)
+
+
+def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
+    below = old.keywords_below | new.keywords_below
+    rules = rules_of(old.definition, below), rules_of(new.definition, below)
+    if verdict := _judge(old, new, *rules):
+        sides = describe_difference(*rules)
+        if sides == ("", "") or old.name != new.name:
+            sides = describe(old.definition), describe(new.definition)
+        yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
+    if old.type == new.type:
+        if old.kind is Kind.OBJECT:
+            yield from _compare_objects(event_type, old, new)
+        if (item := old.items()) and (new_item := new.items()):
+            yield from _compare(event_type, item, new_item)
+
+
+def _judge(
+    old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
+) -> tuple[Impact, str] | None:
+    """Return what a change of a property means and what to do; None if nothing is changed."""
+    if fault := _column_fault(old, new):
+        return Impact.BREAKING, fault
+    gets_column = new.has_column and not old.has_column
+    if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
+        return Impact.BREAKING, _keep_accepting(old_rules, new_rules)
+    if gets_column:
+        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
+    if old.name != new.name:
+        return Impact.BACKFILL, f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
+    return (Impact.COMPATIBLE, "nothing") if old_rules != new_rules else None
+
+
+def _column_fault(old: Property, new: Property) -> str | None:
+    """Return what to do where a column has no values any more, or a table cannot have the new one; else None."""
+    if not old.has_column:
+        return None
+    if not new.has_column:
+        return f"column {old.column_name} is null from now on, and values are in _rescued: keep the type"
+    if old.column_path == new.column_path:
+        fault = f"column {old.column_name} keeps its type: give the property a new column with x-column"
+        return fault if old.type != new.type else None
+    alike = old.name != new.name and old.name.lower() == new.name.lower()
+    return f"readers of Delta ignore case: x-column: {old.name}, or another name" if alike else None
+
+
+def _keep_accepting(old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str:
+    if old_rules.get("type") != new_rules.get("type"):
+        return "values of the earlier type do not fit: list it in x-mixed while producers send it"
+    return "values that were good break the rule from now on: keep the rule until producers have changed"

@@ -1,0 +1,115 @@
+"""What the next run would meet where a catalog does not go with the tables of a lake.
+
+Whether a table takes a column is asked of `schemas.merged`, as a commit does.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deltalake import Schema
+from deltalake.schema import ArrayType, Field, MapType, StructType
+
+from event_platform.events.catalog import EventType
+from event_platform.events.errors import TableError
+from event_platform.lake.lake import Lake
+from event_platform.lake.schemas import DeltaType, merged, to_delta, type_name
+from event_platform.lake.tables import Table
+from event_platform.storage.threads import map_threads
+
+
+class ClashKind(StrEnum):
+    """How a catalog does not go with a table."""
+
+    TYPE = "other type"
+    SPELLING = "other case"
+    RETIRED = "no schema"
+
+
+@dataclass(frozen=True)
+class TableClash:
+    """Something in a table that the catalog has in another way, or not."""
+
+    table: str
+    column: str  # path, such as device.os; empty for the table itself
+    stored: str  # type in the table; for other case, name and type
+    defined: str
+    kind: ClashKind
+    action: str
+
+    @property
+    def fails(self) -> bool:
+        """Whether a run would fail."""
+        return self.kind is not ClashKind.RETIRED
+
+
+def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
+    """Return what a run would fail on, in the order of the types, and then the tables of types without a schema."""
+    types = list(event_types)
+    found = map_threads(_clashes_of, [lake.event_table(each) for each in types])
+    retired = map_threads(_retired, lake.retired_tables(types))
+    return [clash for clashes in (*found, *retired) for clash in clashes]
+
+
+def _clashes_of(table: Table) -> list[TableClash]:
+    delta = table.snapshot().delta
+    if delta is None:
+        return []
+    return list(_column_clashes(table.name, delta.schema().fields, to_delta(table.schema, {}).fields, ()))
+
+
+def _column_clashes(
+    table: str, stored: list[Field], defined: list[Field], path: tuple[str, ...]
+) -> Iterator[TableClash]:
+    for field in defined:
+        fault = _fault(table, stored, field)
+        if fault is None:
+            continue
+        old, names = _field_of(stored, field.name), (*path, field.name)
+        before, after = _inside(old.type, field.type)
+        if old.name == field.name and isinstance(before, StructType) and isinstance(after, StructType):
+            yield from _column_clashes(table, before.fields, after.fields, names)
+        else:
+            yield _clash(table, names, old, field, fault)
+
+
+def _fault(table: str, stored: list[Field], field: Field) -> str | None:
+    """Return why a table cannot get a column; None if it can."""
+    try:
+        merged(table, Schema(stored), Schema([field]))
+    except TableError as error:
+        return str(error)
+    return None
+
+
+def _field_of(stored: list[Field], name: str) -> Field:
+    alike = [field for field in stored if field.name.lower() == name.lower()]
+    return next((field for field in alike if field.name == name), alike[0])
+
+
+def _clash(table: str, path: tuple[str, ...], stored: Field, defined: Field, fault: str) -> TableClash:
+    kind = ClashKind.TYPE if stored.name == defined.name else ClashKind.SPELLING
+    before, after = (
+        type_name(each.type) if kind is ClashKind.TYPE else f"{each.name}: {type_name(each.type)}"
+        for each in (stored, defined)
+    )
+    return TableClash(table, ".".join(path), before, after, kind, fault.partition(". ")[2])
+
+
+def _inside(stored: DeltaType, defined: DeltaType) -> tuple[DeltaType, DeltaType]:
+    """Return the types of what is in arrays and maps, as deep as both are alike."""
+    while True:
+        if isinstance(stored, ArrayType) and isinstance(defined, ArrayType):
+            stored, defined = stored.element_type, defined.element_type
+        elif isinstance(stored, MapType) and isinstance(defined, MapType):
+            stored, defined = stored.value_type, defined.value_type
+        else:
+            return stored, defined
+
+
+def _retired(table: Table) -> list[TableClash]:
+    rows = sum(table.snapshot().rows_by_date().values())
+    if not rows:
+        return []
+    action = "Put its schema back if its events still come: of days that are rebuilt, they are in unregistered_events."
+    return [TableClash(table.name, "", f"rows: {rows:,}", "", ClashKind.RETIRED, action)]

@@ -1,0 +1,197 @@
+"""`catalog diff` and `catalog check --against-lake`: before a schema is merged, and before it is deployed."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from event_platform.cli.main import main
+from event_platform_tests.support.command import use
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+
+
+def call(*arguments: str, code: int) -> str:
+    """Return what `catalog` prints; it must end with `code`."""
+    result = CliRunner().invoke(main, ["catalog", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder, as somebody."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a catalog of two commits, of which the second breaks, and a change that is not committed."""
+    root = tmp_path_factory.mktemp("repository")
+    folder = write_catalog(root / "in" / "catalog", {"a": {"title": "a", "properties": {"p": {"type": "integer"}}}})
+    (folder / "link.yaml").symlink_to("a.yaml")
+    git(root, "init")
+    git(root, "add", ".")
+    git(root, "commit", "-m", "with a link")
+    git(root, "tag", "linked")
+    (folder / "link.yaml").unlink()
+    git(root, "commit", "-a", "-m", "first")
+    git(root, "tag", "first")
+    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}}})
+    git(root, "commit", "-a", "-m", "second")
+    evil = {"title": "% ::error::x", "properties": {"q": {"type": "string"}}}
+    write_catalog(folder, {"evil,:": evil})
+    return root
+
+
+def test_a_catalog_is_compared_with_itself_at_a_revision(repository: Path) -> None:
+    """Without a checkout; exit code 1 if a change is breaking."""
+    folder = str(repository / "in" / "catalog")
+    assert "1 change: 1 compatible" in call("diff", folder, "--against", "git:HEAD", code=0)
+    shown = call("diff", folder, "--against", "git:first", code=1)
+    assert "2 changes: 1 breaking, 1 compatible" in shown
+    assert "column p keeps its type" in " ".join(shown.split())
+    found = json.loads(call("diff", folder, "--against", "git:first", "--json", code=1))
+    assert found["breaking"]
+    assert found["changes"][0] == {
+        "impact": "breaking",
+        "event_type": "a",
+        "path": "p",
+        "before": "type: integer",
+        "after": "type: string",
+        "action": "column p keeps its type: give the property a new column with x-column",
+        "column": ["p"],
+        "file": "a.yaml",
+    }
+    assert json.loads(call("diff", folder, "--against", folder, "--format", "json", code=0))["changes"] == []
+
+
+def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file below the root of the repository, and nothing of a schema is a command."""
+    monkeypatch.chdir(repository)
+    lines = call("diff", "in/catalog", "--against", "git:first", "--format", "github", code=1).splitlines()
+    breaking, compatible = lines
+    assert breaking == (
+        "::error file=in/catalog/a.yaml,title=breaking%3A a p::type: integer → type: string: column p keeps its type: "
+        "give the property a new column with x-column"
+    )
+    assert compatible.startswith(
+        "::notice file=in/catalog/evil%2C%3A.yaml,title=compatible%3A %25 %3A%3Aerror%3A%3Ax::absent → in the catalog: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("against", "reason"),
+    [
+        ("git:", "expected a branch, tag or commit"),
+        ("git:--output=x", "expected a branch, tag or commit"),
+        ("git:nowhere", "git:nowhere: no such branch, tag or commit"),
+        ("git:HEAD:in", "no such branch, tag or commit"),
+        ("git:linked", "link.yaml: at this revision not a regular file"),
+        ("nowhere", "nowhere: no such folder"),
+    ],
+)
+def test_a_catalog_that_cannot_be_read_is_a_usage_error(repository: Path, against: str, reason: str) -> None:
+    """With a sentence."""
+    shown = call("diff", str(repository / "in" / "catalog"), "--against", against, code=2)
+    assert reason in " ".join(shown.split())
+
+
+def test_no_repository_and_no_catalog_then_are_usage_errors(repository: Path, tmp_path: Path) -> None:
+    """As is a fault in the earlier catalog, which is named by its revision."""
+    folder = write_catalog(tmp_path / "catalog", {"a": {"title": "a"}})
+    assert "not a git repository" in call("diff", str(folder), "--against", "git:HEAD", code=2)
+    (repository / "new").mkdir(exist_ok=True)
+    assert "has no schemas at this revision" in call("diff", str(repository / "new"), "--against", "git:HEAD", code=2)
+    git(tmp_path, "init")
+    (folder / "a.yaml").write_text("title: []", encoding="utf-8")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "x")
+    write_catalog(folder, {"a": {"title": "a"}})
+    shown = call("diff", str(folder), "--against", "git:HEAD", code=2)
+    assert f"git:HEAD:{folder}/a.yaml: title: [] is not of type" in " ".join(shown.split())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A lake with two event tables."""
+    world = World(tmp_path_factory.mktemp("built"))
+    lesson = event("1", name="lesson:started", user="usr_1", level=1, device={"os": "x"}, answers=[{"id": 1}])
+    world.deliver(MONDAY, "a", lesson, event("2", plan="x"))
+    world.load(MONDAY)
+    world.deduplicate(MONDAY)
+    world.type(MONDAY)
+    return world
+
+
+@pytest.fixture
+def home(built: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same, named by the environment variables."""
+    use(monkeypatch, built)
+    return built
+
+
+def changed(**properties: Any) -> dict[str, dict[str, Any]]:
+    """Return the schemas without the one of accounts, with other properties of lessons."""
+    lesson = SCHEMAS["lesson_started"]
+    kept = {name: each for name, each in SCHEMAS.items() if name != "account_created"}
+    return kept | {"lesson_started": lesson | {"properties": lesson["properties"] | properties}}
+
+
+def test_a_catalog_that_goes_with_the_lake_passes(home: World, tmp_path: Path) -> None:
+    """New columns do not fail a run; neither does a type without a schema, of which the rows are shown."""
+    assert "no run fails on a column" in call("check", "--against-lake", code=0)
+    folder = write_catalog(tmp_path / "catalog", changed(new={"type": "string"}))
+    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=0))
+    assert not found["fails"]
+    assert [(each["table"], each["kind"], each["stored"]) for each in found["clashes"]] == [
+        ("events/account_created", "no schema", "rows: 1")
+    ]
+
+
+def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -> None:
+    """Each column by itself, at any depth; the run then fails on the first of them, and on none after a fix."""
+    other = changed(
+        level={"type": "string"},
+        device={"type": "object", "properties": {"OS": {"type": "string"}, "version": {"type": "number"}}},
+        answers={"type": "array", "items": {"type": "object", "properties": {"id": {"type": "string"}}}},
+        skills={"type": "array", "items": {"type": "integer"}},
+        hard={"type": "object", "properties": {"very": {"type": "boolean"}, "so": {"type": "boolean"}}},
+    )
+    folder = write_catalog(tmp_path / "catalog", other)
+    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
+    assert found["fails"]
+    assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if each["fails"]} == {
+        ("level", "long", "string"),
+        ("device.OS", "os: string", "OS: string"),
+        ("device.version", "long", "double"),
+        ("answers.id", "long", "string"),
+        ("skills", "array<string>", "array<long>"),
+        ("hard", "boolean", "struct<very: boolean, so: boolean>"),
+    }
+    shown = " ".join(call("check", str(folder), "--against-lake", code=1).split())
+    assert "a run would fail on 6 columns" in shown
+    errors = run_with(home, tmp_path / "fails", other)
+    assert "level: the table has long, the catalog says string" in errors["lesson_started"]
+    fixed = changed(level={"type": "string", "x-column": "level_name"})
+    assert "no run fails" in call("check", str(write_catalog(tmp_path / "fixed", fixed)), "--against-lake", code=0)
+    assert run_with(home, tmp_path / "passes", fixed) == {}
+
+
+def test_faults_of_a_catalog_come_first(home: World, tmp_path: Path) -> None:
+    """As without the lake, exit code 1."""
+    folder = write_catalog(tmp_path / "catalog", {"a": {"title": ""}})
+    assert "a.yaml: title: expected the event's name" in call("check", str(folder), "--against-lake", code=1)
+    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
+    assert found["fails"]
+    assert len(found["faults"]) == 1
+
+
+def run_with(built: World, folder: Path, schemas: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Type another day into the lake of a world with other schemas; return the errors by key."""
+    world = World(folder, schemas)
+    (folder / "lake").symlink_to(built.root / "lake")
+    reports = world.type(MONDAY, TUESDAY)
+    return {key: report.error for key, report in reports.items() if report.error}

@@ -1,0 +1,276 @@
+"""The changes between two catalogs: what each means, and that a verdict is true of events and of tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
+
+from event_platform.events.catalog import load_catalog
+from event_platform.events.evolution.catalogs import compare_catalogs, read_catalog_files
+from event_platform.events.evolution.change import Change, Impact
+from event_platform.lake.schemas import merged, to_delta
+from event_platform_tests.support.world import write_catalog
+
+COMPATIBLE, BACKFILL, BREAKING = Impact.COMPATIBLE, Impact.BACKFILL, Impact.BREAKING
+Schema = dict[str, Any]
+
+STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+DEVICE_RULES = {"properties": {"os": STRING}}
+DEVICE = {"type": "object", "properties": {"os": STRING}}
+
+
+def schema(required: Sequence[str] = (), **properties: Any) -> Schema:
+    """Return the schema of an event."""
+    return {"title": "a", "required": list(required), "properties": properties}
+
+
+def changes(folder: Path, old: Sequence[Schema], new: Sequence[Schema], *envelopes: Schema) -> list[Change]:
+    """Return the changes between two catalogs of these schemas, each in a file of its title, and these envelopes."""
+    sides = []
+    for number, schemas in enumerate((old, new)):
+        side = folder / str(number)
+        for path in side.glob("*"):
+            path.unlink()
+        files = {each.get("x-file", each["title"].replace(":", "-")): each for each in schemas}
+        sides.append(read_catalog_files(write_catalog(side, files, envelopes[number] if envelopes else None)))
+    return compare_catalogs(*sides)
+
+
+def verdicts(found: Sequence[Change]) -> list[tuple[Impact, str, str]]:
+    """Return class, event type and property of each change."""
+    return [(each.impact, each.event_type, each.path) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "impact"),
+    [
+        pytest.param(None, INTEGER, COMPATIBLE, id="an optional property is added"),
+        pytest.param(INTEGER, INTEGER | {"minimum": 1}, BREAKING, id="a rule is added"),
+        pytest.param(INTEGER | {"minimum": 1}, INTEGER | {"minimum": 0}, COMPATIBLE, id="a rule is wider"),
+        pytest.param(STRING | {"enum": ["a"]}, STRING | {"enum": ["a", "b"]}, COMPATIBLE, id="a value is added"),
+        pytest.param(STRING | {"enum": ["a", "b"]}, STRING | {"enum": ["a"]}, BREAKING, id="a value is removed"),
+        pytest.param(STRING | {"pattern": "^a$"}, STRING | {"pattern": "^[ab]$"}, BREAKING, id="nobody can tell"),
+        pytest.param(STRING, {"type": ["string", "null"]}, COMPATIBLE, id="null is allowed"),
+        pytest.param({"type": ["string", "null"]}, STRING, BREAKING, id="null is no longer allowed"),
+        pytest.param(INTEGER, NUMBER, BREAKING, id="a wider type in the same column"),
+        pytest.param(INTEGER, NUMBER | {"x-column": "q"}, BACKFILL, id="a wider type in a column of its own"),
+        pytest.param(INTEGER, STRING | {"x-column": "q"}, BREAKING, id="another type in a column of its own"),
+        pytest.param(
+            INTEGER, STRING | {"x-column": "q", "x-mixed": ["integer"]}, BACKFILL, id="and the earlier one is expected"
+        ),
+        pytest.param(
+            STRING, STRING | {"format": "date-time", "x-column": "q"}, BREAKING, id="texts that are no times do not fit"
+        ),
+        pytest.param(STRING, STRING | {"format": "date"}, BREAKING, id="a date in a column of texts"),
+        pytest.param(STRING, STRING | {"x-column": "q"}, BACKFILL, id="another column"),
+        pytest.param(STRING, STRING | {"x-column": "P"}, BREAKING, id="a column that differs in case only"),
+        pytest.param(STRING, STRING | {"x-mixed": ["integer"]}, COMPATIBLE, id="a further type is expected"),
+        pytest.param(STRING | {"x-mixed": ["integer"]}, STRING, BREAKING, id="it is not expected any more"),
+        pytest.param(NUMBER, NUMBER | {"x-decimal": [9, 2]}, BREAKING, id="decimals in a column of doubles"),
+        pytest.param({}, STRING, BACKFILL, id="a property gets a type"),
+        pytest.param({"type": ["string", "integer"]}, STRING, BREAKING, id="of two types one"),
+        pytest.param(STRING, {}, BREAKING, id="a property loses its type"),
+        pytest.param(STRING, None, BREAKING, id="a property is removed"),
+        pytest.param({}, None, BREAKING, id="a property without a column is removed"),
+        pytest.param({"type": "array"}, {"type": "array", "items": STRING}, BACKFILL, id="items get a type"),
+        pytest.param(
+            DEVICE,
+            {"type": "object", "x-map": True, "additionalProperties": STRING},
+            BREAKING,
+            id="an object, now a map",
+        ),
+        pytest.param(
+            {"type": ["object", "string"]},
+            {"type": ["object", "string"], **DEVICE_RULES},
+            BREAKING,
+            id="without a column",
+        ),
+        pytest.param(STRING | {"description": "x"}, STRING, None, id="descriptions are not compared"),
+    ],
+)
+def test_a_change_of_a_property_has_a_class(
+    tmp_path: Path, old: Schema | None, new: Schema | None, impact: Impact | None
+) -> None:
+    """By what it does to events and to the table. It names the property and both sides."""
+    sides = [schema() if each is None else schema(p=each) for each in (old, new)]
+    found = changes(tmp_path, sides[:1], sides[1:])
+    assert verdicts(found) == ([] if impact is None else [(impact, "a", "p")])
+    assert all(each.before != each.after and each.action and each.file == "a.yaml" for each in found)
+
+
+def nested(definition: Schema) -> Schema:
+    """Return a schema that has a property in an object, in the items of an array, and in the values of a map."""
+    below = {"type": "object", "properties": {"p": definition}}
+    return schema(
+        o=below, a={"type": "array", "items": below}, m={"type": "object", "x-map": True, "additionalProperties": below}
+    )
+
+
+def test_nested_properties_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Each has its path."""
+    paths = {"o.p", "a[].p", "m.*.p"}
+    wider = changes(tmp_path, [nested(INTEGER)], [nested({"type": ["integer", "null"]})])
+    assert {each[2] for each in verdicts(wider) if each[0] is COMPATIBLE} == paths
+    other = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
+    assert {each[2] for each in verdicts(other) if each[0] is BREAKING} == paths
+    assert "column o.p keeps its type" in next(each.action for each in other if each.path == "o.p")
+
+
+def test_required_properties(tmp_path: Path) -> None:
+    """To require more breaks, in a property that is new as well; to require less does not."""
+    loose, strict = schema(p=STRING), schema(["p", "q"], p=STRING, q=STRING)
+    assert verdicts(changes(tmp_path, [loose], [strict])) == [(BREAKING, "a", "p"), (BREAKING, "a", "q")]
+    freed = changes(tmp_path, [schema(["p"], p=STRING)], [loose])
+    assert verdicts(freed) == [(COMPATIBLE, "a", "p")]
+
+
+def test_a_column_that_another_property_had(tmp_path: Path) -> None:
+    """A run fails if its type or the case of its name differs, whatever the properties are called."""
+    old = schema(p=INTEGER)
+    for column, definition in (("p", STRING), ("P", INTEGER)):
+        found = changes(tmp_path, [old], [schema(other=definition | {"x-column": column})])
+        assert ("column p of another property", f"column {column}") in {(each.before, each.after) for each in found}
+        assert {each.impact for each in found} == {BREAKING}
+    path = changes(tmp_path, [old], [schema()], {"path_columns": []}, {"path_columns": ["p"]})
+    assert ("column p of another property", "column p") in {(each.before, each.after) for each in path}
+
+
+def test_types_come_go_and_are_renamed(tmp_path: Path) -> None:
+    """A type keeps its table as long as it keeps its title, or the table of its title."""
+    a, b = {"title": "a"}, {"title": "b"}
+    assert verdicts(changes(tmp_path, [a], [a, b])) == [(COMPATIBLE, "b", "")]
+    assert verdicts(changes(tmp_path, [a, b], [a])) == [(BREAKING, "b", "")]
+    assert verdicts(changes(tmp_path, [a], [b | {"x-names": ["a"]}])) == [(BREAKING, "b", "title")]
+    assert verdicts(changes(tmp_path, [a, b], [b | {"x-names": ["a"]}])) == [
+        (BREAKING, "b", "title"),
+        (BACKFILL, "b", "x-names"),
+    ]
+    in_file = changes(tmp_path, [a | {"x-file": "f"}], [b | {"x-file": "f"}])
+    assert [(each.before, each.after) for each in in_file] == [("a", "b")]
+    assert in_file[0].action == "events of the earlier name have no table: x-names: [a]"
+    same_table = changes(tmp_path, [{"title": "a:b"}], [{"title": "a.b", "x-names": ["a:b"]}])
+    assert verdicts(same_table) == [(COMPATIBLE, "a.b", "title")]
+
+
+def test_names_settings_and_the_envelope(tmp_path: Path) -> None:
+    """Settings of the asset do nothing to tables; another way to read records needs them to be read again."""
+    a = {"title": "a"}
+    assert verdicts(changes(tmp_path, [a], [a | {"x-names": ["b"]}])) == [(BACKFILL, "a", "x-names")]
+    assert verdicts(changes(tmp_path, [a | {"x-names": ["b"]}], [a])) == [(BREAKING, "a", "x-names")]
+    settings = {"x-owner": "team:a", "x-group": "g", "x-volume": False}
+    assert {each[0] for each in verdicts(changes(tmp_path, [a], [a | settings]))} == {COMPATIBLE}
+    envelopes: list[Schema] = [
+        {"created_at": "t"},
+        {"created_at": {"field": "t", "unit": "ms"}, "path_columns": ["tenant"]},
+    ]
+    assert verdicts(changes(tmp_path, [a], [a], *envelopes)) == [(BACKFILL, "", ""), (BACKFILL, "", "path_columns")]
+    assert verdicts(changes(tmp_path, [a], [a], *reversed(envelopes))) == [
+        (BREAKING, "", "path_columns"),
+        (BACKFILL, "", ""),
+    ]
+    same = changes(tmp_path, [a], [a], {"event_uuid": "event_uuid"}, {"event_uuid": ["event_uuid"]})
+    assert same == []
+
+
+VALUES: list[Any] = [None, True, 0, 1, 5, 1.5, "a", "b", "2025-06-02", "2025-06-02T12:00:00Z", [], ["a"], [1], [1.5]]
+VALUES += [{}, {"o": "a"}, {"o": 1}, {"n": 1}, {"o": "a", "n": 5}, {"o": "b", "n": None}]
+
+TYPES = st.sampled_from([["string"], ["integer"], ["number"], ["string", "null"], ["integer", "null"], ["boolean"]])
+RULES: dict[str, st.SearchStrategy[Schema]] = {
+    "string": st.sampled_from([{}, {"enum": ["a"]}, {"enum": ["a", "b"]}, {"pattern": "^a"}, {"format": "date"}]),
+    "integer": st.sampled_from([{}, {"minimum": 0}, {"minimum": 1}, {"maximum": 1}, {"enum": [1, 5]}]),
+}
+EXTRA: st.SearchStrategy[Schema] = st.sampled_from(
+    [{}, {}, {}, {"x-column": "c"}, {"x-column": "P"}, {"x-mixed": ["string", "boolean"]}]
+)
+
+
+@st.composite
+def scalars(draw: st.DrawFn) -> Schema:
+    """Return a property without properties."""
+    types = draw(TYPES)
+    return {"type": types, **draw(RULES.get(types[0], st.just({}))), **draw(EXTRA)}
+
+
+def objects(values: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
+    """Return objects of one or two properties."""
+    properties = st.dictionaries(st.sampled_from("on"), values, min_size=1)
+    return st.builds(lambda found: {"type": "object", "properties": without_same_columns(found)}, properties)
+
+
+def without_same_columns(properties: Mapping[str, Schema]) -> Schema:
+    """Leave out the properties whose column an earlier one has."""
+    kept = {each.get("x-column", key).lower(): key for key, each in reversed(list(properties.items()))}
+    return {key: each for key, each in properties.items() if key in kept.values()}
+
+
+PROPERTIES = st.one_of(
+    scalars(),
+    objects(scalars()),
+    st.builds(lambda items: {"type": "array", "items": items}, scalars()),
+    st.builds(lambda value: {"type": "object", "x-map": True, "additionalProperties": value}, scalars()),
+    st.sampled_from([{}, {"type": "array"}, {"type": "object"}, {"type": ["string", "integer"]}]),
+    st.builds(lambda below: {"type": ["object", "string"], "properties": {"o": below}}, scalars()),
+)
+
+SCHEMAS = st.builds(
+    lambda properties, required: schema([key for key in required if key in properties], **properties),
+    st.dictionaries(st.sampled_from("pqr"), PROPERTIES).map(without_same_columns),
+    st.sets(st.sampled_from("pqr"), max_size=1).map(sorted),
+)
+
+
+def closed(definition: Schema) -> Schema:
+    """Return what a schema accepts as JSON Schema says it: without unknown fields, and with the types of x-mixed."""
+    found = {key: value for key, value in definition.items() if not key.startswith("x-")}
+    if "properties" in found and definition.get("type", "object") == "object":
+        # Where another type is allowed it has no column: no field in it is unknown, and x-mixed says nothing.
+        found["properties"] = {key: closed(below) for key, below in found["properties"].items()}
+        found["additionalProperties"] = False
+    for key in {"items", "additionalProperties"} & {key for key, value in found.items() if isinstance(value, dict)}:
+        found[key] = closed(found[key])
+    mixed = definition.get("x-mixed")
+    return {"anyOf": [found, {"type": mixed}]} if mixed else found
+
+
+def instances(old: Schema) -> Iterator[Schema]:
+    """Yield events: of each property every value, with and without the others."""
+    properties = old["properties"]
+    valid = {key: [v for v in VALUES if is_valid(closed(each), v)] for key, each in properties.items()}
+    for key, values in valid.items():
+        others = {other: each[0] for other, each in valid.items() if other != key and each}
+        yield from (event for value in values for event in ({key: value}, others, others | {key: value}))
+
+
+def is_valid(rules: Schema, value: Any) -> bool:
+    """Return whether a schema accepts a value, formats included."""
+    return Draft202012Validator(rules, validate_formats=True).is_valid(value)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for two catalogs."""
+    return tmp_path_factory.mktemp("catalogs")
+
+
+@given(old=SCHEMAS, new=SCHEMAS, kept=st.sets(st.sampled_from("pqr")))
+def test_a_verdict_is_true_of_events_and_of_tables(folder: Path, old: Schema, new: Schema, kept: set[str]) -> None:
+    """What is compatible accepts every event that was accepted; a table takes the columns unless a change breaks."""
+    shared = {key: each for key, each in old["properties"].items() if key in kept}
+    new |= {
+        "properties": without_same_columns(
+            {**shared, **{k: v for k, v in new["properties"].items() if k not in shared}}
+        )
+    }
+    new["required"] = [key for key in new["required"] if key in new["properties"]]
+    impacts = {each.impact for each in changes(folder, [old], [new])}
+    if impacts <= {COMPATIBLE}:
+        accepted = [event for event in instances(old) if is_valid(closed(old), event)]
+        assert [event for event in accepted if not is_valid(closed(new), event)] == []
+    if BREAKING not in impacts:
+        before, after = (to_delta(load_catalog(folder / side).by_key["a"].schema, {}) for side in "01")
+        merged("events/a", before, after)
