@@ -12,9 +12,10 @@ from rich import box
 from rich.table import Table
 
 from event_platform.cli.catalog_source import read_other_catalog
-from event_platform.cli.output import OUT, counted
+from event_platform.cli.output import OUT
 from event_platform.events.evolution.catalogs import compare_catalogs, read_catalog_files
 from event_platform.events.evolution.change import Change, Impact
+from event_platform.events.wording import counted
 from event_platform.quality.text import shown
 
 _STYLES = {Impact.BREAKING: "red", Impact.BACKFILL: "yellow", Impact.COMPATIBLE: None}

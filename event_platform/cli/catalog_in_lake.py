@@ -9,8 +9,9 @@ from rich import box
 from rich.table import Table
 
 from event_platform.cli.catalog import load_checked, print_checked
-from event_platform.cli.output import OUT, counted
+from event_platform.cli.output import OUT
 from event_platform.environment import Environment
+from event_platform.events.wording import counted
 from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown

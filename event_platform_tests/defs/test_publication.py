@@ -73,7 +73,7 @@ def unavailable(world: World) -> Path:
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Return what each materialization tells of the catalog, by asset."""
+    """Return the metadata of each materialization about the catalog, by asset."""
     found = {}
     for each in result.get_asset_materialization_events():
         assert each.asset_key is not None

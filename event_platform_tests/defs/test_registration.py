@@ -54,7 +54,7 @@ def registered() -> set[str]:
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Return what each materialization tells of the catalog, by asset."""
+    """Return the metadata of each materialization about the catalog, by asset."""
     found = {}
     for each in result.get_asset_materialization_events():
         assert each.asset_key is not None

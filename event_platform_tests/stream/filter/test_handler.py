@@ -143,7 +143,7 @@ def test_whatever_cannot_be_read_is_delivered_as_it_is(stream: World) -> None:
 
 
 def test_records_without_a_sequence_number_are_delivered(stream: World) -> None:
-    """Put into Firehose directly, nothing tells a repeated one from a redelivery; nor without a time of arrival."""
+    """Put into Firehose directly, a repeated one cannot be told from a redelivery."""
     without_time = {name: value for name, value in record(1, A).items() if name != "approximateArrivalTimestamp"}
     assert stream.call(direct_put(1, A), direct_put(2, A), without_time, without_time) == [A] * 4
     assert stream.call(record(2, A)) == [A]
