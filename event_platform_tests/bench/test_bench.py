@@ -22,7 +22,7 @@ def test_a_measurement_counts_every_event_and_tells_work_from_bookkeeping(
     world.deliver(MONDAY, "a", event("u1"))
     world.deliver(TUESDAY, "b", event("u2", TUESDAY))
     found = measure(MONDAY, 2, days_per_run)
-    checks = [key for each in world.definitions().asset_checks or [] for key in each.check_keys]
+    checks = world.definitions().resolve_asset_graph().asset_check_keys
     assert found["runs"] == runs
     assert found["events_by_type"][dg.DagsterEventType.ASSET_CHECK_EVALUATION.value] == 2 * len(checks)
     assert found["events"] == sum(found["events_by_type"].values())
