@@ -117,10 +117,10 @@ def count(bucket: str, prefix: str) -> int:
 
 
 @pytest.fixture
-def stream(store: Ceph, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
+def stream(ceph_store: Ceph, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     """An empty stream of four shards."""
     with ExitStack() as stack:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.endpoint)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", ceph_store.endpoint)
         monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", stack.enter_context(kinesis_server(tmp_path)))
         monkeypatch.delenv("AWS_ENDPOINT_URL")
         yield find(connect(), new_stream(connect(), 4))

@@ -85,7 +85,7 @@ def test_the_history_is_what_sql_sums(built: World, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_day_that_is_added_reads_and_writes_its_month(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no other; of the table, nothing is read."""
+    """And no other; of the table, only the day before is read: its page gets a link."""
     may, june = month(built, "2025-05"), month(built)
     written = may.stat().st_mtime_ns
     before = june.read_bytes()
@@ -93,7 +93,7 @@ def test_a_day_that_is_added_reads_and_writes_its_month(built: World, monkeypatc
     built.deliver(wednesday, "a", event("w", wednesday))
     read = read_files(monkeypatch)
     built.build(wednesday)
-    assert read == []
+    assert read == [f"created_date={TUESDAY}"]
     assert may.stat().st_mtime_ns == written
     assert june.read_bytes() != before
     assert history(built, MAY, wednesday) == summed(built)
