@@ -31,9 +31,9 @@ _FAULT_OF_KIND = {DuplicateKind.REDELIVERY: Fault.REDELIVERIES, DuplicateKind.CO
 
 def count_by_day(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:
     """Return how many rows of each day, by one of their columns, have each value of another."""
-    counted = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
+    counts = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
     found: dict[date, dict[str, int]] = {}
-    for each, what, count in counted.iter_rows():
+    for each, what, count in counts.iter_rows():
         found.setdefault(each, {})[what] = count
     return found
 

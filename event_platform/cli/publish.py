@@ -1,18 +1,17 @@
 """`event-platform publish`: publish the tables of the lake in its Iceberg catalog."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from event_platform.cli.output import ERR, OUT
+from event_platform.cli.outcomes import print_outcomes
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import SettingError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
-from event_platform.publishing.iceberg import Outcome, Publication, open_iceberg
+from event_platform.publishing.iceberg import Outcome, open_iceberg
 
 
 def publish_tables(environment: Environment, names: Sequence[str], *, as_json: bool) -> int:
@@ -26,7 +25,7 @@ def publish_tables(environment: Environment, names: Sequence[str], *, as_json: b
     if as_json:
         print(json.dumps({"catalog": iceberg.name, "tables": [asdict(each) for each in found]}))  # noqa: T201 - rich would wrap it
     else:
-        _print(iceberg.name, found)
+        print_outcomes(iceberg.name, found, Outcome)
     return 1 if any(each.outcome is Outcome.FAILED for each in found) else 0
 
 
@@ -34,14 +33,3 @@ def _select(lake: Lake, tables: Sequence[Table], names: Sequence[str]) -> Sequen
     """Return the tables of these names. Raises TableError for a name that no table has."""
     known = {table.name: table for table in tables}
     return [known[name] if name in known else lake.table(name) for name in names] if names else tables
-
-
-def _print(catalog: str, found: Sequence[Publication]) -> None:
-    for each in found:
-        if each.outcome is Outcome.FAILED:
-            ERR.print(f"{each.table}: {each.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
-        elif each.outcome is not Outcome.UNCHANGED:
-            OUT.print(f"{each.outcome}: {each.table}", soft_wrap=True, highlight=False, markup=False)
-    counts = Counter(each.outcome for each in found)
-    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    OUT.print(f"{catalog}: {outcomes}", soft_wrap=True, highlight=False, markup=False)

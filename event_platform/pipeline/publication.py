@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from event_platform.events.errors import MissingError
+from event_platform.events.wording import counted
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg import IcebergCatalog, IcebergError, Lag
@@ -38,7 +39,7 @@ class Behind:
             return f"{self.table} ({self.reason})"
         if self.published is None:
             return f"{self.table}, not published yet"
-        return f"{self.table} by {self.versions:,} version{'' if self.versions == 1 else 's'}"
+        return f"{self.table} by {counted(self.versions, 'version')}"
 
 
 @dataclass(frozen=True)

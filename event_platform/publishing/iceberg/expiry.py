@@ -17,7 +17,7 @@ _MARGIN = timedelta(hours=2)
 
 
 def expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
-    """Publish the table, drop the snapshots of versions from before `keep`, and delete the metadata that nobody needs.
+    """Publish the table, drop the snapshots of versions from before `keep`, and delete unreferenced metadata.
 
     Returns the deleted files, below the lake. With `dry_run` nothing is changed. Raises TableError where the table
     cannot be published: its readers need files then that Delta has replaced.

@@ -169,7 +169,7 @@ class SameRows(RuleBasedStateMachine):
         write_deltalake(self.table.uri, frame, mode="append", schema_mode="merge")
 
     @rule()
-    def make_anew(self) -> None:
+    def delete_and_create(self) -> None:
         """Delete the folder of the table, and begin again."""
         shutil.rmtree(self.table.uri)
         self.table.snapshot_to_write()

@@ -1,4 +1,4 @@
-"""A stream record is taken apart into what can be dropped by itself, and put together without it."""
+"""A stream record is split into parts, each of which can be dropped without a change of the others."""
 
 import base64
 import gzip
