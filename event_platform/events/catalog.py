@@ -21,6 +21,7 @@ from event_platform.events.asset_settings import freshness_hours, setting_fault
 from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
 from event_platform.events.corruption import is_name
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
+from event_platform.events.drift import drift_digest
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
@@ -80,6 +81,11 @@ class EventType:
         """A number for what the schema requires of values: another one where it requires something else."""
         rules = [(path, column.kind.value, column.constraints) for path, column in walk(self.columns)]
         return zlib.crc32(repr(rules).encode())
+
+    @cached_property
+    def drift_digest(self) -> int:
+        """A number for the fields that the schema knows: another one where it knows others."""
+        return drift_digest(self.columns)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import polars as pl
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind, typed
 from event_platform.events.constraints import count_broken_constraints
-from event_platform.events.drift import Drift, Outcome, count_drift, drift_digest
+from event_platform.events.drift import Drift, Outcome, count_drift
 from event_platform.events.event import RESCUED_COLUMN
 
 #: Bits of a hash that are summed, so that sums of many millions of them stay exact.
@@ -39,6 +39,11 @@ _SAMPLE_ROWS = 512
 _SAMPLED = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE)
 _FEW_VALUES, _FEW_SHARE = 20, 1 / 8
 _TEXT_LENGTH = 60
+
+#: What the figures of an event table are counted by.
+_OF_ALL = pl.Schema()
+_BY_PATH = pl.Schema({"outcome": pl.String, "path": pl.String})
+_BY_VALUE = pl.Schema({"column": pl.String, "value": pl.String})
 
 #: Characters of a row that is kept as an example; a longer one is left out.
 _LONGEST_EXAMPLE = 4_000
@@ -148,7 +153,7 @@ def event_figure(event_type: EventType) -> Figure:
     schema says something else.
     """
     name = f"events-{event_type.constraints_digest:08x}-{HASHES}"
-    return Figure(name, pl.Schema(), partial(_count_events, event_type))
+    return Figure(name, _OF_ALL, partial(_count_events, event_type))
 
 
 def _count_events(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -161,8 +166,8 @@ def drift_figure(event_type: EventType) -> Figure:
     `texts` that have a field, by its outcome and its path of keys (as JSON). It has another name where the schema knows
     other fields.
     """
-    name, by = f"drift-{drift_digest(event_type.columns):08x}", pl.Schema({"outcome": pl.String, "path": pl.String})
-    return Figure(name, by, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
+    name = f"drift-{event_type.drift_digest:08x}"
+    return Figure(name, _BY_PATH, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
 
 
 def _count_drift(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -190,8 +195,7 @@ def sample_figure(event_type: EventType) -> Figure:
     without a column, the rows of the sample.
     """
     names = [column.name for column in typed(event_type.columns) if column.kind in _SAMPLED]
-    by = pl.Schema({"column": pl.String, "value": pl.String})
-    return Figure("sample", by, partial(_count_sample, names), is_sampled=True)
+    return Figure("sample", _BY_VALUE, partial(_count_sample, names), is_sampled=True)
 
 
 def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:

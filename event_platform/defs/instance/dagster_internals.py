@@ -27,8 +27,10 @@ from dagster._core.storage.event_log import (
     SqlEventLogStorage,
     SqlPollingEventWatcher,
 )
+from dagster._core.storage.event_log import in_memory as events_in_memory
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
-from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.runs import in_memory as runs_in_memory
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._grpc.client import DagsterGrpcClient
@@ -100,21 +102,30 @@ class _NoEventLog(InMemoryEventLogStorage):
         return True
 
 
-class _NoPlans(InMemoryRunStorage):
-    """Runs without the snapshots of their plans, which grow with the assets and checks: the UI alone reads them."""
-
-    def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
-        """Return that it is there, so that nobody writes it."""
-        return bool(execution_plan_snapshot_id)
-
-
 def open_without_records() -> dg.DagsterInstance:
     """Return an instance without records: runs leave nothing, and what they return is all that is known of them."""
-    instance, log, runs = dg.DagsterInstance.ephemeral(), _NoEventLog(), _NoPlans()
+    with _unversioned():
+        instance, log = dg.DagsterInstance.ephemeral(), _NoEventLog()
     log.register_instance(instance)
-    runs.register_instance(instance)
-    instance._event_storage, instance._run_storage = log, runs  # noqa: SLF001 - this module is where it is done
+    instance._event_storage = log  # noqa: SLF001 - this module is where it is done
     return instance
+
+
+@contextmanager
+def _unversioned() -> Iterator[None]:
+    """Open storages in memory without noting the version of their tables.
+
+    Nothing reads it. Dagster loads all migrations that there are for each storage: 20 ms.
+    """
+    modules: list[Any] = [events_in_memory, runs_in_memory]
+    stamps = [each.stamp_alembic_rev for each in modules]
+    try:
+        for each in modules:
+            each.stamp_alembic_rev = lambda *_arguments: None
+        yield
+    finally:
+        for each, stamp in zip(modules, stamps, strict=True):
+            each.stamp_alembic_rev = stamp
 
 
 def name_location_of_runs(instance: dg.DagsterInstance, location: str, repository: str) -> None:
@@ -122,7 +133,9 @@ def name_location_of_runs(instance: dg.DagsterInstance, location: str, repositor
 
     The origin of a launched run says how to start its code server; this one has the name alone: see `is_launched`.
     A job that assets were selected from is taken as it is: Dagster would select them again, and store the whole job.
+    Without records, nobody reads what a run was planned to be.
     """
+    has_records = instance.is_persistent
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository)
 
     def create_run(
@@ -142,8 +155,10 @@ def name_location_of_runs(instance: dg.DagsterInstance, location: str, repositor
             root_run_id=None,
             parent_run_id=None,
             step_keys_to_execute=execution_plan.step_keys_to_execute,
-            execution_plan_snapshot=snapshot_from_execution_plan(execution_plan, job_def.get_job_snapshot_id()),
-            job_snapshot=job_def.get_job_snapshot(),
+            execution_plan_snapshot=snapshot_from_execution_plan(execution_plan, job_def.get_job_snapshot_id())
+            if has_records
+            else None,
+            job_snapshot=job_def.get_job_snapshot() if has_records else None,
             parent_job_snapshot=None,
             asset_selection=asset_selection or None,
             asset_check_selection=None,
