@@ -63,6 +63,8 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("XDG_CACHE_HOME", raising=False)
+        # A process of a test leaves what it compiled for those that follow it.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
         yield
@@ -122,9 +124,11 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return new_bucket()
 
 
-@pytest.fixture(autouse=True)
-def _without_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _without_pages(request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave out the pages of the lake and of event types, a third of each report, where no test looks at them."""
-    if request.path.parent.name in _WITHOUT_PAGES:
-        for name in ("write_index", "write_types"):
-            monkeypatch.setattr(overview, name, lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name in _WITHOUT_PAGES:
+            for name in ("write_index", "write_types"):
+                patch.setattr(overview, name, lambda *_: None)
+        yield

@@ -1,9 +1,10 @@
 """The code location loads in a fresh interpreter, in every environment, and says what is wrong where it does not."""
 
-import os
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,57 +13,82 @@ import pytest
 
 from event_platform_tests.support.world import World, write_catalog
 
-LOAD = """
-import os, socket, sys
+#: Loads an environment by name, with some variables.
+Load = Callable[..., dict[str, Any]]
+
+pytestmark = pytest.mark.xdist_group("definitions")  # for what they share to be started once
+
+#: Loads the code location with each environment that it is told of, and prints the keys of its assets, or its error.
+LOADER = """
+import json, os, socket, sys, traceback
 def refuse(*_): raise RuntimeError("nothing is opened while code loads")
 socket.socket.connect = socket.getaddrinfo = refuse
 from event_platform import definitions
-for name in sys.argv[1:]:
-    os.environ["EVENT_PLATFORM_ENV"] = name
-    graph = definitions.defs().resolve_asset_graph()
-    print(*sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
+given = dict(os.environ)
+for line in sys.stdin:
+    os.environ.clear()
+    os.environ.update(given | json.loads(line))
+    try:
+        graph = definitions.defs().resolve_asset_graph()
+        answer = {"keys": sorted(key.to_user_string() for key in graph.get_all_asset_keys())}
+    except Exception:
+        answer = {"error": traceback.format_exc()}
+    print(json.dumps(answer), flush=True)
 """
-KEYS = (
-    "corrupt_events deduplicated_events duplicate_events events/account_created events/lesson_started "
-    "events/payment_order_completed quality_report raw_events unregistered_events"
-)
+KEYS = [
+    *("corrupt_events", "deduplicated_events", "duplicate_events", "events/account_created", "events/lesson_started"),
+    *("events/payment_order_completed", "quality_report", "raw_events", "unregistered_events"),
+]
 
 
-def load(world: World, *names: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Load the code location of each environment in a new interpreter."""
-    variables = {"EVENT_PLATFORM_CATALOG": str(world.root / "catalog"), **settings}
-    return subprocess.run(
-        [sys.executable, "-c", LOAD, *(names or ("local",))],
-        env={**os.environ, **variables},
+@pytest.fixture(scope="module")
+def loader() -> Iterator["subprocess.Popen[str]"]:
+    """A fresh interpreter, that has nothing but what loading takes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LOADER],
         cwd=Path(__file__).parents[1],
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=300,
-    )
+    ) as process:
+        yield process
 
 
-def test_the_same_assets_load_in_every_environment(world: World) -> None:
+@pytest.fixture
+def load(loader: "subprocess.Popen[str]", world: World) -> Load:
+    """What loads the code location of an environment, with the catalog of a world unless told otherwise."""
+    assert loader.stdin is not None
+    asked, answers = loader.stdin, loader.stdout
+    assert answers is not None
+
+    def load(name: str = "local", **settings: str) -> dict[str, Any]:
+        variables = {"EVENT_PLATFORM_ENV": name, "EVENT_PLATFORM_CATALOG": str(world.root / "catalog"), **settings}
+        print(json.dumps(variables), file=asked, flush=True)
+        answer: dict[str, Any] = json.loads(answers.readline())
+        return answer
+
+    return load
+
+
+def test_the_same_assets_load_in_every_environment(world: World, load: Load) -> None:
     """Without credentials, without a connection, without a table."""
     settings = {
         "EVENT_PLATFORM_LANDING": "s3://bucket/landing",
         "EVENT_PLATFORM_LAKE": "s3://bucket/lake",
         "EVENT_PLATFORM_START_DATE": "2025-06-01",
     }
-    loaded = load(world, "dev", "staging", "prod", **settings)
-    assert loaded.stdout.splitlines() == [KEYS] * 3, loaded.stderr
-    loaded = load(world)
-    assert loaded.stdout.splitlines() == [KEYS], loaded.stderr
+    for name in ("dev", "staging", "prod"):
+        assert load(name, **settings) == {"keys": KEYS}
+    assert load() == {"keys": KEYS}
     assert not (world.root / "lake").exists()
 
 
-def test_a_lake_that_cannot_be_opened_does_not_stop_the_load(world: World) -> None:
+def test_a_lake_that_cannot_be_opened_does_not_stop_the_load(world: World, load: Load) -> None:
     """Nothing is read from it until something is materialized."""
     log = world.root / "lake" / "raw_events" / "_delta_log"
     log.mkdir(parents=True)
     (log / "00000000000000000000.json").write_text("{broken", encoding="utf-8")
-    loaded = load(world, EVENT_PLATFORM_LAKE=str(world.root / "lake"))
-    assert loaded.stdout.split() == KEYS.split(), loaded.stderr
+    assert load(EVENT_PLATFORM_LAKE=str(world.root / "lake")) == {"keys": KEYS}
     assert [each.name for each in log.iterdir()] == ["00000000000000000000.json"]
 
 
@@ -75,15 +101,13 @@ def test_a_lake_that_cannot_be_opened_does_not_stop_the_load(world: World) -> No
     ],
 )
 def test_faulty_settings_stop_the_load_with_a_line(
-    world: World, name: str, settings: dict[str, str], message: str
+    load: Load, name: str, settings: dict[str, str], message: str
 ) -> None:
     """Each, below the traceback that Python prints."""
-    loaded = load(world, name, **settings)
-    assert loaded.returncode == 1
-    assert any(message in line for line in loaded.stderr.splitlines()[-4:])
+    assert any(message in line for line in load(name, **settings)["error"].splitlines()[-4:])
 
 
-def test_a_broken_catalog_stops_the_load_with_one_clear_line_each(world: World) -> None:
+def test_a_broken_catalog_stops_the_load_with_one_clear_line_each(world: World, load: Load) -> None:
     """Naming file and key."""
     write_catalog(
         world.root / "catalog",
@@ -93,9 +117,7 @@ def test_a_broken_catalog_stops_the_load_with_one_clear_line_each(world: World) 
             "unknown": {"title": "b", "properties": {"x": {"type": "int"}}},
         },
     )
-    loaded = load(world)
-    assert loaded.returncode == 1
-    lines = [line for line in loaded.stderr.splitlines() if str(world.root / "catalog") in line]
+    lines = [line for line in load()["error"].splitlines() if str(world.root / "catalog") in line]
     assert len(lines) == 3
     assert "broken.yaml: properties.x.minimum: " in lines[0]
     assert "twin.yaml: title: 'lesson_started' has the same table as 'lesson:started'" in lines[1]

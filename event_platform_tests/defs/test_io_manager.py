@@ -19,7 +19,7 @@ from event_platform.cli.main import main
 from event_platform.defs.partitions import ONE_RUN, daily_partitions
 from event_platform.lake.vacuum import vacuum_all
 from event_platform_tests.support.command import variables
-from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, copy_of, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
 PARTITIONS = daily_partitions(date(2025, 1, 1))
@@ -30,14 +30,21 @@ MART = dg.AssetKey(["marts", "learners"])
 Make = Callable[[pl.LazyFrame], Any]
 
 
-@pytest.fixture
-def lessons(world: World) -> World:
+@pytest.fixture(scope="module")
+def lessons_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three days of lessons: one of user a on Monday, two on Tuesday, three on Wednesday."""
+    world = World(tmp_path_factory.mktemp("lessons"))
     for number, day in enumerate(DAYS, start=1):
         names = [f"{day}-{each}" for each in range(number)]
         world.deliver(day, "a", *(event(name, day, "lesson:started", user="usr_a", level=number) for name in names))
     world.build(*DAYS)
     return world
+
+
+@pytest.fixture
+def lessons(lessons_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(lessons_once, tmp_path)
 
 
 def as_it_is(lessons: pl.LazyFrame) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,7 +18,7 @@ from event_platform.lake.derived import Source
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
 from event_platform.pipeline.due import DueDates, due_created_dates
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]
 LESSONS, MART = dg.AssetKey(["events", "lesson_started"]), dg.AssetKey(["marts", "lessons"])
@@ -59,13 +60,20 @@ def mart(
     return lessons_by_day
 
 
-@pytest.fixture
-def lessons(world: World) -> World:
+@pytest.fixture(scope="module")
+def lessons_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three days, each with a lesson and an account."""
+    world = World(tmp_path_factory.mktemp("lessons"))
     for day in DAYS:
         world.deliver(day, "a", event(f"l{day}", day, "lesson:started", user="usr_a"), event(f"a{day}", day))
     world.build(*DAYS)
     return world
+
+
+@pytest.fixture
+def lessons(lessons_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(lessons_once, tmp_path)
 
 
 def code(world: World, *assets: dg.AssetsDefinition) -> dg.Definitions:

@@ -1,6 +1,7 @@
 """The books: that they balance when all is well, and that no loss and no repetition goes unseen."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -15,17 +16,24 @@ from event_platform.lake.balance import (
 )
 from event_platform.lake.tables import Table
 from event_platform.lake.totals import lake_totals
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days of sound, corrupt, repeated, conflicting and unregistered records, in their tables."""
+    world = World(tmp_path_factory.mktemp("built"))
     world.deliver(MONDAY, "a", event("u1"), event("u2", name="lesson:started"), "{broken", event("u3", name="beta:new"))
     world.deliver(MONDAY, "b", event("u4"), event("u1"))
     world.deliver(TUESDAY, "a", event("u2", plan="pro"), event("u5", TUESDAY), "[]", "null")
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def balanced(world: World) -> bool:

@@ -25,7 +25,7 @@ from event_platform.lake.table_commit import TableCommit
 from event_platform.pipeline.deduplication import candidates
 from event_platform_tests.pipeline.compaction.test_step import YOUNG_FILES
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event, rows
 
 DAYS = (MONDAY, TUESDAY)
 
@@ -48,14 +48,21 @@ OTHER_KEY = pl.col("event_uuid").hash(7) % (1 << KEY_BITS)
 OBJECTS = st.lists(st.tuples(st.sampled_from(DAYS), RECORDS, st.booleans()), min_size=2, max_size=4)
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with three events on Monday and one on Tuesday, one of them twice, and a corrupt record with a uuid."""
+    world = World(tmp_path_factory.mktemp("loaded"))
     world.deliver(MONDAY, "a", event("u1"), event("u2"), event("u1"), {"event_uuid": "u7"}, "{broken")
     world.deliver(TUESDAY, "b", event("u3", MONDAY), event("u4", TUESDAY))
     world.load(*DAYS)
     world.deduplicate(*DAYS)
     return world
+
+
+@pytest.fixture
+def loaded(loaded_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(loaded_once, tmp_path)
 
 
 def keys_of(table: TableLocation, files: Sequence[DataFile]) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """Tables by name: whoever has the lake can read it, without a catalog at hand."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from event_platform.storage.storage import Storage
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
-@pytest.fixture
-def lake(world: World) -> FolderLakeResource:
-    """Two days of events."""
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> FolderLakeResource:
+    """Two days of events, which are only read."""
+    world = World(tmp_path_factory.mktemp("lake"))
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"{day}", day, "lesson:started", user="usr_1"))
     world.build(MONDAY, TUESDAY)
@@ -39,8 +41,9 @@ def test_any_table_is_read_by_the_name_of_its_asset(lake: FolderLakeResource, na
     assert lake.scan(name, columns=[column]).collect_schema().names() == [column]
 
 
-def test_reading_some_partitions_opens_no_file_of_the_others(lake: FolderLakeResource) -> None:
+def test_reading_some_partitions_opens_no_file_of_the_others(lake: FolderLakeResource, tmp_path: Path) -> None:
     """They may as well be gone; nothing at all is opened before the frame is collected."""
+    lake = FolderLakeResource(folder=str(shutil.copytree(lake.folder, tmp_path / "lake")))
     (other,) = lake.open().table("events/lesson_started").snapshot().files([TUESDAY])
     Path(other.uri).unlink()
     everything = lake.scan("events/lesson_started")

@@ -15,7 +15,7 @@ from event_platform.lake.specs import TableSpec
 from event_platform.lake.statistics import Statistics
 from event_platform.lake.tables import Table
 from event_platform.storage.storage import Storage
-from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, copy_of, event, write_catalog
 
 READERS: list[Callable[[str], pl.DataFrame]] = [
     lambda uri: pl.scan_delta(uri).collect(),
@@ -31,9 +31,10 @@ READERS_OF_SOME: list[Callable[[str, str, object], pl.DataFrame]] = [
 ]
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days, between which the catalog gained a column and a field of an object."""
+    world = World(tmp_path_factory.mktemp("built"))
     full = event(
         "u1",
         name="lesson:started",
@@ -58,6 +59,12 @@ def built(world: World) -> World:
     world.deliver(TUESDAY, "a", late)
     world.build(TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def tables(world: World) -> Iterator[Table]:

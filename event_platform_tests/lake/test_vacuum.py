@@ -25,21 +25,28 @@ from event_platform.pipeline.opening import open_lake
 from event_platform_tests.doctor.answering import answering
 from event_platform_tests.support.command import use
 from event_platform_tests.support.s3 import client, use_s3
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event, rows
 
 NOTHING = timedelta(0)
 YEAR = 365 * 86_400
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days, the first of which was built three times."""
+    world = World(tmp_path_factory.mktemp("built"))
     for number in range(3):
         world.deliver(MONDAY, "a", event(f"m{number}"), event("n", name="beta:new"), "{broken")
         world.deliver(TUESDAY, "a", event("t", TUESDAY, "lesson:started", user="usr_1"), event("m0", TUESDAY))
         world.load(MONDAY, TUESDAY, replay=bool(number))
         world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def files_of(world: World, table: Table) -> set[str]:

@@ -10,17 +10,24 @@ from deltalake import DeltaTable, write_deltalake
 from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.tables import Table
 from event_platform.lake.verification import Verification, verify
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days with rows in every table."""
+    world = World(tmp_path_factory.mktemp("built"))
     for day in (MONDAY, TUESDAY):
         accounts = [event(f"{day}{number}", day) for number in range(3)]
         world.deliver(day, "a", *accounts, accounts[0], event(f"x{day}", day, name="beta:new"), "{broken")
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def found(world: World) -> Verification:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from event_platform.lake.totals import lake_totals
 from event_platform.pipeline import fingerprint as rules
 from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 
 def paths(table: Table) -> set[str]:
@@ -18,13 +19,20 @@ def paths(table: Table) -> set[str]:
     return {file.path for file in table.snapshot().files([MONDAY])}
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Monday with more events than what comes later, and one that Tuesday delivered too."""
+    world = World(tmp_path_factory.mktemp("built"))
     world.deliver(MONDAY, "k", *(event(f"m{number}", plan="free") for number in range(9)), event("twice"))
     world.deliver(TUESDAY, "k", event("twice"), event("t", TUESDAY))
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def build(world: World) -> World:

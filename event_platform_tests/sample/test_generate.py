@@ -43,19 +43,19 @@ def uuids(objects: dict[str, bytes]) -> set[bytes]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def sample_world(tmp_path: Path) -> World:
     """A world with the sample's catalog."""
     schemas = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in SAMPLE_CATALOG.glob("*.yaml")}
     return World(tmp_path, {stem: schema for stem, schema in schemas.items() if stem != "envelope"})
 
 
-def test_the_truth_is_what_the_ledger_finds(world: World) -> None:
+def test_the_truth_is_what_the_ledger_finds(sample_world: World) -> None:
     """Figure by figure, day by day, with something of everything. But for the drifting type, nothing is rescued."""
-    _, truth = made(world.root / "landing", seed=3, events=30_000)
-    world.build(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
-    world.deduplicate(FIRST_DAY.replace(month=5, day=31))
-    world.type(FIRST_DAY.replace(month=5, day=31))
-    books = lake_totals(world.lake, world.catalog)
+    _, truth = made(sample_world.root / "landing", seed=3, events=30_000)
+    sample_world.build(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
+    sample_world.deduplicate(FIRST_DAY.replace(month=5, day=31))
+    sample_world.type(FIRST_DAY.replace(month=5, day=31))
+    books = lake_totals(sample_world.lake, sample_world.catalog)
     assert books["balanced"]
     by_day = {day["created_date"]: day["deduplicated"] for day in books["by_created_date"]}
     assert truth.pop("deduplicated_by_created_date") == {day: rows for day, rows in by_day.items() if rows}
@@ -64,7 +64,7 @@ def test_the_truth_is_what_the_ledger_finds(world: World) -> None:
     assert all(books["duplicates"].values())
     assert books["unregistered"]
     assert len(books["corrupt_by_reason"]) > len(CorruptionReason) / 2
-    tables = {each.key: world.lake.event_table(each) for each in load_catalog(SAMPLE_CATALOG).event_types}
+    tables = {each.key: sample_world.lake.event_table(each) for each in load_catalog(SAMPLE_CATALOG).event_types}
     rescued = {key: table.snapshot().scan().collect()["_rescued"] for key, table in tables.items()}
     assert {key for key, column in rescued.items() if column.null_count() < len(column)} == {"lesson_started"}
 
@@ -84,10 +84,10 @@ def test_every_reason_occurs_in_a_sample_of_the_usual_size(tmp_path: Path) -> No
     assert set(truth["corrupt_by_reason"]) == set(CorruptionReason) - OF_OTHER_STREAMS
 
 
-def test_only_names_made_to_be_unregistered_are_missing_from_the_catalog(world: World) -> None:
+def test_only_names_made_to_be_unregistered_are_missing_from_the_catalog(sample_world: World) -> None:
     """All others have a table."""
-    _, truth = made(world.root / "landing", seed=1, events=10_000)
-    world.load(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
-    names = world.raw().filter(pl.col("corruption_reason").is_null())["event_name"].unique()
+    _, truth = made(sample_world.root / "landing", seed=1, events=10_000)
+    sample_world.load(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
+    names = sample_world.raw().filter(pl.col("corruption_reason").is_null())["event_name"].unique()
     assert truth["unregistered"]
-    assert set(names) - world.catalog.names == {"lesson:teleported", "beta:widget:clicked", "internal_ping"}
+    assert set(names) - sample_world.catalog.names == {"lesson:teleported", "beta:widget:clicked", "internal_ping"}

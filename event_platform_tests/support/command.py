@@ -1,7 +1,6 @@
 """The command line as a process of its own, in a world."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from event_platform.cli.main import main
-from event_platform_tests.support.world import World
+from event_platform_tests.support.world import World, copy_of
 
 #: Exit codes of a command that has done its work: in the few records of a test, one that is corrupt fails a check.
 DONE = {0, 3}
@@ -59,8 +58,7 @@ def build_by_run(world: World) -> World:
 
 def use_copy(patch: pytest.MonkeyPatch, world: World, folder: Path) -> World:
     """Copy a world into a folder, and make the copy the local environment of this process."""
-    shutil.copytree(world.root, folder, dirs_exist_ok=True)
-    copy = World(folder)
+    copy = copy_of(world, folder)
     use(patch, copy)
     return copy
 

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,16 @@ class World:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=raise_on_error,
             )
+
+
+def copy_of(world: World, folder: Path) -> World:
+    """Copy a world, with what has landed and what was built, into a folder.
+
+    Its objects are those of the first one, by name and by time of change: nothing is new in the copy.
+    """
+    copy = replace(world, root=folder)
+    shutil.copytree(world.root, folder, dirs_exist_ok=True)
+    return copy
 
 
 def rows(table: Table, *order: str) -> pl.DataFrame:

@@ -18,21 +18,28 @@ from event_platform.cli.query import run_query
 from event_platform.defs.partitions import FOLLOW_LATE_DATA, daily_partitions
 from event_platform.defs.resources.platform import FolderLakeResource
 from event_platform.lake.tables import Table
-from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, copy_of, event, write_catalog
 
 LESSON = dg.AssetKey(["events", "lesson_started"])
 DEDUPLICATED = dg.AssetKey("deduplicated_events")
 FOREIGN = "# <b>x</b> *y* [z](http://example.com) ![i](http://example.com/i)\n\n```\n- www.example.com {0}"
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Every table has rows, of sound and of bad records."""
+    world = World(tmp_path_factory.mktemp("built"))
     lesson = event("l1", name="lesson:started", user="usr_1", skills=["a"], device={"os": "ios"}, unknown=1)
     world.deliver(MONDAY, "a", lesson, event("a1", plan="pro"), event("p", name="payment:order:completed"), "{broken")
     world.deliver(TUESDAY, "b", event("a1", plan="pro"), event("a1", plan="free"), event("n", name="ping"))
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def specs(world: World) -> dict[dg.AssetKey, dg.AssetSpec]:

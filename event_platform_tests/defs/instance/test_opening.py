@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import product
 from pathlib import Path
 
 import dagster as dg
@@ -25,16 +26,16 @@ PROFILE = Path(__file__).parents[3] / ".dagster" / "dagster.yaml"
 LAKE = "/lake"
 RUNS, SCHEDULES, EVENTS = "history/runs.db", "schedules/schedules.db", "event_log.db"
 
-#: Opens each home that it is told of, as `event-platform run` does, or as the processes of `dagster dev` do.
+#: Opens each home that it is told of, in the way that it is told: that of `event-platform run`, or of `dagster dev`.
 OPENER = """
 import os, sys
 import dagster as dg
 from event_platform.defs.instance.opening import open_instance
 print("ready", flush=True)
-for home in map(str.strip, sys.stdin):
+for way, home in map(str.split, sys.stdin):
     os.environ["DAGSTER_HOME"] = home
     try:
-        with open_instance(home, "lake") if sys.argv[1] == "run" else dg.DagsterInstance.get() as instance:
+        with open_instance(home, "lake") if way == "run" else dg.DagsterInstance.get() as instance:
             instance.get_runs(limit=1), instance.get_asset_keys(limit=1), instance.all_instigator_state()
         print("opened", flush=True)
     except Exception as error:
@@ -65,10 +66,10 @@ def made(folder: Path) -> Path:
 
 
 @contextmanager
-def opener(way: str) -> Iterator[subprocess.Popen[str]]:
+def opener() -> Iterator[subprocess.Popen[str]]:
     """Run a process that opens homes, once it is ready to."""
     environment = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "yes"}
-    command = [sys.executable, "-c", OPENER, way]
+    command = [sys.executable, "-c", OPENER]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -103,19 +104,18 @@ def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> R
     return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.parametrize("with_profile", [True, False], ids=["profile", "dagsters-default"])
-def test_processes_that_open_an_empty_home_at_once_all_can(tmp_path: Path, with_profile: bool) -> None:
+def test_processes_that_open_an_empty_home_at_once_all_can(tmp_path: Path) -> None:
     """Commands, and with the project's profile the processes of `dagster dev` beside them; afterwards it is sound."""
-    ways = ["run", "run", "dev" if with_profile else "run"]
+    ways = {"profile": ["run", "run", "dev"], "default": ["run", "run", "run"]}
     with ExitStack() as stack:
-        processes = [stack.enter_context(opener(way)) for way in ways]
-        for number in range(6):
-            home = tmp_path / str(number)
-            made(home) if with_profile else home.mkdir()
-            for process in processes:
-                print(home, file=process.stdin, flush=True)
+        processes = [stack.enter_context(opener()) for _ in range(3)]
+        for kind, number in product(ways, range(6)):
+            home = tmp_path / f"{kind}{number}"
+            made(home) if kind == "profile" else home.mkdir()
+            for way, process in zip(ways[kind], processes, strict=True):
+                print(way, home, file=process.stdin, flush=True)
             answers = [process.stdout.readline().strip() for process in processes if process.stdout is not None]
-            assert answers == ["opened"] * len(ways)
+            assert answers == ["opened"] * 3, kind
             with closing(sqlite3.connect(home / RUNS)) as connection:
                 assert len(connection.execute("select * from alembic_version").fetchall()) == 1
 

@@ -1,6 +1,5 @@
 """Late data: whatever arrives, and whenever, makes exactly those days due that it changes."""
 
-import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 pytestmark = pytest.mark.xdist_group("late data")  # for what they share to be built once
 
@@ -39,8 +38,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def built(built_once: World, tmp_path: Path) -> World:
     """A copy of it."""
-    shutil.copytree(built_once.root, tmp_path, dirs_exist_ok=True)
-    return World(tmp_path)
+    return copy_of(built_once, tmp_path)
 
 
 def deliver(day: date, name: str, *records: dict[str, object]) -> Callable[[World], object]:

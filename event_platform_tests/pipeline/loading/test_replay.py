@@ -2,6 +2,7 @@
 
 import os
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, noon, write_catalog
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event, noon, write_catalog
 
 SUNDAY = MONDAY - timedelta(days=1)
 
@@ -19,9 +20,10 @@ def sent(uuid: str, day: date, sent_at: date) -> dict[str, object]:
     return {**event(uuid, day), "sent_at": noon(sent_at)}
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three days that were built by a rule which took the wrong time for that of creation."""
+    world = World(tmp_path_factory.mktemp("built"))
     world.deliver(MONDAY, "a", sent("u1", MONDAY, SUNDAY), sent("u2", MONDAY, MONDAY), "{broken")
     world.deliver(MONDAY, "b", sent("u1", MONDAY, MONDAY))
     world.deliver(TUESDAY, "a", sent("u2", TUESDAY, TUESDAY), sent("u3", TUESDAY, TUESDAY))
@@ -29,6 +31,12 @@ def built(world: World) -> World:
     world.deliver(WEDNESDAY, "a", sent("u4", WEDNESDAY, WEDNESDAY))
     world.build(MONDAY, TUESDAY, WEDNESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def mend_rule(world: World) -> None:

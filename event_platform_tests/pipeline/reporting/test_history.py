@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from event_platform.pipeline.reporting.history import read_months, rows_of
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event, rows
 
 MAY = date(2025, 5, 30)
 DAYS = (MAY, MONDAY, TUESDAY)
@@ -51,15 +51,22 @@ def lesson(uuid: str, day: date, **payload: Any) -> dict[str, Any]:
     return event(uuid, day, "lesson:started", **payload)
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three days of two months, of which one has late data."""
+    world = World(tmp_path_factory.mktemp("built"))
     for day in DAYS:
         world.deliver(day, "a", event(f"a-{day}", day), lesson(f"b-{day}", day, level="high"), "{broken")
         world.deliver(day, "b", event(f"c-{day}", day), event(f"p-{day}", day, "ping"), hour=15)
     world.deliver(TUESDAY, "late", lesson("late", MONDAY, new=1))
     world.build(*DAYS)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:

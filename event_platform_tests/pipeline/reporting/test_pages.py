@@ -16,7 +16,7 @@ from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.reporting import overview
 from event_platform.storage.storage import Storage
 from event_platform_tests.pipeline.reporting.test_history import history, month, summed
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 LONG_AGO = MONDAY - timedelta(days=40)
 TYPES = ["account_created", "lesson_started", "payment_order_completed"]
@@ -33,14 +33,21 @@ def read(world: World, name: str) -> str:
     return (world.root / "lake" / "reports" / "quality" / name).read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days, with something wrong on the first one."""
+    world = World(tmp_path_factory.mktemp("built"))
     lesson = event("u1", MONDAY, "lesson:started", user="usr_1", level=99)
     world.deliver(MONDAY, "a", lesson, event("u2", MONDAY), event("u3", MONDAY, "ping"), "{broken")
     world.deliver(TUESDAY, "a", event("u4", TUESDAY))
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def test_a_report_has_pages_of_days_types_and_the_lake(built: World) -> None:

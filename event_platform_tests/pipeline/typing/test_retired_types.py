@@ -16,19 +16,36 @@ from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.typing import step as typed
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event, rows, write_catalog
+from event_platform_tests.support.world import (
+    MONDAY,
+    SCHEMAS,
+    TUESDAY,
+    WEDNESDAY,
+    World,
+    copy_of,
+    event,
+    rows,
+    write_catalog,
+)
 
 RETIRED = "events/lesson_started"
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days with two lessons each, and something else."""
+    world = World(tmp_path_factory.mktemp("built"))
     for day in (MONDAY, TUESDAY):
         lessons = [event(f"{day}-{number}", day, "lesson:started", user="usr_1", level=3) for number in range(2)]
         world.deliver(day, "a", *lessons, event(f"{day}-a", day))
     world.build(MONDAY, TUESDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 @pytest.fixture
