@@ -1,7 +1,7 @@
 """A catalog → one JSON Schema (2020-12) of a record: an event that keeps the catalog's rules is valid, no other is.
 
 A record is what the envelope says. Its name tells which schema of `$defs` it has to be valid for. As in the tables, a
-property that is not required may be null, and a field that the schema does not know is a fault.
+property that is not required may be null, and a field that the schema does not know is a fault, unless it is empty.
 """
 
 import json
@@ -24,6 +24,9 @@ _COMBINED = {"allOf", "anyOf", "const", "not", "oneOf", "if"}
 
 #: What counts as absent in an id or a name.
 _EMPTY = [None, ""]
+
+#: The definition of what is empty: null, an array without items, an object with nothing in it. No key begins with `_`.
+_NOTHING = "_nothing"
 
 Schema = dict[str, Any]
 
@@ -48,16 +51,22 @@ def bundle(files: CatalogFiles) -> Schema:
         "$defs": {
             each.key: _with_envelope(envelope, each.names, _object(each.columns, files.documents[each.name]))
             for each in types
-        },
+        }
+        | {_NOTHING: _nothing()},
     }
 
 
+def _nothing() -> Schema:
+    inside = {"$ref": f"#/$defs/{_NOTHING}"}
+    return {"type": ["null", "array", "object"], "maxItems": 0, "additionalProperties": inside}
+
+
 def _object(columns: Iterable[Column], definition: Mapping[str, Any]) -> Schema:
-    """Return the schema of an object that has these columns, and no other property."""
+    """Return the schema of an object that has these columns, and no other property with a value."""
     properties = {column.field: _property(column, definition["properties"][column.field]) for column in columns}
     required = [column.field for column in columns if _is_required(column)]
     kept = {key: value for key, value in _kept(definition).items() if key != "required"}
-    closed = {"type": "object", "properties": properties, "additionalProperties": False}
+    closed = {"type": "object", "properties": properties, "additionalProperties": {"$ref": f"#/$defs/{_NOTHING}"}}
     return kept | closed | ({"required": required} if required else {})
 
 

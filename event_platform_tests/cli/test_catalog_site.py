@@ -32,7 +32,7 @@ SECRET = "somebody@example.invalid"
 def built(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A lake of two days, of which one type has events and somebody's own table is made."""
     world = World(tmp_path_factory.mktemp("world"), schemas=SCHEMAS)
-    payload = {"mail": SECRET, "who": {"name": SECRET}, "plan": "<b>free</b>", "new": SECRET}
+    payload: dict[str, Any] = {"mail": SECRET, "who": {"name": SECRET}, "plan": "<b>free</b>", "new": SECRET}
     world.deliver(MONDAY, "1.json", event("a", **payload), event("b", **payload))
     world.deliver(TUESDAY, "1.json", event("c", day=TUESDAY, **payload))
     world.build(MONDAY, TUESDAY)
