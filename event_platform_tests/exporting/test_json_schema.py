@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from event_platform_tests.support.command import call
 from event_platform_tests.support.world import MONDAY, SCHEMAS, event, write_catalog
 
 FIRST_DATE = date(2025, 1, 1)
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "contracts.md"
 
 
 def validator_of(files: CatalogFiles) -> Draft202012Validator:
@@ -225,3 +227,15 @@ def test_the_command_writes_one_file_and_checks_it(tmp_path: Path, monkeypatch: 
     write_catalog(catalog, {"more": {"title": "more", "description": "{[/red]"}})
     assert '+      "description": "{[/red]"' in call("export", "jsonschema", "--to", str(target), "--check", code=1)
     assert "more" not in json.loads(target.read_text(encoding="utf-8"))["$defs"]
+
+
+def test_the_page_of_the_documentation_shows_how_to_validate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its Python says what an event lacks."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    call("export", "jsonschema", "--to", "exports/events.schema.json", code=0)
+    capsys.readouterr()
+    exec(code, {})  # noqa: S102 - it is ours
+    assert '"user_id" is a required property' in capsys.readouterr().out
