@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
@@ -19,8 +18,8 @@ from event_platform.events.wording import counted
 from event_platform.quality.history import days_before
 from event_platform.quality.plots import draw_days, sparkline
 from event_platform.quality.rendering import read_script, render
-from event_platform.quality.schema_table import innermost, list_schema, list_untyped
-from event_platform.quality.text import shown
+from event_platform.quality.schema_table import Limits, list_schema, list_untyped, walk_all
+from event_platform.quality.text import shown, shown_in_line
 
 #: The address of the index, as seen from itself, and the folder of the other pages.
 INDEX, TYPES = "index.html", "types"
@@ -32,7 +31,7 @@ MARKER = "Written by `event-platform catalog site`: do not edit, write it again.
 DAYS = 30
 
 _NAME_LENGTH, _TEXT_LENGTH = 200, 2_000
-_VALUES_LISTED = 500
+_LIMITS = Limits(values=500, characters=_TEXT_LENGTH)
 _CHANGES_LISTED = 20
 
 
@@ -109,13 +108,13 @@ def _draw_index(plan: Plan, types: Sequence[PlannedType]) -> bytes:
 
 def _draw_type(plan: Plan, planned: PlannedType) -> bytes:
     event_type, days = planned.event_type, plan.days
-    schema = list_schema(event_type, values_listed=_VALUES_LISTED)
+    schema = list_schema(event_type, limits=_LIMITS)
     seen = [day for day in days if planned.events.get(day)]
     values = {
         "marker": MARKER,
         "name": shown(event_type.name, _NAME_LENGTH),
         "key": event_type.key,
-        "description": shown(event_type.description, _TEXT_LENGTH),
+        "description": _lines(event_type.description),
         "owner": shown(event_type.owner or "", _NAME_LENGTH),
         "group": shown(event_type.group, _NAME_LENGTH),
         "version": shown(planned.version, _NAME_LENGTH),
@@ -142,8 +141,12 @@ def _indented(example: str) -> str:
     """Return a row, which is JSON, with a line for each value."""
     if not example:
         return ""
-    text = json.dumps(json.loads(example), ensure_ascii=False, indent=2)
-    return "\n".join(shown(line, _TEXT_LENGTH) for line in text.split("\n"))
+    return _lines(json.dumps(json.loads(example), ensure_ascii=False, indent=2))
+
+
+def _lines(text: str) -> str:
+    """Return a text with its line breaks."""
+    return "\n".join(shown(line, _TEXT_LENGTH) for line in text.strip().split("\n"))
 
 
 def _plot(events: Mapping[date, int], days: Sequence[date]) -> str:
@@ -158,7 +161,7 @@ def _line(planned: PlannedType, days: Sequence[date]) -> _Line:
     return _Line(
         name=shown(event_type.name, _NAME_LENGTH),
         key=event_type.key,
-        description=shown(event_type.description, _NAME_LENGTH),
+        description=shown_in_line(event_type.description, _NAME_LENGTH),
         group=shown(event_type.group, _NAME_LENGTH),
         owner=shown(event_type.owner or "", _NAME_LENGTH),
         version=shown(planned.version, _NAME_LENGTH),
@@ -173,22 +176,13 @@ def _line(planned: PlannedType, days: Sequence[date]) -> _Line:
 
 def _words(event_type: EventType) -> list[str]:
     """Return the words of a type's other names and of the descriptions of its fields, each once."""
-    texts = [*event_type.other_names, *_descriptions(event_type.columns)]
-    return sorted({word for text in texts for word in shown(text, _TEXT_LENGTH).lower().split()})
-
-
-def _descriptions(columns: Iterable[Any]) -> Iterable[str]:
-    for column in columns:
-        yield column.description
-        yield from _descriptions(innermost(column).fields)
+    texts = [*event_type.other_names, *(column.description for _, column in walk_all(event_type.columns))]
+    return sorted({word for text in texts for word in shown_in_line(text, _TEXT_LENGTH).lower().split()})
 
 
 def _fields(event_type: EventType) -> list[str]:
-    """Return the paths of all columns, and the names of properties that have no column or another name."""
-    paths: list[str] = []
-    for line in list_schema(event_type, values_listed=0):
-        above = paths[-1].split(".")[: line.depth] if paths else []
-        paths.append(".".join([*above, line.name]))
+    """Return the paths of all columns, and the names of properties that have no column, or another one."""
+    paths = [".".join(path) for path, _ in walk_all(event_type.columns)]
     others = {each.field for each in event_type.columns if each.field not in paths}
     return [*paths, *sorted("_".join(shown(each, _NAME_LENGTH).split()) for each in others)]
 
@@ -212,7 +206,7 @@ def _shown_change(change: NotedChange) -> dict[str, str]:
     return {
         "version": shown(change.version, _NAME_LENGTH),
         "date": shown(change.date, _NAME_LENGTH),
-        "change": shown(change.change, _TEXT_LENGTH),
+        "change": shown_in_line(change.change, _TEXT_LENGTH),
     }
 
 

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
-from event_platform.quality.text import shown
+from event_platform.quality.text import shown, shown_in_line
 
-_TEXT_LENGTH = 300
 _VALUE_LENGTH = 60
-_VALUES_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a schema is shown: values that a column may have, and characters of a description."""
+
+    values: int = 12
+    characters: int = 300
 
 
 @dataclass(frozen=True)
@@ -30,35 +36,38 @@ class SchemaLine:
 
 
 def list_schema(
-    event_type: EventType, distinct: Mapping[str, int] = {}, values_listed: int = _VALUES_LISTED
+    event_type: EventType, distinct: Mapping[str, int] = {}, *, limits: Limits = Limits()
 ) -> list[SchemaLine]:
     """Return a line for each typed column, and for those within objects, arrays and maps.
 
-    `distinct` are values in the samples, by column. Of the values that a column may have, some are listed.
+    `distinct` are values in the samples, by column.
     """
-    return list(_lines(event_type.columns, 0, distinct, values_listed))
-
-
-def _lines(
-    columns: tuple[Column, ...], depth: int, distinct: Mapping[str, int], values_listed: int
-) -> Iterator[SchemaLine]:
-    for column in typed(columns):
-        yield SchemaLine(
-            column.name,
-            depth,
+    return [
+        SchemaLine(
+            path[-1],
+            len(path) - 1,
             _type(column),
-            "; ".join(_rules(column, values_listed)),
-            shown(column.description, _TEXT_LENGTH),
-            None if depth else distinct.get(column.name),
+            "; ".join(_rules(column, limits.values)),
+            shown_in_line(column.description, limits.characters),
+            None if path[1:] else distinct.get(column.name),
             "" if column.field == column.name else shown(column.field, _VALUE_LENGTH),
             column.is_personal,
         )
-        yield from _lines(innermost(column).fields, depth + 1, {}, values_listed)
+        for path, column in walk_all(event_type.columns)
+    ]
 
 
-def innermost(column: Column) -> Column:
+def walk_all(columns: tuple[Column, ...], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
+    """Yield every typed column with its path of names, what is in arrays and maps as well."""
+    for column in typed(columns):
+        path = (*above, column.name)
+        yield path, column
+        yield from walk_all(_innermost(column).fields, path)
+
+
+def _innermost(column: Column) -> Column:
     """Return a column, or the items of an array or the values of a map, at any depth of these."""
-    return innermost(column.item) if column.item else column
+    return _innermost(column.item) if column.item else column
 
 
 def list_untyped(event_type: EventType) -> list[str]:

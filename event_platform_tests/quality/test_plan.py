@@ -76,6 +76,16 @@ def test_a_type_has_its_fields_with_types_and_rules() -> None:
     assert "Without a column, in _rescued: anything." in text
 
 
+def test_descriptions_may_have_several_lines() -> None:
+    """They stay lines on the page of the type, and are one in tables."""
+    column = Column("a", "a", Kind.STRING, "first\n  second\n")
+    planned = PlannedType(EventType("x", "x", (column,), "One.\nTwo.\n"))
+    html = draw_plan(Plan(Envelope(), [planned]))
+    assert '<p class="description">One.\nTwo.</p>' in html["types/x.html"].decode()
+    assert "a string first second" in Seen(html["types/x.html"]).text
+    assert "x One. Two." in Seen(html["index.html"]).text
+
+
 def test_a_type_has_version_and_changes() -> None:
     """The newest first; what is not in the form of a change is left out."""
     text = draw(PLAN).text
