@@ -10,7 +10,6 @@ from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.evolution.catalogs import read_catalog_files
 from event_platform.events.wording import counted
 from event_platform.exporting import dbt, odcs
-from event_platform.exporting.dbt import dbt_files
 from event_platform.exporting.files import ChangedFile, changed_files, marked_files
 from event_platform.exporting.json_schema import bundle_text
 from event_platform.exporting.reading import Described, describe_lake
@@ -44,7 +43,7 @@ def export_views(environment: Environment, name: str, folder: Path, given: Mappi
 def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
     """Write a dbt project over the views of a warehouse to a folder; return the exit code."""
     export = _prepare(environment, name, given)
-    files = dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
+    files = dbt.dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
     return _finish(export, changed_files(folder, files, marked_files(folder, dbt.OWNED, dbt.MARKER)), check=check)
 
 

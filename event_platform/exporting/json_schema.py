@@ -6,8 +6,10 @@ property that is not required may be null, and a field that the schema does not 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
+from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind
 from event_platform.events.corruption import MAX_NAME_LENGTH, MAX_UUID_LENGTH
 from event_platform.events.envelope import NUMBER, Envelope, FieldPath
@@ -47,13 +49,17 @@ def bundle(files: CatalogFiles) -> Schema:
         "description": "A record of the stream: an event of one of the types of the catalog.",
         "type": "object",
         **_is_named(envelope, [name for each in types for name in each.names]),
-        "allOf": [{"if": _is_named(envelope, each.names), "then": {"$ref": f"#/$defs/{each.key}"}} for each in types],
+        **({"allOf": [_of_type(envelope, each) for each in types]} if types else {}),
         "$defs": {
             each.key: _with_envelope(envelope, each.names, _object(each.columns, files.documents[each.name]))
             for each in types
         }
         | {_NOTHING: _nothing()},
     }
+
+
+def _of_type(envelope: Envelope, event_type: EventType) -> Schema:
+    return {"if": _is_named(envelope, event_type.names), "then": {"$ref": f"#/$defs/{event_type.key}"}}
 
 
 def _nothing() -> Schema:
@@ -75,10 +81,10 @@ def _is_required(column: Column) -> bool:
     return column.constraints.required and column.kind is not Kind.UNTYPED
 
 
-def _property(column: Column, definition: Any) -> Any:
+def _property(column: Column, definition: Any) -> Schema:
     """Return the schema of a property, which may be null if it is not required."""
-    if not isinstance(definition, Mapping):
-        return definition
+    if not isinstance(definition, Mapping):  # true or false, of which the tables take no notice
+        return {}
     schema = _value(column, definition)
     if column.mixed:
         schema = {"anyOf": [schema, {"type": sorted(column.mixed)}]}
@@ -95,7 +101,9 @@ def _value(column: Column, definition: Mapping[str, Any]) -> Schema:
 
 
 def _kept(definition: Mapping[str, Any]) -> Schema:
-    return {key: value for key, value in definition.items() if key not in _NAMES and not key.startswith("x-")}
+    """Return the keywords that stay. They are a copy: fields of the envelope are put into it."""
+    kept = {key: value for key, value in definition.items() if key not in _NAMES and not key.startswith("x-")}
+    return deepcopy(kept)
 
 
 def _or_null(schema: Schema) -> Schema:

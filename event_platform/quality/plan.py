@@ -12,7 +12,7 @@ from datetime import date
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
-from event_platform.events.envelope import Envelope, FieldPath
+from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
 from event_platform.events.versions import NotedChange
 from event_platform.events.wording import counted
 from event_platform.quality.history import days_before
@@ -33,6 +33,15 @@ DAYS = 30
 _NAME_LENGTH, _TEXT_LENGTH = 200, 2_000
 _LIMITS = Limits(values=500, characters=_TEXT_LENGTH)
 _CHANGES_LISTED = 20
+
+_UNITS = {
+    TimeUnit.SECONDS: "Unix time in seconds",
+    TimeUnit.MILLISECONDS: "Unix time in milliseconds",
+    TimeUnit.MICROSECONDS: "Unix time in microseconds",
+    TimeUnit.NANOSECONDS: "Unix time in nanoseconds",
+    TimeUnit.ISO8601: "ISO 8601",
+    TimeUnit.AUTO: "Unix time, its unit told by its size, or ISO 8601",
+}
 
 
 @dataclass(frozen=True)
@@ -216,8 +225,7 @@ def _envelope(envelope: Envelope) -> Iterable[tuple[str, str, str]]:
     yield "event_uuid", uuid, "hashed" if envelope.is_hashed else "unique for each event"
     prefix = f"{envelope.name_prefix}:" if envelope.name_prefix and envelope.event_name else envelope.name_prefix
     yield "event_name", prefix + ":".join(map(_dotted, envelope.event_name)), "what happened; it tells the event type"
-    unit = envelope.time_format or f"unit {envelope.unit}"
-    yield "created_at", _dotted(envelope.created_at), shown(unit, _NAME_LENGTH)
+    yield "created_at", _dotted(envelope.created_at), shown(envelope.time_format or _UNITS[envelope.unit], _NAME_LENGTH)
 
 
 def _dotted(path: FieldPath) -> str:

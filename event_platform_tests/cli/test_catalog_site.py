@@ -77,6 +77,17 @@ def test_nothing_is_written_where_nothing_changed(
     assert {path.name for path in (site / "types").iterdir()} == {"account_created.html", "mine.html"}
 
 
+def test_what_left_the_catalog_may_be_personal(built: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column, or a field of an object, that rows still have: its value is masked."""
+    use(monkeypatch, built)
+    properties = {"plan": {"type": "string"}, "who": {"type": "object", "properties": {"age": {"type": "integer"}}}}
+    fewer = write_catalog(tmp_path / "fewer", {"a": {"title": "account:created", "properties": properties}})
+    call("catalog", "site", str(fewer), "--to", str(tmp_path / "site"), code=0)
+    html = (tmp_path / "site" / "types" / "account_created.html").read_bytes()
+    assert SECRET not in html.decode()
+    assert '"plan": "<b>free</b>"' in Seen(html).text
+
+
 def test_a_report_that_is_published_is_linked_there(
     built: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ def test_the_index_has_types_by_group_and_their_newest_changes() -> None:
             "event_uuid header.id + n unique for each event event_name push:type:action",
         ),
         (Envelope(event_uuid=(), is_hashed=True), "event_uuid the whole record hashed"),
-        (Envelope(created_at=("at",), unit=TimeUnit.ISO8601), "created_at at unit iso8601"),
+        (Envelope(created_at=("at",), unit=TimeUnit.ISO8601), "created_at at ISO 8601"),
     ],
 )
 def test_the_index_says_what_each_event_has(envelope: Envelope, said: str) -> None:
