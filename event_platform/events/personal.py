@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, typed
 from event_platform.events.event import RESCUED_COLUMN
 
@@ -20,21 +21,28 @@ def personal_paths(
         yield from personal_paths(column.fields, own, inside=is_personal)
 
 
-def mask(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row, or an object in it, with personal values masked; so is `_rescued`, which has those of any field."""
+def mask(event_type: EventType, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the table of a type with personal values masked.
+
+    So are `_rescued`, which has values of any field, and what the catalog does not know any more: it may be personal.
+    """
+    payload = {column.name for column in event_type.columns} | {RESCUED_COLUMN}
+    of_every_event = event_type.schema.keys() - payload
+    masked = _mask_fields(event_type.columns, row)
+    return {name: value if name in of_every_event else masked[name] for name, value in row.items()}
+
+
+def _mask_fields(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[str, Any]:
     known = {column.name: column for column in columns}
-    return {
-        name: MASKED if name == RESCUED_COLUMN and value is not None else _mask(known.get(name), value)
-        for name, value in row.items()
-    }
+    return {name: _mask(known.get(name), value) for name, value in row.items()}
 
 
 def _mask(column: Column | None, value: Any) -> Any:
-    if value is None or column is None:
+    if value is None:
         return value
-    if column.is_personal or (column.item is not None and _has_personal(column.item)):
+    if column is None or column.is_personal or (column.item is not None and _has_personal(column.item)):
         return MASKED
-    return mask(column.fields, value) if column.fields else value
+    return _mask_fields(column.fields, value) if column.fields else value
 
 
 def _has_personal(column: Column) -> bool:

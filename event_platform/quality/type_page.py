@@ -20,7 +20,7 @@ from event_platform.quality.history import days_before, usual
 from event_platform.quality.plots import Interval, draw_days
 from event_platform.quality.rendering import render
 from event_platform.quality.schema_table import list_schema, list_untyped
-from event_platform.quality.text import shown
+from event_platform.quality.text import shown, shown_in_line
 from event_platform.quality.type_figures import (
     TypeFigures,
     ValueLine,
@@ -61,7 +61,7 @@ def draw_type(
     values = {
         "name": shown(event_type.name, _TEXT_LENGTH),
         "key": event_type.key,
-        "description": shown(event_type.description, _TEXT_LENGTH),
+        "description": shown_in_line(event_type.description, _TEXT_LENGTH),
         "owner": shown(event_type.owner or "", _TEXT_LENGTH),
         "other_names": [shown(each, _TEXT_LENGTH) for each in event_type.other_names],
         "days": days,

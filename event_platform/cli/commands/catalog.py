@@ -1,4 +1,4 @@
-"""`event-platform catalog`: `draft`, `check` and `diff`."""
+"""`event-platform catalog`: `draft`, `check`, `diff` and `site`."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 @click.group()
 def catalog() -> None:
-    """Draft, check and compare the catalog: a JSON Schema for each event name, and envelope.yaml.
+    """Draft, check, compare and show the catalog: a JSON Schema for each event name, and envelope.yaml.
 
     \b
     Examples, for a stream that has no catalog yet, and for a change of one:
@@ -123,3 +123,37 @@ def diff(folder: Path | None, against: str, output: str | None) -> None:
     from event_platform.cli.catalog_diff import Format, show_changes  # noqa: PLC0415
 
     raise SystemExit(show_changes(folder or load_environment().catalog, against, Format(output or "table")))
+
+
+@catalog.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="exports/tracking-plan",
+    show_default=True,
+    help="Folder to write to.",
+)
+def site(folder: Path | None, target: Path) -> None:
+    """Write the tracking plan as static pages: the catalog in FOLDER, or EVENT_PLATFORM_CATALOG.
+
+    index.html has every event type with its owner and group, a search over names, fields and descriptions, the newest
+    changes that the schemas note (x-changes), and the fields of the envelope. Each type has a page: fields with types,
+    rules and descriptions, version and changes, volume of 30 days, an example, lineage, and a link to its page of the
+    quality report.
+
+    Volumes, examples and tables made of a type are read from EVENT_PLATFORM_LAKE, if it is there. Values that a schema
+    calls personal (x-personal) are masked. The pages load nothing from elsewhere and open from a folder: publish them
+    as they are. The same catalog and lake give the same bytes; pages of types that left the catalog are removed.
+    Exit code 1 if a table cannot be read.
+
+    \b
+    Examples, the second one beside a branch of the catalog:
+      event-platform catalog site
+      event-platform catalog site ./catalog --to public/events
+    """
+    from event_platform.cli.catalog_site import write_site  # noqa: PLC0415
+
+    environment = load_environment()
+    raise SystemExit(write_site(environment, folder or environment.catalog, target))
