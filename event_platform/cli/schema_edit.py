@@ -33,7 +33,7 @@ _RESOLVER = yaml.resolver.Resolver()
 def edit_text(text: str, suffix: str, edits: Sequence[Edit]) -> str:
     """Return the text of a schema (JSON if the suffix of its file is .json, else YAML) with edits.
 
-    Raises CatalogError where that cannot be done, as where the edited part is an alias of another one.
+    Raises CatalogError where something else would change, as where what is edited has an alias.
     """
     is_json = suffix == ".json"
     lines = text.replace("\r\n", "\n")
@@ -43,7 +43,7 @@ def edit_text(text: str, suffix: str, edits: Sequence[Edit]) -> str:
     for candidate in (_keep_lines(lines, base, edited), edited):
         if _says(candidate, expected, is_json=is_json):
             return candidate.replace("\n", "\r\n") if "\r\n" in text else candidate
-    raise CatalogError("cannot be edited without changing something else: it has aliases; edit it by hand")
+    raise CatalogError("something else in it would change, such as an alias of what is edited; edit it by hand")
 
 
 def _read(text: str, *, is_json: bool) -> Any:
@@ -83,20 +83,22 @@ def _edit_yaml(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
 
 def _closest(text: str) -> tuple[YAML, str]:
     """Return the writer that writes the text most like it is written, and what it writes."""
-    best: tuple[int, YAML, str] | None = None
-    for (mapping, sequence, offset), width in product(_INDENTS, _WIDTHS):
-        writer = YAML()
-        writer.preserve_quotes, writer.width = True, width
-        writer.indent(mapping=mapping, sequence=sequence, offset=offset)
-        written = _dump(writer, writer.load(text))
-        differing = len(set(text.splitlines()) ^ set(written.splitlines()))
-        if best is None or differing < best[0]:
-            best = differing, writer, written
-        if differing == 0:
+    writers = [_writer(indent, width) for indent, width in product(_INDENTS, _WIDTHS)]
+    document, lines = writers[0].load(text), set(text.splitlines())
+    found: dict[int, tuple[YAML, str]] = {}  # by the number of lines that differ
+    for writer in writers:
+        written = _dump(writer, document)
+        found.setdefault(len(lines ^ set(written.splitlines())), (writer, written))
+        if 0 in found:
             break
-    if best is None:
-        raise AssertionError
-    return best[1:]
+    return found[min(found)]
+
+
+def _writer(indent: tuple[int, int, int], width: int) -> YAML:
+    writer = YAML()
+    writer.preserve_quotes, writer.width = True, width
+    writer.indent(*indent)
+    return writer
 
 
 def _dump(writer: YAML, document: Any) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
-from event_platform.events.draft import JSON_TYPES, content_of, is_typed
+from event_platform.events.draft import JSON_TYPES, is_typed
 from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.arrived import Arrived, Span
@@ -155,7 +155,7 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
 
 
 def _mixed(definition: Mapping[str, Any], shape: Shape) -> Definition:
-    types = {JSON_TYPES.get(kind, kind) for kind in content_of(shape)}
+    types = {JSON_TYPES.get(kind, kind) for kind in shape.kinds if kind != "null"}
     return {**definition, "x-mixed": sorted({*types, *definition.get("x-mixed", ())})}
 
 

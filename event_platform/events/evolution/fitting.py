@@ -4,7 +4,9 @@ Integers and other numbers are numbers; dates, timestamps and texts are strings;
 new in them. Values of other types have no column in common.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from event_platform.events.column_names import UniqueNames
@@ -24,6 +26,9 @@ _HELD: dict[Kind, set[str]] = {
     Kind.DATE: {"date"},
     Kind.DATE_TIME: {"date-time"},
 }
+#: Empty values, and the types that hold them.
+_EMPTY = {"empty array": "array", "empty object": "object"}
+_HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
 #: More than any number of records: nothing that is new is required.
 _NEVER_ALL = -1
 
@@ -36,8 +41,14 @@ def fit(
     Where its column cannot get the type, it has another one by `x-column`. `has_long` says whether an integer column
     has values that a number would change.
     """
-    found = _fit(column, definition, shape, has_long=has_long)
-    return None if found is None else _with_column(column, found, names)
+    empty = {key: name for key, name in _EMPTY.items() if shape.kinds[key] and column.kind not in _HOLDS_EMPTY[key]}
+    kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty})
+    found = _fit(column, definition, replace(shape, kinds=kinds), has_long=has_long)
+    if found is None:
+        return None
+    if empty:  # nothing is lost with it, and no column has it beside its values
+        found["x-mixed"] = sorted({*empty.values(), *found.get("x-mixed", ())})
+    return _with_column(column, found, names)
 
 
 def draft_fields(fields: Mapping[str, Shape], taken: Collection[str]) -> tuple[dict[str, Definition], int]:
@@ -69,18 +80,20 @@ def without_required(definition: Mapping[str, Any]) -> Definition:
 
 
 def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool = False) -> Definition | None:
-    kinds = set(content_of(shape))
+    kinds = shape.kinds.keys() - {"null"}
     if not kinds:
         return dict(definition)
     match column.kind:
         case Kind.UNTYPED:
             return _fit_untyped(definition, shape)
         case Kind.OBJECT:
-            return _fit_object(column, definition, shape) if kinds == {"object"} else None
+            return _fit_object(column, definition, shape) if kinds <= {"object", "empty object"} else None
         case Kind.MAP:
-            return _fit_item(column, definition, "additionalProperties", value_shape(shape), kinds == {"object"})
+            return _fit_item(
+                column, definition, "additionalProperties", value_shape(shape), kinds <= {"object", "empty object"}
+            )
         case Kind.ARRAY:
-            return _fit_item(column, definition, "items", shape.item or Shape(), kinds == {"array"})
+            return _fit_item(column, definition, "items", shape.item or Shape(), kinds <= {"array", "empty array"})
         case _:
             return _fit_scalar(column, definition, kinds, has_long=has_long)
 
