@@ -90,11 +90,11 @@ def count_dates(event_type: EventType, table: Snapshot, files: Sequence[DataFile
     broken = defaultdict[date, Counter[str]](Counter)
     for counts in read_figure(table.table, files, event_figure(event_type), table.schema).to_dicts():
         broken[counts.pop("created_date")].update(counts)
-    drifts = _drifts(event_type, table, files)
+    drifts = drifts_by_date(event_type, table, files)
     return {day: count_day(event_type, counts, drifts.get(day, Drift())) for day, counts in broken.items()}
 
 
-def _drifts(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
+def drifts_by_date(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
     """Return what is in the `_rescued` texts of each date. Most files have none, and are not asked."""
     rescued = [file for file in files if file.nulls.get(RESCUED_COLUMN) != file.rows]
     if not rescued:

@@ -1,25 +1,22 @@
 """`event-platform catalog draft` and `catalog check`: write schemas from landing, and validate a catalog."""
 
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from io import BytesIO
-from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import yaml
 from deltalake import Schema
 
 from event_platform.cli.output import ERR, OUT, print_warning
 from event_platform.cli.progress import show_progress
+from event_platform.cli.schema_files import SchemaFiles, schema_text
 from event_platform.environment import Environment
-from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
+from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog
 from event_platform.events.columns import typed
-from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
+from event_platform.events.documents import MAX_BYTES
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
@@ -57,7 +54,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
             f"{environment.landing}: no record is sound by {folder / ENVELOPE_FILE}: name there the fields of your "
             "stream, or let event-platform init find them"
         )
-    files = _Files(folder)
+    files = SchemaFiles(folder)
     names = {key_of(name).lower(): name for name in files.by_title}
     written, left_out = 0, []
     for name, schema in schemas.items():
@@ -70,7 +67,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         if path is not None and not force:
             continue
         path = path or files.free_for(key)
-        text = _as_json(schema) if path.suffix == ".json" else _as_yaml(schema)
+        text = schema_text(schema, path.suffix)
         if len(text.encode()) > MAX_BYTES:
             left_out.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
             continue
@@ -145,42 +142,6 @@ def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
         if not force:
             raise CatalogError(f"{target}: differs from {source}; --force replaces it")
     shutil.copyfile(source, target)
-
-
-class _Files:
-    """The files in the folder of a catalog, which a draft must not overwrite."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        #: The existing schemas by the name of their event.
-        self.by_title = {title: path for path in schema_files(folder) if (title := _title_of(path))}
-        # In lower case: not every file system distinguishes case.
-        self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
-
-    def free_for(self, key: str) -> Path:
-        """Return a file for a new schema: `<key>.yaml`, or with a number if that exists."""
-        names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
-        name = next(name for name in names if name.lower() not in self._names)
-        self._names.add(name.lower())
-        return self._folder / name
-
-
-def _title_of(path: Path) -> str | None:
-    """Return the event name of a schema; None if it cannot be read, which `catalog check` reports."""
-    try:
-        document = read_document(path)
-    except DocumentError:
-        return None
-    title = document.get("title") if isinstance(document, dict) else None
-    return title if isinstance(title, str) else None
-
-
-def _as_yaml(schema: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _as_json(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:

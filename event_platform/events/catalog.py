@@ -27,6 +27,7 @@ from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESERVED_COLUMNS, ColumnSpec
 from event_platform.events.path_columns import path_column_specs
+from event_platform.events.schema_version import version_fault
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
@@ -244,7 +245,7 @@ def _event_faults(document: Mapping[str, Any]) -> list[str]:
     names = document.get("x-names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and is_name(name) for name in names):
         return [f"x-names: expected a list of names of the event, such as [Order Completed], got {names!r}"]
-    if fault := setting_fault(document):
+    if fault := setting_fault(document) or version_fault(document):
         return [fault]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]

@@ -19,7 +19,7 @@ _MAX_VALUES = 100_000
 _MAX_DEPTH = 100
 
 #: The safe loader written in C, if PyYAML has it: five times as fast.
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentError(ValueError):
@@ -104,7 +104,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_yaml(text: str) -> Any:
     _require_unambiguous_yaml(text)
-    return yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - it is a safe loader
+    return yaml.load(text, Loader=YAML_LOADER)  # noqa: S506 - it is a safe loader
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _require_unambiguous_yaml(text: str) -> None:
     """Parse YAML without building values. Raises DocumentError if it is too large or has a key twice."""
     sizes: dict[str, int] = {}  # of what has an anchor
     outer: list[_Collection] = []
-    for event in yaml.parse(text, Loader=_YAML_LOADER):
+    for event in yaml.parse(text, Loader=YAML_LOADER):
         if isinstance(event, yaml.ScalarEvent):
             _require_new_key(outer, event)
             _add(outer, sizes, event.anchor, 1)

@@ -11,7 +11,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.event import ColumnSpec
 from event_platform.events.evolution.catalogs import CatalogFiles
-from event_platform.events.versions import version_of
+from event_platform.events.schema_version import version_of
 from event_platform.lake.registry import event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
@@ -24,9 +24,6 @@ OWNED = "*.odcs.yaml"
 
 #: Identifiers of contracts are UUIDs of event names in this namespace.
 _NAMESPACE = uuid.UUID("6d1f6f0e-6a0c-5f0b-9d5b-3f1c6f0c7a52")
-
-#: The version of a contract whose schema notes none (`x-version`).
-_FIRST_VERSION = "1-0-0"
 
 _LOGICAL_TYPES = {
     Kind.STRING: "string",
@@ -63,7 +60,7 @@ def _contract(event_type: EventType, document: Mapping[str, Any], lake: str, rep
         "kind": "DataContract",
         "id": str(uuid.uuid5(_NAMESPACE, event_type.name)),
         "name": event_type.name,
-        "version": version_of(document) or _FIRST_VERSION,
+        "version": str(version_of(document)),
         "status": "active",
         "domain": event_type.group,
         **({"description": {"purpose": event_type.description}} if event_type.description else {}),

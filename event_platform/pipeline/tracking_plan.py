@@ -9,7 +9,7 @@ import polars as pl
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.errors import EventPlatformError
 from event_platform.events.evolution.catalogs import CatalogFiles
-from event_platform.events.versions import changes_of, version_of
+from event_platform.events.schema_version import changes_of, version_of
 from event_platform.exporting.relations import Relation
 from event_platform.lake.derived import sources_in
 from event_platform.lake.lake import Lake
@@ -64,7 +64,7 @@ def _planned(event_type: EventType, files: CatalogFiles, figures: LakeFigures, r
     view = Relation(event_table_name(event_type), ())
     return PlannedType(
         event_type,
-        version_of(document),
+        str(version_of(document)),
         changes_of(document),
         figures.events.get(key, {}),
         figures.examples.get(key, ""),

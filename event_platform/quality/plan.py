@@ -13,7 +13,7 @@ from datetime import date
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
-from event_platform.events.versions import NotedChange
+from event_platform.events.schema_version import NotedChange
 from event_platform.events.wording import counted
 from event_platform.quality.history import days_before
 from event_platform.quality.plots import draw_days, sparkline

@@ -10,7 +10,7 @@ import pytest
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Constraints, Kind
 from event_platform.events.envelope import Envelope, TimeUnit
-from event_platform.events.versions import NotedChange, changes_of, version_of
+from event_platform.events.schema_version import NotedChange, changes_of
 from event_platform.quality.plan import MARKER, Plan, PlannedType, draw_plan
 from event_platform_tests.support.history import LAST
 from event_platform_tests.support.html import HOSTILE, Seen
@@ -42,13 +42,12 @@ CHANGES = changes_of(
         "x-changes": [
             {"version": "1-0-0", "date": "2025-01-02", "change": "first"},
             {"version": "1-1-0", "date": "2025-06-01", "change": "country added"},
-            "no change",
         ]
     }
 )
 PLANNED = PlannedType(
     ORDER,
-    version_of({"x-version": "1-1-0"}),
+    "1-1-0",
     CHANGES,
     {LAST - timedelta(days=ago): 10 + ago for ago in (0, 1, 3, 40)},
     '{"mail": "•••", "country": "c1"}',
@@ -87,12 +86,11 @@ def test_descriptions_may_have_several_lines() -> None:
 
 
 def test_a_type_has_version_and_changes() -> None:
-    """The newest first; what is not in the form of a change is left out."""
+    """The newest first."""
     text = draw(PLAN).text
     assert "version 1-1-0" in text
     assert "2025-06-01 1-1-0 country added 2025-01-02 1-0-0 first" in text
     assert "Changes" not in draw(replace(PLAN, types=[PlannedType(ORDER)])).words
-    assert changes_of({"x-changes": "none"}) == ()
 
 
 def test_a_type_has_what_the_lake_knows() -> None:

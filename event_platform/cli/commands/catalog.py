@@ -1,4 +1,4 @@
-"""`event-platform catalog`: `draft`, `check`, `diff` and `site`."""
+"""`event-platform catalog`: `draft`, `check`, `diff`, `accept` and `site`."""
 
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 @click.group()
 def catalog() -> None:
-    """Draft, check, compare and show the catalog: a JSON Schema for each event name, and envelope.yaml.
+    """Draft, check, compare, change and show the catalog: a JSON Schema for each event name, and envelope.yaml.
 
     \b
-    Examples, for a stream that has no catalog yet, and for a change of one:
+    Examples, for a stream that has no catalog yet, and for a stream that has changed:
       event-platform catalog draft ./catalog
       event-platform catalog check ./catalog
-      event-platform catalog diff ./catalog --against git:main
+      event-platform catalog diff
+      event-platform catalog accept
     """
 
 
@@ -86,43 +87,122 @@ def check(folder: Path | None, against_lake: bool, as_json: bool) -> None:  # no
     raise SystemExit(show_clashes(environment, chosen, as_json=as_json))
 
 
+_BROKEN_SHARE = click.option(
+    "--broken-share",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Events of a type that may break a rule before it is shown. Default: 1.",
+)
+_DEFAULT_BROKEN_SHARE = 1.0
+
+
 @catalog.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option(
     "--against",
-    required=True,
     metavar="FOLDER|git:REF",
-    help="The catalog before: a folder, or a branch, tag or commit, at which FOLDER is read.",
+    help="The catalog before: a folder, or a branch, tag or commit, at which FOLDER is read. Default: what arrives.",
 )
+@_BROKEN_SHARE
 @click.option("--format", "output", type=click.Choice(["table", "json", "github"]), help="Default: table.")
 @click.option("--json", "output", flag_value="json", help="The same as --format json.")
-def diff(folder: Path | None, against: str, output: str | None) -> None:
-    """Show the changes from another catalog to this one: FOLDER, or EVENT_PLATFORM_CATALOG.
+def diff(folder: Path | None, against: str | None, broken_share: float | None, output: str | None) -> None:
+    """Show how what arrives differs from the catalog: FOLDER, or EVENT_PLATFORM_CATALOG.
 
     \b
-    Each change of a type, a property, a setting or the envelope is
+    It reads the lake, the newest 30 days of each type, and shows
+      new name           names of events without a schema, and the schema that would fit
+      like a known name  those that look like a name of the catalog: Order Completed, order:completed
+      new field          fields without a column, and their type
+      changed type       values that do not fit their column, and the type that holds all of them
+      broken rule        rules that more than 1 % of the events break (--broken-share)
+      unseen field       fields that no event of 30 days has
+      rebuild            values that have a place in the catalog since, of days that are not rebuilt
+    each with its events, days and an example, and what to do. `catalog accept` writes it.
+
+    \b
+    With --against, it shows the changes from another catalog to this one. Each change is
       compatible  whatever was accepted is accepted, in the same column
       back-fill   days that are built already differ from those to come until they are rebuilt
       breaking    events that were accepted are not, a column has no values any more, or a run would fail
     A change of a rule is compatible if the new schema provably accepts every value that the old one accepted.
-    Descriptions are not compared. For each change there is what to do.
+    Descriptions are not compared.
 
     \b
     Exit codes:
-      0  nothing is breaking
-      1  a change is breaking
+      0  no difference but unseen fields and days to rebuild; with --against: nothing is breaking
+      1  another difference; with --against: a change is breaking
       2  usage or configuration error, such as a fault in one of the catalogs
 
-    With --format github, changes are annotations of a pull request in GitHub Actions.
+    With --format github, differences are annotations of a pull request in GitHub Actions.
 
     \b
-    Examples, the first before a commit, the second in a workflow:
+    Examples, the first after a run, the second before a commit, the third in a workflow:
+      event-platform catalog diff ./catalog
       event-platform catalog diff ./catalog --against git:HEAD
       event-platform catalog diff ./catalog --against git:origin/main --format github
     """
     from event_platform.cli.catalog_diff import Format, show_changes  # noqa: PLC0415
 
-    raise SystemExit(show_changes(folder or load_environment().catalog, against, Format(output or "table")))
+    environment, chosen = load_environment(), Format(output or "table")
+    folder = folder or environment.catalog
+    if against is None:
+        from event_platform.cli.catalog_arrivals import show_differences  # noqa: PLC0415
+
+        share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
+        raise SystemExit(show_differences(environment, folder, share, chosen))
+    if broken_share is not None:
+        raise click.UsageError("--broken-share is about what arrives: use it without --against")
+    raise SystemExit(show_changes(folder, against, chosen))
+
+
+@catalog.command()
+@click.argument("types", nargs=-1, metavar="[TYPE]...")
+@click.option(
+    "--field", "fields", multiple=True, metavar="PATH", help="Accept this field, and what is in it; several times."
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing, show the patch; exit code 1 if there is one.")
+@_BROKEN_SHARE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def accept(
+    types: tuple[str, ...],
+    fields: tuple[str, ...],
+    dry_run: bool,  # noqa: FBT001 - as click passes it
+    broken_share: float | None,
+    as_json: bool,  # noqa: FBT001 - as click passes it
+) -> None:
+    """Write what `catalog diff` proposes into the schemas of EVENT_PLATFORM_CATALOG.
+
+    Of all types, or of those named: TYPE is the name of an event or its table. Comments, order, quoting and line breaks
+    stay as they are. A new name gets a schema in a file of its own; one that looks like a known name becomes a name of
+    that type (x-names), unless you write a schema with this title first. A schema gets a version (x-version) and an
+    entry in its list of changes (x-changes).
+
+    Broken rules and unseen fields may as well be a fault of the producer: they are accepted with --field.
+
+    The outcome is loaded before anything is written: nothing is, if it has a fault, or if a run with it would fail.
+    Days that are built already stay as they are until they are rebuilt.
+
+    \b
+    Exit codes:
+      0  written, or there was nothing to accept
+      1  with --dry-run: there is something to accept
+      2  usage or configuration error, or a schema that cannot be edited
+
+    \b
+    Examples, to look at it first, for one type, and for one field of it:
+      event-platform catalog accept --dry-run
+      event-platform catalog accept lesson:started
+      event-platform catalog accept lesson:started --field device.os
+    """
+    from event_platform.cli.catalog_accept import Selection, accept_differences  # noqa: PLC0415
+
+    environment = load_environment()
+    if environment.catalog == SAMPLE_CATALOG:
+        raise click.UsageError("set EVENT_PLATFORM_CATALOG to the folder of your catalog")
+    share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
+    chosen = Selection(types, fields)
+    raise SystemExit(accept_differences(environment, chosen, share, dry_run=dry_run, as_object=as_json))
 
 
 @catalog.command()

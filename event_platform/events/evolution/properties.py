@@ -87,10 +87,11 @@ def compare_properties(
     old: tuple[EventType, Mapping[str, Any]], new: tuple[EventType, Mapping[str, Any]]
 ) -> Iterator[Change]:
     """Yield the changes between two schemas of an event type, each with its document."""
-    yield from _compare(new[0].name, _whole(*old), _whole(*new))
+    yield from _compare(new[0].name, whole(*old), whole(*new))
 
 
-def _whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
+def whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
+    """Return a schema as the property that has all others."""
     return Property({"type": "object", **document}, Column("", "", Kind.OBJECT, fields=event_type.columns))
 
 
