@@ -81,7 +81,7 @@ def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[
         yield f"{each['reason']}, {each['function']}:\n  - {each['before']}\n  + {each['after']}"
     outcome = trial.outcome
     for label, count in trial.put_back.items():
-        yield f"{counted(count, 'record')} mended by {label}, which is no longer in the catalog, would be as they landed"
+        yield f"{counted(count, 'record')} mended by {label}, which the catalog lacks, would be as they landed"
     records, objects, days = outcome.given.total(), counted(trial.objects, "object"), counted(len(trial.days), "day")
     yield (
         f"{counted(records, 'record')} of {objects} on {days}: {outcome.sound.total():,} would be sound, "
