@@ -48,7 +48,7 @@ def print_trial(trial: MendTrial, environment: Environment, *, as_json: bool) ->
     """Print what would be mended, with examples."""
     for warning in [*trial.outcome.warnings, *trial.unread[:_EXAMPLES]]:
         print_warning(warning)
-    examples = _examples(trial.outcome.examples, load_catalog(environment.catalog))
+    examples = _examples(trial.outcome.spread_examples(), load_catalog(environment.catalog))
     if as_json:
         print(json.dumps({**_as_json(trial), "examples": examples}))  # noqa: T201 - rich would wrap it
     else:

@@ -106,9 +106,10 @@ class Mender:
         outcome.sound.update((letters[place].reason, function.label) for place in sound[_PLACE])
         failed = results.keys() - {*sound[_PLACE]}
         outcome.failed.update((letters[place].reason, function.label) for place in failed)
-        for place, name, body in sound.select(_PLACE, "event_name", "body").head(outcome.room).iter_rows():
+        for place, body in sound.select(_PLACE, "body").head(outcome.examples_wanted).iter_rows():
             each = letters[place]
-            outcome.examples.append(Mended(each.reason, function.label, name, each.letter.body, body))
+            if outcome.room((each.reason, function.label)) > 0:
+                outcome.examples.append(Mended(each.reason, function.label, each.letter.body, body))
         return sound
 
 

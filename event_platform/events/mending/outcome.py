@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 #: Stands for the reason of sound events whose name the catalog lacks.
@@ -13,14 +14,13 @@ class Mended(NamedTuple):
 
     reason: str
     label: str  # of the function
-    event_name: str | None  # afterwards
     before: bytes
     after: str
 
 
 @dataclass
 class MendOutcome:
-    """Counts of dead letters by (reason, function), and some examples.
+    """Counts of dead letters by (reason, function), and some examples of each.
 
     Of those that a function is given, some become sound; where it returns a record that is not, it has failed; where
     it raises an error or returns no record, that is an error. All others it has left as they are.
@@ -35,10 +35,9 @@ class MendOutcome:
     first_errors: dict[str, str] = field(default_factory=dict)  # by function
     examples: list[Mended] = field(default_factory=list)
 
-    @property
-    def room(self) -> int:
-        """How many more examples are wanted."""
-        return self.examples_wanted - len(self.examples)
+    def room(self, key: tuple[str, str]) -> int:
+        """Return how many more examples of a reason and function are wanted."""
+        return self.examples_wanted - sum((each.reason, each.label) == key for each in self.examples)
 
     def add(self, other: "MendOutcome") -> None:
         """Add what was counted elsewhere."""
@@ -51,7 +50,18 @@ class MendOutcome:
         ):
             counts.update(more)  # type: ignore[arg-type] # a Counter of its own type
         self.first_errors = {**other.first_errors, **self.first_errors}
-        self.examples = [*self.examples, *other.examples][: self.examples_wanted]
+        for each in other.examples:
+            if self.room((each.reason, each.label)) > 0:
+                self.examples.append(each)
+
+    def spread_examples(self) -> list[Mended]:
+        """Return as many examples as are wanted, of each reason and function in turn."""
+        seen = Counter[tuple[str, str]]()
+        ranked: list[tuple[int, Mended]] = []
+        for each in self.examples:
+            ranked.append((seen[each.reason, each.label], each))
+            seen[each.reason, each.label] += 1
+        return [each for _, each in sorted(ranked, key=itemgetter(0))][: self.examples_wanted]
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return a row for each reason and function that did anything."""

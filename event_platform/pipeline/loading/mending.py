@@ -27,10 +27,13 @@ def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
     of raw_events is read.
     """
     raw = lake.raw_events.snapshot()
+    mended = raw.values_by_date(MENDED_BY)
+    if not (mended or mending.functions):
+        return {}
     days = _loaded_with_others(raw, raw.rows_by_date(), mending)
     if not days:
         return {}
-    found = Counter(raw.values_by_date(MENDED_BY, days))
+    found = Counter({day: mended.get(day, 0) for day in days})
     if mending.functions:
         found.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.is_given)))
     if mending.event_names:

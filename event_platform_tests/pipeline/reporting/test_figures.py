@@ -20,6 +20,10 @@ QUERIES = {
         select null, null, count(*) from raw where arrival_date = $day and corruption_reason is null
         having count(*) > 0
     """,
+    "mended": """
+        select null, null, count(*) from raw where arrival_date = $day and mended_by is not null
+        having count(*) > 0
+    """,
     "created": """
         select null, null, count(*) from raw where created_date = $day and corruption_reason is null
         having count(*) > 0
