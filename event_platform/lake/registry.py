@@ -72,7 +72,7 @@ DEDUPLICATED_EVENTS = TableSpec(
     _SOUND_RECORD,
     partition_column="created_date",
     primary_key=_EVENT_KEY,
-    description="One row for each event_uuid: the record that arrived first, as it landed.",
+    description="One row for each event_uuid: the record that arrived first, as it landed or was mended.",
     figures=(NAMES, ARRIVALS, LATE),
     keyed=pl.col("event_uuid").is_not_null(),
 )

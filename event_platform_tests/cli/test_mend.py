@@ -1,13 +1,15 @@
 """`event-platform mend`: what it would do, what it does, and that it does nothing the second time."""
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.opening import open_lake
-from event_platform_tests.support.command import build_by_run, call, call_with, use, variables
+from event_platform_tests.support.command import build_by_run, call, call_with, start, use, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.mending import all_rows, versions, write_functions
 from event_platform_tests.support.s3 import put
@@ -71,6 +73,24 @@ def test_the_story(built: World) -> None:
     assert [*trial["put_back"].values()] == [1, 1]
     call("mend")
     assert all_rows(built) == before
+
+
+def test_a_command_that_is_killed_is_finished_by_the_next(built: World, tmp_path: Path) -> None:
+    """Between raw_events and what follows from it."""
+    raw = built.lake.raw_events
+    before = raw.snapshot().version
+    process = start(variables(built), "mend")
+    while process.poll() is None and raw.snapshot().version == before:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert raw.snapshot().version > before
+    assert "of them mended" in call("mend")
+    undisturbed = World(tmp_path / "undisturbed", PERSONAL)
+    shutil.copytree(built.root / "landing", undisturbed.root / "landing", dirs_exist_ok=True)
+    write_functions(undisturbed)
+    undisturbed.build(MONDAY, TUESDAY)
+    assert all_rows(built) == all_rows(undisturbed)
 
 
 def test_errors_are_said_by_the_command_and_in_the_run(built: World) -> None:
