@@ -96,10 +96,14 @@ def test_a_command_that_is_killed_is_finished_by_the_next(built: World, tmp_path
 def test_errors_are_said_by_the_command_and_in_the_run(built: World) -> None:
     """A function that returns something else is an error of each record."""
     write_functions(
-        built, "from event_platform.events.mending import mends\n@mends(reason='not_json')\ndef f(r): return 1\n"
+        built,
+        "from event_platform.events.mending import mends\n@mends(reason='not_json')\ndef f(r): return 1\n"
+        "@mends(reason='created_at_out_of_range')\ndef g(r): raise ValueError('\\ud800\\x1b')\n",
     )
     for command in (("mend", "--dry-run"), ("mend",)):
-        assert "TypeError: it returned int, expected bytes, dict or None" in call(*command)
+        said = call(*command)
+        assert "TypeError: it returned int, expected bytes, dict or None" in said
+        assert "ValueError: \\ud800\\u{1b}" in said
 
 
 def test_faults_are_said_with_the_line(built: World) -> None:

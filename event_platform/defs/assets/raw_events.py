@@ -141,7 +141,7 @@ def _corrupt_spec(tables: Lake) -> dg.AssetSpec:
         table,
         Layer.QUARANTINE,
         about=f"{table.spec.description} Landing is never changed: land a corrected object under the same name, "
-        "and its records are classified again.",
+        "and its records are classified again; or mend them by a function of the catalog.",
         query="select corruption_reason, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), RAW_EVENTS),
         deps=[RAW_EVENTS],

@@ -84,8 +84,7 @@ class Mender:
                 record = _as_bytes(open_function(function)(each.letter))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the record stays what it was
                 self.outcome.errors[key] += 1
-                text = f"{each.letter.source_object}, record {place}: {type(error).__name__}: {error}"
-                self.outcome.first_errors.setdefault(function.label, " ".join(text.split())[:_ERROR_LENGTH])
+                self.outcome.first_errors.setdefault(function.label, _described(error, each.letter))
                 continue
             if record is not None and self._reader.fault_of(record) is None:
                 results[place] = record.strip().replace(b"\n", b" ")  # line ends in JSON are blanks
@@ -130,6 +129,12 @@ def _letter(row: Mapping[str, Any]) -> DeadLetter:
         source_object=row["source_object"],
         source_offset=row[_PLACE],
     )
+
+
+def _described(error: BaseException, letter: DeadLetter) -> str:
+    """Return a line that can be written down: the text of an error may hold half of a surrogate pair."""
+    text = f"{letter.source_object}, record {letter.source_offset}: {type(error).__name__}: {error}"
+    return " ".join(text.split())[:_ERROR_LENGTH].encode("utf-8", "backslashreplace").decode()
 
 
 def _as_bytes(record: Any) -> bytes | None:

@@ -41,14 +41,10 @@ class MendOutcome:
 
     def add(self, other: "MendOutcome") -> None:
         """Add what was counted elsewhere."""
-        for counts, more in (
-            (self.given, other.given),
-            (self.left, other.left),
-            (self.sound, other.sound),
-            (self.failed, other.failed),
-            (self.errors, other.errors),
-        ):
-            counts.update(more)  # type: ignore[arg-type] # a Counter of its own type
+        for counts, more in ((self.given, other.given), (self.left, other.left)):
+            counts.update(more)
+        for by_function, also in ((self.sound, other.sound), (self.failed, other.failed), (self.errors, other.errors)):
+            by_function.update(also)
         self.first_errors = {**other.first_errors, **self.first_errors}
         for each in other.examples:
             if self.room((each.reason, each.label)) > 0:
