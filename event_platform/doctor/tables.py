@@ -22,7 +22,7 @@ def check_tables(settings: Settings) -> Finding:
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
             return bad(name, other, "stop the deployment that is not meant to write to this lake")
         found = look_for_files(lake.every_table(catalog.event_types))
-        to_mend = due_mending(lake, catalog.mending)
+        to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
         return skipped(name, f"the tables cannot be read: {error}")
     files = f"{found.files:,} files of {found.tables:,} tables"

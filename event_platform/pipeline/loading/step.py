@@ -118,7 +118,8 @@ def _plan(lake: Lake, loading: Loading, dates: Sequence[date], *, replay: bool, 
     delivery = deliveries(snapshot, loading.landing, dates)
     altered = altered_dates(snapshot, dates)
     damaged = [each.file for each in damaged_files(snapshot, altered)] if altered else []
-    to_mend = objects_to_mend(snapshot, loading.mending, dates) if mend else {}
+    intact = [day for day in dates if day not in altered]
+    to_mend = objects_to_mend(snapshot, loading.mending, intact) if mend else {}
 
     def is_read_again(landed: LandedObject) -> bool:
         return replay or landed.arrival_date in altered or landed.name in to_mend

@@ -209,6 +209,18 @@ def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) 
     assert not due_mending(world.lake, world.catalog.mending)
 
 
+def test_a_day_that_lost_a_file_is_mended_as_it_is_loaded_again(world: World) -> None:
+    """All of its objects are read then."""
+    world.deliver(MONDAY, "a.json", DAMAGED["iso"], event("a"))
+    world.load(MONDAY)
+    (file,) = world.lake.raw_events.snapshot().files()
+    Path(file.uri).unlink()
+    write_functions(world)
+    world.load(MONDAY, mend=True)
+    assert functions_of(world) == ["iso", None]
+    assert not due_mending(world.lake, world.catalog.mending)
+
+
 def test_a_lake_of_a_release_without_the_column_gets_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the next load."""
     old = replace(RAW_EVENTS, columns=tuple(each for each in RAW_EVENTS.columns if each.name != MENDED_BY))
