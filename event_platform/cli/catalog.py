@@ -21,6 +21,7 @@ from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
+from event_platform.events.mending.opening import require_opened
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
 from event_platform.events.read_counts import ReadCounts, explain
@@ -106,6 +107,7 @@ def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
     """Return the event types of a catalog, and its faults, one line each."""
     try:
         catalog = load_catalog(folder)
+        require_opened(catalog.mending)
     except CatalogError as error:
         return (), str(error).splitlines()
     types = catalog.event_types

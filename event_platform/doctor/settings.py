@@ -19,6 +19,7 @@ from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
+from event_platform.events.mending.opening import require_opened
 from event_platform.publishing.iceberg.setting import is_secret
 
 _SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
@@ -156,6 +157,7 @@ def check_catalog(settings: Settings) -> Finding:
     folder = settings.environment.catalog
     try:
         catalog = load_catalog(folder)
+        require_opened(catalog.mending)
     except CatalogError as error:
         first, *others = str(error).splitlines()
         return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")

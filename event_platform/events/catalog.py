@@ -26,6 +26,7 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESERVED_COLUMNS, ColumnSpec
+from event_platform.events.mending.files import NO_MENDING, Mending, load_mending
 from event_platform.events.path_columns import path_column_specs
 from event_platform.events.schema_version import version_fault
 
@@ -91,11 +92,12 @@ class EventType:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The envelope and the event types of a stream."""
+    """The envelope and the event types of a stream, and the functions that mend its dead letters."""
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
     folder: str = field(default="", compare=False)  # where it was read from
+    mending: Mending = NO_MENDING
 
     @cached_property
     def by_key(self) -> dict[str, EventType]:
@@ -134,7 +136,7 @@ def first_part(name: str) -> str:
 
 
 def load_catalog(folder: Path) -> Catalog:
-    """Read and validate every schema in `folder`. Raises CatalogError, one line for each fault."""
+    """Read and validate what is in `folder`. Raises CatalogError, one line for each fault."""
     faults: list[str] = []
     files = schema_files(folder)
     envelope = _load_envelope(folder, faults)
@@ -153,10 +155,11 @@ def load_catalog(folder: Path) -> Catalog:
                 if name in names and names[name] not in alike
             )
             names |= dict.fromkeys(event_type.names, event_type)
+    mending = load_mending(folder, names, faults)
     if faults:
         raise CatalogError("\n".join(faults))
     found = tuple(event_type for alike in event_types.values() for event_type in alike)
-    return Catalog(envelope, found, str(folder))
+    return Catalog(envelope, found, str(folder), mending)
 
 
 def schema_files(folder: Path) -> list[Path]:

@@ -1,6 +1,8 @@
 """Personal values, by `x-personal` in the schema: pages show that a property has a value, and not which."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from event_platform.events.catalog import EventType
@@ -48,3 +50,32 @@ def _mask(column: Column | None, value: Any) -> Any:
 def _has_personal(column: Column) -> bool:
     below = [*column.fields, *([column.item] if column.item else [])]
     return column.is_personal or any(map(_has_personal, below))
+
+
+def mask_text(fields: Collection[str], text: str) -> str:
+    """Return the text of a record, damaged or not, with the values of personal `fields` masked, at any depth."""
+    names = "|".join(re.escape(json.dumps(field, ensure_ascii=False)) for field in sorted(fields))
+    if not names:
+        return text
+    parts, position = list[str](), 0
+    for key in re.finditer(rf"(?:{names})\s*:\s*", text):
+        if key.start() >= position:
+            parts += [text[position : key.end()], MASKED]
+            position = _end_of_value(text, key.end())
+    return "".join([*parts, text[position:]])
+
+
+def personal_fields(columns: tuple[Column, ...]) -> Iterator[str]:
+    """Yield the fields that are personal, at any depth."""
+    for column in columns:
+        if column.is_personal:
+            yield column.field
+        yield from personal_fields((*column.fields, *([column.item] if column.item else [])))
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """Return the end of a JSON value; of a damaged one, that of the text: where it ends is not known."""
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return len(text)

@@ -116,8 +116,15 @@ class Snapshot:
 
     def rows_with(self, column: str) -> int:
         """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
-        counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)
-        return sum(rows - nulls for rows, nulls in counts if rows is not None and nulls is not None)
+        return sum(self.values_by_date(column).values())
+
+    def values_by_date(self, column: str, dates: Collection[date] | None = None) -> dict[date, int]:
+        """Return `rows_with` of each partition (of the given ones, else of all) that has such rows."""
+        counts = Counter[date]()
+        for file in self._files_of(dates):
+            if file.rows is not None and (nulls := file.nulls.get(column)) is not None:
+                counts[file.day] += file.rows - nulls
+        return {day: rows for day, rows in counts.items() if rows}
 
     def largest(self, column: str) -> Any:
         """Return the largest value of a column, as the statistics of files say; None where they say none."""
