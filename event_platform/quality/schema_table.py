@@ -35,7 +35,7 @@ def list_schema(event_type: EventType, distinct: Mapping[str, int]) -> list[Sche
             shown(column.description, _TEXT_LENGTH),
             distinct.get(path[0]) if len(path) == 1 else None,
         )
-        for path, column in walk(event_type.columns)
+        for path, column in walk(event_type.stored)
     ]
 
 

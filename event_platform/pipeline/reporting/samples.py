@@ -85,7 +85,7 @@ def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
     rows = read_figure(table.table, known or files[:1], EXAMPLE, table.schema)["row"].sort()
     if rows.is_empty():
         return ""
-    return json.dumps(mask(event_type.columns, json.loads(rows[0])), ensure_ascii=False)
+    return json.dumps(mask(event_type.stored, json.loads(rows[0])), ensure_ascii=False)
 
 
 def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> DataFile | None:
