@@ -34,6 +34,7 @@ class Function:
 
     module: str
     name: str
+    columns: tuple[str, ...] | None  # that it takes; None for all that there are
     source: str = field(repr=False)  # of the module: it is sent to workers with the event type
 
     @property
@@ -44,7 +45,7 @@ class Function:
     @property
     def identity(self) -> list[Any]:
         """See Expression."""
-        return ["function", self.name, self.source]
+        return ["function", self.name, self.columns, self.source]
 
 
 @dataclass(frozen=True)

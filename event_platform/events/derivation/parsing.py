@@ -139,7 +139,8 @@ def _function(
         raise _FaultError(f".function: {' '.join(str(error).split())}") from error
     if declared is None:
         raise _FaultError(": say the type of the column, such as type: string")
-    return Function(module, function, source), tuple(columns), declared.dtype
+    taken = tuple(columns) if "columns" in definition else None
+    return Function(module, function, taken, source), tuple(columns), declared.dtype
 
 
 def _lookup(

@@ -58,9 +58,7 @@ class BesideSchemas:
         """Return a reference table, all columns of a CSV as text. Raises CatalogFileError."""
         if name not in self._tables:
             if not name.lower().endswith(TABLE_SUFFIXES):
-                raise CatalogFileError(
-                    f"expected a file {' or '.join(TABLE_SUFFIXES)} beside the schemas, got {name!r}"
-                )
+                raise CatalogFileError(f"expected a {' or '.join(TABLE_SUFFIXES)} beside the schemas, got {name!r}")
             data = self._read(name, MAX_TABLE_BYTES)
             is_csv = name.lower().endswith(".csv")
             rows = _of_file(name, lambda: _read_csv(data) if is_csv else pl.read_parquet(io.BytesIO(data)))
