@@ -201,7 +201,7 @@ def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> N
     """Functions and reference tables: who looks at a change of one sees which columns it is of."""
     folder = tmp_path / "catalog"
     derive = {
-        "name": {"lookup": "t.csv", "on": "p", "value": "name"},
+        "name": {"lookup": "t.csv", "by": "p", "value": "name"},
         "upper": {"function": "f:upper", "columns": ["p"], "type": "string"},
     }
     write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})

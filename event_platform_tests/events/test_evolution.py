@@ -198,7 +198,7 @@ def scalars(draw: st.DrawFn) -> Schema:
 
 def objects(values: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
     """Return objects of one or two properties."""
-    properties = st.dictionaries(st.sampled_from("on"), values, min_size=1)
+    properties = st.dictionaries(st.sampled_from("by"), values, min_size=1)
     return st.builds(lambda found: {"type": "object", "properties": without_same_columns(found)}, properties)
 
 
@@ -306,7 +306,7 @@ def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new:
 def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> None:
     """And what is derived from them in turn; the digest shows that it is another one."""
     rules = {
-        "name": {"lookup": "t.csv", "on": "q", "value": "name"},
+        "name": {"lookup": "t.csv", "by": "q", "value": "name"},
         "long": "name || '!'",
         "other": {"function": "f:other", "columns": ["p"], "type": "number"},
     }

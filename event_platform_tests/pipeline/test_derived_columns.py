@@ -30,7 +30,7 @@ DERIVE: dict[str, Any] = {
     "week": {"sql": "date_trunc('week', created_datetime)", "type": "string", "format": "date-time"},
     "domain": {"sql": "split_part(email, '@', 2)", "type": "string", "description": "Domain of the mail."},
     "segment": {"function": "segments:of_user", "columns": ["user"], "type": "string"},
-    "country_name": {"lookup": "countries.csv", "on": "country", "value": "name"},
+    "country_name": {"lookup": "countries.csv", "by": "country", "value": "name"},
     "number": {"sql": "cast(code as bigint)", "type": "integer"},
 }
 SEGMENTS = """

@@ -54,7 +54,7 @@ class Lookup:
 
     file: str
     digest: str  # SHA-256 of the file
-    on: str  # the column of the event
+    by: str  # the column of the event
     key: str  # those of the table
     value: str
     rows: bytes = field(repr=False)
@@ -62,13 +62,13 @@ class Lookup:
     @property
     def formula(self) -> str:
         """See Expression."""
-        key = "" if self.key == self.on else f"{self.key} = "
-        return f"{self.value} of {self.file} by {key}{self.on}"
+        key = "" if self.key == self.by else f"{self.key} = "
+        return f"{self.value} of {self.file} by {key}{self.by}"
 
     @property
     def identity(self) -> list[Any]:
         """See Expression."""
-        return ["lookup", self.file, self.digest, self.on, self.key, self.value]
+        return ["lookup", self.file, self.digest, self.by, self.key, self.value]
 
 
 Rule = Expression | Function | Lookup

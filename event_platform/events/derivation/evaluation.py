@@ -70,6 +70,7 @@ class _Attempt:
 
     def __init__(self, derived: DerivedColumn, count: Callable[[DerivedColumn, int, BaseException], None]) -> None:
         self._derived, self._count, self._failing = derived, count, 0
+        self._error: BaseException | None = None  # the first one, of all rows
 
     def run(self, rows: pl.DataFrame) -> pl.Series:
         """Return the values of rows, null where they fail."""
@@ -77,12 +78,13 @@ class _Attempt:
             with raise_panics_as_errors():
                 return _checked(_evaluate(self._derived, rows), self._derived, rows.height)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it must not stop the type
+            self._error = self._error or error
             is_of_rows = rows.height > 1 and not isinstance(error, _ResultError)
             if is_of_rows and self._failing < _MOST_PARTS:
                 half = rows.height // 2
                 return self.run(rows[:half]).append(self.run(rows[half:]))
             self._failing += 1
-            self._count(self._derived, rows.height, error)
+            self._count(self._derived, rows.height, self._error)
             return pl.Series(self._derived.name, [None], self._derived.column.dtype).new_from_index(0, rows.height)
 
 
@@ -119,7 +121,7 @@ def _call(function: Function, rows: pl.DataFrame) -> Any:
 
 
 def _look_up(lookup: Lookup, rows: pl.DataFrame) -> pl.Series:
-    keys = rows.select(pl.col(lookup.on).alias(KEY))
+    keys = rows.select(pl.col(lookup.by).alias(KEY))
     return keys.join(pairs_from(lookup.rows), on=KEY, how="left", maintain_order="left")[VALUE]
 
 

@@ -18,7 +18,7 @@ from event_platform.events.errors import PanicError, raise_panics_as_errors
 KEYWORD = "x-derive"
 
 #: What says the rule, with what belongs to it; the first key is the one that is required.
-_RULES = {"sql": (), "function": ("columns",), "lookup": ("on", "key", "value")}
+_RULES = {"sql": (), "function": ("columns",), "lookup": ("by", "key", "value")}
 #: What says the column.
 _OF_COLUMN = frozenset(
     ["additionalProperties", "description", "format", "items", "properties", "type", "x-decimal", "x-map", "x-personal"]
@@ -146,18 +146,18 @@ def _function(
 def _lookup(
     definition: Mapping[str, Any], declared: Column | None, context: DeriveContext
 ) -> tuple[Rule, tuple[str, ...], Any]:
-    file, on, value = definition["lookup"], definition.get("on"), definition.get("value")
-    key = definition.get("key", on)
-    if not all(isinstance(each, str) for each in (on, key, value)):
-        raise _FaultError(": expected names of columns: on (of the event; key, if the table has another), and value")
-    _require_known(".on", (str(on),), context)
+    file, by, value = definition["lookup"], definition.get("by"), definition.get("value")
+    key = definition.get("key", by)
+    if not all(isinstance(each, str) for each in (by, key, value)):
+        raise _FaultError(": expected names of columns: by (of the event; key, if the table has another), and value")
+    _require_known(".by", (str(by),), context)
     try:
         table = context.files.table(file)
         dtype = None if declared is None else declared.dtype
-        pairs = pairs_of(table, file, str(key), str(value), context.schema[str(on)], dtype)
+        pairs = pairs_of(table, file, str(key), str(value), context.schema[str(by)], dtype)
     except CatalogFileError as error:
         raise _FaultError(f".lookup: {error}") from error
-    return Lookup(file, table.digest, str(on), str(key), str(value), as_bytes(pairs)), (str(on),), pairs.dtypes[1]
+    return Lookup(file, table.digest, str(by), str(key), str(value), as_bytes(pairs)), (str(by),), pairs.dtypes[1]
 
 
 def _require_known(where: str, names: Sequence[Any], context: DeriveContext) -> None:

@@ -77,8 +77,8 @@ class BesideSchemas:
             raise CatalogFileError(f"{name}: {error}{more}") from error
 
 
-def pairs_of(table: Table, name: str, key: str, value: str, on: pl.DataType, dtype: pl.DataType | None) -> pl.DataFrame:
-    """Return the columns key (of the type `on`) and value (of `dtype`, by default its own) of a reference table.
+def pairs_of(table: Table, name: str, key: str, value: str, by: pl.DataType, dtype: pl.DataType | None) -> pl.DataFrame:
+    """Return the columns key (of the type `by`) and value (of `dtype`, by default its own) of a reference table.
 
     Raises CatalogFileError where one is missing or does not fit, or where a key is missing or there twice.
     """
@@ -86,7 +86,7 @@ def pairs_of(table: Table, name: str, key: str, value: str, on: pl.DataType, dty
         if column not in table.rows.columns:
             raise CatalogFileError(f"{name} has no column {column!r}; it has {', '.join(table.rows.columns)}")
     keys, values = (table.rows[column] for column in (key, value))
-    pairs = pl.DataFrame({KEY: _typed(name, keys, on), VALUE: values if dtype is None else _typed(name, values, dtype)})
+    pairs = pl.DataFrame({KEY: _typed(name, keys, by), VALUE: values if dtype is None else _typed(name, values, dtype)})
     if pairs[KEY].null_count():
         raise CatalogFileError(f"{name}: {pairs[KEY].null_count():,} rows have no {key}")
     twice = pairs.filter(pairs[KEY].is_duplicated())

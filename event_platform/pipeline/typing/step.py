@@ -167,7 +167,7 @@ def _fingerprint_of(catalog: Catalog, key: str) -> int:
         event_type = catalog.by_key[key]
         rules = storage_shape(event_type.columns)
         rules += [["names", *event_type.other_names]] if event_type.other_names else []
-        rules += [["derived", *event_type.derivations]] if event_type.derived else []
+        rules += [["derived", *each] for each in event_type.derivations]
     return build_fingerprint(rules, catalog.envelope.definition)
 
 
