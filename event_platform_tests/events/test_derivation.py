@@ -262,6 +262,16 @@ def test_what_fails_is_null_in_its_row_alone_and_counted(tmp_path: Path) -> None
     assert counts["far"] == (3, "ValueError: a time before the year 1 or after 9999")
 
 
+def test_a_file_that_cannot_be_run_is_run_once_for_a_frame(tmp_path: Path) -> None:
+    """No row is to blame."""
+    code = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')\nimport nothing_of_the_kind\n" + FUNCTIONS
+    found = event_type(tmp_path, {"a": {"function": "f:series", "columns": ["note"], "type": "string"}}, f__py=code)
+    assert not (tmp_path / "runs").exists()
+    _, failed = derive(found, *[{"note": "a"}] * 100)
+    assert failed == [("a", "ResultError: f.py: ModuleNotFoundError: No module named 'nothing_of_the_kind'", 100)]
+    assert (tmp_path / "runs").read_text(encoding="utf-8") == "x"
+
+
 def test_many_failing_rows_cost_no_more_than_some_tries(tmp_path: Path) -> None:
     """The rest of the frame then fails as a whole; every row is counted."""
     found = event_type(tmp_path, {"a": "cast(note as bigint)"})

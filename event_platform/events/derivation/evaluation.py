@@ -25,7 +25,7 @@ _ERROR_LENGTH = 150
 
 
 class _ResultError(Exception):
-    """A rule does not return values of its column, one for each row."""
+    """A rule does not return values of its column, one for each row: no rows are to blame."""
 
 
 class Deriver:
@@ -49,10 +49,11 @@ class Deriver:
         return pl.DataFrame(found, schema={**FAILED_DERIVATIONS.by, "rows": pl.Int64}, orient="row")
 
     def _derive(self, group: Sequence[DerivedColumn], frame: pl.DataFrame) -> list[pl.Series]:
-        if len(group) > 1:  # expressions: one query takes less than one for each
+        texts = {each.name: each.rule.text for each in group if isinstance(each.rule, Expression)}
+        if len(texts) > 1:  # one query takes less than one for each
             try:
                 with raise_panics_as_errors():
-                    values = evaluate({each.name: each.rule.text for each in group}, _used(group, frame))  # type: ignore[union-attr]
+                    values = evaluate(texts, _used(group, frame))
                     return [_checked(values[each.name], each, frame.height) for each in group]
             except Exception:  # noqa: BLE001, S110 - each by itself tells whose it is
                 pass
@@ -60,7 +61,8 @@ class Deriver:
 
     def _count(self, derived: DerivedColumn, rows: int, error: BaseException) -> None:
         kind = type(error).__name__.strip("_")
-        text = kind if derived.uses_personal else f"{kind}: {first_line(error)}"
+        may_say_value = derived.uses_personal and rows > 0 and not isinstance(error, _ResultError)
+        text = kind if may_say_value else f"{kind}: {first_line(error)}"
         text = self._errors.setdefault(derived.name, text[:_ERROR_LENGTH])
         self._failed[derived.name, text] += rows
 
@@ -116,7 +118,11 @@ def _evaluate(derived: DerivedColumn, frame: pl.DataFrame) -> Any:
 
 
 def _call(function: Function, rows: pl.DataFrame) -> Any:
-    values = load_function(function)(rows)
+    try:
+        called = load_function(function)
+    except (Exception, SystemExit) as error:
+        raise _ResultError(f"{function.module}.py: {type(error).__name__}: {first_line(error)}") from error
+    values = called(rows)
     return rows.with_columns(values.alias(VALUE))[VALUE] if isinstance(values, pl.Expr) else values
 
 
