@@ -16,6 +16,7 @@ from event_platform.cli.schema_files import SchemaFiles, schema_text
 from event_platform.environment import Environment
 from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog
 from event_platform.events.columns import typed
+from event_platform.events.derivation.evaluation import Deriver
 from event_platform.events.documents import MAX_BYTES
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
@@ -127,13 +128,18 @@ def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequen
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
     """Build what a run builds from a schema before it reads an event; yield the faults."""
-    comments = {column.name: column.description for column in typed(event_type.columns)}
+    comments = {column.name: column.description for column in typed(event_type.stored)}
     try:
         with raise_panics_as_errors():
             Schema.from_json(to_delta(event_type.schema, comments).to_json())
             PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
+            deriver = Deriver(event_type.derived)
+            deriver.add(pl.DataFrame(schema=event_type.schema).drop(each.name for each in event_type.derived))
     except Exception as error:  # noqa: BLE001 - any error of a library would stop a run as well
         yield f"{event_type.name}: no table can be created from its schema: {' '.join(str(error).split())}"
+        return
+    for column, error_text, _ in deriver.failures().iter_rows():
+        yield f"{event_type.name}: x-derive.{column}: fails without any rows: {error_text}"
 
 
 def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -125,7 +125,7 @@ def parse_columns(
     for field, definition in schema.get("properties", {}).items():
         column = _parse(field, definition, f"{where}.{field}", faults, required=field in required)
         if column.kind is not Kind.UNTYPED:
-            fault = _name_fault(column.name, names)
+            fault = name_fault(column.name, names)
             if fault:
                 faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
             elif ESCAPED.search(field):
@@ -133,6 +133,11 @@ def parse_columns(
             names.add(str(column.name).casefold())
         columns.append(column)
     return tuple(columns)
+
+
+def parse_column(name: str, definition: Mapping[str, Any], where: str, faults: list[str]) -> Column:
+    """Parse the schema of one column. Faults are appended to `faults`, one line each."""
+    return _parse(name, definition, where, faults, required=False)
 
 
 def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
@@ -172,7 +177,8 @@ def is_column_name(name: Any) -> bool:
     return isinstance(name, str) and bool(_COLUMN_NAME.fullmatch(name)) and unicodedata.is_normalized("NFC", name)
 
 
-def _name_fault(name: Any, taken: set[str]) -> str | None:
+def name_fault(name: Any, taken: Collection[str]) -> str | None:
+    """Return why a column cannot have a name; None if it can. `taken` are the names of others, case folded."""
     if not is_column_name(name):
         return f"{name!r} is not a column name (letters, digits and _)"
     if name.casefold() in taken:

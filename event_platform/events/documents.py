@@ -70,14 +70,19 @@ def has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _text(path: Path) -> str:
+def read_regular_file(path: Path, limit: int) -> bytes:
+    """Return what is in a file of up to `limit` bytes. Raises OSError, or DocumentError for one that is not."""
     if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may block, or never end
         raise DocumentError("not a regular file")
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise DocumentError(f"larger than {MAX_BYTES:,} bytes")
-    return data.decode()
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise DocumentError(f"larger than {limit:,} bytes")
+    return data
+
+
+def _text(path: Path) -> str:
+    return read_regular_file(path, MAX_BYTES).decode()
 
 
 def _read_json(text: str) -> Any:

@@ -60,7 +60,7 @@ class Figure:
     counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
     other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
     counted of a file in which that is null everywhere. One of which `is_sampled` is counted when a file is written, or
-    not at all.
+    not at all. One that `is_noted` is known to whoever makes the rows, and not seen in them: it is sampled as well.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Figure:
     largest: tuple[str, ...] = ()
     counted: str | None = None
     is_sampled: bool = False
+    is_noted: bool = False
 
     def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
         """Return the counts of several frames or files as those of one."""
@@ -146,6 +147,20 @@ LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
 EXAMPLE = Figure("example", pl.Schema({"row": pl.String}), _take_example, is_sampled=True)
 
 
+def _count_nothing(_rows: pl.LazyFrame) -> pl.LazyFrame:
+    return pl.LazyFrame(schema={**FAILED_DERIVATIONS.by, "rows": pl.Int64})
+
+
+#: The rows of a file for which a derived column could not be made, by column and error.
+FAILED_DERIVATIONS = Figure(
+    "failed_derivations",
+    pl.Schema({"column": pl.String, "error": pl.String}),
+    _count_nothing,
+    is_sampled=True,
+    is_noted=True,
+)
+
+
 def event_figure(event_type: EventType) -> Figure:
     """Return what is counted of a file of an event table.
 
@@ -194,7 +209,7 @@ def sample_figure(event_type: EventType) -> Figure:
     `number`: of a column without a value, the distinct values; of a value, its rows, for columns with few of them;
     without a column, the rows of the sample.
     """
-    names = [column.name for column in typed(event_type.columns) if column.kind in _SAMPLED]
+    names = [column.name for column in typed(event_type.stored) if column.kind in _SAMPLED]
     return Figure("sample", _BY_VALUE, partial(_count_sample, names), is_sampled=True)
 
 
@@ -216,6 +231,6 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
-    counts = values.value_counts(name="number")
-    texts = counts.get_column(values.name).cast(pl.String)
+    counts = values.alias("value").value_counts(name="number")
+    texts = counts.get_column("value").cast(pl.String)
     return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)

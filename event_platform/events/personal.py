@@ -5,9 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, typed
-from event_platform.events.event import RESCUED_COLUMN
 
 MASKED = "\N{BULLET}" * 3
 
@@ -23,15 +21,13 @@ def personal_paths(
         yield from personal_paths(column.fields, own, inside=is_personal)
 
 
-def mask(event_type: EventType, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of the table of a type with personal values masked.
+def mask(columns: tuple[Column, ...], row: Mapping[str, Any], shown: Collection[str]) -> dict[str, Any]:
+    """Return a row of an event table with these `columns` with personal values masked; `shown` columns are not.
 
     So are `_rescued`, which has values of any field, and what the catalog does not know any more: it may be personal.
     """
-    payload = {column.name for column in event_type.columns} | {RESCUED_COLUMN}
-    of_every_event = event_type.schema.keys() - payload
-    masked = _mask_fields(event_type.columns, row)
-    return {name: value if name in of_every_event else masked[name] for name, value in row.items()}
+    masked = _mask_fields(columns, row)
+    return {name: value if name in shown else masked[name] for name, value in row.items()}
 
 
 def _mask_fields(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[str, Any]:

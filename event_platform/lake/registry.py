@@ -13,6 +13,7 @@ from event_platform.events.event import EVENT_COLUMNS, MENDED, SOURCE_COLUMNS, C
 from event_platform.events.figures import (
     ARRIVALS,
     EXAMPLE,
+    FAILED_DERIVATIONS,
     LATE,
     NAMES,
     OBJECTS,
@@ -135,11 +136,12 @@ def event_table_name(event_type: EventType) -> str:
 
 def event_table_spec(event_type: EventType) -> TableSpec:
     """Return the spec of an event table."""
+    figures = (event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE)
     return TableSpec(
         event_table_name(event_type),
         event_type.table_columns,
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
-        figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE),
+        figures=(*figures, FAILED_DERIVATIONS) if event_type.derived else figures,
     )

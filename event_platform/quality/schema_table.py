@@ -53,7 +53,7 @@ def list_schema(
             "" if column.field == column.name else shown(column.field, _VALUE_LENGTH),
             column.is_personal,
         )
-        for path, column in walk_all(event_type.columns)
+        for path, column in walk_all(event_type.stored)
     ]
 
 

@@ -95,7 +95,7 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
 
 def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
     """Return the values of columns with few of them, but not those of personal ones."""
-    personal = {path[0] for path in personal_paths(event_type.columns)}
+    personal = {path[0] for path in personal_paths(event_type.stored)}
     return {column: lines for column, lines in list_values(figures, days).items() if column not in personal}
 
 

@@ -195,3 +195,40 @@ def run_with(built: World, folder: Path, schemas: dict[str, dict[str, Any]]) -> 
     (folder / "lake").symlink_to(built.root / "lake")
     reports = world.type(MONDAY, TUESDAY)
     return {key: report.error for key, report in reports.items() if report.error}
+
+
+def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> None:
+    """Functions and reference tables: who looks at a change of one sees which columns it is of."""
+    folder = tmp_path / "catalog"
+    derive = {
+        "name": {"lookup": "t.csv", "by": "p", "value": "name"},
+        "upper": {"function": "f:upper", "columns": ["p"], "type": "string"},
+    }
+    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})
+    (folder / "t.csv").write_text("p,name\na,A\n", encoding="utf-8")
+    (folder / "f.py").write_text("def upper(frame):\n    return frame['p'].str.to_uppercase()\n", encoding="utf-8")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    assert json.loads(call("diff", str(folder), "--against", "git:HEAD", "--json", code=0))["changes"] == []
+    (folder / "t.csv").write_text("p,name\na,B\n", encoding="utf-8")
+    shown = " ".join(call("diff", str(folder), "--against", "git:HEAD", code=0).split())
+    assert "1 change: 1 back-fill" in shown
+    assert "x-derive.name" in shown
+
+
+def test_check_runs_functions_without_rows(tmp_path: Path) -> None:
+    """So that a name that is not there, or a type that is not the column's, is found before a run."""
+    derive = {
+        "fine": {"function": "f:fine", "type": "string"},
+        "wrong": {"function": "f:fine", "type": "number"},
+        "broken": {"function": "f:broken", "type": "string"},
+    }
+    write_catalog(tmp_path, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})
+    code = "def fine(frame):\n    return frame['p']\n\ndef broken(frame):\n    return nothing\n"
+    (tmp_path / "f.py").write_text(code, encoding="utf-8")
+    shown = call("check", str(tmp_path), code=1)
+    assert shown.splitlines() == [
+        "a: x-derive.wrong: fails without any rows: ResultError: expected number, got string; cast it",
+        "a: x-derive.broken: fails without any rows: NameError: name 'nothing' is not defined",
+    ]

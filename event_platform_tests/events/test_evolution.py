@@ -198,7 +198,7 @@ def scalars(draw: st.DrawFn) -> Schema:
 
 def objects(values: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
     """Return objects of one or two properties."""
-    properties = st.dictionaries(st.sampled_from("on"), values, min_size=1)
+    properties = st.dictionaries(st.sampled_from("by"), values, min_size=1)
     return st.builds(lambda found: {"type": "object", "properties": without_same_columns(found)}, properties)
 
 
@@ -274,3 +274,47 @@ def test_a_verdict_is_true_of_events_and_of_tables(folder: Path, old: Schema, ne
     if BREAKING not in impacts:
         before, after = (to_delta(load_catalog(folder / side).by_key["a"].schema, {}) for side in "01")
         merged("events/a", before, after)
+
+
+def derives(tmp_path: Path, old: Any, new: Any, **files: tuple[str, str]) -> list[Change]:
+    """Return the changes between two catalogs of a type that derives these columns, with files beside it."""
+    sides = []
+    for number, derive in enumerate((old, new)):
+        side = write_catalog(tmp_path / str(number), {"a": schema(p=NUMBER, q=STRING) | {"x-derive": derive}})
+        for name, texts in files.items():
+            (side / name.replace("_", ".")).write_text(texts[number], encoding="utf-8")
+        sides.append(read_catalog_files(side))
+    return compare_catalogs(*sides)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "impacts"),
+    [
+        pytest.param({}, {"d": "p * 2"}, [BACKFILL], id="one is added"),
+        pytest.param({"d": "p * 2"}, {"d": "p * 3"}, [BACKFILL], id="its expression is another one"),
+        pytest.param({"d": "p * 2"}, {"d": {"sql": "p * 2", "description": "Twice"}}, [], id="its description"),
+        pytest.param({"d": "p * 2"}, {"d": "q"}, [BREAKING], id="its type is another one"),
+        pytest.param({"d": "p * 2"}, {"D": "p * 2"}, [BREAKING, BREAKING], id="its case is another one"),
+        pytest.param({"d": "p * 2"}, {}, [BREAKING], id="it is removed"),
+    ],
+)
+def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new: Any, impacts: list[Impact]) -> None:
+    """A back-fill, unless readers lose it or a table cannot have it."""
+    assert [each.impact for each in derives(tmp_path, old, new)] == impacts
+
+
+def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> None:
+    """And what is derived from them in turn; the digest shows that it is another one."""
+    rules = {
+        "name": {"lookup": "t.csv", "by": "q", "value": "name"},
+        "long": "name || '!'",
+        "other": {"function": "f:other", "columns": ["p"], "type": "number"},
+    }
+    code, table = "def other(frame):\n    return frame['p'] * {}\n", "q,name\na,{}\n"
+    same, other = (code.format(2),) * 2, (table.format("A"), table.format("B"))
+    found = derives(tmp_path, rules, rules, t_csv=other, f_py=same)
+    assert verdicts(found) == [(BACKFILL, "a", "x-derive.long"), (BACKFILL, "a", "x-derive.name")]
+    assert found[1].before.startswith("string: name of t.csv by q (")
+    assert found[1].before != found[1].after
+    found = derives(tmp_path, rules, rules, t_csv=(table,) * 2, f_py=(code.format(2), code.format(3)))
+    assert verdicts(found) == [(BACKFILL, "a", "x-derive.other")]

@@ -1,13 +1,14 @@
 """What a sample of a file says of the columns of an event type."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.columns import Column, Kind, parse_columns
 from event_platform.events.figures import sample_figure
 
 SCHEMA = {
@@ -81,3 +82,12 @@ def test_a_type_without_such_columns_is_not_sampled() -> None:
     """There is nothing to say of it."""
     nested = EventType("a", "a", parse_columns({"properties": {"o": {"type": "object"}}}, "properties", []))
     assert sample_figure(nested).count(pl.LazyFrame({"o": [1, 2]})).collect().is_empty()
+
+
+def test_a_column_may_have_the_name_of_what_is_counted() -> None:
+    """Else its type would have no table."""
+    columns = (Column("number", "number", Kind.STRING), Column("value", "value", Kind.STRING))
+    rows = pl.LazyFrame({"number": ["a"] * 40, "value": ["b"] * 40})
+    found = sample_figure(replace(TYPE, columns=columns)).count(rows).collect()
+    assert ("number", "a", 40) in found.rows()
+    assert ("value", "b", 40) in found.rows()

@@ -10,6 +10,7 @@ from event_platform.events.documents import read_document
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.clashes import Clash, find_clashes
 from event_platform.events.evolution.contract import describe_difference
+from event_platform.events.evolution.derivations import compare_derivations
 from event_platform.events.evolution.properties import compare_properties
 
 #: What a schema says of the asset, and not of the table.
@@ -76,8 +77,9 @@ def _compare_types(old: CatalogFiles, new: CatalogFiles, before: EventType, afte
     documents = old.documents[before.name], new.documents[after.name]
     changes = [*_compare_names(before, after), *_compare_settings(after.name, *documents)]
     if before.name == after.name or after.name not in old.documents:  # else its properties are compared with its own
-        properties = list(compare_properties((before, documents[0]), (after, documents[1])))
-        changes += _with_clashes(after, properties, before)
+        columns = [*compare_properties((before, documents[0]), (after, documents[1]))]
+        columns += compare_derivations(before, after)
+        changes += _with_clashes(after, columns, before)
     file = new.files[after.name]
     yield from (replace(each, file=file) for each in changes)
 

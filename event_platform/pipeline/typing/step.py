@@ -11,13 +11,15 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.catalog import Catalog
+from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.columns import storage_shape
+from event_platform.events.derivation.column import reference_versions
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
+from event_platform.lake.derivations import derivation_transactions
 from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.lake import Lake
@@ -35,6 +37,9 @@ from event_platform.storage.threads import map_threads
 
 #: The key under which the results of unregistered_events are reported; no event type can have it.
 UNREGISTERED = ""
+
+#: Key in the commit info: the SHA-256 of each reference table that the rows were made with, by the name of its file.
+REFERENCE_TABLES = "reference_tables"
 
 
 @dataclass
@@ -138,13 +143,20 @@ def _commit_each(
             changes = (
                 TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
                 if key == UNREGISTERED
-                else TableCommit(targets[key])
+                else _begin_commit(targets[key], catalog.by_key[key], rebuilt)
             )
             changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
     map_threads(commit, [key for key in sound if key not in failed])
+
+
+def _begin_commit(target: Snapshot, event_type: EventType, rebuilt: Sequence[date]) -> TableCommit:
+    """Begin a commit to an event table: it names the reference tables and derivations that rows are made with."""
+    versions = reference_versions(event_type.derived)
+    metadata = {REFERENCE_TABLES: versions} if versions else {}
+    return TableCommit(target, metadata, derivation_transactions(target, event_type, rebuilt))
 
 
 def _fingerprint_of(catalog: Catalog, key: str) -> int:
@@ -155,6 +167,7 @@ def _fingerprint_of(catalog: Catalog, key: str) -> int:
         event_type = catalog.by_key[key]
         rules = storage_shape(event_type.columns)
         rules += [["names", *event_type.other_names]] if event_type.other_names else []
+        rules += [["derived", *each] for each in event_type.derivations]
     return build_fingerprint(rules, catalog.envelope.definition)
 
 

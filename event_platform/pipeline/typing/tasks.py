@@ -10,9 +10,11 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import EventType
+from event_platform.events.derivation.evaluation import Deriver
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.figures import FAILED_DERIVATIONS
 from event_platform.events.path_columns import path_columns
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.file_writer import FileWriter
@@ -151,6 +153,7 @@ class _EventFile:
         self._typed = Typed(event_type.key if event_type else None, day)
         self._reader: PayloadReader | None = None
         self._path_columns = envelope.path_columns
+        self._deriver = Deriver(event_type.derived) if event_type and event_type.derived else None
         self._file = FileWriter(lake.event_table(event_type) if event_type else lake.unregistered_events, day)
         if event_type is not None:
             with self._keeping_errors():
@@ -168,6 +171,8 @@ class _EventFile:
                 if self._path_columns:
                     frames.insert(1, path_columns(events["source_object"], self._path_columns))
                 frame = pl.concat(frames, how="horizontal")
+                if self._deriver is not None:
+                    frame = self._deriver.add(frame)
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
             # Not before they are typed: bodies would be sorted too, and what they were read from kept.
             order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
@@ -178,6 +183,8 @@ class _EventFile:
         """Store the file, and return what is in it, or why it is not there."""
         if not self._typed.error:
             with self._keeping_errors():
+                if self._deriver is not None:
+                    self._file.note(FAILED_DERIVATIONS, self._deriver.failures())
                 self._typed.adds.append(self._file.close())
         return self._typed
 
