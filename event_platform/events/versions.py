@@ -20,11 +20,14 @@ def version_of(document: Mapping[str, Any]) -> str:
 
 
 def changes_of(document: Mapping[str, Any]) -> tuple[NotedChange, ...]:
-    """Return the changes that are noted in a schema, the newest first. What is not in the form of one is left out."""
+    """Return the changes that are noted in a schema, where the last one is last: the newest first.
+
+    What is not in the form of a change is left out.
+    """
     noted = document.get("x-changes")
     entries = [each for each in noted if isinstance(each, Mapping)] if isinstance(noted, list) else []
     changes = [NotedChange(*(_text(each.get(key)) for key in ("version", "date", "change"))) for each in entries]
-    return tuple(sorted(changes, key=lambda each: each.date, reverse=True))
+    return tuple(sorted(changes, key=lambda each: each.date))[::-1]
 
 
 def _text(value: Any) -> str:
