@@ -41,6 +41,7 @@ CHANGES = changes_of(
     {
         "x-changes": [
             {"version": "1-0-0", "date": "2025-01-02", "change": "first"},
+            {"version": "1-0-1", "date": "2025-06-01", "change": "mail added"},
             {"version": "1-1-0", "date": "2025-06-01", "change": "country added"},
         ]
     }
@@ -89,7 +90,7 @@ def test_a_type_has_version_and_changes() -> None:
     """The newest first."""
     text = draw(PLAN).text
     assert "version 1-1-0" in text
-    assert "2025-06-01 1-1-0 country added 2025-01-02 1-0-0 first" in text
+    assert "2025-06-01 1-1-0 country added 2025-06-01 1-0-1 mail added 2025-01-02 1-0-0 first" in text
     assert "Changes" not in draw(replace(PLAN, types=[PlannedType(ORDER)])).words
 
 
