@@ -252,7 +252,8 @@ def _derived(
     specs = (*EVENT_COLUMNS.values(), *path_column_specs(envelope.path_columns))
     known = {each.name: each.type for each in specs} | {each.name: each.dtype for each in typed(columns)}
     personal = {path[0] for path in personal_paths(columns)}
-    taken = {name.casefold() for name in known} | RESERVED_COLUMNS
+    # A property without a column has its values in `_rescued`, and nowhere else.
+    taken = {str(name).casefold() for name in (*known, *(each.name for each in columns))} | RESERVED_COLUMNS
     return parse_derived(document[KEYWORD], DeriveContext(known, taken, personal, beside), faults)
 
 

@@ -24,6 +24,7 @@ PROPERTIES: dict[str, Any] = {
     "tags": {"type": "array", "items": {"type": "string"}},
     "device": {"type": "object", "properties": {"os": {"type": "string"}}},
     "select": {"type": "string"},
+    "anything": {},
 }
 SECRET = "of this machine"
 
@@ -65,6 +66,7 @@ def derive(found: EventType, *rows: dict[str, Any]) -> tuple[pl.DataFrame, list[
         pytest.param({"a": "b + 1", "b": "price"}, "x-derive.a.sql: no column 'b'; derived columns", id="later one"),
         pytest.param({"total": "_rescued"}, "x-derive.total.sql: no column '_rescued'", id="no column of its own"),
         pytest.param({"Price": "quantity"}, "x-derive.Price: the column name 'Price' is taken", id="a property"),
+        pytest.param({"anything": "note"}, "x-derive.anything: the column name", id="a property without a column"),
         pytest.param({"Event_UUID": "note"}, "x-derive.Event_UUID: the column name", id="a column of every event"),
         pytest.param({"body": "note"}, "x-derive.body: the column name 'body' is taken", id="reserved"),
         pytest.param({"a": "note", "A": "note"}, "x-derive.A: the column name 'A' is taken", id="twice"),

@@ -123,6 +123,21 @@ def test_they_are_columns_like_others(orders: World) -> None:
     assert comments["country_name"] == "Derived: name of countries.csv by country"
 
 
+def test_a_division_by_zero_is_what_polars_makes_of_it(orders: World) -> None:
+    """Infinity, which Delta's statistics cannot hold: readers find the rows all the same."""
+    rewrite(orders, {"ratio": "price / quantity", "rest": "cast(price as bigint) % quantity"})
+    orders.deliver(MONDAY, "b", paid(4, quantity=0), paid(5, quantity=0, price=0))
+    orders.build(MONDAY)
+    table = orders.event_table(KEY)
+    rows = pl.scan_delta(table.uri).filter(pl.col("ratio") > 100).select("event_uuid", "ratio", "rest").collect().rows()
+    assert ("u4", float("inf"), None) in rows
+    with duckdb_delta.connect() as connection:
+        found = (
+            connection.sql(f"from delta_scan('{table.uri}')").filter("isinf(ratio)").project("event_uuid").fetchall()
+        )
+    assert found == [("u4",)]
+
+
 def test_the_commit_says_which_version_of_a_reference_table_it_is_made_with(orders: World) -> None:
     """By its SHA-256; the table of a type without one says nothing."""
     orders.build(MONDAY)
