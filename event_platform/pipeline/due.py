@@ -118,7 +118,7 @@ def due_created_dates(
     stale = {day for day, version in changed.items() if (source := built[day]) is None or source < version}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
-    opened = map_threads(_snapshot, tables)
+    opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])

@@ -10,7 +10,7 @@ import dagster as dg
 from event_platform.compute.tasks import CpuTime, counting_cpu_time
 from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.assets.retrying import retrying
-from event_platform.defs.instance.dagster_internals import list_outputs_once
+from event_platform.defs.instance.dagster_internals import list_outputs_once, log_no_unread_events
 from event_platform.defs.metadata import URI, asset_key, figures_of
 from event_platform.defs.publication import Published, publish
 from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource
@@ -40,6 +40,7 @@ def run_step(
     Errors of the storage are retried. The CPU time in the metadata is that of the whole step.
     """
     list_outputs_once(context)
+    log_no_unread_events(context)
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
         results = list(step(PipelineContext(tables := lake.open(), executor, progress_callback(context))))
     published = publish(context, publishing, tables, [each.table for each in results])

@@ -149,7 +149,7 @@ def _commit_each(
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
-    map_threads(commit, [key for key in sound if key not in failed])
+    map_threads(commit, [key for key in sound if key not in failed], context.lake.storage.threads)
 
 
 def _begin_commit(target: Snapshot, event_type: EventType, rebuilt: Sequence[date]) -> TableCommit:
@@ -226,7 +226,7 @@ def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedRepor
             return table_of(lake, catalog, key).snapshot_to_write()
         return None
 
-    snapshots = map_threads(opened, reports)
+    snapshots = map_threads(opened, reports, lake.storage.threads)
     return {key: target for key, target in zip(reports, snapshots, strict=True) if target is not None}
 
 
