@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -151,6 +151,18 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
     for column in typed(columns):
         yield (*path, column.name), column
         yield from walk(column.fields, (*path, column.name))
+
+
+def variant_paths(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of variants, nested ones included: items of an array are `element`, values of a map `value`."""
+    for column in columns:
+        name = (*path, column.name)
+        if column.kind is Kind.VARIANT:
+            yield name
+        yield from variant_paths(column.fields, name)
+        if column.item is not None:
+            inside = "value" if column.kind is Kind.MAP else "element"
+            yield from variant_paths([replace(column.item, name=inside)], name)
 
 
 def inner_columns(columns: Iterable[Column]) -> Iterator[Column]:
