@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -154,15 +154,14 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def variant_paths(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of variants, nested ones included: items of an array are `element`, values of a map `value`."""
+    """Yield the paths of the columns that are variants, or arrays or maps of them, nested ones included."""
     for column in columns:
-        name = (*path, column.name)
-        if column.kind is Kind.VARIANT:
+        name, inner = (*path, column.name), column
+        while inner.item is not None:
+            inner = inner.item
+        if inner.kind is Kind.VARIANT:
             yield name
-        yield from variant_paths(column.fields, name)
-        if column.item is not None:
-            inside = "value" if column.kind is Kind.MAP else "element"
-            yield from variant_paths([replace(column.item, name=inside)], name)
+        yield from variant_paths(inner.fields, name)
 
 
 def inner_columns(columns: Iterable[Column]) -> Iterator[Column]:

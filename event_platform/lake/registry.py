@@ -9,7 +9,6 @@ from dataclasses import replace
 import polars as pl
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import variant_paths
 from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
 from event_platform.events.figures import (
     ARRIVALS,
@@ -142,7 +141,7 @@ def event_table_spec(event_type: EventType) -> TableSpec:
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
-        variants=frozenset(variant_paths(event_type.columns)),
+        variants=event_type.variants,
         widens=True,
         figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 from deltalake import Schema
@@ -58,21 +59,21 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Retyped:
-    """A column, which may be nested, that gets a wider type. Types as people write them."""
+    """A column that gets a wider type. Types as people write them."""
 
-    path: Path
+    column: str  # path, such as device.os
     stored: str
     defined: str
 
     def __str__(self) -> str:
         """Describe it: `device.os: long → string`."""
-        return f"{'.'.join(self.path)}: {self.stored} → {self.defined}"
+        return f"{self.column}: {self.stored} → {self.defined}"
 
 
 def to_delta(schema: pl.Schema, comments: Mapping[str, str], variants: Collection[Path] = ()) -> Schema:
     """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta.
 
-    `variants` are the paths of the texts that are variants. Raises TableError naming the column whose type Delta lacks.
+    `variants` are the paths of the columns that are variants, or lists or maps of them. Raises TableError naming the column whose type Delta lacks.
     """
     return Schema([_field((name,), dtype, comments.get(name), variants) for name, dtype in schema.items()])
 
@@ -126,28 +127,36 @@ def merged(table: str, old: Schema, new: Schema, *, widens: bool = False) -> Sch
     """
     stored = json_fields(old)
     fields = _merged_fields(table, stored, json_fields(new), widens=widens)
-    fields = number_fields(fields, stored, {path for path, *_ in _retyped(stored, fields)})
+    fields = number_fields(fields, stored, {each.path for each in _retyped(stored, fields)})
     return old if fields == stored else schema_of(fields)
 
 
 def retyped(old: Schema, new: Schema) -> list[Retyped]:
     """Return the columns that have another type in a `merged` schema."""
     return [
-        Retyped(path, _name_of(before), _name_of(after))
-        for path, before, after in _retyped(json_fields(old), json_fields(new))
+        Retyped(".".join(each.names), _name_of(each.before), _name_of(each.after))
+        for each in _retyped(json_fields(old), json_fields(new))
     ]
 
 
-def _retyped(old: JsonFields, new: JsonFields, parent: Path = ()) -> Iterator[tuple[Path, JsonField, JsonField]]:
-    """Yield the path of each field whose type differs, down to the next fields, with the field in both schemas."""
+class _RetypedField(NamedTuple):
+    """A field whose type differs, down to the next fields, in both schemas."""
+
+    path: Path
+    names: Path  # of it and of the fields that it is in
+    before: JsonField
+    after: JsonField
+
+
+def _retyped(old: JsonFields, new: JsonFields, path: Path = (), names: Path = ()) -> Iterator[_RetypedField]:
     by_name = {field["name"]: field for field in new}
     for before in old:
-        path, after = (*parent, before["name"]), by_name[before["name"]]
+        name, after = before["name"], by_name[before["name"]]
         inside, (one, other) = _inside(before["type"], after["type"])
         if _leaf(one, before) != _leaf(other, after):
-            yield path, before, after
+            yield _RetypedField((*path, name), (*names, name), before, after)
         elif "fields" in one:
-            yield from _retyped(one["fields"], other["fields"], (*path, *inside))
+            yield from _retyped(one["fields"], other["fields"], (*path, name, *inside), (*names, name))
 
 
 def _inside(old: JsonType, new: JsonType) -> tuple[Path, tuple[JsonType, JsonType]]:
@@ -224,25 +233,17 @@ def _name_of(field: JsonField) -> str:
 
 
 def _field(path: Path, dtype: PolarsDataType, comment: str | None, variants: Collection[Path]) -> Field:
-    metadata = {_COMMENT: comment} if comment else {}
-    below, inside = dtype, path
-    while isinstance(below, pl.List | pl.Map):
-        below, inside = (
-            (below.inner, (*inside, "element")) if isinstance(below, pl.List) else (below.value, (*inside, "value"))
-        )
-    is_variant = {_VARIANT: True} if inside in variants else {}
-    return Field(path[-1], _delta_type(path, dtype, variants), metadata={**metadata, **is_variant} or None)
+    metadata = ({_COMMENT: comment} if comment else {}) | ({_VARIANT: True} if path in variants else {})
+    return Field(path[-1], _delta_type(path, dtype, variants), metadata=metadata or None)
 
 
 def _delta_type(path: Path, dtype: PolarsDataType, variants: Collection[Path]) -> DeltaType:
     if isinstance(dtype, pl.Struct) and dtype.fields:
         return StructType([_field((*path, field.name), field.dtype, None, variants) for field in dtype.fields])
     if isinstance(dtype, pl.List):
-        return ArrayType(_delta_type((*path, "element"), dtype.inner, variants))
+        return ArrayType(_delta_type(path, dtype.inner, variants))
     if isinstance(dtype, pl.Map):
-        return MapType(
-            _delta_type((*path, "key"), dtype.key, variants), _delta_type((*path, "value"), dtype.value, variants)
-        )
+        return MapType(_delta_type(path, dtype.key, variants), _delta_type(path, dtype.value, variants))
     if isinstance(dtype, pl.Decimal):
         return PrimitiveType(f"decimal({dtype.precision},{dtype.scale})")
     for kind, name in _PRIMITIVES:

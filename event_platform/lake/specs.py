@@ -18,7 +18,7 @@ class TableSpec:
     partition_column: str | None = None
     primary_key: tuple[str, ...] = ()
     description: str = ""
-    #: Paths of the texts that are variants: see `Column`. Only a table that `widens` may say so.
+    #: Paths of the columns that are variants, or arrays or maps of them.
     variants: frozenset[tuple[str, ...]] = frozenset()
     #: Whether columns may get a wider type: all partitions are rebuilt then, in one commit.
     widens: bool = False

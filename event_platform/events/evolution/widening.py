@@ -5,7 +5,11 @@ The one rule of it, for tables (`lake.schemas`), for the comparison of catalogs,
 
 from collections.abc import Mapping
 
+import polars as pl
+from polars._typing import PolarsDataType
+
 from event_platform.events.columns import Kind
+from event_platform.events.event import UTC_DATETIME
 
 #: A wider type holds the values of the other: of itself, or as the property says with `x-was-type`.
 _WIDER: Mapping[Kind, tuple[Kind, ...]] = {
@@ -25,6 +29,26 @@ _NAMES = {
     Kind.BOOLEAN: "boolean",
     Kind.DATE: "date",
 }
+
+
+_KINDS: list[tuple[PolarsDataType, Kind]] = [
+    (pl.String, Kind.STRING),
+    (pl.Int64, Kind.INTEGER),
+    (pl.Float64, Kind.NUMBER),
+    (pl.Boolean, Kind.BOOLEAN),
+    (pl.Date, Kind.DATE),
+    (UTC_DATETIME, Kind.DATE_TIME),
+    (pl.Decimal, Kind.DECIMAL),
+    (pl.List, Kind.ARRAY),
+    (pl.Struct, Kind.OBJECT),
+    (pl.Map, Kind.MAP),
+]
+
+
+def kind_of(dtype: PolarsDataType, *, is_variant: bool = False) -> Kind:
+    """Return the type of an event table's column; UNTYPED for one that no event table has."""
+    found = next((kind for known, kind in _KINDS if dtype == known), Kind.UNTYPED)
+    return Kind.VARIANT if is_variant and found is Kind.STRING else found
 
 
 def is_wider(new: Kind, old: Kind) -> bool:

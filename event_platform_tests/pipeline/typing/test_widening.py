@@ -89,8 +89,7 @@ def columns(number: int, names: list[str] | None = None) -> dict[str, Any]:
 
 def by_duckdb(uri: str) -> list[dict[str, Any]]:
     """Read a table with DuckDB's own reader of Delta."""
-    frame = duckdb_delta.connect().sql(f"select * from delta_scan('{uri}')").pl()
-    return frame.with_columns(pl.col(name).cast(pl.Map(pl.String, pl.String)) for name in ()).to_dicts()
+    return duckdb_delta.connect().sql(f"select * from delta_scan('{uri}')").pl().to_dicts()
 
 
 READERS: list[Callable[[str], list[dict[str, Any]]]] = [
@@ -209,7 +208,7 @@ def test_another_run_that_fills_a_new_day_meanwhile_is_a_conflict(built: World, 
     built.deliver(thursday, "a", event("late", thursday, "quiz", **columns(2)))
     built.load(thursday)
     built.deduplicate(thursday)
-    old, runs = step._run, []
+    old, runs = step._run, list[int]()
 
     def run(*arguments: Any) -> Any:
         results = old(*arguments)
