@@ -153,7 +153,6 @@ class _Fitter:
         fits = fits_double(text) if kind is Kind.NUMBER else kind in MOMENTS and self._is_moment(value)
         return value if fits else None
 
-
     def _is_moment(self, text: str) -> bool:
         kinds = (self._column.kind, *map(Kind, self._column.was_types))
         return any(is_moment(text, kind) for kind in kinds)

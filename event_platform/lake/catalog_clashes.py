@@ -45,7 +45,7 @@ class TableClash:
 
 
 def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
-    """Return what a run would fail on, or rebuild, in the order of the types; then the tables of types without schema."""
+    """Return what a run would fail on or rebuild, by type, and the tables of types without a schema, those last."""
     types = list(event_types)
     found = map_threads(_clashes_of, [lake.event_table(each) for each in types])
     retired = map_threads(_retired, lake.retired_tables(types))

@@ -73,7 +73,8 @@ class Retyped:
 def to_delta(schema: pl.Schema, comments: Mapping[str, str], variants: Collection[Path] = ()) -> Schema:
     """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta.
 
-    `variants` are the paths of the columns that are variants, or lists or maps of them. Raises TableError naming the column whose type Delta lacks.
+    `variants` are the paths of the columns that are variants, or lists or maps of them. Raises TableError naming the
+    column whose type Delta lacks.
     """
     return Schema([_field((name,), dtype, comments.get(name), variants) for name, dtype in schema.items()])
 
@@ -176,7 +177,7 @@ def _shell(dtype: JsonType) -> tuple[str, JsonType]:
 
 def _leaf(dtype: JsonType, field: JsonField) -> tuple[tuple[str, JsonType], bool]:
     """Return what is compared of a type in which no list or map is, and whether it is that of variants."""
-    return _shell(dtype), bool(field["metadata"].get(_VARIANT))
+    return _shell(dtype), _VARIANT in field["metadata"]
 
 
 def _is_wider(new: tuple[tuple[str, JsonType], bool], old: tuple[tuple[str, JsonType], bool]) -> bool:
@@ -226,14 +227,16 @@ def _merged_type(where: str, old: JsonType, new: JsonType, *, widens: bool) -> J
 
 def _name_of(field: JsonField) -> str:
     """Return the type of a field as people write it; `variant` for the texts of one."""
-    if field["metadata"].get(_VARIANT) and field["type"] == "string":
-        return Kind.VARIANT.value
     (named,) = schema_of([{**field, "metadata": {}}]).fields
-    return type_name(named.type)
+    name = type_name(named.type)
+    if _VARIANT not in field["metadata"]:
+        return name
+    around, _, end = name.rpartition("string")
+    return f"{around}{Kind.VARIANT}{end}"
 
 
 def _field(path: Path, dtype: PolarsDataType, comment: str | None, variants: Collection[Path]) -> Field:
-    metadata = ({_COMMENT: comment} if comment else {}) | ({_VARIANT: True} if path in variants else {})
+    metadata = ({_COMMENT: comment} if comment else {}) | ({_VARIANT: "true"} if path in variants else {})
     return Field(path[-1], _delta_type(path, dtype, variants), metadata=metadata or None)
 
 

@@ -209,13 +209,16 @@ class Snapshot:
     @cached_property
     def retyped(self) -> list[Retyped]:
         """The columns that get a wider type by the next commit, which has to rebuild every partition."""
-        return [] if self.delta is None or not self.has_new_schema else retyped(self.delta.schema(), self.schema_to_write)
+        return (
+            [] if self.delta is None or not self.has_new_schema else retyped(self.delta.schema(), self.schema_to_write)
+        )
 
     @cached_property
     def table_to_write(self) -> TableLocation:
         """The table with the field ids of new files: those in its log, and those that it has after the next commit.
 
-        A field keeps its id in the log with its type. And a commit is refused where another one changed the schema since.
+        A field keeps its id in the log while it keeps its type. And a commit is refused where another one changed the
+        schema since.
         """
         return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 

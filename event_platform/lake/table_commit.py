@@ -104,7 +104,8 @@ class TableCommit:
     def commit(self) -> dict[date, Written]:
         """Commit, and return what was written of each partition.
 
-        Raises ConflictError if one of them changed since the snapshot; where a column gets a wider type, if anything did.
+        Raises ConflictError if one of them changed since the snapshot, and where a column gets a wider type, if any
+        partition did.
         """
         if self._snapshot.retyped:
             self._require_every_partition()

@@ -29,8 +29,8 @@ class Table(TableLocation):
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
 
         Columns that the definition adds are in its log by then, with their field ids: no file has an id that another
-        writer gives to another column. (A table without partitions gets them with its files, of which all are new; so does
-        one with a column that gets a wider type: see `Snapshot.retyped`.)
+        writer gives to another column. (A table without partitions gets them with its files, of which all are new, as
+        does one with a column that gets a wider type: see `Snapshot.retyped`.)
         Raises SettingError where the store would lose commits, and TableError where the table cannot get the columns
         that are defined.
         """

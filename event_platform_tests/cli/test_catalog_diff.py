@@ -12,7 +12,6 @@ from event_platform.cli.main import main
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
-
 NUMBER = {"type": "number"}
 
 
@@ -181,7 +180,9 @@ def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -
     assert "a run would fail on 3 columns" in shown
     assert "x-column: skills_long" in shown
     errors = run_with(home, tmp_path / "fails", other)
-    assert "hard: the table has boolean, the catalog says struct<very: boolean, so: boolean>" in errors["lesson_started"]
+    assert (
+        "hard: the table has boolean, the catalog says struct<very: boolean, so: boolean>" in errors["lesson_started"]
+    )
     wider = changed(device=other["lesson_started"]["properties"]["device"] | {"properties": {"version": NUMBER}})
     shown = call("check", str(write_catalog(tmp_path / "wider", wider)), "--against-lake", code=0)
     assert "wider type" in shown

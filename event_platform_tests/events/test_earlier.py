@@ -113,7 +113,12 @@ def test_values_are_read_as_they_were_written(body: str, row: dict[str, Any]) ->
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3) | st.just("2025-06-02"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3)
+    | st.just("2025-06-02"),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from("abt"), below, max_size=3),
     max_leaves=6,
 )
@@ -164,9 +169,9 @@ def test_a_catalog_that_says_something_else_is_at_fault(properties: dict[str, An
 def test_the_shape_of_rows_has_the_keywords_and_others_stay_as_they_were() -> None:
     """So that days are rebuilt where, and only where, rows would differ."""
     plain = columns_of({"a": {"type": "string"}}, [])
+    more: list[dict[str, Any]] = [{"x-was": ["b"]}, {"x-was-type": ["integer"]}, {"x-variant": True}]
     shapes = [storage_shape(plain)]
-    for more in ({"x-was": ["b"]}, {"x-was-type": ["integer"]}, {"x-variant": True}):
-        shapes.append(storage_shape(columns_of({"a": {"type": "string", **more}}, [])))
+    shapes += [storage_shape(columns_of({"a": {"type": "string", **each}}, [])) for each in more]
     assert shapes[0] == [["a", "a", "string", [], None]]
     assert len({json.dumps(each) for each in shapes}) == len(shapes)
 

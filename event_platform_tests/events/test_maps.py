@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, parse_columns, typed
 from event_platform.events.envelope import Envelope
-from event_platform.events.rewriting import Rewriter
 from event_platform.events.payload import PayloadReader
 from event_platform.events.rescue import Rescuer
+from event_platform.events.rewriting import Rewriter
 from event_platform_tests.support.exact import read_exactly
 from event_platform_tests.support.fidelity import lost
 

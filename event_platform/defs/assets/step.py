@@ -18,7 +18,6 @@ from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 
-
 #: Dagster's tag of an event for what `MaterializeResult` calls its data version.
 _DATA_VERSION = "dagster/data_version"
 

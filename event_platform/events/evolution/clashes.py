@@ -1,4 +1,4 @@
-"""Columns of two schemas of one table that cannot both be its columns: of a type that is no wider, or spelled in other case."""
+"""Columns that cannot follow each other in one table: of a type that is no wider, or spelled in other case."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass

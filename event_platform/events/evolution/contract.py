@@ -16,8 +16,12 @@ _ANNOTATIONS = frozenset(
     ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
 )
 _MIXED, _EARLIER, _VARIANT = "x-mixed", "x-was-type", "x-variant"
+_EARLIER_RULES = {"date": {"type": "string", "format": "date"}}
 #: Keywords that make the type of a column.
-_TYPE = ["type", "format", "items", "additionalProperties", "x-decimal", "x-map", "x-variant", "x-was-type", "x-was", "x-column"]
+_TYPE = [
+    *("type", "format", "items", "additionalProperties"),
+    *("x-decimal", "x-map", "x-variant", "x-was-type", "x-was", "x-column"),
+]
 
 
 def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
@@ -64,6 +68,6 @@ def _contract(rules: Mapping[str, Any]) -> dict[str, Any]:
     if rules.get(_VARIANT):
         return {}
     schema = {key: value for key, value in rules.items() if key not in (_MIXED, _EARLIER)}
-    earlier = [{"type": "string", "format": name} if name == "date" else {"type": name} for name in rules.get(_EARLIER, ())]
+    earlier = [_EARLIER_RULES.get(name, {"type": name}) for name in rules.get(_EARLIER, ())]
     mixed = [{"type": list(rules[_MIXED])}] if rules.get(_MIXED) else []
     return {"anyOf": [schema, *earlier, *mixed]} if earlier or mixed else schema

@@ -173,22 +173,37 @@ def _judge(
     old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
 ) -> tuple[Impact, str] | None:
     """Return what a change of a property means and what to do; None if nothing is changed."""
-    if fault := _column_fault(old, new):
+    if fault := _fault(old, new, old_rules, new_rules):
         return Impact.BREAKING, fault
+    if action := _backfill(old, new):
+        return Impact.BACKFILL, action
+    return (Impact.COMPATIBLE, "nothing") if (old_rules, old.keys) != (new_rules, new.keys) else None
+
+
+def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str | None:
+    """Return what to do where events or the table break; else None."""
+    if fault := _column_fault(old, new):
+        return fault
     gets_column = new.has_column and not old.has_column
     if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
-        return Impact.BREAKING, _keep_accepting(old, new, old_rules, new_rules)
-    if lost := old.keys - new.keys:
-        return Impact.BREAKING, f"values of the key {', '.join(sorted(lost))} are unknown fields from now on: keep x-was"
-    if gets_column:
-        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
+        return _keep_accepting(old, new, old_rules, new_rules)
+    lost = ", ".join(sorted(old.keys - new.keys))
+    return f"values of the key {lost} are unknown fields from now on: keep it in x-was" if lost else None
+
+
+def _backfill(old: Property, new: Property) -> str | None:
+    """Return what to do where days before differ from those to come; else None."""
+    if not new.has_column:
+        return None
+    if not old.has_column:
+        return f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
     if old.name != new.name:
-        return Impact.BACKFILL, f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
-    if old.has_column and old.type != new.type:
-        return Impact.BACKFILL, "all days of the table are rebuilt, in one commit; readers find the wider type"
+        return f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
+    if old.type != new.type:
+        return "all days of the table are rebuilt in one commit, by the next run that builds any of them"
     if new.was_types - old.was_types or set(new.was) - old.keys:
-        return Impact.BACKFILL, f"earlier values are in _rescued: rebuild their days to have them in {new.column_name}"
-    return (Impact.COMPATIBLE, "nothing") if (old_rules, old.keys) != (new_rules, new.keys) else None
+        return f"earlier values are in _rescued: rebuild their days to have them in {new.column_name}"
+    return None
 
 
 def _column_fault(old: Property, new: Property) -> str | None:
@@ -205,12 +220,9 @@ def _column_fault(old: Property, new: Property) -> str | None:
     return f"readers of Delta ignore case: x-column: {old.name}, or another name" if alike else None
 
 
-def _keep_accepting(
-    old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
-) -> str:
-    if old.column_path == new.column_path and (line := reading_line(new.kind, old.kind)):
-        if not new.was_types:
-            return f"values of the earlier type go to _rescued, in all days: {line} reads them into the column"
+def _keep_accepting(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str:
+    if old.column_path == new.column_path and (line := reading_line(new.kind, old.kind)) and not new.was_types:
+        return f"values of the earlier type go to _rescued, in all days: {line} reads them into the column"
     if old_rules.get("type") != new_rules.get("type"):
         return "values of the earlier type do not fit: list it in x-mixed while producers send it"
     return "values that were good break the rule from now on: keep the rule until producers have changed"

@@ -89,7 +89,7 @@ def columns(number: int, names: list[str] | None = None) -> dict[str, Any]:
 
 def by_duckdb(uri: str) -> list[dict[str, Any]]:
     """Read a table with DuckDB's own reader of Delta."""
-    return duckdb_delta.connect().sql(f"select * from delta_scan('{uri}')").pl().to_dicts()
+    return duckdb_delta.connect().sql("from delta_scan($uri)", params={"uri": uri}).pl().to_dicts()
 
 
 READERS: list[Callable[[str], list[dict[str, Any]]]] = [
@@ -202,7 +202,9 @@ def test_integers_that_are_texts_without_a_word_of_the_earlier_type_are_rescued(
     assert rows["_rescued"].to_list() == ['{"text":7}'] * 3
 
 
-def test_another_run_that_fills_a_new_day_meanwhile_is_a_conflict(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_run_that_fills_a_new_day_meanwhile_is_a_conflict(
+    built: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The files of its day would stay with the old type: everything is rebuilt again, with that day."""
     thursday = WEDNESDAY + timedelta(days=1)
     built.deliver(thursday, "a", event("late", thursday, "quiz", **columns(2)))
