@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 from deltalake import DeltaTable
@@ -163,6 +164,16 @@ def test_sources_fingerprints_and_ids_go_with_each_day(built: World) -> None:
     assert {file.path for file in built.event_table("quiz").snapshot().files([MONDAY])} != {
         file.path for file in before.files([MONDAY])
     }
+
+
+def test_dagster_has_a_materialization_of_every_day(built: World) -> None:
+    """Also of those that the run did not ask for, with their rows, so that what is made of them is due."""
+    write_catalog(built.root / "catalog", quiz(columns(1)))
+    result = built.materialize(MONDAY, selection=dg.AssetSelection.assets(dg.AssetKey(["events", "quiz"])))
+    events = [each.step_materialization_data.materialization for each in result.get_asset_materialization_events()]
+    found = {each.partition: each.metadata["dagster/partition_row_count"].value for each in events}
+    assert found == {day.isoformat(): 1 for day in DAYS}
+    assert len({(each.tags or {})["dagster/data_version"] for each in events}) == 1
 
 
 def test_what_is_not_wider_fails_and_says_the_line_to_write(built: World) -> None:
