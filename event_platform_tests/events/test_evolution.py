@@ -148,6 +148,8 @@ def test_a_key_that_is_renamed(tmp_path: Path) -> None:
     (change,) = changes(tmp_path, [old], [new])
     assert (change.impact, change.path, change.column) == (BACKFILL, "q", ("q",))
     assert change.action == "earlier days have it in p: rebuild them, and read q"
+    strict = changes(tmp_path, [schema(p=INTEGER)], [new])
+    assert verdicts(strict) == [(BREAKING, "a", "q"), (BACKFILL, "a", "q")]
     (kept,) = changes(tmp_path, [old], [schema(["q"], q=INTEGER | {"x-was": ["p"], "x-column": "p"})])
     assert (kept.impact, kept.before, kept.after) == (
         COMPATIBLE,

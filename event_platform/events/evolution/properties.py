@@ -112,26 +112,27 @@ def _whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
 
 def _compare_objects(event_type: str, old: Property, new: Property) -> Iterator[Change]:
     before, after = old.properties(), new.properties()
-    now = {key: each for each in after.values() for key in each.was} | after
+    successors = {earlier: key for key, each in after.items() for earlier in each.was} | {key: key for key in after}
     for key, known in before.items():
-        if key in now:
-            yield from _compare(event_type, known, now[key])
+        if key in successors:
+            yield from _compare(event_type, known, after[successors[key]])
         else:
             yield _removed(event_type, known)
-    renamed = {id(now[key]) for key in before if key in now}
-    for key in [key for key in after if key not in before and id(after[key]) not in renamed]:
+    kept = {successors.get(key, key) for key in before}
+    for key in [key for key in after if key not in kept]:
         yield _added(event_type, after[key], is_required=key in new.required)
-    yield from _compare_required(event_type, old, new, set(after) - set(before), set(before) - set(after))
+    required = {successors.get(key, key) for key in old.required}
+    yield from _compare_required(event_type, required, new, set(after) - kept, kept - set(after))
 
 
 def _compare_required(
-    event_type: str, old: Property, new: Property, added: set[str], removed: set[str]
+    event_type: str, required: set[str], new: Property, added: set[str], removed: set[str]
 ) -> Iterator[Change]:
     prefix = f"{new.path}." if new.path else ""
-    for key in sorted(set(new.required) - set(old.required) - added):
+    for key in sorted(set(new.required) - required - added):
         action = "events without it break the rule: leave it optional until every producer sends it"
         yield Change(Impact.BREAKING, event_type, prefix + key, "", "required", action)
-    for key in sorted(set(old.required) - set(new.required) - removed):
+    for key in sorted(required - set(new.required) - removed):
         yield Change(Impact.COMPATIBLE, event_type, prefix + key, "required", "", "nothing")
 
 
