@@ -104,6 +104,11 @@ class Column:
         return (self.field, *self.was)
 
     @property
+    def has_json_texts(self) -> bool:
+        """Whether it is a text into which values that are no texts are read as they are written in JSON."""
+        return self.kind is Kind.VARIANT or (self.kind is Kind.STRING and bool(self.was_types))
+
+    @property
     def dtype(self) -> pl.DataType:
         """The polars type of the column."""
         if self.kind is Kind.OBJECT:
@@ -243,7 +248,7 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         was=earlier_keys(definition),
         was_types=earlier_types(definition, kind),
         mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
-        is_personal=definition.get("x-personal") is True,
+        is_personal=_is_personal(definition, inside=kind is Kind.VARIANT),
     )
 
 
@@ -294,6 +299,16 @@ def _variant_faults(definition: Mapping[str, Any]) -> list[str]:
     if definition.get("x-variant", True) is True:
         return []
     return [f"x-variant: expected true, got {definition['x-variant']!r}"]
+
+
+def _is_personal(definition: Any, *, inside: bool) -> bool:
+    """Return whether a schema has `x-personal`; with `inside`, also for anything in it."""
+    if isinstance(definition, Mapping) and definition.get("x-personal") is True:
+        return True
+    below = (
+        definition.values() if isinstance(definition, Mapping) else definition if isinstance(definition, list) else ()
+    )
+    return inside and any(_is_personal(each, inside=True) for each in below)
 
 
 def _map_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:

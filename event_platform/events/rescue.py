@@ -91,7 +91,7 @@ class _Fitter:
         if self._fields is not None:
             fields = _decoded(_FIELDS, raw)
             return (None, raw) if fields is None else _split(fields, self._fields, reading)
-        held = self._as_text(raw, reading) if _is_text(self._column) else self._scalar(raw, value)
+        held = self._as_text(raw, reading) if self._column.has_json_texts else self._scalar(raw, value)
         return (None, raw) if held is None else (held, None)
 
     def _decoded(self, raw: msgspec.Raw) -> Any:
@@ -167,12 +167,12 @@ class _Known:
 
     def of(self, fields: dict[str, msgspec.Raw]) -> dict[str, _Fitter]:
         """Return what takes the value of each key: of the keys of one column, only that of the first with a value."""
-        unread = {key for keys in self._renamed for key in [key for key in keys if _has_value(fields, key)][1:]}
-        return {key: self._fitters[key] for key in self._fitters if key not in unread} if unread else self._fitters
+        unread = {key for keys in self._renamed for key in _keys_with_value(fields, keys)[1:]}
+        return {key: each for key, each in self._fitters.items() if key not in unread} if unread else self._fitters
 
 
-def _has_value(fields: dict[str, msgspec.Raw], key: str) -> bool:
-    return key in fields and bytes(fields[key]) != _NULL
+def _keys_with_value(fields: dict[str, msgspec.Raw], keys: tuple[str, ...]) -> list[str]:
+    return [key for key in keys if key in fields and bytes(fields[key]) != _NULL]
 
 
 def _split(
@@ -204,10 +204,6 @@ def holds_as_text(raw: str, column: Column) -> bool:
     if raw.startswith(("{", "[")):
         return False
     return "number" in column.was_types or ("integer" in column.was_types and is_integer(raw))
-
-
-def _is_text(column: Column) -> bool:
-    return column.kind is Kind.VARIANT or (column.kind is Kind.STRING and bool(column.was_types))
 
 
 def _is_empty(raw: msgspec.Raw) -> bool:

@@ -54,7 +54,7 @@ class Rewriter:
     def _rewriter(self, column: Column) -> _Rewrite:
         if column.kind is Kind.VARIANT:
             return _variant_text
-        if _is_text(column):
+        if column.has_json_texts:
             return lambda raw: _scalar_text(raw, column)
         if column.item is None:
             return self._fields_rewriter(column.fields) if column.fields else _as_it_is
@@ -85,12 +85,7 @@ class Rewriter:
 
 def is_rewritten(columns: Sequence[Column]) -> bool:
     """Return whether values of these columns, nested ones included, have to be rewritten."""
-    return any(column.kind in (Kind.MAP, Kind.VARIANT) or _is_text(column) for column in inner_columns(columns))
-
-
-def _is_text(column: Column) -> bool:
-    """Return whether a column has texts, and values of other types as texts."""
-    return column.kind is Kind.STRING and bool(column.was_types)
+    return any(column.kind is Kind.MAP or column.has_json_texts for column in inner_columns(columns))
 
 
 def _variant_text(raw: msgspec.Raw | str) -> Any:

@@ -11,7 +11,7 @@ from polars._typing import PolarsDataType
 
 from event_platform.events.columns import Kind
 from event_platform.events.errors import TableError
-from event_platform.events.evolution.widening import column_line, is_wider
+from event_platform.events.evolution.widening import column_line, is_wider, kind_of
 from event_platform.lake.field_ids import (
     UNNAMED,
     JsonField,
@@ -43,18 +43,16 @@ _PRIMITIVES: list[tuple[PolarsDataType, str]] = [
 ]
 
 
-_KINDS = {
-    "string": Kind.STRING,
-    "long": Kind.INTEGER,
-    "double": Kind.NUMBER,
+_KINDS = {name: kind_of(dtype) for dtype, name in _PRIMITIVES} | {
     "decimal": Kind.DECIMAL,
-    "boolean": Kind.BOOLEAN,
-    "timestamp": Kind.DATE_TIME,
-    "date": Kind.DATE,
     "array": Kind.ARRAY,
     "struct": Kind.OBJECT,
     "map": Kind.MAP,
 }
+
+
+#: Name of a type, the type of the keys of a map, and whether it is that of variants.
+_Leaf = tuple[tuple[str, JsonType], bool]
 
 
 @dataclass(frozen=True)
@@ -175,14 +173,18 @@ def _shell(dtype: JsonType) -> tuple[str, JsonType]:
     return (dtype, None) if isinstance(dtype, str) else (dtype["type"], dtype.get("keyType"))
 
 
-def _leaf(dtype: JsonType, field: JsonField) -> tuple[tuple[str, JsonType], bool]:
-    """Return what is compared of a type in which no list or map is, and whether it is that of variants."""
+def _leaf(dtype: JsonType, field: JsonField) -> _Leaf:
+    """Return what is compared of a type that is reached by `_inside`."""
     return _shell(dtype), _VARIANT in field["metadata"]
 
 
-def _is_wider(new: tuple[tuple[str, JsonType], bool], old: tuple[tuple[str, JsonType], bool]) -> bool:
-    kinds = [Kind.VARIANT if is_variant else _KINDS.get(name.partition("(")[0]) for (name, _), is_variant in (new, old)]
-    return kinds[0] is not None and kinds[1] is not None and is_wider(kinds[0], kinds[1])
+def _is_wider(new: _Leaf, old: _Leaf) -> bool:
+    return is_wider(_kind_of(new), _kind_of(old))
+
+
+def _kind_of(leaf: _Leaf) -> Kind:
+    (name, _), is_variant = leaf
+    return Kind.VARIANT if is_variant else _KINDS.get(name.partition("(")[0], Kind.UNTYPED)
 
 
 def _merged_fields(where: str, old: JsonFields, new: JsonFields, *, widens: bool) -> JsonFields:

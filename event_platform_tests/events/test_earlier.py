@@ -166,6 +166,14 @@ def test_a_catalog_that_says_something_else_is_at_fault(properties: dict[str, An
     assert [each for each in faults if fault in each]
 
 
+def test_a_variant_is_personal_if_anything_in_its_schema_is() -> None:
+    """It has no columns below that could be masked."""
+    below = {"type": "object", "properties": {"mail": {"type": "string", "x-personal": True}}}
+    for schema, is_personal in ((ANY, False), (ANY | below, True), (ANY | {"items": [below]}, True), (below, False)):
+        (column,) = columns_of({"a": schema}, [])
+        assert column.is_personal is is_personal
+
+
 def test_the_shape_of_rows_has_the_keywords_and_others_stay_as_they_were() -> None:
     """So that days are rebuilt where, and only where, rows would differ."""
     plain = columns_of({"a": {"type": "string"}}, [])
