@@ -158,6 +158,13 @@ def test_a_key_that_is_renamed(tmp_path: Path) -> None:
     )
 
 
+def test_another_type_is_described_whole(tmp_path: Path) -> None:
+    """With the keywords that make it, and no others."""
+    (change,) = changes(tmp_path, [schema(p=DEVICE)], [schema(p=DEVICE | {"x-variant": True})])
+    assert (change.before, change.after) == ("type: object", "type: object, x-variant: true")
+    assert change.action == "all days of the table are rebuilt in one commit, by the next run that builds any of them"
+
+
 def test_required_properties(tmp_path: Path) -> None:
     """To require more breaks, in a property that is new as well; to require less does not."""
     loose, strict = schema(p=STRING), schema(["p", "q"], p=STRING, q=STRING)

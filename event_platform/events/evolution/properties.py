@@ -160,7 +160,7 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
     rules = rules_of(old.definition, below), rules_of(new.definition, below)
     if verdict := _judge(old, new, *rules):
         sides = describe_difference(*rules)
-        if sides == ("", "") or old.name != new.name:
+        if sides == ("", "") or (old.name, old.type) != (new.name, new.type):
             sides = describe(old.definition), describe(new.definition)
         yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
     if old.type == new.type:
