@@ -87,7 +87,7 @@ def _put_next(copy: LogCopy, store: Store, log: Path) -> LogCopy:
 
 
 def _first_commit(spec: TableSpec, uri: str) -> bytes:
-    fields = number_fields(json_fields(to_delta(spec.schema, spec.comments)), [])
+    fields = number_fields(json_fields(to_delta(spec.schema, spec.comments, spec.variants)), [])
     if not fields or not set(spec.partition_by) <= spec.schema.keys():
         raise TableError(
             f"{uri}: the table cannot be created with the columns [{', '.join(spec.schema)}]: expected at least one, "

@@ -143,5 +143,7 @@ def event_table_spec(event_type: EventType) -> TableSpec:
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
+        variants=event_type.variants,
+        widens=True,
         figures=(*figures, FAILED_DERIVATIONS) if event_type.derived else figures,
     )

@@ -158,6 +158,6 @@ def _with_column(column: Column, definition: Definition, names: UniqueNames) -> 
     if column.kind is Kind.UNTYPED:
         free = names.free(column.field)
         return {**definition, "x-column": free} if free != column.field else definition
-    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype})):
+    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype}, ())):
         return definition
     return {**definition, "x-column": names.free(f"{column.name}_{new.kind.value}")}
