@@ -12,9 +12,9 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.columns import storage_shape
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
+from event_platform.lake.build_rules import note_rules
 from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
@@ -24,10 +24,12 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
 from event_platform.lake.tables import Table
+from event_platform.pipeline.backfill.find import unchanged
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
-from event_platform.pipeline.fingerprint import build_fingerprint
+from event_platform.pipeline.fingerprint import fingerprint_of
+from event_platform.pipeline.typing.rules import event_rules, unregistered_rules
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -102,13 +104,14 @@ def _type_some(
     source = _Source(
         deduplicated, {day: deduplicated.files([day]) for day in dates}, deduplicated.source_versions(dates)
     )
-    fingerprints = {key: _fingerprint_of(catalog, key) for key in targets}
+    rules = {key: _rules_of(catalog, key) for key in targets}
+    fingerprints = {key: fingerprint_of(text) for key, text in rules.items()}
     partitions = [(key, day) for key in targets for day in dates]
     appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, targets, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
-    _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
+    _commit_each(context, catalog, source, targets, appended, rules, reports)
     if UNREGISTERED in targets:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
@@ -120,7 +123,7 @@ def _commit_each(
     source: _Source,
     targets: Mapping[str, Snapshot],
     appended: Collection[tuple[str, date]],
-    fingerprints: Mapping[str, int],
+    rules: Mapping[str, str],
     reports: Mapping[str, TypedReport],
 ) -> None:
     """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
@@ -135,27 +138,37 @@ def _commit_each(
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
             rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
+            noted = _note(context, catalog, source, key, targets[key], rules[key])
             changes = (
-                TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
+                TableCommit(targets[key], metadata, noted | add_step_time(targets[key], source.versions, every_add))
                 if key == UNREGISTERED
-                else TableCommit(targets[key])
+                else TableCommit(targets[key], transactions=noted)
             )
-            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprint_of(rules[key]))
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
     map_threads(commit, [key for key in sound if key not in failed])
 
 
-def _fingerprint_of(catalog: Catalog, key: str) -> int:
-    """Return the build fingerprint of a table: what its rows depend on beside the events."""
+def _rules_of(catalog: Catalog, key: str) -> str:
+    """Return the rules of a table: what its rows depend on beside the events."""
+    return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
+
+
+def _note(
+    context: PipelineContext, catalog: Catalog, source: _Source, key: str, target: Snapshot, rules: str
+) -> dict[str, int]:
+    """Return the app transactions that keep the rules of a table.
+
+    Partitions that were built with other rules, and have the rows of these, get them without being written.
+    """
     if key == UNREGISTERED:
-        rules: Any = sorted(catalog.names)
-    else:
-        event_type = catalog.by_key[key]
-        rules = storage_shape(event_type.columns)
-        rules += [["names", *event_type.other_names]] if event_type.other_names else []
-    return build_fingerprint(rules, catalog.envelope.definition)
+        return note_rules(target, rules, fingerprint_of(rules))
+    found = dict(unchanged(context.lake, catalog, source.snapshot, key, target, source.versions))
+    texts = {text: fingerprint_of(text) for text in (rules, *found.values())}
+    noted = {app_id: number for text in texts for app_id, number in note_rules(target, text, texts[text]).items()}
+    return noted | {target.fingerprint_id(day): texts[text] for day, text in found.items()}
 
 
 def _appendable(

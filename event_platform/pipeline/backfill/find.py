@@ -1,0 +1,233 @@
+"""The partitions of event tables whose rows would differ under the present catalog.
+
+A partition keeps a fingerprint of the rules that it was built with, and the log their text. Where it is the present one
+nothing is looked at. What a partition that has another one was found to be is remembered by the process; and the next
+commit to its table gives a partition whose rows are the same the fingerprint of the present rules (`unchanged`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from threading import Lock
+
+import polars as pl
+
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.envelope import Envelope
+from event_platform.events.errors import TableError
+from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
+from event_platform.events.wording import counted
+from event_platform.lake.build_rules import rules_in
+from event_platform.lake.derived import digest
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import UNREGISTERED_EVENTS
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.rows import Partition, RowExaminer
+from event_platform.pipeline.fingerprint import fingerprint_of
+from event_platform.pipeline.typing.rules import event_rules, release_in
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
+
+#: Rows of the partitions that are examined at most where somebody waits for something else.
+ROWS_EXAMINED = 2_000_000
+
+#: Rows that a partition counts for at least.
+_LEAST_ROWS = 1_000
+
+#: The last release whose logs do not say the rules of its builds.
+_WITHOUT_TEXTS = "0.2.0"
+
+_MOST_VERDICTS = 200_000
+
+
+class Budget:
+    """Rows that may still be examined; None: any number."""
+
+    def __init__(self, rows: int | None) -> None:
+        """Begin with so many."""
+        self._left = rows
+
+    def take(self, rows: int) -> bool:
+        """Return whether a partition with so many rows may be examined; the first one always may."""
+        if self._left is None:
+            return True
+        if self._left <= 0:
+            return False
+        self._left -= max(rows, _LEAST_ROWS)
+        return True
+
+
+@dataclass(frozen=True)
+class Backfills:
+    """Partitions that were built with other rules, by table."""
+
+    due: Mapping[str, Mapping[date, str]] = field(default_factory=dict)  # rows would differ; and why
+    unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
+    failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
+
+    @property
+    def days(self) -> set[date]:
+        """Days on which a table is due."""
+        return {day for days in self.due.values() for day in days}
+
+    @property
+    def notes(self) -> list[str]:
+        """Describe what is not known of each table."""
+        left = (
+            f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
+            for table, days in self.unexamined.items()
+        )
+        return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
+
+
+class _Verdicts:
+    """What this process has found out about partitions: why the rows differ, "" if they do not."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, date, int, int, int], str] = OrderedDict()
+        self._keeping = Lock()  # sensors are evaluated side by side
+
+    def get(self, key: tuple[str, date, int, int, int]) -> str | None:
+        return self._found.get(key)
+
+    def keep(self, key: tuple[str, date, int, int, int], verdict: str) -> None:
+        with self._keeping:
+            self._found[key] = verdict
+            if len(self._found) > _MOST_VERDICTS:
+                self._found.popitem(last=False)
+
+    def clear(self) -> None:
+        self._found.clear()
+
+
+_VERDICTS = _Verdicts()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """An event table that may have partitions which were built with other rules."""
+
+    lake: Lake
+    deduplicated: Snapshot
+    table: Snapshot
+    event_type: EventType
+    envelope: Envelope
+
+    @cached_property
+    def text(self) -> str:
+        """The present rules."""
+        return event_rules(self.event_type, self.envelope)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        return fingerprint_of(self.text)
+
+    @cached_property
+    def candidates(self) -> dict[date, Difference]:
+        """The partitions that are as new as their events, and were built with rules that differ."""
+        others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.fingerprint}
+        texts = rules_in(self.table) if others else {}
+        differences = {each: self._difference(each, texts.get(each)) for each in set(others.values())}
+        return {
+            day: difference
+            for day, number in sorted(others.items(), reverse=True)
+            if (difference := differences[number]) and self._is_as_new(day)
+        }
+
+    def _difference(self, fingerprint: int, text: str | None) -> Difference | None:
+        if text is not None:
+            return compare_rules(text, self.text)
+        before = fingerprint_of(event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS))
+        return None if fingerprint == before else EVERYTHING
+
+    def _is_as_new(self, day: date) -> bool:
+        version = self.table.source_version(day)
+        return version is not None and 0 <= version == self.deduplicated.source_version(day)
+
+    def verdict(self, day: date, budget: Budget) -> str | None:
+        """Return why the rows of a candidate would differ, "" if they would not, and None if that is left open."""
+        difference = self.candidates[day]
+        paths = self.table.paths_by_date([day]).get(day, [])
+        if not (paths or difference.names):
+            return ""
+        built = self.table.build_fingerprint(day) or 0
+        key = (self.table.table.key, day, built, self.fingerprint, digest(paths))
+        known = _VERDICTS.get(key)
+        if known is None and budget.take(self.table.rows_by_date([day]).get(day, 0)):
+            known = self._examine(day, difference)
+            _VERDICTS.keep(key, known)
+        return known
+
+    def _examine(self, day: date, difference: Difference) -> str:
+        examiner = RowExaminer(self.lake, self.event_type, self.envelope, difference)
+        partition = Partition(self.table, self.table.files([day]), self.deduplicated.files([day]))
+        try:
+            with translate_errors():
+                return examiner.why_different(partition) or ""
+        except (OSError, pl.exceptions.PolarsError) as error:  # a missing or damaged file: the run says what is wrong
+            return f"its rows cannot be compared: {one_line(error)}"
+
+
+def find_backfills(
+    lake: Lake,
+    catalog: Catalog,
+    deduplicated: Snapshot,
+    tables: Mapping[str, Snapshot],
+    without: Collection[date],
+    rows: int | None,
+) -> Backfills:
+    """Return the partitions whose rows would differ, except on the days `without`.
+
+    `tables` are those of event types by their keys. At most `rows` of partitions are examined (None: all): the newest
+    days first. Where names have moved, unregistered_events is due as well.
+    """
+    budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
+    for key, snapshot in tables.items():
+        table = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope)
+        if not table.candidates:
+            continue
+        name = snapshot.table.name
+        if fault := _fault(snapshot):
+            failing[name] = fault
+            continue
+        for day in table.candidates.keys() - set(without):
+            verdict = table.verdict(day, budget)
+            if verdict is None:
+                unexamined.setdefault(name, []).append(day)
+            elif verdict:
+                due.setdefault(name, {})[day] = verdict
+                if table.candidates[day].names:
+                    due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
+    return Backfills(due, unexamined, failing)
+
+
+def _fault(snapshot: Snapshot) -> str | None:
+    """Return why the table cannot get the columns of the catalog, if it cannot."""
+    try:
+        _ = snapshot.schema_to_write
+    except TableError as error:
+        return str(error)
+    return None
+
+
+def unchanged(
+    lake: Lake,
+    catalog: Catalog,
+    deduplicated: Snapshot,
+    key: str,
+    target: Snapshot,
+    without: Collection[date],
+) -> Iterator[tuple[date, str]]:
+    """Yield the partitions that were built with other rules and have the same rows, with the text of the present rules.
+
+    They can be appended to again. The release in the text stays the one that built them.
+    """
+    table, budget = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope), Budget(ROWS_EXAMINED)
+    texts = rules_in(target) if table.candidates else {}
+    for day in table.candidates.keys() - set(without):
+        if table.verdict(day, budget) == "":
+            built = texts.get(target.build_fingerprint(day) or 0)
+            release = release_in(built) if built else _WITHOUT_TEXTS
+            yield day, event_rules(table.event_type, table.envelope, release)
