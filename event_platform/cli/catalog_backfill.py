@@ -18,6 +18,7 @@ from event_platform.quality.partitions import date_ranges, describe_range
 from event_platform.quality.text import shown
 
 _CHARACTERS = 300
+_FIGURES = ("rows", "CPU s")
 
 
 def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
@@ -33,10 +34,9 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(plan.as_json()))  # noqa: T201 - rich would wrap it
         return 1 if plan.failing else 0
-    table = Table("table", "days", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("rows", "CPU s"):
-        table.add_column(head, justify="right")
-    table.add_column("why", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("table", "days", "rows", "CPU s", "why"):
+        table.add_column(head, justify="right" if head in _FIGURES else "left", overflow="fold")
     for each in plan.tables:
         days = ", ".join(describe_range(*days) for days in date_ranges(each.days))
         cells = (each.table, days, f"{each.rows:,}", _seconds(each.cpu_seconds), "; ".join(each.reasons))

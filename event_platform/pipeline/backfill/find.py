@@ -136,6 +136,11 @@ class _Table:
             if (difference := differences[number]) and self._is_as_new(day)
         }
 
+    def candidates_without(self, days: Collection[date]) -> list[date]:
+        """Return the days of candidates but for some, the newest first."""
+        left = set(days)
+        return [day for day in self.candidates if day not in left]
+
     def _difference(self, fingerprint: int, text: str | None) -> Difference | None:
         if text is not None:
             return compare_rules(text, self.text)
@@ -192,7 +197,7 @@ def find_backfills(
         if fault := _fault(snapshot):
             failing[name] = fault
             continue
-        for day in table.candidates.keys() - set(without):
+        for day in table.candidates_without(without):
             verdict = table.verdict(day, budget)
             if verdict is None:
                 unexamined.setdefault(name, []).append(day)
@@ -226,7 +231,7 @@ def unchanged(
     """
     table, budget = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope), Budget(ROWS_EXAMINED)
     texts = rules_in(target) if table.candidates else {}
-    for day in table.candidates.keys() - set(without):
+    for day in table.candidates_without(without):
         if table.verdict(day, budget) == "":
             built = texts.get(target.build_fingerprint(day) or 0)
             release = release_in(built) if built else _WITHOUT_TEXTS

@@ -134,13 +134,15 @@ def _commit_each(
         _fail(reports[key], error)
     metadata = as_metadata(deployment_of(catalog))
     every_add = [add for key in sound for add in reports[key].adds]
+    # Not in a thread: none of them knows the time of the step.
+    step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
 
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
             rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
             noted = _note(context, catalog, source, key, targets[key], rules[key])
             changes = (
-                TableCommit(targets[key], metadata, noted | add_step_time(targets[key], source.versions, every_add))
+                TableCommit(targets[key], metadata, noted | step_time)
                 if key == UNREGISTERED
                 else TableCommit(targets[key], transactions=noted)
             )
