@@ -10,9 +10,7 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 from deltalake.transaction import AddAction, RemoveAction
-from pyarrow import parquet
 
 from event_platform.lake.location import TableLocation
 from event_platform.storage.storage import Storage
@@ -83,7 +81,7 @@ def _tells_partition(file: DataFile, column: str) -> bool:
 def as_stored(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Return rows as a scan with `schema` would if they were in a file."""
     buffer = io.BytesIO()
-    parquet.write_table(pa.table({column.name: column.to_arrow() for column in frame}), buffer, store_schema=False)
+    frame.write_parquet(buffer)
     buffer.seek(0)
     return pl.scan_parquet(
         buffer, schema=schema, missing_columns="insert", extra_columns="ignore", cast_options=_GROWN_OBJECTS

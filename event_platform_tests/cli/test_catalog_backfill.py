@@ -16,7 +16,7 @@ def built(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Three days, the last two with a field that the catalog lacks."""
     use(monkeypatch, world)
     for day in (MONDAY, TUESDAY, WEDNESDAY):
-        payload = {} if day == MONDAY else {"team": day.day, "city": "x"}
+        payload: dict[str, Any] = {} if day == MONDAY else {"team": day.day, "city": "x"}
         world.deliver(day, "a", event(f"u{day}", day, **payload), event(f"l{day}", day, "lesson:started", user="usr_1"))
     call("run")
     return world

@@ -19,12 +19,11 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.errors import TableError
 from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
 from event_platform.events.wording import counted
-from event_platform.lake.build_rules import rules_in
+from event_platform.lake.build_rules import note_rules, rules_in
 from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.backfill.rows import Partition, RowExaminer
 from event_platform.pipeline.fingerprint import fingerprint_of
 from event_platform.pipeline.typing.rules import event_rules, release_in
 from event_platform.storage.errors import one_line
@@ -166,6 +165,9 @@ class _Table:
         return known
 
     def _examine(self, day: date, difference: Difference) -> str:
+        # Most commands look at no row, and need no parser of payloads.
+        from event_platform.pipeline.backfill.rows import Partition, RowExaminer  # noqa: PLC0415
+
         examiner = RowExaminer(self.lake, self.event_type, self.envelope, difference)
         partition = Partition(self.table, self.table.files([day]), self.deduplicated.files([day]))
         try:
@@ -224,15 +226,25 @@ def unchanged(
     key: str,
     target: Snapshot,
     without: Collection[date],
+    budget: Budget,
 ) -> Iterator[tuple[date, str]]:
     """Yield the partitions that were built with other rules and have the same rows, with the text of the present rules.
 
     They can be appended to again. The release in the text stays the one that built them.
     """
-    table, budget = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope), Budget(ROWS_EXAMINED)
+    table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
     texts = rules_in(target) if table.candidates else {}
     for day in table.candidates_without(without):
         if table.verdict(day, budget) == "":
             built = texts.get(target.build_fingerprint(day) or 0)
             release = release_in(built) if built else _WITHOUT_TEXTS
             yield day, event_rules(table.event_type, table.envelope, release)
+
+
+def note_builds(target: Snapshot, rules: str, others: Mapping[date, str]) -> dict[str, int]:
+    """Return the app transactions that keep the text of the rules of a build, and for `others` than its days theirs."""
+    numbers = {text: fingerprint_of(text) for text in (rules, *others.values())}
+    noted = {
+        app_id: each for text, number in numbers.items() for app_id, each in note_rules(target, text, number).items()
+    }
+    return noted | {target.fingerprint_id(day): numbers[text] for day, text in others.items()}

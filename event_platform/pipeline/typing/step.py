@@ -14,7 +14,6 @@ from deltalake.transaction import AddAction
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.build_rules import note_rules
 from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
@@ -24,7 +23,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
 from event_platform.lake.tables import Table
-from event_platform.pipeline.backfill.find import unchanged
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Budget, note_builds, unchanged
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
@@ -137,10 +136,17 @@ def _commit_each(
     # Not in a thread: none of them knows the time of the step.
     step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
 
+    budget = Budget(ROWS_EXAMINED)
+
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
             rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
-            noted = _note(context, catalog, source, key, targets[key], rules[key])
+            same = (
+                {}
+                if key == UNREGISTERED
+                else dict(unchanged(context.lake, catalog, source.snapshot, key, targets[key], source.versions, budget))
+            )
+            noted = note_builds(targets[key], rules[key], same)
             changes = (
                 TableCommit(targets[key], metadata, noted | step_time)
                 if key == UNREGISTERED
@@ -156,21 +162,6 @@ def _commit_each(
 def _rules_of(catalog: Catalog, key: str) -> str:
     """Return the rules of a table: what its rows depend on beside the events."""
     return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
-
-
-def _note(
-    context: PipelineContext, catalog: Catalog, source: _Source, key: str, target: Snapshot, rules: str
-) -> dict[str, int]:
-    """Return the app transactions that keep the rules of a table.
-
-    Partitions that were built with other rules, and have the rows of these, get them without being written.
-    """
-    if key == UNREGISTERED:
-        return note_rules(target, rules, fingerprint_of(rules))
-    found = dict(unchanged(context.lake, catalog, source.snapshot, key, target, source.versions))
-    texts = {text: fingerprint_of(text) for text in (rules, *found.values())}
-    noted = {app_id: number for text in texts for app_id, number in note_rules(target, text, texts[text]).items()}
-    return noted | {target.fingerprint_id(day): texts[text] for day, text in found.items()}
 
 
 def _appendable(

@@ -20,7 +20,7 @@ DAYS = [MONDAY + timedelta(days=number) for number in range(5)]
 LESSONS, ACCOUNTS = "events/lesson_started", "events/account_created"
 
 #: The payload of the lesson of each day.
-LESSON = [
+LESSON: list[dict[str, Any]] = [
     {"user": "usr_1", "level": 1},
     {"user": "usr_1", "app_build": 7, "device": {"os": "ios", "model": "x"}},
     {"user": "usr_1", "answers": [{"id": 1, "took": 3}], "skills": ["a"]},

@@ -1,6 +1,7 @@
 """Dates that have changed are asked for, whoever changed them, and no others are looked at."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -121,7 +122,7 @@ def test_a_change_of_the_catalog_asks_for_the_days_and_tables_that_it_concerns(
     """At the next tick, with the report of these days; no other table gets a version."""
     days = [today - timedelta(days=back) for back in range(4)]
     for day in days:
-        payload = {"team": 7} if day in days[1:3] else {}
+        payload: dict[str, Any] = {"team": 7} if day in days[1:3] else {}
         world.deliver(day, "a", event(f"u{day}", day, **payload), event(f"l{day}", day, "lesson:started"))
     settle(world, instance)
     known = tick(world, "changed_dates_sensor", instance).cursor
