@@ -13,6 +13,7 @@ from typing import Any
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import storage_shape
+from event_platform.events.envelope import Envelope
 
 _NAMES = "names"
 
@@ -24,6 +25,14 @@ def table_rules(event_type: EventType) -> list[Any]:
     """Return the rules of the table of an event type."""
     names = [[_NAMES, *event_type.other_names]] if event_type.other_names else []
     return [*storage_shape(event_type.columns), *names]
+
+
+def envelope_rules(envelope: Envelope) -> list[Any]:
+    """Return what the rows of event tables have of the envelope: fields that are no payload, and columns of paths.
+
+    What else is in it was done when records were loaded.
+    """
+    return [sorted(envelope.consumed), list(envelope.path_columns)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Difference:
     dropped: tuple[str, ...]
     #: Names whose events belong to the table by one of both.
     names: frozenset[str]
-    #: Every row, and every column, may differ: the envelope does, or a rule that has no part here.
+    #: Every row, and every column, may differ: what they have of the envelope does, or a rule that has no part here.
     is_whole: bool
 
     def __bool__(self) -> bool:
@@ -52,7 +61,7 @@ EVERYTHING = Difference(frozenset(), frozenset(), (), (), frozenset(), is_whole=
 
 
 def compare_rules(old: str, new: str) -> Difference:
-    """Compare two texts: JSON arrays of a release, the rules of an event table, and the text of the envelope."""
+    """Compare two texts: JSON arrays of a release, `table_rules`, the text of the envelope, and `envelope_rules`."""
     before, after = _Rules(*json.loads(old)), _Rules(*json.loads(new))
     fields = before.shapes.keys() | after.shapes.keys()
     differing = {field for field in fields if before.shapes.get(field) != after.shapes.get(field)}
@@ -66,7 +75,7 @@ def compare_rules(old: str, new: str) -> Difference:
         tuple(sorted(columns)),
         tuple(sorted(columns - kept)),
         frozenset(names),
-        is_whole=before.envelope != after.envelope or rest[0] != rest[1],
+        is_whole=before.envelope_rules != after.envelope_rules or rest[0] != rest[1],
     )
 
 
@@ -75,6 +84,7 @@ class _Rules:
     release: str
     rules: Sequence[Any]
     envelope: str
+    envelope_rules: Sequence[Any]
 
     @cached_property
     def shapes(self) -> Mapping[str, Any]:

@@ -24,8 +24,7 @@ from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.fingerprint import fingerprint_of
-from event_platform.pipeline.typing.rules import event_rules, release_in
+from event_platform.pipeline.typing.rules import BuildRules, event_rules, release_in
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
 
@@ -115,18 +114,14 @@ class _Table:
     envelope: Envelope
 
     @cached_property
-    def text(self) -> str:
+    def rules(self) -> BuildRules:
         """The present rules."""
         return event_rules(self.event_type, self.envelope)
 
     @cached_property
-    def fingerprint(self) -> int:
-        return fingerprint_of(self.text)
-
-    @cached_property
     def candidates(self) -> dict[date, Difference]:
         """The partitions that are as new as their events, and were built with rules that differ."""
-        others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.fingerprint}
+        others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.rules.fingerprint}
         texts = rules_in(self.table) if others else {}
         differences = {each: self._difference(each, texts.get(each)) for each in set(others.values())}
         return {
@@ -142,9 +137,9 @@ class _Table:
 
     def _difference(self, fingerprint: int, text: str | None) -> Difference | None:
         if text is not None:
-            return compare_rules(text, self.text)
-        before = fingerprint_of(event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS))
-        return None if fingerprint == before else EVERYTHING
+            return compare_rules(text, self.rules.text)
+        before = event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS)
+        return None if fingerprint == before.fingerprint else EVERYTHING
 
     def _is_as_new(self, day: date) -> bool:
         version = self.table.source_version(day)
@@ -157,7 +152,7 @@ class _Table:
         if not (paths or difference.names):
             return ""
         built = self.table.build_fingerprint(day) or 0
-        key = (self.table.table.key, day, built, self.fingerprint, digest(paths))
+        key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
         known = _VERDICTS.get(key)
         if known is None and budget.take(self.table.rows_by_date([day]).get(day, 0)):
             known = self._examine(day, difference)
@@ -227,10 +222,10 @@ def unchanged(
     target: Snapshot,
     without: Collection[date],
     budget: Budget,
-) -> Iterator[tuple[date, str]]:
-    """Yield the partitions that were built with other rules and have the same rows, with the text of the present rules.
+) -> Iterator[tuple[date, BuildRules]]:
+    """Yield the partitions that were built with other rules and have the same rows, with the present rules.
 
-    They can be appended to again. The release in the text stays the one that built them.
+    They can be appended to again. The release stays the one that built them.
     """
     table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
     texts = rules_in(target) if table.candidates else {}
@@ -241,10 +236,9 @@ def unchanged(
             yield day, event_rules(table.event_type, table.envelope, release)
 
 
-def note_builds(target: Snapshot, rules: str, others: Mapping[date, str]) -> dict[str, int]:
+def note_builds(target: Snapshot, rules: BuildRules, others: Mapping[date, BuildRules]) -> dict[str, int]:
     """Return the app transactions that keep the text of the rules of a build, and for `others` than its days theirs."""
-    numbers = {text: fingerprint_of(text) for text in (rules, *others.values())}
-    noted = {
-        app_id: each for text, number in numbers.items() for app_id, each in note_rules(target, text, number).items()
-    }
-    return noted | {target.fingerprint_id(day): numbers[text] for day, text in others.items()}
+    noted: dict[str, int] = {}
+    for each in [rules, *others.values()]:
+        noted |= note_rules(target, each.text, each.fingerprint)
+    return noted | {target.fingerprint_id(day): each.fingerprint for day, each in others.items()}

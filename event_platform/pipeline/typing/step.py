@@ -27,8 +27,7 @@ from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Budget, note_bu
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
-from event_platform.pipeline.fingerprint import fingerprint_of
-from event_platform.pipeline.typing.rules import event_rules, unregistered_rules
+from event_platform.pipeline.typing.rules import BuildRules, event_rules, unregistered_rules
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -104,7 +103,7 @@ def _type_some(
         deduplicated, {day: deduplicated.files([day]) for day in dates}, deduplicated.source_versions(dates)
     )
     rules = {key: _rules_of(catalog, key) for key in targets}
-    fingerprints = {key: fingerprint_of(text) for key, text in rules.items()}
+    fingerprints = {key: each.fingerprint for key, each in rules.items()}
     partitions = [(key, day) for key in targets for day in dates]
     appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
     appended = _without_altered(appendable, targets, reports)
@@ -122,7 +121,7 @@ def _commit_each(
     source: _Source,
     targets: Mapping[str, Snapshot],
     appended: Collection[tuple[str, date]],
-    rules: Mapping[str, str],
+    rules: Mapping[str, BuildRules],
     reports: Mapping[str, TypedReport],
 ) -> None:
     """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
@@ -152,14 +151,14 @@ def _commit_each(
                 if key == UNREGISTERED
                 else TableCommit(targets[key], transactions=noted)
             )
-            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprint_of(rules[key]))
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, rules[key].fingerprint)
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
     map_threads(commit, [key for key in sound if key not in failed])
 
 
-def _rules_of(catalog: Catalog, key: str) -> str:
+def _rules_of(catalog: Catalog, key: str) -> BuildRules:
     """Return the rules of a table: what its rows depend on beside the events."""
     return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 

@@ -151,6 +151,20 @@ def test_a_lake_that_does_not_say_its_rules_is_compared(five: World, monkeypatch
     assert {table: sorted(days) for table, days in due(five).backfills.due.items()} == {LESSONS: [DAYS[1], DAYS[3]]}
 
 
+def test_of_the_envelope_what_rows_have_of_it_is_compared(five: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields that are no payload any more, or again. In what way records are read is a matter of loading them."""
+    with monkeypatch.context() as patch:
+        patch.delattr(RowExaminer, "why_different")
+        write_catalog(five.root / "catalog", {}, {"created_at": {"field": "created_at", "unit": "auto"}})
+        assert due(five).backfills == find.Backfills()
+    write_catalog(five.root / "catalog", {}, {"event_uuid": ["event_uuid", "event_name"]})
+    assert {table: sorted(days) for table, days in due(five).backfills.due.items()} == {LESSONS: DAYS, ACCOUNTS: DAYS}
+    five.type(*DAYS, keys=["account_created"])
+    assert five.events("account_created")["_rescued"][0].startswith('{"event_uuid":')
+    write_catalog(five.root / "catalog", {}, {"path_columns": ["tenant"]})
+    assert {table: sorted(days) for table, days in due(five).backfills.due.items()} == {ACCOUNTS: DAYS}
+
+
 def test_a_run_that_was_killed_between_tables_leaves_the_rest_due(five: World) -> None:
     """Each table is one commit, after each of which the totals balance."""
     change(five, "lesson_started", add("", app_build=INTEGER))
