@@ -5,18 +5,14 @@ nothing is looked at. What a partition that has another one was found to be is r
 commit to its table gives a partition whose rows are the same the fingerprint of the present rules (`unchanged`).
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from threading import Lock
-
-import polars as pl
 
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.envelope import Envelope
-from event_platform.events.errors import TableError
+from event_platform.events.errors import StorageError, TableError, raise_panics_as_errors
 from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
 from event_platform.events.wording import counted
 from event_platform.lake.build_rules import note_rules, rules_in
@@ -24,6 +20,7 @@ from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
 from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.verdicts import VERDICTS, Budget, Verdict
 from event_platform.pipeline.typing.rules import BuildRules, event_rules, release_in
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -31,30 +28,8 @@ from event_platform.storage.polars_errors import translate_errors
 #: Rows of the partitions that are examined at most where somebody waits for something else.
 ROWS_EXAMINED = 2_000_000
 
-#: Rows that a partition counts for at least.
-_LEAST_ROWS = 1_000
-
 #: The last release whose logs do not say the rules of its builds.
 _WITHOUT_TEXTS = "0.2.0"
-
-_MOST_VERDICTS = 200_000
-
-
-class Budget:
-    """Rows that may still be examined; None: any number."""
-
-    def __init__(self, rows: int | None) -> None:
-        """Begin with so many."""
-        self._left = rows
-
-    def take(self, rows: int) -> bool:
-        """Return whether a partition with so many rows may be examined; the first one always may."""
-        if self._left is None:
-            return True
-        if self._left <= 0:
-            return False
-        self._left -= max(rows, _LEAST_ROWS)
-        return True
 
 
 @dataclass(frozen=True)
@@ -78,29 +53,6 @@ class Backfills:
             for table, days in self.unexamined.items()
         )
         return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
-
-
-class _Verdicts:
-    """What this process has found out about partitions: why the rows differ, "" if they do not."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[tuple[str, date, int, int, int], str] = OrderedDict()
-        self._keeping = Lock()  # sensors are evaluated side by side
-
-    def get(self, key: tuple[str, date, int, int, int]) -> str | None:
-        return self._found.get(key)
-
-    def keep(self, key: tuple[str, date, int, int, int], verdict: str) -> None:
-        with self._keeping:
-            self._found[key] = verdict
-            if len(self._found) > _MOST_VERDICTS:
-                self._found.popitem(last=False)
-
-    def clear(self) -> None:
-        self._found.clear()
-
-
-_VERDICTS = _Verdicts()
 
 
 @dataclass(frozen=True)
@@ -145,31 +97,38 @@ class _Table:
         version = self.table.source_version(day)
         return version is not None and 0 <= version == self.deduplicated.source_version(day)
 
-    def verdict(self, day: date, budget: Budget) -> str | None:
-        """Return why the rows of a candidate would differ, "" if they would not, and None if that is left open."""
-        difference = self.candidates[day]
-        paths = self.table.paths_by_date([day]).get(day, [])
-        if not (paths or difference.names):
-            return ""
-        built = self.table.build_fingerprint(day) or 0
+    @cached_property
+    def _paths(self) -> Mapping[date, list[str]]:
+        return self.table.paths_by_date()
+
+    @cached_property
+    def _rows(self) -> Mapping[date, int]:
+        return self.table.rows_by_date()
+
+    def verdict(self, day: date, budget: Budget) -> Verdict | None:
+        """Return whether the rows of a candidate would differ; None if that is left open."""
+        built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
         key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
-        known = _VERDICTS.get(key)
-        if known is None and budget.take(self.table.rows_by_date([day]).get(day, 0)):
-            known = self._examine(day, difference)
-            _VERDICTS.keep(key, known)
+        known = VERDICTS.get(key)
+        if known is None and budget.take(self._rows.get(day, 0)):
+            known = self._examine(day)
+            VERDICTS.keep(key, known)
         return known
 
-    def _examine(self, day: date, difference: Difference) -> str:
+    def _examine(self, day: date) -> Verdict:
         # Most commands look at no row, and need no parser of payloads.
         from event_platform.pipeline.backfill.rows import Partition, RowExaminer  # noqa: PLC0415
 
-        examiner = RowExaminer(self.lake, self.event_type, self.envelope, difference)
-        partition = Partition(self.table, self.table.files([day]), self.deduplicated.files([day]))
         try:
-            with translate_errors():
-                return examiner.why_different(partition) or ""
-        except (OSError, pl.exceptions.PolarsError) as error:  # a missing or damaged file: the run says what is wrong
-            return f"its rows cannot be compared: {one_line(error)}"
+            with translate_errors(), raise_panics_as_errors():
+                examiner = RowExaminer(self.lake, self.event_type, self.envelope, self.candidates[day])
+                partition = Partition(self.table, self.table.files([day]), self.deduplicated.files([day]))
+                return examiner.examine(partition)
+        except Exception as error:
+            if isinstance(error, StorageError) and error.transient:
+                raise
+            # Such as a missing file, or a type that cannot be built: its run says what is wrong.
+            return Verdict(f"its rows cannot be compared: {one_line(error)}")
 
 
 def find_backfills(
@@ -198,9 +157,9 @@ def find_backfills(
             verdict = table.verdict(day, budget)
             if verdict is None:
                 unexamined.setdefault(name, []).append(day)
-            elif verdict:
-                due.setdefault(name, {})[day] = verdict
-                if table.candidates[day].names:
+            elif verdict.reason:
+                due.setdefault(name, {})[day] = verdict.reason
+                if verdict.moves_events:
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
     return Backfills(due, unexamined, failing)
 
@@ -230,7 +189,8 @@ def unchanged(
     table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
     texts = rules_in(target) if table.candidates else {}
     for day in table.candidates_without(without):
-        if table.verdict(day, budget) == "":
+        verdict = table.verdict(day, budget)
+        if verdict is not None and not verdict.reason:
             built = texts.get(target.build_fingerprint(day) or 0)
             release = release_in(built) if built else _WITHOUT_TEXTS
             yield day, event_rules(table.event_type, table.envelope, release)

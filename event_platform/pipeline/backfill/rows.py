@@ -15,6 +15,7 @@ from event_platform.events.rescued import WHOLE_RECORD, rescued_fields
 from event_platform.lake.files import DataFile, as_stored, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.verdicts import Verdict
 from event_platform.pipeline.typing.tasks import EventReader, columns_to_type, scan_names
 
 #: Rows that are read again at a time: the first ones mostly tell.
@@ -48,18 +49,16 @@ class RowExaminer:
         consumed = envelope.consumed - {column.field for column in event_type.columns}
         self._rescuer = Rescuer(event_type.columns, consumed)
 
-    def why_different(self, partition: Partition) -> str | None:
-        """Return why the rows would differ, or None if they would not.
+    def examine(self, partition: Partition) -> Verdict:
+        """Return whether the rows would differ.
 
-        The statistics in the log, then the texts of `_rescued`, and then the bodies with a key that the catalog reads
-        in another way are looked at, up to the first row that differs.
+        Names, the statistics in the log, then the texts of `_rescued`, and then the bodies with a key that the catalog
+        reads in another way are looked at, up to the first row that differs.
         """
-        return (
-            self._in_statistics(partition)
-            or self._in_names(partition)
-            or self._in_rescued(partition)
-            or self._in_bodies(partition)
-        )
+        if reason := self._in_names(partition):
+            return Verdict(reason, moves_events=True)
+        looks = (self._in_statistics, self._in_rescued, self._in_bodies)
+        return Verdict(next((reason for look in looks if (reason := look(partition))), ""))
 
     def _in_statistics(self, partition: Partition) -> str | None:
         """Say that a column that the catalog has no more has values. Nested columns have no statistics."""

@@ -23,7 +23,8 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
 from event_platform.lake.tables import Table
-from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Budget, note_builds, unchanged
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, note_builds, unchanged
+from event_platform.pipeline.backfill.verdicts import Budget
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time

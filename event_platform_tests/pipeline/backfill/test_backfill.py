@@ -12,6 +12,7 @@ from event_platform.lake.totals import lake_totals
 from event_platform.pipeline import fingerprint
 from event_platform.pipeline.backfill import find
 from event_platform.pipeline.backfill.rows import RowExaminer
+from event_platform.pipeline.backfill.verdicts import VERDICTS
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
@@ -134,7 +135,7 @@ def test_what_was_rescued_leaves_rescued_for_its_column(five: World) -> None:
 
 def test_nothing_is_looked_at_where_the_rules_are_the_same(five: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor after an upgrade: the log has the rules of each build."""
-    monkeypatch.delattr(RowExaminer, "why_different")
+    monkeypatch.delattr(RowExaminer, "examine")
     change(five, "lesson_started", lambda schema: schema.update({"description": "…"}))
     monkeypatch.setattr(fingerprint, "release", lambda: "99.0")
     assert not due(five).every
@@ -154,7 +155,7 @@ def test_a_lake_that_does_not_say_its_rules_is_compared(five: World, monkeypatch
 def test_of_the_envelope_what_rows_have_of_it_is_compared(five: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fields that are no payload any more, or again. In what way records are read is a matter of loading them."""
     with monkeypatch.context() as patch:
-        patch.delattr(RowExaminer, "why_different")
+        patch.delattr(RowExaminer, "examine")
         write_catalog(five.root / "catalog", {}, {"created_at": {"field": "created_at", "unit": "auto"}})
         assert due(five).backfills == find.Backfills()
     write_catalog(five.root / "catalog", {}, {"event_uuid": ["event_uuid", "event_name"]})
@@ -235,7 +236,7 @@ def test_a_table_that_cannot_get_a_column_is_named_and_not_due(five: World) -> N
 
 def test_as_many_rows_as_allowed_are_looked_at(five: World) -> None:
     """The newest days first; the next look goes on with the others."""
-    find._VERDICTS.clear()
+    VERDICTS.clear()
     change(five, "lesson_started", add("", app_build=INTEGER))
     first = due(five, rows=2_000).backfills
     assert (sorted(first.due[LESSONS]), sorted(first.unexamined[LESSONS])) == ([DAYS[3]], DAYS[:3])
