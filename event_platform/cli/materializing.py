@@ -84,7 +84,9 @@ def materialize_due(
         def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
             progress.begin("planning")
             pinned = PinnedLake(lake.storage)
-            return pinned, due_downstream(pinned, catalog, own, platform, *window, look_for_files=look_for_files)
+            return pinned, due_downstream(
+                pinned, catalog, own, platform, *window, look_for_files=look_for_files, rows_examined=None
+            )
 
         after, due = find_due(look_for_files=True)
         print_warning(due.dates.warning)
@@ -98,6 +100,27 @@ def materialize_due(
             materializer.materialize(whole, [None])
             tried_whole |= whole
             after, due = find_due()
+    return Materialized(due.dates, after, materializer.failed, materializer.results)
+
+
+def materialize_backfill(
+    environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
+) -> Materialized:
+    """Materialize the partitions of event tables that the catalog makes due, with what is made of them."""
+    platform = platform_assets(catalog)
+    with _materializer(environment, catalog, progress) as materializer:
+        own = own_assets(materializer.definitions.resolve_asset_graph())
+
+        def find_due() -> tuple[PinnedLake, DueDownstream]:
+            progress.begin("planning")
+            pinned = PinnedLake(lake.storage)
+            return pinned, due_downstream(pinned, catalog, own, platform, *window, rows_examined=None)
+
+        _, due = find_due()
+        for each in due.by_day:
+            if each.is_backfill:
+                materializer.materialize(each.assets, date_ranges(each.days))
+        after, due = find_due()
     return Materialized(due.dates, after, materializer.failed, materializer.results)
 
 

@@ -92,6 +92,25 @@ def run_due(
     return Outcome(failed, read_status(environment, catalog, before, due, results, iceberg=iceberg), left)
 
 
+def run_backfill(environment: Environment, progress: Listener) -> Outcome:
+    """Materialize the partitions of event tables that a change of the catalog makes due, and nothing else that is due.
+
+    The report of their days, and what is made of them, are built as well.
+    """
+    if home := os.environ.get("DAGSTER_HOME"):
+        check_home(home)
+    catalog, lake = load_catalog(environment.catalog), open_lake(environment.lake)
+    lake.storage.check()
+    progress.begin("starting Dagster")
+    from event_platform.cli.materializing import materialize_backfill  # noqa: PLC0415
+
+    done = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
+    _print_failures(done.failed)
+    iceberg = _publish(environment, done.lake, catalog, progress)
+    progress.begin("counting")
+    return Outcome(done.failed, read_status(environment, catalog, done.lake, done.due, done.results, iceberg=iceberg))
+
+
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
     """Load the arrival dates from `first` to `last` again, then do what `run_due` does."""
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
@@ -165,7 +184,7 @@ def _find_arrivals(
 
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
-    return due_created_dates(lake, catalog, own=own, look_for_files=True)
+    return due_created_dates(lake, catalog, own=own, look_for_files=True, rows_examined=None)
 
 
 def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:

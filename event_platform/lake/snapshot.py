@@ -20,6 +20,9 @@ from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.log_copy import LogCopy, commit_name
 from event_platform.lake.schemas import Retyped, merged, readable, retyped, to_delta
 
+#: Begins the app transactions of build fingerprints, as lakes of earlier releases have them.
+_RULES = "rules:"
+
 
 class _FileInLog(NamedTuple):
     """A file in the log; `rows` and `nulls` (by column) only if its writer counted them."""
@@ -239,7 +242,7 @@ class Snapshot:
 
     def fingerprint_id(self, partition: date) -> str:
         """Return the app transaction that keeps the build fingerprint of a partition."""
-        return f"rules:{self.app_id(partition)}"  # as lakes of earlier releases have it
+        return f"{_RULES}{self.app_id(partition)}"
 
     def source_version(self, partition: date) -> int | None:
         """Return the version of its source that a partition was last built from; None where it never was."""
@@ -253,6 +256,13 @@ class Snapshot:
     def build_fingerprint(self, partition: date) -> int | None:
         """Return the fingerprint of the rules that a partition was last rebuilt with; None where none is known."""
         return self.transaction(self.fingerprint_id(partition))
+
+    @property
+    def build_fingerprints(self) -> dict[date, int]:
+        """The build fingerprints of all partitions; none where they can only be asked for one by one."""
+        prefix = f"{_RULES}{self.column}="
+        found = (self.transactions or {}).items()
+        return {date.fromisoformat(app_id[len(prefix) :]): each for app_id, each in found if app_id.startswith(prefix)}
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""

@@ -82,6 +82,9 @@ class Completeness:
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
                 "mend": [day.isoformat() for day in self.to_mend],
                 "created_dates": [day.isoformat() for day in self.due.days],
+                "event_tables": {
+                    table: [day.isoformat() for day in sorted(days)] for table, days in self.due.backfills.due.items()
+                },
                 "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
                 "own_tables": {
                     table: sorted("all" if day is None else day.isoformat() for day in days)

@@ -44,6 +44,7 @@ COMMANDS = [
     ["catalog"],
     ["catalog", "draft"],
     ["catalog", "check"],
+    ["catalog", "backfill"],
     ["query"],
     ["register"],
     ["vacuum"],
@@ -143,7 +144,14 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "landing_fault": None,
         "left_out": [],
         "days_outside_partitions": [],
-        "due": {"corrupt_events": [], "mend": [], "created_dates": [], "quality_report": [], "own_tables": {}},
+        "due": {
+            "corrupt_events": [],
+            "mend": [],
+            "created_dates": [],
+            "event_tables": {},
+            "quality_report": [],
+            "own_tables": {},
+        },
     }
     days = totals.pop("by_arrival_date"), totals.pop("by_created_date")
     assert totals == {

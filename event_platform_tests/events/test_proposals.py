@@ -166,7 +166,7 @@ def test_keys_that_are_data_are_one_proposal() -> None:
     assert [(each.path, each.edits) for each in found] == [("…", ())]
 
 
-RULES = {
+RULES: Schema = {
     "required": ["p", "o"],
     "properties": {
         "p": INTEGER | {"minimum": 1, "maximum": 9, "enum": [1, 2]},
@@ -192,7 +192,7 @@ def test_a_broken_rule_is_loosened_as_far_as_the_events_go(rule: str, change: Sc
     figures = {"minima": {"p": -3}, "maxima": {"p": 12}, "violations": {"enum: p": ("7",)}}
     (found,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
     assert (found.events, found.share, found.finding.is_judgement) == (2, 0.02, True)
-    assert accepted(RULES, [found])["properties"] == {**RULES["properties"], **change}
+    assert accepted(RULES, [found])["properties"] == RULES["properties"] | change
     assert proposed_for(RULES, [], 100, broken={MONDAY: {rule: 1}}, **figures) == []
     (found,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
     assert accepted(RULES, [found])["required"] == ["o"]

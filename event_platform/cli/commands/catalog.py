@@ -1,9 +1,10 @@
-"""`event-platform catalog`: `draft`, `check`, `diff`, `accept` and `site`."""
+"""`event-platform catalog`: `draft`, `check`, `diff`, `accept`, `backfill` and `site`."""
 
 from pathlib import Path
 
 import click
 
+from event_platform.cli.commands.options import WARN_ONLY
 from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 
@@ -17,6 +18,7 @@ def catalog() -> None:
       event-platform catalog check ./catalog
       event-platform catalog diff
       event-platform catalog accept
+      event-platform catalog backfill --plan
     """
 
 
@@ -203,6 +205,56 @@ def accept(
     share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
     chosen = Selection(types, fields)
     raise SystemExit(accept_differences(environment, chosen, share, dry_run=dry_run, as_object=as_json))
+
+
+@catalog.command()
+@click.option("--plan", is_flag=True, help="Show what would be built, and build nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --plan: print one JSON object instead of a table.")
+@WARN_ONLY
+def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT001 - click passes flags by position
+    """Rebuild the days of event tables whose rows would differ under EVENT_PLATFORM_CATALOG as it is now.
+
+    Such as days with values in _rescued for which a property was added since. Days on which the rows would be the same
+    are not due, and other event types are not touched. Where statistics and _rescued do not tell, events with a key
+    that the catalog reads in another way are read again and compared. The quality report of the days, and your own
+    assets over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as
+    do the sensors.
+
+    \b
+    --plan shows for each event type
+      days    that are due
+      rows    in them
+      CPU s   an estimate: by what it cost to type a row in the last 30 days; without the quality reports
+      why     the first reason that was found, for each one that some day has
+
+    \b
+    Exit codes:
+      0  with --plan: whatever is due, also nothing
+      1  a run failed, the totals do not balance, or (with --plan) a table cannot get the columns of the catalog
+      2  usage or configuration error
+      3  a check failed with severity error (0 with --warn-only)
+
+    \b
+    Examples, after a property was added to a schema:
+      event-platform catalog backfill --plan
+      event-platform catalog backfill
+    """
+    if as_json and not plan:
+        raise click.UsageError("--json shows what would be built: use it with --plan")
+    from event_platform.cli.progress import show_progress  # noqa: PLC0415
+
+    environment = load_environment()
+    with show_progress("tasks") as progress:
+        progress.begin("loading the catalog")
+        if plan:
+            from event_platform.cli.catalog_backfill import read_plan, show_plan  # noqa: PLC0415
+
+            found = read_plan(environment, progress)
+        else:
+            from event_platform.cli.run import finish, run_backfill  # noqa: PLC0415
+
+            outcome = run_backfill(environment, progress)
+    raise SystemExit(show_plan(found, as_json=as_json) if plan else finish(outcome, warn_only=warn_only))
 
 
 @catalog.command()

@@ -12,24 +12,24 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.columns import storage_shape
 from event_platform.events.derivation.column import reference_versions
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
-from event_platform.lake.derivations import derivation_transactions
 from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
 from event_platform.lake.tables import Table
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, note_builds, unchanged
+from event_platform.pipeline.backfill.verdicts import Budget
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
-from event_platform.pipeline.fingerprint import build_fingerprint
+from event_platform.pipeline.typing.rules import BuildRules, event_rules, unregistered_rules
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -111,14 +111,15 @@ def _type_some(
     source = _Source(
         deduplicated, {day: deduplicated.files([day]) for day in every_day}, deduplicated.source_versions(every_day)
     )
-    fingerprints = {key: _fingerprint_of(catalog, key) for key in targets}
+    rules = {key: _rules_of(catalog, key) for key in targets}
+    fingerprints = {key: each.fingerprint for key, each in rules.items()}
     partitions = [(key, day) for key in targets for day in days[key]]
     may_append = [] if rebuild else [(key, day) for key, day in partitions if not reports[key].retyped]
     appendable = _appendable(source, targets, may_append, fingerprints)
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, targets, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
-    _commit_each(context, catalog, source, targets, days, appended, fingerprints, reports)
+    _commit_each(context, catalog, source, targets, days, appended, rules, reports)
     if UNREGISTERED in targets:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
@@ -142,7 +143,7 @@ def _commit_each(
     targets: Mapping[str, Snapshot],
     built: Mapping[str, Sequence[date]],
     appended: Collection[tuple[str, date]],
-    fingerprints: Mapping[str, int],
+    rules: Mapping[str, BuildRules],
     reports: Mapping[str, TypedReport],
 ) -> None:
     """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
@@ -153,39 +154,39 @@ def _commit_each(
         _fail(reports[key], error)
     metadata = as_metadata(deployment_of(catalog))
     every_add = [add for key in sound for add in reports[key].adds]
+    # Not in a thread: none of them knows the time of the step.
+    step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
+
+    budget = Budget(ROWS_EXAMINED)
 
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
             rebuilt, adds = [day for day in built[key] if day not in days[key]], reports[key].adds
-            changes = (
-                TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
-                if key == UNREGISTERED
-                else _begin_commit(targets[key], catalog.by_key[key], rebuilt)
-            )
-            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+            if key == UNREGISTERED:
+                changes = TableCommit(targets[key], metadata, note_builds(targets[key], rules[key], {}) | step_time)
+            else:
+                same = unchanged(context.lake, catalog, source.snapshot, key, targets[key], source.versions, budget)
+                changes = TableCommit(
+                    targets[key],
+                    _reference_tables(catalog.by_key[key]),
+                    note_builds(targets[key], rules[key], dict(same)),
+                )
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, rules[key].fingerprint)
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
     map_threads(commit, [key for key in sound if key not in failed], context.lake.storage.threads)
 
 
-def _begin_commit(target: Snapshot, event_type: EventType, rebuilt: Sequence[date]) -> TableCommit:
-    """Begin a commit to an event table: it names the reference tables and derivations that rows are made with."""
+def _reference_tables(event_type: EventType) -> dict[str, Any]:
+    """Return the commit info that names the reference tables that rows are made with."""
     versions = reference_versions(event_type.derived)
-    metadata = {REFERENCE_TABLES: versions} if versions else {}
-    return TableCommit(target, metadata, derivation_transactions(target, event_type, rebuilt))
+    return {REFERENCE_TABLES: versions} if versions else {}
 
 
-def _fingerprint_of(catalog: Catalog, key: str) -> int:
-    """Return the build fingerprint of a table: what its rows depend on beside the events."""
-    if key == UNREGISTERED:
-        rules: Any = sorted(catalog.names)
-    else:
-        event_type = catalog.by_key[key]
-        rules = storage_shape(event_type.columns)
-        rules += [["names", *event_type.other_names]] if event_type.other_names else []
-        rules += [["derived", *each] for each in event_type.derivations]
-    return build_fingerprint(rules, catalog.envelope.definition)
+def _rules_of(catalog: Catalog, key: str) -> BuildRules:
+    """Return the rules of a table: what its rows depend on beside the events."""
+    return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 
 
 def _appendable(
