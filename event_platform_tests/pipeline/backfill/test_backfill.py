@@ -78,7 +78,7 @@ def is_balanced(world: World) -> bool:
     return bool(lake_totals(world.lake, world.catalog)["balanced"])
 
 
-INTEGER, STRING = {"type": "integer"}, {"type": "string"}
+INTEGER, NUMBER, STRING = {"type": "integer"}, {"type": "number"}, {"type": "string"}
 CHANGES = [
     pytest.param(add("", app_build=INTEGER), [1, 3], id="a property"),
     pytest.param(add("", app_build={"type": "boolean"}), [], id="a property of another type than its values"),
@@ -228,10 +228,19 @@ def test_events_of_a_name_that_a_type_gains_move_to_its_table(five: World) -> No
 
 def test_a_table_that_cannot_get_a_column_is_named_and_not_due(five: World) -> None:
     """To build it would fail each time."""
-    change(five, "lesson_started", add("", level=STRING))
+    change(five, "lesson_started", add("", level={"type": "boolean"}))
     found = due(five)
     assert found.backfills.due == {}
-    assert "lesson_started.level: the table has long, the catalog says string" in found.sentences[-1]
+    assert "lesson_started.level: the table has long, the catalog says boolean" in found.sentences[-1]
+
+
+def test_a_wider_type_makes_every_day_of_its_table_due(five: World) -> None:
+    """Until one of them is built: all are rebuilt in that commit."""
+    change(five, "lesson_started", add("", level=NUMBER))
+    assert due(five).backfills.due == {LESSONS: dict.fromkeys(DAYS, "a wider type: level: long → double")}
+    five.type(DAYS[1], keys=["lesson_started"])
+    assert due(five).backfills == find.Backfills()
+    assert is_balanced(five)
 
 
 def test_as_many_rows_as_allowed_are_looked_at(five: World) -> None:
