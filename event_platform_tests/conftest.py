@@ -27,8 +27,9 @@ _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
 #: Folders whose tests build days, and look at tables alone.
 _WITHOUT_PAGES = {
-    *("automation", "requests", "alerts", "checks"),
-    *("compute", "compaction", "deduplication", "lake", "loading", "typing"),
+    *("automation", "requests", "alerts", "checks", "defs"),
+    *("compute", "compaction", "deduplication", "lake", "loading", "pipeline", "typing"),
+    *("exporting", "iceberg", "sample", "stream", "streams"),
 }
 
 

@@ -95,7 +95,7 @@ def test_make_dev_opens_the_ui_at_the_first_try(project: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     try:
-        until(instance.is_serving, "make dev serves", instance)
+        until(instance.is_serving, "make dev serves", instance, pause=1)
         nodes = instance.ask("{ assetNodes { assetKey { path } } }")
         assert {"/".join(node["assetKey"]["path"]) for node in nodes} == {*PLATFORM, "events_by_name"}
     finally:

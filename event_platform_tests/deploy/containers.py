@@ -72,10 +72,10 @@ def containers(root: Path, variables: Mapping[str, str], dagster_yaml: str) -> I
     (home / "workspace.yaml").write_text(instance.here(workspace), encoding="utf-8")
     try:
         instance.start("code-location")
-        until(instance.has_code, "the code location serves", instance)
+        until(instance.has_code, "the code location serves", instance, pause=1)
         # One after the other: on a busy machine Dagster fails where two processes make its tables at once.
         instance.start("webserver")
-        until(instance.is_serving, "the webserver serves", instance)
+        until(instance.is_serving, "the webserver serves", instance, pause=1)
         # A run that a sensor asks for is a task that nobody does, and all others would wait for it.
         live.switch_automation_off(instance)
         instance.start("daemon")

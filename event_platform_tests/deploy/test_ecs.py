@@ -132,7 +132,7 @@ def test_a_run_whose_task_is_killed_is_started_again(running: Containers, cluste
     (container,) = task["overrides"]["containerOverrides"]
     with (running.home / "task.log").open("ab") as log:
         process = subprocess.Popen(container["command"], env=running.variables, stdout=log, stderr=log)
-    until(lambda: running.ask(_RUN, id=run_id)["status"] == "STARTED", "the run has started", running)
+    until(lambda: running.ask(_RUN, id=run_id)["status"] == "STARTED", "the run has started", running, pause=0.5)
     process.kill()
     process.wait(timeout=30)
     assert running.ask(_RUN, id=run_id)["status"] == "STARTED"

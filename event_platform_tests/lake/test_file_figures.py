@@ -25,7 +25,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform_tests.pipeline.compaction.test_step import YOUNG_FILES
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, noon
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event, noon
 
 LESSON = "lesson_started"
 
@@ -50,13 +50,20 @@ EVENTS = st.lists(
 )
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with a lesson on Monday, of which something does not fit."""
+    world = World(tmp_path_factory.mktemp("built"))
     lesson = event("u1", name="lesson:started", user="usr_1", level="high")
     world.deliver(MONDAY, "a", lesson, event("u2", name="lesson:started", user="x"), event("u3"), "{broken")
     world.build(MONDAY)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 def tables_with_figures(world: World) -> list[Table]:

@@ -107,7 +107,7 @@ def live(
     try:
         # One after the other: on a busy machine Dagster fails where two processes make its databases at once.
         instance.start("dagster-webserver")
-        until(instance.is_serving, "the webserver serves", instance)
+        until(instance.is_serving, "the webserver serves", instance, pause=1)
         if not sensors:
             switch_automation_off(instance)
         if daemon:
@@ -117,7 +117,7 @@ def live(
         end(instance)
 
 
-def until(condition: Callable[[], object], what: str, instance: Live, seconds: float = 900, pause: float = 1) -> float:
+def until(condition: Callable[[], object], what: str, instance: Live, seconds: float = 900, pause: float = 3) -> float:
     """Wait for a condition to hold; return the seconds it took. Raises AssertionError with the programs' logs.
 
     It waits for far longer than anything takes: whatever else the machine does, a test only fails for a reason.
@@ -125,7 +125,7 @@ def until(condition: Callable[[], object], what: str, instance: Live, seconds: f
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}\n{instance.log()}"
-        time.sleep(pause)  # a second, since each look costs the webserver some hundredths of one
+        time.sleep(pause)  # seconds, since each look costs this process and the one that it asks some hundredths of one
     return time.monotonic() - began
 
 

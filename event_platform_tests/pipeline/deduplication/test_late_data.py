@@ -13,12 +13,12 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 pytestmark = pytest.mark.xdist_group("late data")  # for what they share to be built once
 
-WEEK = [MONDAY + timedelta(days=number) for number in range(10)]
-NEXT_MONDAY, NEXT_TUESDAY = WEEK[7], WEEK[8]
+NEXT_MONDAY, NEXT_TUESDAY = MONDAY + timedelta(days=7), MONDAY + timedelta(days=8)
+DAYS = [MONDAY, TUESDAY, WEDNESDAY, NEXT_MONDAY, NEXT_TUESDAY]
 
 #: What landed before: an event a day, and one uuid that was created on Tuesday and again on Wednesday.
 BEFORE: list[tuple[date, str, list[dict[str, object]]]] = [
-    *((day, "b", [event(f"u-{day}", day)]) for day in WEEK),
+    *((day, "b", [event(f"u-{day}", day)]) for day in DAYS),
     (TUESDAY, "m", [event("again", TUESDAY)]),
     (WEDNESDAY, "m", [event("again", WEDNESDAY)]),
 ]
@@ -30,7 +30,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tmp_path_factory.mktemp("built"))
     for day, name, records in BEFORE:
         world.deliver(day, name, *records)
-    world.build(*WEEK)
+    world.build(*DAYS)
     assert due_created_dates(world.lake, world.catalog).days == []
     return world
 
@@ -98,7 +98,7 @@ def from_the_start(world: World) -> dict[str, list[str]]:
     fresh = World(world.root / "fresh")
     (fresh.root / "landing").rmdir()
     (fresh.root / "landing").symlink_to(world.root / "landing")
-    fresh.build(*WEEK)
+    fresh.build(*DAYS)
     return contents(fresh.lake, fresh.catalog)
 
 

@@ -13,19 +13,26 @@ from event_platform.checks.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from event_platform.events.catalog import Catalog
 from event_platform.pipeline.reporting import findings
 from event_platform.pipeline.reporting.findings import lake_findings
-from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, copy_of, event
 
 DAYS = (MONDAY, TUESDAY)
 LATER = datetime.now(UTC).date() + timedelta(days=1)
 
 
-@pytest.fixture
-def built(world: World) -> World:
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two days, of which one has a corrupt record."""
+    world = World(tmp_path_factory.mktemp("built"))
     world.deliver(MONDAY, "a", event("u1", MONDAY), "{broken")
     world.deliver(TUESDAY, "a", event("u2", TUESDAY))
     world.build(*DAYS)
     return world
+
+
+@pytest.fixture
+def built(built_once: World, tmp_path: Path) -> World:
+    """A copy of it."""
+    return copy_of(built_once, tmp_path)
 
 
 @pytest.fixture
