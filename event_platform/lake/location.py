@@ -130,9 +130,10 @@ class TableLocation:
         """Create the table, or open it where another writer was first."""
         try:
             copy = create_log(self.spec, self.storage.store, self.log_folder)
-        except ChangedError:
-            return self.open_log() if self.storage.is_local else self.copy_log()
         except StorageError as error:
+            if isinstance(error, ChangedError):
+                with suppress(TableNotFoundError):
+                    return self.open_log() if self.storage.is_local else self.copy_log()
             raise self.request_error("the table cannot be created", error) from error
         except DeltaError as error:
             raise self.local_error("the table cannot be created", error) from error
