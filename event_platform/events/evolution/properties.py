@@ -161,9 +161,12 @@ def _judge(
     if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
         return Impact.BREAKING, _keep_accepting(old_rules, new_rules)
     if gets_column:
-        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
+        return Impact.BACKFILL, f"its values are in _rescued: event-platform run moves them to {new.column_name}"
     if old.name != new.name:
-        return Impact.BACKFILL, f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
+        return (
+            Impact.BACKFILL,
+            f"event-platform run moves earlier days from {old.column_name}: read {new.column_name}",
+        )
     return (Impact.COMPATIBLE, "nothing") if old_rules != new_rules else None
 
 
