@@ -85,7 +85,7 @@ def _merged(table: str, stored: list[Field], field: Field) -> Schema | str:
 
 
 def _wider(table: str, path: tuple[str, ...], found: Retyped) -> TableClash:
-    action = "All days of the table are rebuilt in one commit, by the next run that builds any of them."
+    action = "The next run rebuilds all days of the table in one commit."
     column = ".".join([*path, found.column])
     return TableClash(table, column, found.stored, found.defined, ClashKind.WIDER, action)
 

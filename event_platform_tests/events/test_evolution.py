@@ -147,7 +147,7 @@ def test_a_key_that_is_renamed(tmp_path: Path) -> None:
     old, new = schema(["p"], p=INTEGER), schema(["q"], q=INTEGER | {"x-was": ["p"]})
     (change,) = changes(tmp_path, [old], [new])
     assert (change.impact, change.path, change.column) == (BACKFILL, "q", ("q",))
-    assert change.action == "earlier days have it in p: rebuild them, and read q"
+    assert change.action == "event-platform run moves earlier days from p: read q"
     strict = changes(tmp_path, [schema(p=INTEGER)], [new])
     assert verdicts(strict) == [(BREAKING, "a", "q"), (BACKFILL, "a", "q")]
     (kept,) = changes(tmp_path, [old], [schema(["q"], q=INTEGER | {"x-was": ["p"], "x-column": "p"})])
@@ -162,7 +162,7 @@ def test_another_type_is_described_whole(tmp_path: Path) -> None:
     """With the keywords that make it, and no others."""
     (change,) = changes(tmp_path, [schema(p=DEVICE)], [schema(p=DEVICE | {"x-variant": True})])
     assert (change.before, change.after) == ("type: object", "type: object, x-variant: true")
-    assert change.action == "all days of the table are rebuilt in one commit, by the next run that builds any of them"
+    assert change.action == "event-platform run rebuilds all days of the table in one commit"
 
 
 def test_required_properties(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _compare_names(before: EventType, after: EventType) -> Iterator[Change]:
         action = "events of this name are not in its table any more: keep it in x-names"
         yield Change(Impact.BREAKING, after.name, "x-names", name, "", action)
     for name in sorted(set(after.other_names) - set(before.names)):
-        action = "events of this name came into another table: rebuild the days before to move them"
+        action = "events of this name came into another table: event-platform run moves those of the days before"
         yield Change(Impact.BACKFILL, after.name, "x-names", "", name, action)
 
 
@@ -141,7 +141,7 @@ def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]
 
 
 def _path_columns(before: Sequence[str], after: Sequence[str]) -> Change:
-    impact, action = Impact.BACKFILL, "rebuild the days before to have the column in them"
+    impact, action = Impact.BACKFILL, "event-platform run rebuilds the days before that have values for it"
     if removed := [name for name in before if name not in after]:
         impact, action = Impact.BREAKING, f"column {', '.join(removed)} is null from now on: keep it"
     return Change(impact, "", _PATH_COLUMNS, ", ".join(before), ", ".join(after), action, file=ENVELOPE_FILE)

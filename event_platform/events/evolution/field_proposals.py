@@ -22,7 +22,7 @@ from event_platform.events.evolution.schema_paths import SchemaPaths
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 
-_NOT_SAMPLED = "not in the sample: accept the others, rebuild their days, and look again"
+_NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
 _NEW_COLUMN = (
     "a column keeps its type: days that are built from then on have all values in the new one, and none in the old"

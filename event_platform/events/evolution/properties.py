@@ -198,13 +198,13 @@ def _backfill(old: Property, new: Property) -> str | None:
     if not new.has_column:
         return None
     if not old.has_column:
-        return f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
+        return f"its values are in _rescued: event-platform run moves them to {new.column_name}"
     if old.name != new.name:
-        return f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
+        return f"event-platform run moves earlier days from {old.column_name}: read {new.column_name}"
     if old.type != new.type:
-        return "all days of the table are rebuilt in one commit, by the next run that builds any of them"
+        return "event-platform run rebuilds all days of the table in one commit"
     if new.was_types - old.was_types or set(new.was) - old.keys:
-        return f"earlier values are in _rescued: rebuild their days to have them in {new.column_name}"
+        return f"earlier values are in _rescued: event-platform run moves them to {new.column_name}"
     return None
 
 
