@@ -29,13 +29,16 @@ from event_platform.defs.resources.build import build_resources
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.events.mending.opening import require_opened
 from event_platform.lake.lake import Lake
 from event_platform.landing.notifications import landing_queue
 from event_platform.storage.storage import Storage
 
 #: The job of all assets, those of a project as well: the UI shows runs of the command line by its name.
 JOB = "event_platform"
-_ABOUT_JOB = "All assets and their checks. Runs of `event-platform run` and `replay` are runs of a part of this job."
+_ABOUT_JOB = (
+    "All assets and their checks. Runs of `event-platform run`, `replay` and `mend` are runs of a part of this job."
+)
 
 #: Steps run one after another, and each uses the whole pool: more processes would only wait.
 _EXECUTOR = dg.in_process_executor
@@ -53,6 +56,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         fork_runs(*([PUBLISHING] if environment.iceberg else []))
     if catalog is None:
         catalog = load_catalog(environment.catalog)
+    require_opened(catalog.mending)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
@@ -60,7 +64,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     rules: RulesResource = resources["rules"]
     return dg.Definitions(
         assets=[
-            build_raw_events(place, catalog.envelope, rules, partitions, policy),
+            build_raw_events(place, catalog, rules, partitions, policy),
             build_deduplicated_events(place, partitions, policy),
             build_typed_events(place, catalog, rules, partitions, policy),
             build_quality_report(place, catalog, partitions, policy, environment.report_url),

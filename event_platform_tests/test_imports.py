@@ -83,6 +83,20 @@ def test_help_takes_click_and_nothing_else() -> None:
     assert "EVENT_PLATFORM_START_DATE" in called.stdout
 
 
+def test_payloads_take_no_pandas() -> None:
+    """To make its values of Python's, pyarrow imports it where it is installed: in each worker."""
+    code = (
+        "import sys; import polars as pl; from event_platform.environment import SAMPLE_CATALOG; "
+        "from event_platform.events.catalog import load_catalog; "
+        "from event_platform.events.payload import PayloadReader; catalog = load_catalog(SAMPLE_CATALOG); "
+        "bodies = pl.Series(['{}']); "
+        "rows = [PayloadReader(each, catalog.envelope).read(bodies).height for each in catalog.event_types]; "
+        "print(sum(rows), 'pandas' in sys.modules)"
+    )
+    called = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert called.stdout.split() == ["100", "False"]
+
+
 def test_the_lake_that_commands_open_is_that_of_the_resources(bucket: str) -> None:
     """With the same keys, region and endpoint; what else the resources say is what the libraries take it for."""
     uri = f"s3://{bucket}/lake"

@@ -1,11 +1,13 @@
 """Whether the events of a type conform to their schema: rescued values, unknown fields, broken constraints.
 
+And whether its derived columns could be made of them.
+
 Values that the schema expects to be rescued (an untyped property, a type in `x-mixed`) are counted but do not fail it.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from event_platform.checks.faults import Fault
@@ -15,7 +17,7 @@ from event_platform.events.columns import Column, typed
 from event_platform.events.constraints import DOT, REQUIRED, SEPARATOR
 from event_platform.events.drift import Drift, Outcome, Path
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.figures import drift_figure, event_figure, to_drift
+from event_platform.events.figures import FAILED_DERIVATIONS, drift_figure, event_figure, to_drift
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.files import DataFile
 from event_platform.lake.snapshot import Snapshot
@@ -31,6 +33,7 @@ _FIGURES = {
     "rescued_field": "misfits",
     "unknown_field": "unknown",
     "expected_field": "expected",
+    "failed_derivation": "failed",
 }
 _REPEATED_KEYS = "repeated_key"
 _FIELDS_KEPT = 500
@@ -53,6 +56,7 @@ class Conformance:
     misfits: Mapping[str, int] = field(default_factory=dict)
     unknown: Mapping[str, int] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)  # rows without a derived column, by column and error
     repeated_keys: int = 0
 
     def figures(self) -> Iterator[Figure]:
@@ -90,11 +94,24 @@ def count_dates(event_type: EventType, table: Snapshot, files: Sequence[DataFile
     broken = defaultdict[date, Counter[str]](Counter)
     for counts in read_figure(table.table, files, event_figure(event_type), table.schema).to_dicts():
         broken[counts.pop("created_date")].update(counts)
-    drifts = _drifts(event_type, table, files)
-    return {day: count_day(event_type, counts, drifts.get(day, Drift())) for day, counts in broken.items()}
+    drifts, failed = drifts_by_date(event_type, table, files), _failed(event_type, table, files)
+    return {
+        day: replace(count_day(event_type, counts, drifts.get(day, Drift())), failed=failed.get(day, {}))
+        for day, counts in broken.items()
+    }
 
 
-def _drifts(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
+def _failed(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Counter[str]]:
+    """Return the rows of each date for which a derived column could not be made, by column and error."""
+    failed = defaultdict[date, Counter[str]](Counter)
+    if event_type.derived:
+        counts = read_figure(table.table, files, FAILED_DERIVATIONS, table.schema)
+        for column, error, rows, day in counts.iter_rows():
+            failed[day][f"{column}: {error}"] += rows
+    return failed
+
+
+def drifts_by_date(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
     """Return what is in the `_rescued` texts of each date. Most files have none, and are not asked."""
     rescued = [file for file in files if file.nulls.get(RESCUED_COLUMN) != file.rows]
     if not rescued:
@@ -127,6 +144,7 @@ def _check_day(found: Conformance) -> Result:
         *(f"{count:,} x {name}" for name, count in _largest_first(found.broken)),
         *(f"{count:,} x rescued: {name}" for name, count in _largest_first(found.misfits)),
         *(f"{count:,} x unknown field: {name}" for name, count in _largest_first(found.unknown)),
+        *(f"{count:,} x not derived: {name}" for name, count in _largest_first(found.failed)),
         *([f"{found.repeated_keys:,} x a key written twice"] if found.repeated_keys else []),
     ]
     details = {
@@ -134,6 +152,7 @@ def _check_day(found: Conformance) -> Result:
         "rescued_fields": found.misfits,
         "unknown_fields": found.unknown,
         "expected_fields": found.expected,
+        "failed_derivations": found.failed,
     }
     return Result(
         passed=not listed,
@@ -145,6 +164,7 @@ def _check_day(found: Conformance) -> Result:
             "values_unknown": sum(found.unknown.values()),
             "values_expected": sum(found.expected.values()),
             "keys_written_twice": found.repeated_keys,
+            "values_not_derived": sum(found.failed.values()),
             **{name: dict(counted) for name, counted in details.items() if counted},
         },
         faults={fault: count for fault, count in _faults(found).items() if count},
@@ -159,6 +179,7 @@ def _faults(found: Conformance) -> dict[Fault, int]:
         Fault.RESCUED_VALUES: sum(found.misfits.values()),
         Fault.UNKNOWN_FIELDS: sum(found.unknown.values()),
         Fault.REPEATED_KEYS: found.repeated_keys,
+        Fault.FAILED_DERIVATIONS: sum(found.failed.values()),
     }
 
 

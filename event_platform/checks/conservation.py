@@ -21,11 +21,14 @@ def check_arrivals(balance: ArrivalBalance) -> Result:
     """Expect landed = sound + corrupt, and records of each object numbered without a gap."""
     return Result(
         passed=balance.balanced,
-        description=f"{balance.landed:,} landed = {balance.sound:,} sound + {balance.corrupt:,} corrupt"
+        description=f"{balance.landed:,} landed = {balance.sound:,} sound"
+        + (f" ({balance.mended:,} of them mended)" if balance.mended else "")
+        + f" + {balance.corrupt:,} corrupt"
         + (f"; {balance.broken_objects} objects have lost or repeated a record" if balance.broken_objects else ""),
         metadata={
             "landed": balance.landed,
             "sound": balance.sound,
+            **({"mended": balance.mended} if balance.mended else {}),
             "corrupt": balance.corrupt,
             "broken_objects": balance.broken_objects,
         },

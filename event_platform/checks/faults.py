@@ -143,6 +143,11 @@ class Fault(StrEnum):
         "A producer writes a key twice in one record.",
         "The whole record is in _rescued. Ask the producer.",
     )
+    FAILED_DERIVATIONS = (
+        "failed_derivations",
+        "The expression or function of a derived column fails for values that came.",
+        "Correct `x-derive`, then `event-platform run --rebuild --from … --to …`. The column is null in those rows.",
+    )
     UNPUBLISHED_TABLES = (
         "unpublished_tables",
         "The Iceberg catalog does not answer or denies access, or a table has columns that Iceberg cannot have.",

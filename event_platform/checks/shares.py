@@ -69,7 +69,7 @@ _DISTINCT = _Kind("distinct values", Fault.MORE_VALUES, Fault.FEWER_VALUES)
 
 def compared_columns(event_type: EventType) -> list[str]:
     """Return the columns of the payload that are compared: objects, arrays and maps have no statistics."""
-    return [column.name for column in typed(event_type.columns) if column.kind not in _NESTED]
+    return [column.name for column in typed(event_type.stored) if column.kind not in _NESTED]
 
 
 def check_nulls(

@@ -32,7 +32,7 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
     others = Counter(names)
     for name in like_ids:
         del others[name]
-    meant = {name: alike for name, alike in _spelled_alike(others, registered).items() if alike}
+    meant = find_meant_names(others, registered)
     misspelled = {name: others.pop(name) for name in meant}
     counts = {
         Fault.NAMES_WITH_IDS: sum(names[name] for name in like_ids),
@@ -50,12 +50,13 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
     return found, {fault: hints[fault] for fault in found}
 
 
-def _spelled_alike(names: Counter[str], registered: frozenset[str]) -> dict[str, str | None]:
-    """Return the registered name that each name may mean: the same but for case and separators, or a similar one."""
+def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[str, str]:
+    """Return the registered name of each name that may mean one: the same but for case and separators, or similar."""
     plain = _plain_names(registered)
     same = {name: plain.get(_plain(name)) for name in names}
     frequent = [name for name, _ in names.most_common(_COMPARED)]
-    return same | {name: _similar(name, registered) for name in frequent if same[name] is None}
+    found = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
+    return {name: meant for name, meant in found.items() if meant is not None}
 
 
 @lru_cache(maxsize=16)

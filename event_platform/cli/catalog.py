@@ -1,29 +1,28 @@
 """`event-platform catalog draft` and `catalog check`: write schemas from landing, and validate a catalog."""
 
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from io import BytesIO
-from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import yaml
 from deltalake import Schema
 
 from event_platform.cli.output import ERR, OUT, print_warning
 from event_platform.cli.progress import show_progress
+from event_platform.cli.schema_files import SchemaFiles, schema_text
 from event_platform.environment import Environment
-from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog, schema_files
+from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog
 from event_platform.events.columns import typed
-from event_platform.events.documents import MAX_BYTES, DocumentError, read_document
+from event_platform.events.derivation.evaluation import Deriver
+from event_platform.events.documents import MAX_BYTES
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
+from event_platform.events.mending.opening import require_opened
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.payload import PayloadReader
 from event_platform.events.read_counts import ReadCounts, explain
@@ -57,7 +56,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
             f"{environment.landing}: no record is sound by {folder / ENVELOPE_FILE}: name there the fields of your "
             "stream, or let event-platform init find them"
         )
-    files = _Files(folder)
+    files = SchemaFiles(folder)
     names = {key_of(name).lower(): name for name in files.by_title}
     written, left_out = 0, []
     for name, schema in schemas.items():
@@ -70,7 +69,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         if path is not None and not force:
             continue
         path = path or files.free_for(key)
-        text = _as_json(schema) if path.suffix == ".json" else _as_yaml(schema)
+        text = schema_text(schema, path.suffix)
         if len(text.encode()) > MAX_BYTES:
             left_out.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
             continue
@@ -109,6 +108,7 @@ def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
     """Return the event types of a catalog, and its faults, one line each."""
     try:
         catalog = load_catalog(folder)
+        require_opened(catalog.mending)
     except CatalogError as error:
         return (), str(error).splitlines()
     types = catalog.event_types
@@ -128,13 +128,18 @@ def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequen
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
     """Build what a run builds from a schema before it reads an event; yield the faults."""
-    comments = {column.name: column.description for column in typed(event_type.columns)}
+    comments = {column.name: column.description for column in typed(event_type.stored)}
     try:
         with raise_panics_as_errors():
             Schema.from_json(to_delta(event_type.schema, comments).to_json())
             PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
+            deriver = Deriver(event_type.derived)
+            deriver.add(pl.DataFrame(schema=event_type.schema).drop(each.name for each in event_type.derived))
     except Exception as error:  # noqa: BLE001 - any error of a library would stop a run as well
         yield f"{event_type.name}: no table can be created from its schema: {' '.join(str(error).split())}"
+        return
+    for column, error_text, _ in deriver.failures().iter_rows():
+        yield f"{event_type.name}: x-derive.{column}: fails without any rows: {error_text}"
 
 
 def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
@@ -145,42 +150,6 @@ def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
         if not force:
             raise CatalogError(f"{target}: differs from {source}; --force replaces it")
     shutil.copyfile(source, target)
-
-
-class _Files:
-    """The files in the folder of a catalog, which a draft must not overwrite."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        #: The existing schemas by the name of their event.
-        self.by_title = {title: path for path in schema_files(folder) if (title := _title_of(path))}
-        # In lower case: not every file system distinguishes case.
-        self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
-
-    def free_for(self, key: str) -> Path:
-        """Return a file for a new schema: `<key>.yaml`, or with a number if that exists."""
-        names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
-        name = next(name for name in names if name.lower() not in self._names)
-        self._names.add(name.lower())
-        return self._folder / name
-
-
-def _title_of(path: Path) -> str | None:
-    """Return the event name of a schema; None if it cannot be read, which `catalog check` reports."""
-    try:
-        document = read_document(path)
-    except DocumentError:
-        return None
-    title = document.get("title") if isinstance(document, dict) else None
-    return title if isinstance(title, str) else None
-
-
-def _as_yaml(schema: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _as_json(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:

@@ -20,7 +20,7 @@ from event_platform.quality.text import shown
 
 _STYLES = {Impact.BREAKING: "red", Impact.BACKFILL: "yellow", Impact.COMPATIBLE: None}
 _LEVELS = {Impact.BREAKING: "error", Impact.BACKFILL: "warning", Impact.COMPATIBLE: "notice"}
-_CHARACTERS = 240
+CHARACTERS = 240
 #: What a workflow command of GitHub does not take as it is: in a message, and in a property as well.
 _IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _IN_PROPERTY = _IN_MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
@@ -43,7 +43,8 @@ def show_changes(folder: Path, against: str, output: Format) -> int:
             print(json.dumps({"breaking": is_breaking, "changes": [asdict(each) for each in changes]}))  # noqa: T201 - rich would wrap it
         case Format.GITHUB:
             for each in changes:
-                OUT.print(_annotation(folder, each), soft_wrap=True)
+                title, message = f"{each.impact}: {_where(each)}", f"{_sides(each)}: {each.action}"
+                OUT.print(annotation(_LEVELS[each.impact], folder / each.file, title, message), soft_wrap=True)
         case Format.TABLE:
             _print_table(changes)
     return 1 if is_breaking else 0
@@ -62,7 +63,7 @@ def _table(changes: Sequence[Change]) -> Table:
     for head in ("where", "change", "what to do"):
         table.add_column(head, overflow="fold")
     for each in changes:
-        cells = (shown(cell, _CHARACTERS) for cell in (_where(each), _sides(each), each.action))
+        cells = (shown(cell, CHARACTERS) for cell in (_where(each), _sides(each), each.action))
         table.add_row(each.impact, *cells, style=_STYLES[each.impact])
     return table
 
@@ -72,16 +73,15 @@ def _where(change: Change) -> str:
 
 
 def _sides(change: Change) -> str:
-    before, after = (shown(side or "absent", _CHARACTERS // 2) for side in (change.before, change.after))
+    before, after = (shown(side or "absent", CHARACTERS // 2) for side in (change.before, change.after))
     return f"{before} → {after}"
 
 
-def _annotation(folder: Path, change: Change) -> str:
-    file = _escape(relpath(folder / change.file), _IN_PROPERTY)
-    title = _escape(f"{change.impact}: {_where(change)}", _IN_PROPERTY)
-    message = _escape(f"{_sides(change)}: {change.action}", _IN_MESSAGE)
-    return f"::{_LEVELS[change.impact]} file={file},title={title}::{message}"
+def annotation(level: str, file: Path, title: str, message: str) -> str:
+    """Return the workflow command with which GitHub shows a message beside a file."""
+    where = f"file={_escape(relpath(file), _IN_PROPERTY)},title={_escape(title, _IN_PROPERTY)}"
+    return f"::{level} {where}::{_escape(message, _IN_MESSAGE)}"
 
 
 def _escape(text: str, codes: dict[int, str]) -> str:
-    return shown(text, 5 * _CHARACTERS).translate(codes)
+    return shown(text, 5 * CHARACTERS).translate(codes)

@@ -7,11 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from event_platform.events.catalog import ENVELOPE_FILE, SUFFIXES
+from event_platform.events.derivation.references import MAX_TABLE_BYTES, MODULE_SUFFIX, TABLE_SUFFIXES
 from event_platform.events.documents import MAX_BYTES
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, read_catalog_files
 
 _GIT = "git:"
+#: Files beside the schemas that a catalog may be made of.
+_BESIDE = {MODULE_SUFFIX, *TABLE_SUFFIXES}
 #: Mode of a file in git that is not a symbolic link or a submodule.
 _FILE_MODES = {"100644", "100755"}
 
@@ -58,12 +61,15 @@ def _blobs(folder: Path, commit: str) -> Iterator[tuple[str, str]]:
     for line in _git(folder, "ls-tree", "-l", "-z", commit, "./").decode(errors="surrogateescape").split("\0"):
         about, _, path = line.partition("\t")
         name = path.rpartition("/")[2]
-        if name != ENVELOPE_FILE and Path(name).suffix not in SUFFIXES:
+        is_beside = Path(name).suffix.lower() in _BESIDE
+        if not is_beside and name != ENVELOPE_FILE and Path(name).suffix not in SUFFIXES:
             continue
         mode, _, blob, size = about.split()
-        if mode not in _FILE_MODES or int(size) > MAX_BYTES:
-            raise CatalogError(f"{name}: at this revision not a regular file of up to {MAX_BYTES:,} bytes")
-        yield name, blob
+        limit = MAX_TABLE_BYTES if is_beside else MAX_BYTES
+        if mode in _FILE_MODES and int(size) <= limit:
+            yield name, blob
+        elif not is_beside:  # else the schema that uses it, if there is one, has a fault
+            raise CatalogError(f"{name}: at this revision not a regular file of up to {limit:,} bytes")
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -1,15 +1,17 @@
 """`event-platform export`: write what other tools read the lake with, and say what changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from event_platform.cli.output import ERR, OUT
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.events.evolution.catalogs import read_catalog_files
 from event_platform.events.wording import counted
-from event_platform.exporting.dbt import MARKER, OWNED, dbt_files
+from event_platform.exporting import dbt, odcs
 from event_platform.exporting.files import ChangedFile, changed_files, marked_files
+from event_platform.exporting.json_schema import bundle_text
 from event_platform.exporting.reading import Described, describe_lake
 from event_platform.exporting.relations import Relation
 from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
@@ -41,8 +43,23 @@ def export_views(environment: Environment, name: str, folder: Path, given: Mappi
 def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
     """Write a dbt project over the views of a warehouse to a folder; return the exit code."""
     export = _prepare(environment, name, given)
-    files = dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
-    return _finish(export, changed_files(folder, files, marked_files(folder, OWNED, MARKER)), check=check)
+    files = dbt.dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
+    return _finish(export, changed_files(folder, files, marked_files(folder, dbt.OWNED, dbt.MARKER)), check=check)
+
+
+def export_contracts(environment: Environment, folder: Path, *, check: bool) -> int:
+    """Write a data contract of each event type to a folder; return the exit code."""
+    files = read_catalog_files(environment.catalog)
+    contracts = odcs.contract_files(files, environment.lake, environment.report_url)
+    changed = changed_files(folder, contracts, marked_files(folder, odcs.OWNED, odcs.MARKER))
+    return _finish_catalog(len(contracts), changed, check=check)
+
+
+def export_json_schema(environment: Environment, file: Path, *, check: bool) -> int:
+    """Write the catalog as one JSON Schema to a file; return the exit code."""
+    files = read_catalog_files(environment.catalog)
+    changed = changed_files(file.parent, {file.name: bundle_text(files)})
+    return _finish_catalog(len(files.catalog.event_types), changed, check=check)
 
 
 def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _Export:
@@ -73,18 +90,29 @@ def _address(lake: str) -> str:
 
 def _finish(export: _Export, files: Iterable[ChangedFile], *, check: bool) -> int:
     """Write the files, or show the differences; return the exit code."""
-    changed = list(files)
+    state = _write(changed := list(files), check=check)
+    _warn(export)
+    count, left_out = counted(len(export.relations), "table"), len(export.left_out)
+    _print_lines([f"{export.warehouse.dialect.name}: {count}, {left_out} left out; {state}"])
+    return 1 if export.failed or (check and changed) else 0
+
+
+def _finish_catalog(types: int, changed: Sequence[ChangedFile], *, check: bool) -> int:
+    """Write the files of a catalog, or show the differences; return the exit code."""
+    state = _write(changed, check=check)
+    _print_lines([f"{counted(types, 'event type')}; {state}"])
+    return 1 if check and changed else 0
+
+
+def _write(changed: Sequence[ChangedFile], *, check: bool) -> str:
+    """Write the files, or show the differences; return how many there are, in words."""
     for each in changed:
         if check:
             _print_lines(each.diff())
         else:
             each.write()
             _print_lines([f"{each.change}: {each.path}"])
-    _warn(export)
-    count, left_out = counted(len(export.relations), "table"), len(export.left_out)
-    state = f"{counted(len(changed), 'file')} {'would change' if check else 'written'}"
-    _print_lines([f"{export.warehouse.dialect.name}: {count}, {left_out} left out; {state}"])
-    return 1 if export.failed or (check and changed) else 0
+    return f"{counted(len(changed), 'file')} {'would change' if check else 'written'}"
 
 
 def _warn(export: _Export) -> None:

@@ -12,6 +12,7 @@ from event_platform.cli.commands.catalog import catalog
 from event_platform.cli.commands.doctor import doctor
 from event_platform.cli.commands.export import export
 from event_platform.cli.commands.init import init
+from event_platform.cli.commands.mend import mend
 from event_platform.cli.commands.metrics import metrics
 from event_platform.cli.commands.new import new
 from event_platform.cli.commands.report import report
@@ -74,6 +75,7 @@ def _translate_errors() -> Iterator[None]:
         consume,
         run,
         replay,
+        mend,
         status,
         report,
         catalog,

@@ -1,4 +1,4 @@
-"""Materialize what `event-platform run` and `replay` find due: by Dagster, in this process, one run for each range."""
+"""Materialize what `event-platform run`, `replay` and `mend` find due: by Dagster, in this process, a run a range."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from event_platform.cli.output import print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import PLATFORM, load_project
 from event_platform.definitions import JOB, build_definitions, platform_assets
-from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS
+from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, MENDING, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
 from event_platform.defs.automation.failures import cause_of
@@ -28,6 +28,7 @@ from event_platform.defs.instance.dagster_internals import execute_job, name_loc
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
+from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates
@@ -38,7 +39,8 @@ _REBUILD = {
     **_QUIET,
     "ops": {name: {"config": {"rebuild": True}} for name in ("deduplicated_events", "typed_events")},
 }
-_REPLAY = {**_QUIET, "ops": {"raw_events": {"config": {"replay": True}}}}
+#: Of `materialize_again`.
+REPLAY, MEND = ({**_QUIET, "ops": {"raw_events": {"config": {option: True}}}} for option in ("replay", "mend"))
 
 #: A run that fails here is reported here: the daemon of the same DAGSTER_HOME must not start it again.
 _NO_RETRY = {"dagster/max_retries": "0"}
@@ -82,7 +84,9 @@ def materialize_due(
         def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
             progress.begin("planning")
             pinned = PinnedLake(lake.storage)
-            return pinned, due_downstream(pinned, catalog, own, platform, *window, look_for_files=look_for_files)
+            return pinned, due_downstream(
+                pinned, catalog, own, platform, *window, look_for_files=look_for_files, rows_examined=None
+            )
 
         after, due = find_due(look_for_files=True)
         print_warning(due.dates.warning)
@@ -99,12 +103,37 @@ def materialize_due(
     return Materialized(due.dates, after, materializer.failed, materializer.results)
 
 
-def materialize_again(
-    environment: Environment, catalog: Catalog, window: tuple[date, date], progress: Listener
-) -> tuple[list[str], Results]:
-    """Load the arrival dates of the window again; return failures, and the results of checks."""
+def materialize_backfill(
+    environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
+) -> Materialized:
+    """Materialize the partitions of event tables that the catalog makes due, with what is made of them."""
+    platform = platform_assets(catalog)
     with _materializer(environment, catalog, progress) as materializer:
-        materializer.materialize(_RAW, [window], _REPLAY)
+        own = own_assets(materializer.definitions.resolve_asset_graph())
+
+        def find_due() -> tuple[PinnedLake, DueDownstream]:
+            progress.begin("planning")
+            pinned = PinnedLake(lake.storage)
+            return pinned, due_downstream(pinned, catalog, own, platform, *window, rows_examined=None)
+
+        _, due = find_due()
+        for each in due.by_day:
+            if each.is_backfill:
+                materializer.materialize(each.assets, date_ranges(each.days))
+        after, due = find_due()
+    return Materialized(due.dates, after, materializer.failed, materializer.results)
+
+
+def materialize_again(
+    environment: Environment,
+    catalog: Catalog,
+    ranges: Iterable[tuple[date, date]],
+    config: Mapping[str, Any],
+    progress: Listener,
+) -> tuple[list[str], Results]:
+    """Load ranges of arrival dates again, as REPLAY or MEND says; return failures, and the results of checks."""
+    with _materializer(environment, catalog, progress) as materializer:
+        materializer.materialize(_RAW, ranges, config)
     return materializer.failed, materializer.results
 
 
@@ -137,6 +166,8 @@ class _Materializer:
             tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
             result = execute_job(self._job, selection, self._instance, config, tags)
             self.failed += [f"{named}: {problem}" for problem in _problems(result)]
+            for warning in _warnings(result):
+                print_warning(warning)
             evaluations = result.get_asset_check_evaluations()
             # What the report sums up of event types, the findings that it has stored say of each.
             self.results |= {_checked(each): to_result(each) for each in evaluations if each.asset_check_key != KEY}
@@ -164,6 +195,15 @@ def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, dat
         tried |= {(key, day) for key in each.assets for day in days}
         found += [DueAssets(each.assets, days)] if days else []
     return found
+
+
+def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """Yield what functions of the catalog raised, which stops no run."""
+    for event in result.filter_events(lambda each: each.is_step_materialization):
+        found = event.step_materialization_data.materialization.metadata.get(MENDING)
+        for each in found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, list) else ():
+            if each["errors"]:
+                yield f"{each['function']}: {counted(each['errors'], 'error')}, such as {each['first_error']}"
 
 
 def _checked(evaluation: dg.AssetCheckEvaluation) -> Checked:

@@ -1,4 +1,4 @@
-"""`event-platform run` and `replay`: find what is due, have it materialized through Dagster, show the totals.
+"""`event-platform run`, `replay` and `mend`: find what is due, have it materialized through Dagster, show the totals.
 
 Dagster is imported only where something is due: that takes longer than to find out that nothing is.
 """
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from event_platform.cli.checks import Results
+from event_platform.checks.result import Result
+from event_platform.cli.checks import Checked, Results
 from event_platform.cli.output import ERR, print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import find_project
@@ -19,16 +20,19 @@ from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.errors import SettingError
+from event_platform.events.mending.opening import require_opened
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.publication import IcebergStatus, bring_up
 from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
+from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
 
 
@@ -55,7 +59,7 @@ def run_due(
     With `rebuild`, all created_dates from `first` to `last` that have events are rebuilt. `results` are those of checks
     that this command has evaluated before.
     """
-    window = _window(environment, first, last)
+    window = window_of(environment, first, last)
     if home := os.environ.get("DAGSTER_HOME"):
         check_home(home)
     catalog = load_catalog(environment.catalog)
@@ -88,23 +92,73 @@ def run_due(
     return Outcome(failed, read_status(environment, catalog, before, due, results, iceberg=iceberg), left)
 
 
+def run_backfill(environment: Environment, progress: Listener) -> Outcome:
+    """Materialize the partitions of event tables that a change of the catalog makes due, and nothing else that is due.
+
+    The report of their days, and what is made of them, are built as well.
+    """
+    if home := os.environ.get("DAGSTER_HOME"):
+        check_home(home)
+    catalog, lake = load_catalog(environment.catalog), open_lake(environment.lake)
+    lake.storage.check()
+    progress.begin("starting Dagster")
+    from event_platform.cli.materializing import materialize_backfill  # noqa: PLC0415
+
+    done = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
+    _print_failures(done.failed)
+    iceberg = _publish(environment, done.lake, catalog, progress)
+    progress.begin("counting")
+    return Outcome(done.failed, read_status(environment, catalog, done.lake, done.due, done.results, iceberg=iceberg))
+
+
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
     """Load the arrival dates from `first` to `last` again, then do what `run_due` does."""
-    window, catalog = _window(environment, first, last), load_catalog(environment.catalog)
+    window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
     open_lake(environment.lake).storage.check()
     progress.begin("starting Dagster")
-    from event_platform.cli.materializing import materialize_again  # noqa: PLC0415
+    from event_platform.cli.materializing import REPLAY, materialize_again  # noqa: PLC0415
 
-    failed, results = materialize_again(environment, catalog, window, progress)
+    failed, results = materialize_again(environment, catalog, [window], REPLAY, progress)
     _print_failures(failed)
     return Outcome(failed) if failed else run_due(environment, None, None, progress, results=results)
 
 
-def finish(outcome: Outcome, *, warn_only: bool = False) -> int:
+def mend(environment: Environment, first: date | None, last: date | None, progress: Listener) -> Outcome:
+    """Load the objects again that are due for the functions of the catalog, then do what `run_due` does.
+
+    What that finds, such as corrupt records of a day that an earlier run did not finish, may make more days due.
+    """
+    window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
+    require_opened(catalog.mending)
+    storage = open_lake(environment.lake).storage
+    storage.check()
+    tried, results, outcome = set[date](), dict[Checked, Result](), None
+    while True:
+        progress.begin("looking for records to mend")
+        due = [day for day in due_mending(PinnedLake(storage), catalog.mending) if window[0] <= day <= window[1]]
+        due = [day for day in due if day not in tried]
+        if outcome and not due:
+            return outcome
+        if due:
+            progress.begin("starting Dagster")
+            from event_platform.cli.materializing import MEND, materialize_again  # noqa: PLC0415
+
+            tried.update(due)
+            failed, found = materialize_again(environment, catalog, date_ranges(due), MEND, progress)
+            results |= found
+            _print_failures(failed)
+            if failed:
+                return Outcome(failed)
+        outcome = run_due(environment, None, None, progress, results=results)
+        if outcome.failed:
+            return outcome
+
+
+def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) -> int:
     """Print what is in the lake after a command, and what is still due; return the exit code."""
     if outcome.status is None:
         return 1
-    print_status(outcome.status)
+    print_status(outcome.status, as_json=as_json)
     if outcome.left:
         count = len(outcome.left)
         message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
@@ -124,13 +178,13 @@ def _find_arrivals(
     print_warning(delivery.omissions.undated_note)
     if not (delivery.due or delivery.loaded):
         print_warning(f"{environment.landing} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING")
-    arrivals = due_arrivals(lake, delivery.due, *_window(environment, None, None), look_for_files=True)
+    arrivals = due_arrivals(lake, delivery.due, *window_of(environment, None, None), look_for_files=True)
     return delivery, sorted(day for day in arrivals.causes if window[0] <= day <= window[1])
 
 
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
-    return due_created_dates(lake, catalog, own=own, look_for_files=True)
+    return due_created_dates(lake, catalog, own=own, look_for_files=True, rows_examined=None)
 
 
 def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:
@@ -151,7 +205,7 @@ def _print_failures(failed: Sequence[str]) -> None:
         ERR.print("failed:", problem, style="red", soft_wrap=True, highlight=False, markup=False)
 
 
-def _window(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:
+def window_of(environment: Environment, first: date | None, last: date | None) -> tuple[date, date]:
     """Return the first and the last partition in the range. Raises SettingError if there is none."""
     today = datetime.now(UTC).date()
     window = max(first or date.min, environment.start_date), min(last or date.max, today)

@@ -26,7 +26,7 @@ from event_platform.cli.checks import (
 from event_platform.cli.output import ERR, OUT, print_parts
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import find_thresholds
-from event_platform.cli.totals import render_days, total_rows, totals_table
+from event_platform.cli.totals import render_days, total_rows, totals_table, without_zeros
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.documents import DocumentError, read_document
@@ -107,6 +107,7 @@ def read_status(
     rest = completeness(
         lake,
         due,
+        catalog.mending,
         lambda: open_landing(environment.landing, environment.landing_timezone),
         environment.start_date,
         datetime.now(UTC),
@@ -166,7 +167,7 @@ def render_tables(status: Status, *, every: bool) -> Iterator[RenderableType]:
     totals = status.totals
     yield totals_table(totals, status.expected)
     for what in ("arrival", "created"):
-        days, wrong = totals[f"by_{what}_date"], status.wrong_days(f"{what}_dates")
+        days, wrong = without_zeros(totals[f"by_{what}_date"], "mended"), status.wrong_days(f"{what}_dates")
         yield from render_days(days, f"By {what} date", wrong, every=every)
 
 

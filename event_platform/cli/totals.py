@@ -15,7 +15,7 @@ _RECENT_DAYS = 14
 
 def totals_table(totals: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Table:
     """Return the totals of a lake, beside those that a sample has to give."""
-    table = _table("", "lake", *(["expected"] if expected else []), title="Totals")
+    table = figures_table("", "lake", *(["expected"] if expected else []), title="Totals")
     expected_rows = total_rows(expected) if expected else {}
     for name, count in total_rows(totals).items():
         wrong = expected is not None and expected_rows.get(name) != count
@@ -30,6 +30,7 @@ def total_rows(totals: Mapping[str, Any]) -> dict[str, int]:
     return {
         "landed": totals["landed"],
         "  sound": totals["sound"],
+        **({"    of them mended": totals["mended"]} if totals.get("mended") else {}),
         "  corrupt": totals["corrupt"],
         **{f"    {reason}": count for reason, count in sorted(totals["corrupt_by_reason"].items())},
         "deduplicated": totals["deduplicated"],
@@ -47,7 +48,7 @@ def render_days(
 
     Unless `every` day is asked for, the last two weeks and the days on which something is `wrong` are shown.
     """
-    table = _table(*(days[0] if days else ["nothing yet"]), title=title)
+    table = figures_table(*(days[0] if days else ["nothing yet"]), title=title)
     recent = days if every else days[-_RECENT_DAYS:]
     older = [day for day in days[: len(days) - len(recent)] if next(iter(day.values())) in wrong]
     for day in [*older, *recent]:
@@ -57,7 +58,14 @@ def render_days(
         yield f"{counted(hidden, 'earlier day')} not shown: event-platform status --all"
 
 
-def _table(first: str, *figures: str, title: str) -> Table:
+def without_zeros(days: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+    """Return days without a column that is zero on all of them."""
+    if any(day.get(column) for day in days):
+        return list(days)
+    return [{name: value for name, value in day.items() if name != column} for day in days]
+
+
+def figures_table(first: str, *figures: str, title: str) -> Table:
     """Return an empty table that fits a terminal of 80 columns; `figures` are aligned to the right."""
     table = Table(
         first,

@@ -2,7 +2,6 @@
 
 import difflib
 import platform
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,12 +19,10 @@ from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings, settings_table
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
+from event_platform.events.mending.opening import require_opened
+from event_platform.publishing.iceberg.setting import is_secret
 
 _SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
-
-
-#: Properties of an Iceberg catalog that let one in.
-_OPENS = re.compile("TOKEN|CREDENTIAL|KEY|PASS")
 
 
 @dataclass(frozen=True)
@@ -160,6 +157,7 @@ def check_catalog(settings: Settings) -> Finding:
     folder = settings.environment.catalog
     try:
         catalog = load_catalog(folder)
+        require_opened(catalog.mending)
     except CatalogError as error:
         first, *others = str(error).splitlines()
         return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")
@@ -201,5 +199,5 @@ def secrets_in(variables: Mapping[str, str]) -> set[str]:
     hidden = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DAGSTER_POSTGRES_PASSWORD")
     urls = variables.get("EVENT_PLATFORM_ALERT_URLS", "").split()
     secret = {value for name, value in variables.items() if name in hidden or "SECRET" in name or "PASSWORD" in name}
-    secret |= {value for name, value in variables.items() if name.startswith("PYICEBERG_") and _OPENS.search(name)}
+    secret |= {value for name, value in variables.items() if name.startswith("PYICEBERG_") and is_secret(name)}
     return {*secret, *urls, *(url.partition("://")[2] for url in urls)}

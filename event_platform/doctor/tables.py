@@ -1,11 +1,13 @@
-"""The check of the tables: every file in their logs exists, and nothing but the platform wrote to them."""
+"""The check of the tables: every file exists as the platform wrote it, and nothing waits to be mended."""
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import EventPlatformError
+from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.verification import look_for_files
+from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.opening import open_lake
 
 
@@ -20,6 +22,7 @@ def check_tables(settings: Settings) -> Finding:
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
             return bad(name, other, "stop the deployment that is not meant to write to this lake")
         found = look_for_files(lake.every_table(catalog.event_types))
+        to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
         return skipped(name, f"the tables cannot be read: {error}")
     files = f"{found.files:,} files of {found.tables:,} tables"
@@ -28,4 +31,7 @@ def check_tables(settings: Settings) -> Finding:
         return bad(
             name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
         )
+    if to_mend:
+        days = counted(len(to_mend), "day")
+        return bad(name, f"{days} loaded with other functions than catalog/mend has", "event-platform mend")
     return good(name, f"{files} exist, as the platform wrote them")

@@ -18,14 +18,21 @@ from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.asset_settings import freshness_hours, setting_fault
-from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
+from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, variant_paths, walk
 from event_platform.events.corruption import is_name
+from event_platform.events.derivation.column import DerivedColumn
+from event_platform.events.derivation.parsing import KEYWORD, DeriveContext, parse_derived
+from event_platform.events.derivation.references import BesideSchemas
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
+from event_platform.events.drift import drift_digest
 from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
 from event_platform.events.errors import CatalogError
 from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESERVED_COLUMNS, ColumnSpec
+from event_platform.events.mending.files import NO_MENDING, Mending, load_mending
 from event_platform.events.path_columns import path_column_specs
+from event_platform.events.personal import personal_paths
+from event_platform.events.schema_version import version_fault
 
 ENVELOPE_FILE = "envelope.yaml"
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
@@ -58,6 +65,8 @@ class EventType:
     #: Standard deviations from what is usual that warn: the schema's `x-volume`, which may be false.
     volume_deviations: float | None = None
     is_volume_compared: bool = True
+    #: Columns that are made of other ones: the schema's `x-derive`.
+    derived: tuple[DerivedColumn, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,8 +76,18 @@ class EventType:
     @cached_property
     def table_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of the event's table."""
-        payload = (ColumnSpec(each.name, each.dtype, comment=each.description) for each in typed(self.columns))
+        payload = (ColumnSpec(each.name, each.dtype, comment=each.description) for each in typed(self.stored))
         return (*EVENT_COLUMNS.values(), *path_column_specs(self.path_columns), *payload, RESCUED)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns of the payload, and the derived ones."""
+        return (*self.columns, *(each.column for each in self.derived))
+
+    @property
+    def derivations(self) -> list[list[str]]:
+        """Name and digest of each derived column: others where the same events would have other values."""
+        return [[each.name, each.digest] for each in self.derived]
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -76,19 +95,30 @@ class EventType:
         return pl.Schema({column.name: column.type for column in self.table_columns})
 
     @cached_property
+    def variants(self) -> frozenset[tuple[str, ...]]:
+        """The paths of the columns that are variants, or arrays or maps of them."""
+        return frozenset(variant_paths(self.columns))
+
+    @cached_property
     def constraints_digest(self) -> int:
         """A number for what the schema requires of values: another one where it requires something else."""
         rules = [(path, column.kind.value, column.constraints) for path, column in walk(self.columns)]
         return zlib.crc32(repr(rules).encode())
 
+    @cached_property
+    def drift_digest(self) -> int:
+        """A number for the fields that the schema knows: another one where it knows others."""
+        return drift_digest(self.columns)
+
 
 @dataclass(frozen=True)
 class Catalog:
-    """The envelope and the event types of a stream."""
+    """The envelope and the event types of a stream, and the functions that mend its dead letters."""
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
     folder: str = field(default="", compare=False)  # where it was read from
+    mending: Mending = NO_MENDING
 
     @cached_property
     def by_key(self) -> dict[str, EventType]:
@@ -127,14 +157,14 @@ def first_part(name: str) -> str:
 
 
 def load_catalog(folder: Path) -> Catalog:
-    """Read and validate every schema in `folder`. Raises CatalogError, one line for each fault."""
+    """Read and validate what is in `folder`. Raises CatalogError, one line for each fault."""
     faults: list[str] = []
-    files = schema_files(folder)
+    files, beside = schema_files(folder), BesideSchemas(folder)
     envelope = _load_envelope(folder, faults)
     event_types: dict[str, list[EventType]] = defaultdict(list)
     names: dict[str, EventType] = {}
     for path in files:
-        event_type = _load_event_type(path, envelope, faults)
+        event_type = _load_event_type(path, envelope, beside, faults)
         if event_type is not None:
             # Case is ignored: the key names a folder, and some file systems ignore case.
             alike = event_types[event_type.key.lower()]
@@ -146,10 +176,11 @@ def load_catalog(folder: Path) -> Catalog:
                 if name in names and names[name] not in alike
             )
             names |= dict.fromkeys(event_type.names, event_type)
+    mending = load_mending(folder, names, faults)
     if faults:
         raise CatalogError("\n".join(faults))
     found = tuple(event_type for alike in event_types.values() for event_type in alike)
-    return Catalog(envelope, found, str(folder))
+    return Catalog(envelope, found, str(folder), mending)
 
 
 def schema_files(folder: Path) -> list[Path]:
@@ -180,7 +211,7 @@ def _clashes(path: Path, new: EventType, alike: list[EventType]) -> list[str]:
     ]
 
 
-def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> EventType | None:
+def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faults: list[str]) -> EventType | None:
     document = _load_document(path, faults)
     if document is None:
         return None
@@ -192,6 +223,7 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         taken = RESERVED_COLUMNS | {key.lower() for key in envelope.path_columns}
         columns = parse_columns(_without_envelope(document, envelope), "properties", found, taken)
         found += _limit_faults(columns)
+    derived = _derived(document, columns, envelope, beside, found) if not found else ()
     # One line per fault, even if a key holds a newline.
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
     if found:
@@ -209,7 +241,25 @@ def _load_event_type(path: Path, envelope: Envelope, faults: list[str]) -> Event
         freshness_hours=freshness_hours(document),
         volume_deviations=(document.get("x-volume") or {}).get("deviations"),
         is_volume_compared=document.get("x-volume") is not False,
+        derived=derived,
     )
+
+
+def _derived(
+    document: Mapping[str, Any],
+    columns: tuple[Column, ...],
+    envelope: Envelope,
+    beside: BesideSchemas,
+    faults: list[str],
+) -> tuple[DerivedColumn, ...]:
+    if KEYWORD not in document:
+        return ()
+    specs = (*EVENT_COLUMNS.values(), *path_column_specs(envelope.path_columns))
+    known = {each.name: each.type for each in specs} | {each.name: each.dtype for each in typed(columns)}
+    personal = {path[0] for path in personal_paths(columns)}
+    # A property without a column has its values in `_rescued`, and nowhere else.
+    taken = {str(name).casefold() for name in (*known, *(each.name for each in columns))} | RESERVED_COLUMNS
+    return parse_derived(document[KEYWORD], DeriveContext(known, taken, personal, beside), faults)
 
 
 def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
@@ -238,7 +288,7 @@ def _event_faults(document: Mapping[str, Any]) -> list[str]:
     names = document.get("x-names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and is_name(name) for name in names):
         return [f"x-names: expected a list of names of the event, such as [Order Completed], got {names!r}"]
-    if fault := setting_fault(document):
+    if fault := setting_fault(document) or version_fault(document):
         return [fault]
     if document.get("type", "object") != "object":
         return [f"type: an event is an object, got {document['type']!r}"]

@@ -19,7 +19,7 @@ _MAX_VALUES = 100_000
 _MAX_DEPTH = 100
 
 #: The safe loader written in C, if PyYAML has it: five times as fast.
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentError(ValueError):
@@ -70,14 +70,19 @@ def has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _text(path: Path) -> str:
+def read_regular_file(path: Path, limit: int) -> bytes:
+    """Return what is in a file of up to `limit` bytes. Raises OSError, or DocumentError for one that is not."""
     if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may block, or never end
         raise DocumentError("not a regular file")
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise DocumentError(f"larger than {MAX_BYTES:,} bytes")
-    return data.decode()
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise DocumentError(f"larger than {limit:,} bytes")
+    return data
+
+
+def _text(path: Path) -> str:
+    return read_regular_file(path, MAX_BYTES).decode()
 
 
 def _read_json(text: str) -> Any:
@@ -104,7 +109,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_yaml(text: str) -> Any:
     _require_unambiguous_yaml(text)
-    return yaml.load(text, Loader=_YAML_LOADER)  # noqa: S506 - it is a safe loader
+    return yaml.load(text, Loader=YAML_LOADER)  # noqa: S506 - it is a safe loader
 
 
 @dataclass
@@ -121,7 +126,7 @@ def _require_unambiguous_yaml(text: str) -> None:
     """Parse YAML without building values. Raises DocumentError if it is too large or has a key twice."""
     sizes: dict[str, int] = {}  # of what has an anchor
     outer: list[_Collection] = []
-    for event in yaml.parse(text, Loader=_YAML_LOADER):
+    for event in yaml.parse(text, Loader=YAML_LOADER):
         if isinstance(event, yaml.ScalarEvent):
             _require_new_key(outer, event)
             _add(outer, sizes, event.anchor, 1)

@@ -41,15 +41,28 @@ Drift = Counter[tuple[Outcome, Path]]
 
 def count_drift(rescued: Iterable[str], columns: tuple[Column, ...]) -> Drift:
     """Count the fields in `_rescued` texts of an event type with these columns."""
-    drift, known = Drift(), _Known(columns)
+    drift, reader = Drift(), RescuedReader(columns)
     for text in rescued:
-        fields = rescued_fields(text)
-        if fields.pop(WHOLE_RECORD, None) is not None:
-            drift[Outcome.WHOLE_RECORD, ()] += 1
-        values = _rescued_values(fields, known, ())
         # All keys of a map are one path, which counts once.
-        drift.update({(_outcome(column, value), path) for path, column, value in values})
+        drift.update({(outcome, path) for outcome, path, _ in reader.read(text)})
     return drift
+
+
+class RescuedReader:
+    """Reads `_rescued` texts of an event type."""
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        """Take the columns of the type."""
+        self._known = _Known(columns)
+
+    def read(self, text: str) -> Iterator[tuple[Outcome, Path, msgspec.Raw]]:
+        """Yield why each field is in a text, its path of keys, and its value."""
+        fields = rescued_fields(text)
+        record = fields.pop(WHOLE_RECORD, None)
+        if record is not None:
+            yield Outcome.WHOLE_RECORD, (), record
+        for path, column, value in _rescued_values(fields, self._known, ()):
+            yield _outcome(column, value), path, value
 
 
 def drift_digest(columns: tuple[Column, ...]) -> int:
@@ -59,7 +72,7 @@ def drift_digest(columns: tuple[Column, ...]) -> int:
 
 def _shape(columns: tuple[Column, ...]) -> list[Any]:
     return [
-        (each.field, each.kind.value, sorted(each.mixed), _shape(each.fields or _values_of_map(each)))
+        (each.field, each.kind.value, sorted(each.mixed), _shape(each.fields or _values_of_map(each)), *each.was)
         for each in columns
     ]
 
@@ -80,8 +93,8 @@ class _Known:
 
     def __init__(self, columns: tuple[Column, ...], *, is_map: bool = False) -> None:
         self.is_map = is_map
-        self.columns = {column.field: column for column in columns}
-        self.below = {column.field: _below(column) for column in columns if column.kind in (Kind.OBJECT, Kind.MAP)}
+        self.columns = {key: column for column in columns for key in column.keys}
+        self.below = {key: _below(each) for key, each in self.columns.items() if each.kind in (Kind.OBJECT, Kind.MAP)}
 
 
 def _below(column: Column) -> _Known:

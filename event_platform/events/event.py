@@ -57,5 +57,13 @@ EVENT_COLUMNS = columns_by_name(
 RESCUED = ColumnSpec("_rescued", pl.String, comment="JSON object of what found no place in a typed column, by field")
 RESCUED_COLUMN = RESCUED.name
 
+#: Which function of the catalog made the record sound.
+MENDED = ColumnSpec(
+    "mended_by",
+    pl.String,
+    comment="Function of catalog/mend that made this record of a dead letter, and its version; null as it landed",
+)
+MENDED_BY = MENDED.name
+
 #: Lower-case names that payload columns cannot have. Most Delta readers ignore case.
 RESERVED_COLUMNS = frozenset({*SOURCE_COLUMNS, *EVENT_COLUMNS, RESCUED_COLUMN, "body"})

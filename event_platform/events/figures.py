@@ -17,7 +17,7 @@ import polars as pl
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind, typed
 from event_platform.events.constraints import count_broken_constraints
-from event_platform.events.drift import Drift, Outcome, count_drift, drift_digest
+from event_platform.events.drift import Drift, Outcome, count_drift
 from event_platform.events.event import RESCUED_COLUMN
 
 #: Bits of a hash that are summed, so that sums of many millions of them stay exact.
@@ -40,6 +40,11 @@ _SAMPLED = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE)
 _FEW_VALUES, _FEW_SHARE = 20, 1 / 8
 _TEXT_LENGTH = 60
 
+#: What the figures of an event table are counted by.
+_OF_ALL = pl.Schema()
+_BY_PATH = pl.Schema({"outcome": pl.String, "path": pl.String})
+_BY_VALUE = pl.Schema({"column": pl.String, "value": pl.String})
+
 #: Characters of a row that is kept as an example; a longer one is left out.
 _LONGEST_EXAMPLE = 4_000
 
@@ -55,7 +60,7 @@ class Figure:
     counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
     other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
     counted of a file in which that is null everywhere. One of which `is_sampled` is counted when a file is written, or
-    not at all.
+    not at all. One that `is_noted` is known to whoever makes the rows, and not seen in them: it is sampled as well.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Figure:
     largest: tuple[str, ...] = ()
     counted: str | None = None
     is_sampled: bool = False
+    is_noted: bool = False
 
     def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
         """Return the counts of several frames or files as those of one."""
@@ -141,6 +147,20 @@ LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
 EXAMPLE = Figure("example", pl.Schema({"row": pl.String}), _take_example, is_sampled=True)
 
 
+def _count_nothing(_rows: pl.LazyFrame) -> pl.LazyFrame:
+    return pl.LazyFrame(schema={**FAILED_DERIVATIONS.by, "rows": pl.Int64})
+
+
+#: The rows of a file for which a derived column could not be made, by column and error.
+FAILED_DERIVATIONS = Figure(
+    "failed_derivations",
+    pl.Schema({"column": pl.String, "error": pl.String}),
+    _count_nothing,
+    is_sampled=True,
+    is_noted=True,
+)
+
+
 def event_figure(event_type: EventType) -> Figure:
     """Return what is counted of a file of an event table.
 
@@ -148,7 +168,7 @@ def event_figure(event_type: EventType) -> Figure:
     schema says something else.
     """
     name = f"events-{event_type.constraints_digest:08x}-{HASHES}"
-    return Figure(name, pl.Schema(), partial(_count_events, event_type))
+    return Figure(name, _OF_ALL, partial(_count_events, event_type))
 
 
 def _count_events(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -161,8 +181,8 @@ def drift_figure(event_type: EventType) -> Figure:
     `texts` that have a field, by its outcome and its path of keys (as JSON). It has another name where the schema knows
     other fields.
     """
-    name, by = f"drift-{drift_digest(event_type.columns):08x}", pl.Schema({"outcome": pl.String, "path": pl.String})
-    return Figure(name, by, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
+    name = f"drift-{event_type.drift_digest:08x}"
+    return Figure(name, _BY_PATH, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
 
 
 def _count_drift(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -189,9 +209,8 @@ def sample_figure(event_type: EventType) -> Figure:
     `number`: of a column without a value, the distinct values; of a value, its rows, for columns with few of them;
     without a column, the rows of the sample.
     """
-    names = [column.name for column in typed(event_type.columns) if column.kind in _SAMPLED]
-    by = pl.Schema({"column": pl.String, "value": pl.String})
-    return Figure("sample", by, partial(_count_sample, names), is_sampled=True)
+    names = [column.name for column in typed(event_type.stored) if column.kind in _SAMPLED]
+    return Figure("sample", _BY_VALUE, partial(_count_sample, names), is_sampled=True)
 
 
 def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -212,6 +231,6 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
-    counts = values.value_counts(name="number")
-    texts = counts.get_column(values.name).cast(pl.String)
+    counts = values.alias("value").value_counts(name="number")  # whatever the column is called
+    texts = counts.get_column("value").cast(pl.String)
     return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)

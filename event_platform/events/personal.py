@@ -1,10 +1,11 @@
 """Personal values, by `x-personal` in the schema: pages show that a property has a value, and not which."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from event_platform.events.columns import Column, typed
-from event_platform.events.event import RESCUED_COLUMN
 
 MASKED = "\N{BULLET}" * 3
 
@@ -20,23 +21,57 @@ def personal_paths(
         yield from personal_paths(column.fields, own, inside=is_personal)
 
 
-def mask(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row, or an object in it, with personal values masked; so is `_rescued`, which has those of any field."""
+def mask(columns: tuple[Column, ...], row: Mapping[str, Any], shown: Collection[str]) -> dict[str, Any]:
+    """Return a row of an event table with these `columns` with personal values masked; `shown` columns are not.
+
+    So are `_rescued`, which has values of any field, and what the catalog does not know any more: it may be personal.
+    """
+    masked = _mask_fields(columns, row)
+    return {name: value if name in shown else masked[name] for name, value in row.items()}
+
+
+def _mask_fields(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[str, Any]:
     known = {column.name: column for column in columns}
-    return {
-        name: MASKED if name == RESCUED_COLUMN and value is not None else _mask(known.get(name), value)
-        for name, value in row.items()
-    }
+    return {name: _mask(known.get(name), value) for name, value in row.items()}
 
 
 def _mask(column: Column | None, value: Any) -> Any:
-    if value is None or column is None:
+    if value is None:
         return value
-    if column.is_personal or (column.item is not None and _has_personal(column.item)):
+    if column is None or column.is_personal or (column.item is not None and _has_personal(column.item)):
         return MASKED
-    return mask(column.fields, value) if column.fields else value
+    return _mask_fields(column.fields, value) if column.fields else value
 
 
 def _has_personal(column: Column) -> bool:
     below = [*column.fields, *([column.item] if column.item else [])]
     return column.is_personal or any(map(_has_personal, below))
+
+
+def mask_text(fields: Collection[str], text: str) -> str:
+    """Return the text of a record, damaged or not, with the values of personal `fields` masked, at any depth."""
+    names = "|".join(re.escape(json.dumps(field, ensure_ascii=False)) for field in sorted(fields))
+    if not names:
+        return text
+    parts, position = list[str](), 0
+    for key in re.finditer(rf"(?:{names})\s*:\s*", text):
+        if key.start() >= position:
+            parts += [text[position : key.end()], MASKED]
+            position = _end_of_value(text, key.end())
+    return "".join([*parts, text[position:]])
+
+
+def personal_fields(columns: tuple[Column, ...]) -> Iterator[str]:
+    """Yield the fields that are personal, at any depth."""
+    for column in columns:
+        if column.is_personal:
+            yield column.field
+        yield from personal_fields((*column.fields, *([column.item] if column.item else [])))
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """Return the end of a JSON value; of a damaged one, that of the text: where it ends is not known."""
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return len(text)

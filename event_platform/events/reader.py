@@ -57,10 +57,21 @@ class _Scanned:
 class EnvelopeReader:
     """Reads records with one envelope. Holds compiled decoders: create it once, use it for many objects."""
 
-    def __init__(self, envelope: Envelope, fields: Fields | None = None, record_bytes: int = MAX_RECORD_BYTES) -> None:
-        """Compile the paths of `envelope`, unless other `fields` tell a record from damage."""
+    def __init__(
+        self,
+        envelope: Envelope,
+        fields: Fields | None = None,
+        record_bytes: int = MAX_RECORD_BYTES,
+        *,
+        keeps_bytes: bool = False,
+    ) -> None:
+        """Compile the paths of `envelope`, unless other `fields` tell a record from damage.
+
+        A reader that `keeps_bytes` adds a column `written`: the bytes of records that are not UTF-8, null for others.
+        """
         self._fields = fields or EnvelopeColumns(envelope)
         self._record_bytes = record_bytes
+        self._keeps_bytes = keeps_bytes
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return one row per record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
@@ -71,6 +82,10 @@ class EnvelopeReader:
         scanned = self._scan(without_byte_order_mark(data).split(b"\n"))
         sound = self._frame_of(scanned)
         return self._with_neighbourhoods(scanned, sound) if scanned.malformed else sound
+
+    def fault_of(self, record: bytes) -> CorruptionReason | None:
+        """Return why the bytes of one record are no JSON object of a record's size; None if they are."""
+        return self._read_record(without_lone_surrogates(record))[0]
 
     def _scan(self, lines: list[bytes]) -> _Scanned:
         """Decode the lines that begin with `{` and end with `}`. Lines that fail are malformed."""
@@ -147,9 +162,9 @@ class EnvelopeReader:
             swallowed.extend(look.swallowed(start, end))
         if not rows:
             return by_themselves
-        places, texts, faults, values = zip(*rows, strict=True)
+        places, texts, faults, values, written = zip(*rows, strict=True)
         by_path = {path: [each.get(path) for each in values] for path in self._fields.paths}
-        frame = self._frame(pl.Series(texts, dtype=pl.String), by_path, list(faults))
+        frame = self._frame(pl.Series(texts, dtype=pl.String), by_path, list(faults), list(written))
         frame = frame.with_columns(start=pl.Series(places, dtype=pl.Int64))
         kept = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves
         return pl.concat([kept, frame]).sort("start")
@@ -162,11 +177,15 @@ class EnvelopeReader:
             return None
 
     def _record(self, written: bytes, readable: bytes) -> tuple[Any, ...]:
-        """Return text, fault and envelope values of a record; `readable` is `written` without half surrogate pairs."""
+        """Return text, fault, envelope values, and bytes if they are not UTF-8, of a record.
+
+        `readable` is `written` without half surrogate pairs.
+        """
         fault, values = self._read_record(readable, mended=written != readable)
         if fault is CorruptionReason.RECORD_TOO_LARGE:
             written = written[:KEPT_BYTES_OF_OVERSIZED_RECORD]
-        return written.decode("utf-8", "backslashreplace"), fault, values
+        kept = written if fault is CorruptionReason.NOT_UTF8 else None
+        return written.decode("utf-8", "backslashreplace"), fault, values, kept
 
     def _read_record(
         self, record: bytes, *, mended: bool = False
@@ -192,9 +211,17 @@ class EnvelopeReader:
     def _frame_of(self, scanned: _Scanned) -> pl.DataFrame:
         return self._frame(scanned.bodies, self._fields.of_structs(scanned.heads), None)
 
-    def _frame(self, bodies: pl.Series, values: Values, faults: list[str | None] | None) -> pl.DataFrame:
+    def _frame(
+        self,
+        bodies: pl.Series,
+        values: Values,
+        faults: list[str | None] | None,
+        written: list[bytes | None] | None = None,
+    ) -> pl.DataFrame:
         fault = pl.Series("fault", faults or [None] * len(bodies), dtype=pl.String)
         frame = pl.DataFrame({"body": bodies, **self._fields.columns(values, bodies), "fault": fault})
+        if self._keeps_bytes:
+            frame = frame.with_columns(written=pl.Series(written or [None] * len(bodies), dtype=pl.Binary))
         # What is no record has no id and no name, also where these are not taken from fields.
         return (
             frame.with_columns(pl.when(fault.is_null()).then(pl.col("event_uuid", "event_name"))) if faults else frame

@@ -26,6 +26,7 @@ class WrappedRecord(NamedTuple):
 
     text: str
     fault: str | None = None
+    written: bytes | None = None  # its bytes, where they are not those of the text
 
 
 class Unwrapper:

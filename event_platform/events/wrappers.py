@@ -22,18 +22,20 @@ _MAX_WRAPPER_BYTES = (1 << 31) - 1
 class WrappedReader:
     """Reads records that are in wrappers. Holds compiled decoders: create it once, use it for many objects."""
 
-    def __init__(self, envelope: Envelope, records: RecordsPath) -> None:
-        """Compile the paths of `envelope`."""
-        self._records = EnvelopeReader(envelope)
-        self._wrappers = EnvelopeReader(envelope, _WrapperFields(records), _MAX_WRAPPER_BYTES)
+    def __init__(self, envelope: Envelope, records: RecordsPath, *, keeps_bytes: bool = False) -> None:
+        """Compile the paths of `envelope`. For `keeps_bytes` see `EnvelopeReader`."""
+        self._records = EnvelopeReader(envelope, keeps_bytes=keeps_bytes)
+        self._wrappers = EnvelopeReader(envelope, _WrapperFields(records), _MAX_WRAPPER_BYTES, keeps_bytes=keeps_bytes)
+        self._keeps_bytes = keeps_bytes
         self._unwrapper = Unwrapper(records)
 
     def read(self, data: bytes) -> pl.DataFrame:
         """Return the records, as `EnvelopeReader.read` does. A wrapper that is damaged is a record with its fault."""
         wrappers = self._wrappers.read(data)
         found: list[WrappedRecord] = []
-        for text, fault in wrappers.select("body", "fault").iter_rows():
-            found.extend([WrappedRecord(text, fault)] if fault else self._unwrapper.unwrap(text))
+        columns = ["body", "fault", *(["written"] if self._keeps_bytes else [])]
+        for text, fault, *written in wrappers.select(columns).iter_rows():
+            found.extend([WrappedRecord(text, fault, *written)] if fault else self._unwrapper.unwrap(text))
         sound = [number for number, each in enumerate(found) if each.fault is None]
         # Line ends in JSON are blanks; a record is a line.
         lines = "\n".join(found[number].text.replace("\n", " ") for number in sound)
@@ -45,6 +47,9 @@ class WrappedReader:
             return records
         rows = [{"body": _shortened(each.text), "fault": each.fault} for _, each in faulty]
         others = pl.DataFrame(rows, schema=records.schema)
+        if self._keeps_bytes:
+            written = [each.written or each.text.encode("utf-8", "surrogateescape") for _, each in faulty]
+            others = others.with_columns(written=pl.Series(written, dtype=pl.Binary))
         place = pl.Series("place", [*sound, *(number for number, _ in faulty)])
         return pl.concat([records, others]).with_columns(place).sort("place").drop("place")
 
@@ -71,9 +76,11 @@ class _WrapperFields:
         return dict.fromkeys(("event_uuid", "event_name", "created_at"), there)
 
 
-def open_reader(envelope: Envelope) -> EnvelopeReader | WrappedReader:
-    """Return what reads the records of a stream with this envelope."""
-    return WrappedReader(envelope, envelope.records) if envelope.records else EnvelopeReader(envelope)
+def open_reader(envelope: Envelope, *, keeps_bytes: bool = False) -> EnvelopeReader | WrappedReader:
+    """Return what reads the records of a stream with this envelope. For `keeps_bytes` see `EnvelopeReader`."""
+    if envelope.records:
+        return WrappedReader(envelope, envelope.records, keeps_bytes=keeps_bytes)
+    return EnvelopeReader(envelope, keeps_bytes=keeps_bytes)
 
 
 def read_objects(data: bytes) -> list[str | None]:

@@ -8,11 +8,12 @@ from datetime import date
 import polars as pl
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.event import DuplicateKind
+from event_platform.events.event import MENDED_BY, DuplicateKind
 from event_platform.events.figures import OBJECTS
 from event_platform.lake.file_figures import read_figure
-from event_platform.lake.files import DataFile
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
+from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import map_threads
 
@@ -26,6 +27,7 @@ class ArrivalBalance:
     sound: int  # of these, without a corruption_reason
     corrupt: int  # rows of corrupt_events
     broken_objects: int  # objects whose record numbers do not run from 0 without a gap
+    mended: int = 0  # of the sound ones, those that a function of the catalog made of dead letters
 
     @property
     def balanced(self) -> bool:
@@ -69,7 +71,7 @@ def arrival_balances(
 ) -> list[ArrivalBalance]:
     """Return the balance of each arrival date (by default, of all with records).
 
-    It is summed from the figures of files, or counted `in_rows`.
+    It is summed from the figures of files and the statistics in the log, or counted `in_rows`.
     """
     raw = lake.raw_events.snapshot()
     landed, last = pl.col("landed").sum(), pl.col("last_offset").max()
@@ -85,12 +87,20 @@ def arrival_balances(
     )
     by_day = objects.group_by("arrival_date").agg(pl.col("landed", "sound", "broken").sum())
     days = by_day.rows_by_key("arrival_date", unique=True)
-    corrupt = _rows(lake.corrupt_events, dates)
+    corrupt, mended = _rows(lake.corrupt_events, dates), _mended(raw, dates, in_rows=in_rows)
     return [
-        ArrivalBalance(day, landed, sound, corrupt.get(day, 0), broken)
+        ArrivalBalance(day, landed, sound, corrupt.get(day, 0), broken, mended.get(day, 0))
         for day in sorted({*days, *corrupt, *(dates or ())})
         for landed, sound, broken in [days.get(day, (0, 0, 0))]
     ]
+
+
+def _mended(raw: Snapshot, dates: Collection[date] | None, *, in_rows: bool) -> Mapping[date, int]:
+    """Return the mended records of each arrival date that has any."""
+    if not in_rows:
+        return raw.values_by_date(MENDED_BY, dates)
+    mended = scan_files(raw.table, raw.files(dates)).filter(pl.col(MENDED_BY).is_not_null())
+    return dict(mended.group_by("arrival_date").agg(pl.len()).collect(engine="streaming").iter_rows())
 
 
 def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) -> list[DeduplicationBalance]:

@@ -32,7 +32,7 @@ class Deployment:
 
 def deployment_of(catalog: Catalog) -> Deployment:
     """Return the deployment of this process, with its catalog."""
-    types = {name: storage_shape(each.columns) for name, each in catalog.by_name.items()}
+    types = {name: [*storage_shape(each.columns), *each.derivations] for name, each in catalog.by_name.items()}
     number = zlib.crc32(json.dumps([sorted(types.items()), catalog.envelope.definition]).encode())
     return Deployment(f"{number:08x}", catalog.folder, platform.node())
 

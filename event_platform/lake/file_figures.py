@@ -94,6 +94,10 @@ class FigureCounts:
             except (pl.exceptions.ColumnNotFoundError, pl.exceptions.SchemaError):  # a table of an earlier catalog
                 del self._counts[name]
 
+    def note(self, figure: Figure, counts: pl.DataFrame) -> None:
+        """Add counts of a figure that rows do not show."""
+        self._counts.setdefault(figure.name, (figure, []))[1].append(counts)
+
     def as_metadata(self, path: str) -> dict[str, str]:
         """Return the metadata of the file, whose path this is; none where there is no figure."""
         found = {

@@ -12,6 +12,7 @@ from deltalake.transaction import AddAction
 from pyarrow import parquet
 
 from event_platform.events.errors import TableError
+from event_platform.events.figures import Figure
 from event_platform.lake.file_figures import FigureCounts
 from event_platform.lake.file_keys import KeyWriter
 from event_platform.lake.location import TableLocation
@@ -76,6 +77,10 @@ class FileWriter:
         self._statistics.add(stored)
         self._figures.add(frame)
         self._keys.add(frame)
+
+    def note(self, figure: Figure, counts: pl.DataFrame) -> None:
+        """Keep counts of a figure that rows do not show, of which `is_noted`."""
+        self._figures.note(figure, counts)
 
     def close(self) -> AddAction:
         """Store the file. Return its add action."""

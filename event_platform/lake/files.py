@@ -1,5 +1,6 @@
 """Parquet files of a table as its log knows them: scanning some of them, grouping them, adding and removing them."""
 
+import io
 import json
 import math
 import time
@@ -75,6 +76,16 @@ def _tells_partition(file: DataFile, column: str) -> bool:
     Delta lets writers call files what they like, and the folders that a lake is in have names of their own.
     """
     return file.uri.count("=") == 1 and f"/{column}={file.partition.isoformat()}/" in file.uri
+
+
+def as_stored(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return rows as a scan with `schema` would if they were in a file."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    buffer.seek(0)
+    return pl.scan_parquet(
+        buffer, schema=schema, missing_columns="insert", extra_columns="ignore", cast_options=_GROWN_OBJECTS
+    ).collect()
 
 
 def scan_pieces(table: TableLocation, files: Sequence[DataFile], rows: int) -> Iterator[pl.LazyFrame]:

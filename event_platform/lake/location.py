@@ -11,10 +11,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.errors import StorageError, TableStorageError
-from event_platform.lake.field_ids import FieldIds, with_field_ids
+from event_platform.lake.field_ids import FieldIds
 from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
 from event_platform.lake.log_writer import create_log
-from event_platform.lake.schemas import to_delta
 from event_platform.lake.specs import TableSpec
 from event_platform.storage.errors import cause, has_broken_off, one_line, storage_error
 from event_platform.storage.storage import Storage
@@ -22,11 +21,6 @@ from event_platform.storage.store import ChangedError
 
 #: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.
 TRIES = 5
-
-#: To open a table takes a request for each commit since its last checkpoint, and each run opens all of them. Delta's
-#: own hundred would make that the largest part of the bill where there is little to do.
-_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "10"}
-
 
 #: Options that only Dagster's resources set, as they are by default.
 _DEFAULTS = {("provider", "s3"), ("imdsv1_fallback", "False")}
@@ -134,37 +128,16 @@ class TableLocation:
 
     def create_log(self) -> OpenedLog:
         """Create the table, or open it where another writer was first."""
-        if not self.storage.is_local:
-            return self._put_log()
         try:
-            delta = self._create(self.uri)
-        except (DeltaError, OSError) as error:
-            with suppress(TableNotFoundError):
-                return self.open_log()  # another writer was first
-            raise self.storage_error("the table cannot be created", error) from cause(error)
-        return OpenedLog(delta, None, delta.version())
-
-    def _put_log(self) -> OpenedLog:
-        try:
-            delta, copy = create_log(self.storage.store, self.log_folder, self._create)
+            copy = create_log(self.spec, self.storage.store, self.log_folder)
         except StorageError as error:
             if isinstance(error, ChangedError):
                 with suppress(TableNotFoundError):
-                    return self.copy_log()
+                    return self.open_log() if self.storage.is_local else self.copy_log()
             raise self.request_error("the table cannot be created", error) from error
-        except (DeltaError, OSError) as error:
+        except DeltaError as error:
             raise self.local_error("the table cannot be created", error) from error
-        return OpenedLog(delta, None, copy.version, copy)
-
-    def _create(self, uri: str) -> DeltaTable:
-        return DeltaTable.create(
-            uri,
-            with_field_ids(to_delta(self.schema, self.spec.comments)),
-            partition_by=self.spec.partition_by,
-            name=self.name.replace("/", "."),
-            description=self.spec.description or None,
-            configuration=_CONFIGURATION,
-        )
+        return (None if self.storage.is_local else self.open_copy(copy)) or self.open_log()
 
     def clean_up_log(self) -> None:
         """Delete the commits that have expired, where they are older than a checkpoint. What fails is left to later."""

@@ -9,10 +9,11 @@ from dataclasses import replace
 import polars as pl
 
 from event_platform.events.catalog import EventType
-from event_platform.events.event import EVENT_COLUMNS, SOURCE_COLUMNS, ColumnSpec, columns_by_name
+from event_platform.events.event import EVENT_COLUMNS, MENDED, SOURCE_COLUMNS, ColumnSpec, columns_by_name
 from event_platform.events.figures import (
     ARRIVALS,
     EXAMPLE,
+    FAILED_DERIVATIONS,
     LATE,
     NAMES,
     OBJECTS,
@@ -29,7 +30,7 @@ _OBJECT_COLUMNS = columns_by_name(
     ColumnSpec("source_size", pl.Int64, nullable=False, comment="Bytes of the landed object"),
     ColumnSpec("source_etag", pl.String, nullable=False, comment="Changes when the landed object does"),
 )
-_BODY = ColumnSpec("body", pl.String, nullable=False, comment="The record as it landed")
+_BODY = ColumnSpec("body", pl.String, nullable=False, comment="The record as it landed, or as it was mended")
 _REASON = ColumnSpec("corruption_reason", pl.String, comment="Why the record cannot be used; null for a sound one")
 _KIND = ColumnSpec(
     "kind",
@@ -41,7 +42,7 @@ _SURVIVOR_COLUMNS = [
     ColumnSpec(f"survivor_{name}", column.type, nullable=False, comment=f"{name} of the record that arrived first")
     for name, column in SOURCE_COLUMNS.items()
 ]
-_SOUND_RECORD = (*SOURCE_COLUMNS.values(), _BODY, *EVENT_COLUMNS.values())
+_SOUND_RECORD = (*SOURCE_COLUMNS.values(), _BODY, *EVENT_COLUMNS.values(), MENDED)
 
 #: Of a record that may be corrupt, everything but its source may be missing.
 _ANY_RECORD = [replace(column, nullable=True) for column in (_BODY, *EVENT_COLUMNS.values())]
@@ -52,7 +53,7 @@ _EVENT_KEY = ("created_date", "event_uuid")
 
 RAW_EVENTS = TableSpec(
     "raw_events",
-    (*SOURCE_COLUMNS.values(), *_OBJECT_COLUMNS.values(), *_ANY_RECORD, _REASON),
+    (*SOURCE_COLUMNS.values(), *_OBJECT_COLUMNS.values(), *_ANY_RECORD, _REASON, MENDED),
     partition_column="arrival_date",
     primary_key=_PLACE_KEY,
     description="Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
@@ -72,7 +73,7 @@ DEDUPLICATED_EVENTS = TableSpec(
     _SOUND_RECORD,
     partition_column="created_date",
     primary_key=_EVENT_KEY,
-    description="One row for each event_uuid: the record that arrived first, as it landed.",
+    description="One row for each event_uuid: the record that arrived first, as it landed or was mended.",
     figures=(NAMES, ARRIVALS, LATE),
     keyed=pl.col("event_uuid").is_not_null(),
 )
@@ -135,11 +136,14 @@ def event_table_name(event_type: EventType) -> str:
 
 def event_table_spec(event_type: EventType) -> TableSpec:
     """Return the spec of an event table."""
+    figures = (event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE)
     return TableSpec(
         event_table_name(event_type),
         event_type.table_columns,
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
-        figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE),
+        variants=event_type.variants,
+        widens=True,
+        figures=(*figures, FAILED_DERIVATIONS) if event_type.derived else figures,
     )

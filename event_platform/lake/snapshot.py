@@ -18,7 +18,10 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.history import commit_infos
 from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.log_copy import LogCopy, commit_name
-from event_platform.lake.schemas import merged, readable, to_delta
+from event_platform.lake.schemas import Retyped, merged, readable, retyped, to_delta
+
+#: Begins the app transactions of build fingerprints, as lakes of earlier releases have them.
+_RULES = "rules:"
 
 
 class _FileInLog(NamedTuple):
@@ -116,8 +119,15 @@ class Snapshot:
 
     def rows_with(self, column: str) -> int:
         """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
-        counts = ((file.rows, file.nulls.get(column)) for file in self._files_in_log)
-        return sum(rows - nulls for rows, nulls in counts if rows is not None and nulls is not None)
+        return sum(self.values_by_date(column).values())
+
+    def values_by_date(self, column: str, dates: Collection[date] | None = None) -> dict[date, int]:
+        """Return `rows_with` of each partition (of the given ones, else of all) that has such rows."""
+        counts = Counter[date]()
+        for file in self._files_of(dates):
+            if file.rows is not None and (nulls := file.nulls.get(column)) is not None:
+                counts[file.day] += file.rows - nulls
+        return {day: rows for day, rows in counts.items() if rows}
 
     def largest(self, column: str) -> Any:
         """Return the largest value of a column, as the statistics of files say; None where they say none."""
@@ -198,7 +208,8 @@ class Snapshot:
         if self.delta is None:
             raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
         spec = self.table.spec
-        return merged(spec.name, self.delta.schema(), to_delta(spec.schema, spec.comments))
+        defined = to_delta(spec.schema, spec.comments, spec.variants)
+        return merged(spec.name, self.delta.schema(), defined, widens=spec.widens)
 
     @property
     def has_new_schema(self) -> bool:
@@ -206,10 +217,18 @@ class Snapshot:
         return self.delta is not None and self.schema_to_write != self.delta.schema()
 
     @cached_property
+    def retyped(self) -> list[Retyped]:
+        """The columns that get a wider type by the next commit, which has to rebuild every partition."""
+        return (
+            [] if self.delta is None or not self.has_new_schema else retyped(self.delta.schema(), self.schema_to_write)
+        )
+
+    @cached_property
     def table_to_write(self) -> TableLocation:
         """The table with the field ids of new files: those in its log, and those that it has after the next commit.
 
-        Ids in a log never change. And a commit is refused where another one changed the schema since.
+        A field keeps its id in the log while it keeps its type. And a commit is refused where another one changed the
+        schema since.
         """
         return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 
@@ -223,7 +242,7 @@ class Snapshot:
 
     def fingerprint_id(self, partition: date) -> str:
         """Return the app transaction that keeps the build fingerprint of a partition."""
-        return f"rules:{self.app_id(partition)}"  # as lakes of earlier releases have it
+        return f"{_RULES}{self.app_id(partition)}"
 
     def source_version(self, partition: date) -> int | None:
         """Return the version of its source that a partition was last built from; None where it never was."""
@@ -237,6 +256,13 @@ class Snapshot:
     def build_fingerprint(self, partition: date) -> int | None:
         """Return the fingerprint of the rules that a partition was last rebuilt with; None where none is known."""
         return self.transaction(self.fingerprint_id(partition))
+
+    @property
+    def build_fingerprints(self) -> dict[date, int]:
+        """The build fingerprints of all partitions; none where they can only be asked for one by one."""
+        prefix = f"{_RULES}{self.column}="
+        found = (self.transactions or {}).items()
+        return {date.fromisoformat(app_id[len(prefix) :]): each for app_id, each in found if app_id.startswith(prefix)}
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""

@@ -37,6 +37,7 @@ def lake_totals(lake: Lake, catalog: Catalog) -> dict[str, Any]:
     return {
         "landed": sum(day.landed for day in arrivals),
         "sound": sound,
+        "mended": sum(day.mended for day in arrivals),
         "corrupt": sum(day.corrupt for day in arrivals),
         "corrupt_by_reason": dict(reasons.collect().iter_rows()),
         "deduplicated": sum(day.deduplicated for day in deduplications),

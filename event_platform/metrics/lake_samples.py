@@ -124,6 +124,7 @@ def _due(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sam
     days = {
         "corrupt_events": len(due_arrival_dates(lake)),
         "platform": len(due.days),
+        "event_tables": sum(map(len, due.backfills.due.values())),
         "quality_report": len(due.reports),
         "own": sum(map(len, due.own.values())),
     }

@@ -1,16 +1,19 @@
 """Completeness: objects that wait to be loaded, and what is due. Balanced totals do not include these."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from event_platform.events.errors import EventPlatformError
+from event_platform.events.mending.files import Mending
+from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
 from event_platform.pipeline.due import DueDates
 from event_platform.pipeline.due_arrivals import due_arrival_dates, outside_warning
+from event_platform.pipeline.loading.mending import due_mending
 
 #: How long it is normal that something waits, as in a live stream.
 _OVERDUE = timedelta(hours=1)
@@ -30,6 +33,7 @@ class Completeness:
     first_date: date  # of the partitions
     outside: Sequence[date]  # days with objects that are not loaded, as they are outside of all partitions
     moment: datetime
+    to_mend: Mapping[date, int] = field(default_factory=dict)  # arrival dates, and records of each
 
     @property
     def outside_warning(self) -> str | None:
@@ -47,6 +51,10 @@ class Completeness:
             left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
         if self.corrupt_due:
             left.append(f"corrupt_events: {len(self.corrupt_due)} days are due, such as {self.corrupt_due[0]}")
+        if self.to_mend:
+            day, records = next(iter(self.to_mend.items()))
+            days = counted(len(self.to_mend), "day")
+            left.append(f"event-platform mend is due for {days}, such as {day} ({counted(records, 'record')})")
         return [*left, *self.due.sentences]
 
     @property
@@ -72,7 +80,11 @@ class Completeness:
             "days_outside_partitions": [day.isoformat() for day in self.outside],
             "due": {
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
+                "mend": [day.isoformat() for day in self.to_mend],
                 "created_dates": [day.isoformat() for day in self.due.days],
+                "event_tables": {
+                    table: [day.isoformat() for day in sorted(days)] for table, days in self.due.backfills.due.items()
+                },
                 "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
                 "own_tables": {
                     table: sorted("all" if day is None else day.isoformat() for day in days)
@@ -83,7 +95,12 @@ class Completeness:
 
 
 def completeness(
-    lake: Lake, due: DueDates, open_landing: Callable[[], Landing], first_date: date, moment: datetime
+    lake: Lake,
+    due: DueDates,
+    mending: Mending,
+    open_landing: Callable[[], Landing],
+    first_date: date,
+    moment: datetime,
 ) -> Completeness:
     """Compare landing with the ledger, and add what is `due`."""
     raw, fault = lake.raw_events.snapshot(), None
@@ -96,4 +113,5 @@ def completeness(
         fault = str(error)
     here = [each for each in waiting if first_date <= each[1] <= moment.date()]
     outside = sorted({each[1] for each in waiting} - {each[1] for each in here})
-    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, first_date, outside, moment)
+    to_mend = {day: records for day, records in due_mending(lake, mending).items() if day >= first_date}
+    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, first_date, outside, moment, to_mend)

@@ -2,12 +2,13 @@
 
 Every commit to raw_events names the created_dates that it may change. Every partition downstream keeps the version of
 raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Rows that somebody
-deletes, and a type that the catalog loses or gets back, show in the counts of rows. The quality report and the tables
-of people's own assets keep a fingerprint of what they were made of.
+deletes, and a type that the catalog loses or gets back, show in the counts of rows. Where the catalog has changed since
+a partition of an event table was built, its rows are compared: see `backfill`. The quality report and the tables of
+people's own assets keep a fingerprint of what they were made of.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -21,6 +22,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Backfills, find_backfills
 from event_platform.pipeline.reporting.sources import ReportSources
 from event_platform.storage.threads import map_threads
 
@@ -30,11 +32,12 @@ PLATFORM = "tables of the platform"
 
 @dataclass(frozen=True)
 class DueDates:
-    """Due created_dates: of the platform's tables, of the report, and of users' own tables."""
+    """Due created_dates: of the platform's tables, of single event tables, of the report, and of users' own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
     uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
     version: int  # of raw_events, up to which this is known
+    backfills: Backfills = field(default_factory=Backfills)  # beside those: event tables that the catalog changes
     reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
     known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
@@ -48,7 +51,8 @@ class DueDates:
     @property
     def every(self) -> set[date | None]:
         """All days on which anything is due; None for a table without partitions."""
-        return {*self.days, *self.reports, *(day for days in self.own.values() for day in days)}
+        own = {day for days in self.own.values() for day in days}
+        return {*self.days, *self.backfills.days, *self.reports, *own}
 
     def is_overdue(self, since: datetime) -> bool:
         """Return whether anything is due of a day for which nothing has been loaded after `since`.
@@ -57,7 +61,8 @@ class DueDates:
         """
         latest = max(self.changed_at.values(), default=None)
         own = {day for table in self.known for day in self.own.get(table, {})}
-        moments = [latest if day is None else self.changed_at.get(day) for day in {*self.days, *self.reports, *own}]
+        days = {*self.days, *self.backfills.days, *self.reports, *own}
+        moments = [latest if day is None else self.changed_at.get(day) for day in days]
         return any(moment is None or moment < since for moment in moments)
 
     @property
@@ -70,10 +75,11 @@ class DueDates:
         """Describe what is due of each table."""
         tables: list[tuple[str, Mapping[date, str] | Days]] = [
             (PLATFORM, self.of_platform),
+            *self.backfills.due.items(),
             (QUALITY_REPORT.name, self.reports),
             *sorted(self.own.items()),
         ]
-        return [_sentence(table, days) for table, days in tables if days]
+        return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
     def warning(self) -> str | None:
@@ -95,9 +101,18 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
 
 
 def due_created_dates(
-    lake: Lake, catalog: Catalog, since: int = 0, own: Sequence[OwnAsset] = (), *, look_for_files: bool = False
+    lake: Lake,
+    catalog: Catalog,
+    since: int = 0,
+    own: Sequence[OwnAsset] = (),
+    *,
+    look_for_files: bool = False,
+    rows_examined: int | None = ROWS_EXAMINED,
 ) -> DueDates:
     """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
+
+    And the partitions of event tables whose rows the catalog of now makes others: at most `rows_examined` are read for
+    that (None: as many as it takes).
 
     Only what raw_events gained after its version `since` is looked at, so that a tick costs what came. Rows are
     counted for all days, and what is made of these tables is compared for all.
@@ -118,7 +133,7 @@ def due_created_dates(
     stale = {day for day, version in changed.items() if (source := built[day]) is None or source < version}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
-    opened = map_threads(_snapshot, tables)
+    opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report, *typed):
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
@@ -128,6 +143,8 @@ def due_created_dates(
     uneven |= _foreign(every_table)
     uneven |= _counts([deduplicated, unregistered, *typed, *retired])
     due = {*stale, *uneven}
+    types = {each.key: one for each, one in zip(catalog.event_types, typed, strict=True) if one is not None}
+    backfills = find_backfills(lake, catalog, deduplicated, types, due, rows_examined)
     reports = {}
     every = [snapshot for snapshot in typed if snapshot is not None]
     if report and duplicates and corrupt and unregistered and len(every) == len(typed):
@@ -139,8 +156,9 @@ def due_created_dates(
         frozenset(stale),
         {day: why for day, why in uneven.items() if day not in stale},
         raw.version,
+        backfills,
         reports,
-        _due_own(lake, catalog, own, pinned, {QUALITY_REPORT.name: {*due, *reports}}, due),
+        _due_own(lake, catalog, own, pinned, {**backfills.due, QUALITY_REPORT.name: reports}, due),
         frozenset(asset.table for asset in own),
         {day: _moment(info) for day, info in infos.items()},
     )
@@ -155,7 +173,7 @@ def _due_own(
     catalog: Catalog,
     own: Sequence[OwnAsset],
     opened: Mapping[str, Snapshot | None],
-    due: Mapping[str, set[date]],
+    due: Mapping[str, Collection[date]],
     due_of_platform: set[date],
 ) -> dict[str, Days]:
     """Return due partitions of the tables of `own`, and of others whose logs name their sources."""
@@ -172,8 +190,8 @@ def _due_own(
         for name in others
         if (snapshot := pinned(name)) is not None and (sources := sources_in(snapshot))
     ]
-    by_arrival = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
-    due = {**dict.fromkeys(opened.keys() - by_arrival, due_of_platform), **due}
+    by_created_date = opened.keys() - {RAW_EVENTS.name, CORRUPT_EVENTS.name}
+    due = {table: due_of_platform.union(due.get(table, ())) for table in by_created_date}
     return due_tables([*own, *noted], pinned, due, datetime.now(UTC).date())
 
 

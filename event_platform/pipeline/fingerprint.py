@@ -12,7 +12,17 @@ def build_fingerprint(*rules: Any) -> int:
 
     A partition is appended to only where its fingerprint is the same: else it would hold rows of two kinds.
     """
-    return zlib.crc32(json.dumps([release(), *rules]).encode())
+    return fingerprint_of(rules_text(*rules))
+
+
+def rules_text(*rules: Any, built_by: str | None = None) -> str:
+    """Return the text of which a fingerprint is made: a release (by default this one) and rules, as a JSON array."""
+    return json.dumps([built_by or release(), *rules])
+
+
+def fingerprint_of(text: str) -> int:
+    """Return the fingerprint of a `rules_text`."""
+    return zlib.crc32(text.encode())
 
 
 @cache

@@ -125,6 +125,8 @@ def _tiles(figures: pl.DataFrame, found: Mapping[str, int]) -> list[Tile]:
     drift = sum(found[name] for name in DRIFT)
     hours = objects["label"].drop_nulls().n_unique()
     of_landed = f"{percent(found['corrupt'], landed)} of {landed:,} that arrived" if landed else "arrived on this day"
+    if mended := total(figures, "mended"):
+        of_landed += f"; {mended:,} more were mended"
     of_records = percent(found["duplicates"], events + found["duplicates"])
     tiles = [
         Tile("Events", events, "after deduplication"),

@@ -4,17 +4,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind, typed, walk
-from event_platform.quality.text import shown
+from event_platform.events.columns import Column, Kind, typed
+from event_platform.quality.text import shown, shown_in_line
 
-_TEXT_LENGTH = 300
 _VALUE_LENGTH = 60
-_VALUES_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a schema is shown: values that a column may have, and characters of a description."""
+
+    values: int = 12
+    characters: int = 300
 
 
 @dataclass(frozen=True)
 class SchemaLine:
-    """A column with its type and rules. `depth` is 0 for those of the table, 1 for the fields of an object."""
+    """A column with its type and rules. `depth` is 0 for those of the table, 1 for the fields of an object.
+
+    `field` is the property's name in JSON where that is another one.
+    """
 
     name: str
     depth: int
@@ -22,21 +31,43 @@ class SchemaLine:
     rules: str
     description: str
     distinct: int | None
+    field: str = ""
+    is_personal: bool = False
 
 
-def list_schema(event_type: EventType, distinct: Mapping[str, int]) -> list[SchemaLine]:
-    """Return a line for each typed column, nested ones included. `distinct` are values in the samples, by column."""
+def list_schema(
+    event_type: EventType, distinct: Mapping[str, int] = {}, *, limits: Limits = Limits()
+) -> list[SchemaLine]:
+    """Return a line for each typed column, and for those within objects, arrays and maps.
+
+    `distinct` are values in the samples, by column.
+    """
     return [
         SchemaLine(
             path[-1],
             len(path) - 1,
             _type(column),
-            "; ".join(_rules(column)),
-            shown(column.description, _TEXT_LENGTH),
-            distinct.get(path[0]) if len(path) == 1 else None,
+            "; ".join(_rules(column, limits.values)),
+            shown_in_line(column.description, limits.characters),
+            None if path[1:] else distinct.get(column.name),
+            "" if column.field == column.name else shown(column.field, _VALUE_LENGTH),
+            column.is_personal,
         )
-        for path, column in walk(event_type.columns)
+        for path, column in walk_all(event_type.stored)
     ]
+
+
+def walk_all(columns: tuple[Column, ...], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
+    """Yield every typed column with its path of names, what is in arrays and maps as well."""
+    for column in typed(columns):
+        path = (*above, column.name)
+        yield path, column
+        yield from walk_all(_innermost(column).fields, path)
+
+
+def _innermost(column: Column) -> Column:
+    """Return a column, or the items of an array or the values of a map, at any depth of these."""
+    return _innermost(column.item) if column.item else column
 
 
 def list_untyped(event_type: EventType) -> list[str]:
@@ -51,15 +82,14 @@ def _type(column: Column) -> str:
     return f"{column.kind} of {_type(column.item)}" if column.item else str(column.kind)
 
 
-def _rules(column: Column) -> Iterator[str]:
+def _rules(column: Column, values_listed: int) -> Iterator[str]:
     rules = column.constraints
     if rules.required:
         yield "required"
     if rules.enum is not None:
-        listed = ", ".join(shown(str(each), _VALUE_LENGTH) for each in rules.enum[:_VALUES_LISTED])
-        yield f"one of {listed}" + (
-            f" and {len(rules.enum) - _VALUES_LISTED} more" if rules.enum[_VALUES_LISTED:] else ""
-        )
+        listed = ", ".join(shown(str(each), _VALUE_LENGTH) for each in rules.enum[:values_listed])
+        more = len(rules.enum) - values_listed
+        yield f"one of {listed}" + (f" and {more} more" if more > 0 else "")
     if rules.minimum is not None:
         yield f"at least {rules.minimum:,}"
     if rules.maximum is not None:

@@ -35,6 +35,11 @@ def shown(text: str, length: int) -> str:
     return f"{cut}…" if len(text) > length else cut
 
 
+def shown_in_line(text: str, length: int) -> str:
+    """Return a text as `shown` does, with a blank for line breaks and several blanks."""
+    return shown(" ".join(text.split()), length)
+
+
 def as_code(text: str) -> str:
     """Return a text as a code span of Markdown, whatever backticks are in it."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

@@ -25,6 +25,7 @@ _DRIFT = {
     "rescued_field": "does not fit its column",
     "repeated_key": "a key was written twice",
     "broken_rule": "breaks a rule",
+    "failed_derivation": "could not be derived",
 }
 
 _COLUMNS = ("event_name", "figure", "label", "created_date", "value")
@@ -127,7 +128,7 @@ def list_nulls(
             before=_share(nulls, events, _week_before(last)),
             trend=sparkline([round(1000 * (share or 0)) for share in share_of(nulls, events, days).values()]),
         )
-        for column in typed(event_type.columns)
+        for column in typed(event_type.stored)
         if (nulls := figures.get(("null", column.name)))
     ]
     return sorted(lines, key=lambda line: (-line.share, line.column))

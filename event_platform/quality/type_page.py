@@ -20,7 +20,7 @@ from event_platform.quality.history import days_before, usual
 from event_platform.quality.plots import Interval, draw_days
 from event_platform.quality.rendering import render
 from event_platform.quality.schema_table import list_schema, list_untyped
-from event_platform.quality.text import shown
+from event_platform.quality.text import shown, shown_in_line
 from event_platform.quality.type_figures import (
     TypeFigures,
     ValueLine,
@@ -61,7 +61,7 @@ def draw_type(
     values = {
         "name": shown(event_type.name, _TEXT_LENGTH),
         "key": event_type.key,
-        "description": shown(event_type.description, _TEXT_LENGTH),
+        "description": shown_in_line(event_type.description, _TEXT_LENGTH),
         "owner": shown(event_type.owner or "", _TEXT_LENGTH),
         "other_names": [shown(each, _TEXT_LENGTH) for each in event_type.other_names],
         "days": days,
@@ -95,7 +95,7 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
 
 def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
     """Return the values of columns with few of them, but not those of personal ones."""
-    personal = {path[0] for path in personal_paths(event_type.columns)}
+    personal = {path[0] for path in personal_paths(event_type.stored)}
     return {column: lines for column, lines in list_values(figures, days).items() if column not in personal}
 
 

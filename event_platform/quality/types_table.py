@@ -15,7 +15,7 @@ from event_platform.quality.plots import sparkline
 from event_platform.quality.text import shown
 
 _TEXT_LENGTH = 120
-_BROKEN_RULE = "broken_rule"
+_OTHER_DRIFT = ("broken_rule", "failed_derivation")
 
 #: Values by figure and day, of a type.
 _Days = Mapping[str, Mapping[date, int]]
@@ -53,7 +53,7 @@ def list_types(
 
 def _values(history: pl.DataFrame, event_types: Sequence[EventType], days: Sequence[date]) -> Mapping[str, _Days]:
     keys = {name: each.key for each in event_types for name in each.names}
-    figures = ["events", "null", *RESCUED, _BROKEN_RULE]
+    figures = ["events", "null", *RESCUED, *_OTHER_DRIFT]
     recent = history.lazy().filter(pl.col("created_date").is_in(days) & pl.col("figure").is_in(figures))
     named = recent.filter(pl.col("event_name").is_not_null())
     sums = named.group_by("event_name", "figure", "created_date").agg(pl.col("value").sum()).collect()
@@ -80,7 +80,7 @@ def _line(
 ) -> TypeLine:
     events = values.get("events", {})
     last = max(events, default=None)
-    cells = events.get(last, 0) * len(typed(event_type.columns)) if last else 0
+    cells = events.get(last, 0) * len(typed(event_type.stored)) if last else 0
     statuses = {day: status_of(each) for day, each in findings.items()}
     return TypeLine(
         name=shown(event_type.name, _TEXT_LENGTH),
@@ -90,7 +90,7 @@ def _line(
         events=events.get(last, 0) if last else 0,
         trend=sparkline([events.get(day, 0) for day in days]),
         null_share=values.get("null", {}).get(last, 0) / cells if last and cells else None,
-        drift=sum(sum(values.get(figure, {}).values()) for figure in (*RESCUED, _BROKEN_RULE)),
+        drift=sum(sum(values.get(figure, {}).values()) for figure in (*RESCUED, *_OTHER_DRIFT)),
         status=statuses[max(statuses)] if statuses else Status.UNKNOWN,
         failed_days=sum(status in (Status.WARN, Status.ERROR) for status in statuses.values()),
     )

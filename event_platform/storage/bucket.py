@@ -146,6 +146,10 @@ class BucketStore(Store):
         """See Store. Retried here, because obstore does not."""
         return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected)))
 
+    def create(self, name: str, data: bytes) -> str:
+        """See Store."""
+        return self.swap(name, data, None)
+
     def remove(self, names: Sequence[str]) -> None:
         """See Store. One request for up to a thousand of S3."""
         if names:

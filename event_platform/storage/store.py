@@ -94,6 +94,10 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def create(self, name: str, data: bytes) -> str:
+        """Store an object where there is none, whole or not at all; return its `tag`. Raises ChangedError."""
+
+    @abstractmethod
     def remove(self, names: Sequence[str]) -> None:
         """Delete some objects; those that are not there are left out."""
 

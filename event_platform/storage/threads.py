@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-_THREADS = 16
+THREADS = 16
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+def map_threads(function: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> list[R]:
     """Call `function`, which opens a table, commits to one or reads an object, for many items side by side."""
-    return list(imap_threads(function, items))
+    return list(imap_threads(function, items, threads))
 
 
-def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = _THREADS) -> Iterator[R]:
+def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> Iterator[R]:
     """Do as `map_threads`, and yield each result as soon as it and those before it are there."""
     items = list(items)
     if len(items) <= 1:  # to start a thread takes as long as to read a file of this machine

@@ -12,6 +12,8 @@ from event_platform.cli.main import main
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
+NUMBER = {"type": "number"}
+
 
 def call(*arguments: str, code: int) -> str:
     """Return what `catalog` prints; it must end with `code`."""
@@ -30,7 +32,7 @@ def git(folder: Path, *arguments: str) -> None:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a catalog of two commits, of which the second breaks, and a change that is not committed."""
     root = tmp_path_factory.mktemp("repository")
-    folder = write_catalog(root / "in" / "catalog", {"a": {"title": "a", "properties": {"p": {"type": "integer"}}}})
+    folder = write_catalog(root / "in" / "catalog", {"a": {"title": "a", "properties": {"p": {"type": "string"}}}})
     (folder / "link.yaml").symlink_to("a.yaml")
     git(root, "init")
     git(root, "add", ".")
@@ -39,7 +41,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "link.yaml").unlink()
     git(root, "commit", "-a", "-m", "first")
     git(root, "tag", "first")
-    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}}})
+    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "integer"}}}})
     git(root, "commit", "-a", "-m", "second")
     evil = {"title": "% ::error::x", "properties": {"q": {"type": "string"}}}
     write_catalog(folder, {"evil,:": evil})
@@ -59,9 +61,9 @@ def test_a_catalog_is_compared_with_itself_at_a_revision(repository: Path) -> No
         "impact": "breaking",
         "event_type": "a",
         "path": "p",
-        "before": "type: integer",
-        "after": "type: string",
-        "action": "column p keeps its type: give the property a new column with x-column",
+        "before": "type: string",
+        "after": "type: integer",
+        "action": "column p keeps its type or gets a wider one: give the property a new column, x-column: p_integer",
         "column": ["p"],
         "file": "a.yaml",
     }
@@ -74,8 +76,8 @@ def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest
     lines = call("diff", "in/catalog", "--against", "git:first", "--format", "github", code=1).splitlines()
     breaking, compatible = lines
     assert breaking == (
-        "::error file=in/catalog/a.yaml,title=breaking%3A a p::type: integer → type: string: column p keeps its type: "
-        "give the property a new column with x-column"
+        "::error file=in/catalog/a.yaml,title=breaking%3A a p::type: string → type: integer: column p keeps its type "
+        "or gets a wider one: give the property a new column, x-column: p_integer"
     )
     assert compatible.startswith(
         "::notice file=in/catalog/evil%2C%3A.yaml,title=compatible%3A %25 %3A%3Aerror%3A%3Ax::absent → in the catalog: "
@@ -164,18 +166,28 @@ def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -
     found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
     assert found["fails"]
     assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if each["fails"]} == {
-        ("level", "long", "string"),
         ("device.OS", "os: string", "OS: string"),
-        ("device.version", "long", "double"),
-        ("answers.id", "long", "string"),
         ("skills", "array<string>", "array<long>"),
         ("hard", "boolean", "struct<very: boolean, so: boolean>"),
     }
+    assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if not each["fails"]} == {
+        ("level", "long", "string"),
+        ("device.version", "long", "double"),
+        ("answers.id", "long", "string"),
+        ("", "rows: 1", ""),
+    }
     shown = " ".join(call("check", str(folder), "--against-lake", code=1).split())
-    assert "a run would fail on 6 columns" in shown
+    assert "a run would fail on 3 columns" in shown
+    assert "x-column: skills_long" in shown
     errors = run_with(home, tmp_path / "fails", other)
-    assert "level: the table has long, the catalog says string" in errors["lesson_started"]
-    fixed = changed(level={"type": "string", "x-column": "level_name"})
+    assert (
+        "hard: the table has boolean, the catalog says struct<very: boolean, so: boolean>" in errors["lesson_started"]
+    )
+    wider = changed(device=other["lesson_started"]["properties"]["device"] | {"properties": {"version": NUMBER}})
+    shown = call("check", str(write_catalog(tmp_path / "wider", wider)), "--against-lake", code=0)
+    assert "wider type" in shown
+    assert "no run fails" in shown
+    fixed = changed(hard={**other["lesson_started"]["properties"]["hard"], "x-column": "hard_struct"})
     assert "no run fails" in call("check", str(write_catalog(tmp_path / "fixed", fixed)), "--against-lake", code=0)
     assert run_with(home, tmp_path / "passes", fixed) == {}
 
@@ -195,3 +207,40 @@ def run_with(built: World, folder: Path, schemas: dict[str, dict[str, Any]]) -> 
     (folder / "lake").symlink_to(built.root / "lake")
     reports = world.type(MONDAY, TUESDAY)
     return {key: report.error for key, report in reports.items() if report.error}
+
+
+def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> None:
+    """Functions and reference tables: who looks at a change of one sees which columns it is of."""
+    folder = tmp_path / "catalog"
+    derive = {
+        "name": {"lookup": "t.csv", "by": "p", "value": "name"},
+        "upper": {"function": "f:upper", "columns": ["p"], "type": "string"},
+    }
+    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})
+    (folder / "t.csv").write_text("p,name\na,A\n", encoding="utf-8")
+    (folder / "f.py").write_text("def upper(frame):\n    return frame['p'].str.to_uppercase()\n", encoding="utf-8")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    assert json.loads(call("diff", str(folder), "--against", "git:HEAD", "--json", code=0))["changes"] == []
+    (folder / "t.csv").write_text("p,name\na,B\n", encoding="utf-8")
+    shown = " ".join(call("diff", str(folder), "--against", "git:HEAD", code=0).split())
+    assert "1 change: 1 back-fill" in shown
+    assert "x-derive.name" in shown
+
+
+def test_check_runs_functions_without_rows(tmp_path: Path) -> None:
+    """So that a name that is not there, or a type that is not the column's, is found before a run."""
+    derive = {
+        "fine": {"function": "f:fine", "type": "string"},
+        "wrong": {"function": "f:fine", "type": "number"},
+        "broken": {"function": "f:broken", "type": "string"},
+    }
+    write_catalog(tmp_path, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})
+    code = "def fine(frame):\n    return frame['p']\n\ndef broken(frame):\n    return nothing\n"
+    (tmp_path / "f.py").write_text(code, encoding="utf-8")
+    shown = call("check", str(tmp_path), code=1)
+    assert shown.splitlines() == [
+        "a: x-derive.wrong: fails without any rows: ResultError: expected number, got string; cast it",
+        "a: x-derive.broken: fails without any rows: NameError: name 'nothing' is not defined",
+    ]

@@ -39,10 +39,12 @@ COMMANDS = [
     ["consume"],
     ["run"],
     ["replay"],
+    ["mend"],
     ["status"],
     ["catalog"],
     ["catalog", "draft"],
     ["catalog", "check"],
+    ["catalog", "backfill"],
     ["query"],
     ["register"],
     ["vacuum"],
@@ -142,12 +144,20 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
         "landing_fault": None,
         "left_out": [],
         "days_outside_partitions": [],
-        "due": {"corrupt_events": [], "created_dates": [], "quality_report": [], "own_tables": {}},
+        "due": {
+            "corrupt_events": [],
+            "mend": [],
+            "created_dates": [],
+            "event_tables": {},
+            "quality_report": [],
+            "own_tables": {},
+        },
     }
     days = totals.pop("by_arrival_date"), totals.pop("by_created_date")
     assert totals == {
         "landed": 6,
         "sound": 5,
+        "mended": 0,
         "corrupt": 1,
         "corrupt_by_reason": {"not_json": 1},
         "deduplicated": 3,
@@ -254,7 +264,7 @@ def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     assert (totals["landed"], totals["balanced"]) == (6, True)
 
 
-@pytest.mark.parametrize("command", ["run", "replay"])
+@pytest.mark.parametrize("command", ["run", "replay", "mend"])
 @pytest.mark.parametrize(("first", "last"), [("2019-01-01", "2019-01-31"), ("2025-06-03", "2025-06-02")])
 def test_a_range_without_a_partition_is_a_usage_error(landed: World, command: str, first: str, last: str) -> None:
     """Told with the partitions that there are, before anything is done."""

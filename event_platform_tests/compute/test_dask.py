@@ -28,8 +28,9 @@ from event_platform_tests.compute.test_tasks import run
 from event_platform_tests.support.command import call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.dask_cluster import DaskCluster, dask_cluster
+from event_platform_tests.support.mending import write_functions
 from event_platform_tests.support.s3 import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, client, put, use_s3
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, noon
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -59,11 +60,13 @@ def running(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def landed(world: World, bucket: str) -> World:
-    """Three days in a bucket: redeliveries, a conflict, corrupt, late and unregistered records."""
+    """Three days in a bucket: redeliveries, a conflict, corrupt, late, unregistered and mended records."""
+    write_functions(world)
     for day in DAYS:
+        wrong_unit = {**event(f"ms-{day}"), "created_at": 1000 * noon(day)}
         sound = [event(f"{day}-{number}", day, plan="free") for number in range(60)]
         lessons = [event(f"l-{day}-{number}", day, "lesson:started", user=f"usr_{number}") for number in range(60)]
-        world.deliver(day, "a.gz", *sound, *sound[:5], "{broken", event("shared", plan=f"{day}"))
+        world.deliver(day, "a.gz", *sound, *sound[:5], "{broken", wrong_unit, event("shared", plan=f"{day}"))
         world.deliver(day, "b", *lessons, event(f"x-{day}", day, "beta:clicked"), event(f"late-{day}", plan="pro"))
     landing = world.root / "landing"
     for path in landing.rglob("*"):

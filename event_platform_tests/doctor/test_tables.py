@@ -9,7 +9,8 @@ from event_platform.doctor.finding import Finding, Verdict
 from event_platform.doctor.settings import read_settings
 from event_platform.doctor.tables import check_tables
 from event_platform_tests.support.command import variables
-from event_platform_tests.support.world import MONDAY, World, event
+from event_platform_tests.support.mending import write_functions
+from event_platform_tests.support.world import MONDAY, World, event, noon
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ def test_a_file_that_is_missing_and_a_commit_of_somebody_else_are_told(built: Wo
     assert finding.found.startswith("2 faults in ")
     assert "such as deduplicated_events on 2025-06-02: the file" in finding.found
     assert "event-platform run" in finding.remedy
+
+
+def test_days_that_wait_to_be_mended_are_told(built: World) -> None:
+    """With the command."""
+    built.deliver(MONDAY, "b", {**event("u3"), "created_at": 1000 * noon(MONDAY)})
+    built.build(MONDAY)
+    write_functions(built)
+    finding = look(built)
+    assert finding.found == "1 day loaded with other functions than catalog/mend has"
+    assert finding.remedy == "event-platform mend"
 
 
 def test_an_empty_lake_has_nothing_to_look_for(world: World) -> None:

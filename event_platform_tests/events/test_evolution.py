@@ -56,7 +56,25 @@ def verdicts(found: Sequence[Change]) -> list[tuple[Impact, str, str]]:
         pytest.param(STRING | {"pattern": "^a$"}, STRING | {"pattern": "^[ab]$"}, BREAKING, id="nobody can tell"),
         pytest.param(STRING, {"type": ["string", "null"]}, COMPATIBLE, id="null is allowed"),
         pytest.param({"type": ["string", "null"]}, STRING, BREAKING, id="null is no longer allowed"),
-        pytest.param(INTEGER, NUMBER, BREAKING, id="a wider type in the same column"),
+        pytest.param(INTEGER, NUMBER, BACKFILL, id="a wider type in the same column"),
+        pytest.param(INTEGER, STRING, BREAKING, id="a wider type that does not read the earlier values"),
+        pytest.param(INTEGER, STRING | {"x-was-type": ["integer"]}, BACKFILL, id="and one that does"),
+        pytest.param(
+            STRING | {"format": "date"},
+            STRING | {"format": "date-time", "x-was-type": ["date"]},
+            BACKFILL,
+            id="dates become midnights",
+        ),
+        pytest.param(STRING | {"format": "date"}, STRING, BACKFILL, id="dates become texts"),
+        pytest.param(DEVICE, {"x-variant": True}, BACKFILL, id="an object becomes a variant"),
+        pytest.param(STRING, {"x-variant": True}, BACKFILL, id="a text becomes a variant"),
+        pytest.param({"x-variant": True}, STRING, BREAKING, id="a variant becomes a text"),
+        pytest.param(DEVICE, STRING, BREAKING, id="an object becomes a text"),
+        pytest.param(STRING, INTEGER, BREAKING, id="a narrower type"),
+        pytest.param(STRING, STRING | {"x-was-type": ["integer"]}, BACKFILL, id="values of a type are read as well"),
+        pytest.param(STRING | {"x-was-type": ["integer"]}, STRING, BREAKING, id="values of a type are read no more"),
+        pytest.param(STRING, STRING | {"x-was": ["o"]}, BACKFILL, id="a key is read as well"),
+        pytest.param(STRING | {"x-was": ["o"]}, STRING, BREAKING, id="a key is read no more"),
         pytest.param(INTEGER, NUMBER | {"x-column": "q"}, BACKFILL, id="a wider type in a column of its own"),
         pytest.param(INTEGER, STRING | {"x-column": "q"}, BREAKING, id="another type in a column of its own"),
         pytest.param(
@@ -115,9 +133,36 @@ def test_nested_properties_are_compared_one_by_one(tmp_path: Path) -> None:
     paths = {"o.p", "a[].p", "m.*.p"}
     wider = changes(tmp_path, [nested(INTEGER)], [nested({"type": ["integer", "null"]})])
     assert {each[2] for each in verdicts(wider) if each[0] is COMPATIBLE} == paths
-    other = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
+    other = changes(tmp_path, [nested(STRING)], [nested(INTEGER)])
     assert {each[2] for each in verdicts(other) if each[0] is BREAKING} == paths
-    assert "column o.p keeps its type" in next(each.action for each in other if each.path == "o.p")
+    action = "column o.p keeps its type or gets a wider one: give the property a new column, x-column: p_integer"
+    assert next(each.action for each in other if each.path == "o.p") == action
+    text = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
+    assert {each[2] for each in verdicts(text) if each[0] is BREAKING} == paths
+    assert all("x-was-type: [integer] reads them" in each.action for each in text)
+
+
+def test_a_key_that_is_renamed(tmp_path: Path) -> None:
+    """One change, of the property that has both generations."""
+    old, new = schema(["p"], p=INTEGER), schema(["q"], q=INTEGER | {"x-was": ["p"]})
+    (change,) = changes(tmp_path, [old], [new])
+    assert (change.impact, change.path, change.column) == (BACKFILL, "q", ("q",))
+    assert change.action == "event-platform run moves earlier days from p: read q"
+    strict = changes(tmp_path, [schema(p=INTEGER)], [new])
+    assert verdicts(strict) == [(BREAKING, "a", "q"), (BACKFILL, "a", "q")]
+    (kept,) = changes(tmp_path, [old], [schema(["q"], q=INTEGER | {"x-was": ["p"], "x-column": "p"})])
+    assert (kept.impact, kept.before, kept.after) == (
+        COMPATIBLE,
+        "type: integer",
+        'type: integer, x-was: ["p"], x-column: p',
+    )
+
+
+def test_another_type_is_described_whole(tmp_path: Path) -> None:
+    """With the keywords that make it, and no others."""
+    (change,) = changes(tmp_path, [schema(p=DEVICE)], [schema(p=DEVICE | {"x-variant": True})])
+    assert (change.before, change.after) == ("type: object", "type: object, x-variant: true")
+    assert change.action == "event-platform run rebuilds all days of the table in one commit"
 
 
 def test_required_properties(tmp_path: Path) -> None:
@@ -130,7 +175,7 @@ def test_required_properties(tmp_path: Path) -> None:
 
 def test_a_column_that_another_property_had(tmp_path: Path) -> None:
     """A run fails if its type or the case of its name differs, whatever the properties are called."""
-    old = schema(p=INTEGER)
+    old = schema(p={"type": "array", "items": INTEGER})
     for column, definition in (("p", STRING), ("P", INTEGER)):
         found = changes(tmp_path, [old], [schema(other=definition | {"x-column": column})])
         assert ("column p of another property", f"column {column}") in {(each.before, each.after) for each in found}
@@ -185,7 +230,7 @@ RULES: dict[str, st.SearchStrategy[Schema]] = {
     "integer": st.sampled_from([{}, {"minimum": 0}, {"minimum": 1}, {"maximum": 1}, {"enum": [1, 5]}]),
 }
 EXTRA: st.SearchStrategy[Schema] = st.sampled_from(
-    [{}, {}, {}, {"x-column": "c"}, {"x-column": "P"}, {"x-mixed": ["string", "boolean"]}]
+    [{}, {}, {}, {"x-column": "c"}, {"x-column": "P"}, {"x-mixed": ["string", "boolean"]}, {"x-variant": True}]
 )
 
 
@@ -198,7 +243,7 @@ def scalars(draw: st.DrawFn) -> Schema:
 
 def objects(values: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
     """Return objects of one or two properties."""
-    properties = st.dictionaries(st.sampled_from("on"), values, min_size=1)
+    properties = st.dictionaries(st.sampled_from("by"), values, min_size=1)
     return st.builds(lambda found: {"type": "object", "properties": without_same_columns(found)}, properties)
 
 
@@ -226,6 +271,8 @@ SCHEMAS = st.builds(
 
 def closed(definition: Schema) -> Schema:
     """Return what a schema accepts as JSON Schema says it: without unknown fields, and with the types of x-mixed."""
+    if "x-variant" in definition:
+        return {}
     found = {key: value for key, value in definition.items() if not key.startswith("x-")}
     if "properties" in found and definition.get("type", "object") == "object":
         # Where another type is allowed it has no column: no field in it is unknown, and x-mixed says nothing.
@@ -272,5 +319,50 @@ def test_a_verdict_is_true_of_events_and_of_tables(folder: Path, old: Schema, ne
         accepted = [event for event in instances(old) if is_valid(closed(old), event)]
         assert [event for event in accepted if not is_valid(closed(new), event)] == []
     if BREAKING not in impacts:
-        before, after = (to_delta(load_catalog(folder / side).by_key["a"].schema, {}) for side in "01")
-        merged("events/a", before, after)
+        before, after = (load_catalog(folder / side).by_key["a"] for side in "01")
+        sides = (to_delta(each.schema, {}, each.variants) for each in (before, after))
+        merged("events/a", *sides, widens=True)
+
+
+def derives(tmp_path: Path, old: Any, new: Any, **files: tuple[str, str]) -> list[Change]:
+    """Return the changes between two catalogs of a type that derives these columns, with files beside it."""
+    sides = []
+    for number, derive in enumerate((old, new)):
+        side = write_catalog(tmp_path / str(number), {"a": schema(p=NUMBER, q=STRING) | {"x-derive": derive}})
+        for name, texts in files.items():
+            (side / name.replace("_", ".")).write_text(texts[number], encoding="utf-8")
+        sides.append(read_catalog_files(side))
+    return compare_catalogs(*sides)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "impacts"),
+    [
+        pytest.param({}, {"d": "p * 2"}, [BACKFILL], id="one is added"),
+        pytest.param({"d": "p * 2"}, {"d": "p * 3"}, [BACKFILL], id="its expression is another one"),
+        pytest.param({"d": "p * 2"}, {"d": {"sql": "p * 2", "description": "Twice"}}, [], id="its description"),
+        pytest.param({"d": "p * 2"}, {"d": "q"}, [BREAKING], id="its type is another one"),
+        pytest.param({"d": "p * 2"}, {"D": "p * 2"}, [BREAKING, BREAKING], id="its case is another one"),
+        pytest.param({"d": "p * 2"}, {}, [BREAKING], id="it is removed"),
+    ],
+)
+def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new: Any, impacts: list[Impact]) -> None:
+    """A back-fill, unless readers lose it or a table cannot have it."""
+    assert [each.impact for each in derives(tmp_path, old, new)] == impacts
+
+
+def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> None:
+    """And what is derived from them in turn; the digest shows that it is another one."""
+    rules = {
+        "name": {"lookup": "t.csv", "by": "q", "value": "name"},
+        "long": "name || '!'",
+        "other": {"function": "f:other", "columns": ["p"], "type": "number"},
+    }
+    code, table = "def other(frame):\n    return frame['p'] * {}\n", "q,name\na,{}\n"
+    same, other = (code.format(2),) * 2, (table.format("A"), table.format("B"))
+    found = derives(tmp_path, rules, rules, t_csv=other, f_py=same)
+    assert verdicts(found) == [(BACKFILL, "a", "x-derive.long"), (BACKFILL, "a", "x-derive.name")]
+    assert found[1].before.startswith("string: name of t.csv by q (")
+    assert found[1].before != found[1].after
+    found = derives(tmp_path, rules, rules, t_csv=(table,) * 2, f_py=(code.format(2), code.format(3)))
+    assert verdicts(found) == [(BACKFILL, "a", "x-derive.other")]

@@ -1,13 +1,14 @@
 """What a sample of a file says of the columns of an event type."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.columns import Column, Kind, parse_columns
 from event_platform.events.figures import sample_figure
 
 SCHEMA = {
@@ -56,6 +57,15 @@ def test_few_values_are_counted_and_many_are_not() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["number", "value", "column", "len", "count"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    """Also one that is at home in the figure."""
+    properties = {"properties": {name: {"type": "integer"}}}
+    figure = sample_figure(EventType("a", "a", parse_columns(properties, "properties", [])))
+    counts = figure.count(pl.LazyFrame({name: [7] * 200})).collect()
+    assert set(counts.iter_rows()) == {(None, None, 200), (name, None, 1), (name, "7", 200)}
+
+
 @pytest.mark.parametrize(("rows", "sampled"), [(512, 512), (513, 257), (1_025, 342), (100_000, 511)])
 def test_rows_are_sampled_evenly(rows: int, sampled: int) -> None:
     """From the first to the last, and never more than a number of them."""
@@ -81,3 +91,12 @@ def test_a_type_without_such_columns_is_not_sampled() -> None:
     """There is nothing to say of it."""
     nested = EventType("a", "a", parse_columns({"properties": {"o": {"type": "object"}}}, "properties", []))
     assert sample_figure(nested).count(pl.LazyFrame({"o": [1, 2]})).collect().is_empty()
+
+
+def test_a_column_may_have_the_name_of_what_is_counted() -> None:
+    """Else its type would have no table."""
+    columns = (Column("number", "number", Kind.STRING), Column("value", "value", Kind.STRING))
+    rows = pl.LazyFrame({"number": ["a"] * 40, "value": ["b"] * 40})
+    found = sample_figure(replace(TYPE, columns=columns)).count(rows).collect()
+    assert ("number", "a", 40) in found.rows()
+    assert ("value", "b", 40) in found.rows()

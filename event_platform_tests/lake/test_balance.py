@@ -56,6 +56,7 @@ def test_the_ledger_counts_every_record_once(built: World) -> None:
     assert books == {
         "landed": 10,
         "sound": 7,
+        "mended": 0,
         "corrupt": 3,
         "corrupt_by_reason": {"not_an_object": 2, "not_json": 1},
         "deduplicated": 5,

@@ -1,7 +1,9 @@
 """Delta tables: snapshots, scans and logs, seen as other readers of Delta see them."""
 
+import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -40,6 +42,45 @@ def test_a_table_says_what_it_holds(table: Table) -> None:
     assert delta.metadata().partition_columns == ["created_date"]
     metadata = [{FIELD_ID: 1}, {"comment": "a number", FIELD_ID: 2}, {FIELD_ID: 3}]
     assert [field.metadata for field in delta.schema().fields] == metadata
+
+
+def test_the_first_commit_is_that_of_delta_rs(table: Table, tmp_path: Path) -> None:
+    """All but the id and the time of the table, so that every reader finds what it expects."""
+    delta = table.snapshot_to_write().delta
+    assert delta is not None
+    metadata = delta.metadata()
+    DeltaTable.create(
+        str(tmp_path / "theirs"),
+        delta.schema(),
+        partition_by=metadata.partition_columns,
+        name=metadata.name,
+        description=metadata.description,
+        configuration=dict(metadata.configuration),
+    )
+    ours, theirs = (actions(Path(folder)) for folder in (table.uri, tmp_path / "theirs"))
+    assert ours == theirs
+    assert ours["metaData"]["configuration"] == {"delta.checkpointInterval": "10"}
+
+
+def actions(folder: Path) -> dict[str, Any]:
+    """Return what the first commit of a table says of it, beside its id and time."""
+    lines = (folder / "_delta_log" / f"{0:020}.json").read_text(encoding="utf-8").splitlines()
+    found = {kind: action for line in lines for kind, action in json.loads(line).items()}
+    metadata, info = found["metaData"], found["commitInfo"]
+    assert json.loads(info["operationParameters"]["metadata"]) == metadata
+    metadata["schemaString"] = json.loads(metadata["schemaString"])
+    assert metadata.pop("createdTime")
+    assert metadata.pop("id")
+    return {**found, "commitInfo": (info["operation"], sorted(info["operationParameters"]))}
+
+
+@pytest.mark.parametrize("names", [[], ["created_date", "n", "N"], ["n"]])
+def test_a_table_that_delta_lacks_is_not_created(tmp_path: Path, names: list[str]) -> None:
+    """Without columns, with two that differ in case alone, or without that of its partitions."""
+    table = lessons_table(tmp_path, pl.Schema({name: SCHEMA.get(name, pl.Int64()) for name in names}))
+    with pytest.raises(TableError, match="events/lesson_started: the table cannot be created"):
+        table.snapshot_to_write()
+    assert not Path(table.uri).exists()
 
 
 def test_a_snapshot_keeps_reading_the_version_it_pinned(table: Table) -> None:

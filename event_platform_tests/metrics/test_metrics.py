@@ -211,7 +211,7 @@ def test_no_label_comes_from_data(built: Built) -> None:
     closed: dict[str, set[str]] = {
         "source": {"lake", "landing", "checks", "dagster"},
         "layer": {"raw", "deduplicated", "typed"},
-        "scope": {"corrupt_events", "platform", "quality_report", "own"},
+        "scope": {"corrupt_events", "platform", "event_tables", "quality_report", "own"},
         "reason": set(CorruptionReason),
         "kind": set(DuplicateKind),
         "table": tables,

@@ -45,6 +45,15 @@ def test_only_what_is_as_expected_is_replaced(store: Store) -> None:
     assert store.read_tagged("x.json") == (b"2", second)
 
 
+def test_what_is_created_is_whole_and_not_replaced(store: Store) -> None:
+    """So that of two that do, one is refused, and nobody lists what is not there yet."""
+    assert store.create("a/b/x.json", b"1") == store.tag("a/b/x.json")
+    with pytest.raises(ChangedError, match=r"x\.json"):
+        store.create("a/b/x.json", b"other")
+    assert store.read("a/b/x.json") == b"1"
+    assert [each.name for page in store.pages("a/") for each in page] == ["a/b/x.json"]
+
+
 def test_of_many_at_once_one_wins(store: Store) -> None:
     """`test_chain.py` has the same of a store that nobody helps with that."""
     assert_one_wins(store)

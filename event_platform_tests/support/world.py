@@ -175,11 +175,12 @@ class World:
         with ThreadPoolExecutor(2) as executor:
             yield PipelineContext(self.lake, executor, sizing=self.sizing)
 
-    def load(self, *days: date, replay: bool = False) -> dict[date, RawReport]:
+    def load(self, *days: date, replay: bool = False, mend: bool = False) -> dict[date, RawReport]:
         """Landing → raw_events and corrupt_events."""
+        catalog = self.catalog
         with self.pipeline() as context:
-            loading = Loading(self.landing, self.catalog.envelope, self.start_date, self.limits)
-            reports = load(context, loading, days, WINDOW_DAYS, replay=replay)
+            loading = Loading(self.landing, catalog.envelope, self.start_date, self.limits, catalog.mending)
+            reports = load(context, loading, days, WINDOW_DAYS, replay=replay, mend=mend)
         quarantine_corrupt(self.lake, days)
         raise_unreadable(reports.values())
         return reports

@@ -14,10 +14,10 @@ WAREHOUSE_NAMES = ("redshift", "snowflake", "athena", "trino", "bigquery", "data
 
 @click.group()
 def export() -> None:
-    """Write what other tools read the lake with: views for warehouses, a dbt project.
+    """Write what other tools read: views for warehouses, a dbt project, data contracts, a JSON Schema of all events.
 
-    Files are written to a folder that you keep in version control. A second export of the same tables changes nothing;
-    with --check nothing is written, and the exit code is 1 if something would change.
+    Files are written to a folder that you keep in version control. A second export of the same catalog and tables
+    changes nothing; with --check nothing is written, and the exit code is 1 if something would change.
     """
 
 
@@ -28,6 +28,21 @@ def _value(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dic
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+_CHECK = click.option("--check", is_flag=True, help="Write nothing, show the differences; exit code 1 if any.")
+
+
+def _to(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option of the folder that an export goes to."""
+    return click.option(
+        "--to",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=folder,
+        show_default=True,
+        help="Folder to write to.",
+    )
+
+
 def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options of an export, which by default goes to `folder`."""
 
@@ -35,14 +50,7 @@ def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         for option in reversed(
             (
                 click.option("--for", "warehouse", type=click.Choice(WAREHOUSE_NAMES), required=True),
-                click.option(
-                    "--to",
-                    "folder",
-                    type=click.Path(path_type=Path, file_okay=False),
-                    default=folder,
-                    show_default=True,
-                    help="Folder to write to.",
-                ),
+                _to(folder),
                 click.option(
                     "--set",
                     "values",
@@ -51,7 +59,7 @@ def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                     metavar="NAME=VALUE",
                     help="A value of your account, such as iam_role; repeat it. Heads of files list all of them.",
                 ),
-                click.option("--check", is_flag=True, help="Write nothing, show the differences; exit code 1 if any."),
+                _CHECK,
             )
         ):
             function = option(function)
@@ -106,3 +114,58 @@ def dbt(warehouse: str, folder: Path, values: dict[str, str], check: bool) -> No
     from event_platform.cli.export import export_dbt  # noqa: PLC0415
 
     raise SystemExit(export_dbt(load_environment(), warehouse, folder, values, check=check))
+
+
+@export.command()
+@_to("exports/odcs")
+@_CHECK
+def odcs(folder: Path, check: bool) -> None:  # noqa: FBT001 - as click passes it
+    """Write a data contract of each event type of the catalog, to <folder>/<key>.odcs.yaml.
+
+    They are documents of the Open Data Contract Standard, version 3.1.0. A contract has the columns of the type's table
+    with their types, rules (pattern, minimum, maximum, required; enum as a check) and descriptions; the owner as its
+    team, the group as its domain; classification `personal` for x-personal, the version from x-version, x-freshness as
+    latency, the address of the table if the lake is in S3, and its page of the quality report if
+    EVENT_PLATFORM_REPORT_URL is set.
+
+    Contracts of types that left the catalog are removed; other files in the folder are left alone. Exit code 1 if
+    --check finds a difference.
+
+    \b
+    Examples, the second one for CI:
+      event-platform export odcs --to contracts
+      event-platform export odcs --to contracts --check
+    """
+    from event_platform.cli.export import export_contracts  # noqa: PLC0415
+
+    raise SystemExit(export_contracts(load_environment(), folder, check=check))
+
+
+@export.command()
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="exports/events.schema.json",
+    show_default=True,
+    help="File to write.",
+)
+@_CHECK
+def jsonschema(file: Path, check: bool) -> None:  # noqa: FBT001 - as click passes it
+    """Write the catalog as one JSON Schema (2020-12), with which producers validate what they send.
+
+    A record is valid if it is an event of the catalog that keeps all rules: the fields of the envelope are there, the
+    name is known, and the payload is valid for the schema of that name, which is in $defs by its key. As in the tables,
+    a property that is not required may be null, and a field that the schema does not know is a fault unless it is
+    empty. Types of dates and times are formats: a validator has to be told to check these.
+
+    What it cannot tell: whether created_at is near the arrival, and whether an event_uuid was used before. Exit code 1
+    if --check finds a difference.
+
+    \b
+    Example:
+      event-platform export jsonschema --to events.schema.json
+    """
+    from event_platform.cli.export import export_json_schema  # noqa: PLC0415
+
+    raise SystemExit(export_json_schema(load_environment(), file, check=check))

@@ -17,15 +17,18 @@ from event_platform.defs.resources.platform import (
     PublishingResource,
     RulesResource,
 )
-from event_platform.events.envelope import Envelope
+from event_platform.events.catalog import Catalog
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
+from event_platform.quality.text import shown
 
 RAW_EVENTS = dg.AssetKey(registry.RAW_EVENTS.name)
+#: Metadata of a materialization: what functions made of the dead letters that were read.
+MENDING = "mending"
 CORRUPT_EVENTS = dg.AssetKey(registry.CORRUPT_EVENTS.name)
 
 
@@ -36,11 +39,16 @@ class RawConfig(dg.Config):
         default=False,
         description="Read the objects of these days again, also those that are loaded, as the rules are now",
     )
+    mend: bool = Field(
+        default=False,
+        description="Read the objects of these days again whose dead letters functions of catalog/mend are given now, "
+        "or have mended: `event-platform mend` finds the days",
+    )
 
 
 def build_raw_events(
     tables: Lake,
-    envelope: Envelope,
+    catalog: Catalog,
     rules: RulesResource,
     partitions: dg.DailyPartitionsDefinition,
     policy: dg.BackfillPolicy,
@@ -49,7 +57,7 @@ def build_raw_events(
 
     `tables` says where the tables are; nothing is opened. `rules` says how old raw_events may be.
     """
-    first_date = partitions.start.date()
+    first_date, envelope = partitions.start.date(), catalog.envelope
 
     @dg.multi_asset(
         name="raw_events",
@@ -57,7 +65,7 @@ def build_raw_events(
         group_name="raw",
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[_raw_spec(tables, envelope, rules), _corrupt_spec(tables)],
+        specs=[_raw_spec(tables, catalog, rules), _corrupt_spec(tables)],
     )
     def raw_events(
         context: dg.AssetExecutionContext,
@@ -70,11 +78,12 @@ def build_raw_events(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             tables, dates = pipeline.lake, dates_of(context)
-            loading = Loading(landing.open(), envelope, first_date, rules.limits)
-            loaded = load(pipeline, loading, dates, rules.deduplication_window_days, replay=config.replay)
+            loading = Loading(landing.open(), envelope, first_date, rules.limits, catalog.mending)
+            window_days = rules.deduplication_window_days
+            loaded = load(pipeline, loading, dates, window_days, replay=config.replay, mend=config.mend)
             corrupt = quarantine_corrupt(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
-            _warn_of_altered(context, loaded)
+            _warn(context, loaded)
             raise_unreadable(loaded.values())
             figures = {day: _raw_figures(each, rows.get(day, 0)) for day, each in loaded.items()}
             yield TableResult(tables.raw_events, figures, {day: each.written for day, each in loaded.items()})
@@ -88,10 +97,16 @@ def build_raw_events(
     return raw_events
 
 
-def _warn_of_altered(context: dg.AssetExecutionContext, loaded: Mapping[date, RawReport]) -> None:
+def _warn(context: dg.AssetExecutionContext, loaded: Mapping[date, RawReport]) -> None:
     for day, each in loaded.items():
         if each.altered:
             context.log.warning("%s was not as the platform left it (%s), and is loaded again", day, each.altered)
+        if each.not_mended:
+            context.log.warning(
+                "%s: %d objects with records to mend are no longer in landing: their rows stay", day, each.not_mended
+            )
+        for warning in each.mended.warnings:
+            context.log.warning("%s: %s", day, shown(warning, len(warning)))
 
 
 def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
@@ -102,18 +117,20 @@ def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
         "objects_replaced": report.replaced_objects,
         "bytes_read": report.bytes_read,
         "records_read": report.records,
+        **({MENDING: report.mended.as_json()} if report.mended.given else {}),
         "created_dates_changed": [day.isoformat() for day in sorted(report.created_dates)],
     }
 
 
-def _raw_spec(tables: Lake, envelope: Envelope, rules: RulesResource) -> dg.AssetSpec:
+def _raw_spec(tables: Lake, catalog: Catalog, rules: RulesResource) -> dg.AssetSpec:
     return table_spec(
         tables.raw_events,
         Layer.RAW,
         about=f"{tables.raw_events.spec.description} A sound record has no `corruption_reason`.",
         query="select source_object, count(*) n from {table} where arrival_date = '2025-06-02' group by 1",
         lineage={},
-        depends_on=envelope.definition,
+        depends_on=catalog.envelope.definition
+        + (f"{catalog.mending.fingerprint}" if catalog.mending.functions else ""),
         freshness_policy=freshness_policy(rules.raw_warn_hours, rules.raw_fail_hours),
     )
 
@@ -124,7 +141,7 @@ def _corrupt_spec(tables: Lake) -> dg.AssetSpec:
         table,
         Layer.QUARANTINE,
         about=f"{table.spec.description} Landing is never changed: land a corrected object under the same name, "
-        "and its records are classified again.",
+        "and its records are classified again; or mend them by a function of the catalog.",
         query="select corruption_reason, count(*) n from {table} group by 1 order by n desc",
         lineage=same_columns(table.schema.names(), RAW_EVENTS),
         deps=[RAW_EVENTS],

@@ -10,13 +10,16 @@ import dagster as dg
 from event_platform.compute.tasks import CpuTime, counting_cpu_time
 from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.assets.retrying import retrying
-from event_platform.defs.instance.dagster_internals import list_outputs_once
+from event_platform.defs.instance.dagster_internals import list_outputs_once, log_no_unread_events
 from event_platform.defs.metadata import URI, asset_key, figures_of
 from event_platform.defs.publication import Published, publish
 from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource
 from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
+
+#: Dagster's tag of an event for what `MaterializeResult` calls its data version.
+_DATA_VERSION = "dagster/data_version"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def run_step(
     Errors of the storage are retried. The CPU time in the metadata is that of the whole step.
     """
     list_outputs_once(context)
+    log_no_unread_events(context)
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
         results = list(step(PipelineContext(tables := lake.open(), executor, progress_callback(context))))
     published = publish(context, publishing, tables, [each.table for each in results])
@@ -54,13 +58,22 @@ def _materialization(
 
     The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
     """
-    key = asset_key(result.table)
+    key, own = asset_key(result.table), set(context.partition_keys)
+    version = dg.DataVersion(str(max(each.version for each in result.written.values())))
     shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **published.get(key, {})}
     for day, written in result.written.items():
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
-        context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
-    return dg.MaterializeResult(
-        asset_key=key,
-        # Without it Dagster would take rows for the same whenever the code that made them is.
-        data_version=dg.DataVersion(str(max(each.version for each in result.written.values()))),
+        if day.isoformat() in own:
+            context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
+        else:  # a day that the run did not ask for, and that had to be rebuilt with it
+            context.log_event(_of_another_day(key, day, partition, version))
+    # Without a version Dagster would take rows for the same whenever the code that made them is.
+    return dg.MaterializeResult(asset_key=key, data_version=version)
+
+
+def _of_another_day(
+    key: dg.AssetKey, day: date, metadata: Mapping[str, Any], version: dg.DataVersion
+) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        key, partition=day.isoformat(), metadata=metadata, tags={_DATA_VERSION: version.value}
     )

@@ -1,7 +1,7 @@
 """events/<name>: one asset and one typed Delta table for each catalogued event type; and what has no type."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -18,6 +18,7 @@ from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
+from event_platform.events.wording import counted
 from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
@@ -76,6 +77,8 @@ def build_typed_events(
             names = list(selected.values())
             reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
             for name, each in reports.items():
+                if each.retyped and each.error is None:
+                    context.log.info(_widened(table_of(tables, catalog, name).name, each))
                 if each.error and each.transient:
                     request_retry(context, StorageError(each.error))
                 if each.error is None:
@@ -94,6 +97,11 @@ def build_typed_events(
     return typed_events
 
 
+def _widened(table: str, report: TypedReport) -> str:
+    days = counted(len(report.written), "day")
+    return f"{table}: {', '.join(report.retyped)}: {days} rebuilt in one commit"
+
+
 def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
     return {day: {ROWS: rows, "rows_with_rescued_values": report.rescued[day]} for day, rows in report.rows.items()}
 
@@ -110,7 +118,7 @@ def _spec(place: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetS
         "`_rescued` by field.",
         query="select * from {table} where created_date = '2025-06-02' limit 10",
         lineage=_lineage(event_type),
-        depends_on=json.dumps([*storage_shape(event_type.columns), *event_type.path_columns]),
+        depends_on=json.dumps([*storage_shape(event_type.columns), *event_type.path_columns, *event_type.derivations]),
         rules={column.name: list(_words(column.constraints)) for column in typed(event_type.columns)},
         tags={"event_type": key_of(first_part(event_type.name))[:_TAG_LENGTH]},
         deps=[DEDUPLICATED_EVENTS],
@@ -123,12 +131,16 @@ def _spec(place: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetS
 
 def _lineage(event_type: EventType) -> Lineage:
     made_of_path = event_type.path_columns
-    made_of_body = [name for name in event_type.schema.names() if name not in {*EVENT_COLUMNS, *made_of_path}]
-    return {
+    derived = {each.name: each.uses for each in event_type.derived}
+    known = {*EVENT_COLUMNS, *made_of_path, *derived}
+    lineage: dict[str, Sequence[tuple[dg.AssetKey, str]]] = {
         **{name: [(DEDUPLICATED_EVENTS, "source_object")] for name in made_of_path},
         **same_columns(list(EVENT_COLUMNS), DEDUPLICATED_EVENTS),
-        **{name: [(DEDUPLICATED_EVENTS, "body")] for name in made_of_body},
+        **{name: [(DEDUPLICATED_EVENTS, "body")] for name in event_type.schema.names() if name not in known},
     }
+    for name, uses in derived.items():  # of what its columns are made of
+        lineage[name] = sorted({source for used in uses for source in lineage[used]})
+    return lineage
 
 
 def _words(rules: Constraints) -> Iterator[str]:

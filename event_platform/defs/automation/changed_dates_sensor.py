@@ -14,6 +14,7 @@ from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
+from event_platform.lake.deployments import deployment_of
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
 
@@ -41,9 +42,9 @@ def build_changed_dates_sensor(
         now = datetime.now(UTC)
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        tables, types = lake.open(), digest(catalog.by_key)
+        tables, rules = lake.open(), deployment_of(catalog).catalog
         tables.storage.check()
-        since = version_in(context.cursor, types)
+        since = version_in(context.cursor, rules)
         # What is left is what somebody else changed: to look for it opens a hundred tables.
         look_for_files = is_time_to_look(context.cursor, now)
         if since == tables.raw_events.snapshot().version and not look_for_files:
@@ -54,20 +55,22 @@ def build_changed_dates_sensor(
         )
         warned(context.log, [due.dates.warning])
         version = due.dates.version
-        asked = due.ask(context.instance, digest([f"{version}", *catalog.by_key]), now)
+        asked = due.ask(context.instance, digest([f"{version}", rules]), now)
         if asked.requests or asked.waiting:
             return tick_result(context, asked, "; ".join(asked.waiting), context.cursor)
         if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due
             return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
-        return dg.SensorResult(skip_reason="every date is up to date", cursor=stamped(f"{types}:{version}", now))
+        if due.dates.backfills.unexamined:  # the next tick goes on with it
+            return dg.SensorResult(skip_reason="; ".join(due.dates.backfills.notes), cursor=context.cursor)
+        return dg.SensorResult(skip_reason="every date is up to date", cursor=stamped(f"{rules}:{version}", now))
 
     return changed_dates_sensor
 
 
-def version_in(cursor: str | None, types: str) -> int:
-    """Return the version of raw_events up to which every date was up to date, with these event types; else 0.
+def version_in(cursor: str | None, rules: str) -> int:
+    """Return the version of raw_events up to which every date was up to date, with this catalog; else 0.
 
     What failed after that is looked at until it is built; the reconciliation finds tables that were restored by hand.
     """
     known, _, version = (cursor or "").partition(" ")[0].partition(":")
-    return int(version) if known == types and version.isascii() and version.isdecimal() else 0
+    return int(version) if known == rules and version.isascii() and version.isdecimal() else 0

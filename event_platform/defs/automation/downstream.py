@@ -15,6 +15,7 @@ from event_platform.lake.derived import OwnAsset
 from event_platform.lake.lake import Lake
 from event_platform.lake.names import is_of_platform
 from event_platform.lake.registry import QUALITY_REPORT
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED
 from event_platform.pipeline.due import PLATFORM, DueDates, due_created_dates
 
 
@@ -24,6 +25,7 @@ class DueAssets:
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
+    is_backfill: bool = False  # of event tables that a change of the catalog makes due
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,25 @@ def due_downstream(
     *,
     since: int = 0,
     look_for_files: bool = False,
+    rows_examined: int | None = ROWS_EXAMINED,
 ) -> DueDownstream:
     """Return what is due from `first` to `last` (see `due_created_dates`), by the assets that are due on the same days.
 
     `platform` are the platform's assets; `own` those of people's own that can be materialized here, each after those
     that it is made of. Where the platform's are due, the others are built with them, or when that is done.
     """
-    dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files)
+    dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files, rows_examined=rows_examined)
     groups: dict[tuple[str, ...], dict[date, str]] = {}
     for tables, day, why in _by_run(dates, own):
         if first <= day <= last:
             groups.setdefault(tables, {})[day] = why
     keys = {PLATFORM: list(platform)}
     by_day = [
-        DueAssets([key for table in tables for key in keys.get(table, [_key(table)])], days)
+        DueAssets(
+            [key for table in tables for key in keys.get(table, [_key(table)])],
+            days,
+            is_backfill=not dates.backfills.due.keys().isdisjoint(tables),
+        )
         for tables, days in groups.items()
     ]
     return DueDownstream(dates, by_day, _due_whole(dates, own))
@@ -95,12 +102,17 @@ def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
 
 def _by_run(due: DueDates, own: Sequence[OwnAsset]) -> Iterator[tuple[tuple[str, ...], date, str]]:
     """Yield tables that one run builds, a day, and why."""
-    tables = {PLATFORM: due.of_platform, QUALITY_REPORT.name: due.reports}
+    backfills = due.backfills.due
+    tables = {PLATFORM: due.of_platform, **backfills, QUALITY_REPORT.name: due.reports}
     tables |= {asset.table: _dated(due, asset) for asset in own if asset.beside}
     for day in sorted({day for days in tables.values() for day in days}):
-        names = tuple(table for table, days in tables.items() if day in days)
-        if not due.days or PLATFORM in names:
-            yield names, day, "; ".join(sorted({tables[name][day] for name in names}))
+        names = [table for table, days in tables.items() if day in days]
+        reasons = "; ".join(sorted({tables[name][day] for name in names}))
+        if not backfills.keys().isdisjoint(names):  # days of the platform are none of these
+            names = [*dict.fromkeys([*(name for name in names if name in backfills), QUALITY_REPORT.name, *names])]
+            yield tuple(names), day, reasons
+        elif not due.days or PLATFORM in names:
+            yield tuple(names), day, reasons
     if not due.days:  # other partitions than the platform's are runs of their own
         for asset in own:
             yield from (((asset.table,), day, why) for day, why in _dated(due, asset).items() if not asset.beside)

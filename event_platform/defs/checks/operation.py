@@ -13,6 +13,7 @@ from event_platform.checks.result import Result
 from event_platform.compute.tasks import Progress
 from event_platform.defs.assets.reporting import progress_callback
 from event_platform.defs.checks.results import Check, Evaluated, evaluate_checks, to_dagster
+from event_platform.defs.instance.dagster_internals import log_no_unread_events
 from event_platform.defs.partitions import dates_of
 from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.errors import StorageError, raise_panics_as_errors
@@ -59,6 +60,7 @@ def build_operation(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         context.log.addFilter(is_worth_reading)
+        log_no_unread_events(context)
         dates, tables = dates_of(context), PinnedLake(lake.open().storage, is_recent=True)
         selected = [
             (each, checks)

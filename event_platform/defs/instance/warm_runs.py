@@ -12,9 +12,10 @@ import threading
 from functools import cache
 from multiprocessing import forkserver
 
-from event_platform.defs.instance.dagster_internals import CodeServer, start_runs_with
+from event_platform.defs.instance.dagster_internals import CODE_SERVER, CodeServer, start_runs_with
 
 _PRELOAD = [
+    CODE_SERVER,
     "event_platform.definitions",
     "event_platform.defs.instance.launcher",
     "event_platform.defs.instance.sqlite_event_log",

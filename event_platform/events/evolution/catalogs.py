@@ -10,6 +10,7 @@ from event_platform.events.documents import read_document
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.clashes import Clash, find_clashes
 from event_platform.events.evolution.contract import describe_difference
+from event_platform.events.evolution.derivations import compare_derivations
 from event_platform.events.evolution.properties import compare_properties
 
 #: What a schema says of the asset, and not of the table.
@@ -76,8 +77,9 @@ def _compare_types(old: CatalogFiles, new: CatalogFiles, before: EventType, afte
     documents = old.documents[before.name], new.documents[after.name]
     changes = [*_compare_names(before, after), *_compare_settings(after.name, *documents)]
     if before.name == after.name or after.name not in old.documents:  # else its properties are compared with its own
-        properties = list(compare_properties((before, documents[0]), (after, documents[1])))
-        changes += _with_clashes(after, properties, before)
+        columns = [*compare_properties((before, documents[0]), (after, documents[1]))]
+        columns += compare_derivations(before, after)
+        changes += _with_clashes(after, columns, before)
     file = new.files[after.name]
     yield from (replace(each, file=file) for each in changes)
 
@@ -89,7 +91,7 @@ def _compare_names(before: EventType, after: EventType) -> Iterator[Change]:
         action = "events of this name are not in its table any more: keep it in x-names"
         yield Change(Impact.BREAKING, after.name, "x-names", name, "", action)
     for name in sorted(set(after.other_names) - set(before.names)):
-        action = "events of this name came into another table: rebuild the days before to move them"
+        action = "events of this name came into another table: event-platform run moves those of the days before"
         yield Change(Impact.BACKFILL, after.name, "x-names", "", name, action)
 
 
@@ -113,7 +115,7 @@ def _compare_settings(name: str, old: Mapping[str, Any], new: Mapping[str, Any])
 def _with_clashes(after: EventType, changes: list[Change], before: EventType) -> Iterator[Change]:
     """Yield the changes, and those by which a run would fail that are seen in the columns of the table alone."""
     stored = before.schema if before.key == after.key else {}
-    clashes = {each.column: each for each in find_clashes(stored, after.schema)}
+    clashes = {each.column: each for each in find_clashes(stored, after.schema, after.variants)}
     known = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}
     yield from (each for each in changes if each.column not in clashes or each.impact is Impact.BREAKING)
     for column, clash in clashes.items():
@@ -139,7 +141,7 @@ def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]
 
 
 def _path_columns(before: Sequence[str], after: Sequence[str]) -> Change:
-    impact, action = Impact.BACKFILL, "rebuild the days before to have the column in them"
+    impact, action = Impact.BACKFILL, "event-platform run rebuilds the days before that have values for it"
     if removed := [name for name in before if name not in after]:
         impact, action = Impact.BREAKING, f"column {', '.join(removed)} is null from now on: keep it"
     return Change(impact, "", _PATH_COLUMNS, ", ".join(before), ", ".join(after), action, file=ENVELOPE_FILE)

@@ -8,6 +8,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.errors import EventPlatformError, TableError, TableStorageError, raise_panics_as_errors
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import FileWriter
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.location import TableLocation
@@ -85,4 +86,7 @@ def compact_files(table: TableLocation, schema: pl.Schema, files: list[DataFile]
         rows = rows.sort(order, maintain_order=True)
     writer = FileWriter(table, day, data_change=False)
     writer.write(rows)
+    for figure in table.spec.figures:
+        if figure.is_noted:
+            writer.note(figure, read_figure(table, files, figure).drop(str(table.partition_column)))
     return writer.close()

@@ -12,6 +12,9 @@ import polars as pl
 from event_platform.events.classification import classify
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import ObjectError, StorageError, UnreadableError
+from event_platform.events.event import MENDED_BY
+from event_platform.events.mending.files import NO_MENDING, Mending
+from event_platform.events.mending.mender import Mender
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.wrappers import WrappedReader
 from event_platform.lake.registry import RAW_EVENTS
@@ -34,6 +37,7 @@ class Loading:
     envelope: Envelope
     first_date: date
     limits: Limits = DEFAULT_LIMITS
+    mending: Mending = NO_MENDING
 
     @property
     def limits_of_object(self) -> Limits:
@@ -96,12 +100,16 @@ def _naming(landed: LandedObject) -> Iterator[None]:
 
 
 def read_records(
-    loading: Loading, reader: EnvelopeReader | WrappedReader, landed: LandedObject, content: BinaryIO
+    loading: Loading,
+    reader: EnvelopeReader | WrappedReader,
+    landed: LandedObject,
+    content: BinaryIO,
+    mender: Mender | None = None,
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield the classified records of an object piece by piece, with the bytes of each piece.
 
     After the most records that an object may have, one `unreadable_object` takes the place of the rest: records may be
-    so short that the limit of bytes allows hundreds of millions of them.
+    so short that the limit of bytes allows hundreds of millions of them. A `mender` takes a reader that keeps bytes.
     """
     offset, most = 0, loading.limits.object_rows
     read = pieces(landed.name, content, loading.limits_of_object)
@@ -113,7 +121,7 @@ def read_records(
                 return
             ended = offset >= most
             piece = unreadable(b"", _TOO_MANY.format(most)) if ended else piece
-            records = _classified(loading, landed, _read(reader, piece), offset)
+            records = _classified(loading, landed, _read(reader, piece), offset, mender)
         yield records, len(piece.data)
         offset += records.height
 
@@ -126,12 +134,15 @@ def _read(reader: EnvelopeReader | WrappedReader, piece: Piece) -> pl.DataFrame:
     return pl.concat([records, row])
 
 
-def _classified(loading: Loading, landed: LandedObject, records: pl.DataFrame, offset: int) -> pl.DataFrame:
-    return (
+def _classified(
+    loading: Loading, landed: LandedObject, records: pl.DataFrame, offset: int, mender: Mender | None
+) -> pl.DataFrame:
+    classified = (
         classify(records, loading.envelope, landed.arrival_date, loading.first_date)
         .with_row_index("source_offset", offset)
         .with_columns(
             pl.col("source_offset").cast(pl.Int64),
+            pl.lit(None, pl.String).alias(MENDED_BY),
             arrival_date=pl.lit(landed.arrival_date),
             source_object=pl.lit(landed.name),
             source_size=pl.lit(landed.size, pl.Int64),
@@ -139,3 +150,4 @@ def _classified(loading: Loading, landed: LandedObject, records: pl.DataFrame, o
         )
         .select(RAW_EVENTS.schema.names())
     )
+    return classified if mender is None else mender.mend(classified, records["written"])

@@ -8,6 +8,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.errors import ObjectError, UnreadableError, WorkerError
+from event_platform.events.mending.outcome import MendOutcome
 from event_platform.lake.file_writer import FileWriter, sort_by_name
 from event_platform.lake.tables import Table
 from event_platform.landing.landing import LandedObject
@@ -27,6 +28,7 @@ class Loaded:
     adds: list[AddAction] = field(default_factory=list)
     created_dates: set[date] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
+    mended: MendOutcome = field(default_factory=MendOutcome)  # objects that are left out halfway are in it
     empty_objects: list[LandedObject] = field(default_factory=list)
     unreadable: dict[str, LeftOut] = field(default_factory=dict)  # by name; they are not in the other figures
 

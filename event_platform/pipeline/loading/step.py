@@ -1,10 +1,10 @@
 """Landing → raw_events: what is new or changed, each object once, all in one commit."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, tzinfo
-from itertools import chain
+from datetime import UTC, date
+from itertools import chain, filterfalse
 from typing import Any
 
 import polars as pl
@@ -12,6 +12,7 @@ from deltalake.transaction import AddAction
 
 from event_platform.compute.tasks import Parts
 from event_platform.events.errors import UnreadableError, WorkerError
+from event_platform.events.mending.outcome import MendOutcome
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import DataFile, added_file, remove_action, scan_files
 from event_platform.lake.foreign import altered_dates, damaged_files
@@ -24,6 +25,7 @@ from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.loading.changed_dates import changed_dates, lost_dates
+from event_platform.pipeline.loading.mending import mend_transactions, objects_to_mend
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.record_writer import LeftOut, Loaded
 from event_platform.pipeline.loading.tasks import batches, batches_per_task, drop_objects, is_large, load_objects
@@ -47,6 +49,8 @@ class RawReport:
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
     unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
     altered: str = ""  # why the day was loaded again, where it was not as the platform left it
+    mended: MendOutcome = field(default_factory=MendOutcome)
+    not_mended: int = 0  # objects with records to mend that landing has no more
 
     def add(self, result: Loaded) -> None:
         """Add what a task did."""
@@ -55,18 +59,26 @@ class RawReport:
         self.records += result.records
         self.reasons.update(result.reasons)
         self.created_dates.update(result.created_dates)
+        self.mended.add(result.mended)
 
 
 def load(
-    context: PipelineContext, loading: Loading, dates: Sequence[date], window_days: int, *, replay: bool = False
+    context: PipelineContext,
+    loading: Loading,
+    dates: Sequence[date],
+    window_days: int,
+    *,
+    replay: bool = False,
+    mend: bool = False,
 ) -> dict[date, RawReport]:
     """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
 
-    A `replay` reads loaded objects again, as the rules are now; so are days that are not as the platform left them.
+    A `replay` reads loaded objects again, as the rules are now; so are days that are not as the platform left them. To
+    `mend`, those objects are read again whose records other functions were given than there are now: see `mending`.
     Rows of objects that landing has no more stay. Objects that cannot be read do not stop the others: call
     `raise_unreadable` in the end.
     """
-    return retry_on_conflict(lambda: _load(context, loading, dates, window_days, replay=replay))
+    return retry_on_conflict(lambda: _load(context, loading, dates, window_days, replay=replay, mend=mend))
 
 
 @dataclass(frozen=True)
@@ -77,31 +89,45 @@ class _Plan:
     delivery: Delivery
     altered: dict[date, str]  # days that are loaded again, and why
     damaged: list[DataFile]  # files of theirs that cannot be read
+    to_mend: Mapping[str, date]  # objects that are loaded again for that
+    whole: bool  # what is loaded already is read again, where it would be read as something else now
 
 
 def _load(
-    context: PipelineContext, loading: Loading, dates: Sequence[date], window_days: int, *, replay: bool
+    context: PipelineContext,
+    loading: Loading,
+    dates: Sequence[date],
+    window_days: int,
+    *,
+    replay: bool,
+    mend: bool,
 ) -> dict[date, RawReport]:
-    plan = _plan(context.lake, loading, dates, replay=replay)
+    plan = _plan(context.lake, loading, dates, replay=replay, mend=mend)
     loaded = _load_objects(context, loading, plan, dates)
     plan = replace(plan, delivery=_without_unreadable(plan.delivery, loaded))
     reports = _reports(plan, loaded, dates)
-    if plan.delivery.due or plan.altered:
-        written = _commit(context, plan, loaded, reports, window_days, loading.landing.zone)
+    if plan.delivery.due or plan.altered or plan.to_mend:
+        written = _commit(context, plan, loaded, reports, window_days, loading)
         for day, each in written.items():
             reports[day].written = each
     return reports
 
 
-def _plan(lake: Lake, loading: Loading, dates: Sequence[date], *, replay: bool) -> _Plan:
+def _plan(lake: Lake, loading: Loading, dates: Sequence[date], *, replay: bool, mend: bool) -> _Plan:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, loading.landing, dates)
     altered = altered_dates(snapshot, dates)
     damaged = [each.file for each in damaged_files(snapshot, altered)] if altered else []
-    again = [landed for landed in delivery.loaded if replay or landed.arrival_date in altered]
-    loaded = [landed for landed in delivery.loaded if not (replay or landed.arrival_date in altered)]
+    intact = [day for day in dates if day not in altered]
+    to_mend = objects_to_mend(snapshot, loading.mending, intact) if mend else {}
+
+    def is_read_again(landed: LandedObject) -> bool:
+        return replay or landed.arrival_date in altered or landed.name in to_mend
+
+    again = list(filter(is_read_again, delivery.loaded))
+    loaded = list(filterfalse(is_read_again, delivery.loaded))
     delivery = replace(delivery, due=[*delivery.due, *again], changed=[*delivery.changed, *again], loaded=loaded)
-    return _Plan(snapshot, delivery, altered, damaged)
+    return _Plan(snapshot, delivery, altered, damaged, to_mend, replay or mend)
 
 
 def _commit(
@@ -110,10 +136,10 @@ def _commit(
     loaded: Sequence[Loaded],
     reports: dict[date, RawReport],
     window_days: int,
-    zone: tzinfo,
+    loading: Loading,
 ) -> dict[date, Written]:
     """Commit what was loaded, with the created_dates that are due downstream, which are added to the reports."""
-    snapshot, changed = plan.snapshot, plan.delivery.changed
+    snapshot, changed, zone = plan.snapshot, plan.delivery.changed, loading.landing.zone
     stale, kept = _without_changed(context, plan)
     adds = [add for result in loaded for add in result.adds]
     new = [added_file(snapshot.table, add) for add in adds]
@@ -122,7 +148,7 @@ def _commit(
         *lost_dates(plan.damaged),
     ]:
         reports[arrival_date].created_dates.add(created_date)
-    due = sorted({*plan.altered, *(landed.arrival_date for landed in plan.delivery.due)})
+    due = sorted({*plan.altered, *plan.to_mend.values(), *(landed.arrival_date for landed in plan.delivery.due)})
     # Where an object changed, files of its day change places anyway.
     appended = set(due) - {landed.arrival_date for landed in changed} - plan.altered.keys()
     compaction = compact(context, {"raw_events": (snapshot, appended)})["raw_events"]
@@ -132,7 +158,9 @@ def _commit(
     metadata = {"arrival_dates": [day.isoformat() for day in due], "created_dates": sorted(created_dates)}
     if zone is not UTC:  # then the ledger asks for objects of other days as well
         metadata["landing_timezone"] = [str(zone)]
-    commit = TableCommit(snapshot, metadata, dict.fromkeys(empty, 1) | add_step_time(snapshot, due, adds))
+    whole = [day for day in due if (plan.whole or day in plan.altered) and not reports[day].unreadable]
+    transactions = dict.fromkeys(empty, 1) | mend_transactions(snapshot, loading.mending, due, whole)
+    commit = TableCommit(snapshot, metadata, transactions | add_step_time(snapshot, due, adds))
     return commit.append(
         due,
         [*adds, *kept, *compaction, *removes],
@@ -197,8 +225,10 @@ def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Deliver
     return replace(delivery, due=due, changed=changed)
 
 
-def _reports(plan: _Plan, loaded: Iterable[Loaded], dates: Sequence[date]) -> dict[date, RawReport]:
+def _reports(plan: _Plan, loaded: Collection[Loaded], dates: Sequence[date]) -> dict[date, RawReport]:
     delivery, version = plan.delivery, plan.snapshot.version
+    listed = {landed.name for landed in delivery.due} | {name for result in loaded for name in result.unreadable}
+    gone = Counter(day for name, day in plan.to_mend.items() if name not in listed)
     due, known, changed = (
         Counter(landed.arrival_date for landed in objects)
         for objects in (delivery.due, delivery.loaded, delivery.changed)
@@ -210,6 +240,7 @@ def _reports(plan: _Plan, loaded: Iterable[Loaded], dates: Sequence[date]) -> di
             known_objects=known[day],
             replaced_objects=changed[day],
             altered=plan.altered.get(day, ""),
+            not_mended=gone[day],
         )
         for day in dates
     }

@@ -7,6 +7,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.errors import ObjectError, UnreadableError
+from event_platform.events.mending.mender import Mender
 from event_platform.events.wrappers import open_reader
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
@@ -19,7 +20,7 @@ from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.threads import imap_threads
 
 #: Objects that a task reads side by side.
-_READ_AT_ONCE = 10
+READ_AT_ONCE = 10
 
 
 def load_objects(lake: Lake, loading: Loading, sizing: Sizing, objects: list[LandedObject]) -> Loaded:
@@ -27,17 +28,20 @@ def load_objects(lake: Lake, loading: Loading, sizing: Sizing, objects: list[Lan
 
     An object that cannot be read, or makes the program fail, is left out, and stays due.
     """
-    reader = open_reader(loading.envelope)
+    mends = bool(loading.mending.functions)
+    reader = open_reader(loading.envelope, keeps_bytes=mends)
     writer = RecordWriter(lake.raw_events, loading.limits, Loaded(objects[0].arrival_date))
+    outcome = writer.loaded.mended
+    mender = Mender(loading.mending, loading.envelope, loading.first_date, outcome) if mends else None
     for batch in batches(objects, sizing):
         # While one is worked on the next ones are read: a store takes longer to answer than an object to be parsed.
-        opened = imap_threads(partial(open_object, loading, sizing), batch, _READ_AT_ONCE)
+        opened = imap_threads(partial(open_object, loading, sizing), batch, READ_AT_ONCE)
         for landed, content in zip(batch, opened, strict=True):
             begun = writer.begin()
             try:
                 if isinstance(content, UnreadableError | ObjectError):
                     raise content
-                for records, size in read_records(loading, reader, landed, content):
+                for records, size in read_records(loading, reader, landed, content, mender):
                     writer.add(records, size)
             except (UnreadableError, ObjectError) as error:
                 writer.loaded.unreadable[landed.name] = error

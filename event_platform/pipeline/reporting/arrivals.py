@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from event_platform.events.event import MENDED_BY
 from event_platform.events.figures import OBJECTS
 from event_platform.lake.balance import may_hold
 from event_platform.lake.file_figures import read_figure
@@ -26,6 +27,7 @@ def count_arrivals(raw: Snapshot, dates: Sequence[date], *, hours_are_utc: bool)
         [
             figure_rows("landed", _sum(arrived, "landed")),
             figure_rows("sound", _sum(arrived, "sound")),
+            figure_rows("mended", _mended(raw, dates)),
             figure_rows("created", _sum(created, "sound")),
             figure_rows("objects", _objects(counts, dates)),
         ]
@@ -42,6 +44,11 @@ def _files(raw: Snapshot, dates: Sequence[date], *, hours_are_utc: bool) -> list
 
 def _sum(counts: pl.DataFrame, column: str) -> pl.DataFrame:
     return counts.group_by(PARTITION).agg(value=pl.col(column).sum()).filter(pl.col("value") > 0)
+
+
+def _mended(raw: Snapshot, dates: Sequence[date]) -> pl.DataFrame:
+    found = raw.values_by_date(MENDED_BY, dates)
+    return pl.DataFrame([*found.items()], schema={PARTITION: pl.Date, "value": pl.Int64}, orient="row")
 
 
 def _objects(counts: pl.DataFrame, dates: Sequence[date]) -> pl.DataFrame:

@@ -97,8 +97,7 @@ def write_types(
 
     `example` returns a row of a type.
     """
-    folder = storage.sizes(PAGES_FOLDER, _FOLDER, _TYPES)
-    written = {path.rpartition("/")[2].removesuffix(".html") for path in folder}
+    written = pages_of_types(storage)
     due = [each for each in catalog.event_types if each.key not in written or not changed.isdisjoint(each.names)]
     last = history[PARTITION].max()
     if not due or not isinstance(last, date):
@@ -113,6 +112,13 @@ def write_types(
 
     each = map if storage.is_local else map_threads
     list(each(write, due))
+
+
+def pages_of_types(storage: Storage) -> frozenset[str]:
+    """Return the keys of the event types that have a page."""
+    return frozenset(
+        path.rpartition("/")[2].removesuffix(".html") for path in storage.sizes(PAGES_FOLDER, _FOLDER, _TYPES)
+    )
 
 
 def _by_asset(findings: Mapping[date, Sequence[Finding]]) -> Mapping[str, Mapping[date, Sequence[Finding]]]:

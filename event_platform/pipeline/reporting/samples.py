@@ -9,6 +9,7 @@ import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.constraints import DOT, SEPARATOR, sample_broken_constraint
+from event_platform.events.event import EVENT_COLUMNS
 from event_platform.events.figures import EXAMPLE, event_figure
 from event_platform.events.personal import MASKED, mask, personal_paths
 from event_platform.lake.file_figures import is_read, read_figure
@@ -85,7 +86,8 @@ def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
     rows = read_figure(table.table, known or files[:1], EXAMPLE, table.schema)["row"].sort()
     if rows.is_empty():
         return ""
-    return json.dumps(mask(event_type.columns, json.loads(rows[0])), ensure_ascii=False)
+    shown = {*EVENT_COLUMNS, *event_type.path_columns}
+    return json.dumps(mask(event_type.stored, json.loads(rows[0]), shown), ensure_ascii=False)
 
 
 def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> DataFile | None:

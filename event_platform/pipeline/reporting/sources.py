@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from event_platform.events.catalog import Catalog
-from event_platform.events.drift import drift_digest
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.derived import contents, fingerprint
 from event_platform.lake.snapshot import Snapshot
@@ -37,7 +36,7 @@ class ReportSources:
         _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
         for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
             rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)
-            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, drift_digest(event_type.columns)))
+            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, event_type.drift_digest))
         return {day: fingerprint(each) for day, each in parts.items()}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.catalog import Catalog
-from event_platform.events.columns import storage_shape
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.derivation.column import reference_versions
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.changes import added_since_source_version
@@ -24,10 +24,12 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
 from event_platform.lake.tables import Table
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, note_builds, unchanged
+from event_platform.pipeline.backfill.verdicts import Budget
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
-from event_platform.pipeline.fingerprint import build_fingerprint
+from event_platform.pipeline.typing.rules import BuildRules, event_rules, unregistered_rules
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -35,6 +37,9 @@ from event_platform.storage.threads import map_threads
 
 #: The key under which the results of unregistered_events are reported; no event type can have it.
 UNREGISTERED = ""
+
+#: Key in the commit info: the SHA-256 of each reference table that the rows were made with, by the name of its file.
+REFERENCE_TABLES = "reference_tables"
 
 
 @dataclass
@@ -48,6 +53,7 @@ class TypedReport:
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
     written: dict[date, Written] = field(default_factory=dict)
+    retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
 
     @property
     def adds(self) -> list[AddAction]:
@@ -66,7 +72,8 @@ def type_all(
     """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
 
     One type's failure is in its report and leaves its table as it was; the others go on. With `rebuild` all partitions
-    are rebuilt, also those that could be appended to.
+    are rebuilt, also those that could be appended to. Where a column gets a wider type, every day of its table is
+    rebuilt, in the same commit: readers see the old type or the new one.
     """
     reports: dict[str, TypedReport] = {}
 
@@ -99,19 +106,34 @@ def _type_some(
     targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     deduplicated = lake.deduplicated_events.snapshot()
+    days = {key: _days_to_build(target, dates, reports[key]) for key, target in targets.items()}
+    every_day = sorted({*dates, *chain(*days.values())})
     source = _Source(
-        deduplicated, {day: deduplicated.files([day]) for day in dates}, deduplicated.source_versions(dates)
+        deduplicated, {day: deduplicated.files([day]) for day in every_day}, deduplicated.source_versions(every_day)
     )
-    fingerprints = {key: _fingerprint_of(catalog, key) for key in targets}
-    partitions = [(key, day) for key in targets for day in dates]
-    appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
+    rules = {key: _rules_of(catalog, key) for key in targets}
+    fingerprints = {key: each.fingerprint for key, each in rules.items()}
+    partitions = [(key, day) for key in targets for day in days[key]]
+    may_append = [] if rebuild else [(key, day) for key, day in partitions if not reports[key].retyped]
+    appendable = _appendable(source, targets, may_append, fingerprints)
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, targets, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
-    _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
+    _commit_each(context, catalog, source, targets, days, appended, rules, reports)
     if UNREGISTERED in targets:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
+
+
+def _days_to_build(target: Snapshot, dates: Sequence[date], report: TypedReport) -> Sequence[date]:
+    """Return the days of a table to build: those that were asked for, or all where a column gets a wider type."""
+    if not target.retyped:
+        return dates
+    report.retyped = list(map(str, target.retyped))
+    others = sorted(target.rows_by_date().keys() - set(dates))
+    report.rows |= dict.fromkeys(others, 0)
+    report.rescued |= dict.fromkeys(others, 0)
+    return [*dates, *others]
 
 
 def _commit_each(
@@ -119,43 +141,52 @@ def _commit_each(
     catalog: Catalog,
     source: _Source,
     targets: Mapping[str, Snapshot],
+    built: Mapping[str, Sequence[date]],
     appended: Collection[tuple[str, date]],
-    fingerprints: Mapping[str, int],
+    rules: Mapping[str, BuildRules],
     reports: Mapping[str, TypedReport],
 ) -> None:
     """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
     sound = [key for key in targets if reports[key].error is None]
-    days = {key: [day for day in source.versions if (key, day) in appended] for key in sound}
+    days = {key: [day for day in built[key] if (key, day) in appended] for key in sound}
     compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
     for key, error in failed.items():
         _fail(reports[key], error)
     metadata = as_metadata(deployment_of(catalog))
     every_add = [add for key in sound for add in reports[key].adds]
+    # Not in a thread: none of them knows the time of the step.
+    step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
+
+    budget = Budget(ROWS_EXAMINED)
 
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
-            rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
-            changes = (
-                TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
-                if key == UNREGISTERED
-                else TableCommit(targets[key])
-            )
-            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, fingerprints[key])
+            rebuilt, adds = [day for day in built[key] if day not in days[key]], reports[key].adds
+            if key == UNREGISTERED:
+                changes = TableCommit(targets[key], metadata, note_builds(targets[key], rules[key], {}) | step_time)
+            else:
+                same = unchanged(context.lake, catalog, source.snapshot, key, targets[key], source.versions, budget)
+                changes = TableCommit(
+                    targets[key],
+                    _reference_tables(catalog.by_key[key]),
+                    note_builds(targets[key], rules[key], dict(same)),
+                )
+            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, rules[key].fingerprint)
             changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
             _commit(changes, reports[key], targets[key].files(days[key]))
 
-    map_threads(commit, [key for key in sound if key not in failed])
+    map_threads(commit, [key for key in sound if key not in failed], context.lake.storage.threads)
 
 
-def _fingerprint_of(catalog: Catalog, key: str) -> int:
-    """Return the build fingerprint of a table: what its rows depend on beside the events."""
-    if key == UNREGISTERED:
-        rules: Any = sorted(catalog.names)
-    else:
-        event_type = catalog.by_key[key]
-        rules = storage_shape(event_type.columns)
-        rules += [["names", *event_type.other_names]] if event_type.other_names else []
-    return build_fingerprint(rules, catalog.envelope.definition)
+def _reference_tables(event_type: EventType) -> dict[str, Any]:
+    """Return the commit info that names the reference tables that rows are made with."""
+    versions = reference_versions(event_type.derived)
+    return {REFERENCE_TABLES: versions} if versions else {}
+
+
+def _rules_of(catalog: Catalog, key: str) -> BuildRules:
+    """Return the rules of a table: what its rows depend on beside the events."""
+    return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 
 
 def _appendable(
@@ -213,7 +244,7 @@ def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedRepor
             return table_of(lake, catalog, key).snapshot_to_write()
         return None
 
-    snapshots = map_threads(opened, reports)
+    snapshots = map_threads(opened, reports, lake.storage.threads)
     return {key: target for key, target in zip(reports, snapshots, strict=True) if target is not None}
 
 

@@ -1,7 +1,7 @@
 """Files of deduplicated_events → files of the event tables, and of unregistered_events."""
 
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -10,9 +10,11 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import EventType
+from event_platform.events.derivation.evaluation import Deriver
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.figures import FAILED_DERIVATIONS
 from event_platform.events.path_columns import path_columns
 from event_platform.events.payload import PayloadReader
 from event_platform.lake.file_writer import FileWriter
@@ -118,8 +120,9 @@ def type_events(
     keys = {name: event_type.key for name, event_type in event_types.items()}
     by_key = {event_type.key: event_type for event_type in event_types.values()}
     for batch in in_batches(unit.files, sizing.events_per_type_batch):
-        columns = [*EVENT_COLUMNS, "body", *(["source_object"] if envelope.path_columns else [])]
-        events = _read(lake, batch, unit.names, None if not unit.names <= event_types.keys() else columns)
+        is_typed = unit.names <= event_types.keys()
+        columns = columns_to_type(envelope) if is_typed else lake.deduplicated_events.schema.names()
+        events = scan_names(lake, batch, unit.names).select(columns).collect()
         typed = pl.col("event_name").replace_strict(keys, default=None, return_dtype=pl.String).alias(_TYPE)
         # Unregistered names are one part: there may be any number of them.
         for (key,), part in (
@@ -133,15 +136,40 @@ def type_events(
     return list(each(_EventFile.close, files.values()))
 
 
-def _read(lake: Lake, files: list[DataFile], names: frozenset[str], columns: list[str] | None) -> pl.DataFrame:
-    """Read the events of some names: some columns, or all."""
+def columns_to_type(envelope: Envelope) -> list[str]:
+    """Return the columns of deduplicated_events that typed rows are made of."""
+    return [*EVENT_COLUMNS, "body", *(["source_object"] if envelope.path_columns else [])]
+
+
+def scan_names(lake: Lake, files: Sequence[DataFile], names: Collection[str]) -> pl.LazyFrame:
+    """Scan the events of some names in files of deduplicated_events."""
     return (
         scan_files(lake.deduplicated_events, files)
         .filter(pl.col("event_name").is_between(pl.lit(min(names)), pl.lit(max(names))))
         .filter(pl.col("event_name").is_in(list(names)))
-        .select(columns or lake.deduplicated_events.schema.names())
-        .collect()
     )
+
+
+class EventReader:
+    """Reads events of one type (`columns_to_type`) into rows of its table."""
+
+    def __init__(self, event_type: EventType, envelope: Envelope) -> None:
+        """Compile the schema."""
+        self._payload, self._path_columns = PayloadReader(event_type, envelope), envelope.path_columns
+        self._deriver = Deriver(event_type.derived) if event_type.derived else None
+
+    def read(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return a row for each event, in order."""
+        frames = [events.select(list(EVENT_COLUMNS)), self._payload.read(events["body"])]
+        if self._path_columns:
+            frames.insert(1, path_columns(events["source_object"], self._path_columns))
+        rows = pl.concat(frames, how="horizontal")
+        return rows if self._deriver is None else self._deriver.add(rows)
+
+    def note_failures(self, file: FileWriter) -> None:
+        """Keep with a file what could not be derived of the events that were read."""
+        if self._deriver is not None:
+            file.note(FAILED_DERIVATIONS, self._deriver.failures())
 
 
 class _EventFile:
@@ -149,12 +177,11 @@ class _EventFile:
 
     def __init__(self, lake: Lake, day: date, event_type: EventType | None, envelope: Envelope) -> None:
         self._typed = Typed(event_type.key if event_type else None, day)
-        self._reader: PayloadReader | None = None
-        self._path_columns = envelope.path_columns
+        self._reader: EventReader | None = None
         self._file = FileWriter(lake.event_table(event_type) if event_type else lake.unregistered_events, day)
         if event_type is not None:
             with self._keeping_errors():
-                self._reader = PayloadReader(event_type, envelope)
+                self._reader = EventReader(event_type, envelope)
 
     def write(self, events: pl.DataFrame) -> None:
         """Add events, in typed columns where they have a type."""
@@ -163,11 +190,7 @@ class _EventFile:
         with self._keeping_errors():
             frame = events
             if self._reader is not None:
-                payload = self._reader.read(events["body"])
-                frames = [events.select(list(EVENT_COLUMNS)), payload]
-                if self._path_columns:
-                    frames.insert(1, path_columns(events["source_object"], self._path_columns))
-                frame = pl.concat(frames, how="horizontal")
+                frame = self._reader.read(events)
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
             # Not before they are typed: bodies would be sorted too, and what they were read from kept.
             order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
@@ -178,6 +201,8 @@ class _EventFile:
         """Store the file, and return what is in it, or why it is not there."""
         if not self._typed.error:
             with self._keeping_errors():
+                if self._reader is not None:
+                    self._reader.note_failures(self._file)
                 self._typed.adds.append(self._file.close())
         return self._typed
 

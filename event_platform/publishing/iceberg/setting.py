@@ -11,7 +11,7 @@ from event_platform.publishing.names import ICEBERG_PREFIX
 _VARIABLE = "EVENT_PLATFORM_ICEBERG"
 _EXAMPLES = "`sql`, `sql uri=postgresql+psycopg2://…`, `rest uri=https://… warehouse=…` or `glue namespace=…`"
 
-_SECRET = re.compile(r"credential|password|secret|token|key", re.IGNORECASE)
+_SECRET = re.compile("credential|pass|secret|token|key", re.IGNORECASE)
 
 #: The namespace of tables where none is given. Glue calls it a database, and has to have it.
 _NAMESPACE = "event_platform"
@@ -41,7 +41,7 @@ class IcebergSetting:
     @property
     def secrets(self) -> list[str]:
         """Texts that no message may show, the longest first."""
-        found = [value for name, value in self.properties.items() if _SECRET.search(name)]
+        found = [value for name, value in self.properties.items() if is_secret(name)]
         password = re.search(r"://[^/@]*:([^/@]+)@", self.uri or "")
         return sorted([*found, *([password[1]] if password else [])], key=len, reverse=True)
 
@@ -49,6 +49,11 @@ class IcebergSetting:
         """Return what names of tables begin with: something where Delta is registered in the same database of Glue."""
         is_shared = self.kind is CatalogKind.GLUE and self.namespace == glue_database
         return ICEBERG_PREFIX if is_shared else ""
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a property of a catalog lets one in, by its name."""
+    return bool(_SECRET.search(name))
 
 
 def read_setting(text: str, glue_database: str | None = None) -> IcebergSetting:

@@ -6,14 +6,42 @@ const search = document.getElementById("search");
 const found = document.getElementById("found");
 document.getElementById("searching").hidden = false;
 
-search.addEventListener("input", () => {
-  const words = search.value.toLowerCase().split(/\s+/);
+// What is searched besides the text of a line is in its data: words, and fields, which are named where one matches.
+const inLine = (line) => [line.textContent, line.dataset.words, line.dataset.fields].join(" ").toLowerCase();
+const texts = new Map(lines.map((line) => [line, inLine(line)]));
+
+function matches(line, word) {
+  const [, key, name] = /^(group|owner):(.+)$/.exec(word) ?? [];
+  const value = line.dataset[key];
+  return value === undefined ? texts.get(line).includes(word) : value.toLowerCase().split(/\s+/).join("_") === name;
+}
+
+function nameFields(line, words) {
+  const place = line.querySelector(".matches");
+  if (!place) return;
+  const fields = line.dataset.fields.split(" ").filter((field) => words.some((word) => field.toLowerCase().includes(word)));
+  place.textContent = fields.slice(0, 8).join(", ");
+}
+
+function look() {
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = lines.filter((line) => {
-    line.hidden = !words.every((word) => line.textContent.toLowerCase().includes(word));
+    line.hidden = !words.every((word) => matches(line, word));
     return !line.hidden;
   });
+  for (const line of shown) nameFields(line, words);
   found.textContent = `${shown.length} of ${lines.length}`;
-});
+}
+
+// An address that ends with #search=… opens with these words.
+function lookForAddress() {
+  if (!location.hash.startsWith("#search=")) return;
+  search.value = decodeURIComponent(location.hash.slice("#search=".length));
+  look();
+}
+
+search.addEventListener("input", look);
+addEventListener("hashchange", lookForAddress);
 
 function valueOf(line, column) {
   const cell = line.cells[column];
@@ -37,3 +65,5 @@ for (const head of table.tHead.rows[0].cells) {
     table.tBodies[0].append(...lines);
   });
 }
+
+lookForAddress();

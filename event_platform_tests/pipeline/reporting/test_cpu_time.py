@@ -30,6 +30,16 @@ def test_a_step_divides_its_time_by_rows(built: World) -> None:
     assert cpu_seconds([each.snapshot() for each in tables], days) == {MONDAY: 3 * 8.0, TUESDAY: 3 * 4.0}
 
 
+def test_the_time_of_every_step_is_in_a_log(world: World) -> None:
+    """Also of the one that commits to its tables side by side: a thread does not know the time of the step."""
+    world.deliver(MONDAY, "a", event("u1", MONDAY))
+    world.load(MONDAY)
+    world.deduplicate(MONDAY)
+    with counting_cpu_time():
+        world.type(MONDAY)
+    assert cpu_seconds([world.lake.unregistered_events.snapshot()], [MONDAY])[MONDAY] > 0
+
+
 def test_the_index_shows_it(built: World) -> None:
     """In the column CPU; a dash where no log says any."""
     assert costs(built) == {str(TUESDAY): "12.0 s", str(MONDAY): "6.0 s"}

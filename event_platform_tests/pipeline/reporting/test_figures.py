@@ -11,6 +11,7 @@ import pytest
 from event_platform.checks.gaps import objects_by_hour
 from event_platform.pipeline.due import due_created_dates
 from event_platform_tests.pipeline.reporting.test_step import figures
+from event_platform_tests.support.mending import write_functions
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event, ndjson, noon, rows
 
 #: What SQL counts of each figure of a day: event_name, label and value. `lesson` is the table of lesson:started.
@@ -18,6 +19,10 @@ QUERIES = {
     "landed": "select null, null, count(*) from raw where arrival_date = $day having count(*) > 0",
     "sound": """
         select null, null, count(*) from raw where arrival_date = $day and corruption_reason is null
+        having count(*) > 0
+    """,
+    "mended": """
+        select null, null, count(*) from raw where arrival_date = $day and mended_by is not null
         having count(*) > 0
     """,
     "created": """
@@ -146,6 +151,8 @@ def delivered(world: World) -> World:
 def test_each_figure_is_what_sql_counts_in_the_tables(delivered: World) -> None:
     """Of every day, also after more has arrived late, and a day was loaded once more."""
     days = (MONDAY, TUESDAY, WEDNESDAY)
+    write_functions(delivered)
+    delivered.deliver(MONDAY, "milliseconds", {**event("u13"), "created_at": 1000 * noon(MONDAY)})
     delivered.build(*days)
     assert all(reported(delivered, MONDAY).values())
     assert [reported(delivered, day) for day in days] == [counted(delivered, day) for day in days]

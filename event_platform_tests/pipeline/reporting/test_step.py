@@ -200,7 +200,8 @@ def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_mended(world: 
         due = [MONDAY, TUESDAY] if rebuild else [MONDAY]
         assert (found.days, sorted(found.reports)) == ([], due)
         world.report(*due)
-        assert not due_created_dates(world.lake, world.catalog).every
+        found = due_created_dates(world.lake, world.catalog)
+        assert (found.reports, found.every) == ({}, set() if rebuild else {MONDAY})  # its rows have a column to go to
     drift = ("unknown_field", "rescued_field")
     assert not [figure for figure in figures(world, MONDAY) if figure[0] in drift]
 

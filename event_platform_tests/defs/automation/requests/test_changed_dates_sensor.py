@@ -1,6 +1,7 @@
 """Dates that have changed are asked for, whoever changed them, and no others are looked at."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -113,3 +114,33 @@ def test_rows_are_counted_every_ten_minutes_where_nothing_is_new(
     state, _, then = str(known).partition(" ")
     earlier = f"{state} {int(then) - 600}"
     assert asked(tick(world, "changed_dates_sensor", instance, earlier)) == [(str(today), str(today))]
+
+
+def test_a_change_of_the_catalog_asks_for_the_days_and_tables_that_it_concerns(
+    world: World, instance: dg.DagsterInstance, today: date
+) -> None:
+    """At the next tick, with the report of these days; no other table gets a version."""
+    days = [today - timedelta(days=back) for back in range(4)]
+    for day in days:
+        payload: dict[str, Any] = {"team": 7} if day in days[1:3] else {}
+        world.deliver(day, "a", event(f"u{day}", day, **payload), event(f"l{day}", day, "lesson:started"))
+    settle(world, instance)
+    known = tick(world, "changed_dates_sensor", instance).cursor
+    before = {name: world.lake.found_table(name).snapshot().version for name in world.lake.names()}
+    schema = {
+        **world.schemas["account_created"],
+        "properties": {"plan": {"type": "string"}, "team": {"type": "integer"}},
+    }
+    write_catalog(world.root / "catalog", {"account_created": schema})
+    found = tick(world, "changed_dates_sensor", instance, known)
+    assert asked(found) == [(str(days[2]), str(days[1]))]
+    assert [request.asset_selection for request in found.run_requests or []] == [
+        [dg.AssetKey(["events", "account_created"]), dg.AssetKey("quality_report")]
+    ]
+    carry_out(world, found, instance)
+    assert world.events("account_created").sort("created_date")["team"].to_list() == [None, 7, 7, None]
+    after = {name: world.lake.found_table(name).snapshot().version for name in world.lake.names()}
+    assert {name for name in after if after[name] != before[name]} == {"events/account_created", "quality_report"}
+    settled = tick(world, "changed_dates_sensor", instance, known)
+    assert (asked(settled), str(settled.cursor).split()[0]) != ([], str(known).split()[0])
+    assert asked(settled) == []

@@ -1,0 +1,126 @@
+"""`event-platform catalog accept`: write the changes that `catalog diff` proposes into the files of the schemas."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from event_platform.cli.catalog_arrivals import as_json
+from event_platform.cli.catalog_diff import CHARACTERS
+from event_platform.cli.catalog_editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.output import OUT, visible
+from event_platform.environment import Environment
+from event_platform.events.catalog import key_of
+from event_platform.events.errors import CatalogError
+from event_platform.events.evolution.catalogs import CatalogFiles, read_catalog_files
+from event_platform.events.evolution.proposal import Finding, Proposal
+from event_platform.events.wording import counted
+from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.pipeline.evolution.find import find_differences
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.text import shown
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which differences are accepted: of these types (all without them), and of these fields or what is in them."""
+
+    types: Collection[str] = ()
+    fields: Collection[str] = ()
+
+    def takes(self, proposal: Proposal) -> bool:
+        """Return whether a difference is accepted. Without its field, one that a person has to judge is not."""
+        is_chosen = self.has_field(proposal) if self.fields else not proposal.finding.is_judgement
+        return self.has_type(proposal) and is_chosen
+
+    def has_type(self, proposal: Proposal) -> bool:
+        """Return whether a difference is of one of the types."""
+        return not self.types or not names_of(proposal).isdisjoint(self.types)
+
+    def has_field(self, proposal: Proposal) -> bool:
+        """Return whether a difference is at one of the fields, or below it."""
+        return any(proposal.path == each or proposal.path.startswith(f"{each}.") for each in self.fields)
+
+
+def names_of(proposal: Proposal) -> set[str]:
+    """Return the names by which the type of a difference is selected."""
+    other = {proposal.path} if proposal.finding is Finding.LIKE_KNOWN else set()
+    return {proposal.event_type, key_of(proposal.event_type), *other}
+
+
+def accept_differences(
+    environment: Environment, selection: Selection, broken_percent: float, *, dry_run: bool, as_object: bool
+) -> int:
+    """Write the changes of the selected differences, unless `dry_run`; return the exit code."""
+    folder = environment.catalog
+    files = read_catalog_files(folder)
+    lake = PinnedLake(open_lake(environment.lake).storage)
+    found = find_differences(lake, files, broken_percent / 100)
+    _require_known(selection, found, files)
+    accepted = [each for each in found if each.edits and selection.takes(each)]
+    left = [each for each in found if each.finding.needs_user and each not in accepted]
+    edited = edit_schemas(folder, files, accepted)
+    require_sound(lake, folder, edited)
+    if not dry_run:
+        for each in edited:
+            write_schema(each.path, each.after)
+    if as_object:
+        _print_json(accepted, left, edited, written=not dry_run)
+    elif dry_run:
+        print("".join(_patch(folder, edited)), end="")  # noqa: T201 - rich would wrap it
+    else:
+        _print_written(accepted, left, edited)
+    return 1 if dry_run and edited else 0
+
+
+def _require_known(selection: Selection, found: Sequence[Proposal], files: CatalogFiles) -> None:
+    """Raise CatalogError for a type that there is not, and for a field without a difference."""
+    names = {*files.catalog.names, *files.catalog.by_key}.union(*map(names_of, found))
+    if unknown := sorted(set(selection.types) - names):
+        raise CatalogError(f"{', '.join(unknown)}: neither in the catalog nor among the names that arrive")
+    of_types = [each for each in found if selection.has_type(each)]
+    for path in selection.fields:
+        if not any(map(Selection(fields=[path]).has_field, of_types)):
+            raise CatalogError(f"{path}: no difference at this field; event-platform catalog diff shows them")
+
+
+def _patch(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[str]:
+    for each in edited:
+        before, after = ((text or "").splitlines(keepends=True) for text in (each.before, each.after))
+        name = str(folder / each.path.name)
+        yield from map(_line, unified_diff(before, after, name if each.before is not None else "/dev/null", name))
+
+
+def _line(line: str) -> str:
+    """Return a line of a patch: as it is, but for what a terminal would take for a command."""
+    return line if line.rstrip("\n").isprintable() else visible(line)
+
+
+def _print_json(
+    accepted: Sequence[Proposal], left: Sequence[Proposal], edited: Sequence[EditedSchema], *, written: bool
+) -> None:
+    files = [
+        {
+            "event_type": each.event_type,
+            "file": str(each.path),
+            "is_new": each.before is None,
+            "version": str(each.version),
+        }
+        for each in edited
+    ]
+    sides = {"accepted": list(map(as_json, accepted)), "left": list(map(as_json, left))}
+    print(json.dumps({"written": written, "files": files, **sides}, default=str))  # noqa: T201 - rich would wrap it
+
+
+def _print_written(accepted: Sequence[Proposal], left: Sequence[Proposal], edited: Sequence[EditedSchema]) -> None:
+    for each in edited:
+        what = "new, " if each.before is None else ""
+        OUT.print(f"{each.path}: {what}version {each.version}", soft_wrap=True)
+        for proposal in accepted:
+            if proposal.event_type == each.event_type:
+                sides = f"{proposal.path}: {proposal.after}: {proposal.action}" if proposal.path else proposal.after
+                OUT.print(f"  {shown(sides, 2 * CHARACTERS)}", soft_wrap=True)
+    OUT.print(f"{counted(len(accepted), 'difference')} accepted in {counted(len(edited), 'file')}", soft_wrap=True)
+    if left:
+        OUT.print(f"{counted(len(left), 'difference')} left: event-platform catalog diff shows them", soft_wrap=True)

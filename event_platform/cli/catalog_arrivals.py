@@ -1,0 +1,96 @@
+"""`event-platform catalog diff` without another catalog: what arrives against what the catalog says."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from event_platform.cli.catalog_diff import CHARACTERS, Format, annotation
+from event_platform.cli.output import OUT
+from event_platform.environment import Environment
+from event_platform.events.evolution.catalogs import read_catalog_files
+from event_platform.events.evolution.proposal import Finding, Proposal
+from event_platform.events.wording import counted
+from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.pipeline.evolution.find import find_differences
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.rows import percent
+from event_platform.quality.text import shown
+
+_EXAMPLE = 60
+
+
+def show_differences(environment: Environment, folder: Path, broken_percent: float, output: Format) -> int:
+    """Print how what is in the lake differs from a catalog; return 1 if that needs the user, else 0."""
+    lake = PinnedLake(open_lake(environment.lake).storage)
+    found = find_differences(lake, read_catalog_files(folder), broken_percent / 100)
+    needs_user = any(each.finding.needs_user for each in found)
+    match output:
+        case Format.JSON:
+            listed = [as_json(each) for each in found]
+            print(json.dumps({"needs_user": needs_user, "differences": listed}, default=str))  # noqa: T201 - rich would wrap it
+        case Format.GITHUB:
+            for each in found:
+                OUT.print(_annotation(folder, each), soft_wrap=True)
+        case Format.TABLE:
+            _print_table(found)
+    return 1 if needs_user else 0
+
+
+def _print_table(found: Sequence[Proposal]) -> None:
+    if found:
+        OUT.print(_table(found))
+    counts = Counter(each.finding for each in found)
+    parts = [f"{counts[finding]:,} {finding}" for finding in Finding if counts[finding]]
+    OUT.print(f"{counted(len(found), 'difference')}: {', '.join(parts)}" if parts else "no differences", soft_wrap=True)
+
+
+def as_json(proposal: Proposal) -> dict[str, Any]:
+    """Return a difference as JSON values: data is as it is, and dates are texts."""
+    edits = [{"at": list(edit.pointer), "what": edit.how, "value": edit.value} for edit in proposal.edits]
+    return asdict(proposal) | {"first": _text(proposal.first), "last": _text(proposal.last), "edits": edits}
+
+
+def describe(proposal: Proposal) -> str:
+    """Return where something differs: the type of event, and the field or the other name."""
+    return f"{proposal.event_type} {proposal.path}".rstrip()
+
+
+def _table(found: Sequence[Proposal]) -> Table:
+    table = Table("what", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("where", "events", "example", "change", "what to do"):
+        table.add_column(head, overflow="fold")
+    for each in found:
+        cells = (describe(each), _seen(each), shown(each.example, _EXAMPLE), _sides(each), each.action)
+        style = None if each.finding.needs_user else "dim"
+        table.add_row(each.finding, *(shown(cell, CHARACTERS) for cell in cells), style=style)
+    return table
+
+
+def _seen(proposal: Proposal) -> str:
+    if proposal.first is None:
+        return "none"
+    days = f"{proposal.first} to {proposal.last}" if proposal.last != proposal.first else f"{proposal.first}"
+    return f"{proposal.events:,} ({percent(proposal.share, 1)}), {days}"
+
+
+def _sides(proposal: Proposal) -> str:
+    before, after = (shown(side, CHARACTERS // 2) for side in (proposal.before, proposal.after))
+    return f"{before} → {after}" if before and after else before or after
+
+
+def _annotation(folder: Path, proposal: Proposal) -> str:
+    level = "warning" if proposal.finding.needs_user else "notice"
+    title = f"{proposal.finding}: {describe(proposal)}"
+    message = f"{_seen(proposal)}: {_sides(proposal)}: {proposal.action}"
+    return annotation(level, folder / proposal.file, title, message)
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

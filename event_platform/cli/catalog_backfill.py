@@ -1,0 +1,64 @@
+"""`event-platform catalog backfill --plan`: the days of event tables that a change of the catalog makes due."""
+
+import json
+
+from rich import box
+from rich.table import Table
+
+from event_platform.cli.output import ERR, OUT
+from event_platform.cli.progress import Listener
+from event_platform.environment import Environment
+from event_platform.events.catalog import load_catalog
+from event_platform.events.wording import counted
+from event_platform.lake.pinned_lake import PinnedLake
+from event_platform.pipeline.backfill.plan import BackfillPlan, plan_backfills
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.opening import open_lake
+from event_platform.quality.partitions import date_ranges, describe_range
+from event_platform.quality.text import shown
+
+_CHARACTERS = 300
+_FIGURES = ("rows", "CPU s")
+
+
+def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
+    """Find what is due."""
+    catalog, lake = load_catalog(environment.catalog), PinnedLake(open_lake(environment.lake).storage)
+    progress.begin("comparing tables with the catalog")
+    due = due_created_dates(lake, catalog, rows_examined=None)
+    return plan_backfills(lake, catalog, due.backfills)
+
+
+def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
+    """Print what is due; return 1 if a table cannot be built, else 0."""
+    if as_json:
+        print(json.dumps(plan.as_json()))  # noqa: T201 - rich would wrap it
+        return 1 if plan.failing else 0
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("table", "days", "rows", "CPU s", "why"):
+        table.add_column(head, justify="right" if head in _FIGURES else "left", overflow="fold")
+    for each in plan.tables:
+        days = ", ".join(describe_range(*days) for days in date_ranges(each.days))
+        cells = (each.table, days, f"{each.rows:,}", _seconds(each.cpu_seconds), "; ".join(each.reasons))
+        table.add_row(*(shown(cell, _CHARACTERS) for cell in cells))
+    if plan.tables:
+        OUT.print(table)
+    for name, why in plan.failing.items():
+        ERR.print(f"{name}: cannot be built: {why}", style="red", soft_wrap=True)
+    OUT.print(_sum(plan), soft_wrap=True)
+    return 1 if plan.failing else 0
+
+
+def _sum(plan: BackfillPlan) -> str:
+    if not plan.tables:
+        return "nothing is due: every day has the rows that the catalog gives it"
+    partitions = sum(len(each.days) for each in plan.tables)
+    rows = sum(each.rows for each in plan.tables)
+    return (
+        f"{counted(partitions, 'day')} of {counted(len(plan.tables), 'table')}, {counted(rows, 'row')}, and "
+        f"{counted(len(plan.days), 'quality report')}. event-platform catalog backfill, or run, builds them"
+    )
+
+
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:,.1f}"

@@ -1,0 +1,105 @@
+"""`event-platform mend --dry-run`: what the functions of the catalog would make of dead letters."""
+
+import json
+from collections.abc import Collection, Iterator
+from datetime import date
+from typing import Any
+
+from rich.console import RenderableType
+
+from event_platform.cli.output import print_parts, print_warning
+from event_platform.cli.progress import Listener
+from event_platform.cli.run import window_of
+from event_platform.cli.totals import figures_table
+from event_platform.compute.executor import open_executor
+from event_platform.environment import Environment
+from event_platform.events.catalog import Catalog, load_catalog
+from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.outcome import Mended
+from event_platform.events.personal import mask_text, personal_fields
+from event_platform.events.wording import counted
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.loading.mend_trial import MendTrial, try_mending
+from event_platform.pipeline.loading.mending import due_mending
+from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.opening import open_lake, open_landing
+from event_platform.quality.text import shown
+
+#: Records that are shown before and after, characters of each, and of those before the first difference.
+_EXAMPLES, _LENGTH, _BEFORE = 10, 100, 30
+
+
+def dry_run(environment: Environment, first: date | None, last: date | None, progress: Listener) -> MendTrial:
+    """Find what is due for mending, and read it, without writing anything."""
+    window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
+    require_opened(catalog.mending)
+    progress.begin("looking for records to mend")
+    lake = open_lake(environment.lake)
+    due = [day for day in due_mending(lake, catalog.mending) if window[0] <= day <= window[1]]
+    landing = open_landing(environment.landing, environment.landing_timezone)
+    loading = Loading(landing, catalog.envelope, environment.start_date, mending=catalog.mending)
+    with open_executor(environment.compute) as executor:
+        context = PipelineContext(lake, executor, progress)
+        progress.begin("reading objects")
+        return try_mending(context, loading, due, _EXAMPLES)
+
+
+def print_trial(trial: MendTrial, environment: Environment, *, as_json: bool) -> None:
+    """Print what would be mended, with examples."""
+    for warning in [*trial.outcome.warnings, *trial.unread[:_EXAMPLES]]:
+        print_warning(warning)
+    examples = _examples(trial.outcome.spread_examples(), load_catalog(environment.catalog))
+    if as_json:
+        print(json.dumps({**_as_json(trial), "examples": examples}))  # noqa: T201 - rich would wrap it
+    else:
+        print_parts(_render(trial, examples))
+
+
+def _as_json(trial: MendTrial) -> dict[str, Any]:
+    outcome = trial.outcome
+    return {
+        "days": [day.isoformat() for day in trial.days],
+        "objects": trial.objects,
+        "given": dict(sorted(outcome.given.items())),
+        "functions": outcome.as_json(),
+        "stay": dict(sorted(outcome.left.items())),
+        "put_back": trial.put_back,
+        "unread": trial.unread,
+    }
+
+
+def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[RenderableType]:
+    if not trial.days:
+        yield "nothing to mend: every day was loaded with the functions that the catalog has"
+        return
+    table = figures_table("reason", "function", "sound", "still corrupt", "errors", title="What mend would do")
+    for row in trial.outcome.as_json():
+        counts = (f"{row[name]:,}" for name in ("sound", "still_corrupt", "errors"))
+        table.add_row(row["reason"], row["function"], *counts)
+    yield table
+    for each in examples:
+        yield f"{each['reason']}, {each['function']}:\n  - {each['before']}\n  + {each['after']}"
+    outcome = trial.outcome
+    for label, count in trial.put_back.items():
+        yield f"{counted(count, 'record')} mended by {label}, which the catalog lacks, would be as they landed"
+    records, objects, days = outcome.given.total(), counted(trial.objects, "object"), counted(len(trial.days), "day")
+    yield (
+        f"{counted(records, 'record')} of {objects} on {days}: {outcome.sound.total():,} would be sound, "
+        f"{outcome.left.total():,} stay as they are. Nothing was written; event-platform mend does it"
+    )
+
+
+def _examples(found: Collection[Mended], catalog: Catalog) -> list[dict[str, str]]:
+    personal = {field for event_type in catalog.event_types for field in personal_fields(event_type.columns)}
+    rows = []
+    for each in found:
+        texts = mask_text(personal, each.before.decode("utf-8", "backslashreplace")), mask_text(personal, each.after)
+        start = max(_first_difference(*texts) - _BEFORE, 0)
+        before, after = (f"{'…' if start else ''}{shown(text[start:], _LENGTH)}" for text in texts)
+        rows.append({"reason": each.reason, "function": each.label, "before": before, "after": after})
+    return rows
+
+
+def _first_difference(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,0 +1,177 @@
+"""Edit the text of a schema: what is not edited stays as it is written, with comments, order, quoting and line breaks.
+
+ruamel.yaml keeps most of that. What it writes in another way is taken from the text, line by line, and the outcome is
+read again: it must say exactly what was asked for.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from io import StringIO
+from itertools import product
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
+
+from event_platform.events.documents import YAML_LOADER
+from event_platform.events.errors import CatalogError
+from event_platform.events.evolution.proposal import Edit, How, apply_edits
+
+#: How lists are indented, relative to their key, and where long lines are broken: what people and programs write.
+_INDENTS = [(2, 2, 0), (2, 4, 2), (4, 2, 0), (4, 6, 4), (4, 4, 2)]
+_WIDTHS = (100_000, 110, 80)
+
+_STRING = "tag:yaml.org,2002:str"
+_RESOLVER = yaml.resolver.Resolver()
+
+
+def edit_text(text: str, suffix: str, edits: Sequence[Edit]) -> str:
+    """Return the text of a schema (JSON if the suffix of its file is .json, else YAML) with edits.
+
+    Raises CatalogError where something else would change, as where what is edited has an alias.
+    """
+    is_json = suffix == ".json"
+    lines = text.replace("\r\n", "\n")
+    base, edited = (_edit_json if is_json else _edit_yaml)(lines, edits)
+    expected = json.loads(json.dumps(_read(lines, is_json=is_json)))  # aliases of one value are apart
+    apply_edits(expected, edits)
+    for candidate in (_keep_lines(lines, base, edited), edited):
+        if _says(candidate, expected, is_json=is_json):
+            return candidate.replace("\n", "\r\n") if "\r\n" in text else candidate
+    raise CatalogError("something else in it would change, such as an alias of what is edited; edit it by hand")
+
+
+def _read(text: str, *, is_json: bool) -> Any:
+    return json.loads(text) if is_json else yaml.load(text, Loader=YAML_LOADER)  # noqa: S506 - it is a safe loader
+
+
+def _says(text: str, expected: Any, *, is_json: bool) -> bool:
+    try:
+        return bool(_read(text, is_json=is_json) == expected)
+    except (ValueError, yaml.YAMLError):
+        return False
+
+
+def _edit_json(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
+    """Return the text as it is written here, without the edits and with them."""
+    indent = re.search(r"\n([ \t]+)\S", text)
+    sides = [json.loads(text), json.loads(text)]
+    apply_edits(sides[1], edits)
+    end = "\n" if text.endswith("\n") else ""
+    base, edited = (json.dumps(each, ensure_ascii=False, indent=indent[1] if indent else None) + end for each in sides)
+    return base, edited
+
+
+def _edit_yaml(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
+    """Return the text as ruamel.yaml writes it, without the edits and with them."""
+    try:
+        writer, base = _closest(text)
+        document = writer.load(text)
+        for edit in edits:
+            pointer = tuple(map(_as_written, edit.pointer))
+            apply_edits(document, [Edit(pointer, _as_written(edit.value), edit.how)])
+            _write_like_others(document, edit)
+        return base, _dump(writer, document)
+    except YAMLError as error:
+        raise CatalogError(f"cannot be edited: {' '.join(str(error).split())}") from error
+
+
+def _closest(text: str) -> tuple[YAML, str]:
+    """Return the writer that writes the text most like it is written, and what it writes."""
+    writers = [_writer(indent, width) for indent, width in product(_INDENTS, _WIDTHS)]
+    document, lines = writers[0].load(text), set(text.splitlines())
+    found: dict[int, tuple[YAML, str]] = {}  # by the number of lines that differ
+    for writer in writers:
+        written = _dump(writer, document)
+        found.setdefault(len(lines ^ set(written.splitlines())), (writer, written))
+        if 0 in found:
+            break
+    return found[min(found)]
+
+
+def _writer(indent: tuple[int, int, int], width: int) -> YAML:
+    writer = YAML()
+    writer.preserve_quotes, writer.width = True, width
+    writer.indent(*indent)
+    return writer
+
+
+def _dump(writer: YAML, document: Any) -> str:
+    stream = StringIO()
+    writer.dump(document, stream)
+    return stream.getvalue()
+
+
+def _as_written(value: Any) -> Any:
+    """Return a value for ruamel.yaml, with quotes around texts that YAML 1.1 takes for something else (`no`)."""
+    if isinstance(value, dict):
+        return CommentedMap((_as_written(key), _as_written(below)) for key, below in value.items())
+    if isinstance(value, list):
+        return CommentedSeq(map(_as_written, value))
+    if isinstance(value, str) and _RESOLVER.resolve(yaml.ScalarNode, value, (True, False)) != _STRING:  # type: ignore[no-untyped-call]
+        return SingleQuotedScalarString(value)
+    return value
+
+
+def _write_like_others(document: CommentedMap, edit: Edit) -> None:
+    """Write a new property in braces if those beside it are."""
+    *parents, key = edit.pointer
+    inner: Any = document
+    for parent in parents:
+        inner = inner[parent]
+    new = inner.get(key) if edit.how is How.SET else None
+    others = [each for name, each in inner.items() if name != key and isinstance(each, CommentedMap)]
+    are_in_braces = bool(others) and all(each.fa.flow_style() for each in others)
+    if are_in_braces and isinstance(new, CommentedMap) and "properties" not in new:
+        new.fa.set_flow_style()
+
+
+def _keep_lines(text: str, base: str, edited: str) -> str:
+    """Return the edited text with the lines that no edit changed as they are in the text."""
+    lines, edited_lines = base.splitlines(keepends=True), edited.splitlines(keepends=True)
+    originals = _originals(text.splitlines(keepends=True), lines)
+    kept = list(originals[-1])
+    for what, start, end, new_start, new_end in SequenceMatcher(
+        None, lines, edited_lines, autojunk=False
+    ).get_opcodes():
+        if what == "equal":
+            kept += [line for number in range(start, end) for line in originals[number]]
+            continue
+        new = edited_lines[new_start:new_end]
+        end_of_block = _before_comments(kept, new) if what == "insert" else len(kept)
+        kept[end_of_block:end_of_block] = new
+    return "".join(kept)
+
+
+def _originals(text: Sequence[str], lines: Sequence[str]) -> dict[int, list[str]]:
+    """Return the lines of the text that each line of what was written from it stands for; -1: those before."""
+    found: dict[int, list[str]] = {number: [] for number in range(-1, len(lines))}
+    for what, start, end, new_start, new_end in SequenceMatcher(None, lines, text, autojunk=False).get_opcodes():
+        if what == "equal":
+            found |= {start + number: [text[new_start + number]] for number in range(end - start)}
+        elif what == "insert":
+            found[start - 1] += text[new_start:new_end]
+        else:
+            found[start] += text[new_start:new_end]
+    return found
+
+
+def _before_comments(kept: Sequence[str], new: Sequence[str]) -> int:
+    """Return where new lines belong: before the blank lines and comments that are about what follows."""
+    indent, place = _indent(new[0]), len(kept)
+    while place and (not kept[place - 1].strip() or _is_comment_outside(kept[place - 1], indent)):
+        place -= 1
+    return place
+
+
+def _is_comment_outside(line: str, indent: int) -> bool:
+    return line.lstrip().startswith("#") and _indent(line) < indent
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))

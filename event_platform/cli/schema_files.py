@@ -1,0 +1,48 @@
+"""The files of the schemas in the folder of a catalog."""
+
+import json
+from collections.abc import Mapping
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from event_platform.events.catalog import ENVELOPE_FILE, schema_files
+from event_platform.events.documents import DocumentError, read_document
+
+
+class SchemaFiles:
+    """The files in the folder of a catalog, which a draft must not overwrite."""
+
+    def __init__(self, folder: Path) -> None:
+        """List the files."""
+        self._folder = folder
+        #: The existing schemas by the name of their event.
+        self.by_title = {title: path for path in schema_files(folder) if (title := _title_of(path))}
+        # In lower case: not every file system distinguishes case.
+        self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
+
+    def free_for(self, key: str) -> Path:
+        """Return a file for a new schema: `<key>.yaml`, or with a number if that exists."""
+        names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
+        name = next(name for name in names if name.lower() not in self._names)
+        self._names.add(name.lower())
+        return self._folder / name
+
+
+def _title_of(path: Path) -> str | None:
+    """Return the event name of a schema; None if it cannot be read, which `catalog check` reports."""
+    try:
+        document = read_document(path)
+    except DocumentError:
+        return None
+    title = document.get("title") if isinstance(document, dict) else None
+    return title if isinstance(title, str) else None
+
+
+def schema_text(schema: Mapping[str, Any], suffix: str) -> str:
+    """Return the text of a new schema: JSON if the suffix of its file is .json, else YAML."""
+    if suffix == ".json":
+        return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)

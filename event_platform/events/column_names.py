@@ -1,0 +1,47 @@
+"""Keys of JSON → names of columns: each is a valid name, and none is there twice."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import chain, count
+
+from event_platform.events.columns import is_column_name
+
+#: Words for signs of keys that would otherwise be alike: `a.b` and `a-b`.
+_WORDS = {".": "dot", "-": "dash", " ": "space", "/": "slash", ":": "colon", "$": "dollar", "@": "at", "#": "number"}
+_MOST_SIGNS = 4
+_SIGNS = re.compile("|".join(map(re.escape, _WORDS)))
+
+
+class UniqueNames:
+    """Assigns unique column names."""
+
+    def __init__(self, reserved: frozenset[str]) -> None:
+        """Take the names that are not free, with case folded."""
+        self.taken = set(reserved)
+        self._numbers: dict[str, Iterable[int]] = {}
+
+    def free(self, key: str) -> str:
+        """Return an unused column name for a key, ignoring case.
+
+        It is the key itself if that is a valid name; else with `_` for what a name cannot have, then with words for it,
+        then with a number.
+        """
+        name = key if is_column_name(key) else _readable(key)
+        numbers = self._numbers.setdefault(name.casefold(), count(2))
+        spelled = [_readable(_SIGNS.sub(_spell, key))] if 0 < len(_SIGNS.findall(key)) <= _MOST_SIGNS else []
+        candidates = chain([name, *spelled], (f"{name}_{number}" for number in numbers))
+        free = next(each for each in candidates if each.casefold() not in self.taken)
+        self.taken.add(free.casefold())
+        return free
+
+
+def _readable(key: str) -> str:
+    """Return a column name like a key: letters of any script, digits and `_`."""
+    name = re.sub(r"[^\w]+", "_", unicodedata.normalize("NFC", key)).strip("_") or "field"
+    name = f"_{name}" if not is_column_name(name) else name
+    return name if is_column_name(name) else "field"
+
+
+def _spell(sign: re.Match[str]) -> str:
+    return f"_{_WORDS[sign[0]]}_"

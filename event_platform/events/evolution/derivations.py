@@ -1,0 +1,46 @@
+"""The changes between the derived columns of two schemas of an event type."""
+
+from collections.abc import Iterator
+
+from event_platform.events.catalog import EventType
+from event_platform.events.derivation.column import DerivedColumn
+from event_platform.events.derivation.parsing import KEYWORD
+from event_platform.events.evolution.change import Change, Impact
+
+_REBUILD = "days that are built already have other values: rebuild them"
+
+
+def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]:
+    """Yield the changes of derived columns: their rules, their types, and the files that they are made of."""
+    old, new = ({each.name: each for each in event_type.derived} for event_type in (before, after))
+    for name, derived in new.items():
+        known = old.get(name)
+        if known is None:
+            action = "days that are built already have null in it: rebuild them"
+            yield _change(Impact.BACKFILL, after, name, "", describe(derived), action)
+        elif known.column.dtype != derived.column.dtype:
+            action = "a column keeps its type: give the derived column another name"
+            yield _change(Impact.BREAKING, after, name, describe(known), describe(derived), action)
+        elif known.digest != derived.digest:
+            yield _change(Impact.BACKFILL, after, name, *_sides(known, derived), _REBUILD)
+    for name, known in old.items():
+        if name not in new and name not in after.schema:
+            action = f"column {name} is null from now on: keep it"
+            yield _change(Impact.BREAKING, after, name, describe(known), "", action)
+
+
+def describe(derived: DerivedColumn) -> str:
+    """Return the type of a derived column, and what it is made of."""
+    return f"{derived.column.kind}: {derived.rule.formula}"
+
+
+def _sides(old: DerivedColumn, new: DerivedColumn) -> tuple[str, str]:
+    """Return what is written of a column in both. Where that is the same, a file or a column that it uses is not."""
+    before, after = describe(old), describe(new)
+    if before != after:
+        return before, after
+    return f"{before} ({old.digest[:8]})", f"{after} ({new.digest[:8]})"
+
+
+def _change(impact: Impact, event_type: EventType, name: str, before: str, after: str, action: str) -> Change:
+    return Change(impact, event_type.name, f"{KEYWORD}.{name}", before, after, action, (name,))

@@ -1,0 +1,163 @@
+"""The schema of a property, changed so that it holds what arrives as well: the least change that loses nothing.
+
+Integers and other numbers are numbers; dates, timestamps and texts are strings; objects, arrays and maps get what is
+new in them. Values of other types have no column in common.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from event_platform.events.column_names import UniqueNames
+from event_platform.events.columns import ESCAPED, Column, Kind, parse_columns, typed
+from event_platform.events.draft import TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
+from event_platform.events.evolution.clashes import find_clashes
+from event_platform.events.shapes import Shape, value_shape
+
+Definition = dict[str, Any]
+
+#: Kinds of values (of `Shape`) that each type holds.
+_HELD: dict[Kind, set[str]] = {
+    Kind.INTEGER: {"integer", "long"},
+    Kind.NUMBER: {"integer", "number"},
+    Kind.BOOLEAN: {"boolean"},
+    Kind.STRING: set(TEXT_KINDS),
+    Kind.DATE: {"date"},
+    Kind.DATE_TIME: {"date-time"},
+}
+#: Empty values, and the types that hold them.
+_EMPTY = {"empty array": "array", "empty object": "object"}
+_HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
+#: More than any number of records: nothing that is new is required.
+_NEVER_ALL = -1
+
+
+def fit(
+    column: Column, definition: Mapping[str, Any], shape: Shape, names: UniqueNames, *, has_long: bool
+) -> Definition | None:
+    """Return the schema of a property that holds the values of a shape as well; None if no column does.
+
+    Where its column cannot get the type, it has another one by `x-column`. `has_long` says whether an integer column
+    has values that a number would change.
+    """
+    empty = {key: name for key, name in _EMPTY.items() if shape.kinds[key] and column.kind not in _HOLDS_EMPTY[key]}
+    kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty})
+    found = _fit(column, definition, replace(shape, kinds=kinds), has_long=has_long)
+    if found is None:
+        return None
+    if empty:  # nothing is lost with it, and no column has it beside its values
+        found["x-mixed"] = sorted({*empty.values(), *found.get("x-mixed", ())})
+    return _with_column(column, found, names)
+
+
+def draft_fields(fields: Mapping[str, Shape], taken: Collection[str]) -> tuple[dict[str, Definition], int]:
+    """Return schemas for new fields of an object, and an upper bound of the values that fit none of their columns."""
+    found, lost = draft_properties(fields, _NEVER_ALL, frozenset(taken), in_array=False)
+    return {key: without_required(definition) for key, definition in found["properties"].items()}, lost
+
+
+def is_empty_draft(definition: Mapping[str, Any]) -> bool:
+    """Return whether a schema says only that a property is null, `{}` or `[]`: it was drafted before it had a value."""
+    declared = definition.get("type")
+    types = {declared} if isinstance(declared, str) else set(declared or ())
+    if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:
+        return False
+    if "items" in definition or "additionalProperties" in definition:
+        return False
+    return all(isinstance(each, Mapping) and is_empty_draft(each) for each in definition.get("properties", {}).values())
+
+
+def without_required(definition: Mapping[str, Any]) -> Definition:
+    """Return a drafted schema that requires nothing, at any depth: it was drafted from a sample."""
+    found = {key: value for key, value in definition.items() if key != "required"}
+    for key in ("items", "additionalProperties"):
+        if isinstance(found.get(key), Mapping):
+            found[key] = without_required(found[key])
+    if "properties" in found:
+        found["properties"] = {key: without_required(below) for key, below in found["properties"].items()}
+    return found
+
+
+def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool = False) -> Definition | None:
+    kinds = shape.kinds.keys() - {"null"}
+    if not kinds:
+        return dict(definition)
+    match column.kind:
+        case Kind.UNTYPED:
+            return _fit_untyped(definition, shape)
+        case Kind.OBJECT:
+            return _fit_object(column, definition, shape) if kinds <= {"object", "empty object"} else None
+        case Kind.MAP:
+            return _fit_item(
+                column, definition, "additionalProperties", value_shape(shape), kinds <= {"object", "empty object"}
+            )
+        case Kind.ARRAY:
+            return _fit_item(column, definition, "items", shape.item or Shape(), kinds <= {"array", "empty array"})
+        case _:
+            return _fit_scalar(column, definition, kinds, has_long=has_long)
+
+
+def _fit_scalar(column: Column, definition: Mapping[str, Any], kinds: set[str], *, has_long: bool) -> Definition | None:
+    if kinds <= _HELD.get(column.kind, set()):
+        return dict(definition)
+    if column.kind is Kind.INTEGER and kinds <= _HELD[Kind.NUMBER] and not has_long:
+        return _retyped(definition, "number")
+    if column.kind in {Kind.DATE, Kind.DATE_TIME} and kinds <= _HELD[Kind.STRING]:
+        return _retyped(definition, "string")
+    return None
+
+
+def _retyped(definition: Mapping[str, Any], name: str) -> Definition:
+    """Return a schema of another type, without the format of the one before."""
+    kept = {key: value for key, value in definition.items() if key != "format"}
+    return {**kept, "type": [name, "null"] if "null" in definition.get("type", ()) else name}
+
+
+def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | None:
+    """Return the schema of what is in an array: there, what has no column leaves the whole array without."""
+    found, lost = draft_definition(shape, in_array=True)
+    if lost or not is_typed(found) or not is_empty_draft(definition):
+        return None
+    return {**definition, **without_required(found)}
+
+
+def _fit_item(
+    column: Column,
+    definition: Mapping[str, Any],
+    key: str,
+    shape: Shape,
+    is_same: bool,  # noqa: FBT001 - of a match
+) -> Definition | None:
+    if not is_same or column.item is None:
+        return None
+    found = _fit(column.item, definition[key], shape)
+    return None if found is None else {**definition, key: found}
+
+
+def _fit_object(column: Column, definition: Mapping[str, Any], shape: Shape) -> Definition | None:
+    """Return the schema of objects in an array or map: each of their fields must have a place."""
+    known = {each.field: each for each in column.fields}
+    taken = {each.name.casefold() for each in typed(column.fields)}
+    properties, names = dict(definition["properties"]), UniqueNames(frozenset(taken))
+    for key in [key for key in shape.fields if key in known]:
+        found = _fit(known[key], properties[key], shape.fields[key])
+        if found is None:
+            return None
+        properties[key] = found if found == properties[key] else _with_column(known[key], found, names)
+    new = {key: below for key, below in shape.fields.items() if key not in known and content_of(below)}
+    drafted, lost = draft_properties(new, _NEVER_ALL, frozenset(taken), in_array=True)
+    if lost or shape.value or any(map(ESCAPED.search, new)):
+        return None
+    return {**definition, "properties": {**properties, **drafted["properties"]}}
+
+
+def _with_column(column: Column, definition: Definition, names: UniqueNames) -> Definition:
+    """Give a property another column, by `x-column`, where its own cannot get the type."""
+    (new,) = parse_columns({"properties": {column.field: definition}}, "", [])
+    if column.kind is Kind.UNTYPED:
+        free = names.free(column.field)
+        return {**definition, "x-column": free} if free != column.field else definition
+    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype}, ())):
+        return definition
+    return {**definition, "x-column": names.free(f"{column.name}_{new.kind.value}")}

@@ -1,0 +1,32 @@
+"""A sample of the `_rescued` texts of an event type: what is in them that has no place in its columns."""
+
+from collections import defaultdict
+
+from event_platform.events.columns import Column
+from event_platform.events.drift import Outcome, Path, RescuedReader
+from event_platform.events.rescue import Rescuer
+from event_platform.events.shapes import Shape, decode
+
+
+class RescuedSample:
+    """Shapes and examples of the fields in `_rescued` texts, by path of keys.
+
+    Days that were built with an earlier catalog have texts of fields that have a place since: these have no shape.
+    """
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        """Take the columns of the type."""
+        self._reader, self._rescuer = RescuedReader(columns), Rescuer(columns, frozenset())
+        self.seen: set[Path] = set()
+        self.shapes: dict[Path, Shape] = defaultdict(Shape)
+        self.examples: dict[Path, str] = {}  # JSON
+
+    def add(self, text: str) -> None:
+        """Add a text."""
+        self.seen.update(path for _, path, _ in self._reader.read(text))
+        _, rest = self._rescuer.split(text)
+        for outcome, path, raw in self._reader.read(rest or "{}"):
+            if outcome is not Outcome.WHOLE_RECORD:
+                value = bytes(raw).decode()
+                self.shapes[path].add(decode(f'{{"value":{value}}}')["value"], depth=len(path))
+                self.examples.setdefault(path, value)

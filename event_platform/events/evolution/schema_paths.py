@@ -1,0 +1,50 @@
+"""The properties of a schema by their paths, and where each is in the document."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import Kind
+from event_platform.events.constraints import DOT
+from event_platform.events.drift import ANY_KEY, Path
+from event_platform.events.evolution.properties import Property, whole
+
+
+@dataclass(frozen=True)
+class SchemaPaths:
+    """The properties of an event type, those of objects and the values of maps; none within arrays."""
+
+    event_type: EventType
+    document: Mapping[str, Any]
+
+    @cached_property
+    def by_path(self) -> dict[Path, tuple[Path, Property]]:
+        """Pointer into the document, and property, by path of keys; the whole schema has an empty one."""
+        return {path: (pointer, found) for path, pointer, found in _walk((), (), whole(self.event_type, self.document))}
+
+    @cached_property
+    def by_column(self) -> dict[str, Path]:
+        """Paths of keys by the name of the column: `device.os`."""
+        return {DOT.join(found.column_path): path for path, (_, found) in self.by_path.items() if found.name}
+
+    def pointer(self, path: Path) -> Path:
+        """Return where a property is in the document, or would be."""
+        found = self.by_path.get(path)
+        return found[0] if found else (*self.pointer(path[:-1]), "properties", path[-1])
+
+    def is_personal(self, path: Path) -> bool:
+        """Return whether a property or what it is in is personal."""
+        above = (path[:depth] for depth in range(len(path) + 1))
+        columns = (self.by_path[each][1].column for each in above if each in self.by_path)
+        return any(column.is_personal for column in columns if column)
+
+
+def _walk(path: Path, pointer: Path, found: Property) -> Iterator[tuple[Path, Path, Property]]:
+    yield path, pointer, found
+    if found.kind is Kind.OBJECT:
+        for key, below in found.properties().items():
+            yield from _walk((*path, key), (*pointer, "properties", key), below)
+    elif found.kind is Kind.MAP and (values := found.items()):
+        yield from _walk((*path, ANY_KEY), (*pointer, "additionalProperties"), values)

@@ -1,0 +1,153 @@
+"""Dead letters → what the functions of the catalog make of them, read and classified as any record is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from event_platform.events.classification import classify
+from event_platform.events.corruption import is_name
+from event_platform.events.envelope import Envelope
+from event_platform.events.event import EVENT_COLUMNS, MENDED_BY
+from event_platform.events.mending.declared import DeadLetter
+from event_platform.events.mending.files import MendFunction, Mending
+from event_platform.events.mending.opening import open_function
+from event_platform.events.mending.outcome import UNREGISTERED, Mended, MendOutcome
+from event_platform.events.reader import EnvelopeReader
+
+#: The number of a record in its object.
+_PLACE = "source_offset"
+
+#: What a mended record has of its own; all else is of the place where it landed.
+_OF_RECORD = ["body", *EVENT_COLUMNS, "corruption_reason"]
+
+#: Characters of an error that are kept.
+_ERROR_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A dead letter, and the functions that it is given to, by their numbers."""
+
+    letter: DeadLetter
+    functions: tuple[int, ...]
+
+    @property
+    def reason(self) -> str:
+        return self.letter.reason or UNREGISTERED
+
+
+class Mender:
+    """Mends records with one envelope. Holds compiled decoders: create it once, use it for many objects."""
+
+    def __init__(self, mending: Mending, envelope: Envelope, first_date: date, outcome: MendOutcome) -> None:
+        """Take the functions, and where what they did is counted. `first_date` is the first partition."""
+        self._mending, self._envelope, self._first_date = mending, envelope, first_date
+        self._reader = EnvelopeReader(envelope)
+        self.outcome = outcome
+
+    def mend(self, records: pl.DataFrame, written: pl.Series) -> pl.DataFrame:
+        """Take rows of raw_events, of one object; return them with what was mended in its place.
+
+        `written` has the bytes of records whose text is not what landed; it is null for all others.
+        """
+        left = given = self._given(records.with_columns(written.alias("written")).filter(self._mending.is_given))
+        found: list[pl.DataFrame] = []
+        for number, function in enumerate(self._mending.functions):
+            letters = {place: each for place, each in left.items() if number in each.functions}
+            results = self._call(function, letters)
+            if results:
+                found.append(self._sound(function, letters, results))
+                mended = {*found[-1][_PLACE]}
+                left = {place: each for place, each in left.items() if place not in mended}
+        self.outcome.given.update(each.reason for each in given.values())
+        self.outcome.left.update(each.reason for each in left.values())
+        return _replaced(records, pl.concat(found)) if found else records
+
+    def _given(self, chosen: pl.DataFrame) -> dict[int, _Given]:
+        """Return the dead letters by their place in the object."""
+        masks = chosen.select(each.is_given.alias(str(number)) for number, each in enumerate(self._mending.functions))
+        return {
+            row[_PLACE]: _Given(_letter(row), tuple(number for number, is_given in enumerate(mask) if is_given))
+            for row, mask in zip(chosen.iter_rows(named=True), masks.iter_rows(), strict=True)
+        }
+
+    def _call(self, function: MendFunction, letters: Mapping[int, _Given]) -> dict[int, bytes]:
+        """Return the JSON objects that a function makes of dead letters, each in one line."""
+        results: dict[int, bytes] = {}
+        for place, each in letters.items():
+            key = each.reason, function.label
+            try:
+                record = _as_bytes(open_function(function)(each.letter))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the record stays what it was
+                self.outcome.errors[key] += 1
+                self.outcome.first_errors.setdefault(function.label, _described(error, each.letter))
+                continue
+            if record is not None and self._reader.fault_of(record) is None:
+                results[place] = record.strip().replace(b"\n", b" ")  # line ends in JSON are blanks
+            elif record is not None:
+                self.outcome.failed[key] += 1
+        return results
+
+    def _sound(self, function: MendFunction, letters: Mapping[int, _Given], results: dict[int, bytes]) -> pl.DataFrame:
+        """Return the rows of those results that are sound, and count all of them."""
+        records = self._reader.read(b"\n".join(results.values()))
+        if records.height != len(results):
+            raise ValueError(f"{len(results):,} mended records were read as {records.height:,}")
+        arrival_date = next(iter(letters.values())).letter.arrival_date
+        rows = classify(records, self._envelope, arrival_date, self._first_date)
+        rows = rows.with_columns(pl.Series(_PLACE, list(results), dtype=pl.Int64))
+        rows = rows.with_columns(pl.lit(function.label).alias(MENDED_BY))
+        outcome, sound = self.outcome, rows.filter(pl.col("corruption_reason").is_null())
+        outcome.sound.update((letters[place].reason, function.label) for place in sound[_PLACE])
+        failed = results.keys() - {*sound[_PLACE]}
+        outcome.failed.update((letters[place].reason, function.label) for place in failed)
+        for place, body in sound.select(_PLACE, "body").head(outcome.examples_wanted).iter_rows():
+            each = letters[place]
+            if outcome.room((each.reason, function.label)) > 0:
+                outcome.examples.append(Mended(each.reason, function.label, each.letter.body, body))
+        return sound
+
+
+def _replaced(records: pl.DataFrame, mended: pl.DataFrame) -> pl.DataFrame:
+    """Put mended records in the places of what landed there."""
+    places = pl.col(_PLACE).is_in(mended[_PLACE].implode())
+    there = records.filter(places).drop(*_OF_RECORD, MENDED_BY).join(mended, on=_PLACE)
+    return pl.concat([records.filter(~places), there.select(records.columns)]).sort(_PLACE)
+
+
+def _letter(row: Mapping[str, Any]) -> DeadLetter:
+    name = row["event_name"]
+    return DeadLetter(
+        body=row["written"] or row["body"].encode(),
+        reason=row["corruption_reason"],
+        event_name=name if name and is_name(name) else None,
+        arrival_date=row["arrival_date"],
+        source_object=row["source_object"],
+        source_offset=row[_PLACE],
+    )
+
+
+def _described(error: BaseException, letter: DeadLetter) -> str:
+    """Return a line that can be written down: the text of an error may hold half of a surrogate pair."""
+    text = f"{letter.source_object}, record {letter.source_offset}: {type(error).__name__}: {error}"
+    return " ".join(text.split())[:_ERROR_LENGTH].encode("utf-8", "backslashreplace").decode()
+
+
+def _as_bytes(record: Any) -> bytes | None:
+    """Return what a function returns as bytes. Raises TypeError or ValueError where it cannot be a record."""
+    if record is None or isinstance(record, bytes):
+        return record
+    if not isinstance(record, dict):
+        raise TypeError(f"it returned {type(record).__name__}, expected bytes, dict or None")
+    try:
+        return _json(record, ensure_ascii=False)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape
+        return _json(record, ensure_ascii=True)
+
+
+def _json(record: dict[str, Any], *, ensure_ascii: bool) -> bytes:
+    return json.dumps(record, ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":")).encode()

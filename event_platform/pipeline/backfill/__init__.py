@@ -1,0 +1,1 @@
+"""Back-fill: the partitions of event tables whose rows would differ under the present catalog."""

@@ -1,0 +1,208 @@
+"""The partitions of event tables whose rows would differ under the present catalog.
+
+A partition keeps a fingerprint of the rules that it was built with, and the log their text. Where it is the present one
+nothing is looked at. What a partition that has another one was found to be is remembered by the process; and the next
+commit to its table gives a partition whose rows are the same the fingerprint of the present rules (`unchanged`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.envelope import Envelope
+from event_platform.events.errors import StorageError, TableError, raise_panics_as_errors
+from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
+from event_platform.events.wording import counted
+from event_platform.lake.build_rules import note_rules, rules_in
+from event_platform.lake.derived import digest
+from event_platform.lake.lake import Lake
+from event_platform.lake.registry import UNREGISTERED_EVENTS
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.verdicts import VERDICTS, Budget, Verdict
+from event_platform.pipeline.typing.rules import BuildRules, event_rules, release_in
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
+
+#: Rows of the partitions that are examined at most where somebody waits for something else.
+ROWS_EXAMINED = 2_000_000
+
+#: The last release whose logs do not say the rules of its builds.
+_WITHOUT_TEXTS = "0.2.0"
+
+
+@dataclass(frozen=True)
+class Backfills:
+    """Partitions that were built with other rules, by table."""
+
+    due: Mapping[str, Mapping[date, str]] = field(default_factory=dict)  # rows would differ; and why
+    unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
+    failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
+
+    @property
+    def days(self) -> set[date]:
+        """Days on which a table is due."""
+        return {day for days in self.due.values() for day in days}
+
+    @property
+    def notes(self) -> list[str]:
+        """Describe what is not known of each table."""
+        left = (
+            f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
+            for table, days in self.unexamined.items()
+        )
+        return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """An event table that may have partitions which were built with other rules."""
+
+    lake: Lake
+    deduplicated: Snapshot
+    table: Snapshot
+    event_type: EventType
+    envelope: Envelope
+
+    @cached_property
+    def rules(self) -> BuildRules:
+        """The present rules."""
+        return event_rules(self.event_type, self.envelope)
+
+    @cached_property
+    def candidates(self) -> dict[date, Difference]:
+        """The partitions that are as new as their events, and were built with rules that differ."""
+        others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.rules.fingerprint}
+        texts = rules_in(self.table) if others else {}
+        differences = {each: self._difference(each, texts.get(each)) for each in set(others.values())}
+        return {
+            day: difference
+            for day, number in sorted(others.items(), reverse=True)
+            if (difference := differences[number]) and self._is_as_new(day)
+        }
+
+    def candidates_without(self, days: Collection[date]) -> list[date]:
+        """Return the days of candidates but for some, the newest first."""
+        left = set(days)
+        return [day for day in self.candidates if day not in left]
+
+    def _difference(self, fingerprint: int, text: str | None) -> Difference | None:
+        if text is not None:
+            return compare_rules(text, self.rules.text)
+        before = event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS)
+        return None if fingerprint == before.fingerprint else EVERYTHING
+
+    def _is_as_new(self, day: date) -> bool:
+        version = self.table.source_version(day)
+        return version is not None and 0 <= version == self.deduplicated.source_version(day)
+
+    @cached_property
+    def _paths(self) -> Mapping[date, list[str]]:
+        return self.table.paths_by_date()
+
+    @cached_property
+    def _rows(self) -> Mapping[date, int]:
+        return self.table.rows_by_date()
+
+    def verdict(self, day: date, budget: Budget) -> Verdict | None:
+        """Return whether the rows of a candidate would differ; None if that is left open."""
+        built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
+        key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
+        known = VERDICTS.get(key)
+        if known is None and budget.take(self._rows.get(day, 0)):
+            known = self._examine(day)
+            VERDICTS.keep(key, known)
+        return known
+
+    def _examine(self, day: date) -> Verdict:
+        # Most commands look at no row, and need no parser of payloads.
+        from event_platform.pipeline.backfill.rows import Partition, RowExaminer  # noqa: PLC0415
+
+        try:
+            with translate_errors(), raise_panics_as_errors():
+                examiner = RowExaminer(self.lake, self.event_type, self.envelope, self.candidates[day])
+                partition = Partition(self.table, self.table.files([day]), self.deduplicated.files([day]))
+                return examiner.examine(partition)
+        except Exception as error:
+            if isinstance(error, StorageError) and error.transient:
+                raise
+            # Such as a missing file, or a type that cannot be built: its run says what is wrong.
+            return Verdict(f"its rows cannot be compared: {one_line(error)}")
+
+
+def find_backfills(
+    lake: Lake,
+    catalog: Catalog,
+    deduplicated: Snapshot,
+    tables: Mapping[str, Snapshot],
+    without: Collection[date],
+    rows: int | None,
+) -> Backfills:
+    """Return the partitions whose rows would differ, except on the days `without`.
+
+    `tables` are those of event types by their keys. At most `rows` of partitions are examined (None: all): the newest
+    days first. Where names have moved, unregistered_events is due as well.
+    """
+    budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
+    for key, snapshot in tables.items():
+        table = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope)
+        if not table.candidates:
+            continue
+        name = snapshot.table.name
+        if fault := _fault(snapshot):
+            failing[name] = fault
+            continue
+        if snapshot.retyped:  # one commit rebuilds them all
+            why = f"a wider type: {', '.join(map(str, snapshot.retyped))}"
+            due[name] = dict.fromkeys(snapshot.rows_by_date().keys() - set(without), why)
+            continue
+        for day in table.candidates_without(without):
+            verdict = table.verdict(day, budget)
+            if verdict is None:
+                unexamined.setdefault(name, []).append(day)
+            elif verdict.reason:
+                due.setdefault(name, {})[day] = verdict.reason
+                if verdict.moves_events:
+                    due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
+    return Backfills(due, unexamined, failing)
+
+
+def _fault(snapshot: Snapshot) -> str | None:
+    """Return why the table cannot get the columns of the catalog, if it cannot."""
+    try:
+        _ = snapshot.schema_to_write
+    except TableError as error:
+        return str(error)
+    return None
+
+
+def unchanged(
+    lake: Lake,
+    catalog: Catalog,
+    deduplicated: Snapshot,
+    key: str,
+    target: Snapshot,
+    without: Collection[date],
+    budget: Budget,
+) -> Iterator[tuple[date, BuildRules]]:
+    """Yield the partitions that were built with other rules and have the same rows, with the present rules.
+
+    They can be appended to again. The release stays the one that built them.
+    """
+    table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
+    texts = rules_in(target) if table.candidates else {}
+    for day in table.candidates_without(without):
+        verdict = table.verdict(day, budget)
+        if verdict is not None and not verdict.reason:
+            built = texts.get(target.build_fingerprint(day) or 0)
+            release = release_in(built) if built else _WITHOUT_TEXTS
+            yield day, event_rules(table.event_type, table.envelope, release)
+
+
+def note_builds(target: Snapshot, rules: BuildRules, others: Mapping[date, BuildRules]) -> dict[str, int]:
+    """Return the app transactions that keep the text of the rules of a build, and for `others` than its days theirs."""
+    noted: dict[str, int] = {}
+    for each in [rules, *others.values()]:
+        noted |= note_rules(target, each.text, each.fingerprint)
+    return noted | {target.fingerprint_id(day): each.fingerprint for day, each in others.items()}

@@ -1,0 +1,148 @@
+"""Whether the rows of a partition would differ under the present catalog: proved by as few of them as it takes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import polars as pl
+
+from event_platform.events.catalog import EventType
+from event_platform.events.envelope import Envelope
+from event_platform.events.event import EVENT_COLUMNS, RESCUED_COLUMN
+from event_platform.events.evolution.table_rules import Difference
+from event_platform.events.rescue import Rescuer
+from event_platform.events.rescued import WHOLE_RECORD, rescued_fields
+from event_platform.lake.files import DataFile, as_stored, scan_files
+from event_platform.lake.lake import Lake
+from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.verdicts import Verdict
+from event_platform.pipeline.typing.tasks import EventReader, columns_to_type, scan_names
+
+#: Rows that are read again at a time: the first ones mostly tell.
+_ROWS_AT_ONCE = 16_384
+
+#: Texts of `_rescued` that are looked at before bodies are.
+_TEXTS = 1_000
+
+#: In such a text, a value may not be written as the body has it.
+_NOT_VERBATIM = (WHOLE_RECORD, r"\ud")
+
+_ROWS_DIFFER = "rows differ from the events that they are made of"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The files of a partition of an event table, and those of deduplicated_events that it is made of."""
+
+    table: Snapshot
+    typed: Sequence[DataFile]
+    deduplicated: Sequence[DataFile]
+
+
+class RowExaminer:
+    """Compares the rows of partitions of one event table with what the catalog would make of their events now."""
+
+    def __init__(self, lake: Lake, event_type: EventType, envelope: Envelope, difference: Difference) -> None:
+        """Compile the schema."""
+        self._lake, self._event_type, self._envelope, self._difference = lake, event_type, envelope, difference
+        self._reader = EventReader(event_type, envelope)
+        consumed = envelope.consumed - {column.field for column in event_type.columns}
+        self._rescuer = Rescuer(event_type.columns, consumed)
+
+    def examine(self, partition: Partition) -> Verdict:
+        """Return whether the rows would differ.
+
+        Names, the statistics in the log, then the texts of `_rescued`, and then the bodies with a key that the catalog
+        reads in another way are looked at, up to the first row that differs.
+        """
+        if reason := self._in_names(partition):
+            return Verdict(reason, moves_events=True)
+        looks = (self._in_statistics, self._in_rescued, self._in_bodies)
+        return Verdict(next((reason for look in looks if (reason := look(partition))), ""))
+
+    def _in_statistics(self, partition: Partition) -> str | None:
+        """Say that a column that the catalog has no more has values. Nested columns have no statistics."""
+        for name in self._difference.dropped:
+            if any(file.nulls.get(name) is not None and file.nulls[name] < file.rows for file in partition.typed):
+                return f"{name} has values, and the catalog has it no more"
+        return None
+
+    def _in_names(self, partition: Partition) -> str | None:
+        names = self._difference.names
+        if not names:
+            return None
+        found = scan_names(self._lake, partition.deduplicated, names).select("event_name").head(1).collect()
+        if found.height:
+            return f"it has events of {', '.join(sorted(names))}, which belong to another table now"
+        return None
+
+    def _in_rescued(self, partition: Partition) -> str | None:
+        """Say that `_rescued` has values that fit a column."""
+        files = [file for file in partition.typed if file.nulls.get(RESCUED_COLUMN) != file.rows]
+        if not (files and self._difference.fields):
+            return None
+        text = pl.col(RESCUED_COLUMN)
+        looked_at = text.str.contains_any([*map(_written, self._difference.fields)])
+        verbatim = ~text.str.contains_any(list(_NOT_VERBATIM))
+        texts = scan_files(partition.table.table, files).select(text).filter(looked_at & verbatim).head(_TEXTS)
+        fitting = (field for each in texts.collect().to_series() for field in self._fitting(each))
+        field = next(fitting, None)
+        return None if field is None else f"{field} has values in _rescued that fit its column"
+
+    def _fitting(self, text: str) -> Iterator[str]:
+        """Yield the differing fields of a `_rescued` text of which something would leave it."""
+        for field, raw in rescued_fields(text).items():
+            body = msgspec.json.encode({field: raw}).decode()
+            if field in self._difference.fields and self._rescuer.split(body)[1] != body:
+                yield field
+
+    def _in_bodies(self, partition: Partition) -> str | None:
+        """Read the events that may differ again, and compare."""
+        is_concerned = self._is_concerned
+        if not partition.typed or is_concerned is None:
+            return None
+        schema = self._schema_of(partition.table)
+        stored = scan_files(partition.table.table, partition.typed, partition.table.schema)
+        before = stored.select(schema.names()).collect()
+        for events in self._events(partition, is_concerned):
+            rows = as_stored(self._reader.read(events), schema).sort("event_uuid")
+            known = before.join(rows.select("event_uuid"), on="event_uuid", how="semi").sort("event_uuid")
+            if not known.equals(rows):
+                return _describe(known, rows)
+        return None
+
+    @property
+    def _is_concerned(self) -> pl.Expr | None:
+        """Whether a body may be read in another way; None if none may."""
+        if self._difference.is_whole:
+            return pl.lit(value=True)
+        keys = self._difference.keys
+        # A key may be written with escapes.
+        escapes = [r"\u", *([r"\/"] if any("/" in key for key in keys) else [])]
+        return pl.col("body").str.contains_any([*map(_written, keys), *escapes]) if keys else None
+
+    def _schema_of(self, table: Snapshot) -> pl.Schema:
+        if self._difference.is_whole:
+            names = [name for name in table.schema if name not in EVENT_COLUMNS]
+        else:
+            names = [*self._difference.columns, RESCUED_COLUMN]
+        return pl.Schema({"event_uuid": pl.String(), **{name: table.schema[name] for name in names}})
+
+    def _events(self, partition: Partition, is_concerned: pl.Expr) -> Iterator[pl.DataFrame]:
+        for file in partition.deduplicated:
+            events = scan_names(self._lake, [file], self._event_type.names).filter(is_concerned)
+            found = events.select(columns_to_type(self._envelope)).collect()
+            yield from found.iter_slices(_ROWS_AT_ONCE)
+
+
+def _written(key: str) -> str:
+    return f'"{key}"'
+
+
+def _describe(before: pl.DataFrame, after: pl.DataFrame) -> str:
+    """Say which columns differ."""
+    if before.height != after.height:
+        return _ROWS_DIFFER
+    names = [name for name in after.columns if not before[name].equals(after[name])]
+    columns = [name for name in names if name != RESCUED_COLUMN] or names
+    return f"{', '.join(columns)} would have other values"

@@ -1,0 +1,65 @@
+"""What was found out about partitions that were built with other rules, kept for the process: it reads rows once."""
+
+from collections import OrderedDict
+from datetime import date
+from threading import Lock
+from typing import NamedTuple
+
+#: Rows that a partition counts for at least.
+_LEAST_ROWS = 1_000
+
+_MOST_VERDICTS = 200_000
+
+#: A table, its day, the fingerprints of the rules that it was built with and of the present ones, and of its files.
+PartitionKey = tuple[str, date, int, int, int]
+
+
+class Verdict(NamedTuple):
+    """Whether the rows of a partition would differ."""
+
+    reason: str  # why they would; empty if they would not
+    moves_events: bool = False  # events of it are in another table, or the other way round
+
+
+class Verdicts:
+    """What this process has found out: a partition with the same files is not looked at again."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._found: OrderedDict[PartitionKey, Verdict] = OrderedDict()
+        self._keeping = Lock()  # sensors are evaluated side by side
+
+    def get(self, key: PartitionKey) -> Verdict | None:
+        """Return the verdict of a partition, if there is one."""
+        return self._found.get(key)
+
+    def keep(self, key: PartitionKey, verdict: Verdict) -> None:
+        """Remember a verdict, and forget the first one where there are too many."""
+        with self._keeping:
+            self._found[key] = verdict
+            if len(self._found) > _MOST_VERDICTS:
+                self._found.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._found.clear()
+
+
+VERDICTS = Verdicts()
+
+
+class Budget:
+    """Rows that may still be examined; None: any number."""
+
+    def __init__(self, rows: int | None) -> None:
+        """Begin with so many."""
+        self._left = rows
+
+    def take(self, rows: int) -> bool:
+        """Return whether a partition with so many rows may be examined; the last one may have more than are left."""
+        if self._left is None:
+            return True
+        if self._left <= 0:
+            return False
+        self._left -= max(rows, _LEAST_ROWS)
+        return True

@@ -1,0 +1,146 @@
+"""What arrived of an event type: the figures of the files of its last days, and a sample of its `_rescued` texts."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from event_platform.checks.conformance import count_dates, drifts_by_date
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import Kind, typed
+from event_platform.events.constraints import REQUIRED, sample_broken_constraint
+from event_platform.events.drift import ANY_KEY, Drift, Outcome, Path
+from event_platform.events.event import RESCUED_COLUMN
+from event_platform.events.evolution.arrived import Arrived
+from event_platform.events.evolution.fitting import is_empty_draft
+from event_platform.events.evolution.rescued_sample import RescuedSample
+from event_platform.events.evolution.schema_paths import SchemaPaths
+from event_platform.events.wire import EXACT_INTEGERS
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.snapshot import Snapshot
+
+#: The newest days of a table that are looked at.
+DAYS = 30
+
+#: Texts of a type that are read, newest days first; and fields that are looked for beside these, with texts of each.
+_TEXTS, _RARE_FIELDS, _RARE_TEXTS = 1_000, 50, 100
+
+#: Rows that are read of those that break a rule.
+_VIOLATIONS = 100
+
+
+def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrived | None:
+    """Return what arrived of a type on the newest days of its table; None where that has no rows.
+
+    Values are sampled of the rules that more than `broken_share` of the rows break.
+    """
+    rows = table.rows_by_date()
+    days = sorted(rows)[-DAYS:]
+    if not days:
+        return None
+    event_type, files = paths.event_type, table.files(days)
+    drifts = drifts_by_date(event_type, table, files)
+    arrived = Arrived(
+        rows={day: rows[day] for day in days},
+        drifts=drifts,
+        broken={day: each.broken for day, each in count_dates(event_type, table, files).items()},
+        sample=_sample(paths, table, drifts),
+        unseen=_unseen(event_type, table, drifts, {day: rows[day] for day in days}),
+        stored=table.stored_schema,
+        has_long=_has_long(event_type, files),
+        minima=_bounds(files, min, "minimum"),
+        maxima=_bounds(files, max, "maximum"),
+    )
+    broken = [rule for rule, span in arrived.rules().items() if arrived.share(span.events) > broken_share]
+    return _violations(event_type, table, arrived, broken)
+
+
+def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
+    """Sample the texts of days that have a field without a place, newest first; and then fields that are missing."""
+    sample = RescuedSample(paths.event_type.columns)
+    spans: dict[Path, list[date]] = {}
+    for day, drift in sorted(drifts.items()):
+        for (outcome, path), _ in drift.most_common():
+            if _is_of_interest(paths, outcome, path):
+                spans.setdefault(path, []).append(day)
+    days = sorted({day for found in spans.values() for day in found}, reverse=True)
+    _add_texts(sample, table, days, _TEXTS)
+    missing = [path for path in spans if path not in sample.seen][:_RARE_FIELDS]
+    for path in missing:
+        if path not in sample.seen:
+            _add_texts(sample, table, spans[path][-1:], _RARE_TEXTS, _key(path))
+    return sample
+
+
+def _is_of_interest(paths: SchemaPaths, outcome: Outcome, path: Path) -> bool:
+    if outcome is Outcome.EXPECTED:
+        return is_empty_draft(paths.by_path[path][1].definition)
+    return outcome is not Outcome.WHOLE_RECORD
+
+
+def _key(path: Path) -> str:
+    """Return the last key of a path as JSON writes it."""
+    return msgspec.json.encode(next(key for key in reversed(path) if key != ANY_KEY)).decode()
+
+
+def _add_texts(sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, key: str = "") -> None:
+    """Add texts of these days, in this order; with `key`, those that contain it."""
+    for day in days:
+        files = [file for file in table.files([day]) if file.nulls.get(RESCUED_COLUMN) != file.rows]
+        found = scan_files(table.table, files, table.schema).select(RESCUED_COLUMN).drop_nulls()
+        if key:
+            found = found.filter(pl.col(RESCUED_COLUMN).str.contains(key, literal=True))
+        read = found.head(texts).collect(engine="streaming").to_series()
+        for text in read:
+            sample.add(text)
+        texts -= len(read)
+        if texts <= 0:
+            return
+
+
+def _unseen(
+    event_type: EventType, table: Snapshot, drifts: Mapping[date, Drift], rows: Mapping[date, int]
+) -> frozenset[str]:
+    """Return the plain columns that are null in all rows of thirty days, and of which nothing is in `_rescued`."""
+    if len(rows) < DAYS:
+        return frozenset()
+    nulls = table.nulls_by_date(rows)
+    rescued = {path[0] for drift in drifts.values() for _, path in drift if path}
+    names = [column.name for column in typed(event_type.columns) if column.field not in rescued]
+    return frozenset(name for name in names if all(nulls[day].get(name) == count for day, count in rows.items()))
+
+
+def _has_long(event_type: EventType, files: Sequence[DataFile]) -> frozenset[str]:
+    integers = [column.name for column in typed(event_type.columns) if column.kind is Kind.INTEGER]
+    bounds = [bound for file in files for bound in (file.minimum, file.maximum)]
+    return frozenset(
+        name for name in integers if any(bound.get(name) not in EXACT_INTEGERS for bound in bounds if bound.get(name))
+    )
+
+
+def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: str) -> dict[str, int | float]:
+    """Return the least or largest value of the columns of numbers, where all files with values of them say it."""
+    found: dict[str, int | float] = {}
+    unknown: set[str] = set()
+    for file in files:
+        bounds = getattr(file, side)
+        unknown.update(name for name, nulls in file.nulls.items() if nulls != file.rows and bounds.get(name) is None)
+        for name, value in bounds.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found[name] = pick(found.get(name, value), value)
+    return {name: value for name, value in found.items() if name not in unknown}
+
+
+def _violations(event_type: EventType, table: Snapshot, arrived: Arrived, rules: Iterable[str]) -> Arrived:
+    """Add values that break these rules, of the newest day that has any."""
+    found: dict[str, tuple[str, ...]] = {}
+    for rule in rules:
+        day = arrived.rules()[rule].last
+        if day is not None and not rule.startswith(REQUIRED):
+            rows = scan_files(table.table, table.files([day]), table.schema)
+            values = sample_broken_constraint(event_type, rows, rule, _VIOLATIONS)["value"].drop_nulls()
+            found[rule] = tuple(values.unique(maintain_order=True))
+    return replace(arrived, violations=found)

@@ -1,0 +1,83 @@
+"""Arrival dates, and objects of them, that were loaded with other functions of `catalog/mend` than there are now.
+
+A day keeps the fingerprint of the functions that it was loaded with. It is due where that is another one, and it has
+records that a function is given now, or that one has mended before: their objects are to be read again.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import date
+
+import polars as pl
+
+from event_platform.events.event import MENDED_BY
+from event_platform.events.mending.files import Mending
+from event_platform.lake.files import scan_files
+from event_platform.lake.lake import Lake
+from event_platform.lake.snapshot import Snapshot
+
+#: The fingerprint of a day whose objects were loaded with different functions. All others are CRCs of 32 bits.
+_MIXED = 1 << 32
+
+
+def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
+    """Return the arrival dates that are due, and how many records of each functions are given, or have mended.
+
+    What is corrupt is taken from corrupt_events, and what is not registered from the tables after deduplication: no row
+    of raw_events is read.
+    """
+    raw = lake.raw_events.snapshot()
+    mended = raw.values_by_date(MENDED_BY)
+    if not (mended or mending.functions):
+        return {}
+    days = _loaded_with_others(raw, raw.rows_by_date(), mending)
+    if not days:
+        return {}
+    found = Counter({day: mended.get(day, 0) for day in days})
+    if mending.functions:
+        found.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.is_given)))
+    if mending.event_names:
+        named = pl.col("event_name").is_in(mending.event_names) & pl.col("arrival_date").is_in(days)
+        for table in (lake.unregistered_events, lake.duplicate_events):
+            found.update(_count(table.snapshot().scan().filter(named, pl.col(MENDED_BY).is_null())))
+    return {day: found[day] for day in sorted(found) if found[day]}
+
+
+def objects_to_mend(raw: Snapshot, mending: Mending, dates: Collection[date]) -> dict[str, date]:
+    """Return the objects of due days that have such records, as the rows of raw_events say, with their days."""
+    days = _loaded_with_others(raw, dates, mending)
+    rows = scan_files(raw.table, raw.files(days), raw.schema).filter(mending.is_given | pl.col(MENDED_BY).is_not_null())
+    found = rows.select("source_object", "arrival_date").unique().collect(engine="streaming")
+    return dict(found.iter_rows())
+
+
+def mend_transactions(
+    raw: Snapshot, mending: Mending, days: Collection[date], loaded_whole: Collection[date]
+) -> dict[str, int]:
+    """Return the app transactions that keep the fingerprints of days, where these change with a commit on top of `raw`.
+
+    Those of `loaded_whole` have no record any more that other functions were given.
+    """
+    rows, present = raw.rows_by_date(days), mending.fingerprint
+    found: dict[str, int] = {}
+    for day in days:
+        before = _loaded_with(raw, day)
+        after = present if day in loaded_whole or day not in rows or before == present else _MIXED
+        found |= {_id(raw, day): after} if after != before else {}
+    return found
+
+
+def _loaded_with_others(raw: Snapshot, dates: Collection[date], mending: Mending) -> list[date]:
+    return [day for day in dates if _loaded_with(raw, day) != mending.fingerprint]
+
+
+def _loaded_with(raw: Snapshot, day: date) -> int:
+    return raw.transaction(_id(raw, day)) or 0
+
+
+def _id(raw: Snapshot, day: date) -> str:
+    return f"mend:{raw.app_id(day)}"
+
+
+def _count(rows: pl.LazyFrame) -> Mapping[date, int]:
+    return dict(rows.group_by("arrival_date").agg(pl.len()).collect(engine="streaming").iter_rows())

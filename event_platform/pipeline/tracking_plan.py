@@ -1,0 +1,130 @@
+"""A catalog and a lake → what the tracking plan shows of each event type: volume, an example, what is made of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.errors import EventPlatformError
+from event_platform.events.evolution.catalogs import CatalogFiles
+from event_platform.events.schema_version import changes_of, version_of
+from event_platform.exporting.relations import Relation
+from event_platform.lake.derived import sources_in
+from event_platform.lake.lake import Lake
+from event_platform.lake.names import is_of_platform
+from event_platform.lake.registry import event_table_name
+from event_platform.lake.tables import Table
+from event_platform.pipeline.reporting.history import read_months, rows_of
+from event_platform.pipeline.reporting.pages import TYPE_DAYS, pages_of_types
+from event_platform.pipeline.reporting.rows import PARTITION
+from event_platform.pipeline.reporting.samples import read_example
+from event_platform.quality.plan import Plan, PlannedType
+from event_platform.storage.threads import map_threads
+
+
+@dataclass(frozen=True)
+class LakeFigures:
+    """What a lake has of event types, by their keys. `last` is the last day with figures; None where there are none."""
+
+    last: date | None = None
+    events: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by table: those that are made of it
+    reported: frozenset[str] = frozenset()  # that have a page in the quality report
+    failed: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be read, with the reasons
+
+
+def read_lake(lake: Lake, catalog: Catalog) -> LakeFigures:
+    """Read what a lake has of the types of a catalog. A table that cannot be read stops no other."""
+    events, last = _read_events(lake, catalog)
+    today = datetime.now(UTC).date()
+    tables = [lake.event_table(each) for each in catalog.event_types]
+    read = map_threads(lambda each: _read_example(*each, today), zip(catalog.event_types, tables, strict=True))
+    derived, failed = _read_derived(lake, catalog.event_types)
+    for table, found in zip(tables, read, strict=True):
+        if isinstance(found, EventPlatformError):
+            failed[table.name] = str(found)
+    examples = {key: found for key, found in zip(catalog.by_key, read, strict=True) if isinstance(found, str)}
+    return LakeFigures(last, events, examples, derived, pages_of_types(lake.storage), failed)
+
+
+def plan_of(files: CatalogFiles, figures: LakeFigures, report: str) -> Plan:
+    """Return the tracking plan of a catalog. `report` is the address of the quality report's pages of types."""
+    return Plan(
+        files.catalog.envelope,
+        [_planned(each, files, figures, report) for each in files.catalog.event_types],
+        figures.last,
+    )
+
+
+def _planned(event_type: EventType, files: CatalogFiles, figures: LakeFigures, report: str) -> PlannedType:
+    key, document = event_type.key, files.documents[event_type.name]
+    view = Relation(event_table_name(event_type), ())
+    return PlannedType(
+        event_type,
+        str(version_of(document)),
+        changes_of(document),
+        figures.events.get(key, {}),
+        figures.examples.get(key, ""),
+        _closure(event_table_name(event_type), figures.derived),
+        f"{view.schema}.{view.name}",
+        f"{report}/{key}.html" if report and key in figures.reported else "",
+    )
+
+
+def _closure(table: str, derived: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the tables that are made of a table, or of one that is made of it, the nearest first."""
+    found: list[str] = []
+    queue = [table]
+    for each in queue:
+        new = [other for other in derived.get(each, ()) if other not in queue]
+        queue.extend(new)
+        found.extend(new)
+    return found
+
+
+def _read_events(lake: Lake, catalog: Catalog) -> tuple[dict[str, dict[date, int]], date | None]:
+    """Return the events of each type by day, of the last thirty days that the quality report has, and the last day."""
+    report = lake.quality_report.snapshot()
+    last = max(report.rows_by_date(), default=None)
+    if last is None:
+        return {}, None
+    days = [day for day in report.rows_by_date() if day > last - TYPE_DAYS]
+    counted = pl.col("figure") == "events"
+    history = rows_of(read_months(report, days)).filter(counted & pl.col(PARTITION).is_in(days))
+    found: dict[str, dict[date, int]] = {}
+    for name, day, value in history.select("event_name", PARTITION, "value").iter_rows():
+        if name in catalog.by_name:
+            by_day = found.setdefault(catalog.by_name[name].key, {})
+            by_day[day] = by_day.get(day, 0) + value
+    return found, last
+
+
+def _read_example(event_type: EventType, table: Table, today: date) -> str | EventPlatformError:
+    try:
+        return read_example(event_type, table.snapshot(), today)
+    except EventPlatformError as error:
+        return error
+
+
+def _read_derived(lake: Lake, event_types: Iterable[EventType]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return by table those of somebody's own that are made of it, and the tables that cannot be read."""
+    own = [table for table in lake.every_table(event_types) if not is_of_platform(table.name)]
+    derived: dict[str, list[str]] = {}
+    failed: dict[str, str] = {}
+    for table, sources in zip(own, map_threads(_read_sources, own), strict=True):
+        if isinstance(sources, EventPlatformError):
+            failed[table.name] = str(sources)
+            continue
+        for source in sources:
+            derived.setdefault(source, []).append(table.name)
+    return derived, failed
+
+
+def _read_sources(table: Table) -> set[str] | EventPlatformError:
+    try:
+        return {source.table for source in sources_in(table.snapshot())}
+    except EventPlatformError as error:
+        return error

@@ -1,0 +1,214 @@
+"""`catalog diff` of what arrives, and `catalog accept`: a producer changes, the catalog follows."""
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from event_platform.checks.conformance import check_dates
+from event_platform.events.catalog import load_catalog
+from event_platform_tests.support.command import call, use
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
+
+DAYS = [MONDAY - timedelta(number) for number in range(30)]
+
+ACCOUNT = """\
+# Owned by growth.
+title: account:created
+type: object
+properties:
+  plan: {type: string, enum: [free, paid]}   # what they pay
+  seats: {type: integer}
+  since: {type: string, format: date}
+  mail: {type: string, x-personal: true}
+  gone: {type: string}   # nobody sends it
+
+  # sizes
+  size:
+    type: integer
+    minimum: 0
+required: [plan]
+"""
+
+CHANGED: dict[str, Any] = {"plan": "free", "build": "7.1", "seats": 1.5, "since": "soon", "mail": 5, "size": -1}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A lake of thirty days, on the last of which a producer changes everything."""
+    world = World(tmp_path_factory.mktemp("built"), schemas={})
+    (world.root / "catalog" / "account.yaml").write_text(ACCOUNT, encoding="utf-8")
+    for number, day in enumerate(DAYS[1:]):
+        world.deliver(day, "a.json", event(f"a{number}", day, plan="free", seats=1, size=1, since="2025-01-01"))
+    world.deliver(
+        MONDAY,
+        "b.json",
+        event("b1", MONDAY, **CHANGED),
+        event("b2", MONDAY, plan="trial", seats=2, build="7.2"),
+        event("c1", MONDAY, "Account Created", plan="paid"),
+        event("d1", MONDAY, "order:completed", amount=1.5),
+        event("d2", MONDAY, "Order_Completed", amount=2),
+        event("d3", MONDAY, "order:completed", amount=3),
+    )
+    world.build(*DAYS)
+    return world
+
+
+@pytest.fixture
+def world(built: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy of it, which is the local environment."""
+    shutil.copytree(built.root, tmp_path, dirs_exist_ok=True)
+    copy = World(tmp_path, schemas={})
+    use(monkeypatch, copy)
+    return copy
+
+
+def differences(**settings: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Return what `catalog diff` finds, by kind, event type and field."""
+    found = json.loads(call("catalog", "diff", "--json", code=settings.pop("code", 1)))
+    return {(each["finding"], each["event_type"], each["path"]): each for each in found["differences"]}
+
+
+def test_diff_shows_what_arrives_against_the_catalog(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its events, days, an example, and the change that fits; personal values are not shown."""
+    use(monkeypatch, built)
+    found = differences()
+    account = "account:created"
+    assert list(found) == [
+        ("new name", "order:completed", ""),
+        ("like a known name", account, "Account Created"),
+        ("like a known name", "order:completed", "Order_Completed"),
+        ("new field", account, "build"),
+        ("changed type", account, "mail"),
+        ("changed type", account, "seats"),
+        ("changed type", account, "since"),
+        ("broken rule", account, "plan"),
+        ("broken rule", account, "size"),
+        ("unseen field", account, "gone"),
+    ]
+    build = found["new field", account, "build"]
+    assert (build["events"], build["first"], build["last"]) == (2, "2025-06-02", "2025-06-02")
+    assert build["share"] == pytest.approx(2 / 31)
+    assert (build["example"], build["after"], build["file"]) == ('"7.1"', "type: string", "account.yaml")
+    assert found["changed type", account, "mail"]["example"] == "•••"
+    assert found["changed type", account, "seats"]["after"] == "type: number, x-column: seats_number"
+    assert found["broken rule", account, "plan"]["after"] == 'enum with "trial"'
+    assert found["broken rule", account, "size"]["after"] == "minimum: -1"
+    assert found["like a known name", account, "Account Created"]["example"] == "•••"
+
+
+def test_diff_is_a_table_and_annotations(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules are compared with a share."""
+    use(monkeypatch, built)
+    monkeypatch.chdir(built.root)
+    shown = call("catalog", "diff", "--broken-share", "5", code=1)
+    assert "8 differences: 1 new name, 2 like a known name, 1 new field, 3 changed type, 1 unseen field" in shown
+    lines = call("catalog", "diff", "--format", "github", code=1).splitlines()
+    assert (
+        "::warning file=catalog/account.yaml,title=new field%3A account%3Acreated build::"
+        "2 (6.45 %25), 2025-06-02: type: string: " in "\n".join(lines)
+    )
+    assert lines[-1].startswith("::notice file=catalog/account.yaml,title=unseen field%3A account%3Acreated gone::")
+    call("catalog", "diff", "--against", str(built.root / "catalog"), "--broken-share", "5", code=2)
+
+
+def test_accept_shows_a_patch_and_writes_nothing(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --dry-run; the exit code says that there is one."""
+    use(monkeypatch, built)
+    shown = call("catalog", "accept", "account:created", "--field", "build", "--dry-run", code=1)
+    folder = built.root / "catalog"
+    assert shown.startswith(f"--- {folder}/account.yaml\n+++ {folder}/account.yaml\n@@ ")
+    added = [line for line in shown.splitlines()[2:] if line.startswith("+")]
+    assert added[:2] == ["+  build:", "+    type: string"]
+    assert "+x-version: 1-0-1" in added
+    assert (folder / "account.yaml").read_text(encoding="utf-8") == ACCOUNT
+    found = json.loads(call("catalog", "accept", "--dry-run", "--json", code=1))
+    assert not found["written"]
+    assert [each["version"] for each in found["files"]] == ["1-0-0", "1-1-0"]
+
+
+def test_what_is_accepted_has_a_place(world: World) -> None:
+    """The text of the schema is otherwise as it was, and after a rebuild of the day nothing is left to accept."""
+    call("catalog", "accept", code=0)
+    text = (world.root / "catalog" / "account.yaml").read_text(encoding="utf-8")
+    assert "  gone: {type: string}   # nobody sends it\n\n  # sizes\n" in text
+    schema = yaml.safe_load(text)
+    assert schema["properties"]["build"] == {"type": "string"}
+    assert schema["properties"]["since"] == {"type": "string", "x-column": "since_string"}
+    assert schema["properties"]["mail"] == {"type": "string", "x-personal": True, "x-mixed": ["integer"]}
+    assert schema["properties"]["plan"]["enum"] == ["free", "paid"]  # a rule is accepted by its field
+    assert schema["x-names"] == ["Account Created"]
+    assert (schema["x-version"], len(schema["x-changes"])) == ("1-1-0", 1)
+    order = world.catalog.by_name["Order_Completed"]
+    assert (order.name, order.names) == ("order:completed", ("order:completed", "Order_Completed"))
+    assert {finding for finding, *_ in differences()} == {"rebuild", "broken rule", "unseen field"}
+    world.type(*DAYS)
+    account = world.events("account_created").filter(created_date=MONDAY)
+    assert account.select("event_uuid", "build", "seats_number").rows() == [
+        ("b1", "7.1", 1.5),
+        ("b2", "7.2", 2.0),
+        ("c1", None, None),
+    ]
+    assert account["_rescued"].to_list() == ['{"mail":5}', None, None]
+    assert world.events("order_completed")["amount"].to_list() == [1.5, 2.0, 3.0]
+    assert rows(world.lake.unregistered_events).is_empty()
+    assert {finding for finding, *_ in differences()} == {"broken rule", "unseen field"}
+    table = world.event_table("account_created").snapshot()
+    (conformance,) = check_dates(world.catalog.by_key["account_created"], table, [MONDAY])
+    assert conformance[1].metadata["values_rescued"] == 0
+
+
+def test_rules_and_unseen_fields_are_accepted_by_their_field(world: World) -> None:
+    """They may be a fault of the producer. After that, nothing needs anybody."""
+    call("catalog", "accept", code=0)
+    call("catalog", "accept", "account_created", "--field", "plan", "--field", "size", "--field", "gone", code=0)
+    schema = yaml.safe_load((world.root / "catalog" / "account.yaml").read_text(encoding="utf-8"))
+    assert schema["properties"]["plan"]["enum"] == ["free", "paid", "trial"]
+    assert schema["properties"]["size"]["minimum"] == -1
+    assert schema["properties"]["gone"]["deprecated"] is True
+    assert [each["version"] for each in schema["x-changes"]] == ["1-1-0", "1-1-1"]
+    assert {finding for finding, *_ in differences(code=0)} == {"rebuild"}
+    assert "0 differences accepted in 0 files" in call("catalog", "accept", code=0)
+
+
+def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:
+    """Which is written first; then it is no other name of the one that it is like. Names with one table cannot."""
+    schema = {"title": "account:create", "properties": {}}
+    world.deliver(TUESDAY, "e.json", event("e1", TUESDAY, "account:create", plan="free"))
+    world.build(TUESDAY)
+    assert ("like a known name", "account:created", "account:create") in differences()
+    (world.root / "catalog" / "create.yaml").write_text(yaml.safe_dump(schema), encoding="utf-8")
+    assert ("like a known name", "account:created", "account:create") not in differences()
+
+
+def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole catalog is loaded, and compared with the tables."""
+    shutil.copyfile(world.root / "catalog" / "account.yaml", world.root / "before")
+    monkeypatch.setattr(
+        "event_platform.cli.catalog_editing.load_checked", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
+    )
+    shown = call("catalog", "accept", code=2)
+    assert f"{world.root}/catalog/account.yaml: a fault nothing is written" in " ".join(shown.split())
+    assert (world.root / "catalog" / "account.yaml").read_bytes() == (world.root / "before").read_bytes()
+    assert [path.name for path in (world.root / "catalog").iterdir()] == ["account.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nothing"], "nothing: neither in the catalog nor among the names that arrive"),
+        (["--field", "nothing"], "nothing: no difference at this field"),
+        (["order:completed", "--field", "build"], "build: no difference at this field"),
+    ],
+)
+def test_what_is_not_there_is_not_accepted(
+    built: World, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
+    """A usage error, with a sentence."""
+    use(monkeypatch, built)
+    assert reason in " ".join(call("catalog", "accept", *arguments, code=2).split())
+    assert load_catalog(built.root / "catalog").by_key.keys() == {"account_created"}

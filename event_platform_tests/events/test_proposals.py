@@ -1,0 +1,250 @@
+"""What arrives against a schema: the least change of the schema that has a place for it."""
+
+import json
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from event_platform.events.catalog import EventType
+from event_platform.events.columns import parse_columns
+from event_platform.events.drift import Outcome, Path, RescuedReader, count_drift
+from event_platform.events.event import RESERVED_COLUMNS
+from event_platform.events.evolution.arrived import Arrived
+from event_platform.events.evolution.field_proposals import propose_fields
+from event_platform.events.evolution.proposal import Finding, Proposal, apply_edits
+from event_platform.events.evolution.rescued_sample import RescuedSample
+from event_platform.events.evolution.rule_proposals import propose_rules
+from event_platform.events.evolution.schema_paths import SchemaPaths
+from event_platform.events.rescue import Rescuer, is_empty_value
+
+Schema = dict[str, Any]
+MONDAY = date(2025, 6, 2)
+STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+DEVICE = {"type": "object", "properties": {"os": STRING}}
+
+
+def typed(document: Schema) -> EventType:
+    """Return the event type of a schema, which must be without faults."""
+    faults: list[str] = []
+    columns = parse_columns(document, "", faults, RESERVED_COLUMNS)
+    assert faults == []
+    return EventType("a", "a", columns)
+
+
+def rescued(document: Schema, payloads: Iterable[Any]) -> list[str]:
+    """Return the `_rescued` texts of payloads."""
+    rescuer = Rescuer(typed(document).columns, frozenset())
+    return [text for payload in payloads if (text := rescuer.split(json.dumps(payload))[1])]
+
+
+def proposed(document: Schema, *payloads: Any, **figures: Any) -> list[Proposal]:
+    """Return what is proposed for payloads that arrived on one day, read with the schema that it is now."""
+    return proposed_for(document, rescued(document, payloads), len(payloads), **figures)
+
+
+def proposed_for(document: Schema, texts: list[str], rows: int, **figures: Any) -> list[Proposal]:
+    """Return what is proposed for `_rescued` texts."""
+    event_type = typed(document)
+    sample = RescuedSample(event_type.columns)
+    for text in texts:
+        sample.add(text)
+    drifts = {MONDAY: count_drift(texts, event_type.columns)}
+    arrived = Arrived({MONDAY: rows}, drifts, figures.pop("broken", {}), sample, **figures)
+    paths = SchemaPaths(event_type, document)
+    return [*propose_fields(paths, arrived, ()), *propose_rules(paths, arrived, 0.01)]
+
+
+def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
+    """Return the schema with all that is proposed."""
+    found: Schema = json.loads(json.dumps(document))
+    apply_edits(found, [edit for each in proposals for edit in each.edits])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("known", "values", "after"),
+    [
+        pytest.param(None, ["x"], STRING, id="a text"),
+        pytest.param(None, [1, 2**60], INTEGER, id="integers"),
+        pytest.param(None, [1, 1.5], NUMBER, id="numbers"),
+        pytest.param(None, ["2025-06-02"], STRING | {"format": "date"}, id="dates"),
+        pytest.param(None, ["2025-06-02", "soon"], STRING, id="dates and texts"),
+        pytest.param(None, [{"a": 1}, {}], {"type": "object", "properties": {"a": INTEGER}}, id="objects"),
+        pytest.param(None, [[1], [2.5]], {"type": "array", "items": NUMBER}, id="arrays"),
+        pytest.param(None, [1, "x"], {}, id="a mixture"),
+        pytest.param({"type": "null"}, ["x"], {"type": ["string", "null"]}, id="null until now"),
+        pytest.param({"type": "array"}, [["x"]], {"type": "array", "items": STRING}, id="an empty array until now"),
+        pytest.param(INTEGER | {"minimum": 0}, [1.5], NUMBER | {"minimum": 0, "x-column": "p_number"}, id="fractions"),
+        pytest.param(INTEGER, ["five"], INTEGER | {"x-mixed": ["string"]}, id="texts beside integers"),
+        pytest.param(STRING | {"format": "date"}, ["soon"], STRING | {"x-column": "p_string"}, id="texts beside dates"),
+        pytest.param(
+            {"type": "array", "items": INTEGER},
+            [[1, 2.5]],
+            {"type": "array", "items": NUMBER, "x-column": "p_array"},
+            id="items of another type",
+        ),
+        pytest.param(
+            {"type": "array", "items": DEVICE},
+            [[{"os": "x", "v": 1}]],
+            {"type": "array", "items": {"type": "object", "properties": {"os": STRING, "v": INTEGER}}},
+            id="a field within an array",
+        ),
+        pytest.param(
+            {"type": "object", "x-map": True, "additionalProperties": INTEGER},
+            [{"k": 1.5}],
+            {"type": "object", "x-map": True, "additionalProperties": NUMBER, "x-column": "p_map"},
+            id="values of a map",
+        ),
+        pytest.param(DEVICE, ["x"], DEVICE | {"x-mixed": ["string"]}, id="texts beside objects"),
+    ],
+)
+def test_a_property_gets_the_narrowest_type_that_has_all_values(
+    known: Schema | None, values: list[Any], after: Schema
+) -> None:
+    """In its column where that can have them, else in another one; only where no column can, they are expected."""
+    document = {"title": "a", "properties": {} if known is None else {"p": known}}
+    found = proposed(document, *({"p": value} for value in values))
+    assert [(each.path, each.events) for each in found if each.after] == [("p", found[0].events)]
+    assert accepted(document, found)["properties"]["p"] == after
+
+
+def test_a_nested_field_is_added_to_its_object() -> None:
+    """Also in the values of a map; names that a table cannot have beside others get a column of their own."""
+    scores = {"type": "object", "x-map": True, "additionalProperties": DEVICE}
+    document = {"properties": {"device": DEVICE, "scores": scores}}
+    payload = {"device": {"Os": 1, "os": "x"}, "scores": {"me": {"v": 2}}, "created_at": "x"}
+    found = accepted(document, proposed(document, payload))["properties"]
+    assert found["device"]["properties"]["Os"] == INTEGER | {"x-column": "Os_2"}
+    assert found["scores"]["additionalProperties"]["properties"]["v"] == INTEGER
+    assert found["created_at"] == STRING | {"x-column": "created_at_2"}
+
+
+def test_a_name_that_the_table_has_already_is_not_free() -> None:
+    """It may be of another type, or of a property that the catalog lost."""
+    stored = pl.Schema({"P": pl.Int64})
+    document: Schema = {"properties": {}}
+    (found,) = proposed_for(document, ['{"p": "x"}'], 1, stored=stored)
+    assert accepted(document, [found])["properties"]["p"] == STRING | {"x-column": "p_2"}
+
+
+def test_large_integers_are_not_made_numbers() -> None:
+    """A double would change them."""
+    document = {"properties": {"p": INTEGER}}
+    (found,) = proposed(document, {"p": 1.5}, has_long=frozenset({"p"}))
+    assert accepted(document, [found])["properties"]["p"] == INTEGER | {"x-mixed": ["number"]}
+
+
+def test_what_has_a_place_since_is_to_be_rebuilt() -> None:
+    """Its days were built with an earlier schema."""
+    (found,) = proposed_for({"properties": {"p": STRING}}, ['{"p": "x"}'], 1)
+    assert (found.finding, found.edits) == (Finding.REBUILD, ())
+    assert not found.finding.needs_user
+
+
+def test_what_is_expected_is_not_proposed_again() -> None:
+    """Neither an untyped property nor a type in x-mixed."""
+    document = {"properties": {"p": {}, "q": INTEGER | {"x-mixed": ["string"]}}}
+    assert proposed(document, {"p": 1, "q": "x"}) == []
+
+
+def test_personal_values_are_not_shown() -> None:
+    """Nor what is new in a personal object."""
+    document = {"properties": {"p": INTEGER | {"x-personal": True}, "o": DEVICE | {"x-personal": True}}}
+    found = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
+    assert [each.example for each in found] == ["•••", "•••"]
+
+
+def test_keys_that_are_data_are_one_proposal() -> None:
+    """Which has no edit: the object that they are in is a map."""
+    found = proposed({"properties": {}}, {f"u{number:08}": 1 for number in range(200)})
+    assert [(each.path, each.edits) for each in found] == [("…", ())]
+
+
+RULES: Schema = {
+    "required": ["p", "o"],
+    "properties": {
+        "p": INTEGER | {"minimum": 1, "maximum": 9, "enum": [1, 2]},
+        "s": STRING | {"pattern": "^a"},
+        "o": {"type": "object", "required": ["p"], "properties": {"p": INTEGER | {"minimum": 0}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("minimum: p", {"p": INTEGER | {"minimum": -3, "maximum": 9, "enum": [1, 2]}}),
+        ("maximum: p", {"p": INTEGER | {"minimum": 1, "maximum": 12, "enum": [1, 2]}}),
+        ("enum: p", {"p": INTEGER | {"minimum": 1, "maximum": 9, "enum": [1, 2, 7]}}),
+        ("pattern: s", {"s": STRING}),
+        ("minimum: o.p", {"o": {"type": "object", "required": ["p"], "properties": {"p": INTEGER}}}),
+        ("required: o.p", {"o": {"type": "object", "properties": {"p": INTEGER | {"minimum": 0}}}}),
+    ],
+)
+def test_a_broken_rule_is_loosened_as_far_as_the_events_go(rule: str, change: Schema) -> None:
+    """Or dropped where the figures do not say how far. Few broken ones are no proposal."""
+    figures = {"minima": {"p": -3}, "maxima": {"p": 12}, "violations": {"enum: p": ("7",)}}
+    (found,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
+    assert (found.events, found.share, found.finding.is_judgement) == (2, 0.02, True)
+    assert accepted(RULES, [found])["properties"] == RULES["properties"] | change
+    assert proposed_for(RULES, [], 100, broken={MONDAY: {rule: 1}}, **figures) == []
+    (found,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
+    assert accepted(RULES, [found])["required"] == ["o"]
+
+
+def test_first_and_last_day_are_those_of_the_field() -> None:
+    """Of the days that were looked at; the share is of all their events."""
+    days = [MONDAY + timedelta(number) for number in range(4)]
+    event_type = typed({})
+    sample = RescuedSample(())
+    sample.add('{"p": 1}')
+    drifts = {day: count_drift(['{"p": 1}'], ()) for day in days[1:3]}
+    arrived = Arrived(dict.fromkeys(days, 5), drifts, {}, sample)
+    (found,) = propose_fields(SchemaPaths(event_type, {}), arrived, ())
+    assert (found.events, found.share, found.first, found.last) == (2, 0.1, days[1], days[2])
+
+
+KEYS = st.sampled_from(["p", "q", "P", "o", "a b", "created_at", "$record2", "é", 'q"'])
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["x", "2025-06-02", "2025-06-02T00:00:00Z", "\ud83d"])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6
+)
+PAYLOADS = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=6)
+
+
+def left(document: Schema, payloads: Iterable[Any]) -> set[tuple[Outcome, Path]]:
+    """Return what is in `_rescued` after a rebuild, not empty, and not expected there."""
+    reader = RescuedReader(typed(document).columns)
+    texts = rescued(document, payloads)
+    found = {(why, path) for text in texts for why, path, raw in reader.read(text) if not is_empty_value(decoded(raw))}
+    return {(why, path) for why, path in found if why not in {Outcome.EXPECTED, Outcome.WHOLE_RECORD}}
+
+
+def decoded(raw: msgspec.Raw) -> Any:
+    """Return a value; python's decoder takes any number."""
+    return json.loads(bytes(raw))
+
+
+@given(before=PAYLOADS, after=PAYLOADS)
+def test_what_is_accepted_is_not_rescued_any_more(before: list[Any], after: list[Any]) -> None:
+    """Whatever came first, and was accepted, and whatever comes then: each has its column, or is expected."""
+    document: Schema = {"title": "a", "properties": {}}
+    for payloads in (before, [*before, *after]):
+        proposals = proposed(document, *payloads)
+        document = accepted(document, proposals)
+        assert left(document, payloads) == set(), proposals
+        # `[]` and `{}` are no unknown field. Where a field has a column, they are values without a place.
+        document = accepted(document, proposed(document, *payloads))
+        assert proposed(document, *payloads) == []
