@@ -18,7 +18,7 @@ from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.asset_settings import freshness_hours, setting_fault
-from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, walk
+from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, variant_paths, walk
 from event_platform.events.corruption import is_name
 from event_platform.events.documents import DocumentError, find_value_faults, read_document
 from event_platform.events.envelope import Envelope
@@ -75,6 +75,11 @@ class EventType:
     def schema(self) -> pl.Schema:
         """The names and types of these columns."""
         return pl.Schema({column.name: column.type for column in self.table_columns})
+
+    @cached_property
+    def variants(self) -> frozenset[tuple[str, ...]]:
+        """The paths of the columns that are variants, or arrays or maps of them."""
+        return frozenset(variant_paths(self.columns))
 
     @cached_property
     def constraints_digest(self) -> int:

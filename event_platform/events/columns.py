@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from event_platform.events.earlier import earlier_faults, earlier_keys, earlier_types, key_faults
 from event_platform.events.event import RESERVED_COLUMNS, UTC_DATETIME
 
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     ARRAY = "array"
     OBJECT = "object"
     MAP = "map"
+    VARIANT = "variant"
     UNTYPED = "untyped"
 
 
@@ -37,6 +39,7 @@ _SCALARS: dict[Kind, pl.DataType] = {
     Kind.BOOLEAN: pl.Boolean(),
     Kind.DATE_TIME: UTC_DATETIME,
     Kind.DATE: pl.Date(),
+    Kind.VARIANT: pl.String(),
 }
 _FORMATS = {"date-time": Kind.DATE_TIME, "date": Kind.DATE}
 #: Keywords that hold the schema of an array's items, and of a map's values.
@@ -90,8 +93,20 @@ class Column:
     item: "Column | None" = None  # of an array; of a map, its values
     digits: tuple[int, int] = (0, 0)  # of a decimal: precision and scale
     empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT if `{}` is expected, ARRAY if `[]` is
+    was: tuple[str, ...] = ()  # keys that it had: the first of all that has a value is read
+    was_types: tuple[str, ...] = ()  # types that it had, whose values are read as well
     mixed: frozenset[str] = frozenset()  # other JSON types that are expected; their values go to `_rescued`
     is_personal: bool = False  # pages mask its values
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys in JSON that it is read from."""
+        return (self.field, *self.was)
+
+    @property
+    def has_json_texts(self) -> bool:
+        """Whether it is a text into which values that are no texts are read as they are written in JSON."""
+        return self.kind is Kind.VARIANT or (self.kind is Kind.STRING and bool(self.was_types))
 
     @property
     def dtype(self) -> pl.DataType:
@@ -128,10 +143,11 @@ def parse_columns(
             fault = _name_fault(column.name, names)
             if fault:
                 faults.append(f"{where}.{field}: {fault}; give it another with x-column: <name>")
-            elif ESCAPED.search(field):
+            elif any(map(ESCAPED.search, column.keys)):
                 faults.append(f"{where}.{field!r}: a key that JSON has to escape has no column; leave out its type")
             names.add(str(column.name).casefold())
         columns.append(column)
+    faults.extend(f"{where}.{fault}" for fault in key_faults((column.field, column.was) for column in columns))
     return tuple(columns)
 
 
@@ -142,11 +158,27 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
         yield from walk(column.fields, (*path, column.name))
 
 
+def variant_paths(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the columns that are variants, or arrays or maps of them, nested ones included."""
+    for column in columns:
+        name, inner = (*path, column.name), column
+        while inner.item is not None:
+            inner = inner.item
+        if inner.kind is Kind.VARIANT:
+            yield name
+        yield from variant_paths(inner.fields, name)
+
+
+def inner_columns(columns: Iterable[Column]) -> Iterator[Column]:
+    """Yield the columns, nested ones included, items and values of maps as well."""
+    for column in columns:
+        yield column
+        yield from inner_columns([*column.fields, *([column.item] if column.item else [])])
+
+
 def kinds_below(columns: Iterable[Column]) -> Iterator[Kind]:
     """Yield the kinds of the columns, nested ones included."""
-    for column in columns:
-        yield column.kind
-        yield from kinds_below([*column.fields, *([column.item] if column.item else [])])
+    return (column.kind for column in inner_columns(columns))
 
 
 def storage_shape(columns: tuple[Column, ...]) -> list[Any]:
@@ -162,6 +194,8 @@ def storage_shape(columns: tuple[Column, ...]) -> list[Any]:
             storage_shape(column.fields),
             column.item and storage_shape((column.item,)),
             *(column.digits if column.kind is Kind.DECIMAL else ()),
+            *([["was", *column.was]] if column.was else []),
+            *([["was_types", *column.was_types]] if column.was_types else []),
         ]
         for column in sorted(typed(columns), key=lambda column: column.field)
     ]
@@ -189,12 +223,14 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
     if kind in _ITEMS:
         keyword = _ITEMS[kind]
         item = _parse("item", definition.get(keyword), f"{where}.{keyword}", faults, required=False)
+        faults.extend([f"{where}.{keyword}.x-was: expected in a property, which has a key"] if item.was else [])
         kind = Kind.UNTYPED if item.kind is Kind.UNTYPED else kind
     if kind is Kind.OBJECT and not typed(fields):
         kind = Kind.UNTYPED
     constraints = _constraints(definition, required=required)
     mixed = definition.get("x-mixed", [])
     found = [*_digit_faults(kind, definition), *_mixed_faults(mixed), *_map_faults(kind, definition)]
+    found += [*_variant_faults(definition), *earlier_faults(definition, kind, has_column=kind is not Kind.UNTYPED)]
     if not isinstance(definition.get("x-personal", False), bool):
         found.append(f"x-personal: expected true or false, got {definition['x-personal']!r}")
     faults.extend(f"{where}.{fault}" for fault in found)
@@ -209,12 +245,16 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         item=item if kind in _ITEMS else None,
         digits=_digits(definition) or (0, 0),
         empty=declared if kind is Kind.UNTYPED else Kind.UNTYPED,
+        was=earlier_keys(definition),
+        was_types=earlier_types(definition, kind),
         mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
-        is_personal=definition.get("x-personal") is True,
+        is_personal=_is_personal(definition, inside=kind is Kind.VARIANT),
     )
 
 
 def _kind(definition: Mapping[str, Any]) -> Kind:
+    if definition.get("x-variant") is True:
+        return Kind.VARIANT
     declared = definition.get("type", [])
     types = {declared} if isinstance(declared, str) else set(declared)
     types -= {"null"}
@@ -253,6 +293,22 @@ def _mixed_faults(mixed: Any) -> list[str]:
     if isinstance(mixed, list) and all(isinstance(name, str) and name in _TYPE_NAMES for name in mixed):
         return []
     return [f"x-mixed: expected a list of {', '.join(_TYPE_NAMES)}, got {mixed!r}"]
+
+
+def _variant_faults(definition: Mapping[str, Any]) -> list[str]:
+    if definition.get("x-variant", True) is True:
+        return []
+    return [f"x-variant: expected true, got {definition['x-variant']!r}"]
+
+
+def _is_personal(definition: Any, *, inside: bool) -> bool:
+    """Return whether a schema has `x-personal`; with `inside`, also for anything in it."""
+    if isinstance(definition, Mapping) and definition.get("x-personal") is True:
+        return True
+    below = (
+        definition.values() if isinstance(definition, Mapping) else definition if isinstance(definition, list) else ()
+    )
+    return inside and any(_is_personal(each, inside=True) for each in below)
 
 
 def _map_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,10 @@
 Works on Arrow arrays, recursively: the fields of an object and the items of an array are arrays themselves.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
+from itertools import count, islice
 from typing import Any
 
 import polars as pl
@@ -12,7 +14,8 @@ import pyarrow as pa
 from pyarrow import compute
 
 from event_platform.events.columns import Column, Kind
-from event_platform.events.rescue import DATE, RFC3339
+from event_platform.events.event import UTC_DATETIME
+from event_platform.events.rescue import DATE, MOMENTS, RFC3339
 from event_platform.events.wire import EXACT_INTEGERS, KEY, VALUE
 
 #: Range of timestamps that Python can show.
@@ -32,8 +35,8 @@ def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]
     so large that they may have been integers that a float cannot hold; decimals with more digits than the column (Arrow
     accepts them when written with an exponent); untyped arrays that are not empty.
     """
-    if column.kind in (Kind.DATE_TIME, Kind.DATE):
-        return _conform_texts(array, column.kind)
+    if column.kind in MOMENTS:
+        return _conform_texts(array, column)
     if column.kind is Kind.NUMBER:
         return array, _positions(compute.greater_equal(compute.abs(array), float(EXACT_INTEGERS.stop - 1)))
     if column.kind is Kind.DECIMAL:
@@ -47,9 +50,24 @@ def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]
     return _conform_fields(array, column) if column.fields else (array, [])
 
 
-def _conform_texts(array: pa.Array, kind: Kind) -> tuple[pa.Array, list[Positions]]:
+def conform_keys(arrays: Sequence[pa.Array], column: Column) -> tuple[pa.Array, list[Positions]]:
+    """Convert what a column is read from, an array for each of its keys: one value of a row is taken, the first.
+
+    Rows in which several keys have a value are to be checked, beside those of `conform`.
+    """
+    (array, doubtful), *others = (conform(each, column) for each in arrays)
+    for earlier, positions in others:
+        doubtful += [*positions, *_positions(compute.and_(array.is_valid(), earlier.is_valid()))]
+        array = compute.if_else(array.is_valid(), array, earlier)
+    return array, doubtful
+
+
+def _conform_texts(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
     text = pl.col("text")
-    texts = pl.DataFrame({"text": array}).with_columns(moment=_moment(text, kind))
+    moment = _moment(text, column.kind)
+    if column.was_types:
+        moment = pl.coalesce(moment, _moment(text, Kind.DATE).cast(UTC_DATETIME))
+    texts = pl.DataFrame({"text": array}).with_columns(moment=moment)
     doubtful = texts.select(text.is_not_null() & pl.col("moment").is_null()).to_series()
     return texts["moment"].to_arrow(), _positions(doubtful.to_arrow())
 
@@ -72,8 +90,9 @@ def _conform_entries(array: pa.Array, value: Column) -> tuple[pa.Array, list[Pos
 def _conform_fields(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
     doubtful: list[Positions] = []
     fields: list[pa.Array] = []
-    for number, field in enumerate(column.fields):
-        values, positions = conform(array.field(number), field)
+    arrays = map(array.field, count())
+    for field in column.fields:
+        values, positions = conform_keys(list(islice(arrays, len(field.keys))), field)
         doubtful.extend(positions)
         if field.kind is not Kind.UNTYPED:
             fields.append(values)

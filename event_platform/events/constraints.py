@@ -44,8 +44,8 @@ def sample_broken_constraint(event_type: EventType, rows: pl.LazyFrame, name: st
 
 def _is_rescued(event_type: EventType, column: str) -> pl.Expr:
     """Return whether `_rescued` has the property of a column, or something of it: its value is not missing."""
-    field = next(each.field for each in event_type.columns if each.name == column.partition(DOT)[0])
-    has_field = pl.col(RESCUED_COLUMN).map_elements(lambda text: field in rescued_fields(text), pl.Boolean)
+    keys = next(set(each.keys) for each in event_type.columns if each.name == column.partition(DOT)[0])
+    has_field = pl.col(RESCUED_COLUMN).map_elements(lambda text: bool(keys & rescued_fields(text).keys()), pl.Boolean)
     return has_field.fill_null(value=False)
 
 

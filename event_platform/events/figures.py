@@ -212,6 +212,6 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:
-    counts = values.value_counts(name="number")
-    texts = counts.get_column(values.name).cast(pl.String)
+    counts = values.alias("value").value_counts(name="number")  # whatever the column is called
+    texts = counts.get_column("value").cast(pl.String)
     return zip((text[:_TEXT_LENGTH] for text in texts), counts.get_column("number"), strict=True)

@@ -81,6 +81,12 @@ def as_integer(text: str) -> int | None:
     return value if value in INT64 else None
 
 
+def is_integer(text: str) -> bool:
+    """Return whether a text is an integer of any size, as JSON Schema has it: also `1.0` and `1e3`."""
+    number = parse_number(text)
+    return number is not None and (number.exponent >= 0 or not number.digits)
+
+
 def as_decimal(text: str, precision: int, scale: int) -> str | None:
     """Return the number as text without redundant zeros. None if it does not fit the precision and scale."""
     number = parse_number(text)

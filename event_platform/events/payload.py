@@ -2,8 +2,11 @@
 
 Blocks of rows are parsed in bulk with a strict parser: it rejects a block in which a row has a value of another type,
 an unknown field, or a key twice. The rows of a rejected block are checked one by one, and those that do not fit take
-the slow path, field by field (`rescue`). The parser reads no maps: bodies that may have some are rewritten (`maps`).
+the slow path, field by field (`rescue`). The parser reads no maps and no variants: bodies that may have some are
+rewritten (`rewriting`).
 """
+
+from itertools import islice
 
 import msgspec
 import polars as pl
@@ -12,12 +15,12 @@ from pyarrow import json as arrow_json
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind, kinds_below, typed
-from event_platform.events.conforming import conform
+from event_platform.events.conforming import conform_keys
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.maps import MapRewriter
 from event_platform.events.numbers import rows_that_may_lose_digits
 from event_platform.events.rescue import NOT_DECODED, Rescuer
+from event_platform.events.rewriting import Rewriter, is_rewritten
 from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
 #: Rows of a block: enough that the cost of a call does not matter, few enough that a bad row delays few others.
@@ -40,7 +43,7 @@ class PayloadReader:
         """Compile the schema. Fields that the `envelope` consumes are neither payload nor unknown."""
         self._name = event_type.name
         self._columns = event_type.columns
-        self._consumed = envelope.consumed - {column.field for column in event_type.columns}
+        self._consumed = envelope.consumed - {key for column in event_type.columns for key in column.keys}
         is_number = envelope.created_at[0] if envelope.unit.per_second else None
         self._types = {field: pa.float64() if field == is_number else pa.string() for field in self._consumed}
         self._schema = self._schema_of_block()
@@ -48,7 +51,7 @@ class PayloadReader:
         self._rescuer = Rescuer(event_type.columns, self._consumed)
         kinds = set(kinds_below(self._columns))
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
-        self._rewrite_maps = MapRewriter(self._columns).rewrite if Kind.MAP in kinds else None
+        self._rewrite = Rewriter(self._columns).rewrite if is_rewritten(self._columns) else None
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return the payload columns and `_rescued`, one row for each body, in order."""
@@ -84,7 +87,7 @@ class PayloadReader:
 
     def _parse(self, bodies: pl.Series) -> pa.Table | None:
         """Return the values as JSON types. None if a row does not fit, or if there are no rows."""
-        texts = bodies if self._rewrite_maps is None else self._rewrite_maps(bodies)
+        texts = bodies if self._rewrite is None else self._rewrite(bodies)
         if texts is None:
             return None
         table = self._parse_block(texts)
@@ -124,15 +127,16 @@ class PayloadReader:
     def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[int]]:
         """Convert the values to the types of their columns. Return them, and the rows to check one by one."""
         # The envelope's fields come last: they are columns already.
-        conformed = [conform(_whole(table.column(number)), column) for number, column in enumerate(self._columns)]
+        arrays = map(_whole, table.columns)
+        conformed = [conform_keys(list(islice(arrays, len(each.keys))), each) for each in self._columns]
         doubtful = [position for _, found in conformed for positions in found for position in positions.to_pylist()]
         names = [column.name for column in typed(self._columns)]
-        arrays = [
+        columns = [
             values
             for (values, _), column in zip(conformed, self._columns, strict=True)
             if column.kind is not Kind.UNTYPED
         ]
-        frame = pl.DataFrame(pa.table([rows.to_arrow(), *arrays], [_ROW, *names]))
+        frame = pl.DataFrame(pa.table([rows.to_arrow(), *columns], [_ROW, *names]))
         return frame.with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN)), doubtful
 
     def _with_rescued(self, fitting: pl.DataFrame, bodies: pl.Series) -> pl.DataFrame:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from event_platform.events.columns import Column, Kind, kinds_below, typed
-from event_platform.events.numbers import as_decimal, as_integer, fits_double, may_lose_digits
+from event_platform.events.columns import Column, Kind, inner_columns, kinds_below, typed
+from event_platform.events.numbers import as_decimal, as_integer, fits_double, is_integer, may_lose_digits
 from event_platform.events.rescued import WHOLE_RECORD
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 from event_platform.events.wire import is_wide, value_decoder
@@ -21,8 +21,8 @@ DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 #: Kinds that are texts in JSON.
 MOMENTS = (Kind.DATE_TIME, Kind.DATE)
 
-#: Kinds for which the decoder accepts values that may not fit.
-_LOOKED_AT = (*MOMENTS, Kind.DECIMAL)
+#: Kinds for which the decoder accepts values that may not fit, or does not keep them as they were written.
+_LOOKED_AT = (*MOMENTS, Kind.DECIMAL, Kind.VARIANT)
 NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 _ANYTHING = msgspec.json.Decoder()
@@ -39,7 +39,7 @@ class Rescuer:
 
     def __init__(self, columns: tuple[Column, ...], consumed: frozenset[str]) -> None:
         """Compile the columns. `consumed` fields are dropped."""
-        self._known = {column.field: _Fitter(column) for column in typed(columns)}
+        self._known = _Known(columns)
         self._consumed = consumed
 
     def split(self, body: str) -> tuple[str, str | None]:
@@ -71,10 +71,12 @@ class _Fitter:
     def __init__(self, column: Column) -> None:
         self._decode = None if is_wide([column]) else value_decoder(column).decode
         self._column = column
-        self._fields = {field.field: _Fitter(field) for field in typed(column.fields)}
+        self._fields = _Known(column.fields) if typed(column.fields) else None
         self._item = _Fitter(column.item) if column.item else None
         kinds = set(kinds_below([column]))
-        self._tells, self._has_numbers = kinds.isdisjoint(_LOOKED_AT), Kind.NUMBER in kinds
+        reads_earlier = any(each.was or each.was_types for each in inner_columns([column]))
+        self._tells = kinds.isdisjoint(_LOOKED_AT) and not reads_earlier
+        self._has_numbers = Kind.NUMBER in kinds
 
     def take(self, raw: msgspec.Raw, reading: _Reading) -> tuple[Any, Any]:
         """Return what fits the column and what does not. Each is None if there is nothing."""
@@ -86,10 +88,10 @@ class _Fitter:
         if self._item is not None:
             take = self._take_entries if self._column.kind is Kind.MAP else self._take_items
             return take(raw, self._item, reading)
-        if self._fields:
+        if self._fields is not None:
             fields = _decoded(_FIELDS, raw)
             return (None, raw) if fields is None else _split(fields, self._fields, reading)
-        held = self._scalar(raw, value)
+        held = self._as_text(raw, reading) if self._column.has_json_texts else self._scalar(raw, value)
         return (None, raw) if held is None else (held, None)
 
     def _decoded(self, raw: msgspec.Raw) -> Any:
@@ -129,6 +131,15 @@ class _Fitter:
                 left[key] = rest
         return held, left or None
 
+    def _as_text(self, raw: msgspec.Raw, reading: _Reading) -> Any:
+        """Return the value of a column that has it as a text, or None if it does not fit."""
+        text = bytes(raw).decode()
+        if reading.mask and reading.mask.decode() in text:
+            return None
+        if self._column.kind is not Kind.VARIANT:
+            return raw if holds_as_text(text, self._column) else None
+        return _decoded(_ANYTHING, raw) if reading.each_key_once and has_key_twice(text) else raw
+
     def _scalar(self, raw: msgspec.Raw, value: Any) -> Any:
         """Return the value of a scalar column where the decoder is not exact enough, or None if it does not fit."""
         kind, text = self._column.kind, bytes(raw).decode()
@@ -139,14 +150,36 @@ class _Fitter:
             return None if digits is None else msgspec.Raw(digits.encode())
         if value is None:
             return None
-        fits = fits_double(text) if kind is Kind.NUMBER else kind in MOMENTS and is_moment(value, kind)
+        fits = fits_double(text) if kind is Kind.NUMBER else kind in MOMENTS and self._is_moment(value)
         return value if fits else None
+
+    def _is_moment(self, text: str) -> bool:
+        kinds = (self._column.kind, *map(Kind, self._column.was_types))
+        return any(is_moment(text, kind) for kind in kinds)
+
+
+class _Known:
+    """The properties of an object that have a column, by key."""
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        self._fitters = {key: fitter for each in typed(columns) for fitter in [_Fitter(each)] for key in each.keys}
+        self._renamed = [column.keys for column in columns if column.was]
+
+    def of(self, fields: dict[str, msgspec.Raw]) -> dict[str, _Fitter]:
+        """Return what takes the value of each key: of the keys of one column, only that of the first with a value."""
+        unread = {key for keys in self._renamed for key in _keys_with_value(fields, keys)[1:]}
+        return {key: each for key, each in self._fitters.items() if key not in unread} if unread else self._fitters
+
+
+def _keys_with_value(fields: dict[str, msgspec.Raw], keys: tuple[str, ...]) -> list[str]:
+    return [key for key in keys if key in fields and bytes(fields[key]) != _NULL]
 
 
 def _split(
-    fields: dict[str, msgspec.Raw], known: dict[str, _Fitter], reading: _Reading
+    fields: dict[str, msgspec.Raw], known_columns: _Known, reading: _Reading
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the fields that fit, and the others without empty ones (None if there are none)."""
+    known = known_columns.of(fields)
     held: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for field, raw in fields.items():
@@ -160,6 +193,17 @@ def _split(
         if rest is not None:
             left[field] = rest
     return held, left or None
+
+
+def holds_as_text(raw: str, column: Column) -> bool:
+    """Return whether a column of texts holds a JSON value, which is no null: a text, or of a type that it had."""
+    if raw.startswith('"'):
+        return True
+    if raw in ("true", "false"):
+        return "boolean" in column.was_types
+    if raw.startswith(("{", "[")):
+        return False
+    return "number" in column.was_types or ("integer" in column.was_types and is_integer(raw))
 
 
 def _is_empty(raw: msgspec.Raw) -> bool:

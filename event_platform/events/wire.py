@@ -5,6 +5,8 @@ an array.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 import msgspec
@@ -34,9 +36,13 @@ _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
     Kind.DATE_TIME: (pa.string(), str),
     Kind.DATE: (pa.string(), str),
     Kind.DECIMAL: (pa.decimal128(1), int | float),  # replaced by the precision of the column
+    Kind.VARIANT: (pa.string(), Any),  # rewritten as a text: see `rewriting`
     Kind.UNTYPED: (pa.null(), type(None)),
 }
 
+
+#: What a column reads of a type that its property had (see `Column.was_types`): a date is a text as well.
+_EARLIER: dict[str, Any] = {"boolean": bool, "date": str, "integer": int, "number": int | float}
 
 #: Fields of an object that msgspec decodes. It searches linearly for fields that come in another order.
 _MAX_FIELDS = 256
@@ -51,7 +57,7 @@ def is_wide(columns: Sequence[Column]) -> bool:
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     """Return the Arrow schema of objects with these fields."""
-    return pa.schema([_arrow_field(column) for column in columns])
+    return pa.schema(_arrow_fields(columns))
 
 
 def object_decoder(columns: Sequence[Column], anything: Iterable[str]) -> msgspec.json.Decoder[Any]:
@@ -67,13 +73,14 @@ def value_decoder(column: Column) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(_python_type(column) | None)
 
 
-def _arrow_field(column: Column) -> pa.Field:
-    return pa.field(column.field, _arrow_type(column))
+def _arrow_fields(columns: Sequence[Column]) -> list[pa.Field]:
+    """Return a field for each key of each column."""
+    return [pa.field(key, _arrow_type(column)) for column in columns for key in column.keys]
 
 
 def _arrow_type(column: Column) -> pa.DataType:
     if Kind.OBJECT in (column.kind, column.empty):
-        return pa.struct([_arrow_field(field) for field in column.fields])
+        return pa.struct(_arrow_fields(column.fields))
     if column.empty is Kind.ARRAY:
         return pa.list_(pa.null())
     if column.item is not None:
@@ -87,7 +94,8 @@ def _struct_of(columns: Sequence[Column], anything: Iterable[str] = ()) -> type[
 
     Keys that JSON escapes are left out: they are untyped, and msgspec does not find them.
     """
-    types = {column.field: _python_type(column) | None for column in columns} | dict.fromkeys(anything, Any)
+    types = {key: _python_type(column) | None for column in columns for key in column.keys}
+    types |= dict.fromkeys(anything, Any)
     named = [field for field in types if not ESCAPED.search(field)]
     fields = [(f"f{number}", types[field], None) for number, field in enumerate(named)]
     rename = {f"f{number}": field for number, field in enumerate(named)}
@@ -102,4 +110,4 @@ def _python_type(column: Column) -> Any:
     if column.item is not None:
         item = _python_type(column.item) | None
         return dict[str, item] if column.kind is Kind.MAP else list[item]  # type: ignore[valid-type]
-    return _TYPES[column.kind][1]
+    return reduce(or_, (_EARLIER[name] for name in column.was_types), _TYPES[column.kind][1])

@@ -13,7 +13,7 @@ from deltalake.schema import ArrayType, Field, MapType, StructType
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import TableError
 from event_platform.lake.lake import Lake
-from event_platform.lake.schemas import DeltaType, merged, to_delta, type_name
+from event_platform.lake.schemas import DeltaType, Retyped, merged, retyped, to_delta, type_name
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import map_threads
 
@@ -22,6 +22,7 @@ class ClashKind(StrEnum):
     """How a catalog does not go with a table."""
 
     TYPE = "other type"
+    WIDER = "wider type"
     SPELLING = "other case"
     RETIRED = "no schema"
 
@@ -40,11 +41,11 @@ class TableClash:
     @property
     def fails(self) -> bool:
         """Whether a run would fail."""
-        return self.kind is not ClashKind.RETIRED
+        return self.kind in (ClashKind.TYPE, ClashKind.SPELLING)
 
 
 def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
-    """Return what a run would fail on, in the order of the types, and then the tables of types without a schema."""
+    """Return what a run would fail on or rebuild, by type, and the tables of types without a schema, those last."""
     types = list(event_types)
     found = map_threads(_clashes_of, [lake.event_table(each) for each in types])
     retired = map_threads(_retired, lake.retired_tables(types))
@@ -55,31 +56,38 @@ def _clashes_of(table: Table) -> list[TableClash]:
     delta = table.snapshot().delta
     if delta is None:
         return []
-    return list(_column_clashes(table.name, delta.schema().fields, to_delta(table.schema, {}).fields, ()))
+    defined = to_delta(table.schema, {}, table.spec.variants)
+    return list(_column_clashes(table.name, delta.schema().fields, defined.fields, ()))
 
 
 def _column_clashes(
     table: str, stored: list[Field], defined: list[Field], path: tuple[str, ...]
 ) -> Iterator[TableClash]:
     for field in defined:
-        fault = _fault(table, stored, field)
-        if fault is None:
+        found = _merged(table, stored, field)
+        if isinstance(found, Schema):
+            yield from (_wider(table, path, each) for each in retyped(Schema(stored), found))
             continue
         old, names = _field_of(stored, field.name), (*path, field.name)
         before, after = _inside(old.type, field.type)
         if old.name == field.name and isinstance(before, StructType) and isinstance(after, StructType):
             yield from _column_clashes(table, before.fields, after.fields, names)
         else:
-            yield _clash(table, names, old, field, fault)
+            yield _clash(table, names, old, field, found)
 
 
-def _fault(table: str, stored: list[Field], field: Field) -> str | None:
-    """Return why a table cannot get a column; None if it can."""
+def _merged(table: str, stored: list[Field], field: Field) -> Schema | str:
+    """Return the schema of a table with a column, or why it cannot get it."""
     try:
-        merged(table, Schema(stored), Schema([field]))
+        return merged(table, Schema(stored), Schema([field]), widens=True)
     except TableError as error:
         return str(error)
-    return None
+
+
+def _wider(table: str, path: tuple[str, ...], found: Retyped) -> TableClash:
+    action = "All days of the table are rebuilt in one commit, by the next run that builds any of them."
+    column = ".".join([*path, found.column])
+    return TableClash(table, column, found.stored, found.defined, ClashKind.WIDER, action)
 
 
 def _field_of(stored: list[Field], name: str) -> Field:

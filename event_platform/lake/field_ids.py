@@ -7,7 +7,7 @@ Schemas are handled as the JSON that logs have: objects of deltalake take five t
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -65,11 +65,20 @@ def schema_of(fields: JsonFields) -> Schema:
     return Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
 
 
-def number_fields(fields: JsonFields, kept: JsonFields) -> JsonFields:
-    """Return the fields with their ids: see `with_field_ids`."""
+def number_fields(fields: JsonFields, kept: JsonFields, retyped: Collection[Path] = ()) -> JsonFields:
+    """Return the fields with their ids: see `with_field_ids`. Those that are `retyped` get new ones, as other fields.
+
+    What is below a retyped field gets new ones too: its files have other types under the old ids.
+    """
     known, new = _known_ids(kept)
-    ids = {path: known.get(path) or next(new) for path, _ in _stored_ids(fields)}
+    ids = {
+        path: (None if _is_below(path, retyped) else known.get(path)) or next(new) for path, _ in _stored_ids(fields)
+    }
     return _numbered_fields(fields, (), ids)
+
+
+def _is_below(path: Path, fields: Collection[Path]) -> bool:
+    return any(path[:length] in fields for length in range(1, len(path) + 1)) if fields else False
 
 
 def _known_ids(fields: JsonFields) -> tuple[FieldIds, Iterator[int]]:

@@ -159,7 +159,7 @@ class TableLocation:
     def _create(self, uri: str) -> DeltaTable:
         return DeltaTable.create(
             uri,
-            with_field_ids(to_delta(self.schema, self.spec.comments)),
+            with_field_ids(to_delta(self.schema, self.spec.comments, self.spec.variants)),
             partition_by=self.spec.partition_by,
             name=self.name.replace("/", "."),
             description=self.spec.description or None,

@@ -141,5 +141,7 @@ def event_table_spec(event_type: EventType) -> TableSpec:
         partition_column="created_date",
         primary_key=_EVENT_KEY,
         description=event_type.description,
+        variants=event_type.variants,
+        widens=True,
         figures=(event_figure(event_type), drift_figure(event_type), sample_figure(event_type), EXAMPLE),
     )

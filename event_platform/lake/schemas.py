@@ -1,18 +1,23 @@
 """Polars schemas ↔ Delta schemas, and how a table's schema grows when the catalog does."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 from deltalake import Schema
 from deltalake.schema import ArrayType, Field, MapType, PrimitiveType, StructType, VariantType
 from polars._typing import PolarsDataType
 
+from event_platform.events.columns import Kind
 from event_platform.events.errors import TableError
+from event_platform.events.evolution.widening import column_line, is_wider, kind_of
 from event_platform.lake.field_ids import (
     UNNAMED,
     JsonField,
     JsonFields,
     JsonType,
+    Path,
     json_fields,
     number_fields,
     schema_of,
@@ -20,8 +25,8 @@ from event_platform.lake.field_ids import (
 
 DeltaType = PrimitiveType | ArrayType | StructType | MapType | VariantType
 
-#: Key of a field's comment in its metadata.
-_COMMENT = "comment"
+#: Keys in the metadata of a field: its comment, and whether its texts (those of its items or values) are variants.
+_COMMENT, _VARIANT = "comment", "event_platform.variant"
 
 _PRIMITIVES: list[tuple[PolarsDataType, str]] = [
     (pl.String(), "string"),
@@ -38,17 +43,38 @@ _PRIMITIVES: list[tuple[PolarsDataType, str]] = [
 ]
 
 
-def to_delta(schema: pl.Schema, comments: Mapping[str, str]) -> Schema:
+_KINDS = {name: kind_of(dtype) for dtype, name in _PRIMITIVES} | {
+    "decimal": Kind.DECIMAL,
+    "array": Kind.ARRAY,
+    "struct": Kind.OBJECT,
+    "map": Kind.MAP,
+}
+
+
+#: Name of a type, the type of the keys of a map, and whether it is that of variants.
+_Leaf = tuple[tuple[str, JsonType], bool]
+
+
+@dataclass(frozen=True)
+class Retyped:
+    """A column that gets a wider type. Types as people write them."""
+
+    column: str  # path, such as device.os
+    stored: str
+    defined: str
+
+    def __str__(self) -> str:
+        """Describe it: `device.os: long → string`."""
+        return f"{self.column}: {self.stored} → {self.defined}"
+
+
+def to_delta(schema: pl.Schema, comments: Mapping[str, str], variants: Collection[Path] = ()) -> Schema:
     """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta.
 
-    Raises TableError naming the column whose type Delta lacks.
+    `variants` are the paths of the columns that are variants, or lists or maps of them. Raises TableError naming the
+    column whose type Delta lacks.
     """
-    return Schema(
-        [
-            Field(name, _delta_type(name, dtype), metadata={_COMMENT: comments[name]} if comments.get(name) else None)
-            for name, dtype in schema.items()
-        ]
-    )
+    return Schema([_field((name,), dtype, comments.get(name), variants) for name, dtype in schema.items()])
 
 
 def type_name(dtype: DeltaType) -> str:
@@ -91,17 +117,77 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
     return stored
 
 
-def merged(table: str, old: Schema, new: Schema) -> Schema:
+def merged(table: str, old: Schema, new: Schema, *, widens: bool = False) -> Schema:
     """Return the old schema with the new columns behind it, and with an id for each field: see `field_ids`.
 
-    Raises TableError where a column changed its type, or its name in nothing but case: most readers ignore that.
+    If it `widens`, columns may get a wider type, and new ids with it: files have the old type and the old id until all
+    of them are rebuilt (see `retyped`). Raises TableError where a column changed its type otherwise, or its name in
+    nothing but case: most readers ignore that.
     """
     stored = json_fields(old)
-    fields = number_fields(_merged_fields(table, stored, json_fields(new)), stored)
+    fields = _merged_fields(table, stored, json_fields(new), widens=widens)
+    fields = number_fields(fields, stored, {each.path for each in _retyped(stored, fields)})
     return old if fields == stored else schema_of(fields)
 
 
-def _merged_fields(where: str, old: JsonFields, new: JsonFields) -> JsonFields:
+def retyped(old: Schema, new: Schema) -> list[Retyped]:
+    """Return the columns that have another type in a `merged` schema."""
+    return [
+        Retyped(".".join(each.names), _name_of(each.before), _name_of(each.after))
+        for each in _retyped(json_fields(old), json_fields(new))
+    ]
+
+
+class _RetypedField(NamedTuple):
+    """A field whose type differs, down to the next fields, in both schemas."""
+
+    path: Path
+    names: Path  # of it and of the fields that it is in
+    before: JsonField
+    after: JsonField
+
+
+def _retyped(old: JsonFields, new: JsonFields, path: Path = (), names: Path = ()) -> Iterator[_RetypedField]:
+    by_name = {field["name"]: field for field in new}
+    for before in old:
+        name, after = before["name"], by_name[before["name"]]
+        inside, (one, other) = _inside(before["type"], after["type"])
+        if _leaf(one, before) != _leaf(other, after):
+            yield _RetypedField((*path, name), (*names, name), before, after)
+        elif "fields" in one:
+            yield from _retyped(one["fields"], other["fields"], (*path, name, *inside), (*names, name))
+
+
+def _inside(old: JsonType, new: JsonType) -> tuple[Path, tuple[JsonType, JsonType]]:
+    """Return the types of items of lists and values of maps, as deep as both are alike, and the path there."""
+    path: list[str] = []
+    while not isinstance(old, str) and not isinstance(new, str) and _shell(old) == _shell(new) != ("struct", None):
+        key = "elementType" if "elementType" in old else "valueType"
+        path.append(UNNAMED[key])
+        old, new = old[key], new[key]
+    return tuple(path), (old, new)
+
+
+def _shell(dtype: JsonType) -> tuple[str, JsonType]:
+    """Return the name of a type, and the type of the keys of a map."""
+    return (dtype, None) if isinstance(dtype, str) else (dtype["type"], dtype.get("keyType"))
+
+
+def _leaf(dtype: JsonType, field: JsonField) -> _Leaf:
+    """Return what is compared of a type that is reached by `_inside`."""
+    return _shell(dtype), _VARIANT in field["metadata"]
+
+
+def _is_wider(new: _Leaf, old: _Leaf) -> bool:
+    return is_wider(_kind_of(new), _kind_of(old))
+
+
+def _kind_of(leaf: _Leaf) -> Kind:
+    (name, _), is_variant = leaf
+    return Kind.VARIANT if is_variant else _KINDS.get(name.partition("(")[0], Kind.UNTYPED)
+
+
+def _merged_fields(where: str, old: JsonFields, new: JsonFields, *, widens: bool) -> JsonFields:
     by_name, names = {field["name"]: field for field in new}, [field["name"] for field in old]
     spelled = {name.lower(): name for name in names} | {name: name for name in names}
     for name in by_name:
@@ -111,51 +197,64 @@ def _merged_fields(where: str, old: JsonFields, new: JsonFields) -> JsonFields:
                 f"{where}.{name}: the table has {stored}, and readers of Delta ignore case. Give the property that "
                 f"column with x-column: {stored}, or another name with x-column."
             )
-    kept = [_merged_field(where, field, by_name.pop(field["name"], field)) for field in old]
+    kept = [_merged_field(where, field, by_name.pop(field["name"], field), widens=widens) for field in old]
     return [*kept, *by_name.values()]
 
 
-def _merged_field(where: str, old: JsonField, new: JsonField) -> JsonField:
+def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -> JsonField:
     # The definition has the comment; everything else, such as its field id, only the log has.
     kept = {key: value for key, value in old["metadata"].items() if key != _COMMENT}
-    dtype = _merged_type(f"{where}.{old['name']}", old["type"], new["type"])
-    return {**new, "type": dtype, "nullable": True, "metadata": {**kept, **new["metadata"]}}
-
-
-def _merged_type(where: str, old: JsonType, new: JsonType) -> JsonType:
-    kinds = [dtype if isinstance(dtype, str) else dtype["type"] for dtype in (old, new)]
-    if kinds[0] != kinds[1]:
+    field = {**new, "nullable": True, "metadata": {**kept, **new["metadata"]}}
+    where, (_, (one, other)) = f"{where}.{old['name']}", _inside(old["type"], new["type"])
+    before, after = _leaf(one, old), _leaf(other, new)
+    if before == after or (not widens and before[0] == after[0]):  # other tables know nothing of variants
+        return {**field, "type": _merged_type(where, old["type"], new["type"], widens=widens)}
+    if not widens or not _is_wider(after, before):
         raise TableError(
-            f"{where}: the table has {_name_of(old)}, the catalog says {_name_of(new)}. A column keeps its type: "
-            "give the property a new column with x-column, or delete the table and materialize it again."
+            f"{where}: the table has {_name_of({**old, 'type': one})}, the catalog says "
+            f"{_name_of({**new, 'type': other})}. A column keeps its type or gets a wider one: give the property a new "
+            f"column with {column_line(old['name'], after[0][0])}, or delete the table and materialize it again."
         )
+    return field
+
+
+def _merged_type(where: str, old: JsonType, new: JsonType, *, widens: bool) -> JsonType:
+    """Merge types that are alike but for fields in them."""
     if isinstance(old, str):
         return old
-    inner = {key: _merged_type(where, old[key], new[key]) for key in UNNAMED if key in old}
-    fields = {"fields": _merged_fields(where, old["fields"], new["fields"])} if "fields" in old else {}
+    inner = {key: _merged_type(where, old[key], new[key], widens=widens) for key in UNNAMED if key in old}
+    fields = {"fields": _merged_fields(where, old["fields"], new["fields"], widens=widens)} if "fields" in old else {}
     return {**new, **inner, **fields}
 
 
-def _name_of(dtype: JsonType) -> str:
-    (field,) = schema_of([{"name": "", "type": dtype, "nullable": True, "metadata": {}}]).fields
-    return type_name(field.type)
+def _name_of(field: JsonField) -> str:
+    """Return the type of a field as people write it; `variant` for the texts of one."""
+    (named,) = schema_of([{**field, "metadata": {}}]).fields
+    name = type_name(named.type)
+    if _VARIANT not in field["metadata"]:
+        return name
+    around, _, end = name.rpartition("string")
+    return f"{around}{Kind.VARIANT}{end}"
 
 
-def _delta_type(where: str, dtype: PolarsDataType) -> DeltaType:
+def _field(path: Path, dtype: PolarsDataType, comment: str | None, variants: Collection[Path]) -> Field:
+    metadata = ({_COMMENT: comment} if comment else {}) | ({_VARIANT: "true"} if path in variants else {})
+    return Field(path[-1], _delta_type(path, dtype, variants), metadata=metadata or None)
+
+
+def _delta_type(path: Path, dtype: PolarsDataType, variants: Collection[Path]) -> DeltaType:
     if isinstance(dtype, pl.Struct) and dtype.fields:
-        return StructType(
-            [Field(field.name, _delta_type(f"{where}.{field.name}", field.dtype)) for field in dtype.fields]
-        )
+        return StructType([_field((*path, field.name), field.dtype, None, variants) for field in dtype.fields])
     if isinstance(dtype, pl.List):
-        return ArrayType(_delta_type(where, dtype.inner))
+        return ArrayType(_delta_type(path, dtype.inner, variants))
     if isinstance(dtype, pl.Map):
-        return MapType(_delta_type(where, dtype.key), _delta_type(where, dtype.value))
+        return MapType(_delta_type(path, dtype.key, variants), _delta_type(path, dtype.value, variants))
     if isinstance(dtype, pl.Decimal):
         return PrimitiveType(f"decimal({dtype.precision},{dtype.scale})")
     for kind, name in _PRIMITIVES:
         if dtype == kind:
             return PrimitiveType(name)
     raise TableError(
-        f"column {where}: Delta has no {dtype}; cast it to one of "
+        f"column {'.'.join(path)}: Delta has no {dtype}; cast it to one of "
         f"{', '.join(str(kind) for kind, _ in _PRIMITIVES)}, Decimal, or a List, Map or Struct of these"
     )

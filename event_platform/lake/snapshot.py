@@ -18,7 +18,7 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.history import commit_infos
 from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.log_copy import LogCopy, commit_name
-from event_platform.lake.schemas import merged, readable, to_delta
+from event_platform.lake.schemas import Retyped, merged, readable, retyped, to_delta
 
 
 class _FileInLog(NamedTuple):
@@ -198,7 +198,8 @@ class Snapshot:
         if self.delta is None:
             raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
         spec = self.table.spec
-        return merged(spec.name, self.delta.schema(), to_delta(spec.schema, spec.comments))
+        defined = to_delta(spec.schema, spec.comments, spec.variants)
+        return merged(spec.name, self.delta.schema(), defined, widens=spec.widens)
 
     @property
     def has_new_schema(self) -> bool:
@@ -206,10 +207,18 @@ class Snapshot:
         return self.delta is not None and self.schema_to_write != self.delta.schema()
 
     @cached_property
+    def retyped(self) -> list[Retyped]:
+        """The columns that get a wider type by the next commit, which has to rebuild every partition."""
+        return (
+            [] if self.delta is None or not self.has_new_schema else retyped(self.delta.schema(), self.schema_to_write)
+        )
+
+    @cached_property
     def table_to_write(self) -> TableLocation:
         """The table with the field ids of new files: those in its log, and those that it has after the next commit.
 
-        Ids in a log never change. And a commit is refused where another one changed the schema since.
+        A field keeps its id in the log while it keeps its type. And a commit is refused where another one changed the
+        schema since.
         """
         return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 

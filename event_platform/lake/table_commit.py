@@ -104,9 +104,13 @@ class TableCommit:
     def commit(self) -> dict[date, Written]:
         """Commit, and return what was written of each partition.
 
-        Raises ConflictError if one of them changed since the snapshot.
+        Raises ConflictError if one of them changed since the snapshot, and where a column gets a wider type, if any
+        partition did.
         """
-        if self._appended:
+        if self._snapshot.retyped:
+            self._require_every_partition()
+            version = self._commit(self._actions, "overwrite", None, retries=0)
+        elif self._appended:
             files = self._snapshot.files(self._rebuilt) if self._rebuilt else []
             removes = [remove_action(self._snapshot.table, file) for file in files]
             version = self._commit([*self._actions, *removes], "append", None)
@@ -114,6 +118,12 @@ class TableCommit:
             days = [day.isoformat() for day in self._rebuilt]
             version = self._commit(self._actions, "overwrite", [(self._snapshot.column, "in", days)])
         return {day: _written(version, self._adds_of(day)) for day in (*self._rebuilt, *self._appended)}
+
+    def _require_every_partition(self) -> None:
+        """Raise TableError where files with the old type of a column would stay."""
+        if self._appended or not self._snapshot.rows_by_date().keys() <= set(self._rebuilt):
+            types = ", ".join(map(str, self._snapshot.retyped))
+            raise TableError(f"{self._snapshot.table.uri}: {types}: every partition has to be rebuilt in one commit")
 
     def commit_schema(self) -> None:
         """Commit what the definition adds to the schema, and nothing else. Raises ConflictError as `commit` does.
@@ -135,9 +145,17 @@ class TableCommit:
         return adds_of([day], adds)
 
     def _commit(
-        self, actions: list[AddAction | RemoveAction], mode: str, filters: list[tuple[str, str, Any]] | None
+        self,
+        actions: list[AddAction | RemoveAction],
+        mode: str,
+        filters: list[tuple[str, str, Any]] | None,
+        retries: int = COMMIT_RETRIES,
     ) -> int:
-        """Commit, and return the version that it made."""
+        """Commit, and return the version that it made.
+
+        Without `retries`, any other commit since the snapshot is a conflict: delta-rs would let one pass that fills
+        another partition, with the old schema.
+        """
         snapshot, table, delta = self._snapshot, self._snapshot.table, self._snapshot.delta
         if delta is None:
             raise TableError(f"{table.uri}: no such table; commit on top of snapshot_to_write()")
@@ -149,7 +167,7 @@ class TableCommit:
         restored = [*self._rebuilt, *self._restored]
         properties = CommitProperties(
             custom_metadata={**self._metadata, **commit_info(commit_id, snapshot.version, restored, snapshot.foreign)},
-            max_commit_retries=COMMIT_RETRIES,
+            max_commit_retries=retries,
             app_transactions=self._transactions,
         )
 

@@ -29,7 +29,8 @@ class Table(TableLocation):
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
 
         Columns that the definition adds are in its log by then, with their field ids: no file has an id that another
-        writer gives to another column. (A table without partitions gets them with its files, of which all are new.)
+        writer gives to another column. (A table without partitions gets them with its files, of which all are new, as
+        does one with a column that gets a wider type: see `Snapshot.retyped`.)
         Raises SettingError where the store would lose commits, and TableError where the table cannot get the columns
         that are defined.
         """
@@ -45,7 +46,7 @@ class Table(TableLocation):
                 f"{self.uri}: the table is partitioned by {found}, and what is to be written by "
                 f"{self.spec.partition_by}. Give it another name, or delete the table and materialize it again."
             )
-        if not snapshot.has_new_schema or self.partition_column is None:
+        if not snapshot.has_new_schema or snapshot.retyped or self.partition_column is None:
             return snapshot
         TableCommit(snapshot).commit_schema()
         return take(self.snapshot())

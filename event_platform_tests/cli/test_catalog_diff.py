@@ -12,6 +12,8 @@ from event_platform.cli.main import main
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, World, event, write_catalog
 
+NUMBER = {"type": "number"}
+
 
 def call(*arguments: str, code: int) -> str:
     """Return what `catalog` prints; it must end with `code`."""
@@ -30,7 +32,7 @@ def git(folder: Path, *arguments: str) -> None:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a catalog of two commits, of which the second breaks, and a change that is not committed."""
     root = tmp_path_factory.mktemp("repository")
-    folder = write_catalog(root / "in" / "catalog", {"a": {"title": "a", "properties": {"p": {"type": "integer"}}}})
+    folder = write_catalog(root / "in" / "catalog", {"a": {"title": "a", "properties": {"p": {"type": "string"}}}})
     (folder / "link.yaml").symlink_to("a.yaml")
     git(root, "init")
     git(root, "add", ".")
@@ -39,7 +41,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "link.yaml").unlink()
     git(root, "commit", "-a", "-m", "first")
     git(root, "tag", "first")
-    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "string"}}}})
+    write_catalog(folder, {"a": {"title": "a", "properties": {"p": {"type": "integer"}}}})
     git(root, "commit", "-a", "-m", "second")
     evil = {"title": "% ::error::x", "properties": {"q": {"type": "string"}}}
     write_catalog(folder, {"evil,:": evil})
@@ -59,9 +61,9 @@ def test_a_catalog_is_compared_with_itself_at_a_revision(repository: Path) -> No
         "impact": "breaking",
         "event_type": "a",
         "path": "p",
-        "before": "type: integer",
-        "after": "type: string",
-        "action": "column p keeps its type: give the property a new column with x-column",
+        "before": "type: string",
+        "after": "type: integer",
+        "action": "column p keeps its type or gets a wider one: give the property a new column, x-column: p_integer",
         "column": ["p"],
         "file": "a.yaml",
     }
@@ -74,8 +76,8 @@ def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest
     lines = call("diff", "in/catalog", "--against", "git:first", "--format", "github", code=1).splitlines()
     breaking, compatible = lines
     assert breaking == (
-        "::error file=in/catalog/a.yaml,title=breaking%3A a p::type: integer → type: string: column p keeps its type: "
-        "give the property a new column with x-column"
+        "::error file=in/catalog/a.yaml,title=breaking%3A a p::type: string → type: integer: column p keeps its type "
+        "or gets a wider one: give the property a new column, x-column: p_integer"
     )
     assert compatible.startswith(
         "::notice file=in/catalog/evil%2C%3A.yaml,title=compatible%3A %25 %3A%3Aerror%3A%3Ax::absent → in the catalog: "
@@ -164,18 +166,28 @@ def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -
     found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
     assert found["fails"]
     assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if each["fails"]} == {
-        ("level", "long", "string"),
         ("device.OS", "os: string", "OS: string"),
-        ("device.version", "long", "double"),
-        ("answers.id", "long", "string"),
         ("skills", "array<string>", "array<long>"),
         ("hard", "boolean", "struct<very: boolean, so: boolean>"),
     }
+    assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if not each["fails"]} == {
+        ("level", "long", "string"),
+        ("device.version", "long", "double"),
+        ("answers.id", "long", "string"),
+        ("", "rows: 1", ""),
+    }
     shown = " ".join(call("check", str(folder), "--against-lake", code=1).split())
-    assert "a run would fail on 6 columns" in shown
+    assert "a run would fail on 3 columns" in shown
+    assert "x-column: skills_long" in shown
     errors = run_with(home, tmp_path / "fails", other)
-    assert "level: the table has long, the catalog says string" in errors["lesson_started"]
-    fixed = changed(level={"type": "string", "x-column": "level_name"})
+    assert (
+        "hard: the table has boolean, the catalog says struct<very: boolean, so: boolean>" in errors["lesson_started"]
+    )
+    wider = changed(device=other["lesson_started"]["properties"]["device"] | {"properties": {"version": NUMBER}})
+    shown = call("check", str(write_catalog(tmp_path / "wider", wider)), "--against-lake", code=0)
+    assert "wider type" in shown
+    assert "no run fails" in shown
+    fixed = changed(hard={**other["lesson_started"]["properties"]["hard"], "x-column": "hard_struct"})
     assert "no run fails" in call("check", str(write_catalog(tmp_path / "fixed", fixed)), "--against-lake", code=0)
     assert run_with(home, tmp_path / "passes", fixed) == {}
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -19,7 +20,7 @@ from event_platform.lake.totals import lake_totals
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.command import all_end, call_with, finish, start, variables
 from event_platform_tests.support.comparison import contents
-from event_platform_tests.support.world import MONDAY, World, event
+from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
 
 DAYS = [MONDAY + timedelta(days=number) for number in range(3)]
 LOG = logging.getLogger(__name__)
@@ -147,3 +148,39 @@ def kill_after(process: "subprocess.Popen[str]", lake: Path, files: int) -> bool
 def files_in(lake: Path) -> int:
     """Count the files of a lake, while others write to it."""
     return sum(len(names) for _, _, names in os.walk(lake))
+
+
+def test_runs_that_are_killed_while_a_column_gets_a_wider_type_leave_the_old_table_or_the_new_one(
+    landed: World, expected: dict[str, list[str]]
+) -> None:
+    """Each reader finds one of both, whole, at any moment; started again, it is as if nothing had happened."""
+    table, seen = landed.event_table("lesson_started").uri, set[tuple[Any, ...]]()
+    lesson = SCHEMAS["lesson_started"]
+    wider = {**lesson, "properties": {**lesson["properties"], "user": {"x-variant": True}}}
+    write_catalog(landed.root / "catalog", {"lesson_started": wider})
+    for files in (1, 4):
+        process = start(variables(landed), "run", "--rebuild", "--from", f"{MONDAY}", "--to", f"{MONDAY}")
+        before = files_in(Path(table))
+        while process.poll() is None and files_in(Path(table)) < before + files:
+            seen.add(what_is_read(table))
+        process.kill()
+        process.communicate()
+        assert all_end(landed.environment.lake, seconds=60)
+        seen.add(what_is_read(table))
+        assert lake_totals(landed.lake, landed.catalog)["balanced"]
+    call_with(variables(landed), "run", "--rebuild", "--from", f"{MONDAY}", "--to", f"{MONDAY}")
+    old, new = (80 * len(DAYS), len(DAYS), False), (80 * len(DAYS), len(DAYS), True)
+    assert {old} <= seen <= {old, new}
+    assert what_is_read(table) == new
+    fresh = World(landed.root / "fresh")
+    shutil.copytree(landed.root / "landing", fresh.root / "landing", dirs_exist_ok=True)
+    write_catalog(fresh.root / "catalog", {"lesson_started": wider})
+    fresh.build(*DAYS)
+    assert contents(landed.lake, landed.catalog) == contents(fresh.lake, fresh.catalog)
+    assert contents(landed.lake, landed.catalog)["events/account_created"] == expected["events/account_created"]
+
+
+def what_is_read(table: str) -> tuple[Any, ...]:
+    """Return rows and days of the table of lessons, and whether its users are variants; of mixed ones, both."""
+    rows = pl.read_delta(table)
+    return rows.height, rows["created_date"].n_unique(), *rows["user"].str.starts_with('"').unique()

@@ -97,9 +97,9 @@ def test_an_object_without_a_type_becomes_a_map_whose_values_gain_fields(world: 
         (device("a"), a_map({"type": "integer"}), "the table has struct<a: long>, the catalog says map<string, long>"),
         (a_map({"type": "integer"}), device("a"), "the table has map<string, long>, the catalog says struct<a: long>"),
         (
-            a_map({"type": "integer"}),
             a_map({"type": "string"}),
-            "the table has long, the catalog says string",
+            a_map({"type": "integer"}),
+            "the table has string, the catalog says long",
         ),
     ],
 )
@@ -110,9 +110,9 @@ def test_a_column_does_not_become_a_map_or_another_one(
     write_catalog(world.root / "catalog", schema(scores=before))
     world.deliver(MONDAY, "a", event("u", MONDAY, "quiz", scores={"a": 1}))
     world.build(MONDAY)
+    stored = pl.scan_delta(world.event_table("quiz").uri).collect().to_dicts()
     write_catalog(world.root / "catalog", schema(scores=after))
     world.load(MONDAY)
     world.deduplicate(MONDAY)
     assert message in str(world.type(MONDAY)["quiz"].error)
-    (row,) = pl.scan_delta(world.event_table("quiz").uri).collect().to_dicts()
-    assert (row["scores"], row["_rescued"]) == ({"a": 1}, None)
+    assert pl.scan_delta(world.event_table("quiz").uri).collect().to_dicts() == stored

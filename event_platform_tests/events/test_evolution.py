@@ -56,7 +56,25 @@ def verdicts(found: Sequence[Change]) -> list[tuple[Impact, str, str]]:
         pytest.param(STRING | {"pattern": "^a$"}, STRING | {"pattern": "^[ab]$"}, BREAKING, id="nobody can tell"),
         pytest.param(STRING, {"type": ["string", "null"]}, COMPATIBLE, id="null is allowed"),
         pytest.param({"type": ["string", "null"]}, STRING, BREAKING, id="null is no longer allowed"),
-        pytest.param(INTEGER, NUMBER, BREAKING, id="a wider type in the same column"),
+        pytest.param(INTEGER, NUMBER, BACKFILL, id="a wider type in the same column"),
+        pytest.param(INTEGER, STRING, BREAKING, id="a wider type that does not read the earlier values"),
+        pytest.param(INTEGER, STRING | {"x-was-type": ["integer"]}, BACKFILL, id="and one that does"),
+        pytest.param(
+            STRING | {"format": "date"},
+            STRING | {"format": "date-time", "x-was-type": ["date"]},
+            BACKFILL,
+            id="dates become midnights",
+        ),
+        pytest.param(STRING | {"format": "date"}, STRING, BACKFILL, id="dates become texts"),
+        pytest.param(DEVICE, {"x-variant": True}, BACKFILL, id="an object becomes a variant"),
+        pytest.param(STRING, {"x-variant": True}, BACKFILL, id="a text becomes a variant"),
+        pytest.param({"x-variant": True}, STRING, BREAKING, id="a variant becomes a text"),
+        pytest.param(DEVICE, STRING, BREAKING, id="an object becomes a text"),
+        pytest.param(STRING, INTEGER, BREAKING, id="a narrower type"),
+        pytest.param(STRING, STRING | {"x-was-type": ["integer"]}, BACKFILL, id="values of a type are read as well"),
+        pytest.param(STRING | {"x-was-type": ["integer"]}, STRING, BREAKING, id="values of a type are read no more"),
+        pytest.param(STRING, STRING | {"x-was": ["o"]}, BACKFILL, id="a key is read as well"),
+        pytest.param(STRING | {"x-was": ["o"]}, STRING, BREAKING, id="a key is read no more"),
         pytest.param(INTEGER, NUMBER | {"x-column": "q"}, BACKFILL, id="a wider type in a column of its own"),
         pytest.param(INTEGER, STRING | {"x-column": "q"}, BREAKING, id="another type in a column of its own"),
         pytest.param(
@@ -115,9 +133,29 @@ def test_nested_properties_are_compared_one_by_one(tmp_path: Path) -> None:
     paths = {"o.p", "a[].p", "m.*.p"}
     wider = changes(tmp_path, [nested(INTEGER)], [nested({"type": ["integer", "null"]})])
     assert {each[2] for each in verdicts(wider) if each[0] is COMPATIBLE} == paths
-    other = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
+    other = changes(tmp_path, [nested(STRING)], [nested(INTEGER)])
     assert {each[2] for each in verdicts(other) if each[0] is BREAKING} == paths
-    assert "column o.p keeps its type" in next(each.action for each in other if each.path == "o.p")
+    action = "column o.p keeps its type or gets a wider one: give the property a new column, x-column: p_integer"
+    assert next(each.action for each in other if each.path == "o.p") == action
+    text = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
+    assert {each[2] for each in verdicts(text) if each[0] is BREAKING} == paths
+    assert all("x-was-type: [integer] reads them" in each.action for each in text)
+
+
+def test_a_key_that_is_renamed(tmp_path: Path) -> None:
+    """One change, of the property that has both generations."""
+    old, new = schema(["p"], p=INTEGER), schema(["q"], q=INTEGER | {"x-was": ["p"]})
+    (change,) = changes(tmp_path, [old], [new])
+    assert (change.impact, change.path, change.column) == (BACKFILL, "q", ("q",))
+    assert change.action == "earlier days have it in p: rebuild them, and read q"
+    strict = changes(tmp_path, [schema(p=INTEGER)], [new])
+    assert verdicts(strict) == [(BREAKING, "a", "q"), (BACKFILL, "a", "q")]
+    (kept,) = changes(tmp_path, [old], [schema(["q"], q=INTEGER | {"x-was": ["p"], "x-column": "p"})])
+    assert (kept.impact, kept.before, kept.after) == (
+        COMPATIBLE,
+        "type: integer",
+        'type: integer, x-was: ["p"], x-column: p',
+    )
 
 
 def test_required_properties(tmp_path: Path) -> None:
@@ -130,7 +168,7 @@ def test_required_properties(tmp_path: Path) -> None:
 
 def test_a_column_that_another_property_had(tmp_path: Path) -> None:
     """A run fails if its type or the case of its name differs, whatever the properties are called."""
-    old = schema(p=INTEGER)
+    old = schema(p={"type": "array", "items": INTEGER})
     for column, definition in (("p", STRING), ("P", INTEGER)):
         found = changes(tmp_path, [old], [schema(other=definition | {"x-column": column})])
         assert ("column p of another property", f"column {column}") in {(each.before, each.after) for each in found}
@@ -185,7 +223,7 @@ RULES: dict[str, st.SearchStrategy[Schema]] = {
     "integer": st.sampled_from([{}, {"minimum": 0}, {"minimum": 1}, {"maximum": 1}, {"enum": [1, 5]}]),
 }
 EXTRA: st.SearchStrategy[Schema] = st.sampled_from(
-    [{}, {}, {}, {"x-column": "c"}, {"x-column": "P"}, {"x-mixed": ["string", "boolean"]}]
+    [{}, {}, {}, {"x-column": "c"}, {"x-column": "P"}, {"x-mixed": ["string", "boolean"]}, {"x-variant": True}]
 )
 
 
@@ -226,6 +264,8 @@ SCHEMAS = st.builds(
 
 def closed(definition: Schema) -> Schema:
     """Return what a schema accepts as JSON Schema says it: without unknown fields, and with the types of x-mixed."""
+    if "x-variant" in definition:
+        return {}
     found = {key: value for key, value in definition.items() if not key.startswith("x-")}
     if "properties" in found and definition.get("type", "object") == "object":
         # Where another type is allowed it has no column: no field in it is unknown, and x-mixed says nothing.
@@ -272,5 +312,6 @@ def test_a_verdict_is_true_of_events_and_of_tables(folder: Path, old: Schema, ne
         accepted = [event for event in instances(old) if is_valid(closed(old), event)]
         assert [event for event in accepted if not is_valid(closed(new), event)] == []
     if BREAKING not in impacts:
-        before, after = (to_delta(load_catalog(folder / side).by_key["a"].schema, {}) for side in "01")
-        merged("events/a", before, after)
+        before, after = (load_catalog(folder / side).by_key["a"] for side in "01")
+        sides = (to_delta(each.schema, {}, each.variants) for each in (before, after))
+        merged("events/a", *sides, widens=True)

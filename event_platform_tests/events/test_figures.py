@@ -56,6 +56,15 @@ def test_few_values_are_counted_and_many_are_not() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["number", "value", "column", "len", "count"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    """Also one that is at home in the figure."""
+    properties = {"properties": {name: {"type": "integer"}}}
+    figure = sample_figure(EventType("a", "a", parse_columns(properties, "properties", [])))
+    counts = figure.count(pl.LazyFrame({name: [7] * 200})).collect()
+    assert set(counts.iter_rows()) == {(None, None, 200), (name, None, 1), (name, "7", 200)}
+
+
 @pytest.mark.parametrize(("rows", "sampled"), [(512, 512), (513, 257), (1_025, 342), (100_000, 511)])
 def test_rows_are_sampled_evenly(rows: int, sampled: int) -> None:
     """From the first to the last, and never more than a number of them."""

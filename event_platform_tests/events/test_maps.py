@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, parse_columns, typed
 from event_platform.events.envelope import Envelope
-from event_platform.events.maps import MapRewriter
 from event_platform.events.payload import PayloadReader
 from event_platform.events.rescue import Rescuer
+from event_platform.events.rewriting import Rewriter
 from event_platform_tests.support.exact import read_exactly
 from event_platform_tests.support.fidelity import lost
 
@@ -158,7 +158,7 @@ def test_records_that_fit_are_read_in_bulk(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_types_without_a_map_are_not_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The price of maps is paid by the types that have some."""
-    monkeypatch.setattr(MapRewriter, "__init__", lambda *_: pytest.fail("rewritten"))
+    monkeypatch.setattr(Rewriter, "__init__", lambda *_: pytest.fail("rewritten"))
     columns = parse_columns({"properties": {"n": INTEGER, "o": {"type": "object"}}}, "", [])
     rows = PayloadReader(EventType("a", "a", columns), Envelope()).read(pl.Series(['{"n": 1, "o": {}}']))
     assert rows.rows() == [(1, None)]

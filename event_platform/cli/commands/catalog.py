@@ -67,7 +67,7 @@ def check(folder: Path | None, against_lake: bool, as_json: bool) -> None:  # no
 
     With --against-lake, it shows as well what the next run would meet in the tables: columns of another type than the
     catalog's, names that differ in case only, and tables of types that the catalog has no more. Exit code 1 if a run
-    would fail.
+    would fail; where the catalog's type is a wider one, a run rebuilds the table.
 
     \b
     Examples, before a schema is merged, and before it is deployed:

@@ -18,6 +18,9 @@ from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 
+#: Dagster's tag of an event for what `MaterializeResult` calls its data version.
+_DATA_VERSION = "dagster/data_version"
+
 
 @dataclass(frozen=True)
 class TableResult:
@@ -54,13 +57,22 @@ def _materialization(
 
     The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
     """
-    key = asset_key(result.table)
+    key, own = asset_key(result.table), set(context.partition_keys)
+    version = dg.DataVersion(str(max(each.version for each in result.written.values())))
     shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **published.get(key, {})}
     for day, written in result.written.items():
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
-        context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
-    return dg.MaterializeResult(
-        asset_key=key,
-        # Without it Dagster would take rows for the same whenever the code that made them is.
-        data_version=dg.DataVersion(str(max(each.version for each in result.written.values()))),
+        if day.isoformat() in own:
+            context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
+        else:  # a day that the run did not ask for, and that had to be rebuilt with it
+            context.log_event(_of_another_day(key, day, partition, version))
+    # Without a version Dagster would take rows for the same whenever the code that made them is.
+    return dg.MaterializeResult(asset_key=key, data_version=version)
+
+
+def _of_another_day(
+    key: dg.AssetKey, day: date, metadata: Mapping[str, Any], version: dg.DataVersion
+) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        key, partition=day.isoformat(), metadata=metadata, tags={_DATA_VERSION: version.value}
     )

@@ -18,6 +18,7 @@ from event_platform.events.catalog import Catalog, EventType, first_part, key_of
 from event_platform.events.columns import Constraints, storage_shape, typed
 from event_platform.events.errors import StorageError
 from event_platform.events.event import EVENT_COLUMNS
+from event_platform.events.wording import counted
 from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
@@ -76,6 +77,8 @@ def build_typed_events(
             names = list(selected.values())
             reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
             for name, each in reports.items():
+                if each.retyped and each.error is None:
+                    context.log.info(_widened(table_of(tables, catalog, name).name, each))
                 if each.error and each.transient:
                     request_retry(context, StorageError(each.error))
                 if each.error is None:
@@ -92,6 +95,11 @@ def build_typed_events(
             )
 
     return typed_events
+
+
+def _widened(table: str, report: TypedReport) -> str:
+    days = counted(len(report.written), "day")
+    return f"{table}: {', '.join(report.retyped)}: {days} rebuilt in one commit"
 
 
 def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:

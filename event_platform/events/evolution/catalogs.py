@@ -113,7 +113,7 @@ def _compare_settings(name: str, old: Mapping[str, Any], new: Mapping[str, Any])
 def _with_clashes(after: EventType, changes: list[Change], before: EventType) -> Iterator[Change]:
     """Yield the changes, and those by which a run would fail that are seen in the columns of the table alone."""
     stored = before.schema if before.key == after.key else {}
-    clashes = {each.column: each for each in find_clashes(stored, after.schema)}
+    clashes = {each.column: each for each in find_clashes(stored, after.schema, after.variants)}
     known = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}
     yield from (each for each in changes if each.column not in clashes or each.impact is Impact.BREAKING)
     for column, clash in clashes.items():

@@ -1,10 +1,12 @@
-"""Columns of two schemas of one table that cannot both be its columns: of other types, or spelled in other case."""
+"""Columns that cannot follow each other in one table: of a type that is no wider, or spelled in other case."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 from polars._typing import PolarsDataType
+
+from event_platform.events.evolution.widening import is_wider, kind_of
 
 
 @dataclass(frozen=True)
@@ -17,24 +19,32 @@ class Clash:
 
 
 def find_clashes(
-    stored: Mapping[str, PolarsDataType], defined: Mapping[str, PolarsDataType], path: tuple[str, ...] = ()
+    stored: Mapping[str, PolarsDataType],
+    defined: Mapping[str, PolarsDataType],
+    variants: Collection[tuple[str, ...]],
+    path: tuple[str, ...] = (),
 ) -> Iterator[Clash]:
-    """Yield the columns of `defined` that a table with the columns of `stored` cannot get, nested ones included."""
+    """Yield the columns of `defined` that a table with the columns of `stored` cannot get, nested ones included.
+
+    `variants` are the paths of those that are variants in either.
+    """
     spelled = {name.lower(): name for name in stored} | {name: name for name in stored}
     for name, dtype in defined.items():
         known = spelled.get(name, spelled.get(name.lower()))
         if known == name:
-            yield from _clashes_of_type(stored[name], dtype, (*path, name))
+            yield from _clashes_of_type(stored[name], dtype, variants, (*path, name))
         elif known is not None:
             yield Clash((*path, name), known, is_spelling=True)
 
 
-def _clashes_of_type(stored: PolarsDataType, defined: PolarsDataType, path: tuple[str, ...]) -> Iterator[Clash]:
+def _clashes_of_type(
+    stored: PolarsDataType, defined: PolarsDataType, variants: Collection[tuple[str, ...]], path: tuple[str, ...]
+) -> Iterator[Clash]:
     if isinstance(stored, pl.Struct) and isinstance(defined, pl.Struct):
-        yield from find_clashes(stored.to_schema(), defined.to_schema(), path)
+        yield from find_clashes(stored.to_schema(), defined.to_schema(), variants, path)
     elif isinstance(stored, pl.List) and isinstance(defined, pl.List):
-        yield from _clashes_of_type(stored.inner, defined.inner, path)
+        yield from _clashes_of_type(stored.inner, defined.inner, variants, path)
     elif isinstance(stored, pl.Map) and isinstance(defined, pl.Map):
-        yield from _clashes_of_type(stored.value, defined.value, path)
-    elif stored != defined:
+        yield from _clashes_of_type(stored.value, defined.value, variants, path)
+    elif stored != defined and not is_wider(kind_of(defined, is_variant=path in variants), kind_of(stored)):
         yield Clash(path, path[-1], is_spelling=False)

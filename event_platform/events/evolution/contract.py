@@ -1,7 +1,7 @@
 """What a property accepts, as a JSON Schema, and whether another one accepts all of it.
 
 Only the keywords of the property itself are compared; what is below it (properties, items, values of a map) is compared
-property by property. A JSON type in `x-mixed` is accepted as well.
+property by property. A type in `x-mixed` or `x-was-type` is accepted as well, and everything is by `x-variant`.
 """
 
 import json
@@ -15,9 +15,13 @@ from jsonschema_rs.canonical import Satisfiability
 _ANNOTATIONS = frozenset(
     ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
 )
-_MIXED = "x-mixed"
+_MIXED, _EARLIER, _VARIANT = "x-mixed", "x-was-type", "x-variant"
+_EARLIER_RULES = {"date": {"type": "string", "format": "date"}}
 #: Keywords that make the type of a column.
-_TYPE = ["type", "format", "items", "additionalProperties", "x-decimal", "x-map", "x-column"]
+_TYPE = [
+    *("type", "format", "items", "additionalProperties"),
+    *("x-decimal", "x-map", "x-variant", "x-was-type", "x-was", "x-column"),
+]
 
 
 def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, 
     return {
         key: value
         for key, value in definition.items()
-        if key not in _ANNOTATIONS | below and (key == _MIXED or not key.startswith("x-"))
+        if key not in _ANNOTATIONS | below and (key in (_MIXED, _EARLIER, _VARIANT) or not key.startswith("x-"))
     }
 
 
@@ -61,5 +65,9 @@ def _text(value: Any) -> str:
 
 
 def _contract(rules: Mapping[str, Any]) -> dict[str, Any]:
-    schema = {key: value for key, value in rules.items() if key != _MIXED}
-    return {"anyOf": [schema, {"type": list(rules[_MIXED])}]} if rules.get(_MIXED) else schema
+    if rules.get(_VARIANT):
+        return {}
+    schema = {key: value for key, value in rules.items() if key not in (_MIXED, _EARLIER)}
+    earlier = [_EARLIER_RULES.get(name, {"type": name}) for name in rules.get(_EARLIER, ())]
+    mixed = [{"type": list(rules[_MIXED])}] if rules.get(_MIXED) else []
+    return {"anyOf": [schema, *earlier, *mixed]} if earlier or mixed else schema

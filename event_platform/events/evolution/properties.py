@@ -9,6 +9,7 @@ from event_platform.events.columns import Column, Kind
 from event_platform.events.drift import ANY_KEY
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.contract import accepts_all, describe, describe_difference, rules_of
+from event_platform.events.evolution.widening import column_line, is_wider, reading_line
 
 #: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
 _KEYWORDS_BELOW = {
@@ -36,6 +37,21 @@ class Property:
     def type(self) -> tuple[Kind, tuple[int, int]]:
         """Equal for columns of one type, what is below them left out."""
         return self.kind, self.column.digits if self.column and self.kind is Kind.DECIMAL else (0, 0)
+
+    @property
+    def was(self) -> tuple[str, ...]:
+        """The keys that it had, and is read from as well."""
+        return self.column.was if self.column else ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All keys that it is read from."""
+        return frozenset(self.column.keys if self.column else ())
+
+    @property
+    def was_types(self) -> frozenset[str]:
+        """The types that it had, and that are read as well."""
+        return frozenset(self.column.was_types if self.column else ())
 
     @property
     def has_column(self) -> bool:
@@ -97,24 +113,27 @@ def whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
 
 def _compare_objects(event_type: str, old: Property, new: Property) -> Iterator[Change]:
     before, after = old.properties(), new.properties()
+    successors = {earlier: key for key, each in after.items() for earlier in each.was} | {key: key for key in after}
     for key, known in before.items():
-        if key in after:
-            yield from _compare(event_type, known, after[key])
+        if key in successors:
+            yield from _compare(event_type, known, after[successors[key]])
         else:
             yield _removed(event_type, known)
-    for key in [key for key in after if key not in before]:
+    kept = {successors.get(key, key) for key in before}
+    for key in [key for key in after if key not in kept]:
         yield _added(event_type, after[key], is_required=key in new.required)
-    yield from _compare_required(event_type, old, new, set(after) - set(before), set(before) - set(after))
+    required = {successors.get(key, key) for key in old.required}
+    yield from _compare_required(event_type, required, new, set(after) - kept, kept - set(after))
 
 
 def _compare_required(
-    event_type: str, old: Property, new: Property, added: set[str], removed: set[str]
+    event_type: str, required: set[str], new: Property, added: set[str], removed: set[str]
 ) -> Iterator[Change]:
     prefix = f"{new.path}." if new.path else ""
-    for key in sorted(set(new.required) - set(old.required) - added):
+    for key in sorted(set(new.required) - required - added):
         action = "events without it break the rule: leave it optional until every producer sends it"
         yield Change(Impact.BREAKING, event_type, prefix + key, "", "required", action)
-    for key in sorted(set(old.required) - set(new.required) - removed):
+    for key in sorted(required - set(new.required) - removed):
         yield Change(Impact.COMPATIBLE, event_type, prefix + key, "required", "", "nothing")
 
 
@@ -156,16 +175,37 @@ def _judge(
     old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
 ) -> tuple[Impact, str] | None:
     """Return what a change of a property means and what to do; None if nothing is changed."""
-    if fault := _column_fault(old, new):
+    if fault := _fault(old, new, old_rules, new_rules):
         return Impact.BREAKING, fault
+    if action := _backfill(old, new):
+        return Impact.BACKFILL, action
+    return (Impact.COMPATIBLE, "nothing") if (old_rules, old.keys) != (new_rules, new.keys) else None
+
+
+def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str | None:
+    """Return what to do where events or the table break; else None."""
+    if fault := _column_fault(old, new):
+        return fault
     gets_column = new.has_column and not old.has_column
     if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
-        return Impact.BREAKING, _keep_accepting(old_rules, new_rules)
-    if gets_column:
-        return Impact.BACKFILL, f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
+        return _keep_accepting(old, new, old_rules, new_rules)
+    lost = ", ".join(sorted(old.keys - new.keys))
+    return f"values of the key {lost} are unknown fields from now on: keep it in x-was" if lost else None
+
+
+def _backfill(old: Property, new: Property) -> str | None:
+    """Return what to do where days before differ from those to come; else None."""
+    if not new.has_column:
+        return None
+    if not old.has_column:
+        return f"its values are in _rescued: rebuild the days before to have them in {new.column_name}"
     if old.name != new.name:
-        return Impact.BACKFILL, f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
-    return (Impact.COMPATIBLE, "nothing") if old_rules != new_rules else None
+        return f"earlier days have it in {old.column_name}: rebuild them, and read {new.column_name}"
+    if old.type != new.type:
+        return "all days of the table are rebuilt in one commit, by the next run that builds any of them"
+    if new.was_types - old.was_types or set(new.was) - old.keys:
+        return f"earlier values are in _rescued: rebuild their days to have them in {new.column_name}"
+    return None
 
 
 def _column_fault(old: Property, new: Property) -> str | None:
@@ -175,13 +215,16 @@ def _column_fault(old: Property, new: Property) -> str | None:
     if not new.has_column:
         return f"column {old.column_name} is null from now on, and values are in _rescued: keep the type"
     if old.column_path == new.column_path:
-        fault = f"column {old.column_name} keeps its type: give the property a new column with x-column"
-        return fault if old.type != new.type else None
+        line = column_line(old.name, new.kind)
+        fault = f"column {old.column_name} keeps its type or gets a wider one: give the property a new column, {line}"
+        return fault if old.type != new.type and not is_wider(new.kind, old.kind) else None
     alike = old.name != new.name and old.name.lower() == new.name.lower()
     return f"readers of Delta ignore case: x-column: {old.name}, or another name" if alike else None
 
 
-def _keep_accepting(old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str:
+def _keep_accepting(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str:
+    if old.column_path == new.column_path and (line := reading_line(new.kind, old.kind)) and not new.was_types:
+        return f"values of the earlier type go to _rescued, in all days: {line} reads them into the column"
     if old_rules.get("type") != new_rules.get("type"):
         return "values of the earlier type do not fit: list it in x-mixed while producers send it"
     return "values that were good break the rule from now on: keep the rule until producers have changed"

@@ -48,6 +48,7 @@ class TypedReport:
     conflict: bool = False
     results: list[Typed] = field(default_factory=list)
     written: dict[date, Written] = field(default_factory=dict)
+    retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
 
     @property
     def adds(self) -> list[AddAction]:
@@ -66,7 +67,8 @@ def type_all(
     """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
 
     One type's failure is in its report and leaves its table as it was; the others go on. With `rebuild` all partitions
-    are rebuilt, also those that could be appended to.
+    are rebuilt, also those that could be appended to. Where a column gets a wider type, every day of its table is
+    rebuilt, in the same commit: readers see the old type or the new one.
     """
     reports: dict[str, TypedReport] = {}
 
@@ -99,19 +101,33 @@ def _type_some(
     targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     deduplicated = lake.deduplicated_events.snapshot()
+    days = {key: _days_to_build(target, dates, reports[key]) for key, target in targets.items()}
+    every_day = sorted({*dates, *chain(*days.values())})
     source = _Source(
-        deduplicated, {day: deduplicated.files([day]) for day in dates}, deduplicated.source_versions(dates)
+        deduplicated, {day: deduplicated.files([day]) for day in every_day}, deduplicated.source_versions(every_day)
     )
     fingerprints = {key: _fingerprint_of(catalog, key) for key in targets}
-    partitions = [(key, day) for key in targets for day in dates]
-    appendable = {} if rebuild else _appendable(source, targets, partitions, fingerprints)
+    partitions = [(key, day) for key in targets for day in days[key]]
+    may_append = [] if rebuild else [(key, day) for key, day in partitions if not reports[key].retyped]
+    appendable = _appendable(source, targets, may_append, fingerprints)
     appended = _without_altered(appendable, targets, reports)
     for result in _run(context, catalog, targets, source.files, partitions, appended):
         _add(reports[UNREGISTERED if result.key is None else result.key], result)
-    _commit_each(context, catalog, source, targets, appended, fingerprints, reports)
+    _commit_each(context, catalog, source, targets, days, appended, fingerprints, reports)
     if UNREGISTERED in targets:
         _move_out(retired, reports[UNREGISTERED], dates)
     return reports
+
+
+def _days_to_build(target: Snapshot, dates: Sequence[date], report: TypedReport) -> Sequence[date]:
+    """Return the days of a table to build: those that were asked for, or all where a column gets a wider type."""
+    if not target.retyped:
+        return dates
+    report.retyped = list(map(str, target.retyped))
+    others = sorted(target.rows_by_date().keys() - set(dates))
+    report.rows |= dict.fromkeys(others, 0)
+    report.rescued |= dict.fromkeys(others, 0)
+    return [*dates, *others]
 
 
 def _commit_each(
@@ -119,13 +135,14 @@ def _commit_each(
     catalog: Catalog,
     source: _Source,
     targets: Mapping[str, Snapshot],
+    built: Mapping[str, Sequence[date]],
     appended: Collection[tuple[str, date]],
     fingerprints: Mapping[str, int],
     reports: Mapping[str, TypedReport],
 ) -> None:
     """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
     sound = [key for key in targets if reports[key].error is None]
-    days = {key: [day for day in source.versions if (key, day) in appended] for key in sound}
+    days = {key: [day for day in built[key] if (key, day) in appended] for key in sound}
     compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
     for key, error in failed.items():
         _fail(reports[key], error)
@@ -134,7 +151,7 @@ def _commit_each(
 
     def commit(key: str) -> None:
         with _keeping_errors(reports[key]):
-            rebuilt, adds = [day for day in source.versions if day not in days[key]], reports[key].adds
+            rebuilt, adds = [day for day in built[key] if day not in days[key]], reports[key].adds
             changes = (
                 TableCommit(targets[key], metadata, add_step_time(targets[key], source.versions, every_add))
                 if key == UNREGISTERED

@@ -1,6 +1,8 @@
-"""Maps in bodies → arrays of entries, which Arrow's parser reads: `{"a": 1}` → `[{"key": "a", "value": 1}]`.
+"""Values in bodies that Arrow's parser does not read → values that it reads.
 
-Only bodies of event types that have a map are rewritten. Everything else in them stays as it was written.
+Maps become arrays of entries: `{"a": 1}` → `[{"key": "a", "value": 1}]`. Variants become texts, and so do values of a
+type that a property of texts had: `1.0` → `"1.0"`. Only bodies of event types that have such columns are rewritten.
+Everything else in them stays as it was written.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,11 +11,12 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from event_platform.events.columns import Column, Kind, kinds_below
-from event_platform.events.rescue import NOT_DECODED, has_key_twice
+from event_platform.events.columns import Column, Kind, inner_columns
+from event_platform.events.rescue import NOT_DECODED, has_key_twice, holds_as_text
+from event_platform.events.surrogates import mask_half_surrogates
 from event_platform.events.wire import KEY, VALUE
 
-#: Returns a JSON value in which each map is an array of entries. Raises one of NOT_DECODED for one of another type.
+#: Returns a JSON value that the parser reads. Raises one of NOT_DECODED for one that does not fit its column.
 _Rewrite = Callable[[msgspec.Raw | str], Any]
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
@@ -23,16 +26,16 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _KEY_END, _HIDES_A_KEY = '":', r'"[ \t\r\n]+:|\\u00(22|3[aA])'
 
 
-class MapRewriter:
-    """Rewrites the maps in bodies of one event type."""
+class Rewriter:
+    """Rewrites the values in bodies of one event type."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        """Find the columns that have maps."""
+        """Find the columns whose values are rewritten."""
         self._entries = 0
         self._rewrite = self._fields_rewriter(columns)
 
     def rewrite(self, bodies: pl.Series) -> pl.Series | None:
-        """Return the bodies with arrays of entries. None if one has a value of another type, or a key twice."""
+        """Return the rewritten bodies. None if one has a value that does not fit its column, or a key twice."""
         self._entries = 0
         try:
             texts = [msgspec.json.encode(self._rewrite(body)).decode() for body in bodies.to_list()]
@@ -45,17 +48,21 @@ class MapRewriter:
         """Return whether a body has a key twice: the decoder keeps one of them."""
         if bodies.str.contains(_HIDES_A_KEY).any():
             return any(map(has_key_twice, bodies.to_list()))
-        # An entry has two keys instead of one.
+        # An entry has two keys instead of one. Keys in the texts of variants are counted like others.
         return _count_keys(rewritten) != _count_keys(bodies) + self._entries
 
     def _rewriter(self, column: Column) -> _Rewrite:
+        if column.kind is Kind.VARIANT:
+            return _variant_text
+        if column.has_json_texts:
+            return lambda raw: _scalar_text(raw, column)
         if column.item is None:
             return self._fields_rewriter(column.fields) if column.fields else _as_it_is
         item = self._rewriter(column.item)
         return self._entries_rewriter(item) if column.kind is Kind.MAP else _items_rewriter(item)
 
     def _fields_rewriter(self, columns: Sequence[Column]) -> _Rewrite:
-        changed = [(each.field, self._rewriter(each)) for each in columns if Kind.MAP in kinds_below([each])]
+        changed = [(key, self._rewriter(each)) for each in columns if is_rewritten([each]) for key in each.keys]
         if not changed:
             return _as_it_is
 
@@ -74,6 +81,33 @@ class MapRewriter:
             return [{KEY: key, VALUE: value(each)} for key, each in entries.items()]
 
         return rewrite
+
+
+def is_rewritten(columns: Sequence[Column]) -> bool:
+    """Return whether values of these columns, nested ones included, have to be rewritten."""
+    return any(column.kind is Kind.MAP or column.has_json_texts for column in inner_columns(columns))
+
+
+def _variant_text(raw: msgspec.Raw | str) -> Any:
+    text = _text(raw)
+    if text == "null":
+        return None
+    if mask_half_surrogates(text)[0] != text or (text.startswith(("{", "[")) and has_key_twice(text)):
+        raise msgspec.ValidationError("a variant that the slow path has to look at")
+    return text
+
+
+def _scalar_text(raw: msgspec.Raw | str, column: Column) -> Any:
+    text = _text(raw)
+    if text == "null" or text.startswith('"'):
+        return raw
+    if not holds_as_text(text, column):
+        raise msgspec.ValidationError("a value of a type that the property never had")
+    return text
+
+
+def _text(raw: msgspec.Raw | str) -> str:
+    return raw if isinstance(raw, str) else bytes(raw).decode()
 
 
 def _items_rewriter(item: _Rewrite) -> _Rewrite:

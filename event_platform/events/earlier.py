@@ -1,0 +1,50 @@
+"""What a property was: keys that it had (`x-was`), and types that it had (`x-was-type`). Both are read as well."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+#: Types whose values a column reads beside its own, by its type: as the text that they are in JSON, and as midnight.
+_READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
+
+
+def earlier_keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that a property had, the last one first as it is written; none where they are not valid."""
+    found = definition.get("x-was", [])
+    is_valid = isinstance(found, list) and all(isinstance(key, str) for key in found)
+    return tuple(dict.fromkeys(found)) if is_valid else ()
+
+
+def earlier_types(definition: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    """Return the types that a property of this type had, and that are read as well; none where they are not valid."""
+    found = definition.get("x-was-type", [])
+    return tuple(sorted(set(found))) if isinstance(found, list) and _are_read(found, kind) else ()
+
+
+def earlier_faults(definition: Mapping[str, Any], kind: str, *, has_column: bool) -> Iterator[str]:
+    """Yield what is wrong with both keywords of a property."""
+    if "x-was" in definition and not (earlier_keys(definition) and has_column):
+        yield f"x-was: expected a list of the keys that a property with a column had, got {definition['x-was']!r}"
+    if "x-was-type" in definition and not earlier_types(definition, kind):
+        reads = "; ".join(f"{name}: {', '.join(types)}" for name, types in _READ.items())
+        yield (
+            "x-was-type: expected a list of the types that the property had and its column can read "
+            f"({reads}), got {definition['x-was-type']!r} in {kind}"
+        )
+
+
+def key_faults(keys: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+    """Yield which earlier keys are taken. `keys` are those of the properties of an object, each with its earlier ones.
+
+    An event has one value for a key, and a value one column.
+    """
+    named = list(keys)
+    taken = {key for key, _ in named}
+    for key, earlier in named:
+        for each in earlier:
+            if each in taken:
+                yield f"{key}: x-was: {each!r} is a key of a property as well; take it from one of them"
+            taken.add(each)
+
+
+def _are_read(types: list[Any], kind: str) -> bool:
+    return all(isinstance(name, str) and name in _READ.get(kind, ()) for name in types)

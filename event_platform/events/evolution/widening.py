@@ -1,0 +1,67 @@
+"""Which type of a column is wider than which: a table's days are rebuilt with it. Everything else needs a new column.
+
+The one rule of it, for tables (`lake.schemas`), for the comparison of catalogs, and for what both advise.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+from polars._typing import PolarsDataType
+
+from event_platform.events.columns import Kind
+from event_platform.events.event import UTC_DATETIME
+
+#: A wider type holds the values of the other: of itself, or as the property says with `x-was-type`.
+_WIDER: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.INTEGER: (Kind.NUMBER, Kind.STRING),
+    Kind.NUMBER: (Kind.STRING,),
+    Kind.DECIMAL: (Kind.STRING,),
+    Kind.BOOLEAN: (Kind.STRING,),
+    Kind.DATE: (Kind.DATE_TIME, Kind.STRING),
+    Kind.DATE_TIME: (Kind.STRING,),
+}
+
+#: What `x-was-type` calls the types that a wider one reads as that says.
+_NAMES = {
+    Kind.INTEGER: "integer",
+    Kind.NUMBER: "number",
+    Kind.DECIMAL: "number",
+    Kind.BOOLEAN: "boolean",
+    Kind.DATE: "date",
+}
+
+
+_KINDS: list[tuple[PolarsDataType, Kind]] = [
+    (pl.String, Kind.STRING),
+    (pl.Int64, Kind.INTEGER),
+    (pl.Float64, Kind.NUMBER),
+    (pl.Boolean, Kind.BOOLEAN),
+    (pl.Date, Kind.DATE),
+    (UTC_DATETIME, Kind.DATE_TIME),
+    (pl.Decimal, Kind.DECIMAL),
+    (pl.List, Kind.ARRAY),
+    (pl.Struct, Kind.OBJECT),
+    (pl.Map, Kind.MAP),
+]
+
+
+def kind_of(dtype: PolarsDataType, *, is_variant: bool = False) -> Kind:
+    """Return the type of an event table's column; UNTYPED for one that no event table has."""
+    found = next((kind for known, kind in _KINDS if dtype == known), Kind.UNTYPED)
+    return Kind.VARIANT if is_variant and found is Kind.STRING else found
+
+
+def is_wider(new: Kind, old: Kind) -> bool:
+    """Return whether a column of the `old` type can get the `new` one. A variant holds every value there is."""
+    return new in _WIDER.get(old, ()) or (new is Kind.VARIANT and old not in (Kind.VARIANT, Kind.UNTYPED))
+
+
+def reading_line(new: Kind, old: Kind) -> str | None:
+    """Return the line by which a property of a wider type reads the values of the old one; None where it needs none."""
+    is_read = new in (Kind.NUMBER, Kind.VARIANT) or (new is Kind.STRING and old in (Kind.DATE, Kind.DATE_TIME))
+    return None if is_read or not is_wider(new, old) else f"x-was-type: [{_NAMES[old]}]"
+
+
+def column_line(name: str, new: str) -> str:
+    """Return the line by which a property gets a new column, named after its new type."""
+    return f"x-column: {name}_{new.partition('(')[0].replace('-', '_')}"
