@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from event_platform.events.column_names import UniqueNames
-from event_platform.events.columns import ESCAPED, Column, Kind, parse_columns, typed
-from event_platform.events.draft import TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
+from event_platform.events.columns import ESCAPED, Column, Kind, parse_columns, typed, variant_paths
+from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
 from event_platform.events.evolution.clashes import find_clashes
 from event_platform.events.shapes import Shape, value_shape
 
@@ -25,6 +25,18 @@ _HELD: dict[Kind, set[str]] = {
     Kind.STRING: set(TEXT_KINDS),
     Kind.DATE: {"date"},
     Kind.DATE_TIME: {"date-time"},
+}
+#: Keywords of a type that a variant does not have.
+_OF_TYPE = {
+    "type",
+    "format",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    "x-decimal",
+    "x-map",
+    "x-mixed",
 }
 #: Empty values, and the types that hold them.
 _EMPTY = {"empty array": "array", "empty object": "object"}
@@ -51,6 +63,22 @@ def fit(
     return _with_column(column, found, names)
 
 
+def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
+    """Return the schema of a property whose column has the JSON text of every value."""
+    declared = definition.get("type", [])
+    types = {declared} if isinstance(declared, str) else set(declared)
+    types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
+    kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
+    half = {"x-mixed": sorted(types - {"null"})} if _has_half(shape) else {}
+    return {**kept, "type": sorted(types), "x-variant": True, **half}
+
+
+def _has_half(shape: Shape) -> bool:
+    """Return whether there is half of an emoji in a value, which no text holds."""
+    below = [*shape.fields.values(), *filter(None, (shape.item, shape.value))]
+    return shape.kinds["misfit text"] > 0 or any(map(_has_half, below))
+
+
 def draft_fields(fields: Mapping[str, Shape], taken: Collection[str]) -> tuple[dict[str, Definition], int]:
     """Return schemas for new fields of an object, and an upper bound of the values that fit none of their columns."""
     found, lost = draft_properties(fields, _NEVER_ALL, frozenset(taken), in_array=False)
@@ -63,7 +91,7 @@ def is_empty_draft(definition: Mapping[str, Any]) -> bool:
     types = {declared} if isinstance(declared, str) else set(declared or ())
     if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:
         return False
-    if "items" in definition or "additionalProperties" in definition:
+    if definition.keys() & {"items", "additionalProperties", "x-variant"}:
         return False
     return all(isinstance(each, Mapping) and is_empty_draft(each) for each in definition.get("properties", {}).values())
 
@@ -158,6 +186,7 @@ def _with_column(column: Column, definition: Definition, names: UniqueNames) -> 
     if column.kind is Kind.UNTYPED:
         free = names.free(column.field)
         return {**definition, "x-column": free} if free != column.field else definition
-    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype}, ())):
+    variants = frozenset(variant_paths([replace(new, name=column.name)]))
+    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype}, variants)):
         return definition
     return {**definition, "x-column": names.free(f"{column.name}_{new.kind.value}")}
