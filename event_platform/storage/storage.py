@@ -21,7 +21,7 @@ from event_platform.storage.threads import THREADS
 
 _SCRATCH = "_scratch"
 
-#: With more of them, to open and to commit to a hundred tables takes a fifth more CPU.
+#: With more of them, to open and to commit to a hundred tables takes a seventh more CPU.
 _THREADS_OF_FOLDER = 4
 
 
