@@ -1,7 +1,7 @@
 """The fields of an event type that differ from its schema, each with the change that would fit."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,7 @@ from event_platform.events.shapes import Shape, identifier_keys
 
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
-_NEW_COLUMN = (
-    "a column keeps its type: days that are built from then on have all values in the new one, and none in the old"
-)
-_SAME_COLUMN = "its column stays, and has these values as well; all days of its table are rebuilt if its type is wider"
+_WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
 _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
@@ -38,7 +35,14 @@ _KEYS = "its keys look like data: give the object that they are in x-map: true"
 def propose_fields(paths: SchemaPaths, arrived: Arrived, taken: Sequence[str]) -> list[Proposal]:
     """Return proposals for the fields in `_rescued`. `taken` are names that no column of the type can have."""
     proposer = _FieldProposer(paths, arrived, taken)
-    return [*proposer.known(), *proposer.unknown()]
+    found = [*proposer.known(), *proposer.unknown()]
+    variants = {edit.pointer for each in found for edit in each.edits if "x-variant" in edit.value}
+    return [each for each in found if not any(_is_below(edit.pointer, variants) for edit in each.edits)]
+
+
+def _is_below(pointer: Path, variants: Collection[Path]) -> bool:
+    """Return whether a property is in one that becomes a variant, which has all values."""
+    return any(pointer[:depth] in variants for depth in range(1, len(pointer)))
 
 
 @dataclass
@@ -77,15 +81,14 @@ class _FieldProposer:
             return self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
         whole, shape_of_whole = self._with_column(path, shape)
         old, has_long = self.paths.by_path[whole][1], whole[-1] in self.arrived.has_long and not whole[1:]
-        found = fit(_column(old), old.definition, shape_of_whole, self._level(whole[:-1]), has_long=has_long)
+        found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
         if found is None:
             known = self.paths.by_path[path][1]
             is_variant = known.kind is Kind.VARIANT  # of which half of an emoji is left, which no text holds
             new, action = (_mixed, _MIXED) if is_variant else (as_variant, _VARIANT)
             return self._proposal(Finding.CHANGED_TYPE, path, span, new(known.definition, shape), action)
-        action = _SAME_COLUMN if found.get("x-column") == old.definition.get("x-column") else _NEW_COLUMN
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, action, example)
+        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, _WIDER, example)
 
     def _with_column(self, path: Path, shape: Shape) -> tuple[Path, Shape]:
         """Return the property that has the column of a value: of a value in a map, the map; and its shape."""
