@@ -1,7 +1,7 @@
 """A producer adds a field, changes a type, renames an event and sends milliseconds for a day: the lake follows.
 
-The story of docs/tutorial-changes.md. After each command the totals balance, and of the tables only the days are written
-that the change concerns.
+The story of docs/tutorial-changes.md. After each command the totals balance, and of the tables only the days are
+written that the change concerns.
 """
 
 import json

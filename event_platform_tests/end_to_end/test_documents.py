@@ -1,4 +1,4 @@
-"""README and the tutorials stay true: every command in a `console` or `bash` block runs, and prints what the page shows.
+"""README and the tutorials stay true: every command in a `console` or `bash` block runs, and prints what is shown.
 
 Commands of a page run in order in one shell, in a temporary folder. A shown line has to be in the output, with `…` for
 anything; what cannot be run, such as `git clone`, is in a block of the language `not-run`.
