@@ -16,6 +16,7 @@ from event_platform.events.columns import parse_columns
 from event_platform.events.drift import Outcome, Path, RescuedReader, count_drift
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.arrived import Arrived
+from event_platform.events.evolution.clashes import find_clashes
 from event_platform.events.evolution.field_proposals import propose_fields
 from event_platform.events.evolution.proposal import Finding, Proposal, apply_edits
 from event_platform.events.evolution.rescued_sample import RescuedSample
@@ -290,12 +291,17 @@ def decoded(raw: msgspec.Raw) -> Any:
 
 @given(before=PAYLOADS, after=PAYLOADS)
 def test_what_is_accepted_is_not_rescued_any_more(before: list[Any], after: list[Any]) -> None:
-    """Whatever came first, and was accepted, and whatever comes then: each has its column, or is expected."""
+    """Whatever came first, and was accepted, and whatever comes then: each has its column, or is expected.
+
+    And a table that has the columns of before can get those of after: none has another type that is not wider.
+    """
     document: Schema = {"title": "a", "properties": {}}
     for payloads in (before, [*before, *after]):
+        known = typed(document)
         proposals = proposed(document, *payloads)
         document = accepted(document, proposals)
         assert left(document, payloads) == set(), proposals
         # `[]` and `{}` are no unknown field, and no text holds half an emoji: with a column, they have no place.
         document = accepted(document, proposed(document, *payloads))
         assert proposed(document, *payloads) == []
+        assert list(find_clashes(known.schema, typed(document).schema, typed(document).variants)) == []
