@@ -25,7 +25,7 @@ def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAc
     for add in adds:
         file = added_file(target.table, add)
         rows[file.partition] += file.rows
-    if not milliseconds:
+    if not (milliseconds and days):
         return {}
     whole = sum(rows[day] for day in days)
     before = {day: target.transaction(_id(target, day)) or 0 for day in days}
