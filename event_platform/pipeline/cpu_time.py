@@ -21,7 +21,7 @@ def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAc
     `adds` are the files that the step writes. To each day a row is added, as days without rows take time, too. Nothing
     where nobody counts the time.
     """
-    milliseconds, rows = 1000 * step_seconds(), Counter[date](days)
+    milliseconds, rows = 1000 * step_seconds(), Counter[date](iter(days))  # of a mapping, it would take the values
     for add in adds:
         file = added_file(target.table, add)
         rows[file.partition] += file.rows
