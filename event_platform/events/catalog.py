@@ -4,6 +4,7 @@ The `title` of a schema is the event name. Only names in the catalog become asse
 """
 
 import hashlib
+import json
 import re
 import zlib
 from collections import defaultdict
@@ -67,6 +68,8 @@ class EventType:
     is_volume_compared: bool = True
     #: Columns that are made of other ones: the schema's `x-derive`.
     derived: tuple[DerivedColumn, ...] = ()
+    #: A number for all that the schema says, descriptions included: another one where it says something else.
+    schema_digest: int = field(default=0, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -242,6 +245,7 @@ def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faul
         volume_deviations=(document.get("x-volume") or {}).get("deviations"),
         is_volume_compared=document.get("x-volume") is not False,
         derived=derived,
+        schema_digest=zlib.crc32(json.dumps(document).encode()),
     )
 
 
