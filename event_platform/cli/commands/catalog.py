@@ -47,7 +47,7 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
       EOF
       event-platform catalog draft catalog
     """
-    from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+    from event_platform.cli.catalog.draft import draft_catalog  # noqa: PLC0415
 
     environment = load_environment()
     chosen = folder or environment.catalog
@@ -78,13 +78,13 @@ def check(folder: Path | None, against_lake: bool, as_json: bool) -> None:  # no
     """
     if as_json and not against_lake:
         raise click.UsageError("--json shows the tables of the lake: use it with --against-lake")
-    from event_platform.cli.catalog import check_catalog  # noqa: PLC0415
+    from event_platform.cli.catalog.check import check_catalog  # noqa: PLC0415
 
     environment = load_environment()
     chosen = folder or environment.catalog
     if not against_lake:
         raise SystemExit(check_catalog(chosen))
-    from event_platform.cli.catalog_in_lake import show_clashes  # noqa: PLC0415
+    from event_platform.cli.catalog.in_lake import show_clashes  # noqa: PLC0415
 
     raise SystemExit(show_clashes(environment, chosen, as_json=as_json))
 
@@ -144,12 +144,13 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
       event-platform catalog diff ./catalog --against git:HEAD
       event-platform catalog diff ./catalog --against git:origin/main --format github
     """
-    from event_platform.cli.catalog_diff import Format, show_changes  # noqa: PLC0415
+    from event_platform.cli.catalog.diff import show_changes  # noqa: PLC0415
+    from event_platform.cli.catalog.listing import Format  # noqa: PLC0415
 
     environment, chosen = load_environment(), Format(output or "table")
     folder = folder or environment.catalog
     if against is None:
-        from event_platform.cli.catalog_arrivals import show_differences  # noqa: PLC0415
+        from event_platform.cli.catalog.arrivals import show_differences  # noqa: PLC0415
 
         share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
         raise SystemExit(show_differences(environment, folder, share, chosen))
@@ -197,7 +198,7 @@ def accept(
       event-platform catalog accept lesson:started
       event-platform catalog accept lesson:started --field device.os
     """
-    from event_platform.cli.catalog_accept import Selection, accept_differences  # noqa: PLC0415
+    from event_platform.cli.catalog.accept import Selection, accept_differences  # noqa: PLC0415
 
     environment = load_environment()
     if environment.catalog == SAMPLE_CATALOG:
@@ -247,7 +248,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     with show_progress("tasks") as progress:
         progress.begin("loading the catalog")
         if plan:
-            from event_platform.cli.catalog_backfill import read_plan, show_plan  # noqa: PLC0415
+            from event_platform.cli.catalog.backfill import read_plan, show_plan  # noqa: PLC0415
 
             found = read_plan(environment, progress)
         else:
@@ -285,7 +286,7 @@ def site(folder: Path | None, target: Path) -> None:
       event-platform catalog site
       event-platform catalog site ./catalog --to public/events
     """
-    from event_platform.cli.catalog_site import write_site  # noqa: PLC0415
+    from event_platform.cli.catalog.site import write_site  # noqa: PLC0415
 
     environment = load_environment()
     raise SystemExit(write_site(environment, folder or environment.catalog, target))

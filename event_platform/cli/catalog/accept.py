@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from event_platform.cli.catalog_arrivals import as_json
-from event_platform.cli.catalog_diff import CHARACTERS
-from event_platform.cli.catalog_editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.catalog.arrivals import as_json
+from event_platform.cli.catalog.editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.output import OUT, visible
 from event_platform.environment import Environment
 from event_platform.events.catalog import key_of
