@@ -19,7 +19,8 @@ from anyascii import anyascii
 from jsonschema_rs import Draft202012Validator
 
 from event_platform.events.asset_settings import freshness_hours, setting_fault
-from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, variant_paths, walk
+from event_platform.events.column_definitions import UNSUPPORTED, parse_columns
+from event_platform.events.columns import MAX_DEPTH, Column, typed, variant_paths, walk
 from event_platform.events.corruption import is_name
 from event_platform.events.derivation.column import DerivedColumn
 from event_platform.events.derivation.parsing import KEYWORD, DeriveContext, parse_derived

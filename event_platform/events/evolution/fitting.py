@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from event_platform.events.column_definitions import parse_columns
 from event_platform.events.column_names import UniqueNames
-from event_platform.events.columns import ESCAPED, Column, Kind, parse_columns, typed
+from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.draft import TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
 from event_platform.events.evolution.clashes import find_clashes
 from event_platform.events.shapes import Shape, value_shape
