@@ -78,6 +78,11 @@ class Column:
         return (self.field, *self.was)
 
     @property
+    def innermost(self) -> "Column":
+        """The column, or the items of an array or the values of a map, at any depth of these."""
+        return self.item.innermost if self.item else self
+
+    @property
     def has_json_texts(self) -> bool:
         """Whether it is a text into which values that are no texts are read as they are written in JSON."""
         return self.kind is Kind.VARIANT or (self.kind is Kind.STRING and bool(self.was_types))
@@ -106,15 +111,20 @@ def walk(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tu
         yield from walk(column.fields, (*path, column.name))
 
 
+def walk_all(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
+    """Yield every typed column with its path of names, fields of objects in arrays and maps as well."""
+    for column in typed(columns):
+        yield (*path, column.name), column
+        yield from walk_all(column.innermost.fields, (*path, column.name))
+
+
 def variant_paths(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the paths of the columns that are variants, or arrays or maps of them, nested ones included."""
     for column in columns:
-        name, inner = (*path, column.name), column
-        while inner.item is not None:
-            inner = inner.item
-        if inner.kind is Kind.VARIANT:
+        name = (*path, column.name)
+        if column.innermost.kind is Kind.VARIANT:
             yield name
-        yield from variant_paths(inner.fields, name)
+        yield from variant_paths(column.innermost.fields, name)
 
 
 def inner_columns(columns: Iterable[Column]) -> Iterator[Column]:
