@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from event_platform.cli.commands.options import WARN_ONLY
+from event_platform.cli.commands.options import WARN_ONLY, to_folder
 from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 
@@ -119,7 +119,7 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
       changed type       values that do not fit their column, and the type that holds all of them
       broken rule        rules that more than 1 % of the events break (--broken-share)
       unseen field       fields that no event of 30 days has
-      rebuild            values that have a place in the catalog since, of days that are not rebuilt
+      rebuild            values that have a column now, of days that are not rebuilt
     each with its events, days and an example, and what to do. `catalog accept` writes it.
 
     \b
@@ -216,7 +216,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     """Rebuild the days of event tables whose rows would differ under EVENT_PLATFORM_CATALOG as it is now.
 
     Such as days with values in _rescued for which a property was added since. Days on which the rows would be the same
-    are not due, and other event types are not touched. Where statistics and _rescued do not tell, events with a key
+    are not due, and other event types are not touched. Where statistics and _rescued do not say, events with a key
     that the catalog reads in another way are read again and compared. The quality report of the days, and your own
     assets over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as
     do the sensors.
@@ -259,16 +259,9 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
 
 
 @catalog.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
-@click.option(
-    "--to",
-    "target",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="exports/tracking-plan",
-    show_default=True,
-    help="Folder to write to.",
-)
-def site(folder: Path | None, target: Path) -> None:
+@click.argument("catalog_folder", metavar="[FOLDER]", type=click.Path(path_type=Path, file_okay=False), required=False)
+@to_folder("exports/tracking-plan")
+def site(catalog_folder: Path | None, folder: Path) -> None:
     """Write the tracking plan as static pages: the catalog in FOLDER, or EVENT_PLATFORM_CATALOG.
 
     index.html has every event type with its owner and group, a search over names, fields and descriptions, the newest
@@ -289,4 +282,4 @@ def site(folder: Path | None, target: Path) -> None:
     from event_platform.cli.catalog.site import write_site  # noqa: PLC0415
 
     environment = load_environment()
-    raise SystemExit(write_site(environment, folder or environment.catalog, target))
+    raise SystemExit(write_site(environment, catalog_folder or environment.catalog, folder))
