@@ -171,10 +171,10 @@ def _originals(text: Sequence[str], lines: Sequence[str]) -> dict[int, list[str]
 
 def _before_comments(kept: Sequence[str], new: Sequence[str]) -> int:
     """Return where new lines belong: before the blank lines and comments that are about what follows."""
-    indent, place = _indent(new[0]), len(kept)
-    while place and (not kept[place - 1].strip() or _is_comment_outside(kept[place - 1], indent)):
-        place -= 1
-    return place
+    indent, end = _indent(new[0]), len(kept)
+    while end and (not kept[end - 1].strip() or _is_comment_outside(kept[end - 1], indent)):
+        end -= 1
+    return end
 
 
 def _is_comment_outside(line: str, indent: int) -> bool:

@@ -16,11 +16,11 @@ class Finding(StrEnum):
     CHANGED_TYPE = "changed type"
     BROKEN_RULE = "broken rule"
     UNSEEN = "unseen field"  # for thirty days
-    REBUILD = "rebuild"  # the values have a place since; days before are not rebuilt
+    REBUILD = "rebuild"  # the values have a column now; days before are not rebuilt
 
     @property
     def needs_user(self) -> bool:
-        """Whether somebody has to do something about the catalog."""
+        """Whether the catalog, or the producer, has to change."""
         return self not in {Finding.UNSEEN, Finding.REBUILD}
 
     @property
