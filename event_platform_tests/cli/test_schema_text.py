@@ -9,7 +9,7 @@ import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from event_platform.cli.schema_edit import edit_text
+from event_platform.cli.catalog.schema_text import edit_text
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.proposal import Edit, How, apply_edits
 
