@@ -14,7 +14,7 @@ import polars as pl
 
 from event_platform.checks import conformance
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.column_definitions import parse_columns
 from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.draft import Draft
 from event_platform.events.drift import count_drift

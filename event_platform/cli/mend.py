@@ -102,4 +102,4 @@ def _examples(found: Collection[Mended], catalog: Catalog) -> list[dict[str, str
 
 def _first_difference(one: str, other: str) -> int:
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -4,10 +4,11 @@ The `title` of a schema is the event name. Only names in the catalog become asse
 """
 
 import hashlib
+import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +16,10 @@ from typing import Any
 
 import polars as pl
 from anyascii import anyascii
-from jsonschema_rs import Draft202012Validator
 
-from event_platform.events.asset_settings import freshness_hours, setting_fault
-from event_platform.events.columns import MAX_DEPTH, UNSUPPORTED, Column, parse_columns, typed, variant_paths, walk
-from event_platform.events.corruption import is_name
+from event_platform.events.asset_settings import freshness_hours
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, typed, variant_paths, walk
 from event_platform.events.derivation.column import DerivedColumn
 from event_platform.events.derivation.parsing import KEYWORD, DeriveContext, parse_derived
 from event_platform.events.derivation.references import BesideSchemas
@@ -32,14 +32,11 @@ from event_platform.events.event import EVENT_COLUMNS, RESCUED, RESERVED_COLUMNS
 from event_platform.events.mending.files import NO_MENDING, Mending, load_mending
 from event_platform.events.path_columns import path_column_specs
 from event_platform.events.personal import personal_paths
-from event_platform.events.schema_version import version_fault
+from event_platform.events.schema_faults import document_faults, limit_faults
 
 ENVELOPE_FILE = "envelope.yaml"
-_METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
 #: The key names a table's folder and a schema's file. Most file systems allow 255 characters.
 _MAX_KEY_LENGTH, _DIGEST_LENGTH = 200, 16
-#: Columns of a table, nested ones included. Each costs time in every run.
-_MAX_COLUMNS = 10_000
 SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -67,6 +64,8 @@ class EventType:
     is_volume_compared: bool = True
     #: Columns that are made of other ones: the schema's `x-derive`.
     derived: tuple[DerivedColumn, ...] = ()
+    #: A number for all that the schema says, descriptions included: another one where it says something else.
+    schema_digest: int = field(default=0, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -215,14 +214,12 @@ def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faul
     document = _load_document(path, faults)
     if document is None:
         return None
-    found = _schema_faults(document)
-    reported = {fault.partition(":")[0] for fault in found}
-    found += [fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported]
+    found = document_faults(document)
     columns: tuple[Column, ...] = ()
     if not found:
         taken = RESERVED_COLUMNS | {key.lower() for key in envelope.path_columns}
         columns = parse_columns(_without_envelope(document, envelope), "properties", found, taken)
-        found += _limit_faults(columns)
+        found += limit_faults(columns)
     derived = _derived(document, columns, envelope, beside, found) if not found else ()
     # One line per fault, even if a key holds a newline.
     faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
@@ -242,6 +239,7 @@ def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faul
         volume_deviations=(document.get("x-volume") or {}).get("deviations"),
         is_volume_compared=document.get("x-volume") is not False,
         derived=derived,
+        schema_digest=zlib.crc32(json.dumps(document).encode()),
     )
 
 
@@ -275,26 +273,6 @@ def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
     return None if found else document
 
 
-def _schema_faults(document: Mapping[str, Any]) -> list[str]:
-    errors = _METASCHEMA.iter_errors(document)
-    faults = {".".join(map(str, error.instance_path)): " ".join(error.message.split()) for error in errors}
-    return [f"{key or 'schema'}: {message[:200]}" for key, message in sorted(faults.items())]
-
-
-def _event_faults(document: Mapping[str, Any]) -> list[str]:
-    title = document.get("title")
-    if not isinstance(title, str) or not is_name(title):
-        return [f"title: expected the event's name, such as lesson:started, got {title!r}"]
-    names = document.get("x-names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) and is_name(name) for name in names):
-        return [f"x-names: expected a list of names of the event, such as [Order Completed], got {names!r}"]
-    if fault := setting_fault(document) or version_fault(document):
-        return [fault]
-    if document.get("type", "object") != "object":
-        return [f"type: an event is an object, got {document['type']!r}"]
-    return [f"{key}: not supported; write the properties here" for key in UNSUPPORTED if key in document]
-
-
 def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:
     """Drop the fields that event columns hold, unless the schema gives them a column with `x-column`."""
     properties = {
@@ -303,24 +281,3 @@ def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[s
         if field not in envelope.consumed or (isinstance(definition, Mapping) and "x-column" in definition)
     }
     return {**document, "properties": properties}
-
-
-def _limit_faults(columns: tuple[Column, ...]) -> Iterator[str]:
-    """Yield a fault for columns that are nested too deeply, or too many, for Delta."""
-    count = 0
-    for column in typed(columns):
-        below, depth = _extent(column)
-        count += below
-        if depth > MAX_DEPTH:
-            yield (
-                f"properties.{column.field}: nested more than {MAX_DEPTH} objects and arrays deep; "
-                "leave out the type of what is deeper"
-            )
-    if count > _MAX_COLUMNS:
-        yield f"properties: {count:,} columns, nested ones included; expected up to {_MAX_COLUMNS:,}"
-
-
-def _extent(column: Column) -> tuple[int, int]:
-    """Return the number of columns in a column, itself included, and the depth of its nesting."""
-    inner = [_extent(each) for each in ([column.item] if column.item else typed(column.fields))]
-    return 1 + sum(count for count, _ in inner), max((1 + depth for _, depth in inner), default=0)

@@ -1,16 +1,32 @@
-"""Keys of JSON → names of columns: each is a valid name, and none is there twice."""
+"""Names that columns can have; and names for keys of JSON, none of them twice."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain, count
+from typing import Any
 
-from event_platform.events.columns import is_column_name
+#: Letters of any script, with their marks composed.
+_COLUMN_NAME = re.compile(r"[^\W\d]\w*")
 
 #: Words for signs of keys that would otherwise be alike: `a.b` and `a-b`.
 _WORDS = {".": "dot", "-": "dash", " ": "space", "/": "slash", ":": "colon", "$": "dollar", "@": "at", "#": "number"}
 _MOST_SIGNS = 4
 _SIGNS = re.compile("|".join(map(re.escape, _WORDS)))
+
+
+def is_column_name(name: Any) -> bool:
+    """Return whether a column can have this name."""
+    return isinstance(name, str) and bool(_COLUMN_NAME.fullmatch(name)) and unicodedata.is_normalized("NFC", name)
+
+
+def name_fault(name: Any, taken: Collection[str]) -> str | None:
+    """Return why a column cannot have a name; None if it can. `taken` are the names of others, case folded."""
+    if not is_column_name(name):
+        return f"{name!r} is not a column name (letters, digits and _)"
+    if name.casefold() in taken:
+        return f"the column name {name!r} is taken (case is ignored)"
+    return None
 
 
 class UniqueNames:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from event_platform.events.column_names import UniqueNames
-from event_platform.events.columns import ESCAPED, is_column_name
+from event_platform.events.column_names import UniqueNames, is_column_name
+from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.shapes import Shape, decode, has_many_keys, identifier_keys, is_map, value_shape

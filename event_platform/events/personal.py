@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from event_platform.events.columns import Column, typed
+from event_platform.events.columns import Column, inner_columns, typed
 
 MASKED = "\N{BULLET}" * 3
 
@@ -38,14 +38,18 @@ def _mask_fields(columns: tuple[Column, ...], row: Mapping[str, Any]) -> dict[st
 def _mask(column: Column | None, value: Any) -> Any:
     if value is None:
         return value
-    if column is None or column.is_personal or (column.item is not None and _has_personal(column.item)):
+    if column is None or _is_masked(column):
         return MASKED
     return _mask_fields(column.fields, value) if column.fields else value
 
 
+def _is_masked(column: Column) -> bool:
+    """Return whether the values of a column are masked as a whole: it is personal, or what an array or map has is."""
+    return column.is_personal or (column.item is not None and _has_personal(column.item))
+
+
 def _has_personal(column: Column) -> bool:
-    below = [*column.fields, *([column.item] if column.item else [])]
-    return column.is_personal or any(map(_has_personal, below))
+    return any(each.is_personal for each in inner_columns([column]))
 
 
 def mask_text(fields: Collection[str], text: str) -> str:
@@ -62,11 +66,10 @@ def mask_text(fields: Collection[str], text: str) -> str:
 
 
 def personal_fields(columns: tuple[Column, ...]) -> Iterator[str]:
-    """Yield the fields that are personal, at any depth."""
+    """Yield the keys of JSON whose values are masked, at any depth, those that a property had before as well."""
     for column in columns:
-        if column.is_personal:
-            yield column.field
-        yield from personal_fields((*column.fields, *([column.item] if column.item else [])))
+        yield from column.keys if _is_masked(column) else ()
+        yield from personal_fields(column.innermost.fields)
 
 
 def _end_of_value(text: str, start: int) -> int:

@@ -65,7 +65,7 @@ class EnvelopeReader:
         *,
         keeps_bytes: bool = False,
     ) -> None:
-        """Compile the paths of `envelope`, unless other `fields` tell a record from damage.
+        """Compile the paths of `envelope`, unless other `fields` distinguish a record from damage.
 
         A reader that `keeps_bytes` adds a column `written`: the bytes of records that are not UTF-8, null for others.
         """

@@ -1,13 +1,12 @@
 """A dbt project over the views of a warehouse: sources, staging models, tests from the catalog, and exposures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-
-import yaml
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.exporting.dialect import one_line
+from event_platform.exporting.files import marked_yaml
 from event_platform.exporting.relations import Relation
 from event_platform.exporting.warehouses.base import Warehouse, schemas_in
 from event_platform.lake.registry import QUALITY_REPORT, event_table_name
@@ -43,12 +42,12 @@ def dbt_files(
     by_table = {event_table_name(event_type): event_type for event_type in event_types}
     staged = [(relation, by_table[relation.table]) for relation in relations if relation.table in by_table]
     return {
-        "dbt_project.yml": _yaml(_project(warehouse)),
-        "models/sources.yml": _yaml(
-            {"sources": [_source(warehouse, name, relations) for name in schemas_in(relations)]}
+        "dbt_project.yml": marked_yaml(MARKER, _project(warehouse)),
+        "models/sources.yml": marked_yaml(
+            MARKER, {"sources": [_source(warehouse, name, relations) for name in schemas_in(relations)]}
         ),
-        "models/exposures.yml": _yaml({"exposures": list(_exposures(relations, report_url))}),
-        "models/staging/staging.yml": _yaml({"models": [_model(warehouse, *each) for each in staged]}),
+        "models/exposures.yml": marked_yaml(MARKER, {"exposures": list(_exposures(relations, report_url))}),
+        "models/staging/staging.yml": marked_yaml(MARKER, {"models": [_model(warehouse, *each) for each in staged]}),
         "tests/generic/in_range.sql": f"{{# {MARKER} #}}\n{_IN_RANGE}",
         **{f"models/staging/{_model_name(each)}.sql": _model_sql(warehouse, each) for each, _ in staged},
     }
@@ -57,10 +56,6 @@ def dbt_files(
 def as_jinja(text: str) -> str:
     """Return a text as Jinja that renders as this text: dbt renders descriptions, and arguments of tests."""
     return text.replace("{", "{{ '{' }}") if any(mark in text for mark in ("{{", "{%", "{#")) else text
-
-
-def _yaml(content: Mapping[str, Any]) -> str:
-    return f"# {MARKER}\n" + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _project(warehouse: Warehouse) -> dict[str, Any]:

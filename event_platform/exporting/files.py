@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 class Change(StrEnum):
@@ -51,6 +54,11 @@ def changed_files(folder: Path, files: Mapping[str, str], earlier: Iterable[Path
     expected |= {folder / name: text for name, text in files.items()}
     compared = (ChangedFile(path, _read(path), text) for path, text in sorted(expected.items()))
     return [each for each in compared if each.before != each.after]
+
+
+def marked_yaml(marker: str, content: Mapping[str, Any]) -> str:
+    """Return a YAML document with a marker in its first line."""
+    return f"# {marker}\n" + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120)
 
 
 def marked_files(folder: Path, pattern: str, marker: str) -> list[Path]:

@@ -1,7 +1,8 @@
 """A catalog → one JSON Schema (2020-12) of a record: an event that keeps the catalog's rules is valid, no other is.
 
-A record is what the envelope says. Its name tells which schema of `$defs` it has to be valid for. As in the tables, a
-property that is not required may be null, and a field that the schema does not know is a fault, unless it is empty.
+A record is what the envelope says. It has to be valid for the schema of `$defs` that its name selects. As in the
+tables, a property that is not required may be null, and a field that the schema does not know is a fault, unless it is
+empty.
 """
 
 import json
@@ -21,7 +22,7 @@ _MARKER = "Written by `event-platform export jsonschema`: do not edit, export ag
 #: Keywords that are left out: those of the platform, and those that name the schema or parts of it.
 _NAMES = {"$anchor", "$defs", "$dynamicAnchor", "$id", "$schema"}
 
-#: Keywords beside which `type` does not tell whether null is valid.
+#: Keywords beside which `type` does not decide whether null is valid.
 _COMBINED = {"allOf", "anyOf", "const", "not", "oneOf", "if"}
 
 #: What counts as absent in an id or a name.

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
-import yaml
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.event import ColumnSpec
 from event_platform.events.evolution.catalogs import CatalogFiles
 from event_platform.events.schema_version import version_of
+from event_platform.exporting.files import marked_yaml
 from event_platform.lake.registry import event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
@@ -44,13 +44,9 @@ _OF_EVENTS = {pl.String: "string", pl.Float64: "number", pl.Datetime: "timestamp
 def contract_files(files: CatalogFiles, lake: str, report_url: str | None) -> dict[str, str]:
     """Return the contracts of a catalog by the name of their file. `lake` is the address of the tables."""
     return {
-        f"{each.key}.odcs.yaml": _yaml(_contract(each, files.documents[each.name], lake, report_url))
+        f"{each.key}.odcs.yaml": marked_yaml(MARKER, _contract(each, files.documents[each.name], lake, report_url))
         for each in files.catalog.event_types
     }
-
-
-def _yaml(content: Mapping[str, Any]) -> str:
-    return f"# {MARKER}\n" + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _contract(event_type: EventType, document: Mapping[str, Any], lake: str, report_url: str | None) -> dict[str, Any]:
@@ -130,12 +126,12 @@ def _property(spec: ColumnSpec, column: Column | None) -> dict[str, Any]:
 
 def _place(name: str, spec: TableSpec) -> dict[str, Any]:
     """Return what a column is to the table: part of its key, and what it is partitioned by."""
-    place: dict[str, Any] = {}
+    position: dict[str, Any] = {}
     if name in spec.primary_key:
-        place |= {"primaryKey": True, "primaryKeyPosition": spec.primary_key.index(name) + 1}
+        position |= {"primaryKey": True, "primaryKeyPosition": spec.primary_key.index(name) + 1}
     if name == spec.partition_column:
-        place |= {"partitioned": True, "partitionKeyPosition": 1}
-    return place
+        position |= {"partitioned": True, "partitionKeyPosition": 1}
+    return position
 
 
 def _payload(column: Column) -> dict[str, Any]:

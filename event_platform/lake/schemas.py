@@ -1,4 +1,4 @@
-"""Polars schemas ↔ Delta schemas, and how a table's schema grows when the catalog does."""
+"""Polars schemas ↔ Delta schemas, and how the schema of a table follows the catalog."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass

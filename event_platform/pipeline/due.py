@@ -23,7 +23,7 @@ from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVE
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Backfills, find_backfills
-from event_platform.pipeline.reporting.sources import ReportSources
+from event_platform.pipeline.reporting.sources import ReportSources, schema_id, with_other_schema
 from event_platform.storage.threads import map_threads
 
 #: Name for all platform tables that are partitioned by created_date.
@@ -196,8 +196,15 @@ def _due_own(
 
 
 def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
-    """Yield the days whose report was built from other sources than the current ones, by fingerprint."""
-    days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
+    """Yield the days whose report was built from other sources than the current ones, by fingerprint.
+
+    Where only the page of an event type was, the last day: each report draws such pages.
+    """
+    reported = report.rows_by_date()
+    for event_type in with_other_schema(report, sources.catalog.event_types):
+        if reported and report.transaction(schema_id(event_type)) is not None:
+            yield max(reported), f"the schema of {event_type.key} changed since its page was drawn"
+    days = {*sources.deduplicated.rows_by_date(), *reported}
     for day, made_of in sources.fingerprints(days).items():
         fingerprint = report.transaction(made_of_id(day))
         if fingerprint is not None and fingerprint != made_of:

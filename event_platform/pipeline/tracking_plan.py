@@ -110,7 +110,7 @@ def _read_example(event_type: EventType, table: Table, today: date) -> str | Eve
 
 
 def _read_derived(lake: Lake, event_types: Iterable[EventType]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return by table those of somebody's own that are made of it, and the tables that cannot be read."""
+    """Return by table those of people's own assets that are made of it, and the tables that cannot be read."""
     own = [table for table in lake.every_table(event_types) if not is_of_platform(table.name)]
     derived: dict[str, list[str]] = {}
     failed: dict[str, str] = {}

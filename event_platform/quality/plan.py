@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import typed
+from event_platform.events.columns import typed, walk_all
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
 from event_platform.events.schema_version import NotedChange
 from event_platform.events.wording import counted
 from event_platform.quality.history import days_before
 from event_platform.quality.plots import draw_days, sparkline
 from event_platform.quality.rendering import read_script, render
-from event_platform.quality.schema_table import Limits, list_schema, list_untyped, walk_all
+from event_platform.quality.schema_table import Limits, list_schema, list_untyped
 from event_platform.quality.text import shown, shown_in_line
 
 #: The address of the index, as seen from itself, and the folder of the other pages.
@@ -40,7 +40,7 @@ _UNITS = {
     TimeUnit.MICROSECONDS: "Unix time in microseconds",
     TimeUnit.NANOSECONDS: "Unix time in nanoseconds",
     TimeUnit.ISO8601: "ISO 8601",
-    TimeUnit.AUTO: "Unix time, its unit told by its size, or ISO 8601",
+    TimeUnit.AUTO: "Unix time, its unit by its magnitude, or ISO 8601",
 }
 
 
@@ -224,7 +224,7 @@ def _envelope(envelope: Envelope) -> Iterable[tuple[str, str, str]]:
     uuid = " + ".join(map(_dotted, envelope.event_uuid)) or "the whole record"
     yield "event_uuid", uuid, "hashed" if envelope.is_hashed else "unique for each event"
     prefix = f"{envelope.name_prefix}:" if envelope.name_prefix and envelope.event_name else envelope.name_prefix
-    yield "event_name", prefix + ":".join(map(_dotted, envelope.event_name)), "what happened; it tells the event type"
+    yield "event_name", prefix + ":".join(map(_dotted, envelope.event_name)), "what happened; it decides the event type"
     yield "created_at", _dotted(envelope.created_at), shown(envelope.time_format or _UNITS[envelope.unit], _NAME_LENGTH)
 
 

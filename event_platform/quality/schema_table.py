@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind, typed
+from event_platform.events.columns import Column, Kind, typed, walk_all
 from event_platform.quality.text import shown, shown_in_line
 
 _VALUE_LENGTH = 60
@@ -55,19 +55,6 @@ def list_schema(
         )
         for path, column in walk_all(event_type.stored)
     ]
-
-
-def walk_all(columns: tuple[Column, ...], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Column]]:
-    """Yield every typed column with its path of names, what is in arrays and maps as well."""
-    for column in typed(columns):
-        path = (*above, column.name)
-        yield path, column
-        yield from walk_all(_innermost(column).fields, path)
-
-
-def _innermost(column: Column) -> Column:
-    """Return a column, or the items of an array or the values of a map, at any depth of these."""
-    return _innermost(column.item) if column.item else column
 
 
 def list_untyped(event_type: EventType) -> list[str]:

@@ -92,17 +92,13 @@ class FolderStore(Store):
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name
-        partial = path.with_name(f".{uuid.uuid4().hex}")
         with _naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with _partial(path) as partial:
                 with partial.open("wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
             _sync_folder(path.parent)
 
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
@@ -117,16 +113,12 @@ class FolderStore(Store):
     def create(self, name: str, data: bytes) -> str:
         """See Store. As delta-rs commits: without a lock, and without waiting for the disk."""
         path = self.root / name
-        partial = path.with_name(f".{uuid.uuid4().hex}")
-        with _naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with _naming(path), _partial(path) as partial:
+            partial.write_bytes(data)
             try:
-                partial.write_bytes(data)
                 os.link(partial, path)
             except FileExistsError as error:
                 raise ChangedError(f"{path}: somebody else has written it") from error
-            finally:
-                partial.unlink(missing_ok=True)
         return str(self.tag(name))
 
     def remove(self, names: Sequence[str]) -> None:
@@ -162,6 +154,17 @@ def _naming(what: object) -> Iterator[None]:
         refused = isinstance(error, PermissionError | IsADirectoryError)
         kind = MissingError if isinstance(error, FileNotFoundError) else AccessError if refused else StorageError
         raise kind(f"{what}: {error.strerror or error}", remedy=_REMEDY) from error
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """Yield a hidden file beside a file, to be written and moved there; it does not stay."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

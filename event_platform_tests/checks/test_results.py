@@ -9,7 +9,8 @@ import pytest
 from event_platform.checks import conformance, conservation, rates, uniqueness
 from event_platform.checks.result import Severity
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns, typed
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import typed
 from event_platform.events.constraints import count_broken_constraints
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 from event_platform_tests.support.conforming import check_rows

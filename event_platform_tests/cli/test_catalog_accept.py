@@ -189,7 +189,7 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
     """The whole catalog is loaded, and compared with the tables."""
     shutil.copyfile(world.root / "catalog" / "account.yaml", world.root / "before")
     monkeypatch.setattr(
-        "event_platform.cli.catalog_editing.load_checked", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
+        "event_platform.cli.catalog.editing.load_checked", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
     )
     shown = call("catalog", "accept", code=2)
     assert f"{world.root}/catalog/account.yaml: a fault nothing is written" in " ".join(shown.split())

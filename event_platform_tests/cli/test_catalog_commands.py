@@ -166,7 +166,7 @@ def test_what_a_library_says_to_a_schema_is_a_fault_of_the_check(home: World, mo
     def panic(*_: object) -> None:
         raise PanicException("unexpected")
 
-    monkeypatch.setattr("event_platform.cli.catalog.to_delta", panic)
+    monkeypatch.setattr("event_platform.cli.catalog.check.to_delta", panic)
     lines = call("check", code=1).splitlines()
     assert len(lines) == 3
     assert lines[0] == ("account:created: no table can be created from its schema: a library panicked: unexpected")

@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from event_platform.events.columns import Column, Constraints, Kind, parse_columns, storage_shape, typed, walk
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, Constraints, Kind, storage_shape, typed, walk
 
 TEXT = {"type": "string"}
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from event_platform.checks.result import Result
 from event_platform.events import shapes
 from event_platform.events.catalog import EventType, load_catalog
-from event_platform.events.columns import Column, Kind, parse_columns, typed
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from event_platform.events.columns import Column, parse_columns
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column
 from event_platform.events.drift import Outcome, count_drift, drift_digest
 
 TEXTS = ['{"a": "x", "o": {"b": 1}, "$record": "{}"}']

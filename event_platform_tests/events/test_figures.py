@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind, parse_columns
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, Kind
 from event_platform.events.figures import sample_figure
 
 SCHEMA = {

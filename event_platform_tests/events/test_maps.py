@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, parse_columns, typed
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, typed
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 from event_platform.events.rescue import Rescuer

@@ -7,9 +7,10 @@ import pytest
 
 from event_platform.definitions import build_definitions
 from event_platform.events.catalog import load_catalog
+from event_platform.events.column_definitions import parse_columns
 from event_platform.events.errors import CatalogError
 from event_platform.events.mending.opening import require_opened
-from event_platform.events.personal import mask_text
+from event_platform.events.personal import mask_text, personal_fields
 from event_platform_tests.support.mending import FUNCTIONS, write_functions
 from event_platform_tests.support.world import World
 
@@ -94,3 +95,19 @@ def test_personal_fields_are_masked_in_damaged_records_too() -> None:
     assert mask_text({"email"}, text) == '{"email": •••, "n": {"email" : •••}, "z": 1,}'
     assert mask_text({"email"}, '{"z": 1, "email": "a@b.c') == '{"z": 1, "email": •••'
     assert mask_text(set(), text) == text
+
+
+def test_personal_fields_are_found_at_any_depth() -> None:
+    """By each of their keys; of an array or a map with personal values its own."""
+    personal = {"type": "string", "x-personal": True}
+    person = {"type": "object", "properties": {"name": {**personal, "x-was": ["alias"]}, "team": {"type": "string"}}}
+    document = {
+        "properties": {
+            "mails": {"type": "array", "items": personal},
+            "friends": {"type": "array", "items": {"type": "array", "items": person}},
+            "author": person,
+            "level": {"type": "integer"},
+        }
+    }
+    fields = list(personal_fields(parse_columns(document, "properties", [])))
+    assert fields == ["mails", "friends", "name", "alias", "name", "alias"]

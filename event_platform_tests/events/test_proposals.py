@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.column_definitions import parse_columns
 from event_platform.events.drift import Outcome, Path, RescuedReader, count_drift
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.arrived import Arrived

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import parse_columns
+from event_platform.events.column_definitions import parse_columns
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from event_platform.cli.catalog import draft_catalog
+from event_platform.cli.catalog.draft import draft_catalog
 from event_platform.cli.main import main
 from event_platform.events.envelope import Envelope, FieldPath
 from event_platform.events.envelope_file import load_envelope

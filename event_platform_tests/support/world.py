@@ -30,10 +30,12 @@ from event_platform.pipeline.context import PipelineContext, no_progress
 from event_platform.pipeline.deduplication.step import DeduplicationReport, deduplicate
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
-from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
+from event_platform.pipeline.loading.report import RawReport, raise_unreadable
+from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.reporting.step import QualityReport, report_quality
 from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
-from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, type_all
+from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 from event_platform.storage.storage import Storage
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)

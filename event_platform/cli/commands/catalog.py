@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from event_platform.cli.commands.options import WARN_ONLY
+from event_platform.cli.commands.options import WARN_ONLY, to_folder
 from event_platform.environment import SAMPLE_CATALOG, load_environment
 
 
@@ -47,7 +47,7 @@ def draft(folder: Path | None, envelope: Path | None, force: bool) -> None:  # n
       EOF
       event-platform catalog draft catalog
     """
-    from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+    from event_platform.cli.catalog.draft import draft_catalog  # noqa: PLC0415
 
     environment = load_environment()
     chosen = folder or environment.catalog
@@ -78,13 +78,13 @@ def check(folder: Path | None, against_lake: bool, as_json: bool) -> None:  # no
     """
     if as_json and not against_lake:
         raise click.UsageError("--json shows the tables of the lake: use it with --against-lake")
-    from event_platform.cli.catalog import check_catalog  # noqa: PLC0415
+    from event_platform.cli.catalog.check import check_catalog  # noqa: PLC0415
 
     environment = load_environment()
     chosen = folder or environment.catalog
     if not against_lake:
         raise SystemExit(check_catalog(chosen))
-    from event_platform.cli.catalog_in_lake import show_clashes  # noqa: PLC0415
+    from event_platform.cli.catalog.in_lake import show_clashes  # noqa: PLC0415
 
     raise SystemExit(show_clashes(environment, chosen, as_json=as_json))
 
@@ -119,7 +119,7 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
       changed type       values that do not fit their column, and the type that holds all of them
       broken rule        rules that more than 1 % of the events break (--broken-share)
       unseen field       fields that no event of 30 days has
-      rebuild            values that have a place in the catalog since, of days that are not rebuilt
+      rebuild            values that have a column now, of days that are not rebuilt
     each with its events, days and an example, and what to do. `catalog accept` writes it.
 
     \b
@@ -144,12 +144,13 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
       event-platform catalog diff ./catalog --against git:HEAD
       event-platform catalog diff ./catalog --against git:origin/main --format github
     """
-    from event_platform.cli.catalog_diff import Format, show_changes  # noqa: PLC0415
+    from event_platform.cli.catalog.diff import show_changes  # noqa: PLC0415
+    from event_platform.cli.catalog.listing import Format  # noqa: PLC0415
 
     environment, chosen = load_environment(), Format(output or "table")
     folder = folder or environment.catalog
     if against is None:
-        from event_platform.cli.catalog_arrivals import show_differences  # noqa: PLC0415
+        from event_platform.cli.catalog.arrivals import show_differences  # noqa: PLC0415
 
         share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
         raise SystemExit(show_differences(environment, folder, share, chosen))
@@ -197,7 +198,7 @@ def accept(
       event-platform catalog accept lesson:started
       event-platform catalog accept lesson:started --field device.os
     """
-    from event_platform.cli.catalog_accept import Selection, accept_differences  # noqa: PLC0415
+    from event_platform.cli.catalog.accept import Selection, accept_differences  # noqa: PLC0415
 
     environment = load_environment()
     if environment.catalog == SAMPLE_CATALOG:
@@ -215,7 +216,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     """Rebuild the days of event tables whose rows would differ under EVENT_PLATFORM_CATALOG as it is now.
 
     Such as days with values in _rescued for which a property was added since. Days on which the rows would be the same
-    are not due, and other event types are not touched. Where statistics and _rescued do not tell, events with a key
+    are not due, and other event types are not touched. Where statistics and _rescued do not say, events with a key
     that the catalog reads in another way are read again and compared. The quality report of the days, and your own
     assets over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as
     do the sensors.
@@ -247,7 +248,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     with show_progress("tasks") as progress:
         progress.begin("loading the catalog")
         if plan:
-            from event_platform.cli.catalog_backfill import read_plan, show_plan  # noqa: PLC0415
+            from event_platform.cli.catalog.backfill import read_plan, show_plan  # noqa: PLC0415
 
             found = read_plan(environment, progress)
         else:
@@ -258,16 +259,9 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
 
 
 @catalog.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
-@click.option(
-    "--to",
-    "target",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="exports/tracking-plan",
-    show_default=True,
-    help="Folder to write to.",
-)
-def site(folder: Path | None, target: Path) -> None:
+@click.argument("catalog_folder", metavar="[FOLDER]", type=click.Path(path_type=Path, file_okay=False), required=False)
+@to_folder("exports/tracking-plan")
+def site(catalog_folder: Path | None, folder: Path) -> None:
     """Write the tracking plan as static pages: the catalog in FOLDER, or EVENT_PLATFORM_CATALOG.
 
     index.html has every event type with its owner and group, a search over names, fields and descriptions, the newest
@@ -285,7 +279,7 @@ def site(folder: Path | None, target: Path) -> None:
       event-platform catalog site
       event-platform catalog site ./catalog --to public/events
     """
-    from event_platform.cli.catalog_site import write_site  # noqa: PLC0415
+    from event_platform.cli.catalog.site import write_site  # noqa: PLC0415
 
     environment = load_environment()
-    raise SystemExit(write_site(environment, folder or environment.catalog, target))
+    raise SystemExit(write_site(environment, catalog_folder or environment.catalog, folder))

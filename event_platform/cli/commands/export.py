@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from event_platform.cli.commands.options import to_folder
 from event_platform.environment import load_environment
 
 #: In the order of `WAREHOUSES`, which a test compares: to import that would slow down every command.
@@ -31,18 +32,6 @@ def _value(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dic
 _CHECK = click.option("--check", is_flag=True, help="Write nothing, show the differences; exit code 1 if any.")
 
 
-def _to(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option of the folder that an export goes to."""
-    return click.option(
-        "--to",
-        "folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=folder,
-        show_default=True,
-        help="Folder to write to.",
-    )
-
-
 def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options of an export, which by default goes to `folder`."""
 
@@ -50,7 +39,7 @@ def _options(folder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         for option in reversed(
             (
                 click.option("--for", "warehouse", type=click.Choice(WAREHOUSE_NAMES), required=True),
-                _to(folder),
+                to_folder(folder),
                 click.option(
                     "--set",
                     "values",
@@ -117,7 +106,7 @@ def dbt(warehouse: str, folder: Path, values: dict[str, str], check: bool) -> No
 
 
 @export.command()
-@_to("exports/odcs")
+@to_folder("exports/odcs")
 @_CHECK
 def odcs(folder: Path, check: bool) -> None:  # noqa: FBT001 - as click passes it
     """Write a data contract of each event type of the catalog, to <folder>/<key>.odcs.yaml.
@@ -157,10 +146,10 @@ def jsonschema(file: Path, check: bool) -> None:  # noqa: FBT001 - as click pass
     A record is valid if it is an event of the catalog that keeps all rules: the fields of the envelope are there, the
     name is known, and the payload is valid for the schema of that name, which is in $defs by its key. As in the tables,
     a property that is not required may be null, and a field that the schema does not know is a fault unless it is
-    empty. Types of dates and times are formats: a validator has to be told to check these.
+    empty. Types of dates and times are formats: a validator has to be set to check these.
 
-    What it cannot tell: whether created_at is near the arrival, and whether an event_uuid was used before. Exit code 1
-    if --check finds a difference.
+    What it does not check: whether created_at is near the arrival, and whether an event_uuid was used before. Exit
+    code 1 if --check finds a difference.
 
     \b
     Example:

@@ -43,7 +43,7 @@ def init(landing: str | None, yes: bool, force: bool) -> None:  # noqa: FBT001 -
 
 
 def _draft_and_run(environment: Environment, folder: Path) -> int:
-    from event_platform.cli.catalog import draft_catalog  # noqa: PLC0415
+    from event_platform.cli.catalog.draft import draft_catalog  # noqa: PLC0415
 
     code = draft_catalog(environment, folder, None, force=False)
     if code == 0 and click.confirm("Load and build everything now?", default=True):

@@ -23,7 +23,8 @@ from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
-from event_platform.pipeline.loading.step import RawReport, load, raise_unreadable
+from event_platform.pipeline.loading.report import RawReport, raise_unreadable
+from event_platform.pipeline.loading.step import load
 from event_platform.quality.text import shown
 
 RAW_EVENTS = dg.AssetKey(registry.RAW_EVENTS.name)

@@ -23,7 +23,8 @@ from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.typing.step import UNREGISTERED, TypedReport, table_of, type_all
+from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.step import UNREGISTERED, table_of, type_all
 from event_platform.quality.text import as_code, as_markdown
 
 UNREGISTERED_EVENTS = dg.AssetKey(registry.UNREGISTERED_EVENTS.name)

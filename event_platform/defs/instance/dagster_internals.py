@@ -142,7 +142,7 @@ def name_location_of_runs(instance: dg.DagsterInstance, location: str, repositor
 
     The origin of a launched run says how to start its code server; this one has the name alone: see `is_launched`.
     A job that assets were selected from is taken as it is: Dagster would select them again, and store the whole job.
-    Without records, nobody reads what a run was planned to be.
+    Without records, the plan of a run is never read.
     """
     has_records = _has_records(instance)
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository)
@@ -223,7 +223,7 @@ def list_outputs_once(context: dg.AssetExecutionContext) -> None:
 
 
 def log_no_unread_events(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
-    """Have a step without records log none of its events: nobody stores or shows them. The run has them all the same.
+    """Have a step without records log none of its events: they are neither stored nor shown. The run still has them.
 
     To log one takes two hundred calls of functions, and a run with a hundred event types has eight hundred.
     """

@@ -55,7 +55,7 @@ class Deriver:
                 with raise_panics_as_errors():
                     values = evaluate(texts, _used(group, frame))
                     return [_checked(values[each.name], each, frame.height) for each in group]
-            except Exception:  # noqa: BLE001, S110 - each by itself tells whose it is
+            except Exception:  # noqa: BLE001, S110 - each by itself shows whose it is
                 pass
         return [_Attempt(each, self._count).run(frame) for each in group]
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from event_platform.events.columns import Column, Kind, name_fault, parse_column
+from event_platform.events.column_definitions import parse_column
+from event_platform.events.column_names import name_fault
+from event_platform.events.columns import Column, Kind
 from event_platform.events.derivation.column import DerivedColumn, Expression, Function, Lookup, Rule, digest_of
 from event_platform.events.derivation.expression import ExpressionError, columns_used, evaluate, first_line
 from event_platform.events.derivation.functions import defines

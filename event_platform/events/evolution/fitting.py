@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from event_platform.events.column_history import READ
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
-from event_platform.events.earlier import READ
 from event_platform.events.evolution.widening import earlier_type, is_wider
 from event_platform.events.rescue import MOMENTS
 from event_platform.events.shapes import Shape, value_shape

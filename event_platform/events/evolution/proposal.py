@@ -20,7 +20,7 @@ class Finding(StrEnum):
 
     @property
     def needs_user(self) -> bool:
-        """Whether somebody has to do something about the catalog."""
+        """Whether the catalog, or the producer, has to change."""
         return self not in {Finding.UNSEEN, Finding.REBUILD}
 
     @property

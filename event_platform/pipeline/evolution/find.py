@@ -20,7 +20,7 @@ _ORDER = list(Finding)
 
 
 def find_differences(lake: Lake, files: CatalogFiles, broken_share: float) -> list[Proposal]:
-    """Return what differs, by kind, the most frequent first: what is new first, what needs nobody last.
+    """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
 
     A rule is broken if more than `broken_share` of the events of a type break it. What that costs grows with the event
     types and their files of thirty days.

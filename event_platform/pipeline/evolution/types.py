@@ -59,7 +59,7 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
 
 
 def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
-    """Sample the texts of days that have a field without a place, newest first; and then fields that are missing."""
+    """Sample the texts of days that have a field without a column, newest first; and then fields that are missing."""
     sample = RescuedSample(paths.event_type.columns)
     spans: dict[Path, list[date]] = {}
     for day, drift in sorted(drifts.items()):

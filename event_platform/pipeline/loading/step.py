@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date
 from itertools import chain, filterfalse
 from typing import Any
@@ -11,8 +11,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from event_platform.compute.tasks import Parts
-from event_platform.events.errors import UnreadableError, WorkerError
-from event_platform.events.mending.outcome import MendOutcome
+from event_platform.events.errors import WorkerError
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import DataFile, added_file, remove_action, scan_files
 from event_platform.lake.foreign import altered_dates, damaged_files
@@ -27,39 +26,10 @@ from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.loading.changed_dates import changed_dates, lost_dates
 from event_platform.pipeline.loading.mending import mend_transactions, objects_to_mend
 from event_platform.pipeline.loading.objects import Loading
-from event_platform.pipeline.loading.record_writer import LeftOut, Loaded
+from event_platform.pipeline.loading.record_writer import Loaded
+from event_platform.pipeline.loading.report import RawReport
 from event_platform.pipeline.loading.tasks import batches, batches_per_task, drop_objects, is_large, load_objects
 from event_platform.pipeline.sizing import Sizing
-
-#: Objects that an error names.
-_MAX_NAMED = 5
-
-
-@dataclass
-class RawReport:
-    """What loading did for one arrival date."""
-
-    written: Written
-    objects: int = 0  # read now
-    known_objects: int = 0  # in the ledger already
-    replaced_objects: int = 0  # read now because they changed
-    bytes_read: int = 0
-    records: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
-    unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
-    altered: str = ""  # why the day was loaded again, where it was not as the platform left it
-    mended: MendOutcome = field(default_factory=MendOutcome)
-    not_mended: int = 0  # objects with records to mend that landing has no more
-
-    def add(self, result: Loaded) -> None:
-        """Add what a task did."""
-        self.unreadable.extend(result.unreadable.values())
-        self.bytes_read += result.bytes_read
-        self.records += result.records
-        self.reasons.update(result.reasons)
-        self.created_dates.update(result.created_dates)
-        self.mended.add(result.mended)
 
 
 def load(
@@ -76,7 +46,7 @@ def load(
     A `replay` reads loaded objects again, as the rules are now; so are days that are not as the platform left them. To
     `mend`, those objects are read again whose records other functions were given than there are now: see `mending`.
     Rows of objects that landing has no more stay. Objects that cannot be read do not stop the others: call
-    `raise_unreadable` in the end.
+    `report.raise_unreadable` in the end.
     """
     return retry_on_conflict(lambda: _load(context, loading, dates, window_days, replay=replay, mend=mend))
 
@@ -167,27 +137,6 @@ def _commit(
         dict.fromkeys(due, snapshot.version + 1),
         restored=[day for day in plan.altered if not reports[day].unreadable],
     ).commit()
-
-
-def raise_unreadable(reports: Iterable[RawReport]) -> None:
-    """Raise an error if there are objects that were left out: it names them, and what to do.
-
-    It is an UnreadableError where one of them cannot be read: that may pass. The others make the program fail, or end
-    the process that works on them.
-    """
-    errors = [error for report in reports for error in report.unreadable]
-    if not errors:
-        return
-    more = f" And {len(errors) - _MAX_NAMED} more." if len(errors) > _MAX_NAMED else ""
-    these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
-    message = (
-        f"{' '.join(map(str, errors[:_MAX_NAMED]))}{more} The other objects are loaded; {these} due, and the next run "
-        "loads what can be read by then."
-    )
-    unreadable = [error for error in errors if isinstance(error, UnreadableError)]
-    if not unreadable:
-        raise type(errors[0])(message)
-    raise UnreadableError(message, transient=any(error.transient for error in unreadable))
 
 
 def _load_objects(context: PipelineContext, loading: Loading, plan: _Plan, dates: Sequence[date]) -> list[Loaded]:

@@ -35,6 +35,7 @@ from event_platform.pipeline.reporting.pages import (
 )
 from event_platform.pipeline.reporting.rows import PARTITION
 from event_platform.pipeline.reporting.samples import EventFiles, read_example
+from event_platform.pipeline.reporting.sources import schema_id, with_other_schema
 from event_platform.pipeline.reporting.statuses import read_statuses, store_statuses
 from event_platform.pipeline.reporting.tasks import CountedDay
 from event_platform.quality.failures import Status, status_of
@@ -52,7 +53,8 @@ class Overview:
     linked: Collection[date]  # days before and after those that had no page: theirs get a link
     months: Sequence[Month]  # with what the run has counted
     history: pl.DataFrame  # their rows
-    changed: set[str]  # names of events with other figures than before on days that are over, which their pages show
+    other_schemas: Sequence[EventType]  # types whose pages were drawn from other schemas
+    changed: set[str]  # their names, and those of events with other figures on days that are over and that pages show
     findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
     stored: Months  # what checks found before
     judged: Mapping[date, Judged]  # what they found now
@@ -85,6 +87,7 @@ class Overview:
         figures = Figures.of(history.filter(pl.col(PARTITION).is_in(compared)))
         new = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged}
         found = {day: status_of(each) for day, each in (known | new).items()}
+        other_schemas = with_other_schema(report, catalog.event_types)
         files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}
         return cls(
             catalog=catalog,
@@ -94,7 +97,9 @@ class Overview:
             linked=linked,
             months=months,
             history=history,
-            changed=changed_names(old, history, {day for day in days if day > last - TYPE_DAYS} - {today})
+            other_schemas=other_schemas,
+            changed={each.name for each in other_schemas}
+            | changed_names(old, history, {day for day in days if day > last - TYPE_DAYS} - {today})
             | names_of(history, {day for day in judged if last - TYPE_DAYS < day < today} - days),
             findings=known | new,
             stored=stored,
@@ -103,6 +108,11 @@ class Overview:
             statuses=None if not older or statuses.items() >= found.items() else statuses | found,
             today=today,
         )
+
+    @property
+    def transactions(self) -> dict[str, int]:
+        """The app transactions to leave with the report: the schemas that its pages of event types are drawn from."""
+        return {schema_id(each): each.schema_digest for each in self.other_schemas}
 
     def page_sources(
         self,

@@ -1,10 +1,10 @@
 """The sources of the quality report of a day: tables, and from the catalog the fields of types with rescued values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from event_platform.events.catalog import Catalog
+from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.derived import contents, fingerprint
 from event_platform.lake.snapshot import Snapshot
@@ -44,3 +44,13 @@ def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date
     for day, number in numbers.items():
         if day in parts:
             parts[day][name] = number
+
+
+def schema_id(event_type: EventType) -> str:
+    """Return the app transaction of quality_report that keeps the schema, as a number, that a page was drawn from."""
+    return f"schema:{event_type.key}"
+
+
+def with_other_schema(report: Snapshot, event_types: Iterable[EventType]) -> list[EventType]:
+    """Return the event types whose page was drawn from another schema than there is now, or from one not known."""
+    return [each for each in event_types if report.transaction(schema_id(each)) != each.schema_digest]

@@ -74,8 +74,9 @@ def _report_quality(
     pages = _write_pages(context, target, pinned, overview, sources)
     adds = [each.add for each in counted if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
-    commit = TableCommit(target, transactions=made_of).rebuild(dates, adds, source.source_versions(dates))
-    written = commit.commit()
+    changes = TableCommit(target, transactions=made_of | overview.transactions)
+    changes.rebuild(dates, adds, source.source_versions(dates))
+    written = changes.commit()
     overview.store(lake.storage)
     return {
         each.created_date: QualityReport(

@@ -1,38 +1,30 @@
 """deduplicated_events → the event tables and unregistered_events, partition by partition of created_date."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from functools import cache
 from itertools import chain
 from typing import Any
 
 import polars as pl
-from deltalake.transaction import AddAction
 
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.derivation.column import reference_versions
-from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
-from event_platform.events.event import RESCUED_COLUMN
-from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.deployments import as_metadata, deployment_of
 from event_platform.lake.files import DataFile
-from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import ConflictError, TableCommit, Written, adds_of
+from event_platform.lake.table_commit import ConflictError, TableCommit, adds_of
 from event_platform.lake.tables import Table
 from event_platform.pipeline.backfill.find import ROWS_EXAMINED, note_builds, unchanged
 from event_platform.pipeline.backfill.verdicts import Budget
 from event_platform.pipeline.compaction.step import compact_each
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
+from event_platform.pipeline.typing.appending import Partition, Source, find_appendable
+from event_platform.pipeline.typing.report import TypedReport
 from event_platform.pipeline.typing.rules import BuildRules, event_rules, unregistered_rules
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
-from event_platform.storage.errors import one_line
-from event_platform.storage.polars_errors import translate_errors
 from event_platform.storage.threads import map_threads
 
 #: The key under which the results of unregistered_events are reported; no event type can have it.
@@ -40,25 +32,6 @@ UNREGISTERED = ""
 
 #: Key in the commit info: the SHA-256 of each reference table that the rows were made with, by the name of its file.
 REFERENCE_TABLES = "reference_tables"
-
-
-@dataclass
-class TypedReport:
-    """The result for one event type (or for the unregistered names): rows by created_date, or an error."""
-
-    rows: dict[date, int]
-    rescued: dict[date, int]
-    error: str | None = None
-    transient: bool = False  # the error is the storage's
-    conflict: bool = False
-    results: list[Typed] = field(default_factory=list)
-    written: dict[date, Written] = field(default_factory=dict)
-    retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
-
-    @property
-    def adds(self) -> list[AddAction]:
-        """The files that were written."""
-        return [add for result in self.results for add in result.adds]
 
 
 def type_all(
@@ -88,37 +61,27 @@ def type_all(
     return reports
 
 
-@dataclass(frozen=True)
-class _Source:
-    """deduplicated_events as it is typed from: its files and its source versions by created_date."""
-
-    snapshot: Snapshot
-    files: Mapping[date, list[DataFile]]
-    versions: Mapping[date, int]
-
-
 def _type_some(
     context: PipelineContext, catalog: Catalog, keys: Collection[str], dates: Sequence[date], *, rebuild: bool
 ) -> dict[str, TypedReport]:
     lake = context.lake
-    reports = {key: TypedReport(dict.fromkeys(dates, 0), dict.fromkeys(dates, 0)) for key in keys}
+    reports = {key: TypedReport.of(dates) for key in keys}
     # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
     targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     deduplicated = lake.deduplicated_events.snapshot()
     days = {key: _days_to_build(target, dates, reports[key]) for key, target in targets.items()}
     every_day = sorted({*dates, *chain(*days.values())})
-    source = _Source(
+    source = Source(
         deduplicated, {day: deduplicated.files([day]) for day in every_day}, deduplicated.source_versions(every_day)
     )
     rules = {key: _rules_of(catalog, key) for key in targets}
     fingerprints = {key: each.fingerprint for key, each in rules.items()}
     partitions = [(key, day) for key in targets for day in days[key]]
     may_append = [] if rebuild else [(key, day) for key, day in partitions if not reports[key].retyped]
-    appendable = _appendable(source, targets, may_append, fingerprints)
-    appended = _without_altered(appendable, targets, reports)
+    appended = find_appendable(source, targets, may_append, fingerprints, reports)
     for result in _run(context, catalog, targets, source.files, partitions, appended):
-        _add(reports[UNREGISTERED if result.key is None else result.key], result)
+        reports[UNREGISTERED if result.key is None else result.key].add(result)
     _commit_each(context, catalog, source, targets, days, appended, rules, reports)
     if UNREGISTERED in targets:
         _move_out(retired, reports[UNREGISTERED], dates)
@@ -139,10 +102,10 @@ def _days_to_build(target: Snapshot, dates: Sequence[date], report: TypedReport)
 def _commit_each(
     context: PipelineContext,
     catalog: Catalog,
-    source: _Source,
+    source: Source,
     targets: Mapping[str, Snapshot],
     built: Mapping[str, Sequence[date]],
-    appended: Collection[tuple[str, date]],
+    appended: Collection[Partition],
     rules: Mapping[str, BuildRules],
     reports: Mapping[str, TypedReport],
 ) -> None:
@@ -151,29 +114,27 @@ def _commit_each(
     days = {key: [day for day in built[key] if (key, day) in appended] for key in sound}
     compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
     for key, error in failed.items():
-        _fail(reports[key], error)
-    metadata = as_metadata(deployment_of(catalog))
+        reports[key].fail(error)
     every_add = [add for key in sound for add in reports[key].adds]
     # Not in a thread: none of them knows the time of the step.
     step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
+    deployment, budget = as_metadata(deployment_of(catalog)), Budget(ROWS_EXAMINED)
 
-    budget = Budget(ROWS_EXAMINED)
+    def begin(key: str) -> TableCommit:
+        target, present = targets[key], rules[key]
+        if key == UNREGISTERED:
+            return TableCommit(target, deployment, note_builds(target, present, {}) | step_time)
+        same = unchanged(context.lake, catalog, source.snapshot, key, target, source.versions, budget)
+        return TableCommit(target, _reference_tables(catalog.by_key[key]), note_builds(target, present, dict(same)))
 
     def commit(key: str) -> None:
-        with _keeping_errors(reports[key]):
-            rebuilt, adds = [day for day in built[key] if day not in days[key]], reports[key].adds
-            if key == UNREGISTERED:
-                changes = TableCommit(targets[key], metadata, note_builds(targets[key], rules[key], {}) | step_time)
-            else:
-                same = unchanged(context.lake, catalog, source.snapshot, key, targets[key], source.versions, budget)
-                changes = TableCommit(
-                    targets[key],
-                    _reference_tables(catalog.by_key[key]),
-                    note_builds(targets[key], rules[key], dict(same)),
-                )
-            changes.rebuild(rebuilt, adds_of(rebuilt, adds), source.versions, rules[key].fingerprint)
-            changes.append(days[key], [*adds_of(days[key], adds), *compactions[key]], source.versions)
-            _commit(changes, reports[key], targets[key].files(days[key]))
+        report = reports[key]
+        with report.keeping_errors():
+            changes, appended_to = begin(key), days[key]
+            rebuilt = [day for day in built[key] if day not in appended_to]
+            changes.rebuild(rebuilt, adds_of(rebuilt, report.adds), source.versions, rules[key].fingerprint)
+            changes.append(appended_to, [*adds_of(appended_to, report.adds), *compactions[key]], source.versions)
+            report.commit(changes, targets[key].files(appended_to))
 
     map_threads(commit, [key for key in sound if key not in failed], context.lake.storage.threads)
 
@@ -189,58 +150,11 @@ def _rules_of(catalog: Catalog, key: str) -> BuildRules:
     return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 
 
-def _appendable(
-    source: _Source,
-    targets: Mapping[str, Snapshot],
-    partitions: Iterable[tuple[str, date]],
-    fingerprints: Mapping[str, int],
-) -> dict[tuple[str, date], list[DataFile]]:
-    """Return the partitions that only lack new events, each with the files of these.
-
-    The others are rebuilt: events were removed from them, or their rules changed.
-    """
-
-    @cache
-    def new_files(day: date, version: int) -> list[DataFile] | None:
-        added = added_since_source_version(source.snapshot, day, version)
-        return None if added is None else [file for file in source.files[day] if file.path in added]
-
-    found: dict[tuple[str, date], list[DataFile]] = {}
-    for key, day in partitions:
-        target, version = targets[key], targets[key].source_version(day)
-        is_older = version is not None and 0 <= version < source.versions[day]
-        if version is not None and is_older and target.build_fingerprint(day) == fingerprints[key]:
-            new = new_files(day, version)
-            found |= {} if new is None else {(key, day): new}
-    return found
-
-
-def _without_altered(
-    appendable: Mapping[tuple[str, date], list[DataFile]],
-    targets: Mapping[str, Snapshot],
-    reports: Mapping[str, TypedReport],
-) -> dict[tuple[str, date], list[DataFile]]:
-    """Leave out the partitions that are not as the platform left them: those are rebuilt."""
-    days: dict[str, list[date]] = {}
-    for key, day in appendable:
-        days.setdefault(key, []).append(day)
-
-    sizes = listed_if_cheaper([targets[key] for key in days], len(appendable))
-
-    def altered(key: str) -> Collection[date]:
-        with _keeping_errors(reports[key]):
-            return altered_dates(targets[key], days[key], sizes)
-        return days[key]
-
-    found = dict(zip(days, map_threads(altered, days), strict=True))
-    return {(key, day): files for (key, day), files in appendable.items() if day not in found[key]}
-
-
 def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedReport]) -> dict[str, Snapshot]:
     """Open the tables to write by their keys, but for those that fail."""
 
     def opened(key: str) -> Snapshot | None:
-        with _keeping_errors(reports[key]):
+        with reports[key].keeping_errors():
             return table_of(lake, catalog, key).snapshot_to_write()
         return None
 
@@ -254,7 +168,7 @@ def table_of(lake: Lake, catalog: Catalog, key: str) -> Table:
 
 
 def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Snapshot]:
-    with _keeping_errors(report):
+    with report.keeping_errors():
         return [table.snapshot_to_write() for table in lake.retired_tables(catalog.event_types)]
     return []
 
@@ -267,7 +181,7 @@ def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[
     for snapshot in retired:
         days = sorted(snapshot.rows_by_date(dates))
         if days and not report.conflict and report.error is None:
-            with _keeping_errors(report):
+            with report.keeping_errors():
                 TableCommit(snapshot).rebuild(days, [], dict.fromkeys(days, -1)).commit()
 
 
@@ -276,8 +190,8 @@ def _run(
     catalog: Catalog,
     targets: Mapping[str, Snapshot],
     all_files: Mapping[date, list[DataFile]],
-    partitions: Sequence[tuple[str, date]],
-    appended: Mapping[tuple[str, date], list[DataFile]],
+    partitions: Sequence[Partition],
+    appended: Mapping[Partition, list[DataFile]],
 ) -> list[Typed]:
     lake, sizing = context.lake, context.sizing
     # Partitions that are made of the same files are made together.
@@ -310,37 +224,3 @@ def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], c
     if UNREGISTERED not in keys:
         return names
     return names | (set(counts.filter(pl.col("uri").is_in([file.uri for file in files]))["event_name"]) - catalog.names)
-
-
-def _add(report: TypedReport, result: Typed) -> None:
-    report.results.append(result)
-    report.rows[result.created_date] += result.rows
-    report.rescued[result.created_date] += result.rescued
-    report.error = report.error or result.error
-    report.transient = report.transient or result.transient
-
-
-def _commit(changes: TableCommit, report: TypedReport, old_files: Iterable[DataFile]) -> None:
-    """Commit, and count the rows that were in the appended partitions before."""
-    report.written |= changes.commit()
-    for file in old_files:
-        report.rows[file.partition] += file.rows
-        report.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
-
-
-@contextmanager
-def _keeping_errors(report: TypedReport) -> Iterator[None]:
-    """Keep what goes wrong with one table in its report: it must not stop the others."""
-    try:
-        with translate_errors(), raise_panics_as_errors():
-            yield
-    except ConflictError:
-        report.conflict = True
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        _fail(report, error)
-
-
-def _fail(report: TypedReport, error: Exception) -> None:
-    report.error = str(error) if isinstance(error, EventPlatformError) else f"{type(error).__name__}: {one_line(error)}"
-    # As of every step: what the storage says may pass, unless it says that it does not.
-    report.transient = error.transient if isinstance(error, StorageError) else isinstance(error, OSError)

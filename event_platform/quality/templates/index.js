@@ -17,10 +17,10 @@ function matches(line, word) {
 }
 
 function nameFields(line, words) {
-  const place = line.querySelector(".matches");
-  if (!place) return;
+  const cell = line.querySelector(".matches");
+  if (!cell) return;
   const fields = line.dataset.fields.split(" ").filter((field) => words.some((word) => field.toLowerCase().includes(word)));
-  place.textContent = fields.slice(0, 8).join(", ");
+  cell.textContent = fields.slice(0, 8).join(", ");
 }
 
 function look() {

@@ -18,7 +18,8 @@ from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import Limits, Piece
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading.objects import Loading
-from event_platform.pipeline.loading.step import load, raise_unreadable
+from event_platform.pipeline.loading.report import raise_unreadable
+from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.loading.tasks import batches, is_large
 from event_platform.pipeline.sizing import Sizing
 from event_platform_tests.support.deadly import load_or_die

@@ -2,10 +2,12 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from event_platform.checks.judging import Figures, judge_day
 from event_platform.checks.result import Finding
@@ -16,7 +18,7 @@ from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.reporting import overview
 from event_platform.storage.storage import Storage
 from event_platform_tests.pipeline.reporting.test_history import history, month, summed
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, copy_of, event
 
 LONG_AGO = MONDAY - timedelta(days=40)
 TYPES = ["account_created", "lesson_started", "payment_order_completed"]
@@ -99,6 +101,24 @@ def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None
     (built.root / "lake" / "reports" / "quality" / "types" / "lesson_started.html").unlink()
     built.report(TUESDAY)
     assert "maximum: level" in read(built, "types/lesson_started.html")
+
+
+def test_the_page_of_a_type_follows_its_schema(built: World) -> None:
+    """Where nothing but what is personal changes: no table is due but the report of the last day, and no other page."""
+    assert "usr_1" in read(built, "types/lesson_started.html")
+    assert not due_created_dates(built.lake, built.catalog).every
+    schema = deepcopy(SCHEMAS["lesson_started"])
+    schema["properties"]["user"]["x-personal"] = True
+    path = built.root / "catalog" / "lesson_started.yaml"
+    path.write_text(yaml.safe_dump(schema, sort_keys=False), encoding="utf-8")
+    due, before = due_created_dates(built.lake, built.catalog), pages(built)
+    assert due.reports == {TUESDAY: "the schema of lesson_started changed since its page was drawn"}
+    assert due.every == {TUESDAY}
+    built.report(TUESDAY)
+    assert "usr_1" not in read(built, "types/lesson_started.html")
+    changed = {name for name, written in pages(built).items() if written != before[name]}
+    assert changed == {"index.html", f"{TUESDAY}.html", "types/lesson_started.html"}
+    assert not due_created_dates(built.lake, built.catalog).every
 
 
 def test_a_run_that_is_killed_before_the_commit_leaves_the_day_due(

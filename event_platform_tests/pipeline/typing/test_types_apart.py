@@ -17,7 +17,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.sizing import Sizing
-from event_platform.pipeline.typing.step import TypedReport
+from event_platform.pipeline.typing.report import TypedReport
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, write_catalog
 

@@ -1,34 +1,25 @@
-"""`event-platform catalog draft` and `catalog check`: write schemas from landing, and validate a catalog."""
+"""`event-platform catalog draft`: write schemas from landing."""
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
 from datetime import date
 from io import BytesIO
 from pathlib import Path
 
-import polars as pl
-from deltalake import Schema
-
+from event_platform.cli.catalog.schema_files import SchemaFiles
+from event_platform.cli.catalog.schema_text import new_text
 from event_platform.cli.output import ERR, OUT, print_warning
 from event_platform.cli.progress import show_progress
-from event_platform.cli.schema_files import SchemaFiles, schema_text
 from event_platform.environment import Environment
-from event_platform.events.catalog import ENVELOPE_FILE, EventType, key_of, load_catalog
-from event_platform.events.columns import typed
-from event_platform.events.derivation.evaluation import Deriver
+from event_platform.events.catalog import ENVELOPE_FILE, key_of, load_catalog
 from event_platform.events.documents import MAX_BYTES
 from event_platform.events.draft import Draft
-from event_platform.events.envelope import Envelope
 from event_platform.events.envelope_file import load_envelope
-from event_platform.events.errors import CatalogError, raise_panics_as_errors
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.errors import CatalogError
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
-from event_platform.events.payload import PayloadReader
 from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
-from event_platform.lake.schemas import to_delta
 from event_platform.landing.omissions import Omissions
 from event_platform.pipeline.loading.objects import Loading, read_records
 from event_platform.pipeline.opening import open_landing
@@ -51,7 +42,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         raise CatalogError(doubt)
     schemas = draft.schemas()
     if not schemas:
-        print_read_counts(counts, objects)
+        _print_read_counts(counts, objects)
         raise CatalogError(
             f"{environment.landing}: no record is sound by {folder / ENVELOPE_FILE}: name there the fields of your "
             "stream, or let event-platform init find them"
@@ -69,7 +60,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         if path is not None and not force:
             continue
         path = path or files.free_for(key)
-        text = schema_text(schema, path.suffix)
+        text = new_text(schema, path.suffix)
         if len(text.encode()) > MAX_BYTES:
             left_out.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
             continue
@@ -77,7 +68,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         written += 1
     kept = len(schemas) - written - len(left_out)
     OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
-    print_read_counts(counts, objects)
+    _print_read_counts(counts, objects)
     for line in [*left_out, *draft.notes()]:
         ERR.print(line, soft_wrap=True)
     if ids := describe_names_like_ids(schemas):
@@ -86,7 +77,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
     return 1 if left_out or not counts.is_mostly_sound else 0
 
 
-def print_read_counts(counts: ReadCounts, objects: int) -> None:
+def _print_read_counts(counts: ReadCounts, objects: int) -> None:
     """Print what was read: sound, and corrupt by reason with an example; and doubts of the ids."""
     reasons = [(f"  {reason}", n, explain(reason, counts.envelope), text) for reason, n, text in counts.ranked()]
     rows = [("read", counts.records, f"in {counted(objects, 'object')}", ""), ("sound", counts.sound, "", ""), *reasons]
@@ -97,49 +88,6 @@ def print_read_counts(counts: ReadCounts, objects: int) -> None:
         if example:
             OUT.print(f"    {example}", soft_wrap=True)
     print_warning(counts.doubt_of_ids())
-
-
-def check_catalog(folder: Path) -> int:
-    """Print the faults of a catalog, or its size if there are none; return the exit code."""
-    return print_checked(folder, *load_checked(folder))
-
-
-def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
-    """Return the event types of a catalog, and its faults, one line each."""
-    try:
-        catalog = load_catalog(folder)
-        require_opened(catalog.mending)
-    except CatalogError as error:
-        return (), str(error).splitlines()
-    types = catalog.event_types
-    return types, [fault for event_type in types for fault in _build(event_type, catalog.envelope)]
-
-
-def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
-    """Print the faults of a catalog, or its size if there are none; return the exit code."""
-    for line in faults:
-        ERR.print(line, soft_wrap=True)
-    if faults:
-        return 1
-    columns = sum(len(event_type.schema) for event_type in event_types)
-    OUT.print(f"{folder}: {len(event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
-    return 0
-
-
-def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
-    """Build what a run builds from a schema before it reads an event; yield the faults."""
-    comments = {column.name: column.description for column in typed(event_type.stored)}
-    try:
-        with raise_panics_as_errors():
-            Schema.from_json(to_delta(event_type.schema, comments).to_json())
-            PayloadReader(event_type, envelope).read(pl.Series(["{}"]))
-            deriver = Deriver(event_type.derived)
-            deriver.add(pl.DataFrame(schema=event_type.schema).drop(each.name for each in event_type.derived))
-    except Exception as error:  # noqa: BLE001 - any error of a library would stop a run as well
-        yield f"{event_type.name}: no table can be created from its schema: {' '.join(str(error).split())}"
-        return
-    for column, error_text, _ in deriver.failures().iter_rows():
-        yield f"{event_type.name}: x-derive.{column}: fails without any rows: {error_text}"
 
 
 def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:

@@ -2,9 +2,7 @@
 
 import json
 
-from rich import box
-from rich.table import Table
-
+from event_platform.cli.catalog.listing import add_row, new_table
 from event_platform.cli.output import ERR, OUT
 from event_platform.cli.progress import Listener
 from event_platform.environment import Environment
@@ -15,10 +13,6 @@ from event_platform.pipeline.backfill.plan import BackfillPlan, plan_backfills
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.partitions import date_ranges, describe_range
-from event_platform.quality.text import shown
-
-_CHARACTERS = 300
-_FIGURES = ("rows", "CPU s")
 
 
 def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
@@ -34,13 +28,10 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(plan.as_json()))  # noqa: T201 - rich would wrap it
         return 1 if plan.failing else 0
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("table", "days", "rows", "CPU s", "why"):
-        table.add_column(head, justify="right" if head in _FIGURES else "left", overflow="fold")
+    table = new_table("table", "days", "rows", "CPU s", "why", figures=("rows", "CPU s"))
     for each in plan.tables:
         days = ", ".join(describe_range(*days) for days in date_ranges(each.days))
-        cells = (each.table, days, f"{each.rows:,}", _seconds(each.cpu_seconds), "; ".join(each.reasons))
-        table.add_row(*(shown(cell, _CHARACTERS) for cell in cells))
+        add_row(table, each.table, days, f"{each.rows:,}", _seconds(each.cpu_seconds), "; ".join(each.reasons))
     if plan.tables:
         OUT.print(table)
     for name, why in plan.failing.items():

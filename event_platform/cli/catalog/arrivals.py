@@ -1,22 +1,17 @@
 """`event-platform catalog diff` without another catalog: what arrives against what the catalog says."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
-from event_platform.cli.catalog_diff import CHARACTERS, Format, annotation
+from event_platform.cli.catalog.listing import CHARACTERS, Format, add_row, annotation, new_table, print_kinds
 from event_platform.cli.output import OUT
 from event_platform.environment import Environment
 from event_platform.events.evolution.catalogs import read_catalog_files
 from event_platform.events.evolution.proposal import Finding, Proposal
-from event_platform.events.wording import counted
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.evolution.find import find_differences
 from event_platform.pipeline.opening import open_lake
@@ -45,10 +40,12 @@ def show_differences(environment: Environment, folder: Path, broken_percent: flo
 
 def _print_table(found: Sequence[Proposal]) -> None:
     if found:
-        OUT.print(_table(found))
-    counts = Counter(each.finding for each in found)
-    parts = [f"{counts[finding]:,} {finding}" for finding in Finding if counts[finding]]
-    OUT.print(f"{counted(len(found), 'difference')}: {', '.join(parts)}" if parts else "no differences", soft_wrap=True)
+        table = new_table("what", "where", "events", "example", "change", "what to do")
+        for each in found:
+            cells = (_where(each), _seen(each), shown(each.example, _EXAMPLE), _sides(each), each.action)
+            add_row(table, each.finding, *cells, style=None if each.finding.needs_user else "dim")
+        OUT.print(table)
+    print_kinds("difference", (each.finding for each in found), Finding)
 
 
 def as_json(proposal: Proposal) -> dict[str, Any]:
@@ -57,20 +54,8 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
     return asdict(proposal) | {"first": _text(proposal.first), "last": _text(proposal.last), "edits": edits}
 
 
-def describe(proposal: Proposal) -> str:
-    """Return where something differs: the type of event, and the field or the other name."""
+def _where(proposal: Proposal) -> str:
     return f"{proposal.event_type} {proposal.path}".rstrip()
-
-
-def _table(found: Sequence[Proposal]) -> Table:
-    table = Table("what", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("where", "events", "example", "change", "what to do"):
-        table.add_column(head, overflow="fold")
-    for each in found:
-        cells = (describe(each), _seen(each), shown(each.example, _EXAMPLE), _sides(each), each.action)
-        style = None if each.finding.needs_user else "dim"
-        table.add_row(each.finding, *(shown(cell, CHARACTERS) for cell in cells), style=style)
-    return table
 
 
 def _seen(proposal: Proposal) -> str:
@@ -87,7 +72,7 @@ def _sides(proposal: Proposal) -> str:
 
 def _annotation(folder: Path, proposal: Proposal) -> str:
     level = "warning" if proposal.finding.needs_user else "notice"
-    title = f"{proposal.finding}: {describe(proposal)}"
+    title = f"{proposal.finding}: {_where(proposal)}"
     message = f"{_seen(proposal)}: {_sides(proposal)}: {proposal.action}"
     return annotation(level, folder / proposal.file, title, message)
 

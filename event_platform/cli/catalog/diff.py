@@ -1,37 +1,19 @@
 """`event-platform catalog diff`: the changes between two catalogs, as a table, as JSON, or as annotations of GitHub."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
-from os.path import relpath
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from event_platform.cli.catalog_source import read_other_catalog
+from event_platform.cli.catalog.listing import CHARACTERS, Format, add_row, annotation, new_table, print_kinds
+from event_platform.cli.catalog.source import read_other_catalog
 from event_platform.cli.output import OUT
 from event_platform.events.evolution.catalogs import compare_catalogs, read_catalog_files
 from event_platform.events.evolution.change import Change, Impact
-from event_platform.events.wording import counted
 from event_platform.quality.text import shown
 
 _STYLES = {Impact.BREAKING: "red", Impact.BACKFILL: "yellow", Impact.COMPATIBLE: None}
 _LEVELS = {Impact.BREAKING: "error", Impact.BACKFILL: "warning", Impact.COMPATIBLE: "notice"}
-CHARACTERS = 240
-#: What a workflow command of GitHub does not take as it is: in a message, and in a property as well.
-_IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
-_IN_PROPERTY = _IN_MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
-
-
-class Format(StrEnum):
-    """How changes are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    GITHUB = "github"
 
 
 def show_changes(folder: Path, against: str, output: Format) -> int:
@@ -52,20 +34,11 @@ def show_changes(folder: Path, against: str, output: Format) -> int:
 
 def _print_table(changes: Sequence[Change]) -> None:
     if changes:
-        OUT.print(_table(changes))
-    counts = Counter(each.impact for each in changes)
-    parts = [f"{counts[impact]:,} {impact}" for impact in _STYLES if counts[impact]]
-    OUT.print(f"{counted(len(changes), 'change')}: {', '.join(parts)}" if parts else "no changes", soft_wrap=True)
-
-
-def _table(changes: Sequence[Change]) -> Table:
-    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("where", "change", "what to do"):
-        table.add_column(head, overflow="fold")
-    for each in changes:
-        cells = (shown(cell, CHARACTERS) for cell in (_where(each), _sides(each), each.action))
-        table.add_row(each.impact, *cells, style=_STYLES[each.impact])
-    return table
+        table = new_table("class", "where", "change", "what to do")
+        for each in changes:
+            add_row(table, each.impact, _where(each), _sides(each), each.action, style=_STYLES[each.impact])
+        OUT.print(table)
+    print_kinds("change", (each.impact for each in changes), _STYLES)
 
 
 def _where(change: Change) -> str:
@@ -75,13 +48,3 @@ def _where(change: Change) -> str:
 def _sides(change: Change) -> str:
     before, after = (shown(side or "absent", CHARACTERS // 2) for side in (change.before, change.after))
     return f"{before} → {after}"
-
-
-def annotation(level: str, file: Path, title: str, message: str) -> str:
-    """Return the workflow command with which GitHub shows a message beside a file."""
-    where = f"file={_escape(relpath(file), _IN_PROPERTY)},title={_escape(title, _IN_PROPERTY)}"
-    return f"::{level} {where}::{_escape(message, _IN_MESSAGE)}"
-
-
-def _escape(text: str, codes: dict[int, str]) -> str:
-    return shown(text, 5 * CHARACTERS).translate(codes)

@@ -5,18 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from event_platform.cli.catalog import load_checked, print_checked
+from event_platform.cli.catalog.check import load_checked, print_checked
+from event_platform.cli.catalog.listing import add_row, new_table
 from event_platform.cli.output import OUT
 from event_platform.environment import Environment
 from event_platform.events.wording import counted
 from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.pipeline.opening import open_lake
-from event_platform.quality.text import shown
-
-_CHARACTERS = 200
 
 
 def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
@@ -35,13 +30,11 @@ def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> in
 
 
 def _print_table(environment: Environment, clashes: Sequence[TableClash]) -> None:
-    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("column", "table → catalog", "what to do"):
-        table.add_column(head, overflow="fold")
+    table = new_table("class", "column", "table → catalog", "what to do")
     for each in clashes:
         sides = f"{each.stored} → {each.defined or 'absent'}"
-        cells = (f"{each.table} {each.column}".rstrip(), sides, each.action)
-        table.add_row(each.kind, *(shown(cell, _CHARACTERS) for cell in cells), style="red" if each.fails else "yellow")
+        where = f"{each.table} {each.column}".rstrip()
+        add_row(table, each.kind, where, sides, each.action, style="red" if each.fails else "yellow")
     if clashes:
         OUT.print(table)
     failing = sum(each.fails for each in clashes)

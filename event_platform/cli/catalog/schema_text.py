@@ -1,12 +1,13 @@
-"""Edit the text of a schema: what is not edited stays as it is written, with comments, order, quoting and line breaks.
+"""The text of a schema: of a new one, and edited.
 
+What is not edited stays as it is written, with comments, order, quoting and line breaks.
 ruamel.yaml keeps most of that. What it writes in another way is taken from the text, line by line, and the outcome is
 read again: it must say exactly what was asked for.
 """
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from io import StringIO
 from itertools import product
@@ -28,6 +29,13 @@ _WIDTHS = (100_000, 110, 80)
 
 _STRING = "tag:yaml.org,2002:str"
 _RESOLVER = yaml.resolver.Resolver()
+
+
+def new_text(schema: Mapping[str, Any], suffix: str) -> str:
+    """Return the text of a new schema: JSON if the suffix of its file is .json, else YAML."""
+    if suffix == ".json":
+        return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
 
 
 def edit_text(text: str, suffix: str, edits: Sequence[Edit]) -> str:
@@ -163,10 +171,10 @@ def _originals(text: Sequence[str], lines: Sequence[str]) -> dict[int, list[str]
 
 def _before_comments(kept: Sequence[str], new: Sequence[str]) -> int:
     """Return where new lines belong: before the blank lines and comments that are about what follows."""
-    indent, place = _indent(new[0]), len(kept)
-    while place and (not kept[place - 1].strip() or _is_comment_outside(kept[place - 1], indent)):
-        place -= 1
-    return place
+    indent, end = _indent(new[0]), len(kept)
+    while end and (not kept[end - 1].strip() or _is_comment_outside(kept[end - 1], indent)):
+        end -= 1
+    return end
 
 
 def _is_comment_outside(line: str, indent: int) -> bool:

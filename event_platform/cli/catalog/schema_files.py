@@ -1,12 +1,7 @@
 """The files of the schemas in the folder of a catalog."""
 
-import json
-from collections.abc import Mapping
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from event_platform.events.catalog import ENVELOPE_FILE, schema_files
 from event_platform.events.documents import DocumentError, read_document
@@ -39,10 +34,3 @@ def _title_of(path: Path) -> str | None:
         return None
     title = document.get("title") if isinstance(document, dict) else None
     return title if isinstance(title, str) else None
-
-
-def schema_text(schema: Mapping[str, Any], suffix: str) -> str:
-    """Return the text of a new schema: JSON if the suffix of its file is .json, else YAML."""
-    if suffix == ".json":
-        return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
-    return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)

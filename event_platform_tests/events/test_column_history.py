@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, parse_columns, storage_shape, typed
+from event_platform.events.column_definitions import parse_columns
+from event_platform.events.columns import Column, storage_shape, typed
 from event_platform.events.drift import Outcome, count_drift
 from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader

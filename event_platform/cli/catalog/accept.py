@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from event_platform.cli.catalog_arrivals import as_json
-from event_platform.cli.catalog_diff import CHARACTERS
-from event_platform.cli.catalog_editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.catalog.arrivals import as_json
+from event_platform.cli.catalog.editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.output import OUT, visible
 from event_platform.environment import Environment
 from event_platform.events.catalog import key_of
@@ -59,18 +59,18 @@ def accept_differences(
     found = find_differences(lake, files, broken_percent / 100)
     _require_known(selection, found, files)
     accepted = [each for each in found if each.edits and selection.takes(each)]
-    left = [each for each in found if each.finding.needs_user and each not in accepted]
+    remaining = [each for each in found if each.finding.needs_user and each not in accepted]
     edited = edit_schemas(folder, files, accepted)
     require_sound(lake, folder, edited)
     if not dry_run:
         for each in edited:
             write_schema(each.path, each.after)
     if as_object:
-        _print_json(accepted, left, edited, written=not dry_run)
+        _print_json(accepted, remaining, edited, written=not dry_run)
     elif dry_run:
         print("".join(_patch(folder, edited)), end="")  # noqa: T201 - rich would wrap it
     else:
-        _print_written(accepted, left, edited)
+        _print_written(accepted, remaining, edited)
     return 1 if dry_run and edited else 0
 
 
@@ -98,7 +98,7 @@ def _line(line: str) -> str:
 
 
 def _print_json(
-    accepted: Sequence[Proposal], left: Sequence[Proposal], edited: Sequence[EditedSchema], *, written: bool
+    accepted: Sequence[Proposal], remaining: Sequence[Proposal], edited: Sequence[EditedSchema], *, written: bool
 ) -> None:
     files = [
         {
@@ -109,11 +109,11 @@ def _print_json(
         }
         for each in edited
     ]
-    sides = {"accepted": list(map(as_json, accepted)), "left": list(map(as_json, left))}
+    sides = {"accepted": list(map(as_json, accepted)), "remaining": list(map(as_json, remaining))}
     print(json.dumps({"written": written, "files": files, **sides}, default=str))  # noqa: T201 - rich would wrap it
 
 
-def _print_written(accepted: Sequence[Proposal], left: Sequence[Proposal], edited: Sequence[EditedSchema]) -> None:
+def _print_written(accepted: Sequence[Proposal], remaining: Sequence[Proposal], edited: Sequence[EditedSchema]) -> None:
     for each in edited:
         what = "new, " if each.before is None else ""
         OUT.print(f"{each.path}: {what}version {each.version}", soft_wrap=True)
@@ -122,5 +122,6 @@ def _print_written(accepted: Sequence[Proposal], left: Sequence[Proposal], edite
                 sides = f"{proposal.path}: {proposal.after}: {proposal.action}" if proposal.path else proposal.after
                 OUT.print(f"  {shown(sides, 2 * CHARACTERS)}", soft_wrap=True)
     OUT.print(f"{counted(len(accepted), 'difference')} accepted in {counted(len(edited), 'file')}", soft_wrap=True)
-    if left:
-        OUT.print(f"{counted(len(left), 'difference')} left: event-platform catalog diff shows them", soft_wrap=True)
+    if remaining:
+        count = counted(len(remaining), "difference")
+        OUT.print(f"{count} left: event-platform catalog diff shows them", soft_wrap=True)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from event_platform.cli.catalog import load_checked
-from event_platform.cli.catalog_diff import CHARACTERS
-from event_platform.cli.schema_edit import edit_text
-from event_platform.cli.schema_files import SchemaFiles, schema_text
+from event_platform.cli.catalog.check import load_checked
+from event_platform.cli.catalog.listing import CHARACTERS
+from event_platform.cli.catalog.schema_files import SchemaFiles
+from event_platform.cli.catalog.schema_text import edit_text, new_text
 from event_platform.events.catalog import ENVELOPE_FILE, key_of, load_catalog, schema_files
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, compare_catalogs, read_catalog_files
@@ -71,7 +71,7 @@ def _edited(name: str, path: Path, edits: Sequence[Edit], version: SchemaVersion
     if edits[0].pointer == ():
         document = dict(edits[0].value)
         apply_edits(document, edits[1:])
-        return EditedSchema(name, path, None, schema_text(document, path.suffix), version)
+        return EditedSchema(name, path, None, new_text(document, path.suffix), version)
     with path.open(encoding="utf-8", newline="") as file:
         before = file.read()
     try:

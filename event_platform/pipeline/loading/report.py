@@ -1,0 +1,62 @@
+"""What loading did for an arrival date, and the objects that it could not read."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from event_platform.events.errors import UnreadableError
+from event_platform.events.mending.outcome import MendOutcome
+from event_platform.lake.table_commit import Written
+from event_platform.pipeline.loading.record_writer import LeftOut, Loaded
+
+#: Objects that an error names.
+_MAX_NAMED = 5
+
+
+@dataclass
+class RawReport:
+    """What loading did for one arrival date."""
+
+    written: Written
+    objects: int = 0  # read now
+    known_objects: int = 0  # in the ledger already
+    replaced_objects: int = 0  # read now because they changed
+    bytes_read: int = 0
+    records: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
+    unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
+    altered: str = ""  # why the day was loaded again, where it was not as the platform left it
+    mended: MendOutcome = field(default_factory=MendOutcome)
+    not_mended: int = 0  # objects with records to mend that landing has no more
+
+    def add(self, result: Loaded) -> None:
+        """Add what a task did."""
+        self.unreadable.extend(result.unreadable.values())
+        self.bytes_read += result.bytes_read
+        self.records += result.records
+        self.reasons.update(result.reasons)
+        self.created_dates.update(result.created_dates)
+        self.mended.add(result.mended)
+
+
+def raise_unreadable(reports: Iterable[RawReport]) -> None:
+    """Raise an error if there are objects that were left out: it names them, and what to do.
+
+    It is an UnreadableError where one of them cannot be read: that may pass. The others make the program fail, or end
+    the process that works on them.
+    """
+    errors = [error for report in reports for error in report.unreadable]
+    if not errors:
+        return
+    more = f" And {len(errors) - _MAX_NAMED} more." if len(errors) > _MAX_NAMED else ""
+    these = "this one stays" if len(errors) == 1 else f"these {len(errors)} stay"
+    message = (
+        f"{' '.join(map(str, errors[:_MAX_NAMED]))}{more} The other objects are loaded; {these} due, and the next run "
+        "loads what can be read by then."
+    )
+    unreadable = [error for error in errors if isinstance(error, UnreadableError)]
+    if not unreadable:
+        raise type(errors[0])(message)
+    raise UnreadableError(message, transient=any(error.transient for error in unreadable))
