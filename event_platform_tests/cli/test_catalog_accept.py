@@ -12,6 +12,7 @@ import yaml
 from event_platform.checks.conformance import check_dates
 from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.command import call, use
+from event_platform_tests.support.mending import write_functions
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 DAYS = [MONDAY - timedelta(number) for number in range(30)]
@@ -173,6 +174,22 @@ def test_rules_and_unseen_fields_are_accepted_by_their_field(world: World) -> No
     assert [each["version"] for each in schema["x-changes"]] == ["1-1-0", "1-1-1"]
     assert {finding for finding, *_ in differences(code=0)} == {"rebuild"}
     assert "0 differences accepted in 0 files" in call("catalog", "accept", code=0)
+
+
+def test_tables_and_functions_beside_the_schemas_are_part_of_the_outcome(world: World) -> None:
+    """Those of derived columns are there; a function that mends events of a name that becomes known is a fault."""
+    catalog = world.root / "catalog"
+    (catalog / "plans.csv").write_text("plan,name\nfree,Free\n", encoding="utf-8")
+    derive = "x-derive:\n  plan_name: {lookup: plans.csv, by: plan, value: name}\n"
+    (catalog / "account.yaml").write_text(f"{ACCOUNT}{derive}", encoding="utf-8")
+    source = (
+        "from event_platform.events.mending import mends\n@mends(name='Order_Completed')\ndef f(record): return None\n"
+    )
+    write_functions(world, source)
+    assert "1 difference accepted in 1 file" in call("catalog", "accept", "--field", "build", code=0)
+    shown = " ".join(call("catalog", "accept", "order:completed", code=2).split())
+    assert f"{catalog}/mend/rules.py:2: @mends" in shown
+    assert "Order_Completed" in shown
 
 
 def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:

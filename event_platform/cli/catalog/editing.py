@@ -13,11 +13,12 @@ from event_platform.cli.catalog.check import load_checked
 from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.catalog.schema_files import SchemaFiles
 from event_platform.cli.catalog.schema_text import edit_text, new_text
-from event_platform.events.catalog import ENVELOPE_FILE, key_of, load_catalog, schema_files
+from event_platform.events.catalog import key_of, load_catalog
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, compare_catalogs, read_catalog_files
 from event_platform.events.evolution.change import Impact
 from event_platform.events.evolution.proposal import Edit, How, Proposal, apply_edits
+from event_platform.events.mending.files import MEND_FOLDER
 from event_platform.events.schema_version import SchemaVersion, version_of
 from event_platform.lake.catalog_clashes import find_table_clashes
 from event_platform.lake.lake import Lake
@@ -98,9 +99,10 @@ def _changes(folder: Path, files: CatalogFiles, edited: Sequence[EditedSchema]) 
 def _copy(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[Path]:
     """Yield a copy of a catalog with edited schemas. Errors of the catalog name its own folder."""
     with TemporaryDirectory() as copy:
-        for path in [*schema_files(folder), folder / ENVELOPE_FILE]:
-            if path.exists():
-                shutil.copyfile(path, Path(copy) / path.name)
+        (Path(copy) / MEND_FOLDER).mkdir()
+        for path in [*folder.iterdir(), *(folder / MEND_FOLDER).glob("*.py")]:
+            if path.is_file():  # schemas and envelope, and the tables and functions that they name
+                shutil.copyfile(path, Path(copy) / path.relative_to(folder))
         for each in edited:
             (Path(copy) / each.path.name).write_text(each.after, encoding="utf-8", newline="")
         try:
