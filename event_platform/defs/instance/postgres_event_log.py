@@ -1,6 +1,6 @@
 """Dagster's event log in PostgreSQL, with connections that are kept.
 
-Dagster's own storage connects anew two or three times for each event, and each time the server starts a process.
+Dagster's own storage connects again two or three times for each event, and each time the server starts a process.
 `deploy/postgres/dagster.yaml` names this class; the tables are Dagster's own.
 """
 
