@@ -123,6 +123,7 @@ def _records(day: date, number: int, keys: int) -> pl.DataFrame:
             event_type=parts.get(0),
             event_subtype=parts.get(1),
             corruption_reason=pl.lit(None, pl.String),
+            mended_by=pl.lit(None, pl.String),
         )
         .select(RAW_EVENTS.schema.names())
         .sort("event_name", maintain_order=True)

@@ -21,11 +21,11 @@ def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAc
     `adds` are the files that the step writes. To each day a row is added, as days without rows take time, too. Nothing
     where nobody counts the time.
     """
-    milliseconds, rows = 1000 * step_seconds(), Counter[date](days)
+    milliseconds, rows = 1000 * step_seconds(), Counter[date](iter(days))  # of a mapping, it would take the values
     for add in adds:
         file = added_file(target.table, add)
         rows[file.partition] += file.rows
-    if not milliseconds:
+    if not (milliseconds and days):
         return {}
     whole = sum(rows[day] for day in days)
     before = {day: target.transaction(_id(target, day)) or 0 for day in days}

@@ -29,7 +29,7 @@ class Sizing:
 
     # Deduplication. The file of a task is about 64 MB. A search holds about 40 bytes for each record.
     rows_per_split_task: int = 800_000
-    rows_per_split_batch: int = 125_000
+    rows_per_split_batch: int = 80_000
     min_split_tasks: int = 16  # where each has a batch
     rows_per_search: int = 25_000_000
     rows_per_spread: int = 5_000_000
@@ -37,7 +37,7 @@ class Sizing:
     # Typing. The fewer tasks there are, the fewer read the row groups that hold the events of two of them; where there
     # is little, tasks are smaller by up to a half.
     events_per_type_task: int = 200_000
-    events_per_type_batch: int = 200_000
+    events_per_type_batch: int = 100_000
     min_type_tasks: int = 20
     events_per_file: int = 1_500_000  # of one type: about 64 MB
 

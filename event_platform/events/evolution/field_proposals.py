@@ -1,21 +1,21 @@
 """The fields of an event type that differ from its schema, each with the change that would fit."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from event_platform.events.column_names import UniqueNames
-from event_platform.events.columns import Column, Kind, typed
+from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.draft import JSON_TYPES, is_typed
 from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.arrived import Arrived, Span
 from event_platform.events.evolution.contract import describe
-from event_platform.events.evolution.fitting import Definition, draft_fields, fit, is_empty_draft
+from event_platform.events.evolution.fitting import Definition, as_variant, draft_fields, fit, is_empty_draft
 from event_platform.events.evolution.properties import Property
 from event_platform.events.evolution.proposal import Edit, Finding, Proposal
 from event_platform.events.evolution.schema_paths import SchemaPaths
@@ -24,11 +24,9 @@ from event_platform.events.shapes import Shape, identifier_keys
 
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
-_NEW_COLUMN = (
-    "a column keeps its type: days that are built from then on have all values in the new one, and none in the old"
-)
-_SAME_COLUMN = "its column stays, and has these values as well"
-_MIXED = "no column has both: x-mixed expects these values, which stay in _rescued"
+_WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
+_MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
+_VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: rebuild these days to have it there"
 _KEYS = "its keys look like data: give the object that they are in x-map: true"
@@ -37,7 +35,14 @@ _KEYS = "its keys look like data: give the object that they are in x-map: true"
 def propose_fields(paths: SchemaPaths, arrived: Arrived, taken: Sequence[str]) -> list[Proposal]:
     """Return proposals for the fields in `_rescued`. `taken` are names that no column of the type can have."""
     proposer = _FieldProposer(paths, arrived, taken)
-    return [*proposer.known(), *proposer.unknown()]
+    found = [*proposer.known(), *proposer.unknown()]
+    variants = {edit.pointer for each in found for edit in each.edits if "x-variant" in edit.value}
+    return [each for each in found if not any(_is_below(edit.pointer, variants) for edit in each.edits)]
+
+
+def _is_below(pointer: Path, variants: Collection[Path]) -> bool:
+    """Return whether a property is in one that becomes a variant, which has all values."""
+    return any(pointer[:depth] in variants for depth in range(1, len(pointer)))
 
 
 @dataclass
@@ -76,13 +81,14 @@ class _FieldProposer:
             return self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
         whole, shape_of_whole = self._with_column(path, shape)
         old, has_long = self.paths.by_path[whole][1], whole[-1] in self.arrived.has_long and not whole[1:]
-        found = fit(_column(old), old.definition, shape_of_whole, self._level(whole[:-1]), has_long=has_long)
+        found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
         if found is None:
-            mixed = _mixed(self.paths.by_path[path][1].definition, shape)
-            return self._proposal(Finding.CHANGED_TYPE, path, span, mixed, _MIXED)
-        action = _SAME_COLUMN if found.get("x-column") == old.definition.get("x-column") else _NEW_COLUMN
+            known = self.paths.by_path[path][1]
+            is_variant = known.kind is Kind.VARIANT  # of which half of an emoji is left, which no text holds
+            new, action = (_mixed, _MIXED) if is_variant else (as_variant, _VARIANT)
+            return self._proposal(Finding.CHANGED_TYPE, path, span, new(known.definition, shape), action)
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, action, example)
+        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, _WIDER, example)
 
     def _with_column(self, path: Path, shape: Shape) -> tuple[Path, Shape]:
         """Return the property that has the column of a value: of a value in a map, the map; and its shape."""
@@ -95,6 +101,7 @@ class _FieldProposer:
         shapes = {path: self.arrived.sample.shapes[path] for path in spans if path in self.arrived.sample.shapes}
         level = self._level(parent)
         definitions, _ = draft_fields({path[-1]: shape for path, shape in shapes.items()}, level.taken)
+        level.taken |= {str(new.get("x-column", key)).casefold() for key, new in definitions.items() if is_typed(new)}
         for path, span in spans.items():
             drafted = definitions.get(path[-1])
             if drafted is None:
@@ -102,10 +109,12 @@ class _FieldProposer:
                 finding = Finding.REBUILD if is_due else Finding.NEW_FIELD
                 yield self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
                 continue
-            level.taken.add(str(drafted.get("x-column", path[-1])).casefold())
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
-            new = _retyped(old, drafted)
-            yield self._proposal(Finding.NEW_FIELD, path, span, new, _ADD if is_typed(new) else _UNTYPED)
+            new, action = _retyped(old, drafted), _ADD
+            if not ESCAPED.search(path[-1]) and (not is_typed(new) or "x-mixed" in new):
+                name = drafted.get("x-column") or level.free(path[-1])
+                new, action = as_variant({**new, "x-column": name} if name != path[-1] else new, shapes[path]), _VARIANT
+            yield self._proposal(Finding.NEW_FIELD, path, span, new, action if _has_column(new) else _UNTYPED)
 
     def _level(self, parent: Path) -> UniqueNames:
         """Return the names that columns of an object can have: not those that its table has already."""
@@ -154,11 +163,6 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _mixed(definition: Mapping[str, Any], shape: Shape) -> Definition:
-    types = {JSON_TYPES.get(kind, kind) for kind in shape.kinds if kind != "null"}
-    return {**definition, "x-mixed": sorted({*types, *definition.get("x-mixed", ())})}
-
-
 def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
     """Return the schema of a property that had no values with the type that it has now."""
     kept = {key: value for key, value in old.items() if key not in {"type", "properties"}}
@@ -167,6 +171,15 @@ def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
     if "properties" in drafted:
         nullable["properties"] = {**old.get("properties", {}), **drafted["properties"]}
     return {**kept, **drafted, **nullable}
+
+
+def _mixed(definition: Mapping[str, Any], shape: Shape) -> Definition:
+    types = {JSON_TYPES.get(kind, kind) for kind in shape.kinds if kind != "null"}
+    return {**definition, "x-mixed": sorted({*types, *definition.get("x-mixed", ())})}
+
+
+def _has_column(definition: Definition) -> bool:
+    return is_typed(definition) or "x-variant" in definition
 
 
 def _column(found: Property) -> Column:

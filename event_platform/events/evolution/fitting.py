@@ -9,11 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from event_platform.events.column_definitions import parse_columns
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
-from event_platform.events.draft import TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
-from event_platform.events.evolution.clashes import find_clashes
+from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
 from event_platform.events.shapes import Shape, value_shape
 
 Definition = dict[str, Any]
@@ -27,6 +25,18 @@ _HELD: dict[Kind, set[str]] = {
     Kind.DATE: {"date"},
     Kind.DATE_TIME: {"date-time"},
 }
+#: Keywords of a type that a variant does not have.
+_OF_TYPE = {
+    "type",
+    "format",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    "x-decimal",
+    "x-map",
+    "x-mixed",
+}
 #: Empty values, and the types that hold them.
 _EMPTY = {"empty array": "array", "empty object": "object"}
 _HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
@@ -34,13 +44,11 @@ _HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.
 _NEVER_ALL = -1
 
 
-def fit(
-    column: Column, definition: Mapping[str, Any], shape: Shape, names: UniqueNames, *, has_long: bool
-) -> Definition | None:
-    """Return the schema of a property that holds the values of a shape as well; None if no column does.
+def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool) -> Definition | None:
+    """Return the schema of a property that holds the values of a shape as well; None if only a variant does.
 
-    Where its column cannot get the type, it has another one by `x-column`. `has_long` says whether an integer column
-    has values that a number would change.
+    A column gets the type in place: it is wider. `has_long` says whether an integer column has values that a number
+    would change.
     """
     empty = {key: name for key, name in _EMPTY.items() if shape.kinds[key] and column.kind not in _HOLDS_EMPTY[key]}
     kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty})
@@ -49,7 +57,23 @@ def fit(
         return None
     if empty:  # nothing is lost with it, and no column has it beside its values
         found["x-mixed"] = sorted({*empty.values(), *found.get("x-mixed", ())})
-    return _with_column(column, found, names)
+    return found
+
+
+def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
+    """Return the schema of a property whose column has the JSON text of every value."""
+    declared = definition.get("type", [])
+    types = {declared} if isinstance(declared, str) else set(declared)
+    types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
+    kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
+    half = {"x-mixed": sorted(types - {"null"})} if _has_half(shape) else {}
+    return {**kept, "type": sorted(types), "x-variant": True, **half}
+
+
+def _has_half(shape: Shape) -> bool:
+    """Return whether there is half of an emoji in a value, which no text holds."""
+    below = [*shape.fields.values(), *filter(None, (shape.item, shape.value))]
+    return shape.kinds["misfit text"] > 0 or any(map(_has_half, below))
 
 
 def draft_fields(fields: Mapping[str, Shape], taken: Collection[str]) -> tuple[dict[str, Definition], int]:
@@ -64,7 +88,7 @@ def is_empty_draft(definition: Mapping[str, Any]) -> bool:
     types = {declared} if isinstance(declared, str) else set(declared or ())
     if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:
         return False
-    if "items" in definition or "additionalProperties" in definition:
+    if definition.keys() & {"items", "additionalProperties", "x-variant"}:
         return False
     return all(isinstance(each, Mapping) and is_empty_draft(each) for each in definition.get("properties", {}).values())
 
@@ -145,7 +169,7 @@ def _fit_object(column: Column, definition: Mapping[str, Any], shape: Shape) -> 
         found = _fit(known[key], properties[key], shape.fields[key])
         if found is None:
             return None
-        properties[key] = found if found == properties[key] else _with_column(known[key], found, names)
+        properties[key] = _with_name(known[key], found, names)
     new = {key: below for key, below in shape.fields.items() if key not in known and content_of(below)}
     drafted, lost = draft_properties(new, _NEVER_ALL, frozenset(taken), in_array=True)
     if lost or shape.value or any(map(ESCAPED.search, new)):
@@ -153,12 +177,9 @@ def _fit_object(column: Column, definition: Mapping[str, Any], shape: Shape) -> 
     return {**definition, "properties": {**properties, **drafted["properties"]}}
 
 
-def _with_column(column: Column, definition: Definition, names: UniqueNames) -> Definition:
-    """Give a property another column, by `x-column`, where its own cannot get the type."""
-    (new,) = parse_columns({"properties": {column.field: definition}}, "", [])
-    if column.kind is Kind.UNTYPED:
-        free = names.free(column.field)
-        return {**definition, "x-column": free} if free != column.field else definition
-    if not any(find_clashes({column.name: column.dtype}, {column.name: new.dtype}, ())):
+def _with_name(column: Column, definition: Definition, names: UniqueNames) -> Definition:
+    """Give a property that gets its first type a name that is free."""
+    if column.kind is not Kind.UNTYPED or not is_typed(definition):
         return definition
-    return {**definition, "x-column": names.free(f"{column.name}_{new.kind.value}")}
+    free = names.free(column.field)
+    return {**definition, "x-column": free} if free != column.field else definition

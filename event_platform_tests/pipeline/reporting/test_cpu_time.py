@@ -6,7 +6,7 @@ import pytest
 
 from event_platform.compute.tasks import counting_cpu_time, step_seconds
 from event_platform.pipeline import cpu_time
-from event_platform.pipeline.cpu_time import cpu_seconds
+from event_platform.pipeline.cpu_time import add_step_time, cpu_seconds
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 
@@ -66,3 +66,10 @@ def test_the_time_so_far_is_known_within_a_step() -> None:
         sum(range(100_000))
         so_far = step_seconds()
     assert 0 < so_far <= whole.seconds
+
+
+def test_days_without_rows_have_equal_shares(built: World) -> None:
+    """Whatever a mapping of days says of them."""
+    target = built.lake.duplicate_events.snapshot()
+    assert list(add_step_time(target, {MONDAY: 0, TUESDAY: 7}, []).values()) == [3000, 3000]
+    assert add_step_time(target, {}, []) == {}

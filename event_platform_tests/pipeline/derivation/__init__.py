@@ -1,0 +1,1 @@
+"""Columns that are derived, from the schema to the page."""
