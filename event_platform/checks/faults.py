@@ -146,7 +146,7 @@ class Fault(StrEnum):
     FAILED_DERIVATIONS = (
         "failed_derivations",
         "The expression or function of a derived column fails for values that came.",
-        "Correct `x-derive`, then `event-platform run --rebuild --from … --to …`. The column is null in those rows.",
+        "Correct `x-derive`; the next run rebuilds the days of these rows. Until then the column is null in them.",
     )
     UNPUBLISHED_TABLES = (
         "unpublished_tables",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 #: Types whose values a column reads beside its own, by its type: as the text that they are in JSON, and as midnight.
-_READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
+READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
 
 
 def earlier_keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def earlier_faults(definition: Mapping[str, Any], kind: str, *, has_column: bool
     if "x-was" in definition and not (earlier_keys(definition) and has_column):
         yield f"x-was: expected a list of the keys that a property with a column had, got {definition['x-was']!r}"
     if "x-was-type" in definition and not earlier_types(definition, kind):
-        reads = "; ".join(f"{name}: {', '.join(types)}" for name, types in _READ.items())
+        reads = "; ".join(f"{name}: {', '.join(types)}" for name, types in READ.items())
         yield (
             "x-was-type: expected a list of the types that the property had and its column can read "
             f"({reads}), got {definition['x-was-type']!r} in {kind}"
@@ -47,4 +47,4 @@ def key_faults(keys: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
 
 
 def _are_read(types: list[Any], kind: str) -> bool:
-    return all(isinstance(name, str) and name in _READ.get(kind, ()) for name in types)
+    return all(isinstance(name, str) and name in READ.get(kind, ()) for name in types)

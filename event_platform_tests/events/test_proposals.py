@@ -81,8 +81,58 @@ def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
         pytest.param({"type": "null"}, ["x"], {"type": ["string", "null"]}, id="null until now"),
         pytest.param({"type": "array"}, [["x"]], {"type": "array", "items": STRING}, id="an empty array until now"),
         pytest.param(INTEGER | {"minimum": 0}, [1.5], NUMBER | {"minimum": 0}, id="fractions"),
-        pytest.param(INTEGER, ["five"], {"type": ["integer", "string"], "x-variant": True}, id="texts beside integers"),
+        pytest.param(
+            INTEGER | {"minimum": 0}, ["five"], STRING | {"x-was-type": ["integer"]}, id="texts beside integers"
+        ),
+        pytest.param(
+            {"type": ["number", "null"]},
+            ["x", 2**70, True],
+            {"type": ["string", "null"], "x-was-type": ["boolean", "number"]},
+            id="texts and booleans beside numbers",
+        ),
+        pytest.param(
+            STRING | {"pattern": "^a"},
+            [5],
+            STRING | {"pattern": "^a", "x-was-type": ["integer"]},
+            id="integers beside texts",
+        ),
+        pytest.param(
+            STRING | {"x-was-type": ["boolean", "integer"]},
+            [5.5],
+            STRING | {"x-was-type": ["boolean", "number"]},
+            id="numbers beside texts that were integers",
+        ),
         pytest.param(STRING | {"format": "date"}, ["soon"], STRING, id="texts beside dates"),
+        pytest.param(
+            STRING | {"format": "date-time", "x-was-type": ["date"]}, ["soon"], STRING, id="texts beside timestamps"
+        ),
+        pytest.param(
+            STRING | {"format": "date"},
+            [7],
+            STRING | {"x-was-type": ["integer"]},
+            id="integers beside dates",
+        ),
+        *(
+            pytest.param(
+                STRING | {"format": known},
+                [value],
+                STRING | {"format": "date-time", "x-was-type": ["date"]},
+                id=f"the other beside a {known}",
+            )
+            for known, value in (("date", "2025-06-02T00:00:00Z"), ("date-time", "2025-06-02"))
+        ),
+        pytest.param(
+            STRING,
+            [5, {"a": 1}],
+            {"type": ["integer", "object", "string"], "x-variant": True},
+            id="objects beside texts",
+        ),
+        pytest.param(
+            {"type": "array", "items": INTEGER},
+            [["x"]],
+            {"type": "array", "items": STRING | {"x-was-type": ["integer"]}},
+            id="texts as items",
+        ),
         pytest.param(
             {"type": "array", "items": INTEGER},
             [[1, 2.5]],
@@ -137,7 +187,7 @@ def test_large_integers_are_not_made_numbers() -> None:
     """A double would change them."""
     document = {"properties": {"p": INTEGER}}
     (found,) = proposed(document, {"p": 1.5}, has_long=frozenset({"p"}))
-    assert accepted(document, [found])["properties"]["p"] == {"type": ["integer", "number"], "x-variant": True}
+    assert accepted(document, [found])["properties"]["p"] == STRING | {"x-was-type": ["number"]}
 
 
 def test_what_has_a_place_since_is_to_be_rebuilt() -> None:

@@ -42,7 +42,7 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
 
 def _sum(plan: BackfillPlan) -> str:
     if not plan.tables:
-        return "nothing is due: every day has the rows that the catalog gives it"
+        return f"nothing {'else ' if plan.failing else ''}is due: every day has the rows that the catalog gives it"
     partitions = sum(len(each.days) for each in plan.tables)
     rows = sum(each.rows for each in plan.tables)
     return (

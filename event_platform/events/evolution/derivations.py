@@ -7,7 +7,7 @@ from event_platform.events.derivation.column import DerivedColumn
 from event_platform.events.derivation.parsing import KEYWORD
 from event_platform.events.evolution.change import Change, Impact
 
-_REBUILD = "days that are built already have other values: rebuild them"
+_REBUILD = "event-platform run rebuilds the days that have other values"
 
 
 def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]:
@@ -16,7 +16,7 @@ def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]
     for name, derived in new.items():
         known = old.get(name)
         if known is None:
-            action = "days that are built already have null in it: rebuild them"
+            action = "event-platform run rebuilds the days that have values for it"
             yield _change(Impact.BACKFILL, after, name, "", describe(derived), action)
         elif known.column.dtype != derived.column.dtype:
             action = "a column keeps its type: give the derived column another name"

@@ -28,7 +28,7 @@ _WIDER = "its column has these values as well; all days of its table are rebuilt
 _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
-_REBUILD = "it has a place in the catalog: rebuild these days to have it there"
+_REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
 _KEYS = "its keys look like data: give the object that they are in x-map: true"
 
 

@@ -1,7 +1,7 @@
 """The schema of a property, changed so that it holds what arrives as well: the least change that loses nothing.
 
-Integers and other numbers are numbers; dates, timestamps and texts are strings; objects, arrays and maps get what is
-new in them. Values of other types have no column in common.
+Integers and other numbers are numbers; dates and timestamps are timestamps; other scalars are strings; objects,
+arrays and maps get what is new in them. Values of other types have only a variant in common.
 """
 
 from collections import Counter
@@ -9,9 +9,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from event_platform.events.column_history import READ
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
+from event_platform.events.evolution.widening import earlier_type, is_wider
+from event_platform.events.rescue import MOMENTS
 from event_platform.events.shapes import Shape, value_shape
 
 Definition = dict[str, Any]
@@ -36,7 +39,10 @@ _OF_TYPE = {
     "x-decimal",
     "x-map",
     "x-mixed",
+    "x-was-type",
 }
+#: Rules of numbers and booleans, which say nothing of the text that each is in JSON.
+_OF_VALUES = {"minimum", "maximum", "enum", "x-decimal"}
 #: Empty values, and the types that hold them.
 _EMPTY = {"empty array": "array", "empty object": "object"}
 _HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
@@ -128,9 +134,23 @@ def _fit_scalar(column: Column, definition: Mapping[str, Any], kinds: set[str], 
         return dict(definition)
     if column.kind is Kind.INTEGER and kinds <= _HELD[Kind.NUMBER] and not has_long:
         return _retyped(definition, "number")
-    if column.kind in {Kind.DATE, Kind.DATE_TIME} and kinds <= _HELD[Kind.STRING]:
-        return _retyped(definition, "string")
-    return None
+    if column.kind in MOMENTS and kinds <= {"date", "date-time"}:
+        return {**definition, "format": "date-time", "x-was-type": ["date"]}
+    return _fit_text(column, definition, kinds)
+
+
+def _fit_text(column: Column, definition: Mapping[str, Any], kinds: set[str]) -> Definition | None:
+    """Return the schema of a text that reads values of other types as their text in JSON; None if it cannot."""
+    is_text = column.kind is Kind.STRING
+    earlier = column.was_types if is_text else [earlier_type(Kind.STRING, column.kind)]
+    read = {JSON_TYPES.get(kind, kind) for kind in kinds - {*TEXT_KINDS}} | {*filter(None, earlier)}
+    if not (is_text or is_wider(Kind.STRING, column.kind)) or "misfit text" in kinds or not read <= {*READ["string"]}:
+        return None
+    if "number" in read:  # integers are numbers
+        read.discard("integer")
+    left_out = {"x-was-type"} if is_text or column.kind in MOMENTS else {"x-was-type", *_OF_VALUES}
+    kept = {key: value for key, value in definition.items() if key not in left_out}
+    return (kept if is_text else _retyped(kept, "string")) | ({"x-was-type": sorted(read)} if read else {})
 
 
 def _retyped(definition: Mapping[str, Any], name: str) -> Definition:

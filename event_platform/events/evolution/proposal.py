@@ -16,7 +16,7 @@ class Finding(StrEnum):
     CHANGED_TYPE = "changed type"
     BROKEN_RULE = "broken rule"
     UNSEEN = "unseen field"  # for thirty days
-    REBUILD = "rebuild"  # the values have a column now; days before are not rebuilt
+    REBUILD = "rebuild"  # the values have a place since; their days are due
 
     @property
     def needs_user(self) -> bool:

@@ -56,10 +56,16 @@ def is_wider(new: Kind, old: Kind) -> bool:
     return new in _WIDER.get(old, ()) or (new is Kind.VARIANT and old not in (Kind.VARIANT, Kind.UNTYPED))
 
 
+def earlier_type(new: Kind, old: Kind) -> str | None:
+    """Return what `x-was-type` has to name for a wider type to read the values of the old one; None if nothing."""
+    is_read = new in (Kind.NUMBER, Kind.VARIANT) or (new is Kind.STRING and old in (Kind.DATE, Kind.DATE_TIME))
+    return None if is_read or not is_wider(new, old) else _NAMES[old]
+
+
 def reading_line(new: Kind, old: Kind) -> str | None:
     """Return the line by which a property of a wider type reads the values of the old one; None where it needs none."""
-    is_read = new in (Kind.NUMBER, Kind.VARIANT) or (new is Kind.STRING and old in (Kind.DATE, Kind.DATE_TIME))
-    return None if is_read or not is_wider(new, old) else f"x-was-type: [{_NAMES[old]}]"
+    name = earlier_type(new, old)
+    return None if name is None else f"x-was-type: [{name}]"
 
 
 def column_line(name: str, new: str) -> str:

@@ -110,7 +110,8 @@ class _Table:
         built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
         key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
         known = VERDICTS.get(key)
-        if known is None and budget.take(self._rows.get(day, 0)):
+        # With a wider type no row is looked at: one commit rebuilds all of them.
+        if known is None and (self.table.retyped or budget.take(self._rows.get(day, 0))):
             known = self._examine(day)
             VERDICTS.keep(key, known)
         return known
@@ -152,10 +153,6 @@ def find_backfills(
         name = snapshot.table.name
         if fault := _fault(snapshot):
             failing[name] = fault
-            continue
-        if snapshot.retyped:  # one commit rebuilds them all
-            why = f"a wider type: {', '.join(map(str, snapshot.retyped))}"
-            due[name] = dict.fromkeys(snapshot.rows_by_date().keys() - set(without), why)
             continue
         for day in table.candidates_without(without):
             verdict = table.verdict(day, budget)

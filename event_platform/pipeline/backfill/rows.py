@@ -53,10 +53,12 @@ class RowExaminer:
         """Return whether the rows would differ.
 
         Names, the statistics in the log, then the texts of `_rescued`, and then the bodies with a key that the catalog
-        reads in another way are looked at, up to the first row that differs.
+        reads in another way are looked at, up to the first row that differs. With a wider type, all of them do.
         """
         if reason := self._in_names(partition):
             return Verdict(reason, moves_events=True)
+        if retyped := partition.table.retyped:
+            return Verdict(f"a wider type: {', '.join(map(str, retyped))}" if partition.typed else "")
         looks = (self._in_statistics, self._in_rescued, self._in_bodies)
         return Verdict(next((reason for look in looks if (reason := look(partition))), ""))
 

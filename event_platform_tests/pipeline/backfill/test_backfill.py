@@ -243,6 +243,28 @@ def test_a_wider_type_makes_every_day_of_its_table_due(five: World) -> None:
     assert is_balanced(five)
 
 
+def test_events_move_to_a_table_that_gets_a_wider_type(five: World) -> None:
+    """The one commit takes them: both tables are due on their day, also where the table has no row."""
+    moved = DAYS[4] + timedelta(days=1)
+    five.deliver(moved, "b", event("p", moved, "level:reached", user="usr_1", level=2.5))
+    five.build(moved)
+
+    def edit(schema: dict[str, Any]) -> None:
+        schema["x-names"] = ["level:reached"]
+        schema["properties"]["level"] = NUMBER
+
+    change(five, "lesson_started", edit)
+    found = due(five).backfills.due
+    assert {table: sorted(days) for table, days in found.items()} == {
+        LESSONS: [*DAYS, moved],
+        "unregistered_events": [moved],
+    }
+    five.type(moved, keys=["lesson_started", UNREGISTERED])
+    assert five.events("lesson_started")["level"].drop_nulls().to_list() == [1.0, 2.5]
+    assert due(five).backfills == find.Backfills()
+    assert is_balanced(five)
+
+
 def test_as_many_rows_as_allowed_are_looked_at(five: World) -> None:
     """The newest days first; the next look goes on with the others."""
     VERDICTS.clear()
