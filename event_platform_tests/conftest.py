@@ -31,8 +31,6 @@ _WITHOUT_PAGES = {
     *("compute", "compaction", "deduplication", "lake", "loading", "pipeline", "typing"),
     *("exporting", "iceberg", "sample", "stream", "streams"),
 }
-#: Files in these folders that look at pages all the same.
-_WITH_PAGES = {"test_derived_columns.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -131,7 +129,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def _without_pages(request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave out the pages of the lake and of event types, a third of each report, where no test looks at them."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.path.parent.name in _WITHOUT_PAGES and request.path.name not in _WITH_PAGES:
+        if request.path.parent.name in _WITHOUT_PAGES:
             for name in ("write_index", "write_types"):
                 patch.setattr(overview, name, lambda *_: None)
         yield

@@ -150,6 +150,8 @@ def due_created_dates(
     if report and duplicates and corrupt and unregistered and len(every) == len(typed):
         sources = ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, every)
         reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
+        if not (due or backfills.due or reports):  # the report of any day draws these pages
+            reports = dict(_due_pages(report, catalog))
     pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
     pinned |= {raw.table.name: raw, deduplicated.table.name: deduplicated}
     return DueDates(
@@ -196,21 +198,22 @@ def _due_own(
 
 
 def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[date, str]]:
-    """Yield the days whose report was built from other sources than the current ones, by fingerprint.
-
-    Where only the page of an event type was, the last day: each report draws such pages.
-    """
-    reported = report.rows_by_date()
-    for event_type in with_other_schema(report, sources.catalog.event_types):
-        if reported and report.transaction(schema_id(event_type)) is not None:
-            yield max(reported), f"the schema of {event_type.key} changed since its page was drawn"
-    days = {*sources.deduplicated.rows_by_date(), *reported}
+    """Yield the days whose report was built from other sources than the current ones, by fingerprint."""
+    days = {*sources.deduplicated.rows_by_date(), *report.rows_by_date()}
     for day, made_of in sources.fingerprints(days).items():
         fingerprint = report.transaction(made_of_id(day))
         if fingerprint is not None and fingerprint != made_of:
             yield day, "its tables, or the fields of the catalog, changed since"
         elif fingerprint is None and report.transaction(report.app_id(day)) is None:
             yield day, "it was never built"
+
+
+def _due_pages(report: Snapshot, catalog: Catalog) -> Iterator[tuple[date, str]]:
+    """Yield the last day that is reported, where the page of an event type was drawn from another schema."""
+    reported = report.rows_by_date()
+    for event_type in with_other_schema(report, catalog.event_types):
+        if reported and report.transaction(schema_id(event_type)) is not None:
+            yield max(reported), f"the schema of {event_type.key} changed since its page was drawn"
 
 
 def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:

@@ -19,9 +19,9 @@ from event_platform.events.mending.outcome import UNREGISTERED, Mended, MendOutc
 from event_platform.events.reader import EnvelopeReader
 
 #: The number of a record in its object.
-_PLACE = "source_offset"
+_OFFSET = "source_offset"
 
-#: What a mended record has of its own; all else is of the place where it landed.
+#: What a mended record has of its own; all else is that of the record that landed.
 _OF_RECORD = ["body", *EVENT_COLUMNS, "corruption_reason"]
 
 #: Characters of an error that are kept.
@@ -50,35 +50,35 @@ class Mender:
         self.outcome = outcome
 
     def mend(self, records: pl.DataFrame, written: pl.Series) -> pl.DataFrame:
-        """Take rows of raw_events, of one object; return them with what was mended in its place.
+        """Take rows of raw_events, of one object; return them with mended records instead of what landed.
 
         `written` has the bytes of records whose text is not what landed; it is null for all others.
         """
         left = given = self._given(records.with_columns(written.alias("written")).filter(self._mending.is_given))
         found: list[pl.DataFrame] = []
         for number, function in enumerate(self._mending.functions):
-            letters = {place: each for place, each in left.items() if number in each.functions}
+            letters = {offset: each for offset, each in left.items() if number in each.functions}
             results = self._call(function, letters)
             if results:
                 found.append(self._sound(function, letters, results))
-                mended = {*found[-1][_PLACE]}
-                left = {place: each for place, each in left.items() if place not in mended}
+                mended = {*found[-1][_OFFSET]}
+                left = {offset: each for offset, each in left.items() if offset not in mended}
         self.outcome.given.update(each.reason for each in given.values())
         self.outcome.left.update(each.reason for each in left.values())
         return _replaced(records, pl.concat(found)) if found else records
 
     def _given(self, chosen: pl.DataFrame) -> dict[int, _Given]:
-        """Return the dead letters by their place in the object."""
+        """Return the dead letters by their offset in the object."""
         masks = chosen.select(each.is_given.alias(str(number)) for number, each in enumerate(self._mending.functions))
         return {
-            row[_PLACE]: _Given(_letter(row), tuple(number for number, is_given in enumerate(mask) if is_given))
+            row[_OFFSET]: _Given(_letter(row), tuple(number for number, is_given in enumerate(mask) if is_given))
             for row, mask in zip(chosen.iter_rows(named=True), masks.iter_rows(), strict=True)
         }
 
     def _call(self, function: MendFunction, letters: Mapping[int, _Given]) -> dict[int, bytes]:
         """Return the JSON objects that a function makes of dead letters, each in one line."""
         results: dict[int, bytes] = {}
-        for place, each in letters.items():
+        for offset, each in letters.items():
             key = each.reason, function.label
             try:
                 record = _as_bytes(open_function(function)(each.letter))
@@ -87,7 +87,7 @@ class Mender:
                 self.outcome.first_errors.setdefault(function.label, _described(error, each.letter))
                 continue
             if record is not None and self._reader.fault_of(record) is None:
-                results[place] = record.strip().replace(b"\n", b" ")  # line ends in JSON are blanks
+                results[offset] = record.strip().replace(b"\n", b" ")  # line ends in JSON are blanks
             elif record is not None:
                 self.outcome.failed[key] += 1
         return results
@@ -99,24 +99,24 @@ class Mender:
             raise ValueError(f"{len(results):,} mended records were read as {records.height:,}")
         arrival_date = next(iter(letters.values())).letter.arrival_date
         rows = classify(records, self._envelope, arrival_date, self._first_date)
-        rows = rows.with_columns(pl.Series(_PLACE, list(results), dtype=pl.Int64))
+        rows = rows.with_columns(pl.Series(_OFFSET, list(results), dtype=pl.Int64))
         rows = rows.with_columns(pl.lit(function.label).alias(MENDED_BY))
         outcome, sound = self.outcome, rows.filter(pl.col("corruption_reason").is_null())
-        outcome.sound.update((letters[place].reason, function.label) for place in sound[_PLACE])
-        failed = results.keys() - {*sound[_PLACE]}
-        outcome.failed.update((letters[place].reason, function.label) for place in failed)
-        for place, body in sound.select(_PLACE, "body").head(outcome.examples_wanted).iter_rows():
-            each = letters[place]
+        outcome.sound.update((letters[offset].reason, function.label) for offset in sound[_OFFSET])
+        failed = results.keys() - {*sound[_OFFSET]}
+        outcome.failed.update((letters[offset].reason, function.label) for offset in failed)
+        for offset, body in sound.select(_OFFSET, "body").head(outcome.examples_wanted).iter_rows():
+            each = letters[offset]
             if outcome.room((each.reason, function.label)) > 0:
                 outcome.examples.append(Mended(each.reason, function.label, each.letter.body, body))
         return sound
 
 
 def _replaced(records: pl.DataFrame, mended: pl.DataFrame) -> pl.DataFrame:
-    """Put mended records in the places of what landed there."""
-    places = pl.col(_PLACE).is_in(mended[_PLACE].implode())
-    there = records.filter(places).drop(*_OF_RECORD, MENDED_BY).join(mended, on=_PLACE)
-    return pl.concat([records.filter(~places), there.select(records.columns)]).sort(_PLACE)
+    """Put mended records where theirs landed."""
+    is_mended = pl.col(_OFFSET).is_in(mended[_OFFSET].implode())
+    there = records.filter(is_mended).drop(*_OF_RECORD, MENDED_BY).join(mended, on=_OFFSET)
+    return pl.concat([records.filter(~is_mended), there.select(records.columns)]).sort(_OFFSET)
 
 
 def _letter(row: Mapping[str, Any]) -> DeadLetter:
@@ -127,7 +127,7 @@ def _letter(row: Mapping[str, Any]) -> DeadLetter:
         event_name=name if name and is_name(name) else None,
         arrival_date=row["arrival_date"],
         source_object=row["source_object"],
-        source_offset=row[_PLACE],
+        source_offset=row[_OFFSET],
     )
 
 

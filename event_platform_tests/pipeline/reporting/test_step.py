@@ -183,26 +183,21 @@ def test_a_report_is_due_until_it_is_made_of_the_newest_events(world: World) -> 
     assert due_created_dates(world.lake, world.catalog).days == []
 
 
-def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_mended(world: World) -> None:
-    """And again where the event table was built with it; until then, a day without drift is as good as before.
-
-    The last day has the page of the type drawn again.
-    """
-    days = (MONDAY, TUESDAY, WEDNESDAY)
+def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_fixed(world: World) -> None:
+    """And again where the event table was built with it; until then, a day without drift is as good as before."""
     world.deliver(MONDAY, "a", event("l1", name="lesson:started", user="usr_1", extra=1))
     world.deliver(TUESDAY, "a", event("l2", TUESDAY, "lesson:started", user="usr_1"))
-    world.deliver(WEDNESDAY, "a", event("l3", WEDNESDAY))
-    world.build(*days)
+    world.build(MONDAY, TUESDAY)
     assert ("unknown_field", "lesson:started", "extra") in figures(world, MONDAY)
     assert not due_created_dates(world.lake, world.catalog).every
     lesson = SCHEMAS["lesson_started"]
-    mended = {**lesson, "properties": {**lesson["properties"], "extra": {"type": "integer"}}}
-    write_catalog(world.root / "catalog", {"lesson_started": mended})
+    fixed = {**lesson, "properties": {**lesson["properties"], "extra": {"type": "integer"}}}
+    write_catalog(world.root / "catalog", {"lesson_started": fixed})
     for rebuild in (False, True):
         if rebuild:
             world.type(MONDAY, TUESDAY)
         found = due_created_dates(world.lake, world.catalog)
-        due = [MONDAY, TUESDAY] if rebuild else [MONDAY, WEDNESDAY]
+        due = [MONDAY, TUESDAY] if rebuild else [MONDAY]
         assert (found.days, sorted(found.reports)) == ([], due)
         world.report(*due)
         found = due_created_dates(world.lake, world.catalog)
