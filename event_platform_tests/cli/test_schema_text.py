@@ -10,8 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from event_platform.cli.catalog.schema_text import edit_text
+from event_platform.events.differences.proposal import Edit, How, apply_edits
 from event_platform.events.errors import CatalogError
-from event_platform.events.evolution.proposal import Edit, How, apply_edits
 
 WRITTEN = """\
 # Owned by growth.

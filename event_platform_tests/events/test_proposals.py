@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
 from event_platform.events.column_definitions import parse_columns
+from event_platform.events.differences.arrived import Arrived
+from event_platform.events.differences.field_proposals import propose_fields
+from event_platform.events.differences.proposal import Finding, Proposal, apply_edits
+from event_platform.events.differences.rescued_sample import RescuedSample
+from event_platform.events.differences.rule_proposals import propose_rules
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.drift import Outcome, Path, RescuedReader, count_drift
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.evolution.arrived import Arrived
 from event_platform.events.evolution.clashes import find_clashes
-from event_platform.events.evolution.field_proposals import propose_fields
-from event_platform.events.evolution.proposal import Finding, Proposal, apply_edits
-from event_platform.events.evolution.rescued_sample import RescuedSample
-from event_platform.events.evolution.rule_proposals import propose_rules
-from event_platform.events.evolution.schema_paths import SchemaPaths
 from event_platform.events.rescue import Rescuer, is_empty_value
 
 Schema = dict[str, Any]

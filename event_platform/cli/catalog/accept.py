@@ -12,12 +12,12 @@ from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.output import OUT, visible
 from event_platform.environment import Environment
 from event_platform.events.catalog import key_of
+from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, read_catalog_files
-from event_platform.events.evolution.proposal import Finding, Proposal
 from event_platform.events.wording import counted
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.evolution.find import find_differences
+from event_platform.pipeline.differences.find import find_differences
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown
 

@@ -10,10 +10,10 @@ from typing import Any
 from event_platform.cli.catalog.listing import CHARACTERS, Format, add_row, annotation, new_table, print_kinds
 from event_platform.cli.output import OUT
 from event_platform.environment import Environment
+from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.evolution.catalogs import read_catalog_files
-from event_platform.events.evolution.proposal import Finding, Proposal
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.evolution.find import find_differences
+from event_platform.pipeline.differences.find import find_differences
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.rows import percent
 from event_platform.quality.text import shown

@@ -14,10 +14,10 @@ from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.catalog.schema_files import SchemaFiles
 from event_platform.cli.catalog.schema_text import edit_text, new_text
 from event_platform.events.catalog import key_of, load_catalog
+from event_platform.events.differences.proposal import Edit, How, Proposal, apply_edits
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, compare_catalogs, read_catalog_files
 from event_platform.events.evolution.change import Impact
-from event_platform.events.evolution.proposal import Edit, How, Proposal, apply_edits
 from event_platform.events.mending.files import MEND_FOLDER
 from event_platform.events.schema_version import SchemaVersion, version_of
 from event_platform.lake.catalog_clashes import find_table_clashes

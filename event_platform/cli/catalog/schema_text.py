@@ -19,9 +19,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
+from event_platform.events.differences.proposal import Edit, How, apply_edits
 from event_platform.events.documents import YAML_LOADER
 from event_platform.events.errors import CatalogError
-from event_platform.events.evolution.proposal import Edit, How, apply_edits
 
 #: How lists are indented, relative to their key, and where long lines are broken: what people and programs write.
 _INDENTS = [(2, 2, 0), (2, 4, 2), (4, 2, 0), (4, 6, 4), (4, 4, 2)]

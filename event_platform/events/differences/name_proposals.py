@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from event_platform.events.catalog import Catalog, EventType, key_of
-from event_platform.events.evolution.arrived import Span
-from event_platform.events.evolution.proposal import Edit, Finding, How, Proposal
+from event_platform.events.differences.arrived import Span
+from event_platform.events.differences.proposal import Edit, Finding, How, Proposal
 from event_platform.events.personal import MASKED, personal_paths
 
 _NEW = "its events are in unregistered_events: with a schema they move to a table of their own"

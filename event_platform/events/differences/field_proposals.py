@@ -10,15 +10,15 @@ import polars as pl
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.constraints import DOT
+from event_platform.events.differences.arrived import Arrived, Span
+from event_platform.events.differences.fitting import Definition, as_variant, draft_fields, fit, is_empty_draft
+from event_platform.events.differences.proposal import Edit, Finding, Proposal
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.draft import JSON_TYPES, is_typed
 from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
-from event_platform.events.evolution.arrived import Arrived, Span
 from event_platform.events.evolution.contract import describe
-from event_platform.events.evolution.fitting import Definition, as_variant, draft_fields, fit, is_empty_draft
 from event_platform.events.evolution.properties import Property
-from event_platform.events.evolution.proposal import Edit, Finding, Proposal
-from event_platform.events.evolution.schema_paths import SchemaPaths
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from event_platform.events.catalog import EventType
+from event_platform.events.differences.field_proposals import propose_fields
+from event_platform.events.differences.name_proposals import propose_names
+from event_platform.events.differences.proposal import Finding, Proposal
+from event_platform.events.differences.rule_proposals import propose_rules, propose_unseen
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.evolution.catalogs import CatalogFiles
-from event_platform.events.evolution.field_proposals import propose_fields
-from event_platform.events.evolution.name_proposals import propose_names
-from event_platform.events.evolution.proposal import Finding, Proposal
-from event_platform.events.evolution.rule_proposals import propose_rules, propose_unseen
-from event_platform.events.evolution.schema_paths import SchemaPaths
 from event_platform.lake.lake import Lake
-from event_platform.pipeline.evolution.names import read_names
-from event_platform.pipeline.evolution.types import read_arrived
+from event_platform.pipeline.differences.names import read_names
+from event_platform.pipeline.differences.types import read_arrived
 from event_platform.storage.threads import map_threads
 
 _ORDER = list(Finding)

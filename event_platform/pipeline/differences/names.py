@@ -7,14 +7,14 @@ import polars as pl
 
 from event_platform.checks.spelling import find_meant_names
 from event_platform.events.catalog import Catalog
+from event_platform.events.differences.arrived import Span, span
+from event_platform.events.differences.name_proposals import Names
 from event_platform.events.draft import Draft
-from event_platform.events.evolution.arrived import Span, span
-from event_platform.events.evolution.name_proposals import Names
 from event_platform.events.names import MAX_EVENT_TYPES, names_like_ids
 from event_platform.lake.files import scan_files, scan_pieces
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.evolution.types import DAYS
+from event_platform.pipeline.differences.types import DAYS
 
 #: Bodies of a name that are read; rows that are read at once, newest days first, and how often at most.
 _BODIES, _ROWS, _PIECES = 500, 20_000, 10

@@ -12,12 +12,12 @@ from event_platform.checks.conformance import count_dates, drifts_by_date
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind, typed
 from event_platform.events.constraints import REQUIRED, sample_broken_constraint
+from event_platform.events.differences.arrived import Arrived
+from event_platform.events.differences.fitting import is_empty_draft
+from event_platform.events.differences.rescued_sample import RescuedSample
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.drift import ANY_KEY, Drift, Outcome, Path
 from event_platform.events.event import RESCUED_COLUMN
-from event_platform.events.evolution.arrived import Arrived
-from event_platform.events.evolution.fitting import is_empty_draft
-from event_platform.events.evolution.rescued_sample import RescuedSample
-from event_platform.events.evolution.schema_paths import SchemaPaths
 from event_platform.events.wire import EXACT_INTEGERS
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.snapshot import Snapshot

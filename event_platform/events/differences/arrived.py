@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from event_platform.events.differences.rescued_sample import RescuedSample
 from event_platform.events.drift import Drift, Outcome, Path
-from event_platform.events.evolution.rescued_sample import RescuedSample
 
 
 @dataclass(frozen=True)

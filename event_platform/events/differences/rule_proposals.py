@@ -6,10 +6,10 @@ from typing import Any
 
 from event_platform.events.columns import Kind
 from event_platform.events.constraints import REQUIRED, SEPARATOR
-from event_platform.events.evolution.arrived import Arrived
-from event_platform.events.evolution.field_proposals import describe_whole
-from event_platform.events.evolution.proposal import Edit, Finding, How, Proposal
-from event_platform.events.evolution.schema_paths import SchemaPaths
+from event_platform.events.differences.arrived import Arrived
+from event_platform.events.differences.field_proposals import describe_whole
+from event_platform.events.differences.proposal import Edit, Finding, How, Proposal
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.personal import MASKED
 
 #: Values beside those of an `enum` up to which they are added to it. With more, it is no list of values any more.
