@@ -183,8 +183,8 @@ def _is_wider(new: _Leaf, old: _Leaf) -> bool:
 
 
 def _kind_of(leaf: _Leaf) -> Kind:
-    (name, _), is_variant = leaf
-    return Kind.VARIANT if is_variant else _KINDS.get(name.partition("(")[0], Kind.UNTYPED)
+    (name, _), is_variant = leaf  # of an array, its items are variants
+    return Kind.VARIANT if is_variant and name == "string" else _KINDS.get(name.partition("(")[0], Kind.UNTYPED)
 
 
 def _merged_fields(where: str, old: JsonFields, new: JsonFields, *, widens: bool) -> JsonFields:

@@ -120,3 +120,13 @@ def test_variants_are_known_by_their_field() -> None:
     assert merged("t", wider, texts) == wider
     with pytest.raises(TableError, match=r"t\.a: the table has variant, the catalog says string"):
         merged("t", wider, texts, widens=True)
+
+
+def test_an_array_of_variants_becomes_a_variant() -> None:
+    """The field says so of both: what it is of an array are the items."""
+    items, variant = (to_delta(pl.Schema({"a": dtype}), {}, [("a",)]) for dtype in (pl.List(pl.String), pl.String))
+    stored = merged("t", Schema([]), items, widens=True)
+    wider = merged("t", stored, variant, widens=True)
+    assert list(map(str, retyped(stored, wider))) == ["a: array<variant> → variant"]
+    with pytest.raises(TableError, match=r"t\.a: the table has variant, the catalog says array<variant>"):
+        merged("t", wider, items, widens=True)
