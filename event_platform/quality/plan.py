@@ -13,7 +13,7 @@ from datetime import date
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import typed, walk_all
 from event_platform.events.envelope import Envelope, FieldPath, TimeUnit
-from event_platform.events.schema_version import NotedChange
+from event_platform.events.schema_version import NotedChange, SchemaVersion
 from event_platform.events.wording import counted
 from event_platform.quality.history import days_before
 from event_platform.quality.plots import draw_days, sparkline
@@ -49,7 +49,7 @@ class PlannedType:
     """An event type, and what is known of it in the lake."""
 
     event_type: EventType
-    version: str = ""
+    version: str = str(SchemaVersion())
     changes: Sequence[NotedChange] = ()
     events: Mapping[date, int] = field(default_factory=dict)  # by created_date
     example: str = ""  # a row as JSON, personal values masked
@@ -105,7 +105,6 @@ def _draw_index(plan: Plan, types: Sequence[PlannedType]) -> bytes:
         "events": counted(sum(each.events.get(day, 0) for each in types for day in days), "event"),
         "days": days,
         "lines": [_line(each, days) for each in types],
-        "has_versions": any(each.version for each in types),
         "groups": _tally(each.event_type.group for each in types),
         "owners": _tally(each.event_type.owner or "" for each in types),
         "changes": _latest_changes(types),

@@ -57,6 +57,15 @@ class Listener:
         )
 
 
+@pytest.fixture
+def errors(page: Page) -> list[str]:
+    """What the page writes to the console, and the errors of its scripts."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
 @pytest.fixture(scope="package")
 def listener() -> Iterator[Listener]:
     """The server, which writes down what it is asked for."""

@@ -25,11 +25,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_types_are_found_by_name_field_group_and_owner(site: Path, page: Page) -> None:
+def test_types_are_found_by_name_field_group_and_owner(site: Path, page: Page, errors: list[str]) -> None:
     """By a script that the page's policy allows; without an error. A page of a type leads to those of its group."""
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((site / "index.html").as_uri())
     lines = page.locator("#types tbody tr:visible")
     expect(lines).to_have_count(12)

@@ -26,11 +26,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_types_are_searched_and_sorted(report: Path, page: Page) -> None:
+def test_types_are_searched_and_sorted(report: Path, page: Page, errors: list[str]) -> None:
     """By a script that the page's policy allows; without an error."""
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((report / "index.html").as_uri())
     lines = page.locator("#types tbody tr:visible")
     expect(lines).to_have_count(12)

@@ -135,7 +135,7 @@ def test_a_division_by_zero_is_what_polars_makes_of_it(orders: World) -> None:
     assert found == [("u4",)]
 
 
-def test_the_commit_says_which_version_of_a_reference_table_it_is_made_with(orders: World) -> None:
+def test_a_commit_names_the_version_of_each_reference_table(orders: World) -> None:
     """By its SHA-256; the table of a type without one says nothing."""
     orders.build(MONDAY)
     (info,) = [each for each in orders.event_table(KEY).snapshot().commits_since(0) if "reference_tables" in each]
