@@ -39,6 +39,7 @@ class Backfills:
     due: Mapping[str, Mapping[date, str]] = field(default_factory=dict)  # rows would differ; and why
     unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
+    widened: frozenset[str] = frozenset()  # tables of which the next build, of any day, rebuilds every day
 
     @property
     def days(self) -> set[date]:
@@ -162,7 +163,9 @@ def find_backfills(
                 due.setdefault(name, {})[day] = verdict.reason
                 if verdict.moves_events:
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
-    return Backfills(due, unexamined, failing)
+    built = [each for each in tables.values() if each.table.name in due]
+    widened = frozenset(each.table.name for each in built if each.retyped)
+    return Backfills(due, unexamined, failing, widened)
 
 
 def _fault(snapshot: Snapshot) -> str | None:
