@@ -89,7 +89,8 @@ def materialize_due(
             )
 
         after, due = find_due(look_for_files=True)
-        print_warning(due.dates.warning)
+        for warning in due.dates.warnings:
+            print_warning(warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:

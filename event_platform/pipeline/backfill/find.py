@@ -16,6 +16,7 @@ from event_platform.events.errors import StorageError, TableError, raise_panics_
 from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
 from event_platform.events.wording import counted
 from event_platform.lake.build_rules import note_rules, rules_in
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
@@ -40,6 +41,7 @@ class Backfills:
     unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
     widened: frozenset[str] = frozenset()  # tables of which the next build, of any day, rebuilds every day
+    other: str | None = None  # says that another deployment has built what is due, with another catalog
 
     @property
     def days(self) -> set[date]:
@@ -53,7 +55,8 @@ class Backfills:
             f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
             for table, days in self.unexamined.items()
         )
-        return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
+        failing = (f"{table}: cannot be built: {why}" for table, why in self.failing.items())
+        return [*left, *failing, *filter(None, [self.other])]
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ def find_backfills(
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
     built = [each for each in tables.values() if each.table.name in due]
     widened = frozenset(each.table.name for each in built if each.retyped)
-    return Backfills(due, unexamined, failing, widened)
+    others = (other_deployment(each, deployment_of(catalog)) for each in built)
+    return Backfills(due, unexamined, failing, widened, next(filter(None, others), None))
 
 
 def _fault(snapshot: Snapshot) -> str | None:
