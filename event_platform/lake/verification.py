@@ -120,7 +120,7 @@ class _Verified:
 
 def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
     snapshot = table.snapshot()
-    if table.partition_column is None:
+    if snapshot.table.partition_column is None:  # of a table that was found, the log alone says so
         return _verify_whole(snapshot)
     files = snapshot.files()
     broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))

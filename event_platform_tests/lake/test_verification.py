@@ -44,6 +44,20 @@ def test_a_lake_as_the_platform_left_it_has_no_fault(built: World) -> None:
     assert {day: rows.rows for day, rows in verification.rows["raw_events"].items()} == {MONDAY: 6, TUESDAY: 6}
 
 
+def test_rows_of_a_type_that_is_no_longer_in_the_catalog_are_counted(built: World) -> None:
+    """In its table, which is found by its folder."""
+    tables = built.lake.every_table([each for each in built.catalog.event_types if each.key != "account_created"])
+    assert verify(built.lake, tables).faults == []
+    (file,) = built.event_table("account_created").snapshot().files([MONDAY])
+    Path(file.uri).unlink()
+    assert [(fault.table, fault.day) for fault in verify(built.lake, tables).faults] == [
+        (
+            "events/account_created",
+            MONDAY,
+        )
+    ]
+
+
 def rewrite(table: Table, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     """Put other rows into the file of Monday: whoever does that leaves nothing in the log."""
     (file,) = table.snapshot().files([MONDAY])
