@@ -132,8 +132,8 @@ def has_broken_off(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says in one line, without the arrows and colours of delta-rs and the dump of obstore."""
-    text = str(error).partition("\n\nDebug source:")[0]
+    """Return what an error says in one line, without the arrows, colours and stack of delta-rs and obstore's dump."""
+    text = re.split(r"\n\nDebug source:|\n +0: ", str(error), maxsplit=1)[0]
     return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
 
 
