@@ -143,9 +143,7 @@ def _read(error: Exception, where: str) -> _Answer:
     if isinstance(error, _NO_CREDENTIALS):
         return _Answer(where or "S3", "no credentials", str(error))
     text = one_line(error)
-    named = re.search(r"\(path: ((?:s3|gs|az)://[^)]*)\)", text) or re.search(
-        r"performing [A-Z]+ https?://[^/]*/(\S+)", text
-    )
+    named = re.search(_NAMED, text) or re.search(_REQUESTED, text)
     found = "" if named is None else named[1].partition("?")[0]
     method = re.search(r"performing (PUT|DELETE|POST) ", text)
     code = re.search(r"<Code>(.*?)</Code>", text)
