@@ -3,7 +3,7 @@
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import EventPlatformError
+from event_platform.events.errors import EventPlatformError, TableStorageError
 from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.verification import look_for_files
@@ -24,7 +24,7 @@ def check_tables(settings: Settings) -> Finding:
         found = look_for_files(lake.every_table(catalog.event_types))
         to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
-        return skipped(name, f"the tables cannot be read: {error}")
+        return _unreadable(name, error)
     files = f"{found.files:,} files of {found.tables:,} tables"
     if found.faults:
         faults = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
@@ -35,3 +35,10 @@ def check_tables(settings: Settings) -> Finding:
         days = counted(len(to_mend), "day")
         return bad(name, f"{days} loaded with other functions than catalog/mend has", "event-platform mend")
     return good(name, f"{files} exist, as the platform wrote them")
+
+
+def _unreadable(name: str, error: EventPlatformError) -> Finding:
+    """Return the finding of an error: of settings, other lines report it."""
+    if isinstance(error, TableStorageError):
+        return bad(name, error.fault, error.remedy or "correct the storage; what was committed stays")
+    return skipped(name, f"the tables cannot be read: {error}")

@@ -16,6 +16,7 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.events.wording import counted
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
@@ -88,8 +89,8 @@ class DueDates:
             return None
         day, counts = next(iter(self.uneven.items()))
         return (
-            f"{len(self.uneven)} created dates do not hold the rows that were written, such as {day} ({counts}). Rows "
-            "were deleted or added by something else, or the catalog changed: these dates are built again"
+            f"the rows of {counted(len(self.uneven), 'created date')} are not those that were written, such as {day} "
+            f"({counts}). Rows were deleted or added by something else, or the catalog changed: they are built again"
         )
 
 
@@ -97,7 +98,7 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
-    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+    return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(

@@ -51,7 +51,7 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert (table["table"], table["days"], table["rows"]) == (ACCOUNTS, [str(TUESDAY), str(WEDNESDAY)], 2)
     assert table["reasons"] == ["team has values in _rescued that fit its column"]
     assert table["cpu_seconds"] > 0
-    assert f"{ACCOUNTS}: 2 days are due, such as {TUESDAY} (team has values" in call("status")
+    assert f"{ACCOUNTS}: due on 2 days, such as {TUESDAY} (team has values" in call("status")
     assert versions(built) == before
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     after = versions(built)
