@@ -52,12 +52,14 @@ def proposed(document: Schema, *payloads: Any, **figures: Any) -> list[Proposal]
 def proposed_for(document: Schema, texts: list[str], rows: int, **figures: Any) -> list[Proposal]:
     """Return what is proposed for `_rescued` texts."""
     event_type = typed(document)
-    sample = RescuedSample(event_type.columns)
+    paths = SchemaPaths(event_type, document)
+    sample = RescuedSample(paths)
     for text in texts:
         sample.add(text)
-    drifts = {MONDAY: count_drift(texts, event_type.columns)}
+    drifts = {MONDAY: Drift()}
+    for (outcome, path), count in count_drift(texts, event_type.columns).items():
+        drifts[MONDAY][outcome, paths.own(path)] += count
     arrived = Arrived({MONDAY: rows}, drifts, figures.pop("broken", {}), sample, **figures)
-    paths = SchemaPaths(event_type, document)
     return [*propose_fields(paths, arrived, ()), *propose_rules(paths, arrived, 0.01)]
 
 
@@ -253,11 +255,12 @@ def test_first_and_last_day_are_those_of_the_field() -> None:
     """Of the days that were looked at; the share is of all their events."""
     days = [MONDAY + timedelta(number) for number in range(4)]
     event_type = typed({})
-    sample = RescuedSample(())
+    paths = SchemaPaths(event_type, {})
+    sample = RescuedSample(paths)
     sample.add('{"p": 1}')
     drifts = {day: count_drift(['{"p": 1}'], ()) for day in days[1:3]}
     arrived = Arrived(dict.fromkeys(days, 5), drifts, {}, sample)
-    (found,) = propose_fields(SchemaPaths(event_type, {}), arrived, ())
+    (found,) = propose_fields(paths, arrived, ())
     assert (found.events, found.share, found.first, found.last) == (2, 0.1, days[1], days[2])
 
 

@@ -94,7 +94,9 @@ def _patch(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[str]:
 
 def _line(line: str) -> str:
     """Return a line of a patch: as it is, but for what a terminal would take for a command."""
-    return line if line.rstrip("\n").isprintable() else visible(line)
+    text = line.rstrip("\r\n")
+    whole = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    return whole if text.replace("\t", " ").isprintable() else visible(whole)
 
 
 def _print_json(

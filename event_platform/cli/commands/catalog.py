@@ -231,7 +231,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     \b
     Exit codes:
       0  with --plan: whatever is due, also nothing
-      1  a run failed, the totals do not balance, or (with --plan) a table cannot get the columns of the catalog
+      1  a run failed, the totals do not balance, or a table cannot get the columns of the catalog
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 

@@ -29,6 +29,7 @@ _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
+_OTHER_KEY = "of several of its keys (x-was) an event has one value in the column; if it has but one, run rebuilds these days"
 _KEYS = "its keys look like data: give the object that they are in x-map: true"
 
 
@@ -78,7 +79,8 @@ class _FieldProposer:
         if shape is None:
             is_due = path in self.arrived.sample.seen
             finding = Finding.REBUILD if is_due else Finding.CHANGED_TYPE
-            return self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
+            place = _OTHER_KEY if self.paths.by_path[path][1].was else _REBUILD
+            return self._proposal(finding, path, span, action=place if is_due else _NOT_SAMPLED)
         whole, shape_of_whole = self._with_column(path, shape)
         old, has_long = self.paths.by_path[whole][1], whole[-1] in self.arrived.has_long and not whole[1:]
         found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
@@ -112,7 +114,7 @@ class _FieldProposer:
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
             new, action = _retyped(old, drafted), _ADD
             if not ESCAPED.search(path[-1]) and (not is_typed(new) or "x-mixed" in new):
-                name = drafted.get("x-column") or level.free(path[-1])
+                name = drafted.get("x-column") or (path[-1] if is_typed(drafted) else level.free(path[-1]))
                 new, action = as_variant({**new, "x-column": name} if name != path[-1] else new, shapes[path]), _VARIANT
             yield self._proposal(Finding.NEW_FIELD, path, span, new, action if _has_column(new) else _UNTYPED)
 

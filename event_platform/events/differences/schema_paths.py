@@ -29,6 +29,18 @@ class SchemaPaths:
         """Paths of keys by the name of the column: `device.os`."""
         return {DOT.join(found.column_path): path for path, (_, found) in self.by_path.items() if found.name}
 
+    @cached_property
+    def _earlier(self) -> dict[Path, Path]:
+        """The path of a property by the one that it has with an earlier key."""
+        return {(*path[:-1], key): path for path, (_, found) in self.by_path.items() for key in found.was}
+
+    def own(self, path: Path) -> Path:
+        """Return a path of keys as they are now: an earlier key of a property (`x-was`) is that property."""
+        found: Path = ()
+        for key in path:
+            found = self._earlier.get((*found, key), (*found, key))
+        return found
+
     def pointer(self, path: Path) -> Path:
         """Return where a property is in the document, or would be."""
         found = self.by_path.get(path)
