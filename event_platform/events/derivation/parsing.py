@@ -102,7 +102,7 @@ def _declared(name: str, definition: Mapping[str, Any]) -> Column | None:
 def _inferred(name: str, dtype: Any, definition: Mapping[str, Any]) -> Column:
     kind = kind_of(dtype)
     if kind is None:
-        raise _FaultError(f": values of {dtype} say no type of a column: cast them, or say the type, such as type: string")
+        raise _FaultError(f": no column has {dtype} by itself: cast it, or say the type, such as type: string")
     return Column(name, name, kind, definition.get("description", ""))
 
 

@@ -28,6 +28,6 @@ class RescuedSample:
         _, rest = self._rescuer.split(text)
         for outcome, path, raw in self._reader.read(rest or "{}"):
             if outcome is not Outcome.WHOLE_RECORD:
-                value, path = bytes(raw).decode(), self._paths.own(path)
-                self.shapes[path].add(decode(f'{{"value":{value}}}')["value"], depth=len(path))
-                self.examples.setdefault(path, value)
+                value, own = bytes(raw).decode(), self._paths.own(path)
+                self.shapes[own].add(decode(f'{{"value":{value}}}')["value"], depth=len(own))
+                self.examples.setdefault(own, value)

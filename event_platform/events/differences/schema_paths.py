@@ -8,7 +8,7 @@ from typing import Any
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind
 from event_platform.events.constraints import DOT
-from event_platform.events.drift import ANY_KEY, Path
+from event_platform.events.drift import ANY_KEY, Drift, Path
 from event_platform.events.evolution.properties import Property, whole
 
 
@@ -39,6 +39,13 @@ class SchemaPaths:
         found: Path = ()
         for key in path:
             found = self._earlier.get((*found, key), (*found, key))
+        return found
+
+    def by_own_keys(self, drift: Drift) -> Drift:
+        """Return counts by the keys that properties have now, whatever keys the events have."""
+        found = Drift()
+        for (outcome, path), count in drift.items():
+            found[outcome, self.own(path)] += count
         return found
 
     def pointer(self, path: Path) -> Path:

@@ -42,7 +42,7 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
     if not days:
         return None
     event_type, files = paths.event_type, table.files(days)
-    drifts = {day: _by_own_keys(paths, each) for day, each in drifts_by_date(event_type, table, files).items()}
+    drifts = {day: paths.by_own_keys(each) for day, each in drifts_by_date(event_type, table, files).items()}
     arrived = Arrived(
         rows={day: rows[day] for day in days},
         drifts=drifts,
@@ -56,14 +56,6 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
     )
     broken = [rule for rule, span in arrived.rules().items() if arrived.share(span.events) > broken_share]
     return _violations(event_type, table, arrived, broken)
-
-
-def _by_own_keys(paths: SchemaPaths, drift: Drift) -> Drift:
-    """Return counts by the keys that properties have now, whatever key an event has."""
-    found = Drift()
-    for (outcome, path), count in drift.items():
-        found[outcome, paths.own(path)] += count
-    return found
 
 
 def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
@@ -98,7 +90,9 @@ def _keys(paths: SchemaPaths, path: Path) -> list[str]:
     return [msgspec.json.encode(key).decode() for key in keys or path[-1:]]
 
 
-def _add_texts(sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, keys: Sequence[str] = ()) -> None:
+def _add_texts(
+    sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, keys: Sequence[str] = ()
+) -> None:
     """Add texts of these days, in this order; with `keys`, those that contain one."""
     for day in days:
         files = [file for file in table.files([day]) if file.nulls.get(RESCUED_COLUMN) != file.rows]
