@@ -162,7 +162,8 @@ def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) 
         message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
         ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
     unbalanced = not (outcome.status.balanced or outcome.left)
-    return exit_code(outcome.status.results, failed=bool(outcome.failed) or unbalanced, warn_only=warn_only)
+    failed = bool(outcome.failed or outcome.status.rest.due.backfills.failing) or unbalanced
+    return exit_code(outcome.status.results, failed=failed, warn_only=warn_only)
 
 
 def _find_arrivals(

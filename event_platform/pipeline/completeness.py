@@ -87,6 +87,7 @@ class Completeness:
                 "event_tables": {
                     table: [day.isoformat() for day in sorted(days)] for table, days in self.due.backfills.due.items()
                 },
+                "failing": dict(self.due.backfills.failing),
                 "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
                 "own_tables": {
                     table: sorted("all" if day is None else day.isoformat() for day in days)

@@ -136,8 +136,14 @@ def due_created_dates(
     tables += map(lake.event_table, catalog.event_types)
     opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
-    for snapshot in (unregistered, report, *typed):
+    for snapshot in (unregistered, report):
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
+    for snapshot in typed:  # days that its table never had: the catalog has the type since, which is a backfill
+        stale.update(
+            day
+            for day in changed
+            if snapshot is None or (snapshot.was_built(day) and snapshot.source_version(day) != built[day])
+        )
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(every_table) if look_for_files else {}
