@@ -23,7 +23,7 @@ from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, run_tags
 from event_platform.defs.checks.distinct_share import KEY
 from event_platform.defs.checks.results import to_result
-from event_platform.defs.graph import own_assets
+from event_platform.defs.graph import checks_of_runs, own_assets
 from event_platform.defs.instance.dagster_internals import execute_job, name_location_of_runs
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
@@ -166,7 +166,8 @@ class _Materializer:
             part, doing = ("raw", "loading") if selection == _RAW else ("created", "building")
             self._progress.begin(f"{doing} {named}")
             tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
-            result = execute_job(self._job, selection, self._instance, config, tags)
+            checks = checks_of_runs(self._job.asset_layer.asset_graph, selection)
+            result = execute_job(self._job, selection, checks, self._instance, config, tags)
             self.failed += [f"{named}: {problem}" for problem in _problems(result)]
             for warning in _warnings(result):
                 print_warning(warning)
