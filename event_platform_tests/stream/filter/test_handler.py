@@ -93,8 +93,9 @@ def test_a_redelivery_is_dropped_and_in_the_queue_with_its_survivor(stream: Worl
             "event_uuid": "a",
             "record": f"{SHARD}:3",
             "number": 0,
+            "arrived_at": "2025-06-02T12:00:00Z",
             "survivor": f"{SHARD}:1",
-            "survivor_seen_at": "2025-06-02T12:00:00+00:00",
+            "survivor_seen_at": "2025-06-02T12:00:00Z",
             "body": A.decode(),
         }
     ]
