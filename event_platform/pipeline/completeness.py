@@ -131,6 +131,7 @@ def completeness(
 
 def _redeliveries_in(queue: Queue) -> int | str:
     try:
-        return queue.waiting()
+        state = queue.state()
     except StorageError as error:
         return str(error)
+    return state.waiting + state.received

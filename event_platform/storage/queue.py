@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 #: The most messages of a request, and requests at a time: as many as boto3 keeps connections.
 BATCH, THREADS = 10, 10
 
-_WAITING = "ApproximateNumberOfMessages"
+_WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+_KEPT = "MessageRetentionPeriod"
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What is in a queue. The counts are of a moment ago."""
+
+    waiting: int  # messages that can be received
+    received: int  # messages that somebody has received, and not deleted
+    kept: int  # seconds for which a message is kept
 
 
 @dataclass(frozen=True)
@@ -56,16 +66,12 @@ class Queue:
         with self._requests():
             self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
 
-    def attributes(self) -> dict[str, str]:
-        """Return how many messages wait, about, and for how long the queue keeps one (seconds)."""
-        names: Any = [_WAITING, "MessageRetentionPeriod"]
+    def state(self) -> QueueState:
+        """Return what SQS knows of the queue."""
+        names: Any = [_WAITING, _RECEIVED, _KEPT]
         with self._requests():
-            found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
-        return {str(name): value for name, value in found["Attributes"].items()}
-
-    def waiting(self) -> int:
-        """Return how many messages wait, about: what others have received, or was sent a moment ago, may be missing."""
-        return int(self.attributes()[_WAITING])
+            found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return QueueState(*(int(found[name]) for name in names))
 
     @contextmanager
     def _requests(self) -> Iterator[None]:

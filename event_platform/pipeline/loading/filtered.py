@@ -59,7 +59,7 @@ def redeliveries_queue(url: str | None) -> Queue | None:
 def are_redeliveries_waiting(queue: Queue | None) -> bool:
     """Return whether there is anything to take: also where a queue does not answer, so that taking says why."""
     try:
-        return queue is not None and queue.waiting() > 0
+        return queue is not None and queue.state().waiting > 0
     except StorageError:
         return True
 
@@ -78,7 +78,6 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
         retry_on_conflict(lambda rows=rows: _append(context, rows, report))  # type: ignore[misc]
         queue.delete(receipts)
         report.messages += len(receipts)
-        context.progress("redeliveries", report.messages, report.messages)
     return report
 
 
