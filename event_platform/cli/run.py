@@ -26,6 +26,7 @@ from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.pipeline.loading.filtered import are_redeliveries_waiting, redeliveries_queue
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -70,7 +71,8 @@ def run_due(
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    known = not (days or rebuild or find_project(Path.cwd()))
+    take_redeliveries = are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
+    known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None
     failed, results = list[str](), dict(results or {})
@@ -80,7 +82,9 @@ def run_due(
         progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        done = materialize_due(environment, catalog, lake, days, window, progress, rebuild=rebuild)
+        done = materialize_due(
+            *(environment, catalog, lake, days, window, progress), rebuild=rebuild, take_redeliveries=take_redeliveries
+        )
         due, before, failed = done.due, done.lake, done.failed
         results |= done.results
     # The run of a day has reported the faults in that day's folders.

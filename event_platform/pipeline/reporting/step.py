@@ -47,17 +47,29 @@ class QualityReport:
 
 
 def report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+    context: PipelineContext,
+    catalog: Catalog,
+    thresholds: Thresholds,
+    dates: Sequence[date],
+    start: date,
+    *,
+    with_filtered: bool = False,
 ) -> dict[date, QualityReport]:
     """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted.
 
-    `start` is the first partition: times before it are explained.
+    `start` is the first partition: times before it are explained. The ledger of the lake's page is drawn
+    `with_filtered` events where a filter in the stream drops some.
     """
-    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start))
+    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start, with_filtered))
 
 
 def _report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+    context: PipelineContext,
+    catalog: Catalog,
+    thresholds: Thresholds,
+    dates: Sequence[date],
+    start: date,
+    with_filtered: bool,  # noqa: FBT001 - named by its caller
 ) -> dict[date, QualityReport]:
     lake = context.lake
     # The target is pinned before the sources: what a faster run leaves in between is a conflict. The sources are as
@@ -69,7 +81,8 @@ def _report_quality(
     counted = context.run_tasks(count_day, tasks, "quality reports", small=_is_small(context, sources))
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)
-    pages = _write_pages(context, target, pinned, overview, sources)
+    filtered = lake.filtered_events.recent_snapshot().rows_by_date() if with_filtered else None
+    pages = _write_pages(context, target, pinned, overview, sources, filtered)
     adds = [each.add for each in counted if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     changes = TableCommit(target, transactions=made_of | overview.transactions)
@@ -90,6 +103,7 @@ def _write_pages(
     pinned: ReportSources,
     overview: Overview,
     sources: Sequence[Sources],
+    filtered: Mapping[date, int] | None,
 ) -> list[WrittenPage]:
     """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
     tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
@@ -98,7 +112,7 @@ def _write_pages(
     tasks = [(context.lake, overview.page_sources(*each, tables)) for each in drawn]
     pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=_is_small(context, sources))
     steps = (pinned.raw, pinned.deduplicated, pinned.unregistered)
-    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables)
+    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables, filtered)
     return pages[: len(sources)]
 
 
