@@ -37,6 +37,7 @@ from event_platform.lake.registry import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.loading.filtered import redeliveries_queue
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.publication import IcebergStatus, iceberg_status
 from event_platform.pipeline.reporting.findings import lake_findings
@@ -111,8 +112,9 @@ def read_status(
         lambda: open_landing(environment.landing, environment.landing_timezone),
         environment.start_date,
         datetime.now(UTC),
+        redeliveries_queue(environment.redeliveries_queue),
     )
-    totals = lake_totals(lake, catalog)
+    totals = lake_totals(lake, catalog, with_filtered=environment.redeliveries_queue is not None)
     days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
     days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
     judged = days if every else days[-_JUDGED_DAYS:]

@@ -9,7 +9,7 @@ from datetime import date
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import EventPlatformError
+from event_platform.events.errors import EventPlatformError, TableStorageError
 from event_platform.events.wording import counted
 from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.lake.deployments import deployment_of, other_deployment
@@ -32,7 +32,7 @@ def check_tables(settings: Settings) -> Finding:
         clashes = [] if found.faults else [each for each in find_table_clashes(lake, catalog.event_types) if each.fails]
         to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
-        return skipped(name, f"the tables cannot be read: {error}")
+        return _unreadable(name, error)
     return _judge(name, found, clashes, to_mend)
 
 
@@ -51,3 +51,10 @@ def _judge(name: str, found: Verification, clashes: Sequence[TableClash], to_men
         days = counted(len(to_mend), "day")
         return bad(name, f"{days} loaded with other functions than catalog/mend has", "event-platform mend")
     return good(name, f"{files} exist, as the platform wrote them")
+
+
+def _unreadable(name: str, error: EventPlatformError) -> Finding:
+    """Return the finding of an error: of settings, other lines report it."""
+    if isinstance(error, TableStorageError):
+        return bad(name, error.fault, error.remedy or "correct the storage; what was committed stays")
+    return skipped(name, f"the tables cannot be read: {error}")

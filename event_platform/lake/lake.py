@@ -16,6 +16,7 @@ from event_platform.lake.registry import (
     DEDUPLICATED_EVENTS,
     DUPLICATE_EVENTS,
     EVENTS_FOLDER,
+    FILTERED_EVENTS,
     PLATFORM_TABLES,
     QUALITY_REPORT,
     RAW_EVENTS,
@@ -75,6 +76,11 @@ class Lake:
     def quality_report(self) -> Table:
         """Figures about the quality of each created_date."""
         return self.platform_table(QUALITY_REPORT)
+
+    @property
+    def filtered_events(self) -> Table:
+        """Dead letters of the filter in the stream. Few lakes have them: `tables` leaves them out."""
+        return self.platform_table(FILTERED_EVENTS)
 
     def event_table(self, event_type: EventType) -> Table:
         """Return the table of one event type."""

@@ -81,12 +81,12 @@ def due_downstream(
         if first <= day <= last:
             groups.setdefault(tables, {})[day] = why
     in_order = sorted(groups, key=lambda tables: (PLATFORM not in tables, dates.backfills.widened.isdisjoint(tables)))
-    keys = {PLATFORM: list(platform)}
+    keys, built = {PLATFORM: list(platform)}, {QUALITY_REPORT.name, *dates.backfills.due}
     by_day = [
         DueAssets(
             [key for table in tables for key in keys.get(table, [_key(table)])],
             days := groups[tables],
-            is_backfill=QUALITY_REPORT.name in tables and not dates.backfills.days.isdisjoint(days),
+            is_backfill=not (dates.backfills.days.isdisjoint(days) or built.isdisjoint(tables)),
         )
         for tables in in_order
     ]
@@ -117,8 +117,13 @@ def _by_run(
     due: DueDates, own: Sequence[OwnAsset], backfills: Mapping[str, Mapping[date, str]]
 ) -> Iterator[tuple[tuple[str, ...], date, str]]:
     """Yield tables that one run builds, a day, and why."""
-    reports = {day: why for days in due.backfills.due.values() for day, why in days.items()} | dict(due.reports)
-    tables = {PLATFORM: due.of_platform, **backfills, QUALITY_REPORT.name: reports}
+    changed = {
+        day: why
+        for table, days in due.backfills.due.items()
+        for day, why in days.items()
+        if due.backfills.changes_rows(table, day)
+    }
+    tables = {PLATFORM: due.of_platform, **backfills, QUALITY_REPORT.name: {**changed, **due.reports}}
     tables |= {asset.table: _dated(due, asset) for asset in own if asset.beside}
     for day in sorted({day for days in tables.values() for day in days}):
         names = [table for table, days in tables.items() if day in days]

@@ -13,14 +13,23 @@ from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.pipeline.loading.filtered import are_redeliveries_waiting
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
+from event_platform.storage.queue import Queue
 
 
 def build_daily_reconciliation(
-    raw: Sequence[dg.AssetKey], downstream: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
+    raw: Sequence[dg.AssetKey],
+    downstream: Sequence[dg.AssetKey],
+    catalog: Catalog,
+    first_date: date,
+    redeliveries: Queue | None = None,
 ) -> dg.ScheduleDefinition:
-    """Return the schedule that requests what the sensors have missed or given up."""
+    """Return the schedule that requests what the sensors have missed or given up.
+
+    With a queue of `redeliveries`, also a run of today that takes what is in it, where none is due.
+    """
 
     @dg.schedule(
         name="daily_reconciliation",
@@ -49,9 +58,10 @@ def build_daily_reconciliation(
         )
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
         state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
+        days = [*arrivals.causes] or ([now.date()] if are_redeliveries_waiting(redeliveries) else [])
         asked = join(
             [
-                ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now),
+                ask(instance, "raw", dict.fromkeys(days, state), raw, now),
                 due.ask(instance, state, now),
                 ask_publication(instance, state, iceberg, now),
             ]

@@ -57,7 +57,7 @@ def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
     assert [request.run_key for request in first.run_requests or []] == [
         request.run_key for request in again.run_requests or []
     ]
-    assert "1 created dates do not hold the rows that were written" in capsys.readouterr().err
+    assert "the rows of 1 created date are not those that were written" in capsys.readouterr().err
     carry_out(world, first)
     assert world.events("account_created").height == 1
     assert asked(tick(world, "changed_dates_sensor", instance)) == []
