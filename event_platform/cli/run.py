@@ -26,7 +26,6 @@ from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
-from event_platform.pipeline.loading.filtered import are_redeliveries_waiting, redeliveries_queue
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -35,6 +34,7 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliveries_queue
 
 
 @dataclass(frozen=True)

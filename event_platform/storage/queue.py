@@ -22,6 +22,12 @@ BATCH, THREADS = 10, 10
 _WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
 _KEPT = "MessageRetentionPeriod"
 
+_GRANT = (
+    "check the address and AWS_REGION; allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, "
+    "and kms:Decrypt if it has a key of its own"
+)
+_REACH = "check the network and the credentials; it may pass"
+
 
 @dataclass(frozen=True)
 class QueueState:
@@ -78,12 +84,8 @@ class Queue:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            raise StorageError(
-                f"{self.setting}: {self.url}: {told(error).rstrip('.')}",
-                transient=not _is_refused(error),
-                remedy="allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, and kms:Decrypt "
-                "if it has a key of its own",
-            ) from error
+            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {told(error).rstrip('.')}"
+            raise StorageError(fault, transient=not refused, remedy=_GRANT if refused else _REACH) from error
 
     @cached_property
     def _client(self) -> "SQSClient":

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from event_platform.events.errors import StorageError
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
@@ -49,19 +48,6 @@ class FilteredReport:
     messages: int = 0  # that were taken; those that were sent again included
     events: Counter[date] = field(default_factory=Counter)  # that are new
     left: dict[str, str] = field(default_factory=dict)  # messages that stay in the queue, and why, by their ids
-
-
-def redeliveries_queue(url: str | None) -> Queue | None:
-    """Return the queue of the filter, None without an address. Sends no request."""
-    return None if url is None else Queue(url, "EVENT_PLATFORM_REDELIVERIES_QUEUE")
-
-
-def are_redeliveries_waiting(queue: Queue | None) -> bool:
-    """Return whether there is anything to take: also where a queue does not answer, so that taking says why."""
-    try:
-        return queue is not None and queue.state().waiting > 0
-    except StorageError:
-        return True
 
 
 def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date]) -> FilteredReport:

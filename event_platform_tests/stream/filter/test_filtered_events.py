@@ -21,6 +21,8 @@ from event_platform.events.errors import StorageError
 from event_platform.lake.files import scan_files
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.totals import lake_totals
+from event_platform.metrics.gauges import Gauge
+from event_platform.metrics.lake_samples import lake_samples
 from event_platform.pipeline.loading import filtered
 from event_platform.pipeline.loading.filtered import FilteredReport, take_filtered
 from event_platform.storage.queue import Queue
@@ -144,6 +146,9 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
         (f"{SHARD}:4", 2, "b", f"{SHARD}:2"),
     ]
     assert taken["survivor_seen_at"].to_list()[0] == taken["arrived_at"].to_list()[0] == NOON
+    samples = list(lake_samples(here.lake, here.catalog, here.environment))
+    assert [each.value for each in samples if each.gauge is Gauge.FILTERED] == [4]
+    assert next(each.value for each in samples if each.labels == ("filtered_events",)) == 4
     page = (here.root / "lake" / "reports" / "quality" / "index.html").read_text(encoding="utf-8")
     assert "sent = landed + filtered" in page
     assert "7 = 4 + 3 <b>✓</b>" in page
@@ -225,9 +230,10 @@ from concurrent.futures import ThreadPoolExecutor
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading import filtered
 from event_platform.pipeline.opening import open_lake
+from event_platform.stream.redeliveries import redeliveries_queue
 filtered._HIDDEN, filtered._MOST_MESSAGES = 0, 1
 filtered.Queue.delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-queue = filtered.redeliveries_queue(os.environ["EVENT_PLATFORM_REDELIVERIES_QUEUE"])
+queue = redeliveries_queue(os.environ["EVENT_PLATFORM_REDELIVERIES_QUEUE"])
 filtered.take_filtered(PipelineContext(open_lake(os.environ["EVENT_PLATFORM_LAKE"]), ThreadPoolExecutor(1)), queue, [])
 """
 
@@ -305,7 +311,7 @@ def test_a_queue_that_does_not_answer_fails_its_asset_alone(here: FilteredWorld)
     here.stream.queue += "-elsewhere"
     printed = call_with(here.settings, "run", code=1)
     assert "NonExistentQueue" in printed
-    assert "Allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it" in printed
+    assert "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it" in printed
     assert lake_totals(here.lake, here.catalog)["typed"] == 1
     assert "the queue of redeliveries does not answer" in call_with(here.settings, "status", code=1)
 
