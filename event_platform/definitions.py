@@ -60,19 +60,19 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         catalog = load_catalog(environment.catalog)
     require_opened(catalog.mending)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
-    policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
+    policy, tables = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = raw_assets(environment), platform_assets(catalog)
     redeliveries = redeliveries_queue(environment.redeliveries_queue)
     types, resources = list(map(event_key, catalog.event_types)), build_resources(environment)
     rules: RulesResource = resources["rules"]
     return dg.Definitions(
         assets=[
-            build_raw_events(place, catalog, rules, partitions, policy),
-            *([build_filtered_events(place, redeliveries, partitions, policy)] if redeliveries else []),
-            build_deduplicated_events(place, partitions, policy),
-            build_typed_events(place, catalog, rules, partitions, policy),
+            build_raw_events(tables, catalog, rules, partitions, policy),
+            *([build_filtered_events(tables, redeliveries, partitions, policy)] if redeliveries else []),
+            build_deduplicated_events(tables, partitions, policy),
+            build_typed_events(tables, catalog, rules, partitions, policy),
             build_quality_report(
-                *(place, catalog, partitions, policy, environment.report_url), with_filtered=redeliveries is not None
+                *(tables, catalog, partitions, policy, environment.report_url), with_filtered=redeliveries is not None
             ),
             *build_daily_active_learners(catalog, partitions, policy),
         ],

@@ -19,7 +19,7 @@ from event_platform.compute.pool import prepare
 from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.events.errors import SettingError
+from event_platform.events.errors import SettingError, TableStorageError
 from event_platform.events.mending.opening import require_opened
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
@@ -42,7 +42,7 @@ class Outcome:
     """What a command has done."""
 
     failed: Sequence[str]  # runs, and objects that cannot be loaded
-    status: Status | None = None  # of the lake afterwards; None if it went no further
+    status: Status | None = None  # of the lake afterwards; None if it went no further, or cannot be counted
     left: Sequence[date] = ()  # created dates that are still due, as they are outside of the range
 
 
@@ -91,9 +91,8 @@ def run_due(
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
     _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
-    iceberg = _publish(environment, before, catalog, progress)
-    progress.begin("counting")
-    return Outcome(failed, read_status(environment, catalog, before, due, results, iceberg=iceberg), left)
+    status = _publish_and_count(environment, catalog, before, due, failed, results, progress)
+    return Outcome(failed, status, left)
 
 
 def run_backfill(environment: Environment, progress: Listener) -> Outcome:
@@ -110,9 +109,8 @@ def run_backfill(environment: Environment, progress: Listener) -> Outcome:
 
     done = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
     _print_failures(done.failed)
-    iceberg = _publish(environment, done.lake, catalog, progress)
-    progress.begin("counting")
-    return Outcome(done.failed, read_status(environment, catalog, done.lake, done.due, done.results, iceberg=iceberg))
+    status = _publish_and_count(environment, catalog, done.lake, done.due, done.failed, done.results, progress)
+    return Outcome(done.failed, status)
 
 
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
@@ -168,7 +166,8 @@ def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) 
         message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
         ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
     unbalanced = not (outcome.status.balanced or outcome.left)
-    return exit_code(outcome.status.results, failed=bool(outcome.failed) or unbalanced, warn_only=warn_only)
+    failed = bool(outcome.failed or outcome.status.rest.due.backfills.failing) or unbalanced
+    return exit_code(outcome.status.results, failed=failed, warn_only=warn_only)
 
 
 def _find_arrivals(
@@ -189,6 +188,27 @@ def _find_arrivals(
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
     return due_created_dates(lake, catalog, own=own, look_for_files=True, rows_examined=None)
+
+
+def _publish_and_count(
+    environment: Environment,
+    catalog: Catalog,
+    lake: PinnedLake,
+    due: DueDates,
+    failed: Sequence[str],
+    results: Results,
+    progress: Listener,
+) -> Status | None:
+    """Publish, and count the totals; None where runs have `failed` and a table cannot be opened, which is printed."""
+    iceberg = _publish(environment, lake, catalog, progress)
+    progress.begin("counting")
+    try:
+        return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
+    except TableStorageError as error:
+        if not failed:
+            raise
+        _print_failures([f"the totals cannot be counted: {error}"])
+        return None
 
 
 def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import StorageError
+from event_platform.events.wording import first_few
 from event_platform.publishing.glue import open_glue
 from event_platform.storage.aws import code_of, told
 from event_platform.storage.queue import Queue
@@ -148,8 +149,11 @@ def _check_versions_of_workers(compute: str, workers: int) -> Finding:
         found = f"{compute}: the workers do not report their versions ({type(error).__name__})"
         return bad(name, found, "check what they are busy with, and the network between the scheduler and them")
     if others:
-        shown = "; ".join(others[:_SHOWN]) + (f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
-        return bad(name, shown, "install the same release of event-platform on every machine, from its lock file")
+        return bad(
+            name,
+            first_few(others, _SHOWN, separator="; "),
+            "install the same release of event-platform on every machine, from its lock file",
+        )
     return good(name, f"{compute}, with {workers} workers, all with the versions of this process")
 
 

@@ -48,11 +48,13 @@ class Completeness:
         left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
         if self.waiting:
             name, _ = min(self.waiting)
-            left.append(f"{len(self.waiting):,} objects wait to be loaded (such as {name})")
+            left.append(f"{counted(len(self.waiting), 'object')} to be loaded (such as {name})")
         if self.left_out:
             left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
         if self.corrupt_due:
-            left.append(f"corrupt_events: {len(self.corrupt_due)} days are due, such as {self.corrupt_due[0]}")
+            left.append(
+                f"corrupt_events: due on {counted(len(self.corrupt_due), 'day')}, such as {self.corrupt_due[0]}"
+            )
         if self.to_mend:
             day, records = next(iter(self.to_mend.items()))
             days = counted(len(self.to_mend), "day")
@@ -93,6 +95,7 @@ class Completeness:
                 "event_tables": {
                     table: [day.isoformat() for day in sorted(days)] for table, days in self.due.backfills.due.items()
                 },
+                "failing": dict(self.due.backfills.failing),
                 "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
                 "own_tables": {
                     table: sorted("all" if day is None else day.isoformat() for day in days)

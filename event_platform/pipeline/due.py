@@ -16,6 +16,7 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.events.wording import counted
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
@@ -88,8 +89,8 @@ class DueDates:
             return None
         day, counts = next(iter(self.uneven.items()))
         return (
-            f"{len(self.uneven)} created dates do not hold the rows that were written, such as {day} ({counts}). Rows "
-            "were deleted or added by something else, or the catalog changed: these dates are built again"
+            f"the rows of {counted(len(self.uneven), 'created date')} are not those that were written, such as {day} "
+            f"({counts}). Rows were deleted or added by something else, or the catalog changed: they are built again"
         )
 
 
@@ -97,7 +98,7 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
-    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+    return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(
@@ -135,8 +136,14 @@ def due_created_dates(
     tables += map(lake.event_table, catalog.event_types)
     opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
-    for snapshot in (unregistered, report, *typed):
+    for snapshot in (unregistered, report):
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
+    for snapshot in typed:  # days that its table never had: the catalog has the type since, which is a backfill
+        stale.update(
+            day
+            for day in changed
+            if snapshot is None or (snapshot.was_built(day) and snapshot.source_version(day) != built[day])
+        )
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(every_table) if look_for_files else {}

@@ -109,7 +109,9 @@ def _by_run(due: DueDates, own: Sequence[OwnAsset]) -> Iterator[tuple[tuple[str,
         names = [table for table, days in tables.items() if day in days]
         reasons = "; ".join(sorted({tables[name][day] for name in names}))
         if not backfills.keys().isdisjoint(names):  # days of the platform are none of these
-            names = [*dict.fromkeys([*(name for name in names if name in backfills), QUALITY_REPORT.name, *names])]
+            built = [name for name in names if name in backfills]
+            report = [QUALITY_REPORT.name] if any(due.backfills.changes_rows(name, day) for name in built) else []
+            names = [*dict.fromkeys([*built, *report, *names])]
             yield tuple(names), day, reasons
         elif not due.days or PLATFORM in names:
             yield tuple(names), day, reasons

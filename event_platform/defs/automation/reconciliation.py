@@ -8,7 +8,7 @@ import dagster as dg
 from event_platform.defs.automation.downstream import due_downstream
 from event_platform.defs.automation.publishing_sensor import ask_publication, iceberg_status_of
 from event_platform.defs.automation.requests import ask, join, warned
-from event_platform.defs.graph import own_assets_of
+from event_platform.defs.graph import own_assets_of, with_checks
 from event_platform.defs.resources.platform import LakeResource, LandingResource, PublishingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
@@ -68,7 +68,7 @@ def build_daily_reconciliation(
         )
         if asked.requests:
             warned(context.log, asked.waiting)
-            return asked.requests
+            return with_checks(context, asked.requests)
         reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *warnings]))
 
