@@ -71,7 +71,8 @@ def run_due(
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    take_redeliveries = are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
+    # Whoever loads takes them as well.
+    take_redeliveries = not days and are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
     known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None

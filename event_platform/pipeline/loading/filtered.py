@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
         rows, receipts = _read(queue, messages, report)
         if not receipts:
             break
-        retry_on_conflict(lambda rows=rows: _append(context, rows, report))  # type: ignore[misc]
+        retry_on_conflict(partial(_append, context, rows, report))
         queue.delete(receipts)
         report.messages += len(receipts)
     return report

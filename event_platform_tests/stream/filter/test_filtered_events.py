@@ -153,6 +153,7 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
     assert "sent = landed + filtered" in page
     assert "7 = 4 + 3 <b>✓</b>" in page
     assert "body: " + A.decode() in call_with(here.settings, "query", "select body from filtered_events")
+    assert "verified: " in call_with(here.settings, "status", "--verify")
     assert lake_totals(here.lake, here.catalog).keys().isdisjoint({"sent", "filtered"})
 
 
