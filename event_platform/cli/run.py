@@ -70,9 +70,9 @@ def run_due(
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
-    # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    # Whoever loads takes them as well.
+    # Whoever loads takes redeliveries as well.
     take_redeliveries = not days and are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
+    # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
     known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None

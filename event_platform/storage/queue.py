@@ -97,5 +97,5 @@ class Queue:
 
 def _is_refused(error: Exception) -> bool:
     """Return whether SQS has answered, and would answer the same again."""
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 500
-    return status < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client
+    answer = error.response.get("ResponseMetadata") if isinstance(error, ClientError) else None
+    return answer is not None and answer["HTTPStatusCode"] < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client

@@ -46,7 +46,6 @@ class FilteredReport:
     """What was taken from the queue."""
 
     written: dict[date, Written] = field(default_factory=dict)  # by arrival date
-    messages: int = 0  # that were taken; those that were sent again included
     events: Counter[date] = field(default_factory=Counter)  # that are new
     left: dict[str, str] = field(default_factory=dict)  # messages that stay in the queue, and why, by their ids
 
@@ -64,7 +63,6 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
             break
         retry_on_conflict(partial(_append, context, rows, report))
         queue.delete(receipts)
-        report.messages += len(receipts)
     return report
 
 

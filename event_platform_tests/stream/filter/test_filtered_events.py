@@ -27,12 +27,13 @@ from event_platform.pipeline.loading import filtered
 from event_platform.pipeline.loading.filtered import FilteredReport, take_filtered
 from event_platform.storage.queue import Queue
 from event_platform.stream.filter.dead_letters import DeadLetter
-from event_platform_tests.defs.automation.requests.ticking import FIRST, reconcile
+from event_platform_tests.defs.automation.requests.ticking import FIRST, carry_out, reconcile, tick
 from event_platform_tests.stream.filter.firehose import NOW, SHARD, FilteredStream, record
 from event_platform_tests.support.command import call_with, variables
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
+FILTERED_EVENTS, TODAY = dg.AssetKey("filtered_events"), datetime.now(UTC).date()
 NOON = datetime.fromtimestamp(NOW, UTC)
 
 
@@ -163,12 +164,27 @@ def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld)
     assert reconcile(here, instance).run_requests == []
     here.send(letter(1))
     (asked,) = reconcile(here, instance).run_requests or []
-    today = datetime.now(UTC).date()
-    assert asked.tags[FIRST] == str(today)
-    assert dg.AssetKey("filtered_events") in (asked.asset_selection or [])
+    assert asked.tags[FIRST] == str(TODAY)
+    assert FILTERED_EVENTS in (asked.asset_selection or [])
     call_with(here.settings, "run")
     assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0)], 0)
     assert "starting Dagster" not in call_with(here.settings, "run")
+
+
+def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld) -> None:
+    """Beside what has landed; Dagster has the events that it took by the days on which they arrived."""
+    here.deliver(TODAY, "a", event("a", TODAY))
+    here.send(letter(1), letter(2, NOON + timedelta(days=1)))
+    instance = dg.DagsterInstance.ephemeral()
+    carry_out(here, tick(here, "landing_sensor", instance), instance)
+    assert (len(here.keys), here.messages) == (2, 0)
+    records = instance.fetch_materializations(FILTERED_EVENTS, limit=10).records
+    found = [each.asset_materialization for each in records if each.asset_materialization]
+    assert {each.partition: each.metadata["events_taken"].value for each in found} == {
+        str(TODAY): 0,
+        str(MONDAY): 1,
+        str(TUESDAY): 1,
+    }
 
 
 def test_without_the_queue_there_is_neither_asset_nor_table(here: FilteredWorld) -> None:
@@ -298,7 +314,7 @@ def test_a_message_of_somebody_else_stays_and_is_said(here: FilteredWorld) -> No
     assert (len(here.keys), here.messages) == (2, 5)
     here.come_again()
     assert "about 5 messages in the queue of redeliveries" in call_with(here.settings, "status")
-    assert here.take().messages == 0
+    assert here.take().events.total() == 0
     here.come_again()
     found = check_redeliveries(here.stream.queue)
     assert found.verdict is Verdict.BAD
