@@ -86,7 +86,8 @@ def materialize_due(
             days = [day for day in rows if window[0] <= day <= window[1]]
             materializer.materialize(materializer.platform, date_ranges(days), _REBUILD)
         after, due = materializer.find_due(lake, window, look_for_files=True)
-        print_warning(due.dates.warning)
+        for warning in due.dates.warnings:
+            print_warning(warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:

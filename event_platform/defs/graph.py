@@ -38,14 +38,20 @@ def own_assets_of(
 def with_checks(
     context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, requests: Sequence[dg.RunRequest]
 ) -> list[dg.RunRequest]:
-    """Return requests of assets with the checks that their runs evaluate; as they are if the location is unknown."""
+    """Return requests with the checks that their runs evaluate; as they are if the code location is unknown.
+
+    Those of checks alone that a project has left out are dropped.
+    """
     graph = _graph_of(context)
-    return [
-        request.with_replaced_attrs(asset_check_keys=checks_of_runs(graph, request.asset_selection))
-        if graph is not None and request.asset_selection
-        else request
-        for request in requests
-    ]
+    return list(requests) if graph is None else list(_with_checks(graph, requests))
+
+
+def _with_checks(graph: Any, requests: Sequence[dg.RunRequest]) -> Iterator[dg.RunRequest]:
+    for request in requests:
+        assets, checks = request.asset_selection, request.asset_check_keys or []
+        found = checks_of_runs(graph, assets) if assets else [key for key in checks if key in graph.asset_check_keys]
+        if assets or found:
+            yield request.with_replaced_attrs(asset_check_keys=found)
 
 
 def checks_of_runs(graph: Any, assets: Collection[dg.AssetKey]) -> list[dg.AssetCheckKey]:

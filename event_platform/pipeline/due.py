@@ -83,8 +83,12 @@ class DueDates:
         return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
-    def warning(self) -> str | None:
-        """Warning about dates whose totals do not balance, or None."""
+    def warnings(self) -> list[str]:
+        """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
+        return [each for each in (self._uneven_warning, self.backfills.other) if each]
+
+    @property
+    def _uneven_warning(self) -> str | None:
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))

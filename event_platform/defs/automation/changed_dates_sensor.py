@@ -55,7 +55,7 @@ def build_changed_dates_sensor(
         due = due_downstream(
             tables, catalog, own, assets, first_date, now.date(), since=since, look_for_files=look_for_files
         )
-        warned(context.log, [due.dates.warning])
+        warned(context.log, due.dates.warnings)
         version = due.dates.version
         asked = due.ask(context.instance, digest([f"{version}", rules]), now)
         # Where neither the catalog is another one nor a look is due, the tables have the columns that they had.

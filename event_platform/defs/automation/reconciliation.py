@@ -54,7 +54,7 @@ def build_daily_reconciliation(
         due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
         iceberg = iceberg_status_of(publishing, tables, catalog)
         warnings = warned(
-            context.log, [arrivals.warning, due.dates.warning, iceberg.fault, *delivery.omissions.warnings]
+            context.log, [arrivals.warning, *due.dates.warnings, iceberg.fault, *delivery.omissions.warnings]
         )
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
         state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)

@@ -22,9 +22,9 @@ def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_B
 
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
     """Return the run requests of a tick, or else the reason. What has to wait is logged."""
-    if asked.requests:
+    if requests := with_checks(context, asked.requests):
         warned(context.log, asked.waiting)
-        return dg.SensorResult(run_requests=with_checks(context, asked.requests), cursor=cursor)
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 

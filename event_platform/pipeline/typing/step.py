@@ -126,7 +126,8 @@ def _commit_each(
         if key == UNREGISTERED:
             return TableCommit(target, deployment, note_builds(target, present, {}) | step_time)
         same = unchanged(context.lake, catalog, source.snapshot, key, target, source.versions, budget)
-        return TableCommit(target, _reference_tables(catalog.by_key[key]), note_builds(target, present, dict(same)))
+        info = deployment | _reference_tables(catalog.by_key[key])
+        return TableCommit(target, info, note_builds(target, present, dict(same)))
 
     def commit(key: str) -> None:
         report = reports[key]

@@ -134,3 +134,15 @@ def test_a_table_that_cannot_be_opened_keeps_no_other_from_its_check(
     for path in (built.root / "lake/events/lesson_started/_delta_log").iterdir():
         path.write_bytes(b"{broken")
     assert checks_of(tick(built, SENSOR, instance).run_requests) == {dg.AssetCheckKey(ACCOUNT, NAME)}
+
+
+def test_a_project_without_the_checks_is_not_asked_for_them(world: World, instance: dg.DagsterInstance) -> None:
+    """Its sensor goes on with what is due."""
+    world.deliver(MONDAY, "a", event("a1"))
+    world.build(MONDAY)
+    platform = world.definitions()
+    alone = dg.Definitions(assets=platform.assets, sensors=platform.sensors, resources=platform.resources)
+    resources = {"lake": dict(platform.resources or {})["lake"]}
+    with dg.build_sensor_context(instance, definitions=alone, resources=resources) as context:
+        found = alone.resolve_sensor_def(SENSOR).evaluate_tick(context)
+    assert (found.run_requests or [], found.skip_message) == ([], "every date is up to date")
