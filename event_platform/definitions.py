@@ -33,8 +33,8 @@ from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.mending.opening import require_opened
 from event_platform.lake.lake import Lake
 from event_platform.landing.notifications import landing_queue
-from event_platform.pipeline.loading.filtered import redeliveries_queue
 from event_platform.storage.storage import Storage
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: The job of all assets, those of a project as well: the UI shows runs of the command line by its name.
 JOB = "event_platform"

@@ -73,13 +73,13 @@ def materialize_due(
 ) -> Materialized:
     """Load `arrivals` and materialize what is due downstream within the window.
 
-    With `rebuild`, all created_dates of the window that have events are rebuilt. Whoever loads takes the redeliveries
-    of the stream from their queue; with `take_redeliveries`, also where there are no arrivals.
+    With `rebuild`, all created_dates of the window that have events are rebuilt. With `take_redeliveries`, those of the
+    stream are taken from their queue, as runs that load `arrivals` do.
     """
     today = datetime.now(UTC).date()
     with _materializer(environment, catalog, progress) as materializer:
         materializer.materialize(raw_assets(environment), date_ranges(arrivals))
-        if take_redeliveries and not arrivals:
+        if take_redeliveries:
             materializer.materialize([FILTERED_EVENTS], [(today, today)])
         if rebuild:
             rows = lake.deduplicated_events.snapshot().rows_by_date()

@@ -26,7 +26,6 @@ from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.due import DueDates, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
-from event_platform.pipeline.loading.filtered import are_redeliveries_waiting, redeliveries_queue
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -35,6 +34,7 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliveries_queue
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def run_due(
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
+    # Whoever loads takes redeliveries as well.
+    take_redeliveries = not days and are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    take_redeliveries = are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
     known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None

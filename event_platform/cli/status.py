@@ -37,13 +37,13 @@ from event_platform.lake.registry import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import DueDates, due_created_dates
-from event_platform.pipeline.loading.filtered import redeliveries_queue
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.publication import IcebergStatus, iceberg_status
 from event_platform.pipeline.reporting.findings import lake_findings
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: Assets whose partitions are arrival dates.
 _BY_ARRIVAL = {RAW_EVENTS.name, CORRUPT_EVENTS.name}

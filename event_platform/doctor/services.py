@@ -17,11 +17,11 @@ from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import StorageError
 from event_platform.events.wording import first_few
-from event_platform.pipeline.loading.filtered import redeliveries_queue
 from event_platform.publishing.glue import open_glue
 from event_platform.storage.aws import code_of, told
 from event_platform.storage.queue import Queue
 from event_platform.stream.filter.dead_letters import read_letter
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
@@ -44,7 +44,7 @@ def check_queue(url: str | None) -> Finding:
     try:
         state = Queue(url, "EVENT_PLATFORM_LANDING_QUEUE").state()
     except StorageError as error:
-        return _unusable(name, error)
+        return bad(name, error.fault, error.remedy)
     return good(name, f"{url}, with {state.waiting} messages")
 
 
@@ -60,7 +60,7 @@ def check_redeliveries(url: str | None) -> Finding:
         state, messages = queue.state(), queue.receive(hidden=0)
         queue.delete(["no message has this receipt"])
     except StorageError as error:
-        return _unusable(name, error)
+        return bad(name, error.fault, error.remedy)
     found = f"{queue.url}, with {state.waiting} messages"
     if faults := [fault for message in messages if (fault := _fault_of(message["Body"]))]:
         remedy = "it stays there: see who sends it, and whether the address is `redeliveries` of `terraform output`"
@@ -80,10 +80,6 @@ def _fault_of(message: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
-
-
-def _unusable(name: str, error: StorageError) -> Finding:
-    return bad(name, error.fault, f"check the address and AWS_REGION; {error.remedy}")
 
 
 def check_glue(database: str | None) -> Finding:

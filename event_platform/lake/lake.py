@@ -93,12 +93,13 @@ class Lake:
     def every_table(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the tables of the platform, as `tables` does, and then all others that exist, by name.
 
-        Those are the tables of people's own assets, and of event types that were in the catalog once. Folders are
-        listed, and no table's: what that costs grows with tables, not with what is in them.
+        Those are the tables of people's own assets, of event types that were in the catalog once, and that of a filter
+        in the stream. Folders are listed, and no table's: what that costs grows with tables, not with what is in them.
         """
         platform = self.tables(event_types)
         others = sorted(self._found({table.name for table in platform}))
-        return [*platform, *map(self.found_table, others)]
+        filtered = FILTERED_EVENTS.name
+        return [*platform, *(self.filtered_events if name == filtered else self.found_table(name) for name in others)]
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""

@@ -86,7 +86,7 @@ class Completeness:
             "waiting_examples": [name for name, _ in sorted(self.waiting)[:_EXAMPLES]],
             "landing_fault": self.fault,
             "left_out": list(self.left_out),
-            **({} if self.redeliveries is None else {"waiting_redeliveries": self.redeliveries}),
+            **self._redeliveries_as_json,
             "days_outside_partitions": [day.isoformat() for day in self.outside],
             "due": {
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
@@ -103,6 +103,13 @@ class Completeness:
                 },
             },
         }
+
+    @property
+    def _redeliveries_as_json(self) -> dict[str, Any]:
+        if self.redeliveries is None:
+            return {}
+        fault = self.redeliveries if isinstance(self.redeliveries, str) else None
+        return {"waiting_redeliveries": None if fault else self.redeliveries, "redeliveries_fault": fault}
 
 
 def completeness(

@@ -22,6 +22,12 @@ BATCH, THREADS = 10, 10
 _WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
 _KEPT = "MessageRetentionPeriod"
 
+_GRANT = (
+    "check the address and AWS_REGION; allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, "
+    "and kms:Decrypt if it has a key of its own"
+)
+_REACH = "check the network and the credentials; it may pass"
+
 
 @dataclass(frozen=True)
 class QueueState:
@@ -78,12 +84,8 @@ class Queue:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            raise StorageError(
-                f"{self.setting}: {self.url}: {told(error).rstrip('.')}",
-                transient=not _is_refused(error),
-                remedy="allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, and kms:Decrypt "
-                "if it has a key of its own",
-            ) from error
+            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {told(error).rstrip('.')}"
+            raise StorageError(fault, transient=not refused, remedy=_GRANT if refused else _REACH) from error
 
     @cached_property
     def _client(self) -> "SQSClient":
@@ -95,5 +97,5 @@ class Queue:
 
 def _is_refused(error: Exception) -> bool:
     """Return whether SQS has answered, and would answer the same again."""
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 500
-    return status < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client
+    answer = error.response.get("ResponseMetadata") if isinstance(error, ClientError) else None
+    return answer is not None and answer["HTTPStatusCode"] < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client

@@ -13,10 +13,10 @@ from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
-from event_platform.pipeline.loading.filtered import are_redeliveries_waiting
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
 from event_platform.storage.queue import Queue
+from event_platform.stream.redeliveries import are_redeliveries_waiting
 
 
 def build_daily_reconciliation(

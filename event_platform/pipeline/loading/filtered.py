@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from event_platform.events.errors import StorageError
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
@@ -46,22 +46,8 @@ class FilteredReport:
     """What was taken from the queue."""
 
     written: dict[date, Written] = field(default_factory=dict)  # by arrival date
-    messages: int = 0  # that were taken; those that were sent again included
     events: Counter[date] = field(default_factory=Counter)  # that are new
     left: dict[str, str] = field(default_factory=dict)  # messages that stay in the queue, and why, by their ids
-
-
-def redeliveries_queue(url: str | None) -> Queue | None:
-    """Return the queue of the filter, None without an address. Sends no request."""
-    return None if url is None else Queue(url, "EVENT_PLATFORM_REDELIVERIES_QUEUE")
-
-
-def are_redeliveries_waiting(queue: Queue | None) -> bool:
-    """Return whether there is anything to take: also where a queue does not answer, so that taking says why."""
-    try:
-        return queue is not None and queue.state().waiting > 0
-    except StorageError:
-        return True
 
 
 def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date]) -> FilteredReport:
@@ -75,9 +61,8 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
         rows, receipts = _read(queue, messages, report)
         if not receipts:
             break
-        retry_on_conflict(lambda rows=rows: _append(context, rows, report))  # type: ignore[misc]
+        retry_on_conflict(partial(_append, context, rows, report))
         queue.delete(receipts)
-        report.messages += len(receipts)
     return report
 
 

@@ -242,6 +242,6 @@ def test_a_message_that_cannot_be_deleted_stays(here: QueueWorld) -> None:
     queue = landing_queue(here.url, here.environment.landing)
     assert queue is not None
     heard = queue.receive()
-    with pytest.raises(StorageError, match=r"Allow sqs:ReceiveMessage, sqs:DeleteMessage"):
+    with pytest.raises(StorageError, match=r"allow sqs:ReceiveMessage, sqs:DeleteMessage"):
         replace(queue, queue=replace(queue.queue, url=f"{here.url}-elsewhere")).delete(heard.messages)
     assert here.messages == 2

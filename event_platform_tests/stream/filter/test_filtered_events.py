@@ -21,16 +21,19 @@ from event_platform.events.errors import StorageError
 from event_platform.lake.files import scan_files
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.totals import lake_totals
+from event_platform.metrics.gauges import Gauge
+from event_platform.metrics.lake_samples import lake_samples
 from event_platform.pipeline.loading import filtered
 from event_platform.pipeline.loading.filtered import FilteredReport, take_filtered
 from event_platform.storage.queue import Queue
 from event_platform.stream.filter.dead_letters import DeadLetter
-from event_platform_tests.defs.automation.requests.ticking import FIRST, reconcile
+from event_platform_tests.defs.automation.requests.ticking import FIRST, carry_out, reconcile, tick
 from event_platform_tests.stream.filter.firehose import NOW, SHARD, FilteredStream, record
 from event_platform_tests.support.command import call_with, variables
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
+FILTERED_EVENTS, TODAY = dg.AssetKey("filtered_events"), datetime.now(UTC).date()
 NOON = datetime.fromtimestamp(NOW, UTC)
 
 
@@ -144,10 +147,14 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
         (f"{SHARD}:4", 2, "b", f"{SHARD}:2"),
     ]
     assert taken["survivor_seen_at"].to_list()[0] == taken["arrived_at"].to_list()[0] == NOON
+    samples = list(lake_samples(here.lake, here.catalog, here.environment))
+    assert [each.value for each in samples if each.gauge is Gauge.FILTERED] == [4]
+    assert next(each.value for each in samples if each.labels == ("filtered_events",)) == 4
     page = (here.root / "lake" / "reports" / "quality" / "index.html").read_text(encoding="utf-8")
     assert "sent = landed + filtered" in page
     assert "7 = 4 + 3 <b>✓</b>" in page
     assert "body: " + A.decode() in call_with(here.settings, "query", "select body from filtered_events")
+    assert "verified: " in call_with(here.settings, "status", "--verify")
     assert lake_totals(here.lake, here.catalog).keys().isdisjoint({"sent", "filtered"})
 
 
@@ -157,12 +164,27 @@ def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld)
     assert reconcile(here, instance).run_requests == []
     here.send(letter(1))
     (asked,) = reconcile(here, instance).run_requests or []
-    today = datetime.now(UTC).date()
-    assert asked.tags[FIRST] == str(today)
-    assert dg.AssetKey("filtered_events") in (asked.asset_selection or [])
+    assert asked.tags[FIRST] == str(TODAY)
+    assert FILTERED_EVENTS in (asked.asset_selection or [])
     call_with(here.settings, "run")
     assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0)], 0)
     assert "starting Dagster" not in call_with(here.settings, "run")
+
+
+def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld) -> None:
+    """Beside what has landed; Dagster has the events that it took by the days on which they arrived."""
+    here.deliver(TODAY, "a", event("a", TODAY))
+    here.send(letter(1), letter(2, NOON + timedelta(days=1)))
+    instance = dg.DagsterInstance.ephemeral()
+    carry_out(here, tick(here, "landing_sensor", instance), instance)
+    assert (len(here.keys), here.messages) == (2, 0)
+    records = instance.fetch_materializations(FILTERED_EVENTS, limit=10).records
+    found = [each.asset_materialization for each in records if each.asset_materialization]
+    assert {each.partition: each.metadata["events_taken"].value for each in found} == {
+        str(TODAY): 0,
+        str(MONDAY): 1,
+        str(TUESDAY): 1,
+    }
 
 
 def test_without_the_queue_there_is_neither_asset_nor_table(here: FilteredWorld) -> None:
@@ -225,9 +247,10 @@ from concurrent.futures import ThreadPoolExecutor
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading import filtered
 from event_platform.pipeline.opening import open_lake
+from event_platform.stream.redeliveries import redeliveries_queue
 filtered._HIDDEN, filtered._MOST_MESSAGES = 0, 1
 filtered.Queue.delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-queue = filtered.redeliveries_queue(os.environ["EVENT_PLATFORM_REDELIVERIES_QUEUE"])
+queue = redeliveries_queue(os.environ["EVENT_PLATFORM_REDELIVERIES_QUEUE"])
 filtered.take_filtered(PipelineContext(open_lake(os.environ["EVENT_PLATFORM_LAKE"]), ThreadPoolExecutor(1)), queue, [])
 """
 
@@ -291,7 +314,7 @@ def test_a_message_of_somebody_else_stays_and_is_said(here: FilteredWorld) -> No
     assert (len(here.keys), here.messages) == (2, 5)
     here.come_again()
     assert "about 5 messages in the queue of redeliveries" in call_with(here.settings, "status")
-    assert here.take().messages == 0
+    assert here.take().events.total() == 0
     here.come_again()
     found = check_redeliveries(here.stream.queue)
     assert found.verdict is Verdict.BAD
@@ -305,7 +328,7 @@ def test_a_queue_that_does_not_answer_fails_its_asset_alone(here: FilteredWorld)
     here.stream.queue += "-elsewhere"
     printed = call_with(here.settings, "run", code=1)
     assert "NonExistentQueue" in printed
-    assert "Allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it" in printed
+    assert "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it" in printed
     assert lake_totals(here.lake, here.catalog)["typed"] == 1
     assert "the queue of redeliveries does not answer" in call_with(here.settings, "status", code=1)
 
