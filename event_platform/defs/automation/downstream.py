@@ -72,15 +72,17 @@ def due_downstream(
     `platform` are the platform's assets; `own` those of people's own that can be materialized here, each after those
     that it is made of. Where the platform's are due, the others are built with them, or when that is done.
 
-    A table that gets a wider type is built on the first of its days alone, which rebuilds all of them, and the reports
-    of the other days follow. Its run comes first, behind those of the platform, which rebuild it as well.
+    A table that gets a wider type is built on its first day, which rebuilds all that have rows; the reports of these
+    follow. Its run comes first, behind those of the platform, which rebuild it as well.
     """
     dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files, rows_examined=rows_examined)
     groups: dict[tuple[str, ...], dict[date, str]] = {}
     for tables, day, why in _by_run(dates, own, _backfills(dates, first, last)):
         if first <= day <= last:
             groups.setdefault(tables, {})[day] = why
-    in_order = sorted(groups, key=lambda tables: (PLATFORM not in tables, dates.backfills.widened.isdisjoint(tables)))
+    in_order = sorted(
+        groups, key=lambda tables: (PLATFORM not in tables, dates.backfills.widened.keys().isdisjoint(tables))
+    )
     keys, built = {PLATFORM: list(platform)}, {QUALITY_REPORT.name, *dates.backfills.due}
     by_day = [
         DueAssets(
@@ -105,11 +107,11 @@ def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
 
 
 def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date, str]]:
-    """Return the days of back-fills by table; of one that gets a wider type, the first in the window alone."""
+    """Return the days of back-fills by table; of one that gets a wider type, without those that the first rebuilds."""
     found = dict(due.backfills.due)
-    for table in due.backfills.widened:
-        days = [day for day in found[table] if first <= day <= last]
-        found[table] = {day: found[table][day] for day in sorted(days)[:1]}
+    for table, rebuilt in due.backfills.widened.items():
+        days = sorted(day for day in found[table] if first <= day <= last)
+        found[table] = {day: found[table][day] for day in days if day == days[0] or day not in rebuilt}
     return found
 
 

@@ -45,7 +45,8 @@ class Backfills:
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
     # Of those due, days that a table never had, and the events that it gets from unregistered_events.
     new: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
-    widened: frozenset[str] = frozenset()  # tables of which the next build, of any day, rebuilds every day
+    # Of tables that get a wider type, the days that have rows: the next build, of any day, rebuilds all of them.
+    widened: Mapping[str, Collection[date]] = field(default_factory=dict)
     other: str | None = None  # says that another deployment has built what is due, with another catalog
 
     @property
@@ -186,7 +187,7 @@ def find_backfills(
         unexamined,
         failing,
         new={name: days for name, days in new.items() if name in due},
-        widened=frozenset(each.table.name for each in built if each.retyped),
+        widened={each.table.name: each.rows_by_date().keys() for each in built if each.retyped},
         other=next(filter(None, others), None),
     )
 

@@ -62,11 +62,12 @@ def _sampled(
 def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[date, str]]:
     """Count the nulls of each column of the payload, as the statistics of the files say; nested columns have none.
 
-    A column that a file was written without is null in all of its rows.
+    A column that a file was written without is null in all of its rows; the log has None for it once the table has it.
     """
     nulls = Counter[tuple[date, str]]()
     for column in compared_columns(event_type):
         for file in files:
-            if count := file.nulls.get(column, file.rows):
+            counted = file.nulls.get(column)
+            if count := file.rows if counted is None else counted:
                 nulls[file.partition, column] += count
     return nulls
