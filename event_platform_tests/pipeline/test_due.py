@@ -17,8 +17,9 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 
 def due(world: World) -> list[date]:
-    """Return the created_dates that are due."""
-    return due_created_dates(world.lake, world.catalog).days
+    """Return the created_dates that are due, of all tables or of one."""
+    found = due_created_dates(world.lake, world.catalog)
+    return sorted({*found.days, *found.backfills.days})
 
 
 def test_nothing_is_due_in_an_empty_lake(world: World) -> None:
