@@ -25,9 +25,9 @@ def check_tables(settings: Settings) -> Finding:
         to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
         return _unreadable(name, error)
-    files = f"{found.files:,} files of {found.tables:,} tables"
+    files = f"{counted(found.files, 'file')} of {counted(found.tables, 'table')}"
     if found.faults:
-        faults = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
+        faults = f"{counted(len(found.faults), 'fault')} in {files}, such as {found.faults[0]}"
         return bad(
             name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
         )
