@@ -21,8 +21,8 @@ def show_report(environment: Environment, day: date | None, *, in_browser: bool)
     if storage.tag(uri) is None:
         days = f"--from {day} --to {day}" if day else "--from <day> --to <day>"
         raise MissingError(
-            f"{uri}: there is no such page; event-platform run writes it with the report of a day. Where it was deleted: "
-            f"event-platform run --rebuild {days}"
+            f"{uri}: there is no such page; event-platform run writes it with the report of a day. Where it was "
+            f"deleted: event-platform run --rebuild {days}"
         )
     link = _link(environment, storage, uri, page)
     print(uri if link.startswith("file:") else link)  # noqa: T201 - rich would wrap it

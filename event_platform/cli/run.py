@@ -35,6 +35,7 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliveries_queue
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,10 @@ def run_due(
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
+    # Whoever loads takes redeliveries as well.
+    take_redeliveries = not days and are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    known = not (days or rebuild or find_project(Path.cwd()))
+    known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None
     failed, results = list[str](), dict(results or {})
@@ -81,7 +84,9 @@ def run_due(
         progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        done = materialize_due(environment, catalog, lake, days, window, progress, rebuild=rebuild)
+        done = materialize_due(
+            *(environment, catalog, lake, days, window, progress), rebuild=rebuild, take_redeliveries=take_redeliveries
+        )
         due, before, failed = done.due, done.lake, done.failed
         results |= done.results
     # The run of a day has reported the faults in that day's folders.
@@ -162,7 +167,8 @@ def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) 
         days = counted(len(outcome.left), "created date")
         ERR.print(f"still due: {days}, such as {outcome.left[0]}: run again without --from and --to", soft_wrap=True)
     unbalanced = not (outcome.status.balanced or outcome.status.is_under_way or outcome.left)
-    return exit_code(outcome.status.results, failed=bool(outcome.failed) or unbalanced, warn_only=warn_only)
+    failed = bool(outcome.failed or outcome.status.rest.due.backfills.failing) or unbalanced
+    return exit_code(outcome.status.results, failed=failed, warn_only=warn_only)
 
 
 def _find_arrivals(

@@ -87,8 +87,12 @@ class DueDates:
         return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
-    def warning(self) -> str | None:
-        """Warning about dates whose totals do not balance, or None."""
+    def warnings(self) -> list[str]:
+        """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
+        return [each for each in (self._uneven_warning, self.backfills.other) if each]
+
+    @property
+    def _uneven_warning(self) -> str | None:
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))
@@ -139,12 +143,14 @@ def due_created_dates(
     tables += map(lake.event_table, catalog.event_types)
     opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
-    for snapshot in (unregistered, report, *typed):
-        for day in changed:
-            version = None if snapshot is None else snapshot.source_version(day)
-            if snapshot is None or version != built[day]:
-                stale.add(day)
-                oldest[day] = min(oldest[day], -1 if version is None else version)
+    made = [(one, day) for one in (unregistered, report) for day in changed]
+    # Not the days that an event table never had: the catalog has the type since, which is a backfill.
+    made += [(one, day) for one in typed for day in changed if one is None or one.was_built(day)]
+    for one, day in made:
+        version = None if one is None else one.source_version(day)
+        if one is None or version != built[day]:
+            stale.add(day)
+            oldest[day] = min(oldest[day], -1 if version is None else version)
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(every_table) if look_for_files else {}

@@ -47,7 +47,7 @@ def _sum(plan: BackfillPlan) -> str:
     rows = sum(each.rows for each in plan.tables)
     return (
         f"{counted(partitions, 'day')} of {counted(len(plan.tables), 'table')}, {counted(rows, 'row')}, and "
-        f"{counted(len(plan.days), 'quality report')}. event-platform catalog backfill, or run, builds them"
+        f"{counted(len(plan.reports), 'quality report')}. event-platform catalog backfill, or run, builds them"
     )
 
 

@@ -144,5 +144,7 @@ def _metadata(value: Any) -> dg.MetadataValue[Any]:
             return dg.MetadataValue.int(value)
         case float():
             return dg.MetadataValue.float(value)
+        case [{**row}, *_] if row:
+            return dg.MetadataValue.table([dg.TableRecord(each) for each in value])
         case _:
             return dg.MetadataValue.json(value)

@@ -5,17 +5,18 @@ arrays and maps get what is new in them. Values of other types have only a varia
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from event_platform.events.column_definitions import has_personal
 from event_platform.events.column_history import READ
-from event_platform.events.column_names import UniqueNames
+from event_platform.events.column_names import UniqueNames, is_column_name
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
-from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, draft_properties, is_typed
+from event_platform.events.draft import JSON_TYPES, TEXT_KINDS, content_of, draft_definition, is_typed
 from event_platform.events.evolution.widening import earlier_type, is_wider
 from event_platform.events.rescue import MOMENTS
-from event_platform.events.shapes import Shape, value_shape
+from event_platform.events.shapes import Shape, identifier_keys, is_map, value_shape
 
 Definition = dict[str, Any]
 
@@ -46,8 +47,6 @@ _OF_VALUES = {"minimum", "maximum", "enum", "x-decimal"}
 #: Empty values, and the types that hold them.
 _EMPTY = {"empty array": "array", "empty object": "object"}
 _HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
-#: More than any number of records: nothing that is new is required.
-_NEVER_ALL = -1
 
 
 def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool) -> Definition | None:
@@ -73,19 +72,14 @@ def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
     kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
     half = {"x-mixed": sorted(types - {"null"})} if _has_half(shape) else {}
-    return {**kept, "type": sorted(types), "x-variant": True, **half}
+    personal = {"x-personal": True} if has_personal(definition) else {}  # its text has the values of all that is in it
+    return {**kept, **personal, "type": sorted(types), "x-variant": True, **half}
 
 
 def _has_half(shape: Shape) -> bool:
     """Return whether there is half of an emoji in a value, which no text holds."""
     below = [*shape.fields.values(), *filter(None, (shape.item, shape.value))]
     return shape.kinds["misfit text"] > 0 or any(map(_has_half, below))
-
-
-def draft_fields(fields: Mapping[str, Shape], taken: Collection[str]) -> tuple[dict[str, Definition], int]:
-    """Return schemas for new fields of an object, and an upper bound of the values that fit none of their columns."""
-    found, lost = draft_properties(fields, _NEVER_ALL, frozenset(taken), in_array=False)
-    return {key: without_required(definition) for key, definition in found["properties"].items()}, lost
 
 
 def is_empty_draft(definition: Mapping[str, Any]) -> bool:
@@ -116,7 +110,8 @@ def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_lon
         return dict(definition)
     match column.kind:
         case Kind.UNTYPED:
-            return _fit_untyped(definition, shape)
+            found = draft_whole(shape, in_array=True)  # what has no column leaves the whole array without
+            return {**definition, **found} if has_column(found) and is_empty_draft(definition) else None
         case Kind.OBJECT:
             return _fit_object(column, definition, shape) if kinds <= {"object", "empty object"} else None
         case Kind.MAP:
@@ -159,12 +154,63 @@ def _retyped(definition: Mapping[str, Any], name: str) -> Definition:
     return {**kept, "type": [name, "null"] if "null" in definition.get("type", ()) else name}
 
 
-def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | None:
-    """Return the schema of what is in an array: there, what has no column leaves the whole array without."""
-    found, lost = draft_definition(shape, in_array=True)
-    if lost or not is_typed(found) or not is_empty_draft(definition):
-        return None
-    return {**definition, **without_required(found)}
+def draft_fields(fields: Mapping[str, Shape], names: UniqueNames, *, in_array: bool) -> dict[str, Definition]:
+    """Return schemas for new fields of an object, with columns of free names: each has a place for all values."""
+    order = sorted(fields, key=lambda key: (not is_column_name(key), -fields[key].seen))
+    found = {
+        key: _with_name(key, {} if ESCAPED.search(key) else draft_whole(fields[key], in_array=in_array), names)
+        for key in order
+    }
+    return {key: found[key] for key in fields}
+
+
+def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
+    """Return a schema for new values that has a place for all of them; without a type where all are empty.
+
+    Unlike that of `draft`, which leaves a few values of other types in `_rescued`: they are there, and to be accepted.
+    """
+    content = content_of(shape)
+    found, lost = draft_definition(replace(shape, kinds=content), in_array=True)
+    if not content:
+        return without_required(draft_definition(shape, in_array=in_array)[0])
+    whole = without_required(found) if has_column(found) and not lost else _draft_mixture(shape, in_array=in_array)
+    misplaced = sorted(name for key, name in _EMPTY.items() if shape.kinds[key] and name != whole.get("type"))
+    if "x-variant" in whole or not misplaced:
+        return whole
+    return as_variant({}, shape) if in_array else {**whole, "x-mixed": misplaced}
+
+
+def _draft_mixture(shape: Shape, *, in_array: bool) -> Definition:
+    """Return a schema for values that `draft` has no one type for."""
+    kinds = set(content_of(shape))
+    if kinds == {"object"}:
+        found = _draft_object(shape, in_array=in_array)
+    elif kinds == {"array"} and shape.item and not _has_half(shape):
+        found = {"type": "array", "items": draft_whole(shape.item, in_array=True)}
+    else:
+        found = _fit_text(Column("", "", Kind.STRING), {"type": "string"}, kinds) or {}
+    return found if has_column(found) else as_variant({}, shape)
+
+
+def _draft_object(shape: Shape, *, in_array: bool) -> Definition:
+    if is_map(shape):
+        values = draft_whole(value_shape(shape), in_array=in_array)
+        return {"type": "object", "x-map": True, "additionalProperties": values} if has_column(values) else {}
+    data = identifier_keys(shape.fields)
+    untyped = {key for key, below in shape.fields.items() if (key in data or ESCAPED.search(key)) and content_of(below)}
+    if in_array and untyped:  # what has no column leaves the whole array without
+        return {}
+    fields = {key: below for key, below in shape.fields.items() if key not in data}
+    return {"type": "object", "properties": draft_fields(fields, UniqueNames(frozenset()), in_array=in_array)}
+
+
+def has_column(definition: Mapping[str, Any]) -> bool:
+    """Return whether a property with this schema has a column."""
+    if "x-variant" in definition:
+        return True
+    if definition.get("type") == "object" and "x-map" not in definition:
+        return any(map(has_column, definition.get("properties", {}).values()))
+    return has_column(definition.get("items", {})) if definition.get("type") == "array" else is_typed(definition)
 
 
 def _fit_item(
@@ -187,19 +233,17 @@ def _fit_object(column: Column, definition: Mapping[str, Any], shape: Shape) -> 
     properties, names = dict(definition["properties"]), UniqueNames(frozenset(taken))
     for key in [key for key in shape.fields if key in known]:
         found = _fit(known[key], properties[key], shape.fields[key])
-        if found is None:
+        if found is None and known[key].kind in (Kind.UNTYPED, Kind.VARIANT):
             return None
-        properties[key] = _with_name(known[key], found, names)
+        found = found or as_variant(properties[key], shape.fields[key])
+        properties[key] = _with_name(key, found, names) if known[key].kind is Kind.UNTYPED else found
     new = {key: below for key, below in shape.fields.items() if key not in known and content_of(below)}
-    drafted, lost = draft_properties(new, _NEVER_ALL, frozenset(taken), in_array=True)
-    if lost or shape.value or any(map(ESCAPED.search, new)):
+    if shape.value or any(map(ESCAPED.search, new)) or _has_half(shape):
         return None
-    return {**definition, "properties": {**properties, **drafted["properties"]}}
+    return {**definition, "properties": {**properties, **draft_fields(new, names, in_array=True)}}
 
 
-def _with_name(column: Column, definition: Definition, names: UniqueNames) -> Definition:
-    """Give a property that gets its first type a name that is free."""
-    if column.kind is not Kind.UNTYPED or not is_typed(definition):
-        return definition
-    free = names.free(column.field)
-    return {**definition, "x-column": free} if free != column.field else definition
+def _with_name(key: str, definition: Definition, names: UniqueNames) -> Definition:
+    """Give a new property that has a column a name that is free."""
+    name = names.free(key) if has_column(definition) else key
+    return definition if name == key else {**definition, "x-column": name}

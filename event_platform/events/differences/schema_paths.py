@@ -8,7 +8,7 @@ from typing import Any
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind
 from event_platform.events.constraints import DOT
-from event_platform.events.drift import ANY_KEY, Path
+from event_platform.events.drift import ANY_KEY, Drift, Path
 from event_platform.events.evolution.properties import Property, whole
 
 
@@ -28,6 +28,25 @@ class SchemaPaths:
     def by_column(self) -> dict[str, Path]:
         """Paths of keys by the name of the column: `device.os`."""
         return {DOT.join(found.column_path): path for path, (_, found) in self.by_path.items() if found.name}
+
+    @cached_property
+    def _earlier(self) -> dict[Path, Path]:
+        """The path of a property by the one that it has with an earlier key."""
+        return {(*path[:-1], key): path for path, (_, found) in self.by_path.items() for key in found.was}
+
+    def own(self, path: Path) -> Path:
+        """Return a path of keys as they are now: an earlier key of a property (`x-was`) is that property."""
+        found: Path = ()
+        for key in path:
+            found = self._earlier.get((*found, key), (*found, key))
+        return found
+
+    def by_own_keys(self, drift: Drift) -> Drift:
+        """Return counts by the keys that properties have now, whatever keys the events have."""
+        found = Drift()
+        for (outcome, path), count in drift.items():
+            found[outcome, self.own(path)] += count
+        return found
 
     def pointer(self, path: Path) -> Path:
         """Return where a property is in the document, or would be."""
