@@ -114,7 +114,7 @@ def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> Non
         "unregistered_events": ([str(TUESDAY)], 1),
     }
     assert plan["reports"] == 2
-    assert "events/goal_set: 3 days are due, such as 2025-06-02 (the catalog has the type since" in call("status")
+    assert "events/goal_set: due on 3 days, such as 2025-06-02 (the catalog has the type since" in call("status")
     before = versions(built)
     call("catalog", "backfill")
     after = versions(built)
