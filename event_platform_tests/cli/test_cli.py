@@ -149,6 +149,7 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
             "mend": [],
             "created_dates": [],
             "event_tables": {},
+            "failing": {},
             "quality_report": [],
             "own_tables": {},
         },
