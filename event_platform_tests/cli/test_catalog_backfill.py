@@ -92,7 +92,7 @@ def test_new_events_are_left_to_run(built: World) -> None:
     add(built, team={"type": "integer"})
     built.deliver(WEDNESDAY, "late", event("late", TUESDAY, team=9))
     built.load(WEDNESDAY)
-    call("catalog", "backfill", code=1)  # a day does not balance until it is deduplicated
+    assert "not balanced yet" in call("catalog", "backfill")  # until the day is deduplicated
     counts = dict(built.events("account_created").group_by("created_date").len().iter_rows())
     assert counts == dict.fromkeys((MONDAY, TUESDAY, WEDNESDAY), 1)
     assert built.events("account_created")["team"].drop_nulls().to_list() == [WEDNESDAY.day]

@@ -1,7 +1,7 @@
 """What is due is read off the tables' own logs: neither more nor less, and whatever was interrupted."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from deltalake import DeltaTable
@@ -131,6 +131,21 @@ def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[
     world.build(*found.days)
     assert contents(world.lake, world.catalog) == before
     assert due_created_dates(world.lake, world.catalog).warnings == []
+
+
+def test_a_day_is_overdue_by_its_oldest_records_that_are_not_built(world: World) -> None:
+    """Newer ones that go on landing do not hide that it fails."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    for name in ("b", "c"):
+        world.deliver(MONDAY, name, event(name))
+        world.load(MONDAY)
+        world.deduplicate(MONDAY)
+    commits = world.lake.raw_events.snapshot().commits_since(0)
+    times = [datetime.fromtimestamp(each["timestamp"] / 1000, UTC) for each in commits if each.get("created_dates")]
+    assert due_created_dates(world.lake, world.catalog).loaded_at == {MONDAY: times[1]}
+    world.build(MONDAY)
+    assert due_created_dates(world.lake, world.catalog).loaded_at == {MONDAY: times[2]}
 
 
 def test_a_version_that_somebody_restored_is_due(world: World) -> None:
