@@ -16,6 +16,7 @@ from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.events.wording import counted
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
@@ -97,7 +98,8 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
-    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+    verb = "is" if len(days) == 1 else "are"
+    return f"{table}: {counted(len(days), 'day')} {verb} due, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(
@@ -137,12 +139,9 @@ def due_created_dates(
     unregistered, report, duplicates, corrupt, *typed = opened
     for snapshot in (unregistered, report):
         stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
-    for snapshot in typed:  # days that its table never had: the catalog has the type since, which is a backfill
-        stale.update(
-            day
-            for day in changed
-            if snapshot is None or (snapshot.was_built(day) and snapshot.source_version(day) != built[day])
-        )
+    for snapshot in typed:  # days that its table never had are a back-fill: the catalog has the type since
+        days = changed if snapshot is None else filter(snapshot.was_built, changed)
+        stale.update(day for day in days if snapshot is None or snapshot.source_version(day) != built[day])
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(every_table) if look_for_files else {}

@@ -400,7 +400,7 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
         failing.setattr("event_platform.defs.io_manager.write_frame", fail)
         told = " ".join(call("run", code=1).output.split())
     assert "daily_active_learners: somebody's mistake" in told
-    assert "balanced, but not complete: daily_active_learners: 1 days are due, such as 2025-06-02" in told
+    assert "balanced, but not complete: daily_active_learners: 1 day is due, such as 2025-06-02" in told
     table = home.event_table("lesson_started").snapshot().version
     assert json.loads(call("status", "--json").stdout)["completeness"]["due"]["own_tables"] == {
         "daily_active_learners": ["2025-06-02"]

@@ -257,7 +257,7 @@ def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: Wo
     found, moment = due(lessons), datetime.now(UTC)
     assert found.own == {"marts/lessons": {MONDAY: _CHANGED}}
     assert (found.is_overdue(moment), due(lessons, mart(lessons)).is_overdue(moment)) == (False, True)
-    assert found.sentences == [f"marts/lessons: 1 days are due, such as 2025-06-02 ({_CHANGED})"]
+    assert found.sentences == [f"marts/lessons: 1 day is due, such as 2025-06-02 ({_CHANGED})"]
 
 
 def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunRequest]:

@@ -108,6 +108,8 @@ def verdicts(found: Sequence[Change]) -> list[tuple[Impact, str, str]]:
             id="without a column",
         ),
         pytest.param(STRING | {"description": "x"}, STRING, None, id="descriptions are not compared"),
+        pytest.param(STRING, STRING | {"x-personal": True}, COMPATIBLE, id="it is personal"),
+        pytest.param(STRING | {"x-personal": True}, STRING, COMPATIBLE, id="it is personal no more"),
     ],
 )
 def test_a_change_of_a_property_has_a_class(

@@ -8,7 +8,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind
 from event_platform.events.drift import ANY_KEY
 from event_platform.events.evolution.change import Change, Impact
-from event_platform.events.evolution.contract import accepts_all, describe, describe_difference, rules_of
+from event_platform.events.evolution.contract import PERSONAL, accepts_all, describe, describe_difference, rules_of
 from event_platform.events.evolution.widening import column_line, is_wider, reading_line
 
 #: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
@@ -179,7 +179,10 @@ def _judge(
         return Impact.BREAKING, fault
     if action := _backfill(old, new):
         return Impact.BACKFILL, action
-    return (Impact.COMPATIBLE, "nothing") if (old_rules, old.keys) != (new_rules, new.keys) else None
+    if (old_rules, old.keys) == (new_rules, new.keys):
+        return None
+    is_shown = old_rules.get(PERSONAL) and not new_rules.get(PERSONAL)
+    return Impact.COMPATIBLE, "pages show its values, which were personal, from now on" if is_shown else "nothing"
 
 
 def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str | None:
