@@ -106,7 +106,7 @@ def materialize_due(
 def materialize_backfill(
     environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
 ) -> Materialized:
-    """Materialize the partitions of event tables that the catalog makes due, with what is made of them."""
+    """Materialize the partitions of event tables and reports that the catalog makes due, with what is made of them."""
     platform = platform_assets(catalog)
     with _materializer(environment, catalog, progress) as materializer:
         own = own_assets(materializer.definitions.resolve_asset_graph())

@@ -25,7 +25,7 @@ class DueAssets:
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
-    is_backfill: bool = False  # of event tables that a change of the catalog makes due
+    is_backfill: bool = False  # of event tables, or reports alone, that a change of the catalog makes due
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def due_downstream(
         DueAssets(
             [key for table in tables for key in keys.get(table, [_key(table)])],
             days,
-            is_backfill=not dates.backfills.due.keys().isdisjoint(tables),
+            is_backfill=not {*dates.backfills.due, QUALITY_REPORT.name}.isdisjoint(tables),
         )
         for tables, days in groups.items()
     ]
