@@ -264,10 +264,15 @@ def test_what_is_expected_is_not_proposed_again() -> None:
 
 
 def test_personal_values_are_not_shown() -> None:
-    """Nor what is new in a personal object."""
+    """Nor what is new in a personal object, or differs from a personal field in case and separators."""
     document = {"properties": {"p": INTEGER | {"x-personal": True}, "o": DEVICE | {"x-personal": True}}}
     found = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
     assert [each.example for each in found] == ["•••", "•••"]
+    (found_alike,) = proposed(document, {"P": "secret"})
+    assert (found_alike.example, found_alike.edits[0].value) == (
+        "•••",
+        STRING | {"x-column": "P_2", "x-personal": True},
+    )
 
 
 def test_keys_that_are_data_are_one_proposal() -> None:

@@ -119,6 +119,7 @@ class _FieldProposer:
                 continue
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
             new, action = _retyped(old, drafted), _VARIANT if "x-variant" in drafted else _ADD
+            new |= {"x-personal": True} if self.paths.is_spelled_as_personal(path) else {}
             yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
 
     def _level(self, parent: Path) -> UniqueNames:
