@@ -46,7 +46,8 @@ class Completeness:
         left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
         if self.waiting:
             name, _ = min(self.waiting)
-            left.append(f"{len(self.waiting):,} objects wait to be loaded (such as {name})")
+            verb = "waits" if len(self.waiting) == 1 else "wait"
+            left.append(f"{counted(len(self.waiting), 'object')} {verb} to be loaded (such as {name})")
         if self.left_out:
             left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
         if self.corrupt_due:

@@ -222,6 +222,9 @@ def test_an_earlier_key_is_the_property_that_has_it_now() -> None:
     (found_twice,) = proposed(document, {"build": 1, "old": 2})
     assert (found_twice.finding, found_twice.path, found_twice.edits) == (Finding.REBUILD, "build", ())
     assert found_twice.action.startswith("another of its keys (x-was) has the value")
+    document = {"properties": {"build": INTEGER | {"x-was": ["old", "older"]}}}
+    (found_thrice,) = proposed(document, {"build": 1, "old": 2, "older": 3})
+    assert (found_thrice.finding, found_thrice.edits) == (Finding.REBUILD, ())
 
 
 def test_a_nested_field_is_added_to_its_object() -> None:
