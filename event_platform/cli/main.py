@@ -38,8 +38,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; see the class for its errors."""
-        # Imports create many objects that stay: collecting garbage among them is a tenth of the time of a command.
-        gc.set_threshold(200_000)
+        # Imports create many objects that stay: collecting garbage among them is a tenth of the time of a command. A
+        # run with a hundred event types makes half a million objects, and a thousand of them are garbage in the end.
+        gc.set_threshold(1_000_000)
         # At its end Python would search all of them for garbage, which takes as long as half of the imports.
         atexit.register(gc.freeze)
         try:

@@ -43,6 +43,7 @@ from event_platform.pipeline.reporting.findings import lake_findings
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: Assets whose partitions are arrival dates.
 _BY_ARRIVAL = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
@@ -111,8 +112,9 @@ def read_status(
         lambda: open_landing(environment.landing, environment.landing_timezone),
         environment.start_date,
         datetime.now(UTC),
+        redeliveries_queue(environment.redeliveries_queue),
     )
-    totals = lake_totals(lake, catalog)
+    totals = lake_totals(lake, catalog, with_filtered=environment.redeliveries_queue is not None)
     days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
     days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
     judged = days if every else days[-_JUDGED_DAYS:]

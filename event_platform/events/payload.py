@@ -6,7 +6,9 @@ the slow path, field by field (`rescue`). The parser reads no maps and no varian
 rewritten (`rewriting`).
 """
 
+from functools import cached_property
 from itertools import islice
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -47,11 +49,19 @@ class PayloadReader:
         is_number = envelope.created_at[0] if envelope.unit.per_second else None
         self._types = {field: pa.float64() if field == is_number else pa.string() for field in self._consumed}
         self._schema = self._schema_of_block()
-        self._one_row = None if is_wide(self._columns) else object_decoder(self._columns, self._consumed)
-        self._rescuer = Rescuer(event_type.columns, self._consumed)
         kinds = set(kinds_below(self._columns))
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
         self._rewrite = Rewriter(self._columns).rewrite if is_rewritten(self._columns) else None
+
+    # For rows that do not fit, which most small tables have none of: to compile them takes as long as to read ten rows.
+
+    @cached_property
+    def _one_row(self) -> msgspec.json.Decoder[Any] | None:
+        return None if is_wide(self._columns) else object_decoder(self._columns, self._consumed)
+
+    @cached_property
+    def _rescuer(self) -> Rescuer:
+        return Rescuer(self._columns, self._consumed)
 
     def read(self, bodies: pl.Series) -> pl.DataFrame:
         """Return the payload columns and `_rescued`, one row for each body, in order."""

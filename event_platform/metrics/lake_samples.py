@@ -14,7 +14,12 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.corruption import CorruptionReason
 from event_platform.events.event import RESCUED_COLUMN, DuplicateKind
 from event_platform.events.figures import Figure
-from event_platform.lake.balance import arrival_balances, sound_by_created_date, typing_balances
+from event_platform.lake.balance import (
+    arrival_balances,
+    filtered_by_arrival_date,
+    sound_by_created_date,
+    typing_balances,
+)
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
@@ -39,6 +44,9 @@ def lake_samples(lake: Lake, catalog: Catalog, environment: Environment) -> Iter
     yield from _typing(lake, catalog)
     for table in lake.tables(catalog.event_types):
         yield from _table(table)
+    if environment.redeliveries_queue:
+        yield Sample(Gauge.FILTERED, sum(filtered_by_arrival_date(lake).values()))
+        yield from _table(lake.filtered_events)
     yield from _due(lake, catalog, environment)
 
 

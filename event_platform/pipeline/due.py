@@ -83,14 +83,18 @@ class DueDates:
         return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
-    def warning(self) -> str | None:
-        """Warning about dates whose totals do not balance, or None."""
+    def warnings(self) -> list[str]:
+        """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
+        return [each for each in (self._uneven_warning, self.backfills.other) if each]
+
+    @property
+    def _uneven_warning(self) -> str | None:
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))
         return (
-            f"{len(self.uneven)} created dates do not hold the rows that were written, such as {day} ({counts}). Rows "
-            "were deleted or added by something else, or the catalog changed: these dates are built again"
+            f"the rows of {counted(len(self.uneven), 'created date')} are not those that were written, such as {day} "
+            f"({counts}). Rows were deleted or added by something else, or the catalog changed: they are built again"
         )
 
 
@@ -98,8 +102,7 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
-    verb = "is" if len(days) == 1 else "are"
-    return f"{table}: {counted(len(days), 'day')} {verb} due, such as {days[0][0]} ({days[0][1]})"
+    return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(

@@ -1,6 +1,7 @@
 """`catalog backfill`: what a change of the catalog makes due is shown, and built, and nothing else is."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert (table["table"], table["days"], table["rows"]) == (ACCOUNTS, [str(TUESDAY), str(WEDNESDAY)], 2)
     assert table["reasons"] == ["team has values in _rescued that fit its column"]
     assert table["cpu_seconds"] > 0
-    assert f"{ACCOUNTS}: 2 days are due, such as {TUESDAY} (team has values" in call("status")
+    assert f"{ACCOUNTS}: due on 2 days, such as {TUESDAY} (team has values" in call("status")
     assert versions(built) == before
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     after = versions(built)
@@ -63,6 +64,27 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert built.events("account_created").sort("created_date")["city"].to_list() == [None, "x", "x"]
     assert {name for name, version in versions(built).items() if version != after[name]} == {ACCOUNTS, "quality_report"}
     assert built.events("account_created")["_rescued"].null_count() == 3
+
+
+@pytest.mark.parametrize("command", [("run",), ("catalog", "backfill")])
+def test_a_table_that_gets_a_wider_type_is_rebuilt_once(built: World, command: tuple[str, ...]) -> None:
+    """Also where another table is due on some of its days; and each report once, after it."""
+    friday = WEDNESDAY + timedelta(days=2)
+    for day in (WEDNESDAY, friday):
+        built.deliver(day, "b", event(f"b{day}", day), event(f"m{day}", day, "lesson:started", user="usr_1", more=1))
+    call("run")
+    add(built, plan={"x-variant": True})
+    lesson = SCHEMAS["lesson_started"]
+    more = {"lesson_started": {**lesson, "properties": {**lesson["properties"], "more": {"type": "integer"}}}}
+    write_catalog(built.root / "catalog", more)
+    before = versions(built)
+    assert "balanced: nothing is lost" in call(*command)
+    after = versions(built)
+    assert after[ACCOUNTS] == before[ACCOUNTS] + 1
+    assert after["quality_report"] == before["quality_report"] + 4  # of four days
+    assert built.events("lesson_started")["more"].drop_nulls().to_list() == [1, 1]
+    assert (planned()["tables"], planned()["reports"]) == ([], 0)
+    assert "due" not in call("status")
 
 
 def test_new_events_are_left_to_run(built: World) -> None:
@@ -92,7 +114,7 @@ def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> Non
         "unregistered_events": ([str(TUESDAY)], 1),
     }
     assert plan["reports"] == 2
-    assert "events/goal_set: 3 days are due, such as 2025-06-02 (the catalog has the type since" in call("status")
+    assert "events/goal_set: due on 3 days, such as 2025-06-02 (the catalog has the type since" in call("status")
     before = versions(built)
     call("catalog", "backfill")
     after = versions(built)

@@ -231,8 +231,8 @@ def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         watch_status(landed.environment, every=False, wait=wait)
     drawn = written.getvalue()
-    assert "2 objects wait to be loaded" in drawn
-    assert "balanced: nothing is lost" in drawn.partition("wait to be loaded")[2]
+    assert "2 objects to be loaded" in drawn
+    assert "balanced: nothing is lost" in drawn.partition("to be loaded")[2]
 
 
 def test_run_again_does_nothing(built: World) -> None:
@@ -332,7 +332,7 @@ def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(built: World)
     DeltaTable(built.event_table("lesson_started").uri).delete()
     call("status", code=1)
     told = " ".join(call("run").output.split())
-    assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
+    assert "the rows of 1 created date are not those that were written, such as 2025-06-03" in told
     assert status()["typed"] == 2
 
 
@@ -346,7 +346,7 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed.type(MONDAY, TUESDAY)
     monkeypatch.setattr("event_platform.pipeline.completeness._OVERDUE", overdue)
     told = call("status", "--warn-only", code=code).output
-    assert "balanced, but not complete: tables of the platform: 2 days are due, such as 2025-06-02 (newer" in told
+    assert "balanced, but not complete: tables of the platform: due on 2 days, such as 2025-06-02 (newer" in told
     assert "nothing is lost" not in told
     found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)
     rest = found["completeness"]
@@ -363,7 +363,7 @@ def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
         built.deliver(day, name, event(name, MONDAY))
     told = call("status", "--warn-only", code=code).output
     example = f"{day:%Y/%m/%d}/12/x"
-    assert f"balanced, but not complete: 2 objects wait to be loaded (such as {example})" in told
+    assert f"balanced, but not complete: 2 objects to be loaded (such as {example})" in told
     found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)["completeness"]
     assert (found["waiting_objects"], found["waiting_examples"][0]) == (2, example)
     call("run")
@@ -400,7 +400,7 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
         failing.setattr("event_platform.defs.io_manager.write_frame", fail)
         told = " ".join(call("run", code=1).output.split())
     assert "daily_active_learners: somebody's mistake" in told
-    assert "balanced, but not complete: daily_active_learners: 1 day is due, such as 2025-06-02" in told
+    assert "balanced, but not complete: daily_active_learners: due on 1 day, such as 2025-06-02" in told
     table = home.event_table("lesson_started").snapshot().version
     assert json.loads(call("status", "--json").stdout)["completeness"]["due"]["own_tables"] == {
         "daily_active_learners": ["2025-06-02"]

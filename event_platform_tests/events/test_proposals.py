@@ -198,6 +198,12 @@ def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
             id="mixtures in the fields of an array",
         ),
         pytest.param(DEVICE, ["x"], {"type": ["object", "string"], "x-variant": True}, id="texts beside objects"),
+        pytest.param(
+            {"type": "object", "properties": {"email": STRING | {"x-personal": True}}},
+            ["x"],
+            {"x-personal": True, "type": ["object", "string"], "x-variant": True},
+            id="texts beside objects with a personal value",
+        ),
     ],
 )
 def test_a_property_gets_the_narrowest_type_that_has_all_values(

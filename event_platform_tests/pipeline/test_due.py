@@ -135,10 +135,11 @@ def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[
     DeltaTable(table(world).uri).delete("created_date = '2025-06-02'")
     found = due_created_dates(world.lake, world.catalog)
     assert (found.days, found.stale) == ([MONDAY], frozenset())
-    assert str(found.warning).startswith("1 created dates do not hold the rows that were written, such as 2025-06-02 (")
+    (warning,) = found.warnings
+    assert warning.startswith("the rows of 1 created date are not those that were written, such as 2025-06-02 (")
     world.build(*found.days)
     assert contents(world.lake, world.catalog) == before
-    assert due_created_dates(world.lake, world.catalog).warning is None
+    assert due_created_dates(world.lake, world.catalog).warnings == []
 
 
 def test_a_version_that_somebody_restored_is_due(world: World) -> None:

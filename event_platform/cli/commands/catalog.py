@@ -126,7 +126,8 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
     With --against, it shows the changes from another catalog to this one. Each change is
       compatible  whatever was accepted is accepted, in the same column
       back-fill   days that are built already differ from those to come until they are rebuilt
-      breaking    events that were accepted are not, a column has no values any more, or a run would fail
+      breaking    events that were accepted are not, a column has no values any more, a run would fail,
+                  or values that x-personal masked are shown
     A change of a rule is compatible if the new schema provably accepts every value that the old one accepted.
     Descriptions are not compared.
 

@@ -21,6 +21,9 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
     deduplicated = typed + unregistered for every created date. The last line says whether they do, and names the
     objects that wait to be loaded and the days that are due, including those of your own assets.
 
+    With a filter in the stream and its EVENT_PLATFORM_REDELIVERIES_QUEUE, totals begin with sent = landed + filtered,
+    and the last line counts the messages that wait in the queue.
+
     Of the days, the last two weeks are shown, and earlier ones that do not balance, are due, or have a check that
     failed with severity error. Below them is a line for each failed check, the worst ten first: severity, asset, check,
     days and figures, and below it the likely cause and what to do. Checks are those of the last 31 days that have
@@ -32,7 +35,7 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
       1  the totals do not balance, or work is overdue:
            an object waits that landed on an earlier day (UTC, plus an hour)
            a day is due for which nothing was loaded within the last hour
-           landing cannot be listed, so that nobody knows what waits
+           landing cannot be listed, or the queue does not answer, so that nobody knows what waits
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 

@@ -22,7 +22,7 @@ from event_platform.defs.automation.under_way import are_under_way
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import StorageError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due_arrivals import due_arrivals
@@ -109,8 +109,8 @@ def _receive(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessage
         return None
     try:
         heard = queue.receive()
-    except LandingError as error:
-        warned(log, [f"{error}. Landing is listed instead"])
+    except StorageError as error:
+        warned(log, [f"{error} Landing is listed instead"])
         return None
     warned(log, heard.faults)
     return heard
@@ -125,5 +125,5 @@ def _delete_settled(
     names = frozenset(waiting)
     try:
         queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
-    except LandingError as error:
+    except StorageError as error:
         warned(log, [str(error)])

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from event_platform.events.column_definitions import has_personal
 from event_platform.events.column_history import READ
 from event_platform.events.column_names import UniqueNames, is_column_name
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
@@ -71,7 +72,8 @@ def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
     kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
     half = {"x-mixed": sorted(types - {"null"})} if _has_half(shape) else {}
-    return {**kept, "type": sorted(types), "x-variant": True, **half}
+    personal = {"x-personal": True} if has_personal(definition) else {}  # its text has the values of all that is in it
+    return {**kept, **personal, "type": sorted(types), "x-variant": True, **half}
 
 
 def _has_half(shape: Shape) -> bool:

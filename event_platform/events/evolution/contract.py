@@ -16,9 +16,6 @@ _ANNOTATIONS = frozenset(
     ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
 )
 _MIXED, _EARLIER, _VARIANT = "x-mixed", "x-was-type", "x-variant"
-PERSONAL = "x-personal"
-#: What is compared of the keywords that JSON Schema does not have.
-_OF_THE_PLATFORM = (_MIXED, _EARLIER, _VARIANT, PERSONAL)
 _EARLIER_RULES = {"date": {"type": "string", "format": "date"}}
 #: Keywords that make the type of a column.
 _TYPE = [
@@ -28,11 +25,11 @@ _TYPE = [
 
 
 def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
-    """Return the keywords that say which values a property accepts, and who sees them, without those `below` it."""
+    """Return the keywords that say which values a property accepts, except those about what is `below` it."""
     return {
         key: value
         for key, value in definition.items()
-        if key not in _ANNOTATIONS | below and (key in _OF_THE_PLATFORM or not key.startswith("x-"))
+        if key not in _ANNOTATIONS | below and (key in (_MIXED, _EARLIER, _VARIANT) or not key.startswith("x-"))
     }
 
 
@@ -70,7 +67,7 @@ def _text(value: Any) -> str:
 def _contract(rules: Mapping[str, Any]) -> dict[str, Any]:
     if rules.get(_VARIANT):
         return {}
-    schema = {key: value for key, value in rules.items() if key not in _OF_THE_PLATFORM}
+    schema = {key: value for key, value in rules.items() if key not in (_MIXED, _EARLIER)}
     earlier = [_EARLIER_RULES.get(name, {"type": name}) for name in rules.get(_EARLIER, ())]
     mixed = [{"type": list(rules[_MIXED])}] if rules.get(_MIXED) else []
     return {"anyOf": [schema, *earlier, *mixed]} if earlier or mixed else schema

@@ -16,6 +16,7 @@ from event_platform.events.errors import StorageError, TableError, raise_panics_
 from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
 from event_platform.events.wording import counted
 from event_platform.lake.build_rules import note_rules, rules_in
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
@@ -44,6 +45,8 @@ class Backfills:
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
     # Of those due, days that a table never had, and the events that it gets from unregistered_events.
     new: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    widened: frozenset[str] = frozenset()  # tables of which the next build, of any day, rebuilds every day
+    other: str | None = None  # says that another deployment has built what is due, with another catalog
 
     @property
     def days(self) -> set[date]:
@@ -61,7 +64,8 @@ class Backfills:
             f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
             for table, days in self.unexamined.items()
         )
-        return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
+        failing = (f"{table}: cannot be built: {why}" for table, why in self.failing.items())
+        return [*left, *failing, *filter(None, [self.other])]
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,16 @@ def find_backfills(
                 due.setdefault(name, {})[day] = verdict.reason
                 if verdict.moves_events:
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
-    return Backfills(due, unexamined, failing, {name: days for name, days in new.items() if name in due})
+    built = [each for each in tables.values() if each.table.name in due]
+    others = (other_deployment(each, deployment_of(catalog)) for each in built)
+    return Backfills(
+        due,
+        unexamined,
+        failing,
+        new={name: days for name, days in new.items() if name in due},
+        widened=frozenset(each.table.name for each in built if each.retyped),
+        other=next(filter(None, others), None),
+    )
 
 
 def _fault(snapshot: Snapshot) -> str | None:
