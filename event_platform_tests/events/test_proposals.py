@@ -228,6 +228,10 @@ def test_an_earlier_key_is_the_property_that_has_it_now() -> None:
     (found_twice,) = proposed(document, {"build": 1, "old": 2})
     assert (found_twice.finding, found_twice.path, found_twice.edits) == (Finding.REBUILD, "build", ())
     assert found_twice.action.startswith("another of its keys (x-was) has the value")
+    items = {"type": "object", "properties": {"p": INTEGER | {"x-was": ["old"]}}}
+    document = {"properties": {"a": {"type": "array", "items": items}}}
+    after = accepted(document, proposed(document, {"a": [{"old": "x", "q": 1}, {"p": 2}]}))["properties"]["a"]["items"]
+    assert after["properties"] == {"p": STRING | {"x-was": ["old"], "x-was-type": ["integer"]}, "q": INTEGER}
     document = {"properties": {"build": INTEGER | {"x-was": ["old", "older"]}}}
     (found_thrice,) = proposed(document, {"build": 1, "old": 2, "older": 3})
     assert (found_thrice.finding, found_thrice.edits) == (Finding.REBUILD, ())

@@ -11,14 +11,8 @@ from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.differences.arrived import Arrived, Span
-from event_platform.events.differences.fitting import (
-    Definition,
-    as_variant,
-    draft_fields,
-    fit,
-    has_column,
-    is_empty_draft,
-)
+from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, has_column
+from event_platform.events.differences.fitting import fit, is_empty_draft
 from event_platform.events.differences.proposal import Edit, Finding, Proposal
 from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.draft import JSON_TYPES
