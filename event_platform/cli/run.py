@@ -21,6 +21,7 @@ from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.errors import SettingError, TableStorageError
 from event_platform.events.mending.opening import require_opened
+from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
@@ -163,10 +164,9 @@ def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) 
         return 1
     print_status(outcome.status, as_json=as_json)
     if outcome.left:
-        count = len(outcome.left)
-        message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
-        ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
-    unbalanced = not (outcome.status.balanced or outcome.left)
+        days = counted(len(outcome.left), "created date")
+        ERR.print(f"still due: {days}, such as {outcome.left[0]}: run again without --from and --to", soft_wrap=True)
+    unbalanced = not (outcome.status.balanced or outcome.status.is_under_way or outcome.left)
     failed = bool(outcome.failed or outcome.status.rest.due.backfills.failing) or unbalanced
     return exit_code(outcome.status.results, failed=failed, warn_only=warn_only)
 

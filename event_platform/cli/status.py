@@ -70,6 +70,12 @@ class Status:
         """Whether the totals balance."""
         return bool(self.totals["balanced"])
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether all that does not balance are created dates with newer records, which are not built."""
+        days, newer = self.totals["unbalanced"], {str(day) for day in self.rest.due.stale}
+        return not days["arrival_dates"] and bool(days["created_dates"]) and newer.issuperset(days["created_dates"])
+
     @cached_property
     def failed(self) -> list[FailedCheck]:
         """The failed checks, the worst first."""
@@ -195,10 +201,11 @@ def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
 
 def _render_totals(status: Status) -> Iterator[RenderableType]:
     failed = f"; {describe_failures(status.failed)}" if status.failed else ""
-    if not status.balanced:
+    if not (status.balanced or status.is_under_way):
         yield Styled(_describe_imbalance(status.totals), "red")
     if status.rest.left:
         prefix = "balanced, but not complete" if status.balanced else "And not complete"
+        prefix = "not balanced yet: newer records are not built" if status.is_under_way else prefix
         yield Styled(f"{prefix}: {'; '.join(status.rest.left)}{failed}", "yellow")
     elif status.balanced and status.rest.outside:
         days = counted(len(status.rest.outside), "day")

@@ -9,7 +9,7 @@ from datetime import date
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import EventPlatformError, TableStorageError
+from event_platform.events.errors import DamagedTableError, EventPlatformError
 from event_platform.events.wording import counted
 from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.lake.deployments import deployment_of, other_deployment
@@ -37,9 +37,9 @@ def check_tables(settings: Settings) -> Finding:
 
 
 def _judge(name: str, found: Verification, clashes: Sequence[TableClash], to_mend: Mapping[date, int]) -> Finding:
-    files = f"{found.files:,} files of {found.tables:,} tables"
+    files = f"{counted(found.files, 'file')} of {counted(found.tables, 'table')}"
     if found.faults:
-        faults = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
+        faults = f"{counted(len(found.faults), 'fault')} in {files}, such as {found.faults[0]}"
         return bad(
             name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
         )
@@ -54,7 +54,7 @@ def _judge(name: str, found: Verification, clashes: Sequence[TableClash], to_men
 
 
 def _unreadable(name: str, error: EventPlatformError) -> Finding:
-    """Return the finding of an error: of settings, other lines report it."""
-    if isinstance(error, TableStorageError):
-        return bad(name, error.fault, error.remedy or "correct the storage; what was committed stays")
+    """Return the finding of an error: of settings and of the storage, other lines report it."""
+    if isinstance(error, DamagedTableError):
+        return bad(name, error.fault, error.remedy)
     return skipped(name, f"the tables cannot be read: {error}")

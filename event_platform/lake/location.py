@@ -11,7 +11,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from event_platform.events.errors import StorageError, TableStorageError
+from event_platform.events.errors import DamagedTableError, StorageError, TableStorageError
 from event_platform.lake.field_ids import FieldIds
 from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
 from event_platform.lake.log_writer import create_log
@@ -171,7 +171,7 @@ class TableLocation:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
         if _DAMAGED.search(str(error)):
             fault = f"{self.uri}: {what}, as its log is damaged: {one_line(error)}"
-            return TableStorageError(fault, transient=False, remedy=_START_ANEW)
+            return DamagedTableError(fault, transient=False, remedy=_START_ANEW)
         if self.storage.is_local:
             return self.local_error(what, error)
         return storage_error(error, f"{self.uri}: {what}", TableStorageError)

@@ -55,9 +55,7 @@ class Gauge(Enum):
     )
 
     DUE = Metric("event_platform_due_partitions", "Days of tables that are due", ("scope",))
-    OVERDUE = Metric(
-        "event_platform_due_overdue", "1 if a day is due for which nothing was loaded within the last hour"
-    )
+    OVERDUE = Metric("event_platform_due_overdue", "1 if a day is due whose records have waited for an hour")
 
     BEHIND = Metric(
         "event_platform_iceberg_versions_behind",

@@ -27,14 +27,11 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.landing.landing import Landing
 from event_platform.metrics.gauges import Gauge, Sample
-from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due import OVERDUE, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
 from event_platform.sample.own_assets import shipped_assets
 
 _CREATED = "created_datetime"
-
-#: A day is overdue if nothing was loaded for it within this time.
-_OVERDUE = timedelta(hours=1)
 
 
 def lake_samples(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sample]:
@@ -137,4 +134,4 @@ def _due(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sam
         "own": sum(map(len, due.own.values())),
     }
     yield from (Sample(Gauge.DUE, count, (scope,)) for scope, count in days.items())
-    yield Sample(Gauge.OVERDUE, due.is_overdue(datetime.now(UTC) - _OVERDUE))
+    yield Sample(Gauge.OVERDUE, due.is_overdue(datetime.now(UTC) - OVERDUE))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from event_platform.events.errors import EventPlatformError, StorageError
@@ -11,13 +11,10 @@ from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
-from event_platform.pipeline.due import DueDates
+from event_platform.pipeline.due import OVERDUE, DueDates
 from event_platform.pipeline.due_arrivals import due_arrival_dates, outside_warning
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.storage.queue import Queue
-
-#: How long it is normal that something waits, as in a live stream.
-_OVERDUE = timedelta(hours=1)
 
 _EXAMPLES = 10
 
@@ -69,10 +66,10 @@ class Completeness:
     def is_overdue(self) -> bool:
         """Return whether something is left that should not be.
 
-        That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
-        hour, and what is not known.
+        That is what landed on a day that is over, what is due of a day whose records have waited for an hour, and what
+        is not known.
         """
-        since = self.moment - _OVERDUE
+        since = self.moment - OVERDUE
         late = any(day < since.date() for _, day in self.waiting)
         unknown = self.fault or isinstance(self.redeliveries, str)
         return bool(unknown or self.left_out) or late or self.due.is_overdue(since)
