@@ -51,7 +51,7 @@ def shown(rows: Sequence[Row]) -> Table:
         caption="CPU and memory are those of all processes. Each: all CPU time, the start included, divided. One more: "
         "what is more than in the row above, divided by how many more there are; flat where nothing is quadratic.",
     )
-    for name in ("events", "wall s", "CPU s", "CPU µs/event", "CPU each", "CPU one more", "peak MB"):
+    for name in ("events", "wall s", "CPU s", "CPU µs/event", "CPU each", "CPU one more", "peak MB", "requests"):
         table.add_column(name, justify="right")
     for before, row in pairwise([None, *rows]):
         if row is not None:
@@ -70,6 +70,7 @@ def _figures(row: Row, before: Row | None) -> Iterator[str]:
     yield f"{_time(cpu / row.count)}/{row.unit}"
     yield "-" if more is None else f"{_time(more)}/{row.unit}"
     yield f"{row.cost['peak_bytes'] / 1e6:,.0f}"
+    yield f"{row.cost['requests']:,}" if "requests" in row.cost else "-"
 
 
 def one_more(row: Row, before: Row | None) -> float | None:
@@ -130,6 +131,7 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     keys        the same with 1,500 to 24,000 keys that are data, such as the identifiers of users
     window      duplicates of a day of 24,000,000 records, and of a tenth, after seven days with as many each
     increment   the last hour of a day of 24,000,000, a minute of it, and nothing, in a lake with the rest of the day
+    bucket      commands on a lake of 50,000 events in a bucket, where each of their requests takes 30 ms
 
     \b
     All of it takes most of an hour and 15 GB of disk. Examples:

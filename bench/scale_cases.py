@@ -10,6 +10,7 @@ from typing import Any
 
 from bench import scale_fields
 from bench.commands import Commands, FailedError, module
+from bench.live_places import bucket_place
 from bench.rows import variables
 from bench.scale_inputs import FIRST, Shape, write_catalog, write_landing
 from bench.scale_window import WINDOW_DAYS, truth
@@ -19,6 +20,10 @@ from event_platform.environment import SAMPLE_CATALOG
 SAMPLE_TYPES = 100
 _MINUTES_OF_A_DAY = 1_440
 _KEPT = ("objects_types", "partitions_types")
+#: Of each request to the bucket, as S3 takes in its own region.
+_LATENCY_SECONDS = 0.03
+#: Commands that only read.
+_READING = (["status"], ["query", "select count(*) from deduplicated_events"], ["doctor"])
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Scale:
     fields: tuple[int, ...] = (500, 1_000, 2_000, 4_000)  # of an object
     keys: tuple[int, ...] = (1_500, 6_000, 24_000)  # of an object, which are data
     increment: int = 24_000_000  # events of the day, the last hour of which comes later
+    bucket: int = 50_000  # events of the day, whose last object comes later
 
     def times(self, factor: float) -> "Scale":
         """Return a copy with every number multiplied, but at least 1. The types that all rows have stay."""
@@ -236,6 +242,30 @@ def _increment(size: str, outcome: Outcome, before: int) -> Row:
     return Row("increment", size, came, came or 1, "event" if came else "run", outcome.cost)
 
 
+def bucket(shop: Workshop, scale: Scale) -> Iterator[Row]:
+    """Measure commands on a lake in a bucket where each request takes its time; `requests` is part of their cost."""
+    landing, known = shop.sample(scale.bucket)
+    objects = {path.relative_to(landing).as_posix(): path.read_bytes() for path in sorted(landing.rglob("*.gz"))}
+    with bucket_place(shop.folder / "bucket", _LATENCY_SECONDS) as place:
+        commands = Commands(shop.folder, place.measured_variables)
+
+        def row(size: str, *command: str) -> Row:
+            place.requests()
+            cost = commands.measured("bucket", module("event_platform", *command))
+            return Row("bucket", size, 0, 1, "command", {**cost, "requests": sum(place.requests().values())})
+
+        last, data = objects.popitem()
+        for name, earlier in objects.items():
+            place.put(name, earlier)
+        yield row("the first load", "run", "--warn-only")
+        place.put(last, data)
+        yield row("one object more", "run", "--warn-only")
+        yield row("nothing new", "run", "--warn-only")
+        for command in _READING:
+            yield row(command[0], *command)
+        expect(json.loads(commands.run("status", module("event_platform", "status", "--json"))), known)
+
+
 def fields(shop: Workshop, scale: Scale) -> Iterator[Row]:
     """Measure what it takes to draft, type, write and check events of which each has an object of many fields."""
     yield from _wide(shop, "fields", scale.fields)
@@ -257,5 +287,5 @@ def _wide(shop: Workshop, kind: str, counts: tuple[int, ...]) -> Iterator[Row]:
 
 CASES: dict[str, Callable[[Workshop, Scale], Iterator[Row]]] = {
     case.__name__: case
-    for case in (sizes, small, objects, types, names, damaged, fields, keys, partitions, window, increment)
+    for case in (sizes, small, objects, types, names, damaged, fields, keys, partitions, window, increment, bucket)
 }

@@ -25,7 +25,7 @@ from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.columns import Column, Kind
 from event_platform.events.corruption import CorruptionReason
 from event_platform.events.envelope import Envelope
-from event_platform.lake.registry import PLATFORM_TABLES, event_table_spec
+from event_platform.lake.registry import FILTERED_EVENTS, PLATFORM_TABLES, event_table_spec
 from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
 from event_platform.landing.formats import FORMATS
@@ -58,7 +58,7 @@ def settings() -> str:
 
 def tables() -> str:
     """Return every table with its columns."""
-    return "\n\n".join(map(_described, [*PLATFORM_TABLES, event_table_spec(_ANY_TYPE)]))
+    return "\n\n".join(map(_described, [*PLATFORM_TABLES, event_table_spec(_ANY_TYPE), FILTERED_EVENTS]))
 
 
 def checks() -> str:

@@ -11,6 +11,7 @@ from event_platform.defs.assets.deduplicated_events import (
     DUPLICATE_EVENTS,
     build_deduplicated_events,
 )
+from event_platform.defs.assets.filtered_events import FILTERED_EVENTS, build_filtered_events
 from event_platform.defs.assets.quality_report import QUALITY_REPORT, build_quality_report
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, RAW_EVENTS, build_raw_events
 from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, build_typed_events, event_key
@@ -33,6 +34,7 @@ from event_platform.events.mending.opening import require_opened
 from event_platform.lake.lake import Lake
 from event_platform.landing.notifications import landing_queue
 from event_platform.storage.storage import Storage
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: The job of all assets, those of a project as well: the UI shows runs of the command line by its name.
 JOB = "event_platform"
@@ -58,16 +60,20 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         catalog = load_catalog(environment.catalog)
     require_opened(catalog.mending)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
-    policy, place = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
-    raw, downstream = [RAW_EVENTS, CORRUPT_EVENTS], platform_assets(catalog)
+    policy, tables = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
+    raw, downstream = raw_assets(environment), platform_assets(catalog)
+    redeliveries = redeliveries_queue(environment.redeliveries_queue)
     types, resources = list(map(event_key, catalog.event_types)), build_resources(environment)
     rules: RulesResource = resources["rules"]
     return dg.Definitions(
         assets=[
-            build_raw_events(place, catalog, rules, partitions, policy),
-            build_deduplicated_events(place, partitions, policy),
-            build_typed_events(place, catalog, rules, partitions, policy),
-            build_quality_report(place, catalog, partitions, policy, environment.report_url),
+            build_raw_events(tables, catalog, rules, partitions, policy),
+            *([build_filtered_events(tables, redeliveries, partitions, policy)] if redeliveries else []),
+            build_deduplicated_events(tables, partitions, policy),
+            build_typed_events(tables, catalog, rules, partitions, policy),
+            build_quality_report(
+                *(tables, catalog, partitions, policy, environment.report_url), with_filtered=redeliveries is not None
+            ),
             *build_daily_active_learners(catalog, partitions, policy),
         ],
         asset_checks=build_checks(catalog, partitions, published=environment.iceberg is not None),
@@ -82,13 +88,18 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
             *([build_publishing_sensor(catalog)] if environment.iceberg else []),
         ],
         schedules=[
-            build_daily_reconciliation(raw, downstream, catalog, first_date),
+            build_daily_reconciliation(raw, downstream, catalog, first_date, redeliveries),
             build_vacuum(catalog),
             build_verification(catalog),
         ],
         resources=resources,
         executor=_EXECUTOR,
     )
+
+
+def raw_assets(environment: Environment) -> list[dg.AssetKey]:
+    """Return the assets that are made of what arrives, by arrival date."""
+    return [RAW_EVENTS, CORRUPT_EVENTS, *([FILTERED_EVENTS] if environment.redeliveries_queue else [])]
 
 
 def platform_assets(catalog: Catalog) -> list[dg.AssetKey]:

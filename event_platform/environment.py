@@ -223,6 +223,15 @@ class Environment:
             reason="nothing notifies of objects in a folder",
         ),
     ] = None
+    redeliveries_queue: Annotated[
+        str | None,
+        Setting(
+            variable="EVENT_PLATFORM_REDELIVERIES_QUEUE",
+            type="URL of an SQS queue",
+            meaning="Queue of the events that the filter of the stream drops; they become `filtered_events`",
+            parse=parse_queue,
+        ),
+    ] = None
     landing_timezone: Annotated[
         str,
         Setting(

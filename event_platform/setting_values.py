@@ -14,7 +14,7 @@ from event_platform.storage.uris import SCHEMES
 #: The names that Athena accepts for a database; Glue itself accepts more.
 _GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
-#: S3 sends no notifications to a queue whose name ends with .fifo.
+#: S3 sends no notifications to a queue whose name ends with .fifo, nor does the filter of the stream take one.
 _QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
 
 _NO_CREDENTIALS = (
@@ -150,7 +150,7 @@ def require_iceberg(value: str, others: Mapping[str, Any]) -> None:
 
 
 def parse_queue(value: str) -> str:
-    """Return the URL of an SQS queue that S3 can notify."""
+    """Return the URL of an SQS queue of the standard kind, the only one that S3 notifies."""
     if "@" in value or "?" in value:  # the address is shown in errors and in the UI
         raise ValueError("an address must not contain credentials; set the AWS variables or a profile")
     if not _QUEUE.fullmatch(value):

@@ -80,6 +80,8 @@ def test_the_same_assets_load_in_every_environment(world: World, load: Load) -> 
     for name in ("dev", "staging", "prod"):
         assert load(name, **settings) == {"keys": KEYS}
     assert load() == {"keys": KEYS}
+    queue = "http://127.0.0.1:1/123456789012/redeliveries"
+    assert load(EVENT_PLATFORM_REDELIVERIES_QUEUE=queue) == {"keys": sorted([*KEYS, "filtered_events"])}
     assert not (world.root / "lake").exists()
 
 

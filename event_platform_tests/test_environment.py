@@ -143,6 +143,15 @@ def test_an_iceberg_catalog_is_one_that_pyiceberg_opens(monkeypatch: pytest.Monk
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/landing"
 
 
+def test_the_queue_of_the_filter_needs_no_bucket() -> None:
+    """What is in it comes from the stream; it is an address like that of the other queue."""
+    variable = "EVENT_PLATFORM_REDELIVERIES_QUEUE"
+    assert load_environment({variable: QUEUE, "EVENT_PLATFORM_LANDING": "/mine"}).redeliveries_queue == QUEUE
+    assert load_environment({}).redeliveries_queue is None
+    with pytest.raises(SettingError, match=f"{variable}: 'redeliveries': expected the URL of an SQS queue such as"):
+        load_environment({variable: "redeliveries"})
+
+
 def test_a_queue_tells_of_objects_where_landing_is_on_s3() -> None:
     """Nobody sends messages of a folder. Credentials in its address are refused, and not shown."""
     variable = "EVENT_PLATFORM_LANDING_QUEUE"

@@ -2,6 +2,7 @@
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result
+from event_platform.events.wording import counted
 from event_platform.lake.balance import ArrivalBalance, DeduplicationBalance, TypingBalance
 
 NAME = "conservation"
@@ -19,12 +20,13 @@ def _hints(difference: int) -> dict[Fault, str]:
 
 def check_arrivals(balance: ArrivalBalance) -> Result:
     """Expect landed = sound + corrupt, and records of each object numbered without a gap."""
+    broken = counted(balance.broken_objects, "object") if balance.broken_objects else ""
     return Result(
         passed=balance.balanced,
         description=f"{balance.landed:,} landed = {balance.sound:,} sound"
         + (f" ({balance.mended:,} of them mended)" if balance.mended else "")
         + f" + {balance.corrupt:,} corrupt"
-        + (f"; {balance.broken_objects} objects have lost or repeated a record" if balance.broken_objects else ""),
+        + (f"; records lost or repeated in {broken}" if broken else ""),
         metadata={
             "landed": balance.landed,
             "sound": balance.sound,

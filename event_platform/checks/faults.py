@@ -148,6 +148,16 @@ class Fault(StrEnum):
         "The expression or function of a derived column fails for values that came.",
         "Correct `x-derive`; the next run rebuilds the days of these rows. Until then the column is null in them.",
     )
+    CLASHING_COLUMNS = (
+        "clashing_columns",
+        "The catalog gives a column a type that is not wider than its table's, or a name that differs in case only.",
+        "Write into the schema what the evaluation says of each column. Until then the next run fails for this type.",
+    )
+    WIDER_COLUMNS = (
+        "wider_columns",
+        "The catalog gives a column a wider type than its table has.",
+        "Nothing to do: the next run rebuilds all days of the table in one commit.",
+    )
     UNPUBLISHED_TABLES = (
         "unpublished_tables",
         "The Iceberg catalog does not answer or denies access, or a table has columns that Iceberg cannot have.",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
+from event_platform.events.wording import first_few
 
 NAME = "published"
 
@@ -28,11 +29,10 @@ def check_publication(tables: int, failed: Mapping[str, str]) -> Result:
     """
     if not failed:
         return Result(passed=True, description=f"{tables} tables are published", severity=Severity.WARN)
-    named = "; ".join(f"{table}: {reason}" for table, reason in list(failed.items())[:_NAMED])
-    more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    named = first_few((f"{table}: {reason}" for table, reason in failed.items()), _NAMED, separator="; ")
     return Result(
         passed=False,
-        description=f"{len(failed)} of {tables} tables are not published as they are: {named}{more}",
+        description=f"{len(failed)} of {tables} tables are not published as they are: {named}",
         metadata={"not_published": dict(failed)},
         severity=Severity.WARN,
         faults={Fault.UNPUBLISHED_TABLES: len(failed)},

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
 from event_platform.checks.faults import Fault
-from event_platform.events.names import names_like_ids
+from event_platform.events.names import SEPARATORS, names_like_ids, plain_name
 
 #: The most frequent names that are compared letter by letter. That takes about 10 µs for each registered name.
 _COMPARED = 20
@@ -19,7 +19,6 @@ _CANDIDATES = 3
 
 _SHOWN = 3
 
-_SEPARATORS = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -53,7 +52,7 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
 def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[str, str]:
     """Return the registered name of each name that may mean one: the same but for case and separators, or similar."""
     plain = _plain_names(registered)
-    same = {name: plain.get(_plain(name)) for name in names}
+    same = {name: plain.get(plain_name(name)) for name in names}
     frequent = [name for name, _ in names.most_common(_COMPARED)]
     found = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
     return {name: meant for name, meant in found.items() if meant is not None}
@@ -61,11 +60,7 @@ def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[st
 
 @lru_cache(maxsize=16)
 def _plain_names(registered: frozenset[str]) -> dict[str, str]:
-    return {_plain(name): name for name in sorted(registered)}
-
-
-def _plain(name: str) -> str:
-    return _SEPARATORS.sub("", name).casefold() or name
+    return {plain_name(name): name for name in sorted(registered)}
 
 
 @lru_cache(maxsize=1_000)
@@ -76,7 +71,7 @@ def _similar(name: str, registered: frozenset[str]) -> str | None:
 
 def _is_misspelled(name: str, other: str) -> bool:
     """Return whether two names differ by a few letters in each part. Names that differ in a number are two names."""
-    parts, others = _SEPARATORS.split(name), _SEPARATORS.split(other)
+    parts, others = SEPARATORS.split(name), SEPARATORS.split(other)
     if len(parts) != len(others) or _DIGITS.sub("", name) == _DIGITS.sub("", other):
         return False
     ratios = (SequenceMatcher(None, *pair).ratio() for pair in zip(parts, others, strict=True))

@@ -53,6 +53,7 @@ _COUNTS: OrderedDict[tuple[str, ...], Counts] = OrderedDict()
 _SUMS_BY_NAME: OrderedDict[tuple[str, ...], dict[str, _Sums]] = OrderedDict()
 _DAYS_KEPT = 400
 _FINDING = Lock()  # event tables are checked side by side
+_COUNTING = Lock()  # and the rows of one at a time are in memory
 
 
 def check_dates(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Result]]:
@@ -125,7 +126,10 @@ def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
     counts = {day: Counts(rows, rows) for day in dates if (rows := _unique_keys(table, day))}
     left = [day for day in dates if day not in counts]
     groups = group_dates(table, left, _ROWS_AT_ONCE) if left else ()
-    return counts | {day: found for some in groups for day, found in _count(table.scan(some)).items()}
+    for some in groups:
+        with _COUNTING:
+            counts |= _count(table.scan(some))
+    return counts
 
 
 def _unique_keys(table: Snapshot, day: date) -> int:

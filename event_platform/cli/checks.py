@@ -10,7 +10,7 @@ from rich.styled import Styled
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
-from event_platform.events.wording import counted
+from event_platform.events.wording import counted, first_few
 from event_platform.quality.partitions import describe_range, partition_ranges
 from event_platform.quality.text import shown
 
@@ -70,9 +70,8 @@ class FailedCheck:
     @property
     def _days(self) -> str:
         ranges = partition_ranges(partition for partition in self.partitions if partition)
-        named = [describe_range(*each) for each in ranges[:_MOST_RANGES]]
-        more = f" and {len(ranges) - _MOST_RANGES} more ranges" if len(ranges) > _MOST_RANGES else ""
-        return f" on {', '.join(named)}{more}" if named else ""
+        named = first_few((describe_range(*each) for each in ranges), _MOST_RANGES, "ranges")
+        return f" on {named}" if named else ""
 
 
 def failed_checks(results: Results) -> list[FailedCheck]:

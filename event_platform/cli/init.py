@@ -123,7 +123,7 @@ def _choose(
     name, name_others = _pick("event_name", proposal.names, answer, lambda each: each.name)
     envelope = proposal.envelope(uuid, name, time, constant)
     reasons = {
-        "records": [f"Objects hold several records each; {proposal.count:,} were found in the sample."],
+        "records": [f"Records are within the objects; {proposal.count:,} were found in the sample."],
         "context": ["Fields around the records that are added to each of them."],
         "event_uuid": [*_of_id(uuid), *uuid_others],
         "event_name": [*_of_name(name, constant), *name_others],
@@ -181,7 +181,8 @@ def _of_paths(sampled: Sequence[SampledObject], envelope: Envelope) -> Iterator[
     if not hours:
         return
     middle = median(hours)
-    yield f"In the median, the last event of an object is {middle:.1f} hours before the hour of its path ends."
+    side = "before" if middle >= 0 else "after"
+    yield f"In the median, the last event of an object is {abs(middle):.1f} hours {side} the hour of its path ends."
     if not 0 <= middle <= _PROMPT:
         yield "If that is a time zone and no delay, name it in EVENT_PLATFORM_LANDING_TIMEZONE."
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from event_platform.cli.checks import Checked, Results
 from event_platform.cli.output import print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import PLATFORM, load_project
-from event_platform.definitions import JOB, build_definitions, platform_assets
+from event_platform.definitions import JOB, build_definitions, platform_assets, raw_assets
+from event_platform.defs.assets.filtered_events import FILTERED_EVENTS, LEFT_IN_QUEUE
 from event_platform.defs.assets.raw_events import CORRUPT_EVENTS, MENDING, RAW_EVENTS
 from event_platform.defs.assets.reporting import listening
 from event_platform.defs.automation.downstream import DueAssets, DueDownstream, due_downstream
@@ -23,7 +24,7 @@ from event_platform.defs.automation.failures import cause_of
 from event_platform.defs.automation.requests import PART, run_tags
 from event_platform.defs.checks.distinct_share import KEY
 from event_platform.defs.checks.results import to_result
-from event_platform.defs.graph import own_assets
+from event_platform.defs.graph import checks_of_runs, own_assets
 from event_platform.defs.instance.dagster_internals import execute_job, name_location_of_runs
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
@@ -46,6 +47,7 @@ REPLAY, MEND = ({**_QUIET, "ops": {"raw_events": {"config": {option: True}}}} fo
 _NO_RETRY = {"dagster/max_retries": "0"}
 
 _RAW = [RAW_EVENTS, CORRUPT_EVENTS]
+_BY_ARRIVAL = {*_RAW, FILTERED_EVENTS}
 
 
 @dataclass(frozen=True)
@@ -67,60 +69,48 @@ def materialize_due(
     progress: Listener,
     *,
     rebuild: bool,
+    take_redeliveries: bool,
 ) -> Materialized:
     """Load `arrivals` and materialize what is due downstream within the window.
 
-    With `rebuild`, all created_dates of the window that have events are rebuilt.
+    With `rebuild`, all created_dates of the window that have events are rebuilt. With `take_redeliveries`, those of the
+    stream are taken from their queue, as runs that load `arrivals` do.
     """
-    platform = platform_assets(catalog)
+    today = datetime.now(UTC).date()
     with _materializer(environment, catalog, progress) as materializer:
-        own = own_assets(materializer.definitions.resolve_asset_graph())
-        materializer.materialize(_RAW, date_ranges(arrivals))
+        materializer.materialize(raw_assets(environment), date_ranges(arrivals))
+        if take_redeliveries:
+            materializer.materialize([FILTERED_EVENTS], [(today, today)])
         if rebuild:
             rows = lake.deduplicated_events.snapshot().rows_by_date()
             days = [day for day in rows if window[0] <= day <= window[1]]
-            materializer.materialize(platform, date_ranges(days), _REBUILD)
-
-        def find_due(*, look_for_files: bool = False) -> tuple[PinnedLake, DueDownstream]:
-            progress.begin("planning")
-            pinned = PinnedLake(lake.storage)
-            return pinned, due_downstream(
-                pinned, catalog, own, platform, *window, look_for_files=look_for_files, rows_examined=None
-            )
-
-        after, due = find_due(look_for_files=True)
-        print_warning(due.dates.warning)
+            materializer.materialize(materializer.platform, date_ranges(days), _REBUILD)
+        after, due = materializer.find_due(lake, window, look_for_files=True)
+        for warning in due.dates.warnings:
+            print_warning(warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
             for each in runs:
                 materializer.materialize(each.assets, date_ranges(each.days))
-            after, due = find_due()
+            after, due = materializer.find_due(lake, window)
         tried_whole = set[dg.AssetKey]()
         while whole := set(due.whole) - tried_whole:
             materializer.materialize(whole, [None])
             tried_whole |= whole
-            after, due = find_due()
+            after, due = materializer.find_due(lake, window)
     return Materialized(due.dates, after, materializer.failed, materializer.results)
 
 
 def materialize_backfill(
     environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
 ) -> Materialized:
-    """Materialize the partitions of event tables that the catalog makes due, with what is made of them."""
-    platform = platform_assets(catalog)
+    """Materialize the partitions of event tables and reports that the catalog makes due, with what is made of them."""
     with _materializer(environment, catalog, progress) as materializer:
-        own = own_assets(materializer.definitions.resolve_asset_graph())
-
-        def find_due() -> tuple[PinnedLake, DueDownstream]:
-            progress.begin("planning")
-            pinned = PinnedLake(lake.storage)
-            return pinned, due_downstream(pinned, catalog, own, platform, *window, rows_examined=None)
-
-        _, due = find_due()
+        _, due = materializer.find_due(lake, window)
         for each in due.by_day:
             if each.is_backfill:
                 materializer.materialize(each.assets, date_ranges(each.days))
-        after, due = find_due()
+        after, due = materializer.find_due(lake, window)
     return Materialized(due.dates, after, materializer.failed, materializer.results)
 
 
@@ -143,13 +133,33 @@ class _Materializer:
     They are runs of the job of the code location: the UI shows them by its name and can re-execute them.
     """
 
-    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Listener) -> None:
-        self.definitions = definitions
+    def __init__(
+        self, definitions: dg.Definitions, catalog: Catalog, instance: dg.DagsterInstance, progress: Listener
+    ) -> None:
+        self.platform = platform_assets(catalog)
         self.failed: list[str] = []
         self.results: dict[Checked, Result] = {}
+        self._own = own_assets(definitions.resolve_asset_graph())
+        self._catalog = catalog
         self._progress = progress
         self._job = definitions.resolve_job_def(JOB)
         self._instance = instance
+
+    def find_due(
+        self, lake: Lake, window: tuple[date, date], *, look_for_files: bool = False
+    ) -> tuple[PinnedLake, DueDownstream]:
+        """Return what is due downstream of raw_events within the window, and the state of the lake that says so."""
+        self._progress.begin("planning")
+        pinned = PinnedLake(lake.storage)
+        return pinned, due_downstream(
+            pinned,
+            self._catalog,
+            self._own,
+            self.platform,
+            *window,
+            look_for_files=look_for_files,
+            rows_examined=None,
+        )
 
     def materialize(
         self,
@@ -161,10 +171,11 @@ class _Materializer:
         selection = list(assets)
         for days in ranges:
             named = describe_range(*days) if days else "tables without partitions"
-            part, doing = ("raw", "loading") if selection == _RAW else ("created", "building")
+            part, doing = ("raw", "loading") if _BY_ARRIVAL.issuperset(selection) else ("created", "building")
             self._progress.begin(f"{doing} {named}")
             tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
-            result = execute_job(self._job, selection, self._instance, config, tags)
+            checks = checks_of_runs(self._job.asset_layer.asset_graph, selection)
+            result = execute_job(self._job, selection, checks, self._instance, config, tags)
             self.failed += [f"{named}: {problem}" for problem in _problems(result)]
             for warning in _warnings(result):
                 print_warning(warning)
@@ -180,7 +191,7 @@ def _materializer(environment: Environment, catalog: Catalog, progress: Listener
     location, definitions = load_project(Path.cwd()) or (PLATFORM, build_definitions(environment, catalog))
     with _instance(environment) as instance, listening(progress):
         name_location_of_runs(instance, location, definitions.get_repository_def().name)
-        yield _Materializer(definitions, instance, progress)
+        yield _Materializer(definitions, catalog, instance, progress)
 
 
 def _instance(environment: Environment) -> dg.DagsterInstance:
@@ -198,9 +209,13 @@ def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, dat
 
 
 def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """Yield what functions of the catalog raised, which stops no run."""
+    """Yield what functions of the catalog raised, and why messages stay in their queue: that stops no run."""
     for event in result.filter_events(lambda each: each.is_step_materialization):
-        found = event.step_materialization_data.materialization.metadata.get(MENDING)
+        metadata = event.step_materialization_data.materialization.metadata
+        left, found = metadata.get(LEFT_IN_QUEUE), metadata.get(MENDING)
+        yield from map(
+            str, left.value if isinstance(left, dg.JsonMetadataValue) and isinstance(left.value, list) else ()
+        )
         for each in found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, list) else ():
             if each["errors"]:
                 yield f"{each['function']}: {counted(each['errors'], 'error')}, such as {each['first_error']}"

@@ -19,7 +19,11 @@ def show_report(environment: Environment, day: date | None, *, in_browser: bool)
     page = f"{day.isoformat() if day else 'index'}.html"
     uri = storage.uri("reports", "quality", page)
     if storage.tag(uri) is None:
-        raise MissingError(f"{uri}: there is no such page; a run of quality_report writes it: event-platform run")
+        days = f"--from {day} --to {day}" if day else "--from <day> --to <day>"
+        raise MissingError(
+            f"{uri}: there is no such page; event-platform run writes it with the report of a day. Where it was "
+            f"deleted: event-platform run --rebuild {days}"
+        )
     link = _link(environment, storage, uri, page)
     print(uri if link.startswith("file:") else link)  # noqa: T201 - rich would wrap it
     if in_browser and not webbrowser.open(link):

@@ -19,8 +19,9 @@ from event_platform.compute.pool import prepare
 from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.events.errors import SettingError
+from event_platform.events.errors import SettingError, TableStorageError
 from event_platform.events.mending.opening import require_opened
+from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
@@ -34,6 +35,7 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliveries_queue
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Outcome:
     """What a command has done."""
 
     failed: Sequence[str]  # runs, and objects that cannot be loaded
-    status: Status | None = None  # of the lake afterwards; None if it went no further
+    status: Status | None = None  # of the lake afterwards; None if it went no further, or cannot be counted
     left: Sequence[date] = ()  # created dates that are still due, as they are outside of the range
 
 
@@ -69,8 +71,10 @@ def run_due(
     before = PinnedLake(lake.storage)
     delivery, days = _find_arrivals(environment, before, window)
     print_warning(other_deployment(before.unregistered_events.snapshot(), deployment_of(catalog)))
+    # Whoever loads takes redeliveries as well.
+    take_redeliveries = not days and are_redeliveries_waiting(redeliveries_queue(environment.redeliveries_queue))
     # The assets of a project are known to Dagster alone, and what arrives makes more due than is due now.
-    known = not (days or rebuild or find_project(Path.cwd()))
+    known = not (days or take_redeliveries or rebuild or find_project(Path.cwd()))
     progress.begin("planning")
     due = _find_due(environment, before, catalog) if known else None
     failed, results = list[str](), dict(results or {})
@@ -80,16 +84,17 @@ def run_due(
         progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        done = materialize_due(environment, catalog, lake, days, window, progress, rebuild=rebuild)
+        done = materialize_due(
+            *(environment, catalog, lake, days, window, progress), rebuild=rebuild, take_redeliveries=take_redeliveries
+        )
         due, before, failed = done.due, done.lake, done.failed
         results |= done.results
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
     _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
-    iceberg = _publish(environment, before, catalog, progress)
-    progress.begin("counting")
-    return Outcome(failed, read_status(environment, catalog, before, due, results, iceberg=iceberg), left)
+    status = _publish_and_count(environment, catalog, before, due, failed, results, progress)
+    return Outcome(failed, status, left)
 
 
 def run_backfill(environment: Environment, progress: Listener) -> Outcome:
@@ -106,9 +111,8 @@ def run_backfill(environment: Environment, progress: Listener) -> Outcome:
 
     done = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
     _print_failures(done.failed)
-    iceberg = _publish(environment, done.lake, catalog, progress)
-    progress.begin("counting")
-    return Outcome(done.failed, read_status(environment, catalog, done.lake, done.due, done.results, iceberg=iceberg))
+    status = _publish_and_count(environment, catalog, done.lake, done.due, done.failed, done.results, progress)
+    return Outcome(done.failed, status)
 
 
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
@@ -160,11 +164,11 @@ def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) 
         return 1
     print_status(outcome.status, as_json=as_json)
     if outcome.left:
-        count = len(outcome.left)
-        message = f"{count} created {'date is' if count == 1 else 'dates are'} still due, such as {outcome.left[0]}"
-        ERR.print(f"{message}: run again without --from and --to", soft_wrap=True)
-    unbalanced = not (outcome.status.balanced or outcome.left)
-    return exit_code(outcome.status.results, failed=bool(outcome.failed) or unbalanced, warn_only=warn_only)
+        days = counted(len(outcome.left), "created date")
+        ERR.print(f"still due: {days}, such as {outcome.left[0]}: run again without --from and --to", soft_wrap=True)
+    unbalanced = not (outcome.status.balanced or outcome.status.is_under_way or outcome.left)
+    failed = bool(outcome.failed or outcome.status.rest.due.backfills.failing) or unbalanced
+    return exit_code(outcome.status.results, failed=failed, warn_only=warn_only)
 
 
 def _find_arrivals(
@@ -185,6 +189,27 @@ def _find_arrivals(
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
     return due_created_dates(lake, catalog, own=own, look_for_files=True, rows_examined=None)
+
+
+def _publish_and_count(
+    environment: Environment,
+    catalog: Catalog,
+    lake: PinnedLake,
+    due: DueDates,
+    failed: Sequence[str],
+    results: Results,
+    progress: Listener,
+) -> Status | None:
+    """Publish, and count the totals; None where runs have `failed` and a table cannot be opened, which is printed."""
+    iceberg = _publish(environment, lake, catalog, progress)
+    progress.begin("counting")
+    try:
+        return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
+    except TableStorageError as error:
+        if not failed:
+            raise
+        _print_failures([f"the totals cannot be counted: {error}"])
+        return None
 
 
 def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:

@@ -43,6 +43,7 @@ from event_platform.pipeline.reporting.findings import lake_findings
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: Assets whose partitions are arrival dates.
 _BY_ARRIVAL = {RAW_EVENTS.name, CORRUPT_EVENTS.name}
@@ -68,6 +69,12 @@ class Status:
     def balanced(self) -> bool:
         """Whether the totals balance."""
         return bool(self.totals["balanced"])
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether all that does not balance are created dates with newer records, which are not built."""
+        days, newer = self.totals["unbalanced"], {str(day) for day in self.rest.due.stale}
+        return not days["arrival_dates"] and bool(days["created_dates"]) and newer.issuperset(days["created_dates"])
 
     @cached_property
     def failed(self) -> list[FailedCheck]:
@@ -111,8 +118,9 @@ def read_status(
         lambda: open_landing(environment.landing, environment.landing_timezone),
         environment.start_date,
         datetime.now(UTC),
+        redeliveries_queue(environment.redeliveries_queue),
     )
-    totals = lake_totals(lake, catalog)
+    totals = lake_totals(lake, catalog, with_filtered=environment.redeliveries_queue is not None)
     days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
     days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
     judged = days if every else days[-_JUDGED_DAYS:]
@@ -193,10 +201,11 @@ def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
 
 def _render_totals(status: Status) -> Iterator[RenderableType]:
     failed = f"; {describe_failures(status.failed)}" if status.failed else ""
-    if not status.balanced:
+    if not (status.balanced or status.is_under_way):
         yield Styled(_describe_imbalance(status.totals), "red")
     if status.rest.left:
         prefix = "balanced, but not complete" if status.balanced else "And not complete"
+        prefix = "not balanced yet: newer records are not built" if status.is_under_way else prefix
         yield Styled(f"{prefix}: {'; '.join(status.rest.left)}{failed}", "yellow")
     elif status.balanced and status.rest.outside:
         days = counted(len(status.rest.outside), "day")

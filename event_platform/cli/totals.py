@@ -28,6 +28,7 @@ def totals_table(totals: Mapping[str, Any], expected: Mapping[str, Any] | None) 
 def total_rows(totals: Mapping[str, Any]) -> dict[str, int]:
     """Return the rows of the table of totals."""
     return {
+        **({"sent": totals["sent"], "  filtered": totals["filtered"]} if "filtered" in totals else {}),
         "landed": totals["landed"],
         "  sound": totals["sound"],
         **({"    of them mended": totals["mended"]} if totals.get("mended") else {}),

@@ -9,6 +9,7 @@ from event_platform.cli.progress import show_progress
 from event_platform.cli.totals import render_days
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
+from event_platform.events.wording import counted
 from event_platform.lake.verification import EVENT_TABLES, Verification, verify
 from event_platform.pipeline.opening import open_lake
 
@@ -35,13 +36,14 @@ def _print(verification: Verification, *, every: bool) -> None:
         ERR.print(str(fault), style="red", soft_wrap=True)
     if len(verification.faults) > _SHOWN_FAULTS:
         ERR.print(f"and {len(verification.faults) - _SHOWN_FAULTS:,} more faults; --json prints all of them")
-    files = f"{verification.files:,} files of {verification.tables:,} tables, {verification.size / 1e6:,.1f} MB"
+    files = f"{counted(verification.files, 'file')} of {counted(verification.tables, 'table')}"
+    files = f"{files}, {verification.size / 1e6:,.1f} MB"
     if not verification.faults:
         OUT.print(f"verified: {files}; every file exists, and every row is where it should be", soft_wrap=True)
         return
     faulty = ", ".join(map(str, verification.faulty_dates))
     OUT.print(
-        f"NOT verified: {len(verification.faults):,} faults in {files}{f', on {faulty}' if faulty else ''}. "
+        f"NOT verified: {counted(len(verification.faults), 'fault')} in {files}{f', on {faulty}' if faulty else ''}. "
         "`event-platform run` rebuilds altered days; docs/runbook.md says what to do about other faults.",
         style="red",
         soft_wrap=True,

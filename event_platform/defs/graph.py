@@ -1,11 +1,12 @@
-"""Users' own assets in the asset graph, with the sources of their tables."""
+"""The asset graph: users' own assets with the sources of their tables, and the checks of runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster import AssetsDefinition
 
+from event_platform.checks import table_schema
 from event_platform.events.errors import TableError
 from event_platform.lake.derived import OwnAsset, Source
 from event_platform.lake.names import checked_name, is_of_platform
@@ -30,11 +31,46 @@ def own_assets_of(
     context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, otherwise: Sequence[OwnAsset]
 ) -> Sequence[OwnAsset]:
     """Return the own assets of the code location of a tick, or `otherwise` if it is unknown."""
+    graph = _graph_of(context)
+    return otherwise if graph is None else own_assets(graph)
+
+
+def with_checks(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, requests: Sequence[dg.RunRequest]
+) -> list[dg.RunRequest]:
+    """Return requests with the checks that their runs evaluate; as they are if the code location is unknown.
+
+    Those of checks alone that a project has left out are dropped.
+    """
+    graph = _graph_of(context)
+    return list(requests) if graph is None else list(_with_checks(graph, requests))
+
+
+def _with_checks(graph: Any, requests: Sequence[dg.RunRequest]) -> Iterator[dg.RunRequest]:
+    for request in requests:
+        assets, checks = request.asset_selection, request.asset_check_keys or []
+        found = checks_of_runs(graph, assets) if assets else [key for key in checks if key in graph.asset_check_keys]
+        if assets or found:
+            yield request.with_replaced_attrs(asset_check_keys=found)
+
+
+def checks_of_runs(graph: Any, assets: Collection[dg.AssetKey]) -> list[dg.AssetCheckKey]:
+    """Return the checks that a run of assets evaluates: all but `table_schema`, of which runs are asked for alone."""
+    return [
+        key
+        for key in graph.asset_check_keys
+        if key.asset_key in assets
+        and not (key.name == table_schema.NAME and is_of_platform(key.asset_key.to_user_string()))
+    ]
+
+
+def _graph_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> Any:
+    """Return the asset graph of the code location of a tick; None if it is unknown."""
     try:
         repository: Any = context.repository_def
     except dg.DagsterInvariantViolationError:
-        return otherwise
-    return own_assets(repository.asset_graph) if repository is not None else otherwise
+        return None
+    return None if repository is None else repository.asset_graph
 
 
 def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> OwnAsset | None:

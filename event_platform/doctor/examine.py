@@ -16,7 +16,14 @@ from event_platform.doctor.layout import check_layout
 from event_platform.doctor.machine import check_disk, check_memory, memory_of_this_machine
 from event_platform.doctor.names import check_names
 from event_platform.doctor.records import check_sample
-from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, names_postgres
+from event_platform.doctor.services import (
+    check_dask,
+    check_glue,
+    check_postgres,
+    check_queue,
+    check_redeliveries,
+    names_postgres,
+)
 from event_platform.doctor.settings import (
     Settings,
     check_alert_addresses,
@@ -64,6 +71,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
         **_checks_of_locations(settings),
         "lake tables": lambda: check_tables(settings),
         "landing queue": lambda: check_queue(here.landing_queue),
+        "redeliveries": lambda: check_redeliveries(here.redeliveries_queue),
         "glue database": lambda: check_glue(here.glue_database),
         "iceberg catalog": lambda: check_iceberg(settings),
         "dask": lambda: check_dask(here.compute),

@@ -1,12 +1,13 @@
-"""Checks of optional services: an SQS queue, the Glue Data Catalog, PostgreSQL, a Dask cluster."""
+"""Checks of optional services: SQS queues, the Glue Data Catalog, PostgreSQL, a Dask cluster."""
 
 import asyncio
 import os
 import pickle
+import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -14,14 +15,22 @@ from sqlalchemy.pool import NullPool
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import LOCAL_COMPUTE
+from event_platform.events.errors import StorageError
+from event_platform.events.wording import first_few
 from event_platform.publishing.glue import open_glue
-from event_platform.storage.aws import code_of, impatient, region_of, told
+from event_platform.storage.aws import code_of, told
+from event_platform.storage.queue import Queue
+from event_platform.stream.filter.dead_letters import read_letter
+from event_platform.stream.redeliveries import redeliveries_queue
 
 #: Seconds to wait for a server.
 _PATIENCE = 5
 
 #: Seconds to wait for workers, which may have to import this package first.
 _PATIENCE_WITH_WORKERS = 15
+
+#: Time after which a message that nobody takes is gone, below which that is an error.
+_LEAST_LEFT = timedelta(days=3)
 
 #: Workers that are named.
 _SHOWN = 5
@@ -32,14 +41,45 @@ def check_queue(url: str | None) -> Finding:
     name = "landing queue"
     if url is None:
         return skipped(name, "EVENT_PLATFORM_LANDING_QUEUE is not set: landing is listed every few seconds")
-    session = boto3.Session()
     try:
-        client = session.client("sqs", region_name=region_of(session), config=impatient())
-        known = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-    except (BotoCoreError, ClientError) as error:
-        remedy = "check EVENT_PLATFORM_LANDING_QUEUE and AWS_REGION; allow sqs:GetQueueAttributes, ReceiveMessage and "
-        return bad(name, f"{url}: {told(error)}", f"{remedy}DeleteMessage on it")
-    return good(name, f"{url}, with {known['ApproximateNumberOfMessages']} messages")
+        state = Queue(url, "EVENT_PLATFORM_LANDING_QUEUE").state()
+    except StorageError as error:
+        return bad(name, error.fault, error.remedy)
+    return good(name, f"{url}, with {state.waiting} messages")
+
+
+def check_redeliveries(url: str | None) -> Finding:
+    """Check that messages can be received and deleted, that they are the filter's, and that none is about to end.
+
+    A few of them are received, mostly old ones, and can be received by others at once. None is deleted.
+    """
+    name, queue = "redeliveries", redeliveries_queue(url)
+    if queue is None:
+        return skipped(name, "EVENT_PLATFORM_REDELIVERIES_QUEUE is not set: no filter of the stream is known")
+    try:
+        state, messages = queue.state(), queue.receive(hidden=0)
+        queue.delete(["no message has this receipt"])
+    except StorageError as error:
+        return bad(name, error.fault, error.remedy)
+    found = f"{queue.url}, with {state.waiting} messages"
+    if faults := [fault for message in messages if (fault := _fault_of(message["Body"]))]:
+        remedy = "it stays there: see who sends it, and whether the address is `redeliveries` of `terraform output`"
+        return bad(name, f"{found}, of which one is {faults[0]}", remedy)
+    oldest = min((int(message["Attributes"]["SentTimestamp"]) / 1000 for message in messages), default=time.time())
+    left = timedelta(seconds=oldest + state.kept - time.time())
+    if left < _LEAST_LEFT:
+        hours = max(round(left.total_seconds() / 3600), 0)
+        remedy = "event-platform run takes them; see why runs of filtered_events fail, or whether sensors are off"
+        return bad(name, f"{found}, the first of which the queue deletes in {hours} hours", remedy)
+    return good(name, found)
+
+
+def _fault_of(message: str) -> str:
+    try:
+        read_letter(message)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def check_glue(database: str | None) -> Finding:
@@ -109,8 +149,11 @@ def _check_versions_of_workers(compute: str, workers: int) -> Finding:
         found = f"{compute}: the workers do not report their versions ({type(error).__name__})"
         return bad(name, found, "check what they are busy with, and the network between the scheduler and them")
     if others:
-        shown = "; ".join(others[:_SHOWN]) + (f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
-        return bad(name, shown, "install the same release of event-platform on every machine, from its lock file")
+        return bad(
+            name,
+            first_few(others, _SHOWN, separator="; "),
+            "install the same release of event-platform on every machine, from its lock file",
+        )
     return good(name, f"{compute}, with {workers} workers, all with the versions of this process")
 
 

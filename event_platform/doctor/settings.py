@@ -20,6 +20,7 @@ from event_platform.environment import FIRST_DATE, Environment, load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
 from event_platform.events.mending.opening import require_opened
+from event_platform.events.wording import counted
 from event_platform.publishing.iceberg.setting import is_secret
 
 _SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
@@ -163,7 +164,7 @@ def check_catalog(settings: Settings) -> Finding:
         return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")
     if not catalog.event_types:
         return bad(name, f"{folder}: no schemas", "draft one for each event name: event-platform catalog draft")
-    return good(name, f"{len(catalog.event_types)} event types in {folder}")
+    return good(name, f"{counted(len(catalog.event_types), 'event type')} in {folder}")
 
 
 def check_versions() -> Finding:

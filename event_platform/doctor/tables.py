@@ -1,12 +1,19 @@
-"""The check of the tables: every file exists as the platform wrote it, and nothing waits to be mended."""
+"""The check of the tables: files are as the platform wrote them, and the next run can write to them.
+
+And no record waits to be mended.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.doctor.settings import Settings
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import EventPlatformError
+from event_platform.events.errors import DamagedTableError, EventPlatformError
 from event_platform.events.wording import counted
+from event_platform.lake.catalog_clashes import TableClash, find_table_clashes
 from event_platform.lake.deployments import deployment_of, other_deployment
-from event_platform.lake.verification import look_for_files
+from event_platform.lake.verification import Verification, look_for_files
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.opening import open_lake
 
@@ -22,16 +29,32 @@ def check_tables(settings: Settings) -> Finding:
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
             return bad(name, other, "stop the deployment that is not meant to write to this lake")
         found = look_for_files(lake.every_table(catalog.event_types))
+        clashes = [] if found.faults else [each for each in find_table_clashes(lake, catalog.event_types) if each.fails]
         to_mend = {} if found.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
-        return skipped(name, f"the tables cannot be read: {error}")
-    files = f"{found.files:,} files of {found.tables:,} tables"
+        return _unreadable(name, error)
+    return _judge(name, found, clashes, to_mend)
+
+
+def _judge(name: str, found: Verification, clashes: Sequence[TableClash], to_mend: Mapping[date, int]) -> Finding:
+    files = f"{counted(found.files, 'file')} of {counted(found.tables, 'table')}"
     if found.faults:
-        faults = f"{len(found.faults):,} faults in {files}, such as {found.faults[0]}"
+        faults = f"{counted(len(found.faults), 'fault')} in {files}, such as {found.faults[0]}"
         return bad(
             name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
         )
+    if clashes:
+        first, columns = clashes[0], counted(len(clashes), "column")
+        where = f"{first.table}.{first.column} ({first.stored} → {first.defined})"
+        return bad(name, f"a run would fail on {columns}: {where}", "event-platform catalog check --against-lake")
     if to_mend:
         days = counted(len(to_mend), "day")
         return bad(name, f"{days} loaded with other functions than catalog/mend has", "event-platform mend")
     return good(name, f"{files} exist, as the platform wrote them")
+
+
+def _unreadable(name: str, error: EventPlatformError) -> Finding:
+    """Return the finding of an error: of settings and of the storage, other lines report it."""
+    if isinstance(error, DamagedTableError):
+        return bad(name, error.fault, error.remedy)
+    return skipped(name, f"the tables cannot be read: {error}")

@@ -96,7 +96,7 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         was=earlier_keys(definition),
         was_types=earlier_types(definition, kind),
         mixed=frozenset(mixed) if not _mixed_faults(mixed) else frozenset(),
-        is_personal=_is_personal(definition, inside=kind is Kind.VARIANT),
+        is_personal=has_personal(definition) if kind is Kind.VARIANT else _is_personal(definition),
     )
 
 
@@ -149,14 +149,15 @@ def _variant_faults(definition: Mapping[str, Any]) -> list[str]:
     return [f"x-variant: expected true, got {definition['x-variant']!r}"]
 
 
-def _is_personal(definition: Any, *, inside: bool) -> bool:
-    """Return whether a schema has `x-personal`; with `inside`, also for anything in it."""
-    if isinstance(definition, Mapping) and definition.get("x-personal") is True:
-        return True
-    below = (
-        definition.values() if isinstance(definition, Mapping) else definition if isinstance(definition, list) else ()
-    )
-    return inside and any(_is_personal(each, inside=True) for each in below)
+def has_personal(definition: Any) -> bool:
+    """Return whether a schema, or anything in it, has `x-personal`."""
+    if isinstance(definition, Mapping):
+        return _is_personal(definition) or any(map(has_personal, definition.values()))
+    return isinstance(definition, list) and any(map(has_personal, definition))
+
+
+def _is_personal(definition: Mapping[str, Any]) -> bool:
+    return definition.get("x-personal") is True
 
 
 def _map_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:

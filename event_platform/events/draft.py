@@ -16,6 +16,7 @@ from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.shapes import Shape, decode, has_many_keys, identifier_keys, is_map, value_shape
+from event_platform.events.wording import first_few
 
 #: Fields of a type that are named, and columns from which on a type is unusual.
 _SHOWN, _MANY_FIELDS = 3, 200
@@ -60,8 +61,7 @@ class Draft:
             fields = {key: below for key, below in shape.fields.items() if key not in self.envelope.consumed}
             without = [f"{path} ({why})" for path, why in _without_type(fields)]
             if without:
-                more = f", and {len(without) - _SHOWN:,} more" if len(without) > _SHOWN else ""
-                notes.append(f"{name}: no column for {', '.join(without[:_SHOWN])}{more}: kept in _rescued")
+                notes.append(f"{name}: no column for {first_few(without, _SHOWN)}: kept in _rescued")
             count = sum(1 for _ in _typed_paths(self._schema(name, shape)))
             if count > _MANY_FIELDS:
                 notes.append(f"{name}: {count:,} columns, more than {_MANY_FIELDS}: is one of its objects a map?")

@@ -52,6 +52,10 @@ class TableStorageError(TableError, StorageError):
     """A table of the lake could not be opened, created or committed to."""
 
 
+class DamagedTableError(TableStorageError):
+    """The log of a table is damaged: a file of it is cut off or missing."""
+
+
 class ClusterError(EventPlatformError, ConnectionError):
     """The Dask cluster does not answer, or dropped its tasks. A retry may help."""
 

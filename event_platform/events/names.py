@@ -22,6 +22,15 @@ _ID = re.compile(
 )
 
 
+#: What is between the parts of a name.
+SEPARATORS = re.compile(r"[\W_]+")
+
+
+def plain_name(name: str) -> str:
+    """Return what is the same for names that differ in case and separators."""
+    return SEPARATORS.sub("", name).casefold() or name
+
+
 def names_like_ids(names: Iterable[str]) -> tuple[str, list[str]]:
     """Return the pattern and names of the largest group that differs only in an id; no names if no group is large."""
     alike: defaultdict[str, list[str]] = defaultdict(list)

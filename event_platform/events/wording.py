@@ -1,6 +1,16 @@
-"""How messages say numbers."""
+"""How messages say numbers and lists."""
+
+from collections.abc import Iterable
 
 
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: `1 object`, `2,000 objects`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def first_few(items: Iterable[object], most: int, what: str = "", separator: str = ", ") -> str:
+    """Return the first items, and how many more there are, and of `what`: `a, b and 4 more days`."""
+    listed = [str(item) for item in items]
+    more = f"{len(listed) - most:,} more {what}".rstrip()
+    and_more = f"{separator.rstrip(', ')} and {more}" if len(listed) > most else ""
+    return separator.join(listed[:most]) + and_more

@@ -36,6 +36,7 @@ _LOGICAL_TYPES = {
     Kind.ARRAY: "array",
     Kind.OBJECT: "object",
     Kind.MAP: "object",
+    Kind.VARIANT: "string",
 }
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}
 _OF_EVENTS = {pl.String: "string", pl.Float64: "number", pl.Datetime: "timestamp", pl.Date: "date"}

@@ -103,6 +103,11 @@ def _mended(raw: Snapshot, dates: Collection[date] | None, *, in_rows: bool) -> 
     return dict(mended.group_by("arrival_date").agg(pl.len()).collect(engine="streaming").iter_rows())
 
 
+def filtered_by_arrival_date(lake: Lake) -> dict[date, int]:
+    """Return how many events the filter of the stream dropped of those that arrived there on each date."""
+    return _rows(lake.filtered_events, None)
+
+
 def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) -> list[DeduplicationBalance]:
     """Return the balance of each created date (by default, of all with records)."""
     sound = sound_by_created_date(lake, dates)

@@ -47,17 +47,22 @@ class TableClash:
 def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
     """Return what a run would fail on or rebuild, by type, and the tables of types without a schema, those last."""
     types = list(event_types)
-    found = map_threads(_clashes_of, [lake.event_table(each) for each in types])
+    found = map_threads(clashes_of, [lake.event_table(each) for each in types])
     retired = map_threads(_retired, lake.retired_tables(types))
     return [clash for clashes in (*found, *retired) for clash in clashes]
 
 
-def _clashes_of(table: Table) -> list[TableClash]:
-    delta = table.snapshot().delta
-    if delta is None:
-        return []
+def clashes_of(table: Table) -> list[TableClash]:
+    """Return what a run would fail on or rebuild in one event table."""
+    snapshot = table.snapshot()
+    try:
+        return [_wider(table.name, (), each) for each in snapshot.retyped]
+    except TableError:
+        if snapshot.delta is None:
+            raise
+    # It names the first column that cannot be merged: each is merged by itself.
     defined = to_delta(table.schema, {}, table.spec.variants)
-    return list(_column_clashes(table.name, delta.schema().fields, defined.fields, ()))
+    return list(_column_clashes(table.name, snapshot.delta.schema().fields, defined.fields, ()))
 
 
 def _column_clashes(

@@ -42,15 +42,15 @@ def as_metadata(deployment: Deployment) -> dict[str, Any]:
     return {_KEY: asdict(deployment)}
 
 
-def other_deployment(unregistered: Snapshot, own: Deployment) -> str | None:
-    """Say that another catalog types the events of this lake as well, where the last commits say so; else None.
+def other_deployment(table: Snapshot, own: Deployment) -> str | None:
+    """Say that another catalog types the events of this lake as well, where the last commits of a table say so.
 
     Whoever has a new catalog has committed nothing with it before: a release is no second deployment.
     """
-    last = _deployments(unregistered, 1)
+    last = _deployments(table, 1)
     if not last or last[-1].catalog == own.catalog:
         return None
-    if not any(each.catalog == own.catalog for each in _deployments(unregistered, _LOOKED_BACK)):
+    if not any(each.catalog == own.catalog for each in _deployments(table, _LOOKED_BACK)):
         return None
     return (
         f"two catalogs type the events of this lake, and undo each other's work: {own}, and {last[-1]}. Give each "
@@ -58,8 +58,8 @@ def other_deployment(unregistered: Snapshot, own: Deployment) -> str | None:
     )
 
 
-def _deployments(unregistered: Snapshot, commits: int) -> list[Deployment]:
-    infos = unregistered.commits_since(max(unregistered.version - commits, 0))
+def _deployments(table: Snapshot, commits: int) -> list[Deployment]:
+    infos = table.commits_since(max(table.version - commits, 0))
     return [Deployment(**info[_KEY]) for info in infos if _is_deployment(info.get(_KEY))]
 
 

@@ -97,17 +97,20 @@ class FigureCounts:
         """Add counts of a figure that rows do not show."""
         self._counts.setdefault(figure.name, (figure, []))[1].append(counts)
 
-    def as_metadata(self, path: str) -> dict[str, str]:
-        """Return the metadata of the file, whose path this is; none where there is no figure."""
+    def close(self, path: str, uri: str) -> dict[str, str]:
+        """Return the metadata of the file, whose path and address these are; none where there is no figure.
+
+        This process knows the figures from now on: what it judges, it has often written.
+        """
         found = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
             for name, (figure, counts) in self._counts.items()
             if counts
         }
         longest = max(_SHORT, self._rows * _SHARE)
-        kept = {
-            name: self._counts[name][0].to_json(counts) for name, counts in found.items() if counts.height <= longest
-        }
+        short = {name: counts for name, counts in found.items() if counts.height <= longest}
+        _READ.keep({(uri, name): counts for name, counts in short.items()})
+        kept = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
         return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()} if kept else {}
 
 

@@ -88,7 +88,7 @@ class FileWriter:
             raise TableError(f"{self._address}: a file without a frame")
         keys, says_keys = self._keys.close(self._path)
         self._buffer.write(keys)
-        self._parquet.add_key_value_metadata({**self._figures.as_metadata(self._path), **says_keys})
+        self._parquet.add_key_value_metadata({**self._figures.close(self._path, self._address), **says_keys})
         self._parquet.close()
         data = self._buffer.getvalue()
         self._storage.write(self._address, data)

@@ -16,6 +16,7 @@ from event_platform.lake.registry import (
     DEDUPLICATED_EVENTS,
     DUPLICATE_EVENTS,
     EVENTS_FOLDER,
+    FILTERED_EVENTS,
     PLATFORM_TABLES,
     QUALITY_REPORT,
     RAW_EVENTS,
@@ -76,6 +77,11 @@ class Lake:
         """Figures about the quality of each created_date."""
         return self.platform_table(QUALITY_REPORT)
 
+    @property
+    def filtered_events(self) -> Table:
+        """Dead letters of the filter in the stream. Few lakes have them: `tables` leaves them out."""
+        return self.platform_table(FILTERED_EVENTS)
+
     def event_table(self, event_type: EventType) -> Table:
         """Return the table of one event type."""
         return self.platform_table(event_table_spec(event_type))
@@ -87,12 +93,13 @@ class Lake:
     def every_table(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the tables of the platform, as `tables` does, and then all others that exist, by name.
 
-        Those are the tables of people's own assets, and of event types that were in the catalog once. Folders are
-        listed, and no table's: what that costs grows with tables, not with what is in them.
+        Those are the tables of people's own assets, of event types that were in the catalog once, and that of a filter
+        in the stream. Folders are listed, and no table's: what that costs grows with tables, not with what is in them.
         """
         platform = self.tables(event_types)
         others = sorted(self._found({table.name for table in platform}))
-        return [*platform, *map(self.found_table, others)]
+        filtered = FILTERED_EVENTS.name
+        return [*platform, *(self.filtered_events if name == filtered else self.found_table(name) for name in others)]
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""

@@ -1,5 +1,6 @@
 """Where a table is, and its log there: opening it, creating it, reading its commits."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from event_platform.events.errors import StorageError, TableStorageError
+from event_platform.events.errors import DamagedTableError, StorageError, TableStorageError
 from event_platform.lake.field_ids import FieldIds
 from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
 from event_platform.lake.log_writer import create_log
@@ -21,6 +22,14 @@ from event_platform.storage.store import ChangedError
 
 #: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.
 TRIES = 5
+
+#: What delta-rs says of a log that is damaged, whatever the storage: a file of it is cut off or missing.
+_DAMAGED = re.compile("Json error|Parquet error|No table metadata or protocol found|Expected contiguous commit files")
+
+_START_ANEW = (
+    "move the folder of the table out of the lake, and run: the table is built again from its sources, and raw_events "
+    "from what landing still has"
+)
 
 #: Options that only Dagster's resources set, as they are by default.
 _DEFAULTS = {("provider", "s3"), ("imdsv1_fallback", "False")}
@@ -160,6 +169,9 @@ class TableLocation:
 
     def storage_error(self, what: str, error: Exception) -> StorageError:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
+        if _DAMAGED.search(str(error)):
+            fault = f"{self.uri}: {what}, as its log is damaged: {one_line(error)}"
+            return DamagedTableError(fault, transient=False, remedy=_START_ANEW)
         if self.storage.is_local:
             return self.local_error(what, error)
         return storage_error(error, f"{self.uri}: {what}", TableStorageError)

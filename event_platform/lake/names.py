@@ -3,7 +3,7 @@
 import re
 
 from event_platform.events.errors import TableError
-from event_platform.lake.registry import EVENTS_FOLDER, PLATFORM_TABLES
+from event_platform.lake.registry import EVENTS_FOLDER, FILTERED_EVENTS, PLATFORM_TABLES
 
 #: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 PAGES_FOLDER = "reports"
 
 #: What no table of somebody's own is called, or is inside of.
-_PLATFORM_NAMES = frozenset({EVENTS_FOLDER, PAGES_FOLDER, *(spec.name for spec in PLATFORM_TABLES)})
+_PLATFORM_NAMES = frozenset({EVENTS_FOLDER, PAGES_FOLDER, *(spec.name for spec in (*PLATFORM_TABLES, FILTERED_EVENTS))})
 
 
 def is_table_name(name: str) -> bool:

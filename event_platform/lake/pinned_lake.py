@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.specs import TableSpec
-from event_platform.lake.tables import RecentTable, Table
+from event_platform.lake.tables import Table
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class _PinnedTable(Table):
 
     def snapshot(self) -> Snapshot:
         """Return the same snapshot at each call."""
-        snapshots, kind = self.lake.snapshots, RecentTable if self.lake.is_recent else Table
+        snapshots, table = self.lake.snapshots, Table(self.spec, self.storage)
         if self.name not in snapshots:
-            snapshots[self.name] = kind(self.spec, self.storage).snapshot()
+            snapshots[self.name] = table.recent_snapshot() if self.lake.is_recent else table.snapshot()
         return snapshots[self.name]
 
 
@@ -27,7 +27,7 @@ class PinnedLake(Lake):
     """A lake whose platform tables are opened once: opening one takes requests, and figures of one version agree.
 
     Its folders are listed once as well. One that `is_recent` begins with what this process has committed or looked at
-    within the last minute: see RecentTable.
+    within the last minute: see `Table.recent_snapshot`.
     """
 
     is_recent: bool = False

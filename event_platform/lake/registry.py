@@ -9,7 +9,14 @@ from dataclasses import replace
 import polars as pl
 
 from event_platform.events.catalog import EventType
-from event_platform.events.event import EVENT_COLUMNS, MENDED, SOURCE_COLUMNS, ColumnSpec, columns_by_name
+from event_platform.events.event import (
+    EVENT_COLUMNS,
+    MENDED,
+    SOURCE_COLUMNS,
+    UTC_DATETIME,
+    ColumnSpec,
+    columns_by_name,
+)
 from event_platform.events.figures import (
     ARRIVALS,
     EXAMPLE,
@@ -118,7 +125,26 @@ QUALITY_REPORT = TableSpec(
     "that day: records, objects by hour, corrupt records by reason. And a page of each day, below reports/quality.",
 )
 
-#: In the order of the flow; the event tables come after them.
+FILTERED_EVENTS = TableSpec(
+    "filtered_events",
+    (
+        replace(SOURCE_COLUMNS["arrival_date"], comment="UTC date of the arrival in the stream; partition"),
+        ColumnSpec("record", pl.String, nullable=False, comment="Stream record: shard and sequence number"),
+        ColumnSpec("number", pl.Int64, nullable=False, comment="Number of the event in the stream record, from 0"),
+        ColumnSpec("arrived_at", UTC_DATETIME, nullable=False, comment="Time at which the stream record arrived there"),
+        replace(EVENT_COLUMNS["event_uuid"], nullable=False),
+        ColumnSpec("survivor", pl.String, nullable=False, comment="Stream record in which the event passed before"),
+        ColumnSpec("survivor_seen_at", UTC_DATETIME, nullable=False, comment="Time at which that record passed"),
+        ColumnSpec("body", pl.String, nullable=False, comment="The event as it was sent"),
+        ColumnSpec("taken_at", UTC_DATETIME, nullable=False, comment="Time at which it was taken from the queue"),
+    ),
+    partition_column="arrival_date",
+    primary_key=("arrival_date", "record", "number"),
+    description="Dead letters: the redelivered events that the filter of the stream dropped before they landed, each "
+    "once, with the record of its survivor. There is such a table where EVENT_PLATFORM_REDELIVERIES_QUEUE is set.",
+)
+
+#: In the order of the flow; the event tables come after them. All lakes have these, and not all have FILTERED_EVENTS.
 PLATFORM_TABLES = (
     RAW_EVENTS,
     CORRUPT_EVENTS,

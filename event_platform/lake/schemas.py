@@ -213,7 +213,8 @@ def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -
         raise TableError(
             f"{where}: the table has {_name_of({**old, 'type': one})}, the catalog says "
             f"{_name_of({**new, 'type': other})}. A column keeps its type or gets a wider one: give the property a new "
-            f"column with {column_line(old['name'], after[0][0])}, or delete the table and materialize it again."
+            f"column with {column_line(old['name'], after[0][0])} (a derived column another name), or delete the table "
+            "and materialize it again."
         )
     return field
 

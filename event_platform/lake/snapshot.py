@@ -248,6 +248,11 @@ class Snapshot:
         """Return the version of its source that a partition was last built from; None where it never was."""
         return self.transaction(self.app_id(partition))
 
+    def was_built(self, partition: date) -> bool:
+        """Return whether a partition was ever built, and its rows are not elsewhere since."""
+        version = self.source_version(partition)
+        return version is not None and version >= 0
+
     def source_versions(self, partitions: Iterable[date]) -> dict[date, int]:
         """Return `source_version` of each partition; -1 for one that was never built."""
         versions = {day: self.source_version(day) for day in partitions}

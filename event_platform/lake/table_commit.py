@@ -197,6 +197,7 @@ class TableCommit:
             with suppress(StorageError):  # whether it was made is not known where its answer was lost
                 if (version := self._version_of(commit_id)) is not None:
                     return version
+            keep(self._snapshot, None)  # the log may have moved on since
             raise self._failure(error) from cause(error)
         keep(Snapshot(table, OpenedLog(delta, None, made.version, made)), made.tag)
         return made.version

@@ -1,5 +1,6 @@
 """Tables as the rest of the platform handles them: pin a version to read it, or to commit on top of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -20,14 +21,19 @@ class Table(TableLocation):
 
     def snapshot(self) -> Snapshot:
         """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
-        try:
-            return latest_snapshot(self)
-        except TableNotFoundError:
-            return Snapshot(self, None)
+        return self._pinned(latest_snapshot)
 
-    def snapshot_to_write(self) -> Snapshot:
+    def recent_snapshot(self) -> Snapshot:
+        """Pin the table as this process has seen it within the last minute, if it is in a bucket; else as it is now.
+
+        For what judges the commits of this process: it sees all of them.
+        """
+        return self._pinned(recent_snapshot)
+
+    def snapshot_to_write(self, *, may_be_recent: bool = False) -> Snapshot:
         """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
 
+        What `may_be_recent` (see `recent_snapshot`) meets a conflict where others have committed since, as all does.
         Columns that the definition adds are in its log by then, with their field ids: no file has an id that another
         writer gives to another column. (A table without partitions gets them with its files, of which all are new, as
         does one with a column that gets a wider type: see `Snapshot.retyped`.)
@@ -35,10 +41,10 @@ class Table(TableLocation):
         that are defined.
         """
         self.storage.check()
-        return retry_on_conflict(self._snapshot_to_write)
+        pin = self.recent_snapshot if may_be_recent else self.snapshot
+        return retry_on_conflict(lambda: self._snapshot_to_write(pin()))
 
-    def _snapshot_to_write(self) -> Snapshot:
-        snapshot = self.snapshot()
+    def _snapshot_to_write(self, snapshot: Snapshot) -> Snapshot:
         snapshot = take(Snapshot(self, self.create_log()) if snapshot.delta is None else snapshot)
         found = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
         if found != self.spec.partition_by:
@@ -51,14 +57,9 @@ class Table(TableLocation):
         TableCommit(snapshot).commit_schema()
         return take(self.snapshot())
 
-
-class RecentTable(Table):
-    """A table that is looked at once a minute, if it is in a bucket: for what judges the commits of this process."""
-
-    def snapshot(self) -> Snapshot:
-        """See Table."""
+    def _pinned(self, pin: Callable[[TableLocation], Snapshot]) -> Snapshot:
         try:
-            return recent_snapshot(Table(self.spec, self.storage))
+            return pin(self)
         except TableNotFoundError:
             return Snapshot(self, None)
 

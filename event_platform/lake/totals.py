@@ -1,5 +1,6 @@
 """The totals of a lake: everything that is in it, as one JSON-ready object."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -8,19 +9,27 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog
 from event_platform.lake.balance import (
+    ArrivalBalance,
     DeduplicationBalance,
     TypingBalance,
     arrival_balances,
     deduplication_balances,
     event_table_rows,
+    filtered_by_arrival_date,
     typing_balances_of,
 )
 from event_platform.lake.lake import Lake
 
 
-def lake_totals(lake: Lake, catalog: Catalog) -> dict[str, Any]:
-    """Return everything that is in the lake as one JSON-ready object, days included."""
+def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) -> dict[str, Any]:
+    """Return everything that is in the lake as one JSON-ready object, days included.
+
+    `with_filtered` events, it goes back to the stream: sent = landed + filtered. That is exact where the filter lost no
+    answer; an event that it dropped, and that landed all the same, counts twice.
+    """
     arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
+    filtered = filtered_by_arrival_date(lake) if with_filtered else None
+    landed = sum(day.landed for day in arrivals)
     event_tables = event_table_rows(lake, catalog, None)
     typings = typing_balances_of(lake, event_tables)
     reasons = (
@@ -35,7 +44,8 @@ def lake_totals(lake: Lake, catalog: Catalog) -> dict[str, Any]:
         "created_dates": [day.isoformat() for day in sorted({*uneven})],
     }
     return {
-        "landed": sum(day.landed for day in arrivals),
+        **_of_stream(landed, None if filtered is None else sum(filtered.values())),
+        "landed": landed,
         "sound": sound,
         "mended": sum(day.mended for day in arrivals),
         "corrupt": sum(day.corrupt for day in arrivals),
@@ -51,9 +61,22 @@ def lake_totals(lake: Lake, catalog: Catalog) -> dict[str, Any]:
         "retired_tables": {name: sum(rows.values()) for name, rows in event_tables.items() if name not in known},
         "balanced": sound == sum(day.sound for day in deduplications) and not any(unbalanced.values()),
         "unbalanced": unbalanced,
-        "by_arrival_date": [_as_json(asdict(day)) for day in arrivals],
+        "by_arrival_date": _by_arrival_date(arrivals, filtered),
         "by_created_date": _by_created_date(deduplications, typings),
     }
+
+
+def _of_stream(landed: int, filtered: int | None) -> dict[str, int]:
+    return {} if filtered is None else {"sent": landed + filtered, "filtered": filtered}
+
+
+def _by_arrival_date(arrivals: list[ArrivalBalance], filtered: Mapping[date, int] | None) -> list[dict[str, Any]]:
+    days = {day: ArrivalBalance(day, 0, 0, 0, 0) for day in filtered or ()}
+    days |= {day.arrival_date: day for day in arrivals}
+    return [
+        _as_json(asdict(days[day]) | _of_stream(days[day].landed, None if filtered is None else filtered.get(day, 0)))
+        for day in sorted(days)
+    ]
 
 
 def _by_created_date(deduplications: list[DeduplicationBalance], typings: list[TypingBalance]) -> list[dict[str, Any]]:

@@ -8,22 +8,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import cached_property
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
-from event_platform.events.errors import LandingError
 from event_platform.landing.dates import arrival_date_in
-from event_platform.storage.aws import bucket_and_prefix, impatient, region_of, told
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-#: Messages per SQS request.
-_BATCH = 10
+from event_platform.storage.aws import bucket_and_prefix
+from event_platform.storage.queue import Queue
 
 #: Limits of one call of `receive`, in requests and seconds.
 _MOST_BATCHES, _SECONDS = 50, 5.0
@@ -77,36 +68,27 @@ class ReceivedMessages:
 class LandingQueue:
     """The queue for notifications of a bucket. The prefix is empty or ends with a slash."""
 
-    url: str
+    queue: Queue
     bucket: str
     prefix: str
 
     def receive(self) -> ReceivedMessages:
-        """Receive the messages of the queue, within the limits. Raises LandingError."""
+        """Receive the messages of the queue, within the limits. Raises StorageError."""
         received, until = ReceivedMessages([], []), time.monotonic() + _SECONDS
-        try:
-            for _ in range(_MOST_BATCHES):
-                answer = self._client.receive_message(QueueUrl=self.url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=0)
-                for message in answer.get("Messages", []):
-                    try:
-                        received.messages.append(Message(message["ReceiptHandle"], self._names(message["Body"])))
-                    except (ValueError, msgspec.MsgspecError) as error:
-                        received.faults.append(f"{self.url}: message {message['MessageId']} is left there: {error}")
-                if not answer.get("Messages") or time.monotonic() > until:
-                    break
-        except (BotoCoreError, ClientError) as error:
-            raise self._error(error) from error
+        for _ in range(_MOST_BATCHES):
+            batch = self.queue.receive()
+            for message in batch:
+                try:
+                    received.messages.append(Message(message["ReceiptHandle"], self._names(message["Body"])))
+                except (ValueError, msgspec.MsgspecError) as error:
+                    received.faults.append(f"{self.queue.url}: message {message['MessageId']} is left there: {error}")
+            if not batch or time.monotonic() > until:
+                break
         return received
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages. Those that SQS keeps are received again. Raises LandingError."""
-        try:
-            for first in range(0, len(messages), _BATCH):
-                batch = enumerate(messages[first : first + _BATCH])
-                entries = [{"Id": f"{number}", "ReceiptHandle": message.receipt} for number, message in batch]
-                self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
-        except (BotoCoreError, ClientError) as error:
-            raise self._error(error) from error
+        """Delete messages. Those that SQS keeps are received again. Raises StorageError."""
+        self.queue.delete([message.receipt for message in messages])
 
     def _names(self, body: str) -> frozenset[str]:
         """Return the objects of a message. Raises ValueError or MsgspecError if it is not a notification of S3."""
@@ -120,23 +102,12 @@ class LandingQueue:
         keys = (unquote_plus(record.place.object.key) for record in created)
         return frozenset(key[len(self.prefix) :] for key in keys if key.startswith(self.prefix)) - {""}
 
-    def _error(self, error: Exception) -> LandingError:
-        return LandingError(
-            f"EVENT_PLATFORM_LANDING_QUEUE: {self.url}: {told(error)}. Allow "
-            "sqs:ReceiveMessage and sqs:DeleteMessage on it, and kms:Decrypt if it has a key of its own"
-        )
-
-    @cached_property
-    def _client(self) -> "SQSClient":
-        import boto3  # noqa: PLC0415 - takes long, and only a queue needs it
-
-        session = boto3.Session()
-        return session.client("sqs", region_name=region_of(session), config=impatient())
-
 
 def landing_queue(url: str | None, landing: str) -> LandingQueue | None:
     """Return the queue of a landing zone, s3://<bucket>/<prefix>, or None. Sends no request."""
-    return None if url is None else LandingQueue(url, *bucket_and_prefix(landing))
+    if url is None:
+        return None
+    return LandingQueue(Queue(url, "EVENT_PLATFORM_LANDING_QUEUE"), *bucket_and_prefix(landing))
 
 
 def days_of(names: Iterable[str], zone: tzinfo) -> set[date] | None:

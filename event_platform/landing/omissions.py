@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from event_platform.events.errors import UnreadableError
+from event_platform.events.wording import counted
 from event_platform.landing.names import is_marker, printable
 
 #: Faults that a warning names.
@@ -38,8 +39,8 @@ class Omissions:
         if not self.hidden:
             return None
         return (
-            f"landing holds {self.hidden:,} hidden objects, such as {printable(self.hidden_example)}: names that begin "
-            "with _ or . and hold no = are not loaded. Rename those that are data"
+            f"landing holds {counted(self.hidden, 'hidden object')}, such as {printable(self.hidden_example)}: names "
+            "that begin with _ or . and hold no = are not loaded. Rename those that are data"
         )
 
     @property
@@ -48,6 +49,6 @@ class Omissions:
         if not self.undated:
             return None
         return (
-            f"{len(self.undated):,} objects have no date in their path, such as {printable(min(self.undated))}: each "
-            "counts for the day on which it was last modified"
+            f"{counted(len(self.undated), 'object')} without a date in the path, such as "
+            f"{printable(min(self.undated))}: each counts for the day on which it was last modified"
         )

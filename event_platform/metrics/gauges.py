@@ -25,6 +25,9 @@ class Gauge(Enum):
     SCRAPE = Metric("event_platform_scrape_duration_seconds", "How long it took to read a source", ("source",))
 
     LANDED = Metric("event_platform_landed_records", "Records in raw_events")
+    FILTERED = Metric(
+        "event_platform_filtered_events", "Events that the filter of the stream dropped; only where its queue is set"
+    )
     SOUND = Metric("event_platform_sound_records", "Records in raw_events without a corruption reason")
     CORRUPT = Metric("event_platform_corrupt_records", "Records in corrupt_events", ("reason",))
     DEDUPLICATED = Metric("event_platform_deduplicated_events", "Events in deduplicated_events")
@@ -52,9 +55,7 @@ class Gauge(Enum):
     )
 
     DUE = Metric("event_platform_due_partitions", "Days of tables that are due", ("scope",))
-    OVERDUE = Metric(
-        "event_platform_due_overdue", "1 if a day is due for which nothing was loaded within the last hour"
-    )
+    OVERDUE = Metric("event_platform_due_overdue", "1 if a day is due whose records have waited for an hour")
 
     BEHIND = Metric(
         "event_platform_iceberg_versions_behind",

@@ -14,7 +14,12 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.corruption import CorruptionReason
 from event_platform.events.event import RESCUED_COLUMN, DuplicateKind
 from event_platform.events.figures import Figure
-from event_platform.lake.balance import arrival_balances, sound_by_created_date, typing_balances
+from event_platform.lake.balance import (
+    arrival_balances,
+    filtered_by_arrival_date,
+    sound_by_created_date,
+    typing_balances,
+)
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
@@ -22,14 +27,11 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.landing.landing import Landing
 from event_platform.metrics.gauges import Gauge, Sample
-from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due import OVERDUE, due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
 from event_platform.sample.own_assets import shipped_assets
 
 _CREATED = "created_datetime"
-
-#: A day is overdue if nothing was loaded for it within this time.
-_OVERDUE = timedelta(hours=1)
 
 
 def lake_samples(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sample]:
@@ -39,6 +41,9 @@ def lake_samples(lake: Lake, catalog: Catalog, environment: Environment) -> Iter
     yield from _typing(lake, catalog)
     for table in lake.tables(catalog.event_types):
         yield from _table(table)
+    if environment.redeliveries_queue:
+        yield Sample(Gauge.FILTERED, sum(filtered_by_arrival_date(lake).values()))
+        yield from _table(lake.filtered_events)
     yield from _due(lake, catalog, environment)
 
 
@@ -129,4 +134,4 @@ def _due(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sam
         "own": sum(map(len, due.own.values())),
     }
     yield from (Sample(Gauge.DUE, count, (scope,)) for scope, count in days.items())
-    yield Sample(Gauge.OVERDUE, due.is_overdue(datetime.now(UTC) - _OVERDUE))
+    yield Sample(Gauge.OVERDUE, due.is_overdue(datetime.now(UTC) - OVERDUE))

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-from event_platform.events.errors import EventPlatformError
+from event_platform.events.errors import EventPlatformError, StorageError
 from event_platform.events.mending.files import Mending
 from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
-from event_platform.pipeline.due import DueDates
+from event_platform.pipeline.due import OVERDUE, DueDates
 from event_platform.pipeline.due_arrivals import due_arrival_dates, outside_warning
 from event_platform.pipeline.loading.mending import due_mending
-
-#: How long it is normal that something waits, as in a live stream.
-_OVERDUE = timedelta(hours=1)
+from event_platform.storage.queue import Queue
 
 _EXAMPLES = 10
 
@@ -34,6 +32,7 @@ class Completeness:
     outside: Sequence[date]  # days with objects that are not loaded, as they are outside of all partitions
     moment: datetime
     to_mend: Mapping[date, int] = field(default_factory=dict)  # arrival dates, and records of each
+    redeliveries: int | str | None = None  # messages in their queue, or why that is not known; None without a queue
 
     @property
     def outside_warning(self) -> str | None:
@@ -46,27 +45,34 @@ class Completeness:
         left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
         if self.waiting:
             name, _ = min(self.waiting)
-            left.append(f"{len(self.waiting):,} objects wait to be loaded (such as {name})")
+            left.append(f"{counted(len(self.waiting), 'object')} to be loaded (such as {name})")
         if self.left_out:
             left.append(f"{len(self.left_out):,} files or folders of landing are left out ({self.left_out[0]})")
         if self.corrupt_due:
-            left.append(f"corrupt_events: {len(self.corrupt_due)} days are due, such as {self.corrupt_due[0]}")
+            left.append(
+                f"corrupt_events: due on {counted(len(self.corrupt_due), 'day')}, such as {self.corrupt_due[0]}"
+            )
         if self.to_mend:
             day, records = next(iter(self.to_mend.items()))
             days = counted(len(self.to_mend), "day")
             left.append(f"event-platform mend is due for {days}, such as {day} ({counted(records, 'record')})")
+        if isinstance(self.redeliveries, str):
+            left.append(f"the queue of redeliveries does not answer ({self.redeliveries})")
+        elif self.redeliveries:
+            left.append(f"about {counted(self.redeliveries, 'message')} in the queue of redeliveries")
         return [*left, *self.due.sentences]
 
     @property
     def is_overdue(self) -> bool:
         """Return whether something is left that should not be.
 
-        That is what landed on a day that is over, what is due of a day for which nothing was loaded within the last
-        hour, and what is not known.
+        That is what landed on a day that is over, what is due of a day whose records have waited for an hour, and what
+        is not known.
         """
-        since = self.moment - _OVERDUE
+        since = self.moment - OVERDUE
         late = any(day < since.date() for _, day in self.waiting)
-        return bool(self.fault or self.left_out) or late or self.due.is_overdue(since)
+        unknown = self.fault or isinstance(self.redeliveries, str)
+        return bool(unknown or self.left_out) or late or self.due.is_overdue(since)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""
@@ -77,6 +83,7 @@ class Completeness:
             "waiting_examples": [name for name, _ in sorted(self.waiting)[:_EXAMPLES]],
             "landing_fault": self.fault,
             "left_out": list(self.left_out),
+            **self._redeliveries_as_json,
             "days_outside_partitions": [day.isoformat() for day in self.outside],
             "due": {
                 "corrupt_events": [day.isoformat() for day in self.corrupt_due],
@@ -85,6 +92,7 @@ class Completeness:
                 "event_tables": {
                     table: [day.isoformat() for day in sorted(days)] for table, days in self.due.backfills.due.items()
                 },
+                "failing": dict(self.due.backfills.failing),
                 "quality_report": [day.isoformat() for day in sorted(self.due.reports)],
                 "own_tables": {
                     table: sorted("all" if day is None else day.isoformat() for day in days)
@@ -92,6 +100,13 @@ class Completeness:
                 },
             },
         }
+
+    @property
+    def _redeliveries_as_json(self) -> dict[str, Any]:
+        if self.redeliveries is None:
+            return {}
+        fault = self.redeliveries if isinstance(self.redeliveries, str) else None
+        return {"waiting_redeliveries": None if fault else self.redeliveries, "redeliveries_fault": fault}
 
 
 def completeness(
@@ -101,8 +116,9 @@ def completeness(
     open_landing: Callable[[], Landing],
     first_date: date,
     moment: datetime,
+    queue: Queue | None = None,
 ) -> Completeness:
-    """Compare landing with the ledger, and add what is `due`."""
+    """Compare landing with the ledger, and add what is `due`, and what waits in the queue of redeliveries."""
     raw, fault = lake.raw_events.snapshot(), None
     waiting, left_out = list[tuple[str, date]](), list[str]()
     try:
@@ -114,4 +130,15 @@ def completeness(
     here = [each for each in waiting if first_date <= each[1] <= moment.date()]
     outside = sorted({each[1] for each in waiting} - {each[1] for each in here})
     to_mend = {day: records for day, records in due_mending(lake, mending).items() if day >= first_date}
-    return Completeness(here, fault, left_out, due_arrival_dates(lake), due, first_date, outside, moment, to_mend)
+    return Completeness(
+        *(here, fault, left_out, due_arrival_dates(lake), due, first_date, outside, moment, to_mend),
+        redeliveries=None if queue is None else _redeliveries_in(queue),
+    )
+
+
+def _redeliveries_in(queue: Queue) -> int | str:
+    try:
+        state = queue.state()
+    except StorageError as error:
+        return str(error)
+    return state.waiting + state.received

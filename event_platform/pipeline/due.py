@@ -10,12 +10,13 @@ people's own assets keep a fingerprint of what they were made of.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
+from event_platform.events.wording import counted
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
@@ -25,6 +26,9 @@ from event_platform.lake.tables import Table
 from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Backfills, find_backfills
 from event_platform.pipeline.reporting.sources import ReportSources, schema_id, with_other_schema
 from event_platform.storage.threads import map_threads
+
+#: How long it is normal that something waits, as in a live stream.
+OVERDUE = timedelta(hours=1)
 
 #: Name for all platform tables that are partitioned by created_date.
 PLATFORM = "tables of the platform"
@@ -41,7 +45,7 @@ class DueDates:
     reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
     known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
-    changed_at: Mapping[date, datetime] = field(default_factory=dict)  # when raw_events changed a date, where known
+    loaded_at: Mapping[date, datetime] = field(default_factory=dict)  # see `_loaded_at`
 
     @property
     def days(self) -> list[date]:
@@ -55,14 +59,15 @@ class DueDates:
         return {*self.days, *self.backfills.days, *self.reports, *own}
 
     def is_overdue(self, since: datetime) -> bool:
-        """Return whether anything is due of a day for which nothing has been loaded after `since`.
+        """Return whether anything is due of a day that has records from before `since` that are not built.
 
-        A table without an asset may be obsolete.
+        Where all of them are built, it is the time of its last records that counts. A table without an asset may be
+        obsolete.
         """
-        latest = max(self.changed_at.values(), default=None)
+        latest = max(self.loaded_at.values(), default=None)
         own = {day for table in self.known for day in self.own.get(table, {})}
         days = {*self.days, *self.backfills.days, *self.reports, *own}
-        moments = [latest if day is None else self.changed_at.get(day) for day in days]
+        moments = [latest if day is None else self.loaded_at.get(day) for day in days]
         return any(moment is None or moment < since for moment in moments)
 
     @property
@@ -82,14 +87,18 @@ class DueDates:
         return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
-    def warning(self) -> str | None:
-        """Warning about dates whose totals do not balance, or None."""
+    def warnings(self) -> list[str]:
+        """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
+        return [each for each in (self._uneven_warning, self.backfills.other) if each]
+
+    @property
+    def _uneven_warning(self) -> str | None:
         if not self.uneven:
             return None
         day, counts = next(iter(self.uneven.items()))
         return (
-            f"{len(self.uneven)} created dates do not hold the rows that were written, such as {day} ({counts}). Rows "
-            "were deleted or added by something else, or the catalog changed: these dates are built again"
+            f"the rows of {counted(len(self.uneven), 'created date')} are not those that were written, such as {day} "
+            f"({counts}). Rows were deleted or added by something else, or the catalog changed: they are built again"
         )
 
 
@@ -97,7 +106,7 @@ def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
     days = sorted((day, why) for day, why in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
-    return f"{table}: {len(days)} days are due, such as {days[0][0]} ({days[0][1]})"
+    return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(
@@ -124,19 +133,24 @@ def due_created_dates(
     """
     raw = lake.raw_events.snapshot()
     since = since if since <= raw.version else 0  # of another table than this one
-    infos = {
-        date.fromisoformat(day): info for info in raw.commits_since(since) for day in info.get("created_dates", [])
-    }
-    changed = {day: info["version"] for day, info in infos.items()}
+    commits = raw.commits_since(since)
+    changed = {day: info["version"] for info in commits for day in _created_dates(info)}
     deduplicated = lake.deduplicated_events.snapshot()
     built = {day: deduplicated.source_version(day) for day in changed}
     stale = {day for day, version in changed.items() if (source := built[day]) is None or source < version}
+    oldest = {day: -1 if version is None else version for day, version in built.items()}
     tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
     tables += map(lake.event_table, catalog.event_types)
     opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
-    for snapshot in (unregistered, report, *typed):
-        stale.update(day for day in changed if snapshot is None or snapshot.source_version(day) != built[day])
+    made = [(one, day) for one in (unregistered, report) for day in changed]
+    # Not the days that an event table never had: the catalog has the type since, which is a back-fill.
+    made += [(one, day) for one in typed for day in changed if one is None or one.was_built(day)]
+    for one, day in made:
+        version = None if one is None else one.source_version(day)
+        if one is None or version != built[day]:
+            stale.add(day)
+            oldest[day] = min(oldest[day], -1 if version is None else version)
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
     uneven = _damaged(every_table) if look_for_files else {}
@@ -162,12 +176,24 @@ def due_created_dates(
         reports,
         _due_own(lake, catalog, own, pinned, {**backfills.due, QUALITY_REPORT.name: reports}, due),
         frozenset(asset.table for asset in own),
-        {day: _moment(info) for day, info in infos.items()},
+        _loaded_at(commits, oldest),
     )
 
 
-def _moment(info: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
+def _loaded_at(commits: Iterable[Mapping[str, Any]], built: Mapping[date, int]) -> dict[date, datetime]:
+    """Return when the oldest records of each day were loaded that are not `built`; where all are, the last ones."""
+    found: dict[date, datetime] = {}
+    unbuilt = set[date]()
+    for info in commits:
+        days = _created_dates(info) - unbuilt
+        found |= dict.fromkeys(days, datetime.fromtimestamp(info["timestamp"] / 1000, UTC))
+        unbuilt |= {day for day in days if info["version"] > built[day]}
+    return found
+
+
+def _created_dates(info: Mapping[str, Any]) -> set[date]:
+    """Return the days of which a commit to raw_events has records."""
+    return set(map(date.fromisoformat, info.get("created_dates", [])))
 
 
 def _due_own(

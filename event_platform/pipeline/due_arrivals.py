@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from event_platform.events.wording import counted
 from event_platform.lake.foreign import altered_dates, foreign_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import CORRUPT_EVENTS
@@ -31,8 +32,8 @@ def outside_warning(outside: Sequence[date], first_date: date, last_date: date) 
     if not outside:
         return None
     return (
-        f"landing holds objects of {len(outside)} days outside the partitions, such as {outside[0]}; they go from "
-        f"{first_date} (EVENT_PLATFORM_START_DATE) to {last_date}. These objects are not loaded."
+        f"landing holds objects of {counted(len(outside), 'day')} outside the partitions, such as {outside[0]}; they "
+        f"go from {first_date} (EVENT_PLATFORM_START_DATE) to {last_date}. These objects are not loaded."
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from event_platform.events.errors import MissingError
-from event_platform.events.wording import counted
+from event_platform.events.wording import counted, first_few
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg import IcebergCatalog, IcebergError, Lag
@@ -62,12 +62,11 @@ class IcebergStatus:
             return f"Iceberg: the catalog cannot be read: {self.fault}"
         if not self.behind:
             return f"Iceberg: {len(self.tables)} tables, none behind"
-        named = ", ".join(each.words for each in self.behind[:_NAMED])
-        more = f" and {len(self.behind) - _NAMED} more" if len(self.behind) > _NAMED else ""
+        named = first_few((each.words for each in self.behind), _NAMED)
         since = min((each.since for each in self.behind if each.since), default=None)
         when = f", since {since:%Y-%m-%d %H:%M} UTC" if since else ""
         counts = f"{len(self.tables)} tables, {len(self.behind)} behind"
-        return f"Iceberg: {counts}: {named}{more}{when}; run `event-platform publish`"
+        return f"Iceberg: {counts}: {named}{when}; run `event-platform publish`"
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""

@@ -35,12 +35,14 @@ def draw_index(
     today: date,
     older: Mapping[date, Status] = {},
     cpu: Mapping[date, float] = {},
+    filtered: Mapping[date, int] | None = None,
 ) -> bytes:
     """Render the index of a lake.
 
     `history` has the columns created_date, figure, event_name, label and value, of 90 days or more; `findings` are what
     the checks of each of these days found, passed ones included. The calendar has the status of `older` days as well.
-    `cpu` are the CPU seconds of days.
+    `cpu` are the CPU seconds of days, `filtered` the events that the filter of the stream dropped of those that arrived
+    on a day; None without a filter.
     """
     totals = sum_days(history)
     reported = {day for by_day in totals.values() for day in by_day if day <= today}
@@ -48,7 +50,7 @@ def draw_index(
     if not days:
         return render("index.html.jinja", {"days": [], "script": None})
     recent, keys = days[-_RECENT:], {each.key for each in event_types}
-    ledger = balance_days(history, totals, sorted(reported))
+    ledger = balance_days(history, totals, sorted(reported), filtered)
     failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
     values = {
         "days": days,
@@ -64,6 +66,7 @@ def draw_index(
         "trends": draw_trends(totals, days),
         "lines": list_types(history, findings, event_types, recent),
         "recent": len(recent),
+        "with_filtered": filtered is not None,
         "ledger": [each for each in reversed(ledger) if each.day >= recent[0] or not each.balanced],
         "costs": list(reversed(cost_days(history, totals, cpu, [day for day in recent if day in reported]))),
         "script": read_script("index.js"),

@@ -32,6 +32,7 @@ class LedgerDay:
     arrivals: Equation  # landed = sound + corrupt
     deduplication: Equation  # sound = deduplicated + duplicates
     typing: Equation  # deduplicated = of the catalog + unregistered
+    stream: Equation = Equation(None, ())  # sent = landed + filtered, which is so by definition
 
     @property
     def balanced(self) -> bool:
@@ -52,25 +53,42 @@ class CostDay:
     cpu: float | None  # seconds
 
 
-def balance_days(history: pl.DataFrame, totals: Totals, days: Sequence[date]) -> list[LedgerDay]:
-    """Return the ledger of each day."""
+def balance_days(
+    history: pl.DataFrame, totals: Totals, days: Sequence[date], filtered: Mapping[date, int] | None = None
+) -> list[LedgerDay]:
+    """Return the ledger of each day. `filtered` are events by arrival date; None where no filter is known."""
     of_catalog = history.lazy().filter((pl.col("figure") == "events") & pl.col("event_name").is_not_null())
     typed = dict(of_catalog.group_by("created_date").agg(pl.col("value").sum()).collect().iter_rows())
     names = ("landed", "sound", "created", "events", "duplicates", "corrupt", "unregistered")
     sums = {name: sum_figures(totals, name) for name in names}
-    return [_balance_day(day, {name: each.get(day) for name, each in sums.items()}, typed.get(day, 0)) for day in days]
+    return [
+        _balance_day(
+            day,
+            {name: each.get(day) for name, each in sums.items()},
+            typed.get(day, 0),
+            None if filtered is None else filtered.get(day, 0),
+        )
+        for day in days
+    ]
 
 
-def _balance_day(day: date, sums: Mapping[str, int | None], typed: int) -> LedgerDay:
+def _balance_day(day: date, sums: Mapping[str, int | None], typed: int, filtered: int | None) -> LedgerDay:
     sound, corrupt, events, duplicates, unregistered = (
         sums[name] or 0 for name in ("sound", "corrupt", "events", "duplicates", "unregistered")
     )
     return LedgerDay(
         day,
+        stream=_stream(sums["landed"], filtered),
         arrivals=Equation(sums["landed"], (sound, corrupt)),
         deduplication=Equation(sums["created"], (events, duplicates)),
         typing=Equation(sums["events"], (typed, unregistered)),
     )
+
+
+def _stream(landed: int | None, filtered: int | None) -> Equation:
+    if landed is None or filtered is None:
+        return Equation(None, ())
+    return Equation(landed + filtered, (landed, filtered))
 
 
 def cost_days(history: pl.DataFrame, totals: Totals, cpu: Mapping[date, float], days: Sequence[date]) -> list[CostDay]:

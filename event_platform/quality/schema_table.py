@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Column, Kind, typed, walk_all
+from event_platform.events.wording import first_few
 from event_platform.quality.text import shown, shown_in_line
 
 _VALUE_LENGTH = 60
@@ -74,9 +75,7 @@ def _rules(column: Column, values_listed: int) -> Iterator[str]:
     if rules.required:
         yield "required"
     if rules.enum is not None:
-        listed = ", ".join(shown(str(each), _VALUE_LENGTH) for each in rules.enum[:values_listed])
-        more = len(rules.enum) - values_listed
-        yield f"one of {listed}" + (f" and {more} more" if more > 0 else "")
+        yield f"one of {first_few((shown(str(each), _VALUE_LENGTH) for each in rules.enum), values_listed)}"
     if rules.minimum is not None:
         yield f"at least {rules.minimum:,}"
     if rules.maximum is not None:

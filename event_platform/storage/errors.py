@@ -132,8 +132,8 @@ def has_broken_off(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says in one line, without the arrows and colours of delta-rs and the dump of obstore."""
-    text = str(error).partition("\n\nDebug source:")[0]
+    """Return what an error says in one line, without the arrows, colours and stack of delta-rs and obstore's dump."""
+    text = re.split(r"\n\nDebug source:|\n +0: ", str(error), maxsplit=1)[0]
     return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
 
 
@@ -143,9 +143,7 @@ def _read(error: Exception, where: str) -> _Answer:
     if isinstance(error, _NO_CREDENTIALS):
         return _Answer(where or "S3", "no credentials", str(error))
     text = one_line(error)
-    named = re.search(r"\(path: ((?:s3|gs|az)://[^)]*)\)", text) or re.search(
-        r"performing [A-Z]+ https?://[^/]*/(\S+)", text
-    )
+    named = re.search(_NAMED, text) or re.search(_REQUESTED, text)
     found = "" if named is None else named[1].partition("?")[0]
     method = re.search(r"performing (PUT|DELETE|POST) ", text)
     code = re.search(r"<Code>(.*?)</Code>", text)

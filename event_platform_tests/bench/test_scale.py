@@ -32,6 +32,7 @@ from event_platform.environment import SAMPLE_CATALOG, load_environment
 from event_platform.events.catalog import load_catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.totals import lake_totals
+from event_platform.pipeline.opening import open_landing
 from event_platform.sample.own_assets import LESSONS
 from event_platform.storage.storage import Storage
 from event_platform_tests.support.command import call
@@ -55,6 +56,7 @@ _SMALL = Scale(
     keys=(1_100,),
     window=(11_000,),
     increment=120,
+    bucket=120,
 )
 
 
@@ -249,6 +251,28 @@ def test_the_last_hour_and_then_a_minute_come_into_the_lake_that_has_the_rest_of
     assert [each for _, each, _ in jobs] == [before.keys() - hour, set(before), {*before, minute}, {*before, minute}]
     assert [(built, is_known) for built, _, is_known in jobs] == [(False, False), (True, False), *[(True, True)] * 2]
     assert {path: path.read_bytes() for path in landing.rglob("*.gz")} == before
+
+
+def test_requests_of_commands_in_a_bucket_are_counted(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last object comes after the first load. Here a command lists landing instead of what it is to do."""
+    known = shop.sample(_SMALL.bucket)[1]
+    listed: list[tuple[str, int]] = []
+
+    def measured(commands: Commands, name: str, command: list[str]) -> Mapping[str, Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in commands.variables.items():
+                patch.setenv(variable, value)
+            landing = open_landing(commands.variables["EVENT_PLATFORM_LANDING"])
+            listed.append((command[3], len(list(landing.list_objects()))))
+        return _row(name, 1, 1.0).cost
+
+    monkeypatch.setattr(Commands, "measured", measured)
+    monkeypatch.setattr(Commands, "run", lambda *_: json.dumps(known))
+    rows = _measured(shop, "bucket")
+    assert [name for name, _ in listed] == ["run", "run", "run", "status", "query", "doctor"]
+    first, *others = [count for _, count in listed]
+    assert {first + 1} == set(others)
+    assert all(row.cost["requests"] > 0 for row in rows)
 
 
 def _lines_in(path: Path) -> int:

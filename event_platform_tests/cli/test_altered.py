@@ -34,6 +34,15 @@ def files(world: World) -> set[str]:
     return {file.path for file in world.event_table("account_created").snapshot().files()}
 
 
+def fresh_contents(world: World) -> object:
+    """Build another lake of the same landing, and return what is in its tables."""
+    fresh = World(world.root / "fresh")
+    (fresh.root / "landing").rmdir()
+    (fresh.root / "landing").symlink_to(world.root / "landing")
+    fresh.build(MONDAY, TUESDAY, WEDNESDAY)
+    return contents(fresh.lake, fresh.catalog)
+
+
 @pytest.mark.parametrize(
     ("table", "alter"),
     [
@@ -67,14 +76,24 @@ def test_an_altered_day_comes_back_with_the_next_run(
     alter(table(built))
     assert "balanced: nothing is lost" in call("run")
     assert "every file exists" in call("status", "--verify")
-    fresh = World(built.root / "fresh")
-    (fresh.root / "landing").rmdir()
-    (fresh.root / "landing").symlink_to(built.root / "landing")
-    fresh.build(MONDAY, TUESDAY, WEDNESDAY)
-    assert contents(built.lake, built.catalog) == contents(fresh.lake, fresh.catalog)
+    assert contents(built.lake, built.catalog) == fresh_contents(built)
     before = files(built)
     call("run")
     assert files(built) == before
+
+
+def test_a_table_whose_log_is_cut_off_is_built_again_when_its_folder_is_moved_away(built: World) -> None:
+    """As the run says, which has failed for this table, and builds the others."""
+    folder = Path(built.event_table("account_created").uri)
+    commit = max(folder.glob("_delta_log/*.json"))
+    commit.write_bytes(commit.read_bytes()[:100])
+    built.deliver(WEDNESDAY, "b", event("w", WEDNESDAY))
+    output = call("run", code=1)
+    assert "the totals cannot be counted" in output
+    assert "Move the folder of the table out of the lake, and run" in " ".join(output.split())
+    folder.rename(built.root / "damaged")
+    assert "balanced: nothing is lost" in call("run")
+    assert contents(built.lake, built.catalog) == fresh_contents(built)
 
 
 def test_a_rebuild_builds_the_days_of_its_range_whole(built: World) -> None:

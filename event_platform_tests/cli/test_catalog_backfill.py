@@ -1,12 +1,13 @@
 """`catalog backfill`: what a change of the catalog makes due is shown, and built, and nothing else is."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from event_platform_tests.support.command import call, use
-from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event, write_catalog
+from event_platform_tests.support.world import MONDAY, SCHEMAS, TUESDAY, WEDNESDAY, World, event, rows, write_catalog
 
 ACCOUNTS = "events/account_created"
 
@@ -51,7 +52,7 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert (table["table"], table["days"], table["rows"]) == (ACCOUNTS, [str(TUESDAY), str(WEDNESDAY)], 2)
     assert table["reasons"] == ["team has values in _rescued that fit its column"]
     assert table["cpu_seconds"] > 0
-    assert f"{ACCOUNTS}: 2 days are due, such as {TUESDAY} (team has values" in call("status")
+    assert f"{ACCOUNTS}: due on 2 days, such as {TUESDAY} (team has values" in call("status")
     assert versions(built) == before
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     after = versions(built)
@@ -65,23 +66,116 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert built.events("account_created")["_rescued"].null_count() == 3
 
 
+@pytest.mark.parametrize("command", [("run",), ("catalog", "backfill")])
+def test_a_table_that_gets_a_wider_type_is_rebuilt_once(built: World, command: tuple[str, ...]) -> None:
+    """Also where another table is due on some of its days; and each report once, after it."""
+    friday = WEDNESDAY + timedelta(days=2)
+    for day in (WEDNESDAY, friday):
+        built.deliver(day, "b", event(f"b{day}", day), event(f"m{day}", day, "lesson:started", user="usr_1", more=1))
+    call("run")
+    add(built, plan={"x-variant": True})
+    lesson = SCHEMAS["lesson_started"]
+    more = {"lesson_started": {**lesson, "properties": {**lesson["properties"], "more": {"type": "integer"}}}}
+    write_catalog(built.root / "catalog", more)
+    before = versions(built)
+    assert "balanced: nothing is lost" in call(*command)
+    after = versions(built)
+    assert after[ACCOUNTS] == before[ACCOUNTS] + 1
+    assert after["quality_report"] == before["quality_report"] + 4  # of four days
+    assert built.events("lesson_started")["more"].drop_nulls().to_list() == [1, 1]
+    assert (planned()["tables"], planned()["reports"]) == ([], 0)
+    assert "due" not in call("status")
+
+
 def test_new_events_are_left_to_run(built: World) -> None:
     """And a day that they make due as a whole."""
     add(built, team={"type": "integer"})
     built.deliver(WEDNESDAY, "late", event("late", TUESDAY, team=9))
     built.load(WEDNESDAY)
-    call("catalog", "backfill", code=1)  # a day does not balance until it is deduplicated
-    rows = dict(built.events("account_created").group_by("created_date").len().iter_rows())
-    assert rows == dict.fromkeys((MONDAY, TUESDAY, WEDNESDAY), 1)
+    assert "not balanced yet" in call("catalog", "backfill")  # until the day is deduplicated
+    counts = dict(built.events("account_created").group_by("created_date").len().iter_rows())
+    assert counts == dict.fromkeys((MONDAY, TUESDAY, WEDNESDAY), 1)
     assert built.events("account_created")["team"].drop_nulls().to_list() == [WEDNESDAY.day]
     call("run")
     assert sorted(built.events("account_created")["team"].drop_nulls()) == [TUESDAY.day, WEDNESDAY.day, 9]
 
 
+def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> None:
+    """What other types lack is shown and built beside it; a day without events of the type gets no report."""
+    built.deliver(TUESDAY, "new", event("n", TUESDAY, "goal:set", goal=1))
+    call("run")
+    write_catalog(built.root / "catalog", {"goal": {"title": "goal:set", "properties": {"goal": {"type": "integer"}}}})
+    add(built, team={"type": "integer"})
+    plan = planned()
+    days = {each["table"]: (each["days"], each["rows"]) for each in plan["tables"]}
+    assert days == {
+        ACCOUNTS: ([str(TUESDAY), str(WEDNESDAY)], 2),
+        "events/goal_set": ([str(MONDAY), str(TUESDAY), str(WEDNESDAY)], 1),
+        "unregistered_events": ([str(TUESDAY)], 1),
+    }
+    assert plan["reports"] == 2
+    assert "events/goal_set: due on 3 days, such as 2025-06-02 (the catalog has the type since" in call("status")
+    before = versions(built)
+    call("catalog", "backfill")
+    after = versions(built)
+    assert {name for name, version in before.items() if after[name] != version} == {
+        ACCOUNTS,
+        "unregistered_events",
+        "quality_report",
+    }
+    assert built.events("goal_set").select("created_date", "goal").rows() == [(TUESDAY, 1)]
+    assert (planned()["tables"], rows(built.lake.unregistered_events).height) == ([], 0)
+    call("run")
+    assert versions(built) == after
+
+
+def test_reports_follow_where_no_row_does(built: World) -> None:
+    """They name the fields without a place, and so depend on the catalog; also after a back-fill that was killed."""
+    built.deliver(MONDAY, "more", event("m", MONDAY, city="x"))
+    call("run")
+    add(built, team={"type": "integer"})
+    assert ([len(each["days"]) for each in planned()["tables"]], planned()["reports"]) == ([2], 3)
+    call("catalog", "backfill")
+    assert "balanced: nothing is lost" in call("status")
+    add(built, team={"type": "integer"}, city={"type": "string"})
+    built.type(MONDAY, TUESDAY, WEDNESDAY)
+    assert (planned()["tables"], planned()["reports"]) == ([], 3)
+    assert "and 3 quality reports to build: event-platform catalog backfill" in call("catalog", "backfill", "--plan")
+    call("catalog", "backfill")
+    assert (planned()["tables"], planned()["reports"]) == ([], 0)
+    assert "balanced: nothing is lost" in call("status")
+
+
+def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -> None:
+    """Its events were never in unregistered_events. Of a type that returns, days that it has not missed are kept."""
+    schema, goal = SCHEMAS["account_created"], {"title": "goal:set", "properties": {}}
+    built.deliver(TUESDAY, "new", event("n", TUESDAY, "goal:set"))
+    write_catalog(built.root / "catalog", {"account_created": {**schema, "x-names": ["goal:set"]}})
+    call("run")
+    assert built.events("account_created").filter(event_name="goal:set").height == 1
+    write_catalog(built.root / "catalog", {"account_created": schema, "goal": goal})
+    assert {each["table"] for each in planned()["tables"]} == {ACCOUNTS, "events/goal_set", "unregistered_events"}
+    assert "balanced: nothing is lost" in call("catalog", "backfill")
+    assert built.events("goal_set")["event_uuid"].to_list() == ["n"]
+    (built.root / "catalog" / "goal.yaml").unlink()
+    built.deliver(TUESDAY, "more", event("m", TUESDAY, "goal:set"))
+    call("run")
+    assert rows(built.lake.unregistered_events)["event_uuid"].sort().to_list() == ["m", "n"]
+    write_catalog(built.root / "catalog", {"goal": goal})
+    days = {each["table"]: each["days"] for each in planned()["tables"]}
+    assert days == {"events/goal_set": [str(TUESDAY)], "unregistered_events": [str(TUESDAY)]}
+    assert "balanced: nothing is lost" in call("catalog", "backfill")
+    assert sorted(built.events("goal_set")["event_uuid"]) == ["m", "n"]
+
+
 def test_a_table_that_cannot_be_built_is_named(built: World) -> None:
-    """With what to do; exit code 1."""
+    """With what to do; exit code 1, also of the commands that build."""
     add(built, plan={"type": "integer"})
     shown = call("catalog", "backfill", "--plan", code=1)
     assert "account_created.plan: the table has string, the catalog says long" in shown
     assert "nothing else is due" in shown
+    for command in (["catalog", "backfill"], ["run"]):
+        assert "account_created.plan: the table has string" in call(*command, code=1)
+    completeness = json.loads(call("status", "--json").splitlines()[-1])["completeness"]
+    assert (completeness["complete"], [*completeness["due"]["failing"]]) == (False, [ACCOUNTS])
     assert call("catalog", "backfill", "--json", code=2)

@@ -110,7 +110,7 @@ def test_a_name_that_is_sound_is_drafted_accepted_and_built(home: World, name: s
     home.deliver(MONDAY, "a", event("1", name=name, x=1))
     folder = home.root / "drafted"
     draft(folder)
-    assert "1 event types" in call("check", str(folder))
+    assert "1 event type" in call("check", str(folder))
     drafted = World(home.root, schemas={}, envelope=None)
     for path in (home.root / "catalog").iterdir():
         path.unlink()
@@ -134,7 +134,7 @@ def test_a_schema_that_would_be_too_large_is_left_out(home: World) -> None:
 def test_a_path_is_no_markup(home: World) -> None:
     """Of a catalog without a fault, and of one with a fault."""
     folder = write_catalog(home.root / "[/red][bold]x", {"[dim]": {"title": "a"}})
-    assert "/[/red][bold]x: 1 event types" in call("check", str(folder))
+    assert "/[/red][bold]x: 1 event type" in call("check", str(folder))
     write_catalog(folder, {"[dim]": {"title": "a\nb"}})
     assert "/[/red][bold]x/[dim].yaml: title: expected" in call("check", str(folder), code=1)
 
@@ -200,7 +200,7 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
 
 def test_a_draft_of_which_less_than_half_was_sound_fails(home: World) -> None:
     """There are schemas all the same."""
-    assert "1 schemas written" in audited(home, audit(1), *[audit(2, when="noon")] * 2, code=1)
+    assert "1 schema written" in audited(home, audit(1), *[audit(2, when="noon")] * 2, code=1)
     assert "read 3 100.0% in 1 object sound 1 33.3%" in " ".join(draft(home.root / "drafted", code=1).split())
 
 

@@ -149,6 +149,7 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
             "mend": [],
             "created_dates": [],
             "event_tables": {},
+            "failing": {},
             "quality_report": [],
             "own_tables": {},
         },
@@ -231,8 +232,8 @@ def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         watch_status(landed.environment, every=False, wait=wait)
     drawn = written.getvalue()
-    assert "2 objects wait to be loaded" in drawn
-    assert "balanced: nothing is lost" in drawn.partition("wait to be loaded")[2]
+    assert "2 objects to be loaded" in drawn
+    assert "balanced: nothing is lost" in drawn.partition("to be loaded")[2]
 
 
 def test_run_again_does_nothing(built: World) -> None:
@@ -256,7 +257,7 @@ def test_run_builds_just_what_a_late_record_touches(built: World) -> None:
 def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     """What is left out is due the next time."""
     told = call("run", "--from", "2025-06-03", "--to", "2025-06-03").output
-    assert "1 created date is still due, such as 2025-06-02" in told
+    assert "still due: 1 created date, such as 2025-06-02" in told
     totals = json.loads(call("status", "--json", code=1).stdout)  # what is due is not in the totals
     assert [day["arrival_date"] for day in totals["by_arrival_date"]] == ["2025-06-03"]
     call("run")
@@ -294,9 +295,10 @@ def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(built: Wo
     for entry in log.iterdir():
         entry.write_text("{broken", encoding="utf-8")
     built.deliver(WEDNESDAY, "late", event("late", MONDAY))
-    shown = call("run", code=2).output
+    shown = call("run", code=1).output
     assert "failed:" in shown
     assert "events/lesson_started" in shown
+    assert "the totals cannot be counted" in shown
     assert built.events("account_created").height == 2
 
 
@@ -332,7 +334,7 @@ def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(built: World)
     DeltaTable(built.event_table("lesson_started").uri).delete()
     call("status", code=1)
     told = " ".join(call("run").output.split())
-    assert "1 created dates do not hold the rows that were written, such as 2025-06-03" in told
+    assert "the rows of 1 created date are not those that were written, such as 2025-06-03" in told
     assert status()["typed"] == 2
 
 
@@ -344,14 +346,31 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed.load(MONDAY, TUESDAY)
     landed.deduplicate(MONDAY, TUESDAY)
     landed.type(MONDAY, TUESDAY)
-    monkeypatch.setattr("event_platform.pipeline.completeness._OVERDUE", overdue)
+    monkeypatch.setattr("event_platform.pipeline.completeness.OVERDUE", overdue)
     told = call("status", "--warn-only", code=code).output
-    assert "balanced, but not complete: tables of the platform: 2 days are due, such as 2025-06-02 (newer" in told
+    assert "balanced, but not complete: tables of the platform: due on 2 days, such as 2025-06-02 (newer" in told
     assert "nothing is lost" not in told
     found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)
     rest = found["completeness"]
     assert (found["balanced"], rest["complete"], rest["overdue"]) == (True, False, bool(code))
     assert rest["due"]["created_dates"] == ["2025-06-02", "2025-06-03"]
+
+
+@pytest.mark.parametrize(("overdue", "code"), [(timedelta(hours=1), 0), (timedelta(0), 1)], ids=["fresh", "overdue"])
+def test_records_that_a_run_has_not_built_yet_are_no_imbalance_to_look_into(
+    built: World, monkeypatch: pytest.MonkeyPatch, overdue: timedelta, code: int
+) -> None:
+    """Until they have waited for an hour; what somebody deleted is one at once."""
+    monkeypatch.setattr("event_platform.pipeline.completeness.OVERDUE", overdue)
+    built.deliver(MONDAY, "late", event("late", MONDAY))
+    built.load(MONDAY)
+    told = call("status", "--warn-only", code=code).output
+    assert "not balanced yet: newer records are not built: tables of the platform: due on 1 day, such as 20" in told
+    assert "NOT balanced" not in told
+    built.deduplicate(MONDAY)
+    assert "not balanced yet" in call("status", "--warn-only", code=code).output
+    DeltaTable(built.lake.deduplicated_events.uri).delete(f"created_date = '{TUESDAY}'")
+    assert f"NOT balanced: created dates {MONDAY}, {TUESDAY}." in call("status", "--warn-only", code=1).output
 
 
 @pytest.mark.parametrize(("day", "code"), [(MONDAY, 1), (datetime.now(UTC).date(), 0)], ids=["a past day", "today"])
@@ -363,7 +382,7 @@ def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
         built.deliver(day, name, event(name, MONDAY))
     told = call("status", "--warn-only", code=code).output
     example = f"{day:%Y/%m/%d}/12/x"
-    assert f"balanced, but not complete: 2 objects wait to be loaded (such as {example})" in told
+    assert f"balanced, but not complete: 2 objects to be loaded (such as {example})" in told
     found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)["completeness"]
     assert (found["waiting_objects"], found["waiting_examples"][0]) == (2, example)
     call("run")
@@ -400,7 +419,7 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
         failing.setattr("event_platform.defs.io_manager.write_frame", fail)
         told = " ".join(call("run", code=1).output.split())
     assert "daily_active_learners: somebody's mistake" in told
-    assert "balanced, but not complete: daily_active_learners: 1 days are due, such as 2025-06-02" in told
+    assert "balanced, but not complete: daily_active_learners: due on 1 day, such as 2025-06-02" in told
     table = home.event_table("lesson_started").snapshot().version
     assert json.loads(call("status", "--json").stdout)["completeness"]["due"]["own_tables"] == {
         "daily_active_learners": ["2025-06-02"]
@@ -462,8 +481,8 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
             f"{folder}/out: a link that leads out of landing",
         ):
             assert failures.count(fault) == 1
-        assert "landing holds 1 hidden objects, such as 2025/06/02/12/_hidden" in " ".join(output.split())
-        assert "1 objects have no date in their path, such as undated.json" in " ".join(output.split())
+        assert "landing holds 1 hidden object, such as 2025/06/02/12/_hidden" in " ".join(output.split())
+        assert "1 object without a date in the path, such as undated.json" in " ".join(output.split())
         assert "2 files or folders of landing are left out" in " ".join(output.split())
         assert json.loads(call("status", "--json", code=1).stdout)["landed"] == 6
     assert call("catalog", "draft", str(landed.root / "drafted")).exit_code == 0
@@ -480,7 +499,7 @@ def test_landing_that_is_not_there_is_a_wrong_setting(home: World, command: list
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:
     """From before the first day of the stream."""
     home.deliver(MONDAY.replace(year=2024), "a", event("u1", MONDAY.replace(year=2024)))
-    assert "1 days outside the partitions, such as 2024-06-02" in " ".join(call("run").output.split())
+    assert "1 day outside the partitions, such as 2024-06-02" in " ".join(call("run").output.split())
     assert status()["landed"] == 0
 
 

@@ -1,5 +1,6 @@
 """`event-platform init`: what it proposes of a sample, and what it says."""
 
+import base64
 import json
 from datetime import date
 from pathlib import Path
@@ -81,6 +82,72 @@ def test_a_stream_without_an_id_is_known_by_its_records() -> None:
     assert proposed(*records)["event_uuid"] == {"hash": "body"}
 
 
+@pytest.mark.parametrize("key", ["anonymousId", "trace_id", "requestId"])
+def test_the_id_of_something_else_is_none_even_where_each_record_has_another(key: str) -> None:
+    """A visitor who comes back would be a duplicate. It is named, for who knows better."""
+    land(*[{key: str(UUID(int=number << 90)), "event": "a", "ts": noon(MONDAY) + number} for number in range(30)])
+    output = init("--yes").output
+    assert "event_uuid: {hash: body}\n" in output
+    assert f"Else: {key}." in output
+
+
+def test_an_id_that_some_records_lack_is_named() -> None:
+    """With the share: they would be corrupt."""
+    records = [{**viewed(number), "x": number % 7} for number in range(40)]
+    del records[7]["id"]
+    land(*records)
+    output = init("--yes").output
+    assert "event_uuid: {hash: body}\n" in output
+    assert "Else: id (missing in 2.5% of the records)." in output
+
+
+def test_spans_of_opentelemetry_are_records_and_their_attributes_are_not() -> None:
+    """Even where each span has one attribute, and its only times are those of its start and end."""
+    spans = [
+        {
+            "traceId": f"{number // 3:032x}",
+            "spanId": f"{number:016x}",
+            "name": ("GET", "POST")[number % 2],
+            "startTimeUnixNano": str((noon(MONDAY) + number) * 10**9),
+            "endTimeUnixNano": str((noon(MONDAY) + number) * 10**9 + 5),
+            "attributes": [{"key": "user", "value": {"intValue": str(number)}}],
+        }
+        for number in range(60)
+    ]
+    batches = [
+        {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": spans[start : start + 6]}]}]}
+        for start in range(0, 60, 6)
+    ]
+    found = proposed(*batches)
+    assert found["records"] == "resourceSpans[].scopeSpans[].spans[]"
+    assert found["event_uuid"] == ["traceId", "spanId"]
+    assert found["event_name"] == "name"
+    assert found["created_at"] == {"field": "startTimeUnixNano", "unit": "ns"}
+
+
+def test_cloudevents_in_the_headers_of_kafka_have_their_type_as_name() -> None:
+    """And not the topic, which all of them share."""
+    records = [
+        {
+            "topic": "shop",
+            "headers": {
+                "ce_id": str(UUID(int=number << 90)),
+                "ce_type": ("com.shop.order.placed", "com.shop.cart.opened")[number % 2],
+                "ce_time": f"2025-06-02T12:00:{number:02}.5+02:00",
+            },
+            "value": base64.b64encode(json.dumps({"total": number}).encode()).decode(),
+        }
+        for number in range(40)
+    ]
+    assert proposed(*records) == {
+        "records": "value",
+        "context": ["topic", "headers"],
+        "event_uuid": "headers.ce_id",
+        "event_name": "headers.ce_type",
+        "created_at": {"field": "headers.ce_time", "unit": "iso8601"},
+    }
+
+
 def test_a_stream_of_one_type_has_a_constant_name() -> None:
     """That of the folder which it lands in, unless that says nothing."""
     assert proposed(*[{"id": f"{number:032x}", "at": noon(MONDAY)} for number in range(9)])["event_name"] == {
@@ -138,7 +205,8 @@ def test_the_time_zone_of_paths_is_shown_by_the_events(hour: int, *, hint: bool)
     """Hours that are ahead of the events, or behind them."""
     land(*[viewed(number) for number in range(20)], hour=hour)
     output = " ".join(init("--yes").output.split())
-    assert f"the last event of an object is {hour - 11:.1f} hours before the hour of its path ends" in output
+    side = "before" if hour > 11 else "after"
+    assert f"the last event of an object is {abs(hour - 11):.1f} hours {side} the hour of its path ends" in output
     assert ("name it in EVENT_PLATFORM_LANDING_TIMEZONE" in output) is hint
 
 

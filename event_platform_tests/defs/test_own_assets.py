@@ -257,11 +257,11 @@ def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: Wo
     found, moment = due(lessons), datetime.now(UTC)
     assert found.own == {"marts/lessons": {MONDAY: _CHANGED}}
     assert (found.is_overdue(moment), due(lessons, mart(lessons)).is_overdue(moment)) == (False, True)
-    assert found.sentences == [f"marts/lessons: 1 days are due, such as 2025-06-02 ({_CHANGED})"]
+    assert found.sentences == [f"marts/lessons: due on 1 day, such as 2025-06-02 ({_CHANGED})"]
 
 
 def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunRequest]:
-    """Evaluate the sensor of changed dates, or the reconciliation."""
+    """Evaluate the sensor of changed dates, or the reconciliation; return the requests of assets."""
     with dg.DagsterInstance.ephemeral() as instance:
         given = dict(definitions.resources or {})
         resources = {name: given[name] for name in ("landing", "lake")}
@@ -271,7 +271,8 @@ def tick(world: World, definitions: dg.Definitions, name: str) -> list[dg.RunReq
             with dg.build_schedule_context(instance, moment, resources=given, repository_def=repository) as context:
                 return list(definitions.resolve_schedule_def(name).evaluate_tick(context).run_requests or [])
         with dg.build_sensor_context(instance, definitions=definitions, resources=resources) as context:
-            return list(definitions.resolve_sensor_def(name).evaluate_tick(context).run_requests or [])
+            requests = definitions.resolve_sensor_def(name).evaluate_tick(context).run_requests or []
+            return [request for request in requests if request.asset_selection]
 
 
 def asked(requests: list[dg.RunRequest]) -> list[tuple[str, str, list[str]]]:

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from bench.local_servers import Postgres, free_port, postgres_server, programs
 from event_platform.compute.dask import versions
 from event_platform.doctor.finding import Verdict
 from event_platform.doctor.iceberg import check_iceberg
-from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue
+from event_platform.doctor.services import check_dask, check_glue, check_postgres, check_queue, check_redeliveries
 from event_platform.doctor.settings import read_settings
 from event_platform.pipeline.opening import open_lake
+from event_platform.stream.filter.dead_letters import DeadLetter
 from event_platform_tests.support.dask_cluster import dask_cluster
 from event_platform_tests.support.s3 import REGION
 
@@ -38,6 +40,33 @@ def test_the_landing_queue_is_there(bucket: str) -> None:
     assert missing.verdict is Verdict.BAD
     assert "NonExistentQueue" in missing.found
     assert "sqs:GetQueueAttributes" in missing.remedy
+
+
+def test_the_queue_of_redeliveries_is_there_and_taken_in_time(bucket: str) -> None:
+    """Messages are received, and can be received again at once; that one is about to end is an error."""
+    assert check_redeliveries(None).verdict is Verdict.LEFT_OUT
+    sqs = boto3.client("sqs", region_name=REGION)
+    url = sqs.create_queue(QueueName=bucket, Attributes={"MessageRetentionPeriod": "1209600"})["QueueUrl"]
+    assert check_redeliveries(url).found == f"{url}, with 0 messages"
+    moment = datetime(2025, 6, 2, tzinfo=UTC)
+    letter = DeadLetter(
+        event_uuid="a", record="s:2", number=0, arrived_at=moment, survivor="s:1", survivor_seen_at=moment, body="{}"
+    )
+    sqs.send_message(QueueUrl=url, MessageBody=letter.message)
+    for _ in range(2):
+        found = check_redeliveries(url)
+        assert (found.verdict, found.found) == (Verdict.GOOD, f"{url}, with 1 messages")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "172800"})
+    ending = check_redeliveries(url)
+    assert (ending.verdict, ending.found) == (
+        Verdict.BAD,
+        f"{url}, with 1 messages, the first of which the queue deletes in 48 hours",
+    )
+    assert "event-platform run takes them" in ending.remedy
+    missing = check_redeliveries(f"{url}-elsewhere")
+    assert missing.verdict is Verdict.BAD
+    assert "EVENT_PLATFORM_REDELIVERIES_QUEUE" in missing.found
+    assert "sqs:DeleteMessage" in missing.remedy
 
 
 def test_the_glue_database_is_there(bucket: str) -> None:

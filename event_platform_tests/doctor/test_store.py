@@ -241,9 +241,9 @@ def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: 
     world.deliver(MONDAY, "_b", event("u2"))
     found = check_names(landing)
     assert (found.verdict, found.found[:28]) == (Verdict.GOOD, "1 objects; all can be loaded")
-    assert "1 hidden objects, such as 2025/06/02/12/_b" in found.found
+    assert "1 hidden object, such as 2025/06/02/12/_b" in found.found
     (world.root / "landing/undated").write_bytes(b"{}")
-    assert "1 objects have no date in their path, such as undated" in check_names(landing).found
+    assert "1 object without a date in the path, such as undated" in check_names(landing).found
     (world.root / "landing/undated").unlink()
     (folder / "out").symlink_to("/etc")
     (folder / os.fsdecode(b"\xe9")).mkdir()

@@ -46,6 +46,16 @@ def test_a_file_that_is_missing_and_a_commit_of_somebody_else_are_told(built: Wo
     assert "event-platform run" in finding.remedy
 
 
+def test_a_table_that_cannot_be_opened_is_told(built: World) -> None:
+    """All is not well: its days cannot be built, and nothing can be counted."""
+    commit = max(Path(built.lake.deduplicated_events.uri).glob("_delta_log/*.json"))
+    commit.write_bytes(commit.read_bytes()[:100])
+    finding = look(built)
+    assert finding.verdict is Verdict.BAD
+    assert "deduplicated_events: the table cannot be opened, as its log is damaged" in finding.found
+    assert "move the folder of the table out of the lake" in finding.remedy
+
+
 def test_days_that_wait_to_be_mended_are_told(built: World) -> None:
     """With the command."""
     built.deliver(MONDAY, "b", {**event("u3"), "created_at": 1000 * noon(MONDAY)})

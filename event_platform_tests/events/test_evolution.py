@@ -21,6 +21,8 @@ Schema = dict[str, Any]
 STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 DEVICE_RULES = {"properties": {"os": STRING}}
 DEVICE = {"type": "object", "properties": {"os": STRING}}
+PERSONAL, ARRAY = {"x-personal": True}, {"type": "array"}
+OWNER = {"type": "object", "properties": {"os": STRING | PERSONAL}}
 
 
 def schema(required: Sequence[str] = (), **properties: Any) -> Schema:
@@ -163,6 +165,32 @@ def test_another_type_is_described_whole(tmp_path: Path) -> None:
     (change,) = changes(tmp_path, [schema(p=DEVICE)], [schema(p=DEVICE | {"x-variant": True})])
     assert (change.before, change.after) == ("type: object", "type: object, x-variant: true")
     assert change.action == "event-platform run rebuilds all days of the table in one commit"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param(STRING, STRING | PERSONAL, [(COMPATIBLE, "p")], id="it is added"),
+        pytest.param(STRING | PERSONAL, STRING, [(BREAKING, "p")], id="it is taken away"),
+        pytest.param({} | PERSONAL, PERSONAL, [], id="nothing changes"),
+        pytest.param(OWNER, DEVICE | PERSONAL, [(COMPATIBLE, "p")], id="the object gets it from a property"),
+        pytest.param(DEVICE | PERSONAL, OWNER, [(BREAKING, "p")], id="a property gets it from the object"),
+        pytest.param(OWNER, DEVICE, [(BREAKING, "p.os")], id="a property of an object"),
+        pytest.param({"items": OWNER}, {"items": DEVICE}, [(BREAKING, "p[].os")], id="one of objects in an array"),
+        pytest.param(OWNER, {"x-variant": True}, [(BACKFILL, "p"), (BREAKING, "p")], id="with what it was in"),
+        pytest.param(OWNER, {"x-variant": True} | PERSONAL, [(BACKFILL, "p")], id="the variant has it"),
+    ],
+)
+def test_masked_values_are_shown_only_where_somebody_agrees(
+    tmp_path: Path, old: Schema, new: Schema, expected: list[tuple[Impact, str]]
+) -> None:
+    """It is a change of its own, beside that of the type."""
+    found = changes(
+        tmp_path, [schema(p=ARRAY | old if "items" in old else old)], [schema(p=ARRAY | new if "items" in new else new)]
+    )
+    assert sorted((each.impact, each.path) for each in found) == sorted(expected)
+    shown = [each for each in found if each.before == "x-personal: true"]
+    assert all((each.after, each.impact) == ("", BREAKING) for each in shown)
 
 
 def test_required_properties(tmp_path: Path) -> None:
@@ -341,9 +369,11 @@ def derives(tmp_path: Path, old: Any, new: Any, **files: tuple[str, str]) -> lis
         pytest.param({}, {"d": "p * 2"}, [BACKFILL], id="one is added"),
         pytest.param({"d": "p * 2"}, {"d": "p * 3"}, [BACKFILL], id="its expression is another one"),
         pytest.param({"d": "p * 2"}, {"d": {"sql": "p * 2", "description": "Twice"}}, [], id="its description"),
-        pytest.param({"d": "p * 2"}, {"d": "q"}, [BREAKING], id="its type is another one"),
+        pytest.param({"d": "p * 2"}, {"d": "q"}, [BACKFILL], id="its type is wider"),
+        pytest.param({"d": "q"}, {"d": "p * 2"}, [BREAKING], id="its type is another one"),
         pytest.param({"d": "p * 2"}, {"D": "p * 2"}, [BREAKING, BREAKING], id="its case is another one"),
         pytest.param({"d": "p * 2"}, {}, [BREAKING], id="it is removed"),
+        pytest.param({"d": {"sql": "p * 2", "x-personal": True}}, {"d": "p * 2"}, [BREAKING], id="it is shown"),
     ],
 )
 def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new: Any, impacts: list[Impact]) -> None:

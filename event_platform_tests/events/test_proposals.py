@@ -52,12 +52,12 @@ def proposed(document: Schema, *payloads: Any, **figures: Any) -> list[Proposal]
 def proposed_for(document: Schema, texts: list[str], rows: int, **figures: Any) -> list[Proposal]:
     """Return what is proposed for `_rescued` texts."""
     event_type = typed(document)
-    sample = RescuedSample(event_type.columns)
+    paths = SchemaPaths(event_type, document)
+    sample = RescuedSample(paths)
     for text in texts:
         sample.add(text)
-    drifts = {MONDAY: count_drift(texts, event_type.columns)}
+    drifts = {MONDAY: paths.by_own_keys(count_drift(texts, event_type.columns))}
     arrived = Arrived({MONDAY: rows}, drifts, figures.pop("broken", {}), sample, **figures)
-    paths = SchemaPaths(event_type, document)
     return [*propose_fields(paths, arrived, ()), *propose_rules(paths, arrived, 0.01)]
 
 
@@ -78,7 +78,37 @@ def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
         pytest.param(None, ["2025-06-02", "soon"], STRING, id="dates and texts"),
         pytest.param(None, [{"a": 1}, {}], {"type": "object", "properties": {"a": INTEGER}}, id="objects"),
         pytest.param(None, [[1], [2.5]], {"type": "array", "items": NUMBER}, id="arrays"),
-        pytest.param(None, [1, "x"], {"type": ["integer", "string"], "x-variant": True}, id="a mixture"),
+        pytest.param(None, [1, "x"], STRING | {"x-was-type": ["integer"]}, id="a mixture"),
+        pytest.param(
+            None, [1, {"a": 1}], {"type": ["integer", "object"], "x-variant": True}, id="objects in a mixture"
+        ),
+        pytest.param(
+            None,
+            [{"a": 1, "b": {"c": 1}}, {"a": "x", "b": []}],
+            {
+                "type": "object",
+                "properties": {
+                    "a": STRING | {"x-was-type": ["integer"]},
+                    "b": {"type": "object", "properties": {"c": INTEGER}, "x-mixed": ["array"]},
+                },
+            },
+            id="a mixture in objects, and an empty array in the place of one",
+        ),
+        pytest.param(
+            None,
+            [[{"a": 1}], [{"a": "x"}, {"b": {}}, {"b": []}]],
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "a": STRING | {"x-was-type": ["integer"]},
+                        "b": {"type": "object"},
+                    },
+                },
+            },
+            id="mixtures within an array",
+        ),
         pytest.param({"type": "null"}, ["x"], {"type": ["string", "null"]}, id="null until now"),
         pytest.param({"type": "array"}, [["x"]], {"type": "array", "items": STRING}, id="an empty array until now"),
         pytest.param(INTEGER | {"minimum": 0}, [1.5], NUMBER | {"minimum": 0}, id="fractions"),
@@ -152,7 +182,28 @@ def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
             {"type": "object", "x-map": True, "additionalProperties": NUMBER},
             id="values of a map",
         ),
+        pytest.param(
+            {"type": "array", "items": {"type": "object", "properties": {"os": INTEGER}}},
+            [[{"os": [1], "v": 1}, {"v": "x"}]],
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "os": {"type": ["array", "integer"], "x-variant": True},
+                        "v": STRING | {"x-was-type": ["integer"]},
+                    },
+                },
+            },
+            id="mixtures in the fields of an array",
+        ),
         pytest.param(DEVICE, ["x"], {"type": ["object", "string"], "x-variant": True}, id="texts beside objects"),
+        pytest.param(
+            {"type": "object", "properties": {"email": STRING | {"x-personal": True}}},
+            ["x"],
+            {"x-personal": True, "type": ["object", "string"], "x-variant": True},
+            id="texts beside objects with a personal value",
+        ),
     ],
 )
 def test_a_property_gets_the_narrowest_type_that_has_all_values(
@@ -163,6 +214,27 @@ def test_a_property_gets_the_narrowest_type_that_has_all_values(
     found = proposed(document, *({"p": value} for value in values))
     assert [(each.path, each.events) for each in found if each.after] == [("p", found[0].events)]
     assert accepted(document, found)["properties"]["p"] == after
+
+
+def test_an_earlier_key_is_the_property_that_has_it_now() -> None:
+    """One change has the values of both, in objects as well. What both have has no place."""
+    build = INTEGER | {"x-was": ["old"]}
+    document: Schema = {"properties": {"build": build, "o": {"type": "object", "properties": {"p": build}}}}
+    found = proposed(document, {"old": "x", "o": {"old": 1.5}}, {"build": 2.5})
+    assert [(each.path, each.events) for each in found] == [("build", 2), ("o.p", 1)]
+    after = accepted(document, found)["properties"]
+    assert after["build"] == STRING | {"x-was": ["old"], "x-was-type": ["number"]}
+    assert after["o"]["properties"]["p"] == NUMBER | {"x-was": ["old"]}
+    (found_twice,) = proposed(document, {"build": 1, "old": 2})
+    assert (found_twice.finding, found_twice.path, found_twice.edits) == (Finding.REBUILD, "build", ())
+    assert found_twice.action.startswith("another of its keys (x-was) has the value")
+    items = {"type": "object", "properties": {"p": INTEGER | {"x-was": ["old"]}}}
+    document = {"properties": {"a": {"type": "array", "items": items}}}
+    after = accepted(document, proposed(document, {"a": [{"old": "x", "q": 1}, {"p": 2}]}))["properties"]["a"]["items"]
+    assert after["properties"] == {"p": STRING | {"x-was": ["old"], "x-was-type": ["integer"]}, "q": INTEGER}
+    document = {"properties": {"build": INTEGER | {"x-was": ["old", "older"]}}}
+    (found_thrice,) = proposed(document, {"build": 1, "old": 2, "older": 3})
+    assert (found_thrice.finding, found_thrice.edits) == (Finding.REBUILD, ())
 
 
 def test_a_nested_field_is_added_to_its_object() -> None:
@@ -205,10 +277,15 @@ def test_what_is_expected_is_not_proposed_again() -> None:
 
 
 def test_personal_values_are_not_shown() -> None:
-    """Nor what is new in a personal object."""
+    """Nor what is new in a personal object, or differs from a personal field in case and separators."""
     document = {"properties": {"p": INTEGER | {"x-personal": True}, "o": DEVICE | {"x-personal": True}}}
     found = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
     assert [each.example for each in found] == ["•••", "•••"]
+    (found_alike,) = proposed(document, {"P": "secret"})
+    assert (found_alike.example, found_alike.edits[0].value) == (
+        "•••",
+        STRING | {"x-column": "P_2", "x-personal": True},
+    )
 
 
 def test_keys_that_are_data_are_one_proposal() -> None:
@@ -242,7 +319,7 @@ def test_a_broken_rule_is_loosened_as_far_as_the_events_go(rule: str, change: Sc
     """Or dropped where the figures do not say how far. Few broken ones are no proposal."""
     figures = {"minima": {"p": -3}, "maxima": {"p": 12}, "violations": {"enum: p": ("7",)}}
     (found,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
-    assert (found.events, found.share, found.finding.is_judgement) == (2, 0.02, True)
+    assert (found.events, found.share, found.is_judgement) == (2, 0.02, True)
     assert accepted(RULES, [found])["properties"] == RULES["properties"] | change
     assert proposed_for(RULES, [], 100, broken={MONDAY: {rule: 1}}, **figures) == []
     (found,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
@@ -253,12 +330,23 @@ def test_first_and_last_day_are_those_of_the_field() -> None:
     """Of the days that were looked at; the share is of all their events."""
     days = [MONDAY + timedelta(number) for number in range(4)]
     event_type = typed({})
-    sample = RescuedSample(())
+    paths = SchemaPaths(event_type, {})
+    sample = RescuedSample(paths)
     sample.add('{"p": 1}')
     drifts = {day: count_drift(['{"p": 1}'], ()) for day in days[1:3]}
     arrived = Arrived(dict.fromkeys(days, 5), drifts, {}, sample)
-    (found,) = propose_fields(SchemaPaths(event_type, {}), arrived, ())
+    (found,) = propose_fields(paths, arrived, ())
     assert (found.events, found.share, found.first, found.last) == (2, 0.1, days[1], days[2])
+
+
+def test_what_is_in_something_that_changes_as_well_is_kept() -> None:
+    """Whichever of both is more frequent: one edit is within the other."""
+    document: Schema = {"properties": {"o": {"type": "object", "properties": {"p": {"type": "array"}, "q": INTEGER}}}}
+    found = proposed(document, {"o": []}, {"o": []}, {"o": {"p": 1}})
+    assert [each.path for each in found] == ["o", "o.p"]
+    for order in (found, found[::-1]):
+        after = accepted(document, order)["properties"]["o"]
+        assert (after["x-mixed"], after["properties"]["p"]) == (["array"], INTEGER)
 
 
 KEYS = st.sampled_from(["p", "q", "P", "o", "a b", "created_at", "$record2", "é", 'q"'])

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from event_platform.checks import conformance, uniqueness
 from event_platform.events.event import EVENT_COLUMNS
@@ -91,6 +92,30 @@ def test_footers_say_what_the_rows_do(tmp_path_factory: pytest.TempPathFactory, 
     for table in tables_with_figures(world):
         for figure in (each for each in table.spec.figures if not each.is_sampled):
             assert totals(table.snapshot(), figure, in_rows=False) == totals(table.snapshot(), figure, in_rows=True)
+
+
+def test_the_process_that_writes_a_file_knows_what_its_footer_says(world: World) -> None:
+    """The same rows in the same types, so that both are put beside each other."""
+    file_figures._READ.clear()
+    lesson = event("u1", name="lesson:started", user="usr_1", level="high")
+    world.deliver(MONDAY, "a", lesson, event("u2", name="lesson:started", user="x"), event("u3"), "{broken")
+    world.build(MONDAY)
+    written = {
+        (file.uri, figure.name): counts
+        for table in tables_with_figures(world)
+        for file in table.snapshot().files()
+        for figure in table.spec.figures
+        if (counts := file_figures._READ.get((file.uri, figure.name))) is not None
+    }
+    file_figures._READ.clear()
+    for table in tables_with_figures(world):
+        for figure in table.spec.figures:
+            read_figure(table, table.snapshot().files(), figure)
+    assert {"objects", "sample", "example"} <= {name for _, name in written}
+    for key, counts in written.items():
+        read = file_figures._READ.get(key)
+        assert read is not None
+        assert_frame_equal(counts, read, check_row_order=False)
 
 
 def test_no_row_is_read_for_what_footers_say(built: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from event_platform.lake.registry import PLATFORM_TABLES, event_table_spec
+from event_platform.lake.registry import FILTERED_EVENTS, PLATFORM_TABLES, event_table_spec
 from event_platform.lake.specs import TableSpec
 from event_platform_tests.support.world import World
 
-SPECS = [pytest.param(spec, id=spec.name) for spec in PLATFORM_TABLES]
+SPECS = [pytest.param(spec, id=spec.name) for spec in (*PLATFORM_TABLES, FILTERED_EVENTS)]
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -27,7 +27,7 @@ def test_keys_and_partitions_are_columns(spec: TableSpec) -> None:
 
 def test_columns_that_are_shared_have_one_type(world: World) -> None:
     """A value is copied from table to table as it is."""
-    specs = [*PLATFORM_TABLES, *map(event_table_spec, world.catalog.event_types)]
+    specs = [*PLATFORM_TABLES, FILTERED_EVENTS, *map(event_table_spec, world.catalog.event_types)]
     shared = {column.name: column.type for column in PLATFORM_TABLES[0].columns}
     for spec in specs:
         assert {name: dtype for name, dtype in spec.schema.items() if name in shared and dtype != shared[name]} == {}

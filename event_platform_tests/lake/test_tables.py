@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from event_platform.events.errors import TableError
+from event_platform.events.errors import TableError, TableStorageError
 from event_platform.events.event import UTC_DATETIME
 from event_platform.lake.field_ids import FIELD_ID
 from event_platform.lake.file_writer import write_file
@@ -96,9 +96,31 @@ def test_a_table_whose_log_cannot_be_read_is_an_error_and_not_an_empty_table(tab
     rebuild_numbers(table, (MONDAY, [1]))
     log = Path(table.uri) / "_delta_log" / "00000000000000000001.json"
     log.write_bytes(b"{damaged")
-    with pytest.raises(TableError, match="lesson_started: the table cannot be opened"):
+    with pytest.raises(TableStorageError, match="lesson_started: the table cannot be opened") as raised:
         table.snapshot_to_write()
     assert log.read_bytes() == b"{damaged"
+    assert "0: <unknown>" not in str(raised.value)  # the stack of the library
+
+
+@pytest.mark.parametrize("damage", ["cut off", "the first is missing", "one is missing", "the checkpoint is cut off"])
+def test_what_to_do_about_a_damaged_log_is_told(table: Table, damage: str) -> None:
+    """Trying again does not help."""
+    for number in range(3):
+        rebuild_numbers(table, (MONDAY, [number]))
+    log = Path(table.uri) / "_delta_log"
+    commits = sorted(log.glob("*.json"))
+    if damage == "cut off":
+        commits[-1].write_bytes(commits[-1].read_bytes()[:100])
+    elif damage == "the checkpoint is cut off":
+        DeltaTable(table.uri).create_checkpoint()
+        (checkpoint,) = log.glob("*.parquet")
+        checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    else:
+        commits[0 if damage == "the first is missing" else 2].unlink()
+    with pytest.raises(TableStorageError, match="as its log is damaged") as raised:
+        table.open_log()
+    assert not raised.value.transient
+    assert "move the folder of the table out of the lake" in raised.value.remedy
 
 
 def test_readers_skip_files_by_date_and_by_statistics(table: Table) -> None:

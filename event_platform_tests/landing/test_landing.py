@@ -284,7 +284,7 @@ def test_hidden_objects_are_counted_but_for_markers(place: Place) -> None:
         list(place.landing.list_objects(dates, omissions))
         assert omissions.hidden == count
     assert omissions.warnings == [omissions.hidden_warning]
-    assert "landing holds 1 hidden objects, such as _x=1/.c/d: names that begin with _ or ." in omissions.warnings[0]
+    assert "landing holds 1 hidden object, such as _x=1/.c/d: names that begin with _ or ." in omissions.warnings[0]
 
 
 LATIN_1 = os.fsdecode(b"caf\xe9")

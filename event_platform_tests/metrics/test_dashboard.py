@@ -31,8 +31,11 @@ PROMTOOL = shutil.which("promtool")
 ADDED = {"instance", "job"}
 OF_PROMETHEUS = {"up"}
 
-#: Only where sensors have ticked, checks have failed within a week, or an Iceberg catalog is set: other tests see them.
-NOT_SCRAPED = {Gauge.TICK.value, Gauge.TICK_FAILED.value, Gauge.FAILED_CHECKS.value, Gauge.BEHIND.value}
+#: Only where sensors have ticked, checks have failed within a week, or a catalog of Iceberg or the queue of a filter is
+#: set: other tests see them.
+NOT_SCRAPED = {
+    each.value for each in (Gauge.TICK, Gauge.TICK_FAILED, Gauge.FAILED_CHECKS, Gauge.BEHIND, Gauge.FILTERED)
+}
 
 
 def expressions() -> Iterator[tuple[str, str]]:

@@ -134,6 +134,19 @@ def test_totals_that_differ_are_seen_however_old() -> None:
     assert draw().links.count(f"{old}.html") == 1
 
 
+def test_the_ledger_goes_back_to_a_filter_in_the_stream() -> None:
+    """Where there is one: what was sent is what landed and what it dropped. It makes no verdict."""
+    landed = LAKE.history.filter((pl.col("created_date") == LAST) & (pl.col("figure") == "landed"))["value"].sum()
+    drawn = draw_index(
+        LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today, filtered={LAST: 7, LAST - 99 * DAY: 1}
+    )
+    text = Seen(drawn).text
+    assert f"{landed + 7:,} = {landed:,} + 7 ✓" in text
+    assert "nothing is lost: totals balance on every day" in text
+    assert "sent = landed + filtered" in text
+    assert "filter" not in draw().text
+
+
 def test_arrival_and_cost_are_shown() -> None:
     """Percentiles of the lag, and hours without objects; CPU time where it is known."""
     cpu = {date(2025, 6, 24): 1234.56}

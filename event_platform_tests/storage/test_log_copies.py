@@ -23,7 +23,7 @@ from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.log_copy import commit_name
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit
-from event_platform.lake.tables import RecentTable, Table
+from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
 from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule
 from event_platform_tests.support.field_ids import ids_in_log
@@ -349,15 +349,28 @@ def test_what_is_kept_is_for_the_user_alone_and_says_no_names(
 
 def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
     """They judge what this process has committed, which they see at once."""
-    checked = RecentTable(table.spec, table.storage)
-    assert checked.snapshot().version == -1
+    assert table.recent_snapshot().version == -1
     fill(table, 1)
     proxy.set()
-    assert checked.snapshot().rows_by_date() == {MONDAY: 1}
+    assert table.recent_snapshot().rows_by_date() == {MONDAY: 1}
     fill(table, 2)
     proxy.set()
-    assert checked.snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
+    assert table.recent_snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
     assert log_requests(proxy) == []
+
+
+def test_a_commit_on_top_of_what_was_seen_before_another_one_meets_a_conflict_once(table: Table) -> None:
+    """Nothing of the other one is overwritten, and the next try is on top of it."""
+    fill(table, 1)
+    seen = dict(snapshot_cache._KEPT)
+    fill(table, 2)
+    snapshot_cache._KEPT.update(seen)  # the second commit was another process's
+    target = table.snapshot_to_write(may_be_recent=True)
+    assert target.rows_by_date() == {MONDAY: 1}
+    changes = TableCommit(target).rebuild([TUESDAY], [write_numbers(table, TUESDAY, 3)], {TUESDAY: 9})
+    with pytest.raises(ConflictError):
+        changes.commit()
+    assert table.snapshot_to_write(may_be_recent=True).rows_by_date() == {MONDAY: 1, TUESDAY: 1}
 
 
 def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why(

@@ -31,8 +31,12 @@ class Selection:
 
     def takes(self, proposal: Proposal) -> bool:
         """Return whether a difference is accepted. Without its field, one that a person has to judge is not."""
-        is_chosen = self.has_field(proposal) if self.fields else not proposal.finding.is_judgement
+        is_chosen = self.has_field(proposal) if self.fields else not proposal.is_judgement or self.has_name(proposal)
         return self.has_type(proposal) and is_chosen
+
+    def has_name(self, proposal: Proposal) -> bool:
+        """Return whether a difference is that of one of the names, which is like another one."""
+        return proposal.finding is Finding.LIKE_KNOWN and proposal.path in self.types
 
     def has_type(self, proposal: Proposal) -> bool:
         """Return whether a difference is of one of the types."""
@@ -94,7 +98,9 @@ def _patch(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[str]:
 
 def _line(line: str) -> str:
     """Return a line of a patch: as it is, but for what a terminal would take for a command."""
-    return line if line.rstrip("\n").isprintable() else visible(line)
+    text = line.rstrip("\r\n")
+    whole = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    return whole if text.replace("\t", " ").isprintable() else visible(whole)
 
 
 def _print_json(

@@ -14,6 +14,7 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
 from event_platform.events.mending.opening import require_opened
 from event_platform.events.payload import PayloadReader
+from event_platform.events.wording import counted
 from event_platform.lake.schemas import to_delta
 
 
@@ -40,7 +41,9 @@ def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequen
     if faults:
         return 1
     columns = sum(len(event_type.schema) for event_type in event_types)
-    OUT.print(f"{folder}: {len(event_types)} event types, {columns:,} columns, no faults", soft_wrap=True)
+    OUT.print(
+        f"{folder}: {counted(len(event_types), 'event type')}, {counted(columns, 'column')}, no faults", soft_wrap=True
+    )
     return 0
 
 

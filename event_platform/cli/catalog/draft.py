@@ -67,7 +67,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         path.write_text(text, encoding="utf-8")
         written += 1
     kept = len(schemas) - written - len(left_out)
-    OUT.print(f"{written} schemas written to {folder}, {kept} kept as they were", soft_wrap=True)
+    OUT.print(f"{counted(written, 'schema')} written to {folder}, {kept} kept as they were", soft_wrap=True)
     _print_read_counts(counts, objects)
     for line in [*left_out, *draft.notes()]:
         ERR.print(line, soft_wrap=True)

@@ -126,7 +126,8 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
     With --against, it shows the changes from another catalog to this one. Each change is
       compatible  whatever was accepted is accepted, in the same column
       back-fill   days that are built already differ from those to come until they are rebuilt
-      breaking    events that were accepted are not, a column has no values any more, or a run would fail
+      breaking    events that were accepted are not, a column has no values any more, a run would fail,
+                  or values that x-personal masked are shown
     A change of a rule is compatible if the new schema provably accepts every value that the old one accepted.
     Descriptions are not compared.
 
@@ -177,11 +178,13 @@ def accept(
     """Write what `catalog diff` proposes into the schemas of EVENT_PLATFORM_CATALOG.
 
     Of all types, or of those named: TYPE is the name of an event or its table. Comments, order, quoting and line breaks
-    stay as they are. A new name gets a schema in a file of its own; one that looks like a known name becomes a name of
-    that type (x-names), unless you write a schema with this title first. A schema gets a version (x-version) and an
-    entry in its list of changes (x-changes).
+    stay as they are. A new name gets a schema in a file of its own; one that differs from a known name in case and
+    separators becomes a name of that type (x-names). A schema gets a version (x-version) and an entry in its list of
+    changes (x-changes).
 
-    Broken rules and unseen fields may as well be a fault of the producer: they are accepted with --field.
+    What a person has to judge is accepted by itself: broken rules and unseen fields, which may as well be a fault of
+    the producer, with --field; a name that differs from a known one in a few letters, as TYPE. If that is another
+    event, write a schema with this title.
 
     The outcome is loaded before anything is written: nothing is, if it has a fault, or if a run with it would fail.
     Days that are built already stay as they are until they are rebuilt.
@@ -217,9 +220,9 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
 
     Such as days with values in _rescued for which a property was added since. Days on which the rows would be the same
     are not due, and other event types are not touched. Where statistics and _rescued do not say, events with a key
-    that the catalog reads in another way are read again and compared. The quality report of the days, and your own
-    assets over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as
-    do the sensors.
+    that the catalog reads in another way are read again and compared. Quality reports that are due, and your own assets
+    over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as do the
+    sensors.
 
     \b
     --plan shows for each event type
@@ -231,7 +234,7 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
     \b
     Exit codes:
       0  with --plan: whatever is due, also nothing
-      1  a run failed, the totals do not balance, or (with --plan) a table cannot get the columns of the catalog
+      1  a run failed, the totals do not balance, or a table cannot get the columns of the catalog
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 

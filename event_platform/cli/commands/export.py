@@ -65,7 +65,7 @@ def views(warehouse: str, folder: Path, values: dict[str, str], check: bool) -> 
     There is one view for each table: events.<key> for the typed events, platform.<name> for the platform's tables, and
     <first folder>.<name>, or platform.<name>, for those of your own assets. Columns are in the order of the catalog and
     have its comments. The role `engineers` is granted all views, `analysts` all but those of whole records
-    (raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events).
+    (raw_events, corrupt_events, deduplicated_events, duplicate_events, unregistered_events, filtered_events).
 
     The statements can be run again, and no file has a secret in it. Values of your account are given with --set; the
     head of the file lists them. A table that was not written yet, or that the warehouse cannot read, is left out with

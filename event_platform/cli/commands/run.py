@@ -27,7 +27,7 @@ def run(first: datetime | None, last: datetime | None, rebuild: bool, warn_only:
     \b
     Exit codes:
       0  all is well; checks may have failed with severity warn
-      1  a run failed, or the totals do not balance
+      1  a run failed, the totals do not balance, or a table cannot get the columns of the catalog
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 

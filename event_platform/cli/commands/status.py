@@ -19,7 +19,11 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
 
     The totals balance if landed = sound + corrupt for every arrival date, and sound = deduplicated + duplicates and
     deduplicated = typed + unregistered for every created date. The last line says whether they do, and names the
-    objects that wait to be loaded and the days that are due, including those of your own assets.
+    objects that wait to be loaded and the days that are due, including those of your own assets. Days whose newer
+    records are not built, as while a run is at work or after one that failed, do not balance yet.
+
+    With a filter in the stream and its EVENT_PLATFORM_REDELIVERIES_QUEUE, totals begin with sent = landed + filtered,
+    and the last line counts the messages that wait in the queue.
 
     Of the days, the last two weeks are shown, and earlier ones that do not balance, are due, or have a check that
     failed with severity error. Below them is a line for each failed check, the worst ten first: severity, asset, check,
@@ -28,11 +32,11 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
 
     \b
     Exit codes:
-      0  the totals balance, even if new objects wait to be loaded, as they do while a stream runs
+      0  the totals balance, or will when newer records are built, and new objects are loaded, as while a stream runs
       1  the totals do not balance, or work is overdue:
            an object waits that landed on an earlier day (UTC, plus an hour)
-           a day is due for which nothing was loaded within the last hour
-           landing cannot be listed, so that nobody knows what waits
+           a day is due whose records have waited for an hour
+           landing cannot be listed, or the queue does not answer, so that nobody knows what waits
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 
@@ -68,7 +72,7 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
 
         found = current_status(environment, progress, every=every)
     print_status(found, as_json=as_json, every=every)
-    failed = found.rest.is_overdue or not found.balanced
+    failed = found.rest.is_overdue or not (found.balanced or found.is_under_way)
     raise SystemExit(exit_code(found.results, failed=failed, warn_only=warn_only))
 
 

@@ -26,6 +26,7 @@ from event_platform.defs.checks.results import to_result
 from event_platform.defs.instance.dagster_internals import FreshnessState
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
+from event_platform.events.wording import counted
 
 _SECONDS_BETWEEN_TICKS = 30
 _RUNS_IN_A_TICK = 50
@@ -66,8 +67,8 @@ def build_alerts_sensor(
             *_freshness_alerts(context.instance, state, with_freshness, owners),
         ]
         post(state.outbox, changes, to)
-        messages = [f"{deliver(state.outbox, to, render, time.time())} messages sent"]
-        messages += [f"{len(state.outbox)} addresses cannot be reached: retried later"] if state.outbox else []
+        messages = [f"{counted(deliver(state.outbox, to, render, time.time()), 'message')} sent"]
+        messages += [f"addresses not reached: {len(state.outbox)}, retried later"] if state.outbox else []
         messages += [each for each in (fault, *faults) if each]
         return dg.SensorResult(skip_reason="; ".join(messages), cursor=state.as_cursor())
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from event_platform.checks.faults import Fault
 from event_platform.defs.alerts.causes import CAUSES, Failure
+from event_platform.events.wording import first_few
 from event_platform.quality.partitions import partition_ranges
 from event_platform.quality.text import without_links
 
@@ -16,6 +17,9 @@ MAX_ALERTS_AT_ONCE = 10
 _LINES_IN_AN_ALERT = 12
 _CHARACTERS_OF_A_FINDING = 300
 _CAUSES_IN_AN_ALERT = 3
+
+#: Runs, and ranges of partitions, that are named.
+_NAMED = 5
 
 #: Characters that chat systems interpret. Findings may quote names from the data.
 _MARKUP = str.maketrans("<>[]`*", "()()''")
@@ -162,7 +166,7 @@ def summary(alerts: Sequence[Alert], more: int) -> Alert:
         lines=(
             f"Too many to list: {listed}" + (f", and {more:,} earlier findings" if more else ""),
             *_shortened([f"{alert.level.upper()} {alert.subject} ({alert.findings:,})" for alert in ranked]),
-            f"Runs: {', '.join(runs[:5])}" + (f" and {len(runs) - 5:,} more" if len(runs) > 5 else ""),  # noqa: PLR2004
+            f"Runs: {first_few(runs, _NAMED)}",
         ),
         run_id=runs[0] if runs else "",
         findings=findings,
@@ -179,8 +183,7 @@ def describe_partitions(partitions: Iterable[str]) -> str:
     """Return partitions as ` on 2025-06-01 to 2025-06-03, 2025-06-05`, or an empty text if there are none."""
     found = partition_ranges(partition for partition in partitions if partition)
     listed = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
-    more = f" and {len(listed) - 5} more ranges" if len(listed) > 5 else ""  # noqa: PLR2004
-    return f" on {', '.join(listed[:5])}{more}" if listed else ""
+    return f" on {first_few(listed, _NAMED, 'ranges')}" if listed else ""
 
 
 def plain(text: str) -> str:

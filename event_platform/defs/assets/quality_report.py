@@ -37,8 +37,13 @@ def build_quality_report(
     partitions: dg.DailyPartitionsDefinition,
     policy: dg.BackfillPolicy,
     report_url: str | None,
+    *,
+    with_filtered: bool = False,
 ) -> dg.AssetsDefinition:
-    """Return the asset that counts each day and draws a page of it; the pages are served at `report_url`, if any."""
+    """Return the asset that counts each day and draws a page of it; the pages are served at `report_url`, if any.
+
+    Where the filter of the stream has its events in the lake, the ledger is drawn `with_filtered` ones.
+    """
 
     @dg.multi_asset(
         name="quality_report",
@@ -59,7 +64,8 @@ def build_quality_report(
         findings: dict[date, Sequence[Finding]] = {}
 
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
-            reports = report_quality(pipeline, catalog, rules.thresholds, dates_of(context), partitions.start.date())
+            days, start = dates_of(context), partitions.start.date()
+            reports = report_quality(pipeline, catalog, rules.thresholds, days, start, with_filtered=with_filtered)
             figures = {day: _metadata(each, report_url) for day, each in reports.items()}
             written = {day: each.written for day, each in reports.items()}
             findings.update({day: each.findings for day, each in reports.items()})

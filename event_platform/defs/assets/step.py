@@ -45,7 +45,8 @@ def run_step(
     list_outputs_once(context)
     log_no_unread_events(context)
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
-        results = list(step(PipelineContext(tables := lake.open(), executor, progress_callback(context))))
+        tables = lake.open()
+        results = list(step(PipelineContext(tables, executor, progress_callback(context))))
     published = publish(context, publishing, tables, [each.table for each in results])
     for each in results:
         yield _materialization(context, each, cpu_time, published)

@@ -40,7 +40,7 @@ def event_key(event_type: EventType) -> dg.AssetKey:
 
 
 def build_typed_events(
-    place: Lake,
+    tables: Lake,
     catalog: Catalog,
     rules: RulesResource,
     partitions: dg.DailyPartitionsDefinition,
@@ -59,7 +59,7 @@ def build_typed_events(
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=policy,
-        specs=[*(_spec(place, event_type, rules) for event_type in catalog.event_types), _unregistered_spec(place)],
+        specs=[*(_spec(tables, event_type, rules) for event_type in catalog.event_types), _unregistered_spec(tables)],
     )
     def typed_events(
         context: dg.AssetExecutionContext,
@@ -107,11 +107,11 @@ def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
     return {day: {ROWS: rows, "rows_with_rescued_values": report.rescued[day]} for day, rows in report.rows.items()}
 
 
-def _spec(place: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetSpec:
+def _spec(tables: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetSpec:
     # Every event table is materialized when anything arrives for its day, also those of rare types.
     freshness = event_type.freshness_hours or (rules.event_warn_hours, rules.event_fail_hours)
     return table_spec(
-        place.event_table(event_type),
+        tables.event_table(event_type),
         Layer.TYPED,
         about=f"{as_code(event_type.name)} events, one a row. "
         f"{as_markdown(event_type.description, _DESCRIPTION_LENGTH)}\n\n"
@@ -155,8 +155,8 @@ def _words(rules: Constraints) -> Iterator[str]:
             yield f"{what}: {limit}"
 
 
-def _unregistered_spec(place: Lake) -> dg.AssetSpec:
-    table = place.unregistered_events
+def _unregistered_spec(tables: Lake) -> dg.AssetSpec:
+    table = tables.unregistered_events
     return table_spec(
         table,
         Layer.QUARANTINE,

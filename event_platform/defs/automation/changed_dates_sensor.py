@@ -9,12 +9,14 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.defs.automation.downstream import due_downstream
-from event_platform.defs.automation.requests import digest, is_under_way, warned
+from event_platform.defs.automation.requests import Asked, digest, is_under_way, join, warned
+from event_platform.defs.automation.schema_checks import ask_schema_checks
 from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.deployments import deployment_of
+from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
 
@@ -42,7 +44,7 @@ def build_changed_dates_sensor(
         now = datetime.now(UTC)
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
-        tables, rules = lake.open(), deployment_of(catalog).catalog
+        tables, rules = PinnedLake(lake.open().storage), deployment_of(catalog).catalog
         tables.storage.check()
         since = version_in(context.cursor, rules)
         # What is left is what somebody else changed: to look for it opens a hundred tables.
@@ -53,16 +55,19 @@ def build_changed_dates_sensor(
         due = due_downstream(
             tables, catalog, own, assets, first_date, now.date(), since=since, look_for_files=look_for_files
         )
-        warned(context.log, [due.dates.warning])
+        warned(context.log, due.dates.warnings)
         version = due.dates.version
         asked = due.ask(context.instance, digest([f"{version}", rules]), now)
+        # Where neither the catalog is another one nor a look is due, the tables have the columns that they had.
+        looks = look_for_files or not since
+        checks = ask_schema_checks(context.instance, tables, catalog, now) if looks else Asked([], [])
         if asked.requests or asked.waiting:
-            return tick_result(context, asked, "; ".join(asked.waiting), context.cursor)
+            return tick_result(context, join([checks, asked]), "; ".join(asked.waiting), context.cursor)
         if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due
-            return dg.SensorResult(skip_reason="what is due is in the future", cursor=context.cursor)
+            return tick_result(context, checks, "what is due is in the future", context.cursor)
         if due.dates.backfills.unexamined:  # the next tick goes on with it
-            return dg.SensorResult(skip_reason="; ".join(due.dates.backfills.notes), cursor=context.cursor)
-        return dg.SensorResult(skip_reason="every date is up to date", cursor=stamped(f"{rules}:{version}", now))
+            return tick_result(context, checks, "; ".join(due.dates.backfills.notes), context.cursor)
+        return tick_result(context, checks, "every date is up to date", stamped(f"{rules}:{version}", now))
 
     return changed_dates_sensor
 

@@ -25,7 +25,7 @@ class DueAssets:
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
-    is_backfill: bool = False  # of event tables that a change of the catalog makes due
+    is_backfill: bool = False  # of event tables, or reports alone, that a change of the catalog makes due
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,24 @@ def due_downstream(
 
     `platform` are the platform's assets; `own` those of people's own that can be materialized here, each after those
     that it is made of. Where the platform's are due, the others are built with them, or when that is done.
+
+    A table that gets a wider type is built on the first of its days alone, which rebuilds all of them, and the reports
+    of the other days follow. Its run comes first, behind those of the platform, which rebuild it as well.
     """
     dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files, rows_examined=rows_examined)
     groups: dict[tuple[str, ...], dict[date, str]] = {}
-    for tables, day, why in _by_run(dates, own):
+    for tables, day, why in _by_run(dates, own, _backfills(dates, first, last)):
         if first <= day <= last:
             groups.setdefault(tables, {})[day] = why
-    keys = {PLATFORM: list(platform)}
+    in_order = sorted(groups, key=lambda tables: (PLATFORM not in tables, dates.backfills.widened.isdisjoint(tables)))
+    keys, built = {PLATFORM: list(platform)}, {QUALITY_REPORT.name, *dates.backfills.due}
     by_day = [
         DueAssets(
             [key for table in tables for key in keys.get(table, [_key(table)])],
-            days,
-            is_backfill=not dates.backfills.due.keys().isdisjoint(tables),
+            groups[tables],
+            is_backfill=not built.isdisjoint(tables),
         )
-        for tables, days in groups.items()
+        for tables in in_order
     ]
     return DueDownstream(dates, by_day, _due_whole(dates, own))
 
@@ -100,18 +104,31 @@ def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
     return [] if due.days else [_key(asset.table) for asset in own if None in due.own.get(asset.table, {})]
 
 
-def _by_run(due: DueDates, own: Sequence[OwnAsset]) -> Iterator[tuple[tuple[str, ...], date, str]]:
+def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date, str]]:
+    """Return the days of back-fills by table; of one that gets a wider type, the first in the window alone."""
+    found = dict(due.backfills.due)
+    for table in due.backfills.widened:
+        days = [day for day in found[table] if first <= day <= last]
+        found[table] = {day: found[table][day] for day in sorted(days)[:1]}
+    return found
+
+
+def _by_run(
+    due: DueDates, own: Sequence[OwnAsset], backfills: Mapping[str, Mapping[date, str]]
+) -> Iterator[tuple[tuple[str, ...], date, str]]:
     """Yield tables that one run builds, a day, and why."""
-    backfills = due.backfills.due
-    tables = {PLATFORM: due.of_platform, **backfills, QUALITY_REPORT.name: due.reports}
+    changed = {
+        day: why
+        for table, days in due.backfills.due.items()
+        for day, why in days.items()
+        if due.backfills.changes_rows(table, day)
+    }
+    tables = {PLATFORM: due.of_platform, **backfills, QUALITY_REPORT.name: {**changed, **due.reports}}
     tables |= {asset.table: _dated(due, asset) for asset in own if asset.beside}
     for day in sorted({day for days in tables.values() for day in days}):
         names = [table for table, days in tables.items() if day in days]
         reasons = "; ".join(sorted({tables[name][day] for name in names}))
-        if not backfills.keys().isdisjoint(names):  # days of the platform are none of these
-            names = [*dict.fromkeys([*(name for name in names if name in backfills), QUALITY_REPORT.name, *names])]
-            yield tuple(names), day, reasons
-        elif not due.days or PLATFORM in names:
+        if day in due.backfills.days or not due.days or PLATFORM in names:
             yield tuple(names), day, reasons
     if not due.days:  # other partitions than the platform's are runs of their own
         for asset in own:

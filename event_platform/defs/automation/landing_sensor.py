@@ -22,7 +22,7 @@ from event_platform.defs.automation.under_way import are_under_way
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
 from event_platform.events.catalog import Catalog
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import StorageError
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.notifications import LandingQueue, ReceivedMessages, days_of
 from event_platform.pipeline.due_arrivals import due_arrivals
@@ -65,19 +65,19 @@ def build_landing_sensor(
         now, cursor = datetime.now(UTC), context.cursor
         if is_under_way(context.instance, "raw", now):
             return dg.SkipReason("a run is loading already")
-        today, heard = now.date(), _receive(queue, context.log)
-        looks = is_time_to_look(cursor, now) if heard else is_time_to_look(cursor, now, _SECONDS_BETWEEN_LOOKS)
-        if not looks and heard is not None and not heard.names:
-            _delete_settled(queue, heard, (), context.log)
+        today, received = now.date(), _receive(queue, context.log)
+        looks = is_time_to_look(cursor, now) if received else is_time_to_look(cursor, now, _SECONDS_BETWEEN_LOOKS)
+        if not looks and received is not None and not received.names:
+            _delete_settled(queue, received, (), context.log)
             return dg.SkipReason("the queue has no message about an object; landing is listed every ten minutes")
         tables, here = lake.open(), landing.open()
-        days = days_of(heard.names, here.zone) if heard else set[date]()
+        days = days_of(received.names, here.zone) if received else set[date]()
         tables.storage.check()
         ledger, position = tables.raw_events.snapshot(), position_in(cursor)
         if days is not None and looks:
             seen = look(ledger, here, position, days, first_date, today)
             delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
-        elif heard:
+        elif received:
             delivery, looked_at = deliveries(ledger, here, days), "any day" if days is None else f"{len(days)} days"
         else:
             delivery, looked_at = look_at(ledger, here, today), f"{today}"
@@ -86,7 +86,7 @@ def build_landing_sensor(
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
         _delete_settled(
-            queue, heard, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
+            queue, received, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
         )
         notes = [note for note in [delivery.omissions.undated_note] if note]
         if not (due or looks):
@@ -108,22 +108,22 @@ def _receive(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessage
     if queue is None:
         return None
     try:
-        heard = queue.receive()
-    except LandingError as error:
-        warned(log, [f"{error}. Landing is listed instead"])
+        received = queue.receive()
+    except StorageError as error:
+        warned(log, [f"{error} Landing is listed instead"])
         return None
-    warned(log, heard.faults)
-    return heard
+    warned(log, received.faults)
+    return received
 
 
 def _delete_settled(
-    queue: LandingQueue | None, heard: ReceivedMessages | None, waiting: Iterable[str], log: logging.Logger
+    queue: LandingQueue | None, received: ReceivedMessages | None, waiting: Iterable[str], log: logging.Logger
 ) -> None:
     """Delete the messages whose objects are all loaded. The others are delivered again."""
-    if queue is None or heard is None:
+    if queue is None or received is None:
         return
     names = frozenset(waiting)
     try:
-        queue.delete([message for message in heard.messages if names.isdisjoint(message.names)])
-    except LandingError as error:
+        queue.delete([message for message in received.messages if names.isdisjoint(message.names)])
+    except StorageError as error:
         warned(log, [str(error)])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.requests import Asked, ask_check, digest, is_under_way
+from event_platform.defs.automation.requests import Asked, ask_checks, digest, is_under_way
 from event_platform.defs.automation.ticks import tick_result
 from event_platform.defs.checks.publication import PUBLISHED
 from event_platform.defs.resources.platform import LakeResource, PublishingResource
@@ -17,7 +17,6 @@ from event_platform.pipeline.publication import IcebergStatus, iceberg_status, r
 from event_platform.storage.polars_errors import translate_errors
 
 _SECONDS_BETWEEN_TICKS = 600
-_PART = "published"
 
 
 def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
@@ -35,7 +34,7 @@ def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, lake: LakeResource, publishing: PublishingResource
     ) -> dg.SensorResult | dg.SkipReason:
         now, tables = datetime.now(UTC), lake.open()
-        if any(is_under_way(context.instance, part, now) for part in ("raw", "created", _PART)):
+        if any(is_under_way(context.instance, part, now) for part in ("raw", "created", PUBLISHED.name)):
             return dg.SkipReason("a run is at work, and publishes what it writes")
         status = read_status(publishing.open_iceberg(tables), tables.every_table(catalog.event_types))
         asked = ask_publication(context.instance, digest(each.table for each in status.behind), status, now)
@@ -53,4 +52,4 @@ def iceberg_status_of(publishing: PublishingResource, lake: Lake, catalog: Catal
 
 def ask_publication(instance: dg.DagsterInstance, state: str, status: IcebergStatus, now: datetime) -> Asked:
     """Request the check that publishes, if a table is behind. Runs with the same `state` are tries of the same work."""
-    return ask_check(instance, _PART, state, PUBLISHED.key, now) if status.behind else Asked([], [])
+    return ask_checks(instance, PUBLISHED.name, state, [PUBLISHED.key], now) if status.behind else Asked([], [])

@@ -8,19 +8,28 @@ import dagster as dg
 from event_platform.defs.automation.downstream import due_downstream
 from event_platform.defs.automation.publishing_sensor import ask_publication, iceberg_status_of
 from event_platform.defs.automation.requests import ask, join, warned
-from event_platform.defs.graph import own_assets_of
+from event_platform.defs.graph import own_assets_of, with_checks
 from event_platform.defs.resources.platform import LakeResource, LandingResource, PublishingResource
 from event_platform.events.catalog import Catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
+from event_platform.storage.queue import Queue
+from event_platform.stream.redeliveries import are_redeliveries_waiting
 
 
 def build_daily_reconciliation(
-    raw: Sequence[dg.AssetKey], downstream: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
+    raw: Sequence[dg.AssetKey],
+    downstream: Sequence[dg.AssetKey],
+    catalog: Catalog,
+    first_date: date,
+    redeliveries: Queue | None = None,
 ) -> dg.ScheduleDefinition:
-    """Return the schedule that requests what the sensors have missed or given up."""
+    """Return the schedule that requests what the sensors have missed or given up.
+
+    With a queue of `redeliveries`, also a run of today that takes what is in it, where none is due.
+    """
 
     @dg.schedule(
         name="daily_reconciliation",
@@ -45,20 +54,21 @@ def build_daily_reconciliation(
         due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
         iceberg = iceberg_status_of(publishing, tables, catalog)
         warnings = warned(
-            context.log, [arrivals.warning, due.dates.warning, iceberg.fault, *delivery.omissions.warnings]
+            context.log, [arrivals.warning, *due.dates.warnings, iceberg.fault, *delivery.omissions.warnings]
         )
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
         state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
+        days = [*arrivals.causes] or ([now.date()] if are_redeliveries_waiting(redeliveries) else [])
         asked = join(
             [
-                ask(instance, "raw", dict.fromkeys(arrivals.causes, state), raw, now),
+                ask(instance, "raw", dict.fromkeys(days, state), raw, now),
                 due.ask(instance, state, now),
                 ask_publication(instance, state, iceberg, now),
             ]
         )
         if asked.requests:
             warned(context.log, asked.waiting)
-            return asked.requests
+            return with_checks(context, asked.requests)
         reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *warnings]))
 

@@ -80,10 +80,12 @@ def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.Ass
     return _ask(instance, part, [_Wanted(f"{name}:{state}", name)], [asset], now)
 
 
-def ask_check(instance: dg.DagsterInstance, part: str, state: str, check: dg.AssetCheckKey, now: datetime) -> Asked:
-    """Request a run of a check alone, as `ask` does for days."""
-    asked = _ask(instance, part, [_Wanted(f"{check.name}:{state}", check.name)], [], now)
-    return Asked([run.with_replaced_attrs(asset_check_keys=[check]) for run in asked.requests], asked.waiting)
+def ask_checks(
+    instance: dg.DagsterInstance, name: str, state: str, checks: Sequence[dg.AssetCheckKey], now: datetime
+) -> Asked:
+    """Request a run of checks of one name alone, as `ask` does for days. The name is that of its part as well."""
+    asked = _ask(instance, name, [_Wanted(f"{name}:{state}", name)], [], now)
+    return Asked([run.with_replaced_attrs(asset_check_keys=list(checks)) for run in asked.requests], asked.waiting)
 
 
 def join(asked: Iterable[Asked]) -> Asked:

@@ -5,6 +5,7 @@ from datetime import datetime
 import dagster as dg
 
 from event_platform.defs.automation.requests import Asked, warned
+from event_platform.defs.graph import with_checks
 
 SECONDS_BETWEEN_TICKS = 30
 
@@ -21,9 +22,9 @@ def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_B
 
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
     """Return the run requests of a tick, or else the reason. What has to wait is logged."""
-    if asked.requests:
+    if requests := with_checks(context, asked.requests):
         warned(context.log, asked.waiting)
-        return dg.SensorResult(run_requests=asked.requests, cursor=cursor)
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from event_platform.defs.resources.platform import LakeResource, PublishingResource
 from event_platform.events.catalog import Catalog
+from event_platform.events.wording import counted
 from event_platform.lake.vacuum import vacuum_all
 from event_platform.storage.polars_errors import translate_errors
 
@@ -40,7 +41,7 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
         context.add_output_metadata({"files": gone})
         if failed:
             raise dg.Failure(
-                description=f"{len(failed)} tables could not be vacuumed: {', '.join(sorted(failed))}",
+                description=f"{counted(len(failed), 'table')} could not be vacuumed: {', '.join(sorted(failed))}",
                 metadata=failed,
                 allow_retries=False,
             )

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
+from event_platform.events.wording import counted, first_few
 from event_platform.lake.verification import Verification, verify
 from event_platform.storage.polars_errors import translate_errors
 
@@ -47,11 +48,9 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
 
 
 def _description(found: Verification) -> str:
-    days = [day.isoformat() for day in found.faulty_dates]
-    listed = f", on {', '.join(days[:_SHOWN])}" if days else ""
-    more = f" and {len(days) - _SHOWN} more days" if len(days) > _SHOWN else ""
+    listed = f", on {first_few(found.faulty_dates, _SHOWN, 'days')}" if found.faulty_dates else ""
     return (
-        f"{len(found.faults):,} faults in the tables{listed}{more}. The next run "
+        f"{counted(len(found.faults), 'fault')} in the tables{listed}. The next run "
         "rebuilds days that were altered; `event-platform status --verify` lists all faults, and docs/runbook.md "
         "says what to do."
     )

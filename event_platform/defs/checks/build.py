@@ -18,6 +18,7 @@ from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS, event_k
 from event_platform.defs.checks.operation import CheckedAsset, build_operation
 from event_platform.defs.checks.publication import build_publication_check
 from event_platform.defs.checks.results import Check
+from event_platform.defs.checks.table_schema import build_table_schema_checks
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.envelope import Envelope
@@ -35,7 +36,7 @@ from event_platform.lake.snapshot import Snapshot
 def build_checks(
     catalog: Catalog, partitions: dg.DailyPartitionsDefinition, *, published: bool
 ) -> list[dg.AssetChecksDefinition]:
-    """Return all checks: one operation per platform asset, and one for all event tables.
+    """Return all checks: one operation per platform asset, and two for all event tables.
 
     With `published`, also the one that every table is in the Iceberg catalog.
     """
@@ -44,6 +45,7 @@ def build_checks(
         build_operation("deduplicated_events_checks", [_DEDUPLICATED], partitions),
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
         build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
+        build_table_schema_checks(catalog),
         *([build_publication_check(catalog)] if published else []),
     ]
 

@@ -22,9 +22,6 @@ from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.storage.polars_errors import translate_errors, translate_errors_of_each
 from event_platform.storage.threads import imap_threads
 
-#: Tables whose columns are read in parallel: enough to hide the latency of S3, few enough for the memory.
-_TABLES_AT_ONCE = 4
-
 F = TypeVar("F")
 T = TypeVar("T")
 
@@ -80,7 +77,7 @@ def build_operation(
                 return [(check, day, Result.from_error(error)) for check in checks for day in dates]
 
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
-        by_asset = imap_threads(evaluate_asset, selected, _TABLES_AT_ONCE)
+        by_asset = imap_threads(evaluate_asset, selected, tables.storage.threads)
         counted = _report(by_asset, len(selected), progress_callback(context))
         found = (result for results in counted for result in results)
         yield from to_dagster([check for _, checks in selected for check in checks], dates, found)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
+from event_platform.events.wording import first_few
 from event_platform.quality.text import as_markdown, from_markdown
 
 F = TypeVar("F")
@@ -134,9 +135,7 @@ def _mapping(evaluation: dg.AssetCheckEvaluation, name: str) -> Mapping[str, Any
 
 
 def _describe_missing(key: dg.AssetCheckKey, days: Sequence[date]) -> str:
-    named = ", ".join(map(str, days[:_DAYS_NAMED]))
-    more = f" and {len(days) - _DAYS_NAMED} more" if len(days) > _DAYS_NAMED else ""
-    return f"{key.name} of {key.asset_key.to_user_string()} on {named}{more}"
+    return f"{key.name} of {key.asset_key.to_user_string()} on {first_few(days, _DAYS_NAMED)}"
 
 
 def _metadata(value: Any) -> dg.MetadataValue[Any]:
@@ -145,5 +144,7 @@ def _metadata(value: Any) -> dg.MetadataValue[Any]:
             return dg.MetadataValue.int(value)
         case float():
             return dg.MetadataValue.float(value)
+        case [{**row}, *_] if row:
+            return dg.MetadataValue.table([dg.TableRecord(each) for each in value])
         case _:
             return dg.MetadataValue.json(value)

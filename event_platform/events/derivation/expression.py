@@ -33,8 +33,6 @@ _NEEDS_TYPE, _ANY_TYPES = "date_trunc", "coalesce"
 #: What polars makes of expressions that say the value of a row by itself; and functions that do not.
 _NODES = frozenset(["BinaryExpr", "Cast", "Column", "Element", "Eval", "Function", "Literal", "Ternary"])
 _OF_MANY_ROWS = frozenset(["Correlation", "Quantile", "Range", "Ranges"])
-#: Kinds of nodes of which nothing below is looked at.
-_LEAVES = frozenset(["Cast", "Column", "Eval", "Literal"])
 
 _FRAME = "frame"
 _MOST_CHARACTERS = 10_000

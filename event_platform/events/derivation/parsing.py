@@ -100,9 +100,9 @@ def _declared(name: str, definition: Mapping[str, Any]) -> Column | None:
 
 
 def _inferred(name: str, dtype: Any, definition: Mapping[str, Any]) -> Column:
-    kind = None if dtype is None else kind_of(dtype)
+    kind = kind_of(dtype)
     if kind is None:
-        raise _FaultError(f": say the type of the column, such as type: string{'' if dtype is None else f' ({dtype})'}")
+        raise _FaultError(f": no column has {dtype} by itself: cast it, or say the type, such as type: string")
     return Column(name, name, kind, definition.get("description", ""))
 
 
@@ -118,6 +118,8 @@ def _expression(
             values = evaluate({"value": text}, empty)["value"]
             if declared is not None:
                 as_column_type(values, declared.dtype)
+    except pl.exceptions.StructFieldNotFoundError as error:
+        raise _FaultError(f".sql: no field {first_line(error)!r} in the object") from error
     except (ExpressionError, TypeError, PanicError, pl.exceptions.PolarsError) as error:
         raise _FaultError(f".sql: {first_line(error)}") from error
     return Expression(text), uses, values.dtype

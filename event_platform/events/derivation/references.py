@@ -13,6 +13,7 @@ import polars as pl
 
 from event_platform.events.derivation.values import as_column_type
 from event_platform.events.documents import DocumentError, read_regular_file
+from event_platform.events.event import UTC_DATETIME
 
 MODULE_SUFFIX = ".py"
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -117,7 +118,15 @@ def _typed(name: str, values: pl.Series, dtype: pl.DataType) -> pl.Series:
     is_text = values.dtype == pl.String and dtype != pl.String
 
     def convert() -> pl.Series:
-        return values.cast(dtype) if is_text else as_column_type(values, dtype)
+        if not is_text:
+            return as_column_type(values, dtype)
+        if dtype == pl.Boolean:
+            return values.replace_strict({"true": True, "false": False}, return_dtype=dtype)
+        if dtype == pl.Date:
+            return values.str.to_date("%Y-%m-%d")
+        if dtype == UTC_DATETIME:
+            return values.str.to_datetime("%+", time_unit="us", time_zone="UTC")
+        return values.cast(dtype)
 
     return _of_file(f"{name}: column {values.name}", convert)
 

@@ -8,13 +8,14 @@ from typing import Any
 import polars as pl
 
 from event_platform.events.column_names import UniqueNames
-from event_platform.events.columns import ESCAPED, Column, Kind, typed
+from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.differences.arrived import Arrived, Span
-from event_platform.events.differences.fitting import Definition, as_variant, draft_fields, fit, is_empty_draft
+from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, has_column
+from event_platform.events.differences.fitting import fit, is_empty_draft
 from event_platform.events.differences.proposal import Edit, Finding, Proposal
 from event_platform.events.differences.schema_paths import SchemaPaths
-from event_platform.events.draft import JSON_TYPES, is_typed
+from event_platform.events.draft import JSON_TYPES
 from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.contract import describe
@@ -22,6 +23,7 @@ from event_platform.events.evolution.properties import Property
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 
+_TYPE = Finding.CHANGED_TYPE
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
 _WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
@@ -29,6 +31,7 @@ _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
+_OTHER_KEY = "another of its keys (x-was) has the value of the column; where none has, event-platform run rebuilds it"
 _KEYS = "its keys look like data: give the object that they are in x-map: true"
 
 
@@ -77,8 +80,7 @@ class _FieldProposer:
         shape = self.arrived.sample.shapes.get(path)
         if shape is None:
             is_due = path in self.arrived.sample.seen
-            finding = Finding.REBUILD if is_due else Finding.CHANGED_TYPE
-            return self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
+            return self._has_place(path, span) if is_due else self._proposal(_TYPE, path, span, action=_NOT_SAMPLED)
         whole, shape_of_whole = self._with_column(path, shape)
         old, has_long = self.paths.by_path[whole][1], whole[-1] in self.arrived.has_long and not whole[1:]
         found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
@@ -86,9 +88,16 @@ class _FieldProposer:
             known = self.paths.by_path[path][1]
             is_variant = known.kind is Kind.VARIANT  # of which half of an emoji is left, which no text holds
             new, action = (_mixed, _MIXED) if is_variant else (as_variant, _VARIANT)
-            return self._proposal(Finding.CHANGED_TYPE, path, span, new(known.definition, shape), action)
+            return self._proposal(_TYPE, path, span, new(known.definition, shape), action)
+        if found == old.definition:
+            return self._has_place(path, span)
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, _WIDER, example)
+        return self._proposal(_TYPE, whole, span, found, _WIDER, example)
+
+    def _has_place(self, path: Path, span: Span) -> Proposal:
+        """Return the proposal for values that fit their column as it is."""
+        action = _OTHER_KEY if self.paths.by_path[path][1].was else _REBUILD
+        return self._proposal(Finding.REBUILD, path, span, action=action)
 
     def _with_column(self, path: Path, shape: Shape) -> tuple[Path, Shape]:
         """Return the property that has the column of a value: of a value in a map, the map; and its shape."""
@@ -100,8 +109,7 @@ class _FieldProposer:
         """Yield proposals for fields of an object that get their first type."""
         shapes = {path: self.arrived.sample.shapes[path] for path in spans if path in self.arrived.sample.shapes}
         level = self._level(parent)
-        definitions, _ = draft_fields({path[-1]: shape for path, shape in shapes.items()}, level.taken)
-        level.taken |= {str(new.get("x-column", key)).casefold() for key, new in definitions.items() if is_typed(new)}
+        definitions = draft_fields({path[-1]: shape for path, shape in shapes.items()}, level, in_array=False)
         for path, span in spans.items():
             drafted = definitions.get(path[-1])
             if drafted is None:
@@ -110,11 +118,9 @@ class _FieldProposer:
                 yield self._proposal(finding, path, span, action=_REBUILD if is_due else _NOT_SAMPLED)
                 continue
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
-            new, action = _retyped(old, drafted), _ADD
-            if not ESCAPED.search(path[-1]) and (not is_typed(new) or "x-mixed" in new):
-                name = drafted.get("x-column") or level.free(path[-1])
-                new, action = as_variant({**new, "x-column": name} if name != path[-1] else new, shapes[path]), _VARIANT
-            yield self._proposal(Finding.NEW_FIELD, path, span, new, action if _has_column(new) else _UNTYPED)
+            new, action = _retyped(old, drafted), _VARIANT if "x-variant" in drafted else _ADD
+            new |= {"x-personal": True} if self.paths.is_spelled_as_personal(path) else {}
+            yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
 
     def _level(self, parent: Path) -> UniqueNames:
         """Return the names that columns of an object can have: not those that its table has already."""
@@ -176,10 +182,6 @@ def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
 def _mixed(definition: Mapping[str, Any], shape: Shape) -> Definition:
     types = {JSON_TYPES.get(kind, kind) for kind in shape.kinds if kind != "null"}
     return {**definition, "x-mixed": sorted({*types, *definition.get("x-mixed", ())})}
-
-
-def _has_column(definition: Definition) -> bool:
-    return is_typed(definition) or "x-variant" in definition
 
 
 def _column(found: Property) -> Column:

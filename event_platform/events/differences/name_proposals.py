@@ -13,7 +13,7 @@ _NEW = "its events are in unregistered_events: with a schema they move to a tabl
 _ID = "the name has an id in it: event_name in envelope.yaml should name no field that has one"
 _NO_BODY = "no event of it is in the sample: draft its schema with event-platform catalog draft"
 _SAME_TABLE = "the name gives the same table: one type, by x-names"
-_ALIKE = "its events become events of this type; if it is another one, write a schema with this title first"
+_ALIKE = "if it is the same event, accept it by this name: they become one type; else write a schema with this title"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from event_platform.events.names import plain_name
+
 
 class Finding(StrEnum):
     """How what arrives differs from the catalog."""
@@ -22,11 +24,6 @@ class Finding(StrEnum):
     def needs_user(self) -> bool:
         """Whether the catalog, or the producer, has to change."""
         return self not in {Finding.UNSEEN, Finding.REBUILD}
-
-    @property
-    def is_judgement(self) -> bool:
-        """Whether it may as well be a fault of the producer: it is accepted by its path only."""
-        return self in {Finding.BROKEN_RULE, Finding.UNSEEN}
 
 
 class How(StrEnum):
@@ -68,10 +65,17 @@ class Proposal:
     edits: tuple[Edit, ...] = ()
     file: str = ""  # of the schema; empty for a new one
 
+    @property
+    def is_judgement(self) -> bool:
+        """Whether it may as well be a fault of the producer, or another event: it is accepted by its path only."""
+        if self.finding is Finding.LIKE_KNOWN:
+            return plain_name(self.path) != plain_name(self.event_type)
+        return self.finding in {Finding.BROKEN_RULE, Finding.UNSEEN}
+
 
 def apply_edits(document: MutableMapping[str, Any], edits: Iterable[Edit]) -> None:
-    """Edit a schema, whatever kind of mapping it is. Edits of one schema go in any order but for nested pointers."""
-    for edit in edits:
+    """Edit a schema, whatever kind of mapping it is, what is outside of something else first."""
+    for edit in sorted(edits, key=lambda each: len(each.pointer)):
         *parents, key = edit.pointer
         inner = document
         for parent in parents:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from event_platform.events.columns import Column
+from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.drift import Outcome, Path, RescuedReader
 from event_platform.events.rescue import Rescuer
 from event_platform.events.shapes import Shape, decode
@@ -14,8 +14,9 @@ class RescuedSample:
     Days that were built with an earlier catalog have texts of fields that have a column now: these have no shape.
     """
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
-        """Take the columns of the type."""
+    def __init__(self, paths: SchemaPaths) -> None:
+        """Take the schema of the type."""
+        columns, self._paths = paths.event_type.columns, paths
         self._reader, self._rescuer = RescuedReader(columns), Rescuer(columns, frozenset())
         self.seen: set[Path] = set()
         self.shapes: dict[Path, Shape] = defaultdict(Shape)
@@ -23,10 +24,10 @@ class RescuedSample:
 
     def add(self, text: str) -> None:
         """Add a text."""
-        self.seen.update(path for _, path, _ in self._reader.read(text))
+        self.seen.update(self._paths.own(path) for _, path, _ in self._reader.read(text))
         _, rest = self._rescuer.split(text)
         for outcome, path, raw in self._reader.read(rest or "{}"):
             if outcome is not Outcome.WHOLE_RECORD:
-                value = bytes(raw).decode()
-                self.shapes[path].add(decode(f'{{"value":{value}}}')["value"], depth=len(path))
-                self.examples.setdefault(path, value)
+                value, own = bytes(raw).decode(), self._paths.own(path)
+                self.shapes[own].add(decode(f'{{"value":{value}}}')["value"], depth=len(own))
+                self.examples.setdefault(own, value)

@@ -8,8 +8,9 @@ from typing import Any
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind
 from event_platform.events.constraints import DOT
-from event_platform.events.drift import ANY_KEY, Path
+from event_platform.events.drift import ANY_KEY, Drift, Path
 from event_platform.events.evolution.properties import Property, whole
+from event_platform.events.names import plain_name
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,43 @@ class SchemaPaths:
         """Paths of keys by the name of the column: `device.os`."""
         return {DOT.join(found.column_path): path for path, (_, found) in self.by_path.items() if found.name}
 
+    @cached_property
+    def _earlier(self) -> dict[Path, Path]:
+        """The path of a property by the one that it has with an earlier key."""
+        return {(*path[:-1], key): path for path, (_, found) in self.by_path.items() for key in found.was}
+
+    def own(self, path: Path) -> Path:
+        """Return a path of keys as they are now: an earlier key of a property (`x-was`) is that property."""
+        found: Path = ()
+        for key in path:
+            found = self._earlier.get((*found, key), (*found, key))
+        return found
+
+    def by_own_keys(self, drift: Drift) -> Drift:
+        """Return counts by the keys that properties have now, whatever keys the events have."""
+        found = Drift()
+        for (outcome, path), count in drift.items():
+            found[outcome, self.own(path)] += count
+        return found
+
     def pointer(self, path: Path) -> Path:
         """Return where a property is in the document, or would be."""
         found = self.by_path.get(path)
         return found[0] if found else (*self.pointer(path[:-1]), "properties", path[-1])
 
+    @cached_property
+    def _personal_names(self) -> frozenset[str]:
+        found = ((path, each.column) for path, (_, each) in self.by_path.items())
+        return frozenset(plain_name(path[-1]) for path, column in found if path and column and column.is_personal)
+
+    def is_spelled_as_personal(self, path: Path) -> bool:
+        """Return whether a key without a property differs from that of a personal one in case and separators alone."""
+        return path not in self.by_path and plain_name(path[-1]) in self._personal_names
+
     def is_personal(self, path: Path) -> bool:
-        """Return whether a property or what it is in is personal."""
+        """Return whether a property or what it is in is personal, or spelled as one that is."""
+        if path and self.is_spelled_as_personal(path):
+            return True
         above = (path[:depth] for depth in range(len(path) + 1))
         columns = (self.by_path[each][1].column for each in above if each in self.by_path)
         return any(column.is_personal for column in columns if column)

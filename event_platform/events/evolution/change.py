@@ -9,7 +9,8 @@ class Impact(StrEnum):
 
     COMPATIBLE = "compatible"  # whatever the old schema accepted is accepted, and in the same column
     BACKFILL = "back-fill"  # days that are built already differ from those to come, until they are built again
-    BREAKING = "breaking"  # events that were accepted are not, a column has no values any more, or a run would fail
+    #: Events that were accepted are not, a column has no values any more, a run would fail, or masked values are shown.
+    BREAKING = "breaking"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from event_platform.events.catalog import EventType
 from event_platform.events.derivation.column import DerivedColumn
 from event_platform.events.derivation.parsing import KEYWORD
 from event_platform.events.evolution.change import Change, Impact
+from event_platform.events.evolution.masking import compare_masking
+from event_platform.events.evolution.widening import is_wider
 
 _REBUILD = "event-platform run rebuilds the days that have other values"
 
@@ -18,11 +20,17 @@ def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]
         if known is None:
             action = "event-platform run rebuilds the days that have values for it"
             yield _change(Impact.BACKFILL, after, name, "", describe(derived), action)
+        elif is_wider(derived.column.kind, known.column.kind):
+            action = "event-platform run rebuilds all days of the table in one commit"
+            yield _change(Impact.BACKFILL, after, name, describe(known), describe(derived), action)
         elif known.column.dtype != derived.column.dtype:
             action = "a column keeps its type: give the derived column another name"
             yield _change(Impact.BREAKING, after, name, describe(known), describe(derived), action)
         elif known.digest != derived.digest:
             yield _change(Impact.BACKFILL, after, name, *_sides(known, derived), _REBUILD)
+        if known is not None:
+            masked = {"before": known.column.is_personal, "after": derived.column.is_personal}
+            yield from compare_masking(after.name, f"{KEYWORD}.{name}", (name,), **masked)
     for name, known in old.items():
         if name not in new and name not in after.schema:
             action = f"column {name} is null from now on: keep it"

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from event_platform.events.catalog import EventType
-from event_platform.events.columns import Column, Kind
+from event_platform.events.columns import Column, Kind, inner_columns
 from event_platform.events.drift import ANY_KEY
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.contract import accepts_all, describe, describe_difference, rules_of
+from event_platform.events.evolution.masking import compare_masking
 from event_platform.events.evolution.widening import column_line, is_wider, reading_line
 
 #: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
@@ -27,6 +28,7 @@ class Property:
     column: Column | None
     path: str = ""  # of keys
     column_path: tuple[str, ...] = ()
+    in_personal: bool = False  # whether it is below a personal one
 
     @property
     def kind(self) -> Kind:
@@ -69,6 +71,16 @@ class Property:
         return ".".join(self.column_path)
 
     @property
+    def is_personal(self) -> bool:
+        """Whether its values are masked, those of a property below left out."""
+        return self.in_personal or (self.column is not None and self.column.is_personal)
+
+    @property
+    def has_personal(self) -> bool:
+        """Whether its values are masked, or any in it."""
+        return self.is_personal or any(each.is_personal for each in inner_columns([self.column] if self.column else []))
+
+    @property
     def keywords_below(self) -> frozenset[str]:
         """The keywords about its properties, items or values that are columns: these are compared one by one."""
         return _KEYWORDS_BELOW.get(self.kind, frozenset())
@@ -91,12 +103,12 @@ class Property:
             return None
         item = replace(self.column.item, name="item")  # it has no column of its own
         below = self._below(key, self.definition.get(keyword), item, dot)
-        return Property(below.definition, below.column, below.path, self.column_path)
+        return replace(below, column_path=self.column_path)
 
     def _below(self, key: str, definition: Any, column: Column | None, dot: str) -> "Property":
         path = f"{self.path}{dot}{key}" if self.path else key
         names = (*self.column_path, column.name) if column else ()
-        return Property(definition if isinstance(definition, Mapping) else {}, column, path, names)
+        return Property(definition if isinstance(definition, Mapping) else {}, column, path, names, self.is_personal)
 
 
 def compare_properties(
@@ -164,7 +176,11 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
         if sides == ("", "") or (old.name, old.type) != (new.name, new.type):
             sides = describe(old.definition), describe(new.definition)
         yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
-    if old.type == new.type:
+    is_same = old.type == new.type
+    if old.in_personal == new.in_personal:  # else it follows from what it is in
+        before, after = (each.is_personal if is_same else each.has_personal for each in (old, new))
+        yield from compare_masking(event_type, new.path, new.column_path, before=before, after=after)
+    if is_same:
         if old.kind is Kind.OBJECT:
             yield from _compare_objects(event_type, old, new)
         if (item := old.items()) and (new_item := new.items()):

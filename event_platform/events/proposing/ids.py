@@ -8,8 +8,9 @@ from itertools import permutations
 from event_platform.events.corruption import MAX_UUID_LENGTH
 from event_platform.events.proposing.fields import Field, has_any
 
-#: Of an id every record has one, and no other record has the same; a share for what is damaged in the sample.
-_COVERAGE, _UNIQUE = 0.99, 0.999
+#: Of an id every record has one, and no other record has the same; a share for what is damaged in the sample. One that
+#: fewer have, but most, is named for the user to decide.
+_COVERAGE, _UNIQUE, _MOST = 0.99, 0.999, 0.5
 
 #: Fields of which pairs are tried, how much a field must look like an id, alone and in a pair, and the share of records
 #: that must have an id of their own in a pair: what more have in common is a kind of event.
@@ -24,6 +25,7 @@ _ID_KEYS = (
     *("eventid", "eventuuid", "uuid", "id", "guid", "uid", "messageid", "insertid", "auditid", "recordid", "logid"),
     *("deliveryid", "xgithubdelivery", "xshopifywebhookid", "webhookid", "dedupid", "transactionid"),
 )
+#: Words of the ids of something else, which other events may have as well.
 _OTHER_WORDS = {
     *("request", "session", "user", "account", "parent", "trace", "span", "correlation", "distinct", "anonymous"),
     *("device", "client", "customer", "order", "actor", "repo", "job", "flow", "org", "team", "visitor", "person"),
@@ -47,24 +49,30 @@ class IdFields:
     @property
     def name(self) -> str:
         """The id as it is shown."""
-        return " and ".join(field.name for field in self.fields) or "the hash of the body"
+        return " and ".join(map(_shown, self.fields)) or "the hash of the body"
 
 
 def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
     """Return the fields that are ids, the best first: single ones, else pairs; and at last the hash of the body.
 
-    Of `times`, the best first, none is an id, however many there are; that of the event may be a part of one.
+    Of `times`, the best first, none is an id, however many there are; that of the event may be a part of one. Where
+    nothing but the hash is sure, single fields follow that may be ids: some records lack them, or they are the ids of
+    something else.
     """
-    everywhere = [field for field in fields if field.coverage >= _COVERAGE and field not in times and _is_short(field)]
-    single = [
-        IdFields((field,), _score(field), field.distinct_share)
-        for field in everywhere
-        if field.is_scalar and field.distinct_share >= _UNIQUE and _score(field) >= _LIKE_ID
-    ]
-    found = sorted(single, key=lambda each: -each.score)
+    short = [field for field in fields if field.coverage >= _MOST and field not in times and _is_short(field)]
+    unique = [field for field in short if field.is_scalar and field.distinct_share >= _UNIQUE]
+    unique = sorted((field for field in unique if _score(field) >= _LIKE_ID), key=lambda field: -_score(field))
+    sure = [field for field in unique if _is_everywhere(field) and not has_any(field, _OTHER_WORDS)]
+    found = [IdFields((field,), _score(field), field.distinct_share) for field in sure]
     if not found:
+        everywhere = filter(_is_everywhere, short)
         found = sorted(_pairs([*everywhere, *times[:1]]), key=lambda each: -each.score)
-    return [*found, IdFields((), 0, 1)]
+    doubtful = [] if found else [IdFields((field,), -1, field.distinct_share) for field in unique]
+    return [*found, IdFields((), 0, 1), *doubtful]
+
+
+def _is_everywhere(field: Field) -> bool:
+    return field.coverage >= _COVERAGE
 
 
 def _pairs(fields: Sequence[Field]) -> list[IdFields]:
@@ -74,7 +82,7 @@ def _pairs(fields: Sequence[Field]) -> list[IdFields]:
     """
     likely = sorted(filter(_is_word, fields), key=lambda field: -_score(field))[:_IN_PAIRS]
     return [
-        IdFields((first, second), _score(first) + 0.1 / (1 + second.distinct), share)
+        IdFields((first, second), _pair_score(first, second), share)
         for first, second in permutations(likely, 2)
         if _looks_like_id(first) and (share := _distinct_share(first, second)) >= _UNIQUE
     ]
@@ -82,7 +90,12 @@ def _pairs(fields: Sequence[Field]) -> list[IdFields]:
 
 def _looks_like_id(field: Field) -> bool:
     """Return whether a text that some records have in common is an id of theirs, rather than a kind of event."""
-    return field.is_text and _score(field) >= _LIKE_ID_IN_PAIR and field.distinct_share >= _OWN
+    return field.is_text and _score(field) >= _LIKE_ID_IN_PAIR and _OWN <= field.distinct_share < _UNIQUE
+
+
+def _pair_score(first: Field, second: Field) -> float:
+    """Prefer as the second a kind of event, which has few values, then another id."""
+    return _score(first) + 0.1 / (1 + second.distinct) + (0.01 if has_any(second, _ID_WORDS) else 0)
 
 
 def _is_word(field: Field) -> bool:
@@ -105,3 +118,8 @@ def _score(field: Field) -> float:
     score += 0.35 - 0.005 * _ID_KEYS.index(field.key) if field.key in _ID_KEYS else 0
     score -= 0.3 if has_any(field, _OTHER_WORDS) else 0
     return score - 0.12 * (len(field.path) - 1)
+
+
+def _shown(field: Field) -> str:
+    lacking = "" if _is_everywhere(field) else f" (missing in {1 - field.coverage:.1%} of the records)"
+    return f"{field.name}{lacking}"

@@ -18,7 +18,7 @@ _COVERAGE, _PART_COVERAGE = 0.95, 0.02
 
 #: Keys of what happened, the surest first; of what it happened to, or where; and of what more is known of it.
 _MAIN = (
-    *("eventname", "eventtype", "event", "detailtype", "type", "actiontype", "kind", "name", "topic", "rule"),
+    *("eventname", "eventtype", "event", "detailtype", "cetype", "type", "actiontype", "kind", "name", "topic", "rule"),
     *("eventid", "eventaction", "action", "verb", "operation", "op", "method", "path", "logtype", "messagetype"),
     *("category", "code", "status"),
 )

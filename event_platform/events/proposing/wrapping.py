@@ -26,6 +26,9 @@ _SCORE = 0.35
 #: Bytes of a field around the records up to which it is taken along.
 _SMALL = 2_000
 
+#: Keys of an object that is an entry of a map.
+_PAIRS = ({"key", "value"}, {"name", "value"}, {"key"})
+
 #: Keys of what secures a transport: no part of what happened, and a link may be a right.
 _OF_TRANSPORT = re.compile("url|signature|cert", re.IGNORECASE)
 
@@ -90,7 +93,7 @@ def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[st
         key
         for each in objects
         for key, value in each.items()
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) and not _is_pair(item) for item in value)
     }
     counts = {key: sum(isinstance(each.get(key), list) for each in objects) for key in keys}
     likely = [key for key, count in counts.items() if count >= _COVERAGE * len(objects)]
@@ -103,6 +106,11 @@ def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[st
     whole = sum(len(json.dumps(each)) for each in objects)
     is_most = _size(objects, key) >= _MOST_BYTES * whole and len(items) > len(objects)
     return (key, True) if is_most and _has_time([item for item, _ in items], [day for _, day in items]) else None
+
+
+def _is_pair(item: Object) -> bool:
+    """Return whether an object is a key and its value, of a map that is written as a list: attributes, tags."""
+    return {key.lower() for key in item} in _PAIRS
 
 
 def _has_time(objects: Sequence[Object], arrivals: Sequence[date]) -> bool:

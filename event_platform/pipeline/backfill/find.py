@@ -16,10 +16,12 @@ from event_platform.events.errors import StorageError, TableError, raise_panics_
 from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
 from event_platform.events.wording import counted
 from event_platform.lake.build_rules import note_rules, rules_in
+from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.derived import digest
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import UNREGISTERED_EVENTS
 from event_platform.lake.snapshot import Snapshot
+from event_platform.pipeline.backfill.new_types import find_new_types
 from event_platform.pipeline.backfill.verdicts import VERDICTS, Budget, Verdict
 from event_platform.pipeline.typing.rules import BuildRules, event_rules, release_in
 from event_platform.storage.errors import one_line
@@ -27,6 +29,8 @@ from event_platform.storage.polars_errors import translate_errors
 
 #: Rows of the partitions that are examined at most where somebody waits for something else.
 ROWS_EXAMINED = 2_000_000
+
+_NEW = "the catalog has the type since this day was built"
 
 #: The last release whose logs do not say the rules of its builds.
 _WITHOUT_TEXTS = "0.2.0"
@@ -39,11 +43,19 @@ class Backfills:
     due: Mapping[str, Mapping[date, str]] = field(default_factory=dict)  # rows would differ; and why
     unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
+    # Of those due, days that a table never had, and the events that it gets from unregistered_events.
+    new: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    widened: frozenset[str] = frozenset()  # tables of which the next build, of any day, rebuilds every day
+    other: str | None = None  # says that another deployment has built what is due, with another catalog
 
     @property
     def days(self) -> set[date]:
         """Days on which a table is due."""
         return {day for days in self.due.values() for day in days}
+
+    def changes_rows(self, table: str, day: date) -> bool:
+        """Return whether a day of a table gets other rows than it has: not the days without events of a new type."""
+        return self.new.get(table, {}).get(day) != 0
 
     @property
     def notes(self) -> list[str]:
@@ -52,7 +64,8 @@ class Backfills:
             f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
             for table, days in self.unexamined.items()
         )
-        return [*left, *(f"{table}: cannot be built: {why}" for table, why in self.failing.items())]
+        failing = (f"{table}: cannot be built: {why}" for table, why in self.failing.items())
+        return [*left, *failing, *filter(None, [self.other])]
 
 
 @dataclass(frozen=True)
@@ -146,14 +159,18 @@ def find_backfills(
     days first. Where names have moved, unregistered_events is due as well.
     """
     budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
+    new = find_new_types(lake, catalog, deduplicated, tables, without)
     for key, snapshot in tables.items():
-        table = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope)
-        if not table.candidates:
+        table, name = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope), snapshot.table.name
+        if not (table.candidates or name in new):
             continue
-        name = snapshot.table.name
         if fault := _fault(snapshot):
             failing[name] = fault
             continue
+        for day, events in new.get(name, {}).items():
+            due.setdefault(name, {})[day] = _NEW
+            if events:
+                due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
         for day in table.candidates_without(without):
             verdict = table.verdict(day, budget)
             if verdict is None:
@@ -162,11 +179,22 @@ def find_backfills(
                 due.setdefault(name, {})[day] = verdict.reason
                 if verdict.moves_events:
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
-    return Backfills(due, unexamined, failing)
+    built = [each for each in tables.values() if each.table.name in due]
+    others = (other_deployment(each, deployment_of(catalog)) for each in built)
+    return Backfills(
+        due,
+        unexamined,
+        failing,
+        new={name: days for name, days in new.items() if name in due},
+        widened=frozenset(each.table.name for each in built if each.retyped),
+        other=next(filter(None, others), None),
+    )
 
 
 def _fault(snapshot: Snapshot) -> str | None:
     """Return why the table cannot get the columns of the catalog, if it cannot."""
+    if snapshot.delta is None:
+        return None
     try:
         _ = snapshot.schema_to_write
     except TableError as error:

@@ -1,6 +1,6 @@
 """What a back-fill would write, and what it would cost by the CPU time of the last runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -33,11 +33,7 @@ class BackfillPlan:
 
     tables: Sequence[TablePlan]
     failing: Mapping[str, str]
-
-    @property
-    def days(self) -> list[date]:
-        """The days on which any table is due, in order."""
-        return sorted({day for each in self.tables for day in each.days})
+    reports: Sequence[date]  # days whose quality report would be built as well
 
     @property
     def cpu_seconds(self) -> float | None:
@@ -59,23 +55,25 @@ class BackfillPlan:
         ]
         return {
             "tables": tables,
-            "reports": len(self.days),
+            "reports": len(self.reports),
             "cpu_seconds": self.cpu_seconds,
             "failing": dict(self.failing),
         }
 
 
-def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due."""
+def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills, reports: Iterable[date]) -> BackfillPlan:
+    """Add rows and CPU seconds to what is due. `reports` are days whose quality report alone is."""
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()
     per_row = _seconds_per_row(lake.unregistered_events.snapshot(), deduplicated)
-    planned = [_plan(tables[name], due, per_row) for name, due in sorted(backfills.due.items())]
-    return BackfillPlan(planned, backfills.failing)
+    planned = [_plan(tables[name], backfills, per_row) for name in sorted(backfills.due)]
+    beside = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
+    return BackfillPlan(planned, backfills.failing, sorted(beside.union(reports)))
 
 
-def _plan(table: Table, due: Mapping[date, str], per_row: float | None) -> TablePlan:
-    rows = sum(table.snapshot().rows_by_date(due.keys()).values())
+def _plan(table: Table, backfills: Backfills, per_row: float | None) -> TablePlan:
+    due = backfills.due[table.name]
+    rows = sum(table.snapshot().rows_by_date(due.keys()).values()) + sum(backfills.new.get(table.name, {}).values())
     seconds = None if per_row is None else rows * per_row
     return TablePlan(table.name, sorted(due), rows, seconds, sorted(set(due.values())))
 

@@ -42,7 +42,7 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
     if not days:
         return None
     event_type, files = paths.event_type, table.files(days)
-    drifts = drifts_by_date(event_type, table, files)
+    drifts = {day: paths.by_own_keys(each) for day, each in drifts_by_date(event_type, table, files).items()}
     arrived = Arrived(
         rows={day: rows[day] for day in days},
         drifts=drifts,
@@ -60,7 +60,7 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
 
 def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
     """Sample the texts of days that have a field without a column, newest first; and then fields that are missing."""
-    sample = RescuedSample(paths.event_type.columns)
+    sample = RescuedSample(paths)
     spans: dict[Path, list[date]] = {}
     for day, drift in sorted(drifts.items()):
         for (outcome, path), _ in drift.most_common():
@@ -71,7 +71,7 @@ def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -
     missing = [path for path in spans if path not in sample.seen][:_RARE_FIELDS]
     for path in missing:
         if path not in sample.seen:
-            _add_texts(sample, table, spans[path][-1:], _RARE_TEXTS, _key(path))
+            _add_texts(sample, table, spans[path][-1:], _RARE_TEXTS, _keys(paths, path))
     return sample
 
 
@@ -81,18 +81,24 @@ def _is_of_interest(paths: SchemaPaths, outcome: Outcome, path: Path) -> bool:
     return outcome is not Outcome.WHOLE_RECORD
 
 
-def _key(path: Path) -> str:
-    """Return the last key of a path as JSON writes it."""
-    return msgspec.json.encode(next(key for key in reversed(path) if key != ANY_KEY)).decode()
+def _keys(paths: SchemaPaths, path: Path) -> list[str]:
+    """Return the keys that what is last in a path, beside values of maps, may have, as JSON writes them."""
+    while path[-1] == ANY_KEY:
+        path = path[:-1]
+    known = paths.by_path.get(path)
+    keys = known[1].keys if known else ()
+    return [msgspec.json.encode(key).decode() for key in keys or path[-1:]]
 
 
-def _add_texts(sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, key: str = "") -> None:
-    """Add texts of these days, in this order; with `key`, those that contain it."""
+def _add_texts(
+    sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, keys: Sequence[str] = ()
+) -> None:
+    """Add texts of these days, in this order; with `keys`, those that contain one."""
     for day in days:
         files = [file for file in table.files([day]) if file.nulls.get(RESCUED_COLUMN) != file.rows]
         found = scan_files(table.table, files, table.schema).select(RESCUED_COLUMN).drop_nulls()
-        if key:
-            found = found.filter(pl.col(RESCUED_COLUMN).str.contains(key, literal=True))
+        if keys:
+            found = found.filter(pl.col(RESCUED_COLUMN).str.contains_any(list(keys)))
         read = found.head(texts).collect(engine="streaming").to_series()
         for text in read:
             sample.add(text)

@@ -138,14 +138,20 @@ class Overview:
             days=self.reported,
         )
 
-    def write(self, storage: Storage, cpu: Mapping[date, float], tables: Sequence[tuple[EventType, Snapshot]]) -> None:
+    def write(
+        self,
+        storage: Storage,
+        cpu: Mapping[date, float],
+        tables: Sequence[tuple[EventType, Snapshot]],
+        filtered: Mapping[date, int] | None,
+    ) -> None:
         """Write the page of the lake, and those of event types that have changed or are missing.
 
-        `cpu` are the CPU seconds of each day.
+        `cpu` are the CPU seconds of each day, `filtered` the events that the filter of the stream dropped, if any does.
         """
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))
-        write_index(storage, self.catalog, shown, self.findings, self.older, self.today, cpu)
+        write_index(storage, self.catalog, shown, self.findings, self.older, self.today, cpu, filtered)
         by_key = {event_type.key: table for event_type, table in tables}
 
         def example(event_type: EventType) -> str:

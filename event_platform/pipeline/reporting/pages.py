@@ -79,9 +79,10 @@ def write_index(
     older: Mapping[date, Status],
     today: date,
     cpu: Mapping[date, float],
+    filtered: Mapping[date, int] | None,
 ) -> None:
     """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
-    page = draw_index(history, findings, catalog.event_types, today, older, cpu)
+    page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered)
     storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 

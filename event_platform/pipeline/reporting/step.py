@@ -16,10 +16,9 @@ from event_platform.lake.derived import made_of_id
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
-from event_platform.lake.registry import RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written
-from event_platform.lake.tables import RecentTable, Table
+from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import cpu_seconds
 from event_platform.pipeline.reporting.arrivals import count_arrivals
@@ -48,34 +47,46 @@ class QualityReport:
 
 
 def report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+    context: PipelineContext,
+    catalog: Catalog,
+    thresholds: Thresholds,
+    dates: Sequence[date],
+    start: date,
+    *,
+    with_filtered: bool = False,
 ) -> dict[date, QualityReport]:
     """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted.
 
-    `start` is the first partition: times before it are explained.
+    `start` is the first partition: times before it are explained. The ledger of the lake's page is drawn
+    `with_filtered` events where a filter in the stream drops some.
     """
-    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start))
+    return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start, with_filtered))
 
 
 def _report_quality(
-    context: PipelineContext, catalog: Catalog, thresholds: Thresholds, dates: Sequence[date], start: date
+    context: PipelineContext,
+    catalog: Catalog,
+    thresholds: Thresholds,
+    dates: Sequence[date],
+    start: date,
+    with_filtered: bool,  # noqa: FBT001 - named by its caller
 ) -> dict[date, QualityReport]:
     lake = context.lake
-    # The target is pinned before the sources, and deduplicated_events before what is made of it: what a faster run
-    # leaves in between is a conflict, or counted twice by a report that is due again, never missed.
+    # The target is pinned before the sources: what a faster run leaves in between is a conflict. The sources are as
+    # this process has last seen them, each made of the one before: a report of older versions is due again.
     target = lake.quality_report.snapshot_to_write()
-    source = lake.deduplicated_events.snapshot()
-    pinned = _pinned(lake, catalog, source)
+    pinned = _pinned(lake, catalog)
     sources = _sources(pinned, dates, start)
     tasks = [(lake.to_write(target), each, catalog.names) for each in sources]
     counted = context.run_tasks(count_day, tasks, "quality reports", small=_is_small(context, sources))
     # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)
-    pages = _write_pages(context, target, pinned, overview, sources)
+    filtered = lake.filtered_events.recent_snapshot().rows_by_date() if with_filtered else None
+    pages = _write_pages(context, target, pinned, overview, sources, filtered)
     adds = [each.add for each in counted if each.add is not None]
     made_of = {made_of_id(day): number for day, number in pinned.fingerprints(dates).items()}
     changes = TableCommit(target, transactions=made_of | overview.transactions)
-    changes.rebuild(dates, adds, source.source_versions(dates))
+    changes.rebuild(dates, adds, pinned.deduplicated.source_versions(dates))
     written = changes.commit()
     overview.store(lake.storage)
     return {
@@ -92,6 +103,7 @@ def _write_pages(
     pinned: ReportSources,
     overview: Overview,
     sources: Sequence[Sources],
+    filtered: Mapping[date, int] | None,
 ) -> list[WrittenPage]:
     """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
     tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
@@ -100,7 +112,7 @@ def _write_pages(
     tasks = [(context.lake, overview.page_sources(*each, tables)) for each in drawn]
     pages = context.run_tasks(write_day, tasks, "pages of the quality report", small=_is_small(context, sources))
     steps = (pinned.raw, pinned.deduplicated, pinned.unregistered)
-    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables)
+    overview.write(context.lake.storage, cpu_seconds(steps, overview.reported), tables, filtered)
     return pages[: len(sources)]
 
 
@@ -114,12 +126,11 @@ def _is_small(context: PipelineContext, sources: Sequence[Sources]) -> bool:
     return context.is_small(rows + _ROWS_OF_A_DAY * len(sources))
 
 
-def _pinned(lake: Lake, catalog: Catalog, deduplicated: Snapshot) -> ReportSources:
-    # Of raw_events, what this process has last seen: a report of an older version is due again.
-    raw = RecentTable(RAW_EVENTS, lake.storage).snapshot()
+def _pinned(lake: Lake, catalog: Catalog) -> ReportSources:
+    raw, deduplicated = lake.raw_events.recent_snapshot(), lake.deduplicated_events.recent_snapshot()
     tables = [lake.duplicate_events, lake.corrupt_events, lake.unregistered_events]
     tables += map(lake.event_table, catalog.event_types)
-    duplicates, corrupt, unregistered, *typed = map_threads(Table.snapshot, tables)
+    duplicates, corrupt, unregistered, *typed = map_threads(Table.recent_snapshot, tables)
     return ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, typed)
 
 

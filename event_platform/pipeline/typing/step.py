@@ -66,7 +66,8 @@ def _type_some(
 ) -> dict[str, TypedReport]:
     lake = context.lake
     reports = {key: TypedReport.of(dates) for key in keys}
-    # The targets are pinned before the source, so that newer rows of a faster run are never overwritten.
+    # The targets are pinned before the source, so that newer rows of a faster run are never overwritten. They are as
+    # this process has last seen them: where another one has written since, the commit meets a conflict.
     targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     deduplicated = lake.deduplicated_events.snapshot()
@@ -125,7 +126,8 @@ def _commit_each(
         if key == UNREGISTERED:
             return TableCommit(target, deployment, note_builds(target, present, {}) | step_time)
         same = unchanged(context.lake, catalog, source.snapshot, key, target, source.versions, budget)
-        return TableCommit(target, _reference_tables(catalog.by_key[key]), note_builds(target, present, dict(same)))
+        info = deployment | _reference_tables(catalog.by_key[key])
+        return TableCommit(target, info, note_builds(target, present, dict(same)))
 
     def commit(key: str) -> None:
         report = reports[key]
@@ -155,7 +157,7 @@ def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedRepor
 
     def opened(key: str) -> Snapshot | None:
         with reports[key].keeping_errors():
-            return table_of(lake, catalog, key).snapshot_to_write()
+            return table_of(lake, catalog, key).snapshot_to_write(may_be_recent=True)
         return None
 
     snapshots = map_threads(opened, reports, lake.storage.threads)

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from event_platform.events.identity import Identified
-from event_platform.stream.filter.seen import Sighting
+import msgspec
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -15,29 +14,37 @@ if TYPE_CHECKING:
 #: Limits of SQS for a call: messages, and bytes of all of them.
 _MESSAGES, _BYTES = 10, 256 * 1024
 
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An event that is to be dropped, the stream record that it is in, and where it passed before."""
 
-    event: Identified
-    record: str
-    number: int  # of the event in the record, from 0
-    survivor: Sighting
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is dropped, the stream record that it is in, and where it passed before: a message of the queue.
+
+    `record` and `number` name the event, however often it is sent. A record always has the same `arrived_at`.
+    """
+
+    event_uuid: str
+    record: str  # shard and sequence number
+    number: Annotated[int, msgspec.Meta(ge=0, le=2**31)]  # of the event in the record
+    arrived_at: _Moment  # of the record, in the stream
+    survivor: str  # record
+    survivor_seen_at: _Moment
+    body: str
 
     @property
     def message(self) -> str:
         """The text of the message: JSON in ASCII, because SQS refuses some characters."""
-        return json.dumps(
-            {
-                "event_uuid": self.event.event_uuid,
-                "record": self.record,
-                "number": self.number,
-                "survivor": self.survivor.record,
-                "survivor_seen_at": datetime.fromtimestamp(self.survivor.seen_at, UTC).isoformat(),
-                "body": self.event.body.decode("utf-8", "surrogateescape"),
-            }
-        )
+        return json.dumps(msgspec.to_builtins(self))
+
+
+def read_letter(message: str) -> DeadLetter:
+    """Read the text of a message. Raises ValueError if it is not one of the filter."""
+    try:
+        letter = msgspec.json.decode(message, type=DeadLetter)
+        letter.arrived_at.astimezone(UTC), letter.survivor_seen_at.astimezone(UTC)
+    except (msgspec.MsgspecError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a message of the filter: {error}") from error
+    return letter
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ in the dead-letter queue. Whatever is not known to be so passes, and the lake de
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from event_platform.events.identity import Identified
 from event_platform.stream.filter.dead_letters import DeadLetter, DeadLetterQueue, batches
@@ -30,6 +31,7 @@ class _Occurrence:
     part: int
     number: int  # of the event in the stream record, which may hold it twice
     name: str  # of the stream record
+    arrived_at: float  # of the stream record, Unix time
     event: Identified
     digest: bytes
 
@@ -109,7 +111,7 @@ class Filter:
     ) -> dict[int, set[int]]:
         """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
         owners = [(key, each, sighting) for key, events in parts.items() for each, sighting in events]
-        letters = [DeadLetter(each.event, each.name, each.number, seen) for _, each, seen in owners]
+        letters = [_letter(each, sighting) for _, each, sighting in owners]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
         answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
@@ -126,7 +128,20 @@ def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) 
     for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
         events = [(index, event) for index, part in enumerate(parts.parts) for event in part.events]
         for within, (index, event) in enumerate(events):
-            yield _Occurrence(number, index, within, record.name or "", event, digest_of(event.body))
+            name, arrived_at = record.name or "", record.arrived_at or 0
+            yield _Occurrence(number, index, within, name, arrived_at, event, digest_of(event.body))
+
+
+def _letter(each: _Occurrence, survivor: Sighting) -> DeadLetter:
+    return DeadLetter(
+        event_uuid=each.event.event_uuid,
+        record=each.name,
+        number=each.number,
+        arrived_at=datetime.fromtimestamp(each.arrived_at, UTC),
+        survivor=survivor.record,
+        survivor_seen_at=datetime.fromtimestamp(survivor.seen_at, UTC),
+        body=each.event.body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:

@@ -78,11 +78,11 @@ def test_an_address_that_cannot_be_reached_gets_its_alerts_later(failed: Failed,
     with web_hook() as other:
         other.status = 500
         alerts = failed.alerts(hook.url, other.url)
-        assert alerts.tick() == "1 messages sent; 1 addresses cannot be reached: retried later"
-        assert alerts.tick() == "0 messages sent; 1 addresses cannot be reached: retried later"
+        assert alerts.tick() == "1 message sent; addresses not reached: 1, retried later"
+        assert alerts.tick() == "0 messages sent; addresses not reached: 1, retried later"
         other.status = 200
         alerts.wait_over()
-        assert alerts.tick() == "1 messages sent"
+        assert alerts.tick() == "1 message sent"
         assert hook.titles == other.titles == [f"[local] WARN {LESSON}: schema_conformance failed"]
 
 
@@ -91,7 +91,7 @@ def test_what_waits_for_an_address_that_was_wrong_goes_to_the_right_one(failed: 
     alerts = failed.alerts("json://127.0.0.1:1/nobody")
     alerts.tick()
     alerts.environment = replace(alerts.environment, alert_urls=(hook.url,))
-    assert alerts.tick() == "1 messages sent"
+    assert alerts.tick() == "1 message sent"
 
 
 def test_a_tick_that_was_killed_tells_it_again(failed: Failed, hook: Hook) -> None:
@@ -131,7 +131,7 @@ def test_a_wrong_url_is_told_without_its_secrets_and_the_others_are_used(failed:
         alerts.tick()
     assert "token-of-ours" not in str(raised.value)
     alerts.environment = replace(alerts.environment, alert_urls=(hook.url, url))
-    assert alerts.tick().startswith("1 messages sent; EVENT_PLATFORM_ALERT_URLS: entry 2 (")
+    assert alerts.tick().startswith("1 message sent; EVENT_PLATFORM_ALERT_URLS: entry 2 (")
     assert len(hook.messages) == 1
 
 
@@ -154,7 +154,7 @@ def test_hundreds_of_failures_at_once_are_one_message(world: World, instance: dg
         instance.report_dagster_event(said, run.run_id)
     instance.report_dagster_event(DagsterEvent(DagsterEventType.RUN_SUCCESS.value, "any"), run.run_id)
     alerts = Alerts(world, instance, hook.url)
-    assert alerts.tick() == "1 messages sent"
+    assert alerts.tick() == "1 message sent"
     (message,) = hook.messages
     assert message["title"] == "[local] ERROR 400 findings at once"
     lines = message["message"].splitlines()
@@ -170,7 +170,7 @@ def test_alerts_come_by_mail(failed: Failed) -> None:
         port = free.getsockname()[1]
     with mail_server(port) as inbox:
         url = f"mailto://{inbox.host}?from=platform@example.com&to=ann@example.com"
-        assert failed.alerts(url).tick() == "1 messages sent"
+        assert failed.alerts(url).tick() == "1 message sent"
     (letter,) = inbox.letters
     assert letter["Subject"] == f"[local] WARN {LESSON}: schema_conformance failed"
     assert "1 x rescued: level" in letter.as_string()

@@ -16,7 +16,7 @@ def test_a_failed_check_is_told_with_figures_partitions_cause_and_link(
 ) -> None:
     """One message for a run and an asset, however many partitions failed."""
     run = fail(world, instance)
-    assert Alerts(world, instance, hook.url).tick() == "1 messages sent"
+    assert Alerts(world, instance, hook.url).tick() == "1 message sent"
     (message,) = hook.messages
     assert (message["title"], message["type"]) == (f"[local] WARN {LESSON}: schema_conformance failed", "warning")
     assert message["message"].splitlines() == [
@@ -76,7 +76,7 @@ def test_a_blocking_check_is_told_and_its_run_not_once_more(
     world.materialize(MONDAY, selection=checks, instance=instance, raise_on_error=False)
     Alerts(world, instance, hook.url).tick()
     assert hook.titles == ["[local] ERROR raw_events: conservation failed"]
-    assert "1 objects have lost or repeated a record" in hook.messages[0]["message"]
+    assert "records lost or repeated in 1 object" in hook.messages[0]["message"]
 
 
 def test_an_asset_that_fails_is_told_with_its_error(world: World, instance: dg.DagsterInstance, hook: Hook) -> None:

@@ -13,7 +13,7 @@ from event_platform.defs.automation.ticks import is_time_to_look
 from event_platform.defs.resources.platform import FolderLakeResource
 from event_platform.defs.resources.s3 import S3LandingResource
 from event_platform.environment import Environment, EnvironmentName
-from event_platform.events.errors import LandingError
+from event_platform.events.errors import StorageError
 from event_platform.landing.landing import Landing
 from event_platform.landing.notifications import landing_queue
 from event_platform.pipeline.opening import open_landing
@@ -242,6 +242,6 @@ def test_a_message_that_cannot_be_deleted_stays(here: QueueWorld) -> None:
     queue = landing_queue(here.url, here.environment.landing)
     assert queue is not None
     heard = queue.receive()
-    with pytest.raises(LandingError, match=r"Allow sqs:ReceiveMessage and sqs:DeleteMessage"):
-        replace(queue, url=f"{here.url}-elsewhere").delete(heard.messages)
+    with pytest.raises(StorageError, match=r"allow sqs:ReceiveMessage, sqs:DeleteMessage"):
+        replace(queue, queue=replace(queue.queue, url=f"{here.url}-elsewhere")).delete(heard.messages)
     assert here.messages == 2

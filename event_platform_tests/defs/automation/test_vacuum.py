@@ -59,6 +59,6 @@ def test_a_table_that_cannot_be_read_fails_the_run_after_the_others(built: World
     result = vacuum(built)
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
-    assert failure.user_failure_data.description == "1 tables could not be vacuumed: corrupt_events"
+    assert failure.user_failure_data.description == "1 table could not be vacuumed: corrupt_events"
     assert "the table cannot be opened" in str(failure.user_failure_data.metadata["corrupt_events"].value)
     assert not left(built, "old").exists()

@@ -123,7 +123,7 @@ def test_what_was_rescued_leaves_rescued_for_its_column(five: World) -> None:
     """And why a day is due is said."""
     change(five, "lesson_started", add("", app_build=INTEGER))
     assert due(five).sentences[0] == (
-        f"{LESSONS}: 2 days are due, such as {DAYS[1]} (app_build has values in _rescued that fit its column)"
+        f"{LESSONS}: due on 2 days, such as {DAYS[1]} (app_build has values in _rescued that fit its column)"
     )
     five.type(*due(five).backfills.due[LESSONS], keys=["lesson_started"])
     rows = five.events("lesson_started").sort("created_date")

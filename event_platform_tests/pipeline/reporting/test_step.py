@@ -215,7 +215,7 @@ def test_a_report_is_due_where_a_table_that_it_counts_was_made_again(world: Worl
     found = due_created_dates(world.lake, world.catalog)
     assert (found.days, list(found.reports)) == ([], [MONDAY])
     assert found.sentences == [
-        "quality_report: 1 days are due, such as 2025-06-02 (its tables, or the fields of the catalog, changed since)"
+        "quality_report: due on 1 day, such as 2025-06-02 (its tables, or the fields of the catalog, changed since)"
     ]
     world.report(MONDAY)
     assert not due_created_dates(world.lake, world.catalog).every

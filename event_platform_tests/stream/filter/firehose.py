@@ -1,15 +1,19 @@
-"""Invocations as Firehose sends them, what it delivers of the answers, and the table of a filter."""
+"""Invocations as Firehose sends them, what it delivers of the answers, and the table and the queue of a filter."""
 
 import base64
 import hashlib
+import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from event_platform.stream.filter.handler import handler
 from event_platform_tests.support.world import MONDAY, noon
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
 #: When everything arrives, Unix time.
 NOW = noon(MONDAY)
@@ -27,6 +31,31 @@ class Context:
     def get_remaining_time_in_millis(self) -> int:
         """Return what is left."""
         return self._milliseconds
+
+
+@dataclass
+class FilteredStream:
+    """A table and a queue, and the handler with a clock that is set."""
+
+    dynamodb: "DynamoDBClient"
+    sqs: "SQSClient"
+    table: str
+    queue: str
+    now: float = NOW
+
+    def call(self, *records: dict[str, Any], seconds: float = 60) -> list[bytes | None]:
+        """Call the handler with the JSON of an invocation. Return what Firehose delivers of each record."""
+        called = json.loads(json.dumps(invocation(*records)))
+        return delivered(called, json.loads(json.dumps(handler(called, Context(seconds)))))
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Return the messages of the queue and delete them."""
+        found = []
+        while messages := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            for each in messages:
+                found.append(json.loads(each["Body"]))
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])
+        return found
 
 
 def record(number: int, data: bytes, arrived_at: float = NOW) -> dict[str, Any]:

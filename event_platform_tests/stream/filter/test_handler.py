@@ -3,87 +3,32 @@
 import gzip
 import json
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
 
-from event_platform.events.envelope import Envelope
 from event_platform.stream.filter import handler as module
-from event_platform.stream.filter.handler import handler, open_filter, write_envelope
+from event_platform.stream.filter.handler import handler, open_filter
 from event_platform.stream.filter.seen import REMEMBERED
 from event_platform_tests.stream.filter.firehose import (
     NOW,
     SHARD,
     Context,
+    FilteredStream,
     aggregated,
-    delivered,
     direct_put,
     invocation,
-    make_table,
     record,
 )
-from event_platform_tests.support.s3 import REGION, use_s3
 from event_platform_tests.support.world import event
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sqs import SQSClient
 
 A, B, C = (json.dumps(event(name)).encode() for name in "abc")
 
 
-@dataclass
-class World:
-    """A table and a queue, and the handler with a clock that is set."""
-
-    dynamodb: "DynamoDBClient"
-    sqs: "SQSClient"
-    table: str
-    queue: str
-    now: float = NOW
-
-    def call(self, *records: dict[str, Any], seconds: float = 60) -> list[bytes | None]:
-        """Call the handler with the JSON of an invocation. Return what Firehose delivers of each record."""
-        called = json.loads(json.dumps(invocation(*records)))
-        return delivered(called, json.loads(json.dumps(handler(called, Context(seconds)))))
-
-    def letters(self) -> list[dict[str, Any]]:
-        """Return the messages of the queue and delete them."""
-        found = []
-        while messages := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
-            for each in messages:
-                found.append(json.loads(each["Body"]))
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])
-        return found
-
-
-@pytest.fixture
-def stream(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    """A table and a queue on a server of moto, and a handler that knows them."""
-    use_s3(monkeypatch, s3_endpoint)
-    session = boto3.Session()
-    dynamodb, sqs = session.client("dynamodb", REGION), session.client("sqs", REGION)
-    queue = sqs.create_queue(QueueName=f"dead-letters-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    world = World(dynamodb, sqs, make_table(dynamodb), queue)
-    monkeypatch.setenv("EVENT_PLATFORM_SEEN_TABLE", world.table)
-    monkeypatch.setenv("EVENT_PLATFORM_DEAD_LETTER_QUEUE", queue)
-    (tmp_path / "envelope.json").write_bytes(write_envelope(Envelope()))
-    monkeypatch.setattr(module, "ENVELOPE_FILE", tmp_path / "envelope.json")
-    opened = open_filter.__wrapped__()
-    seen = replace(opened.seen, clock=lambda: world.now)
-    monkeypatch.setattr(module, "open_filter", lambda: replace(opened, seen=seen))
-    yield world
-    opened.pool.shutdown()
-
-
-def test_a_redelivery_is_dropped_and_in_the_queue_with_its_survivor(stream: World) -> None:
+def test_a_redelivery_is_dropped_and_in_the_queue_with_its_survivor(stream: FilteredStream) -> None:
     """Only after it was seen in another stream record; the queue has the event itself."""
     assert stream.call(record(1, A), record(2, B)) == [A, B]
     assert stream.letters() == []
@@ -93,14 +38,15 @@ def test_a_redelivery_is_dropped_and_in_the_queue_with_its_survivor(stream: Worl
             "event_uuid": "a",
             "record": f"{SHARD}:3",
             "number": 0,
+            "arrived_at": "2025-06-02T12:00:00Z",
             "survivor": f"{SHARD}:1",
-            "survivor_seen_at": "2025-06-02T12:00:00+00:00",
+            "survivor_seen_at": "2025-06-02T12:00:00Z",
             "body": A.decode(),
         }
     ]
 
 
-def test_a_repeated_invocation_delivers_the_same(stream: World) -> None:
+def test_a_repeated_invocation_delivers_the_same(stream: FilteredStream) -> None:
     """Whatever became of the first answer, and also if another invocation has come in between."""
     batch = [record(1, A), record(2, A), record(3, B)]
     assert stream.call(*batch) == [A, None, B]
@@ -109,14 +55,14 @@ def test_a_repeated_invocation_delivers_the_same(stream: World) -> None:
     assert stream.call(batch[0]) == [A]
 
 
-def test_the_same_id_with_another_body_is_for_the_lake(stream: World) -> None:
+def test_the_same_id_with_another_body_is_for_the_lake(stream: FilteredStream) -> None:
     """A conflict is a producer's bug, which people want to see; a blank around the body is no other body."""
     other = json.dumps(event("a", version=2)).encode()
     assert stream.call(record(1, A), record(2, other), record(3, b" " + A + b"\r\n")) == [A, other, None]
     assert stream.call(record(4, other), record(5, A)) == [other, None]
 
 
-def test_a_record_of_many_loses_what_is_redelivered(stream: World) -> None:
+def test_a_record_of_many_loses_what_is_redelivered(stream: FilteredStream) -> None:
     """The bytes of the others are unchanged; what is twice in one record stays once."""
     assert stream.call(record(1, B)) == [B]
     assert stream.call(record(2, A + b"\n" + B + b"\n\n" + C + b" \n" + A)) == [A + b"\n\n" + C + b" \n"]
@@ -130,7 +76,7 @@ def test_a_record_of_many_loses_what_is_redelivered(stream: World) -> None:
     assert json.loads(gzip.decompress(left or b""))["event_uuid"] == "d"
 
 
-def test_whatever_cannot_be_read_is_delivered_as_it_is(stream: World) -> None:
+def test_whatever_cannot_be_read_is_delivered_as_it_is(stream: FilteredStream) -> None:
     """Twice as well: damage, what is no event, and events whose time is yet to come; each byte of them."""
     future = json.dumps({**event("f"), "created_at": NOW + 90_000}).encode()
     poison = [b"", b"\x00\xff", A[:-1], b"[]", b"{}", gzip.compress(A)[:-9], A + b"\n{", future, b'{"a":' * 9_999]
@@ -142,14 +88,14 @@ def test_whatever_cannot_be_read_is_delivered_as_it_is(stream: World) -> None:
     assert stream.letters() == []
 
 
-def test_records_without_a_sequence_number_are_delivered(stream: World) -> None:
+def test_records_without_a_sequence_number_are_delivered(stream: FilteredStream) -> None:
     """Put into Firehose directly, a repeated one cannot be told from a redelivery."""
     without_time = {name: value for name, value in record(1, A).items() if name != "approximateArrivalTimestamp"}
     assert stream.call(direct_put(1, A), direct_put(2, A), without_time, without_time) == [A] * 4
     assert stream.call(record(2, A)) == [A]
 
 
-def test_ids_are_forgotten_after_seven_days(stream: World) -> None:
+def test_ids_are_forgotten_after_seven_days(stream: FilteredStream) -> None:
     """By the clock, though DynamoDB deletes them when it comes to it; whoever passes then is the survivor."""
     assert stream.call(record(1, A)) == [A]
     stream.now += REMEMBERED.total_seconds() - 1
@@ -161,7 +107,7 @@ def test_ids_are_forgotten_after_seven_days(stream: World) -> None:
     assert int(item["expires_at"]["N"]) == stream.now + REMEMBERED.total_seconds()
 
 
-def test_what_the_queue_does_not_take_is_delivered(stream: World) -> None:
+def test_what_the_queue_does_not_take_is_delivered(stream: FilteredStream) -> None:
     """Because it is not there, or because the event is too large for it."""
     large = json.dumps(event("l", text="x" * 300_000)).encode()
     assert stream.call(record(1, large), record(2, A)) == [large, A]
@@ -171,7 +117,7 @@ def test_what_the_queue_does_not_take_is_delivered(stream: World) -> None:
 
 
 def test_without_a_table_everything_is_delivered(
-    stream: World,
+    stream: FilteredStream,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -220,7 +166,7 @@ def dynamodb_that(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[
 
 
 @pytest.fixture
-def at(stream: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def at(stream: FilteredStream, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """What lets the handler talk to a DynamoDB at another address."""
 
     def use(endpoint: str) -> None:
@@ -231,7 +177,7 @@ def at(stream: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return use
 
 
-def test_nobody_waits_for_a_table_that_does_not_answer(stream: World, at: Callable[[str], None]) -> None:
+def test_nobody_waits_for_a_table_that_does_not_answer(stream: FilteredStream, at: Callable[[str], None]) -> None:
     """What has no answer when time is up is delivered; with no time left nothing is asked."""
     released = threading.Event()
 
@@ -246,7 +192,7 @@ def test_nobody_waits_for_a_table_that_does_not_answer(stream: World, at: Callab
         released.set()
 
 
-def test_what_is_throttled_is_delivered(stream: World, at: Callable[[str], None]) -> None:
+def test_what_is_throttled_is_delivered(stream: FilteredStream, at: Callable[[str], None]) -> None:
     """After one more try."""
 
     def throttle(request: BaseHTTPRequestHandler) -> None:

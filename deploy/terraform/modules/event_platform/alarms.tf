@@ -88,6 +88,13 @@ locals {
         of_minutes = 5, times = 3
       }
     }]...),
+    { for queue in aws_sqs_queue.redeliveries : "redeliveries-wait" => {
+      why        = "No run takes what the filter of the stream dropped: its queue deletes a message after two weeks."
+      namespace  = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = queue.name }
+      statistic  = "Maximum", comparison = "GreaterThanThreshold", missing = "notBreaching"
+      threshold  = 3 * 24 * 3600 # seconds
+      of_minutes = 5, times = 2
+    } },
     # A service tells its CPU every minute as long as any of its tasks runs: that it tells nothing is the alarm.
     { for service, _ in local.services : "${service}-is-down" => {
       why        = "No task of the service runs: see its events and its log."

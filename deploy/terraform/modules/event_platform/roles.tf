@@ -3,7 +3,8 @@
 #   firehose    reads the stream, asks the filter if there is one, writes landing
 #   filter      if there is one: notes events in its table, sends to its queue (stream_filter.tf)
 #   execution   starts a task: its image, its secrets, its log
-#   task        code location and runs: read landing and its queue; read, write and delete in the lake
+#   task        code location and runs: read landing and its queue, take what is in the queue of the filter, if there is
+#               one; read, write and delete in the lake
 #   launcher    webserver and daemon: start and stop runs, read and write Dagster's logs
 
 locals {
@@ -232,6 +233,12 @@ resource "aws_iam_role_policy" "task" {
           Resource = "${aws_s3_bucket.lake.arn}/${local.lake_prefix}/*"
         },
       ],
+      [for queue in aws_sqs_queue.redeliveries : {
+        Sid      = "TakeRedeliveries"
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        Resource = queue.arn
+      }],
       local.allow_logs_in_lake,
       [for allow in [local.allow_glue] : allow if var.glue_database],
       [for allow in [local.allow_iceberg] : allow if var.iceberg],

@@ -37,18 +37,19 @@ locals {
   web_address = "${var.certificate_arn == null ? "http" : "https"}://${aws_lb.webserver.dns_name}"
 
   variables = { for name, value in {
-    AWS_REGION                   = local.region
-    AWS_DEFAULT_REGION           = local.region
-    EVENT_PLATFORM_ENV           = var.environment
-    EVENT_PLATFORM_LANDING       = "s3://${aws_s3_bucket.landing.bucket}/${local.landing_prefix}"
-    EVENT_PLATFORM_LAKE          = "s3://${aws_s3_bucket.lake.bucket}/${local.lake_prefix}"
-    EVENT_PLATFORM_CATALOG       = var.catalog
-    EVENT_PLATFORM_START_DATE    = var.start_date
-    EVENT_PLATFORM_UI_URL        = coalesce(var.ui_url, local.web_address)
-    EVENT_PLATFORM_REPORT_URL    = var.report_url
-    EVENT_PLATFORM_LANDING_QUEUE = aws_sqs_queue.landing.url
-    EVENT_PLATFORM_GLUE_DATABASE = var.glue_database ? local.glue_database : null
-    EVENT_PLATFORM_ICEBERG       = var.iceberg ? "glue" : null
+    AWS_REGION                        = local.region
+    AWS_DEFAULT_REGION                = local.region
+    EVENT_PLATFORM_ENV                = var.environment
+    EVENT_PLATFORM_LANDING            = "s3://${aws_s3_bucket.landing.bucket}/${local.landing_prefix}"
+    EVENT_PLATFORM_LAKE               = "s3://${aws_s3_bucket.lake.bucket}/${local.lake_prefix}"
+    EVENT_PLATFORM_CATALOG            = var.catalog
+    EVENT_PLATFORM_START_DATE         = var.start_date
+    EVENT_PLATFORM_UI_URL             = coalesce(var.ui_url, local.web_address)
+    EVENT_PLATFORM_REPORT_URL         = var.report_url
+    EVENT_PLATFORM_LANDING_QUEUE      = aws_sqs_queue.landing.url
+    EVENT_PLATFORM_GLUE_DATABASE      = var.glue_database ? local.glue_database : null
+    EVENT_PLATFORM_REDELIVERIES_QUEUE = one([for queue in aws_sqs_queue.redeliveries : queue.url])
+    EVENT_PLATFORM_ICEBERG            = var.iceberg ? "glue" : null
 
     PGSSLMODE                   = "require"
     DAGSTER_POSTGRES_HOST       = aws_db_instance.this.address

@@ -59,7 +59,7 @@ def test_objects_outside_the_partitions_are_told_by_the_reconciliation(
     """Whether it asks for something besides or not; they are not loaded."""
     day = today + timedelta(days=days)
     world.deliver(day, "a", event("u1", today))
-    told = f"landing holds objects of 1 days outside the partitions, such as {day}"
+    told = f"landing holds objects of 1 day outside the partitions, such as {day}"
     assert told in (reconcile(world, instance).skip_message or "")
     world.deliver(today, "b", event("u2", today))
     capsys.readouterr()
@@ -114,5 +114,5 @@ def test_hidden_objects_are_told_by_the_reconciliation(world: World, instance: d
     """Not markers; how many, and one of them."""
     world.deliver(today, "_SUCCESS", event("u1", today))
     world.deliver(today, "_a", event("u1", today))
-    told = f"landing holds 1 hidden objects, such as {today:%Y/%m/%d}/12/_a"
+    told = f"landing holds 1 hidden object, such as {today:%Y/%m/%d}/12/_a"
     assert told in (reconcile(world, instance).skip_message or "")

@@ -654,9 +654,22 @@ run "deduplicates_before_landing" {
   }
 
   assert {
-    condition = length(setsubtract(["AWS/Lambda Errors", "AWS/Lambda Throttles", "EventPlatform Undecided"],
+    condition = one([for s in jsondecode(aws_iam_role_policy.task.policy).Statement : s.Action if s.Resource == "arn:aws:sqs:eu-central-1:111122223333:the-redeliveries"]) == [
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    error_message = "Runs may take what the filter dropped."
+  }
+
+  assert {
+    condition = alltrue([for task in [aws_ecs_task_definition.run, aws_ecs_task_definition.service["code-location"]] : one([
+      for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "EVENT_PLATFORM_REDELIVERIES_QUEUE"
+    ]) == "https://sqs.eu-central-1.amazonaws.com/111122223333/the-redeliveries"])
+    error_message = "Runs know the queue of what the filter dropped."
+  }
+
+  assert {
+    condition = length(setsubtract(["AWS/Lambda Errors", "AWS/Lambda Throttles", "EventPlatform Undecided", "AWS/SQS ApproximateAgeOfOldestMessage"],
     [for alarm in aws_cloudwatch_metric_alarm.this : "${alarm.namespace} ${alarm.metric_name}"])) == 0
-    error_message = "There are alarms on a filter that fails, is refused, or cannot decide."
+    error_message = "There are alarms on a filter that fails, is refused, or cannot decide, and on what it dropped and nobody takes."
   }
 }
 

@@ -1,0 +1,130 @@
+"""The queue of the filter in the stream → filtered_events: each dropped event once, however often it was sent.
+
+A message is deleted once its event is committed. Until then the queue keeps it, so whatever ends a run between the two
+is made good by the next one: it finds the event in the table. What is not a message of the filter stays in the queue.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from event_platform.lake.conflicts import retry_on_conflict
+from event_platform.lake.file_writer import write_file
+from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.registry import FILTERED_EVENTS
+from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.pipeline.compaction.step import compact
+from event_platform.pipeline.context import PipelineContext
+from event_platform.storage.queue import BATCH, THREADS, Queue
+from event_platform.storage.threads import map_threads
+from event_platform.stream.filter.dead_letters import DeadLetter, read_letter
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+#: Messages, and bytes of them, above which a commit is made.
+_MOST_MESSAGES, _MOST_BYTES = 5_000, 64 << 20
+
+#: Seconds for which a message that was received is not received again: a commit takes less, even after some conflicts.
+_HIDDEN = 120
+
+#: Seconds to wait for a message before there are none.
+_WAIT = 1
+
+_KEY, _ARRIVED = FILTERED_EVENTS.primary_key, "arrived_at"
+
+
+@dataclass
+class FilteredReport:
+    """What was taken from the queue."""
+
+    written: dict[date, Written] = field(default_factory=dict)  # by arrival date
+    events: Counter[date] = field(default_factory=Counter)  # that are new
+    left: dict[str, str] = field(default_factory=dict)  # messages that stay in the queue, and why, by their ids
+
+
+def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date]) -> FilteredReport:
+    """Take all messages from the queue. The report has all of `dates`, and the others that gained events.
+
+    Raises StorageError where the queue does not answer: what was committed before stays.
+    """
+    version = context.lake.filtered_events.snapshot_to_write().version
+    report = FilteredReport(dict.fromkeys(dates, Written(version, version)))
+    while messages := _receive(queue):
+        rows, receipts = _read(queue, messages, report)
+        if not receipts:
+            break
+        retry_on_conflict(partial(_append, context, rows, report))
+        queue.delete(receipts)
+    return report
+
+
+def _receive(queue: Queue) -> "list[MessageTypeDef]":
+    """Receive the messages of a commit: several batches at a time while they are full."""
+    found, size, requests = list["MessageTypeDef"](), 0, 1
+    while len(found) < _MOST_MESSAGES and size < _MOST_BYTES:
+        batches = map_threads(lambda _: queue.receive(wait=_WAIT, hidden=_HIDDEN), range(requests), THREADS)
+        new = list(chain.from_iterable(batches))
+        if not new:
+            break
+        found += new
+        size += sum(len(message["Body"]) for message in new)
+        requests = THREADS if len(new) == requests * BATCH else 1
+    return found
+
+
+def _read(queue: Queue, messages: "Sequence[MessageTypeDef]", report: FilteredReport) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows of messages, each once, and their receipts. What is wrong with the others is reported."""
+    letters, receipts = list[DeadLetter](), list[str]()
+    for message in messages:
+        try:
+            letters.append(read_letter(message["Body"]))
+        except ValueError as error:
+            report.left[message["MessageId"]] = f"{queue.url}: message {message['MessageId']} is left there: {error}"
+        else:
+            receipts.append(message["ReceiptHandle"])
+    columns = [name for name in FILTERED_EVENTS.schema if name in DeadLetter.__struct_fields__]
+    stored = pl.Schema({name: FILTERED_EVENTS.schema[name] for name in columns})
+    rows = pl.DataFrame([[getattr(each, name) for name in columns] for each in letters], schema=stored, orient="row")
+    rows = rows.with_columns(arrival_date=pl.col(_ARRIVED).dt.date(), taken_at=pl.lit(datetime.now(UTC)))
+    rows = rows.select(FILTERED_EVENTS.schema.names()).cast(FILTERED_EVENTS.schema)
+    return rows.unique(_KEY, keep="first").sort(_ARRIVED, *_KEY), receipts
+
+
+def _append(context: PipelineContext, rows: pl.DataFrame, report: FilteredReport) -> None:
+    """Commit the rows whose events are not in the table yet."""
+    target = context.lake.filtered_events.snapshot_to_write()
+    new = rows.join(_known(target, rows), on=_KEY, how="anti", maintain_order="left")
+    parts = {day: part for (day,), part in new.partition_by(_KEY[0], as_dict=True).items()}
+    if not parts:
+        return
+    adds = [write_file(part, target.table_to_write, day) for day, part in parts.items()]
+    compaction = compact(context, {FILTERED_EVENTS.name: (target, parts)})[FILTERED_EVENTS.name]
+    commit = TableCommit(target).append(parts, [*adds, *compaction], dict.fromkeys(parts, target.version + 1))
+    report.written |= commit.commit()
+    report.events.update({day: part.height for day, part in parts.items()})
+
+
+def _known(target: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys in the table among which those of some rows, in the order of arrival, may be."""
+    times = dict(rows.group_by(_KEY[0]).agg(pl.col(_ARRIVED).sort()).iter_rows())
+    files = [file for file in target.files(times) if _may_hold(file, times[file.partition])]
+    is_near = pl.col(_ARRIVED).is_between(rows[_ARRIVED][0], rows[_ARRIVED][-1])
+    return scan_files(target.table, files, target.schema).filter(is_near).select(_KEY).collect()
+
+
+def _may_hold(file: DataFile, times: Sequence[datetime]) -> bool:
+    """Return whether a file may hold events of stream records that arrived at some times, which are in order."""
+    low, high = file.minimum.get(_ARRIVED), file.maximum.get(_ARRIVED)
+    if low is None or high is None:
+        return True
+    place = bisect_left(times, low)
+    return place < len(times) and times[place] <= high

@@ -1,0 +1,101 @@
+"""A queue of SQS: receive messages, delete them, ask how many wait. Each request raises StorageError."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from event_platform.events.errors import StorageError
+from event_platform.storage.aws import code_of, impatient, region_of, told
+from event_platform.storage.threads import map_threads
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+#: The most messages of a request, and requests at a time: as many as boto3 keeps connections.
+BATCH, THREADS = 10, 10
+
+_WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+_KEPT = "MessageRetentionPeriod"
+
+_GRANT = (
+    "check the address and AWS_REGION; allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, "
+    "and kms:Decrypt if it has a key of its own"
+)
+_REACH = "check the network and the credentials; it may pass"
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What is in a queue. The counts are of a moment ago."""
+
+    waiting: int  # messages that can be received
+    received: int  # messages that somebody has received, and not deleted
+    kept: int  # seconds for which a message is kept
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue, and the variable that names it."""
+
+    url: str
+    setting: str
+
+    def receive(self, *, wait: int = 0, hidden: int | None = None) -> "list[MessageTypeDef]":
+        """Receive a batch of messages, with the time at which each was sent.
+
+        Where there are none, `wait` for some (seconds): then all servers of the queue are asked, otherwise some. For
+        the `hidden` seconds (by default, as many as the queue says), nobody receives them again.
+        """
+        options: Any = {} if hidden is None else {"VisibilityTimeout": hidden}
+        with self._requests():
+            answer = self._client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=wait,
+                MessageSystemAttributeNames=["SentTimestamp"],
+                **options,
+            )
+        return answer.get("Messages", [])
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """Delete messages by their receipts. Those that SQS keeps are received again."""
+        batches = [receipts[first : first + BATCH] for first in range(0, len(receipts), BATCH)]
+        map_threads(self._delete, batches, THREADS)
+
+    def _delete(self, batch: Sequence[str]) -> None:
+        entries: Any = [{"Id": f"{number}", "ReceiptHandle": receipt} for number, receipt in enumerate(batch)]
+        with self._requests():
+            self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def state(self) -> QueueState:
+        """Return what SQS knows of the queue."""
+        names: Any = [_WAITING, _RECEIVED, _KEPT]
+        with self._requests():
+            found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return QueueState(*(int(found[name]) for name in names))
+
+    @contextmanager
+    def _requests(self) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {told(error).rstrip('.')}"
+            raise StorageError(fault, transient=not refused, remedy=_GRANT if refused else _REACH) from error
+
+    @cached_property
+    def _client(self) -> "SQSClient":
+        import boto3  # noqa: PLC0415 - takes long, and only a queue needs it
+
+        session = boto3.Session()
+        return session.client("sqs", region_name=region_of(session), config=impatient())
+
+
+def _is_refused(error: Exception) -> bool:
+    """Return whether SQS has answered, and would answer the same again."""
+    answer = error.response.get("ResponseMetadata") if isinstance(error, ClientError) else None
+    return answer is not None and answer["HTTPStatusCode"] < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client

@@ -1,0 +1,17 @@
+"""The queue of what the filter drops, for those who take it into the lake. Imports no table."""
+
+from event_platform.events.errors import StorageError
+from event_platform.storage.queue import Queue
+
+
+def redeliveries_queue(url: str | None) -> Queue | None:
+    """Return the queue of the filter, None without an address. Sends no request."""
+    return None if url is None else Queue(url, "EVENT_PLATFORM_REDELIVERIES_QUEUE")
+
+
+def are_redeliveries_waiting(queue: Queue | None) -> bool:
+    """Return whether there is anything to take: also where a queue does not answer, so that taking says why."""
+    try:
+        return queue is not None and queue.state().waiting > 0
+    except StorageError:
+        return True

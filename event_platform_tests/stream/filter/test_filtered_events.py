@@ -1,0 +1,365 @@
+"""What the filter drops is in filtered_events: each event once, whatever is sent again, killed or refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from botocore.exceptions import ClientError
+
+from event_platform.doctor.finding import Verdict
+from event_platform.doctor.services import check_redeliveries
+from event_platform.environment import Environment
+from event_platform.events.errors import StorageError
+from event_platform.lake.files import scan_files
+from event_platform.lake.table_commit import TableCommit
+from event_platform.lake.totals import lake_totals
+from event_platform.metrics.gauges import Gauge
+from event_platform.metrics.lake_samples import lake_samples
+from event_platform.pipeline.loading import filtered
+from event_platform.pipeline.loading.filtered import FilteredReport, take_filtered
+from event_platform.storage.queue import Queue
+from event_platform.stream.filter.dead_letters import DeadLetter
+from event_platform_tests.defs.automation.requests.ticking import FIRST, carry_out, reconcile, tick
+from event_platform_tests.stream.filter.firehose import NOW, SHARD, FilteredStream, record
+from event_platform_tests.support.command import call_with, variables
+from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
+
+A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
+FILTERED_EVENTS, TODAY = dg.AssetKey("filtered_events"), datetime.now(UTC).date()
+NOON = datetime.fromtimestamp(NOW, UTC)
+
+
+@dataclass
+class FilteredWorld(World):
+    """A world before which a filter is, and the receipts of messages that somebody has received."""
+
+    stream: FilteredStream = field(kw_only=True)
+    receipts: list[str] = field(default_factory=list, kw_only=True)
+
+    @property
+    def environment(self) -> Environment:
+        """The local environment, with the queue."""
+        return Environment(**{**super().environment.__dict__, "redeliveries_queue": self.stream.queue})
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables that make it the local environment."""
+        return {**variables(self), "EVENT_PLATFORM_REDELIVERIES_QUEUE": self.stream.queue}
+
+    def take(self) -> FilteredReport:
+        """Take what is in the queue."""
+        with self.pipeline() as context:
+            return take_filtered(context, Queue(self.stream.queue, "QUEUE"), [MONDAY])
+
+    def send(self, *bodies: str) -> None:
+        """Send messages to the queue."""
+        for first in range(0, len(bodies), 10):
+            batch = enumerate(bodies[first : first + 10])
+            entries: Any = [{"Id": f"{number}", "MessageBody": body} for number, body in batch]
+            self.stream.sqs.send_message_batch(QueueUrl=self.stream.queue, Entries=entries)
+
+    def come_again(self) -> None:
+        """Let messages that were received, and not deleted, be received again: as after two minutes."""
+        for receipt in self.receipts:
+            try:
+                self.stream.sqs.change_message_visibility(
+                    QueueUrl=self.stream.queue, ReceiptHandle=receipt, VisibilityTimeout=0
+                )
+            except ClientError:  # it is deleted
+                continue
+        self.receipts.clear()
+
+    @property
+    def messages(self) -> int:
+        """How many messages are in the queue."""
+        state = Queue(self.stream.queue, "QUEUE").state()
+        return state.waiting + state.received
+
+    @property
+    def keys(self) -> list[tuple[str, int]]:
+        """The events in the table."""
+        return list(rows(self.lake.filtered_events, "record", "number").select("record", "number").iter_rows())
+
+
+@pytest.fixture
+def here(world: World, stream: FilteredStream, monkeypatch: pytest.MonkeyPatch) -> FilteredWorld:
+    """A world and its filter. The server knows at once whether there are messages: nobody waits for one."""
+    monkeypatch.setattr(filtered, "_WAIT", 0)
+    found, receive = FilteredWorld(world.root, stream=stream), Queue.receive
+
+    def remembered(queue: Queue, **options: Any) -> Any:
+        messages = receive(queue, **options)
+        found.receipts += [each["ReceiptHandle"] for each in messages]
+        return messages
+
+    monkeypatch.setattr(Queue, "receive", remembered)
+    return found
+
+
+def letter(number: int, arrived_at: datetime = NOON) -> str:
+    """Return a message of the filter."""
+    return DeadLetter(
+        event_uuid=f"e{number}",
+        record=f"{SHARD}:{number}",
+        number=0,
+        arrived_at=arrived_at,
+        survivor=f"{SHARD}:0",
+        survivor_seen_at=arrived_at,
+        body=json.dumps(event(f"e{number}")),
+    ).message
+
+
+def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
+    """By commands, from the stream to the page: an invocation whose answer was lost is repeated, a message doubled."""
+    first = here.stream.call(record(1, A), record(2, B + b"\n" + C))
+    again = [record(3, A), record(4, B + b"\n" + D + b"\n" + B)]
+    assert here.stream.call(*again) == here.stream.call(*again) == [None, D + b"\n"]
+    here.deliver_bytes(MONDAY, "a", b"\n".join(each for each in (*first, D) if each))
+    here.send(letter(7, NOON + timedelta(days=1)), letter(7, NOON + timedelta(days=1)))
+    assert here.messages == 8
+    waiting = json.loads(call_with(here.settings, "status", "--json", code=1).splitlines()[-1])
+    assert (waiting["sent"], waiting["completeness"]["waiting_redeliveries"]) == (0, 8)
+    printed = call_with(here.settings, "run")
+    assert "balanced: nothing is lost" in printed
+    assert ["sent", "8"] in [line.split() for line in printed.splitlines()]
+    totals = json.loads(call_with(here.settings, "status", "--json").splitlines()[-1])
+    assert (totals["sent"], totals["landed"], totals["filtered"]) == (8, 4, 4)  # with the one of Tuesday
+    assert [
+        (day["arrival_date"], day["sent"], day["landed"], day["filtered"]) for day in totals["by_arrival_date"]
+    ] == [
+        (str(MONDAY), 7, 4, 3),
+        (str(TUESDAY), 1, 0, 1),
+    ]
+    assert here.messages == totals["completeness"]["waiting_redeliveries"] == 0
+    taken = rows(here.lake.filtered_events, "record", "number")
+    assert taken["body"].to_list()[:3] == [A.decode(), B.decode(), B.decode()]
+    assert taken.select("record", "number", "event_uuid", "survivor").rows()[:3] == [
+        (f"{SHARD}:3", 0, "a", f"{SHARD}:1"),
+        (f"{SHARD}:4", 0, "b", f"{SHARD}:2"),
+        (f"{SHARD}:4", 2, "b", f"{SHARD}:2"),
+    ]
+    assert taken["survivor_seen_at"].to_list()[0] == taken["arrived_at"].to_list()[0] == NOON
+    samples = list(lake_samples(here.lake, here.catalog, here.environment))
+    assert [each.value for each in samples if each.gauge is Gauge.FILTERED] == [4]
+    assert next(each.value for each in samples if each.labels == ("filtered_events",)) == 4
+    page = (here.root / "lake" / "reports" / "quality" / "index.html").read_text(encoding="utf-8")
+    assert "sent = landed + filtered" in page
+    assert "7 = 4 + 3 <b>✓</b>" in page
+    assert "body: " + A.decode() in call_with(here.settings, "query", "select body from filtered_events")
+    assert "verified: " in call_with(here.settings, "status", "--verify")
+    assert lake_totals(here.lake, here.catalog).keys().isdisjoint({"sent", "filtered"})
+
+
+def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld) -> None:
+    """As does the daily reconciliation, by a run of today; without any, neither does anything."""
+    instance = dg.DagsterInstance.ephemeral()
+    assert reconcile(here, instance).run_requests == []
+    here.send(letter(1))
+    (asked,) = reconcile(here, instance).run_requests or []
+    assert asked.tags[FIRST] == str(TODAY)
+    assert FILTERED_EVENTS in (asked.asset_selection or [])
+    call_with(here.settings, "run")
+    assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0)], 0)
+    assert "starting Dagster" not in call_with(here.settings, "run")
+
+
+def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld) -> None:
+    """Beside what has landed; Dagster has the events that it took by the days on which they arrived."""
+    here.deliver(TODAY, "a", event("a", TODAY))
+    here.send(letter(1), letter(2, NOON + timedelta(days=1)))
+    instance = dg.DagsterInstance.ephemeral()
+    carry_out(here, tick(here, "landing_sensor", instance), instance)
+    assert (len(here.keys), here.messages) == (2, 0)
+    records = instance.fetch_materializations(FILTERED_EVENTS, limit=10).records
+    found = [each.asset_materialization for each in records if each.asset_materialization]
+    assert {each.partition: each.metadata["events_taken"].value for each in found} == {
+        str(TODAY): 0,
+        str(MONDAY): 1,
+        str(TUESDAY): 1,
+    }
+
+
+def test_without_the_queue_there_is_neither_asset_nor_table(here: FilteredWorld) -> None:
+    """Nor with it unless somebody takes; its name is not for other assets."""
+    assert "filtered_events" in {
+        key.to_user_string() for key in here.definitions().resolve_asset_graph().get_all_asset_keys()
+    }
+    without = World(here.root)
+    without.deliver(MONDAY, "a", event("a"))
+    without.materialize(MONDAY)
+    assert "filtered_events" not in without.lake.names()
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    """Fail as a store does."""
+    raise StorageError("made up")
+
+
+@pytest.mark.parametrize("step", ["receive", "read", "commit", "delete", "half of delete"])
+def test_whatever_fails_the_next_run_has_the_same_rows(
+    here: FilteredWorld, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted that is not committed, and what is committed is not committed again."""
+    letters = [letter(number, NOON + timedelta(seconds=number)) for number in range(25)]
+    here.send(*letters)
+    received, deleted = Queue.receive, Queue._delete
+    calls = iter(range(100))
+
+    def on_the_third(queue: Queue, *arguments: Any, **options: Any) -> Any:
+        call = deleted if arguments else received
+        return fail() if next(calls) == 2 else call(queue, *arguments, **options)
+
+    with monkeypatch.context() as broken:
+        if step == "receive":
+            broken.setattr(Queue, "receive", on_the_third)
+        elif step == "read":
+            broken.setattr(filtered, "_append", fail)
+        elif step == "commit":
+            broken.setattr(TableCommit, "_commit", fail)
+        else:
+            broken.setattr(Queue, "_delete", fail if step == "delete" else on_the_third)
+        with pytest.raises(StorageError, match="made up"):
+            here.take()
+    committed = step in {"delete", "half of delete"}
+    assert len(here.keys) == (25 if committed else 0)
+    assert here.messages == (5 if step == "half of delete" else 25)
+    version = here.lake.filtered_events.snapshot().version
+    here.come_again()
+    here.send(letters[3])
+    report = here.take()
+    assert (len(here.keys), len({*here.keys}), here.messages) == (25, 25, 0)
+    assert report.events.total() == (0 if committed else 25)
+    assert (here.lake.filtered_events.snapshot().version == version) is committed
+
+
+#: Takes messages in a process that is killed once their events are committed. It receives one batch.
+KILLED = """
+import os, signal
+from concurrent.futures import ThreadPoolExecutor
+from event_platform.pipeline.context import PipelineContext
+from event_platform.pipeline.loading import filtered
+from event_platform.pipeline.opening import open_lake
+from event_platform.stream.redeliveries import redeliveries_queue
+filtered._HIDDEN, filtered._MOST_MESSAGES = 0, 1
+filtered.Queue.delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+queue = redeliveries_queue(os.environ["EVENT_PLATFORM_REDELIVERIES_QUEUE"])
+filtered.take_filtered(PipelineContext(open_lake(os.environ["EVENT_PLATFORM_LAKE"]), ThreadPoolExecutor(1)), queue, [])
+"""
+
+
+def test_a_run_that_is_killed_between_commit_and_delete_is_made_good(here: FilteredWorld) -> None:
+    """The next one finds the events in the table, and deletes their messages."""
+    here.send(letter(1), letter(2))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED], env={**os.environ, **here.settings}, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (len(here.keys), here.messages) == (2, 2)
+    assert here.take().events.total() == 0
+    assert (len(here.keys), here.messages) == (2, 0)
+
+
+def test_two_runs_at_once_take_each_event_once(here: FilteredWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same messages, doubled: the second to commit finds what the first one did."""
+    here.send(*map(letter, range(5)))
+    append, others = filtered._append, iter([True])
+
+    def meanwhile(*arguments: Any) -> None:
+        if next(others, False):
+            here.send(*map(letter, range(7)))
+            assert here.take().events.total() == 7
+        append(*arguments)
+
+    monkeypatch.setattr(filtered, "_append", meanwhile)
+    assert here.take().events.total() == 0
+    assert (len(here.keys), here.messages) == (7, 0)
+
+
+def test_a_writer_in_between_is_a_conflict_and_no_double(here: FilteredWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the table was looked at before it committed."""
+    here.send(letter(1))
+    known: Callable[..., Any] = filtered._known
+    others = iter([True])
+
+    def meanwhile(*arguments: Any) -> Any:
+        found = known(*arguments)
+        if next(others, False):
+            here.send(letter(1), letter(2))
+            here.take()
+        return found
+
+    monkeypatch.setattr(filtered, "_known", meanwhile)
+    here.take()
+    assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0), (f"{SHARD}:2", 0)], 0)
+
+
+FOREIGN = ["not JSON \u202e", "{}", json.dumps({**json.loads(letter(1)), "number": "0"}), "[" * 100_000]
+
+
+def test_a_message_of_somebody_else_stays_and_is_said(here: FilteredWorld) -> None:
+    """By the run, by status and by doctor; the messages around it are taken."""
+    here.send(letter(1), *FOREIGN, letter(2))
+    here.send(json.dumps({**json.loads(letter(3)), "arrived_at": "0001-01-01T00:00:00+09:00"}))
+    printed = call_with(here.settings, "run")
+    assert printed.count("is left there: not a message of the filter: ") == 5
+    assert "\u202e" not in printed
+    assert (len(here.keys), here.messages) == (2, 5)
+    here.come_again()
+    assert "about 5 messages in the queue of redeliveries" in call_with(here.settings, "status")
+    assert here.take().events.total() == 0
+    here.come_again()
+    found = check_redeliveries(here.stream.queue)
+    assert found.verdict is Verdict.BAD
+    assert "of which one is not a message of the filter: " in found.found
+    assert here.messages == 5
+
+
+def test_a_queue_that_does_not_answer_fails_its_asset_alone(here: FilteredWorld) -> None:
+    """What landed is loaded; the run and status say why, and end with 1."""
+    here.deliver(MONDAY, "a", event("a"))
+    here.stream.queue += "-elsewhere"
+    printed = call_with(here.settings, "run", code=1)
+    assert "NonExistentQueue" in printed
+    assert "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it" in printed
+    assert lake_totals(here.lake, here.catalog)["typed"] == 1
+    assert "the queue of redeliveries does not answer" in call_with(here.settings, "status", code=1)
+
+
+def test_what_is_read_to_find_doubles_is_what_came_about_then(
+    here: FilteredWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files the day has."""
+    hours = [[letter(10 * hour + n, NOON + timedelta(hours=hour, seconds=n)) for n in range(3)] for hour in range(3)]
+    read = list[int]()
+
+    def counted(table: Any, files: Any, schema: Any) -> Any:
+        read.append(len(files))
+        return scan_files(table, files, schema)
+
+    monkeypatch.setattr(filtered, "scan_files", counted)
+    for hour in hours:
+        here.send(*hour)
+        here.take()
+    here.send(letter(99, NOON - timedelta(hours=1)), hours[1][1], letter(98, NOON + timedelta(hours=9)))
+    here.take()
+    assert read == [0, 0, 0, 1]
+    assert len(here.keys) == 11
+
+
+def test_a_queue_of_many_is_taken_in_some_commits(here: FilteredWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several requests at a time; each event once."""
+    monkeypatch.setattr(filtered, "_MOST_MESSAGES", 60)
+    monkeypatch.setattr(filtered, "THREADS", 3)
+    here.send(*map(letter, range(150)), *map(letter, range(20)))
+    before = here.lake.filtered_events.snapshot_to_write().version
+    here.take()
+    assert (len(here.keys), len({*here.keys}), here.messages) == (150, 150, 0)
+    assert 1 < here.lake.filtered_events.snapshot().version - before <= 4
