@@ -22,6 +22,8 @@ _PRELOAD = [
     "event_platform.defs.instance.launcher",
     "event_platform.defs.instance.sqlite_event_log",
     "event_platform.defs.instance.sqlite_storage",
+    # What the platform imports only where it is needed, and each run needs.
+    *("detroit", "jinja2", "tenacity"),
 ]
 
 # A run with a hundred event types makes half a million objects, and next to no garbage. To look for it among them, and
@@ -32,8 +34,9 @@ os.register_at_fork(after_in_child=partial(gc.set_threshold, 1_000_000))
 _SECONDS_UNTIL_IDLE = 600
 
 
-#: Beside those, where tables are published in an Iceberg catalog: pyiceberg takes a run a third of a second.
-PUBLISHING = "event_platform.publishing.iceberg.publish"
+#: Beside those, where tables are published in an Iceberg catalog, and where something is on S3: pyiceberg takes a run a
+#: third of a second, boto3 a quarter.
+PUBLISHING, S3 = "event_platform.publishing.iceberg.publish", "event_platform.defs.resources.s3"
 
 
 @cache
