@@ -24,7 +24,7 @@ from event_platform.defs.automation.vacuum import build_vacuum
 from event_platform.defs.automation.verification import build_verification
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.instance.dagster_yaml import warn_of_missing_settings
-from event_platform.defs.instance.warm_runs import PUBLISHING, fork_runs
+from event_platform.defs.instance.warm_runs import PUBLISHING, S3, fork_runs
 from event_platform.defs.partitions import backfill_policy, daily_partitions
 from event_platform.defs.resources.build import build_resources
 from event_platform.defs.resources.platform import RulesResource
@@ -55,7 +55,8 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
     if environment is None:
         warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
         environment = load_environment()
-        fork_runs(*([PUBLISHING] if environment.iceberg else []))
+        is_on_s3 = any(uri.startswith("s3://") for uri in (environment.landing, environment.lake))
+        fork_runs(*([PUBLISHING] if environment.iceberg else []), *([S3] if is_on_s3 else []))
     if catalog is None:
         catalog = load_catalog(environment.catalog)
     require_opened(catalog.mending)

@@ -83,10 +83,11 @@ class Figure:
         return counts.with_columns(pl.col(pl.Date).cast(pl.Int64)).to_dict(as_series=False)
 
     def from_json(self, values: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
-        """Return counts from their JSON values. Raises TypeError or polars' errors for values of other types."""
-        texts = [name for name, dtype in self.by.items() if dtype == pl.String]
-        counts = pl.DataFrame(values, schema={name: pl.String if name in texts else pl.Int64 for name in values})
-        return counts.cast({name: dtype for name, dtype in self.by.items() if name not in texts})
+        """Return counts from their JSON values. Raises TypeError, ValueError or polars' errors for others."""
+        stored = {name: pl.String if self.by.get(name) == pl.String else pl.Int64 for name in values}
+        # By row: to make a series of each column takes three times as long.
+        counts = pl.DataFrame(list(zip(*values.values(), strict=True)), stored, orient="row")
+        return counts.cast({name: dtype for name, dtype in self.by.items() if dtype != pl.String})
 
 
 def _count_objects(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from threading import Lock
-from typing import Any
 
 import msgspec
 import polars as pl
@@ -73,7 +72,7 @@ class _Kept(msgspec.Struct):
     """What is in a footer. `file` tells a file from one that another writer made of it, with its footer."""
 
     file: str
-    figures: dict[str, dict[str, list[Any]]]
+    figures: dict[str, dict[str, list[int | str | None]]]
 
 
 class FigureCounts:
@@ -178,5 +177,5 @@ def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> d
         kept = msgspec.json.decode(text, type=_Kept)
         values = kept.figures if kept.file == name_in_footer(file.path) else {}
         return {each.name: each.from_json(values[each.name]) for each in figures if each.name in values}
-    except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError):  # not as the platform writes it
+    except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
         return {}

@@ -1,5 +1,6 @@
 """Runs are forked from a server that has imported what they need, and that ends when none is left."""
 
+import gc
 import multiprocessing
 import os
 from multiprocessing import forkserver
@@ -26,27 +27,31 @@ def test_a_code_server_starts_a_run_with_the_context_that_it_is_given(monkeypatc
 
 
 def test_a_forked_run_has_imported_what_it_needs_and_opened_nothing() -> None:
-    """Dagster, the platform and the records; a process that has run a query must not be forked."""
+    """Dagster, the platform and the records; a process that has run a query must not be forked.
+
+    Nor does it search what it has imported for garbage.
+    """
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    CONTEXT.set_forkserver_preload([*warm_runs._PRELOAD, warm_runs.PUBLISHING])
+    CONTEXT.set_forkserver_preload([*warm_runs._PRELOAD, warm_runs.PUBLISHING, warm_runs.S3])
     results = CONTEXT.Queue()
     process = CONTEXT.Process(target=_state_of_process, args=[results])
     process.start()
-    modules, threads = results.get(timeout=300)
+    modules, threads, threshold = results.get(timeout=300)
     process.join()
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     expected = {"event_platform.definitions", dagster_internals.__name__, "dagster._grpc.impl", "polars", "pyiceberg"}
-    assert expected <= modules
+    assert expected | {"boto3", "detroit", "jinja2", "tenacity"} <= modules
     assert not any(name.startswith(("polars-0", "tokio")) for name in threads)
+    assert threshold > gc.get_threshold()[0]
 
 
-def _state_of_process(results: "multiprocessing.Queue[tuple[set[str], list[str]]]") -> None:
+def _state_of_process(results: "multiprocessing.Queue[tuple[set[str], list[str], int]]") -> None:
     import sys  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     # Of the server, which is the parent: threads do not survive a fork.
     threads = [(each / "comm").read_text() for each in Path(f"/proc/{os.getppid()}/task").iterdir()]
-    results.put((set(sys.modules), threads))
+    results.put((set(sys.modules), threads, gc.get_threshold()[0]))
 
 
 def test_the_fork_server_ends_when_no_run_is_left_and_is_started_by_the_next() -> None:
