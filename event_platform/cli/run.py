@@ -200,12 +200,12 @@ def _publish_and_count(
     results: Results,
     progress: Listener,
 ) -> Status | None:
-    """Publish, and count the totals; None where runs have `failed` and a table cannot be opened, which is printed."""
+    """Publish, and count the totals; None where runs have `failed` and a table cannot be read, which is printed."""
     iceberg = _publish(environment, lake, catalog, progress)
     progress.begin("counting")
     try:
         return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
-    except TableStorageError as error:
+    except (TableStorageError, FileNotFoundError) as error:  # a log, or a data file that it names
         if not failed:
             raise
         _print_failures([f"the totals cannot be counted: {error}"])
