@@ -104,7 +104,7 @@ def materialize_due(
 def materialize_backfill(
     environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
 ) -> Materialized:
-    """Materialize the partitions of event tables that the catalog makes due, with what is made of them."""
+    """Materialize the partitions of event tables and reports that the catalog makes due, with what is made of them."""
     with _materializer(environment, catalog, progress) as materializer:
         _, due = materializer.find_due(lake, window)
         for each in due.by_day:

@@ -70,7 +70,7 @@ class Snapshot:
         if log.is_empty():
             return []
         column = self.column
-        if wanted is not None:
+        if wanted is not None and not wanted.issuperset(file.day for file in self._files_in_log):
             log = log[[number for number, file in enumerate(self._files_in_log) if file.day in wanted]]
         files = [
             DataFile(

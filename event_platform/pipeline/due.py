@@ -144,7 +144,7 @@ def due_created_dates(
     opened = map_threads(_snapshot, tables, lake.storage.threads)
     unregistered, report, duplicates, corrupt, *typed = opened
     made = [(one, day) for one in (unregistered, report) for day in changed]
-    # Not the days that an event table never had: the catalog has the type since, which is a backfill.
+    # Not the days that an event table never had: the catalog has the type since, which is a back-fill.
     made += [(one, day) for one in typed for day in changed if one is None or one.was_built(day)]
     for one, day in made:
         version = None if one is None else one.source_version(day)

@@ -6,10 +6,8 @@ import urllib.request
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from event_platform.events.errors import StorageError
-from event_platform.storage.clients import FIRST_PAUSE, LONGEST_PAUSE, tries
+from event_platform.storage.retries import retry_unanswered
 
 _SECONDS = 5
 
@@ -17,14 +15,8 @@ _SECONDS = 5
 def server_time(root: str, options: Mapping[str, str]) -> float:
     """Return the time of the store of a URI in Unix seconds. Raises StorageError where it does not answer."""
     endpoint = _endpoint(root, options)
-    retrying = Retrying(
-        retry=retry_if_exception_type(OSError),
-        stop=stop_after_attempt(tries()),
-        wait=wait_random_exponential(FIRST_PAUSE, LONGEST_PAUSE),
-        reraise=True,
-    )
     try:
-        date = retrying(date_header, endpoint)
+        date = retry_unanswered(lambda: date_header(endpoint), lambda error: isinstance(error, OSError))
     except OSError as error:
         raise StorageError(f"{root}: {endpoint} does not answer: {error}; check the network") from error
     if date is None:

@@ -1,9 +1,7 @@
-"""Retries of requests that the libraries do not retry."""
+"""Retries of what the libraries do not retry."""
 
 from collections.abc import Callable
 from typing import TypeVar
-
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from event_platform.storage.clients import FIRST_PAUSE, LONGEST_PAUSE, tries
 from event_platform.storage.errors import has_broken_off
@@ -11,16 +9,33 @@ from event_platform.storage.errors import has_broken_off
 T = TypeVar("T")
 
 
-def retry_unanswered(attempt: Callable[[], T]) -> T:
-    """Call `attempt` until the store answers: for listings and conditional puts.
+def retry_unanswered(attempt: Callable[[], T], is_unanswered: Callable[[BaseException], bool] = has_broken_off) -> T:
+    """Call `attempt` until the store answers: by default, for listings and conditional puts.
 
     obstore retries neither where a connection ends: an answer to a listing may break off, and that to a conditional put
     may be lost.
     """
+    return retry(attempt, is_unanswered, tries(), FIRST_PAUSE, LONGEST_PAUSE)
+
+
+def retry(
+    attempt: Callable[[], T],
+    is_transient: Callable[[BaseException], bool],
+    tries: int,
+    first_pause: float,
+    longest_pause: float,
+) -> T:
+    """Call `attempt` until it raises no transient error. The last error is raised.
+
+    Pauses in seconds: the longest first one, and the longest of all; each is random, so that callers spread.
+    """
+    # It imports asyncio: a tenth of the time of a command that needs no retries.
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential  # noqa: PLC0415
+
     retrying = Retrying(
-        retry=retry_if_exception(has_broken_off),
-        stop=stop_after_attempt(tries()),
-        wait=wait_random_exponential(FIRST_PAUSE, LONGEST_PAUSE),
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_attempt(tries),
+        wait=wait_random_exponential(first_pause, longest_pause),
         reraise=True,
     )
     return retrying(attempt)

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from event_platform.events.errors import AccessError, MissingError, StorageError
 from event_platform.storage.aws import bucket_and_prefix
-from event_platform.storage.clients import FIRST_PAUSE, LONGEST_PAUSE, tries
 from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, is_refused, storage_error
+from event_platform.storage.retries import retry_unanswered
 from event_platform.storage.s3 import client
 from event_platform.storage.store import Entry
 
@@ -59,14 +58,8 @@ class S3Names:
         wanted: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": prefix + name}
         if span is not None:
             wanted["Range"] = f"bytes={span[0]}-{span[1]}"
-        retrying = Retrying(
-            retry=retry_if_exception_type(_BROKEN_OFF),
-            stop=stop_after_attempt(tries()),
-            wait=wait_random_exponential(FIRST_PAUSE, LONGEST_PAUSE),
-            reraise=True,
-        )
         with self._translated(name):
-            return retrying(self._body, wanted)
+            return retry_unanswered(lambda: self._body(wanted), lambda error: isinstance(error, _BROKEN_OFF))
 
     def _body(self, wanted: "GetObjectRequestTypeDef") -> bytes:
         return client(self.options).get_object(**wanted)["Body"].read()

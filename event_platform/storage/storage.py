@@ -14,7 +14,6 @@ from typing import Any
 from event_platform.events.errors import SettingError, StorageError
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clients import delta_options, polars_options
-from event_platform.storage.clock import server_time
 from event_platform.storage.folder import FolderStore
 from event_platform.storage.store import Store, creates_once
 from event_platform.storage.threads import THREADS
@@ -157,6 +156,8 @@ class Storage:
         Raises StorageError where it does not answer.
         """
         if not self.is_local:
+            from event_platform.storage.clock import server_time  # noqa: PLC0415 - it imports clients of HTTP
+
             return server_time(self.root, self.options)
         try:
             Path(self.root).mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from bench.measured_run import Stopwatch, measure
+from event_platform.defs.graph import checks_of_runs
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
@@ -15,14 +16,15 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 def test_a_measurement_counts_every_event_and_tells_work_from_bookkeeping(
     world: World, monkeypatch: pytest.MonkeyPatch, days_per_run: int, runs: int
 ) -> None:
-    """Raw and what is downstream, in as many runs as asked for; each check is evaluated for each day."""
+    """Raw and what is downstream, in as many runs as asked for; each check of runs is evaluated for each day."""
     use(monkeypatch, world)
     (world.root / "dagster").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(world.root / "dagster"))
     world.deliver(MONDAY, "a", event("u1"))
     world.deliver(TUESDAY, "b", event("u2", TUESDAY))
     found = measure(MONDAY, 2, days_per_run)
-    checks = world.definitions().resolve_asset_graph().asset_check_keys
+    graph = world.definitions().resolve_asset_graph()
+    checks = checks_of_runs(graph, graph.get_all_asset_keys())
     assert found["runs"] == runs
     assert found["events_by_type"][dg.DagsterEventType.ASSET_CHECK_EVALUATION.value] == 2 * len(checks)
     assert found["events"] == sum(found["events_by_type"].values())

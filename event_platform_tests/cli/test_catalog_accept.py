@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from event_platform.checks.conformance import check_dates
+from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.command import call, use
 from event_platform_tests.support.mending import write_functions
@@ -200,6 +202,33 @@ def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:
     assert ("like a known name", "account:created", "account:create") in differences()
     (world.root / "catalog" / "create.yaml").write_text(yaml.safe_dump(schema), encoding="utf-8")
     assert ("like a known name", "account:created", "account:create") not in differences()
+
+
+def test_a_name_that_differs_in_letters_is_accepted_by_name(world: World) -> None:
+    """It may be another event, and even the opposite; one that differs in case and separators is the same."""
+    detached = {"title": "AttachRolePolicy", "properties": {}}
+    (world.root / "catalog" / "policy.yaml").write_text(yaml.safe_dump(detached), encoding="utf-8")
+    world.deliver(
+        TUESDAY, "e.json", event("e1", TUESDAY, "DetachRolePolicy"), event("e2", TUESDAY, "attach_role_policy")
+    )
+    world.build(TUESDAY)
+    assert ("like a known name", "AttachRolePolicy", "DetachRolePolicy") in differences()
+    for arguments in ([], ["AttachRolePolicy"]):
+        call("catalog", "accept", *arguments, code=0)
+        assert world.catalog.by_name["AttachRolePolicy"].names == ("AttachRolePolicy", "attach_role_policy")
+    assert "1 difference accepted in 1 file" in call("catalog", "accept", "DetachRolePolicy", code=0)
+    assert world.catalog.by_name["DetachRolePolicy"].name == "AttachRolePolicy"
+
+
+def test_a_patch_is_one_that_can_be_applied(world: World) -> None:
+    """Tabs and ends of lines are as in the file, and so is a last line without one."""
+    path = world.root / "catalog" / "account.yaml"
+    path.write_bytes(ACCOUNT.rstrip("\n").replace("# what", "#\twhat").replace("\n", "\r\n").encode())
+    shown = CliRunner().invoke(main, ["catalog", "accept", "account:created", "--dry-run"]).stdout_bytes
+    assert b" # what" not in shown
+    assert b"#\twhat they pay\r\n" in shown
+    assert b"\n-required: [plan]\n\\ No newline at end of file\n" in shown.replace(b"\r", b"")
+    path.write_bytes(ACCOUNT.encode())
 
 
 def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,23 @@ def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> Non
     assert versions(built) == after
 
 
+def test_reports_follow_where_no_row_does(built: World) -> None:
+    """They name the fields without a place, and so depend on the catalog; also after a back-fill that was killed."""
+    built.deliver(MONDAY, "more", event("m", MONDAY, city="x"))
+    call("run")
+    add(built, team={"type": "integer"})
+    assert ([len(each["days"]) for each in planned()["tables"]], planned()["reports"]) == ([2], 3)
+    call("catalog", "backfill")
+    assert "balanced: nothing is lost" in call("status")
+    add(built, team={"type": "integer"}, city={"type": "string"})
+    built.type(MONDAY, TUESDAY, WEDNESDAY)
+    assert (planned()["tables"], planned()["reports"]) == ([], 3)
+    assert "and 3 quality reports to build: event-platform catalog backfill" in call("catalog", "backfill", "--plan")
+    call("catalog", "backfill")
+    assert (planned()["tables"], planned()["reports"]) == ([], 0)
+    assert "balanced: nothing is lost" in call("status")
+
+
 def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -> None:
     """Its events were never in unregistered_events. Of a type that returns, days that it has not missed are kept."""
     schema, goal = SCHEMAS["account_created"], {"title": "goal:set", "properties": {}}

@@ -93,6 +93,7 @@ def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest
         ("git:HEAD:in", "no such branch, tag or commit"),
         ("git:linked", "link.yaml: at this revision not a regular file"),
         ("nowhere", "nowhere: no such folder"),
+        ("", "expected a folder or git:REF to compare with, got an empty text"),
     ],
 )
 def test_a_catalog_that_cannot_be_read_is_a_usage_error(repository: Path, against: str, reason: str) -> None:

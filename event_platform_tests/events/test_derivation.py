@@ -75,7 +75,7 @@ def derive(found: EventType, *rows: dict[str, Any]) -> tuple[pl.DataFrame, list[
             {"a": {"sql": "note", "type": "number"}}, "x-derive.a.sql: expected number, got string", id="type"
         ),
         pytest.param({"a": {"sql": "note", "type": "object"}}, "x-derive.a.type: expected a type", id="no type"),
-        pytest.param({"a": "string_to_array(note, ',')"}, "x-derive.a: say the type of the column", id="a list"),
+        pytest.param({"a": "string_to_array(note, ',')"}, "x-derive.a: no column has List(String)", id="a list"),
         pytest.param({"a": "note * 2"}, "x-derive.a.sql: ", id="polars refuses it"),
         pytest.param({"a": {"function": "f"}}, "x-derive.a.function: expected module:function", id="no module"),
         pytest.param({"a": {"function": "../f:g", "type": "string"}}, "x-derive.a.function: expected", id="a path"),
@@ -192,6 +192,28 @@ def test_a_reference_table_gives_its_value_or_null(tmp_path: Path) -> None:
     pl.DataFrame({"quantity": [1, 2], "value": [0.5, None]}).write_parquet(tmp_path / "p.parquet")
     found = event_type(tmp_path, {"key": {"lookup": "p.parquet", "by": "quantity", "value": "value"}})
     assert derive(found, {"quantity": 2}, {"quantity": 1})[0]["key"].to_list() == [None, 0.5]
+
+
+def test_texts_of_a_reference_table_are_read_as_days_times_and_truth(tmp_path: Path) -> None:
+    """Keys as the column of the event has them, values as the definition says."""
+    rules = {
+        "name": {"lookup": "d.csv", "by": "created_date", "key": "day", "value": "name"},
+        "since": {"lookup": "n.csv", "by": "note", "value": "since", "type": "string", "format": "date-time"},
+        "is_ours": {"lookup": "n.csv", "by": "note", "value": "ours", "type": "boolean"},
+    }
+    tables = {
+        "d__csv": "day,name\n2025-06-05,Thursday\n2025-06-06,Friday\n",
+        "n__csv": "note,since,ours\na,2025-06-02T02:00:00+02:00,true\nb,,false\n",
+    }
+    values, failed = derive(event_type(tmp_path, rules, **tables), {"note": "a"}, {"note": "b"}, {})
+    assert values["name"].to_list() == ["Thursday"] * 3
+    assert values["since"].to_list() == [datetime(2025, 6, 2, tzinfo=UTC), None, None]
+    assert values["is_ours"].to_list() == [True, False, None]
+    assert not failed
+    found = fault(
+        tmp_path, {"a": {"lookup": "x.csv", "by": "created_date", "value": "v"}}, x__csv="created_date,v\n1,2\n"
+    )
+    assert found.startswith("x-derive.a.lookup: x.csv: column created_date: ")
 
 
 FUNCTIONS = """

@@ -228,6 +228,13 @@ def test_an_earlier_key_is_the_property_that_has_it_now() -> None:
     (found_twice,) = proposed(document, {"build": 1, "old": 2})
     assert (found_twice.finding, found_twice.path, found_twice.edits) == (Finding.REBUILD, "build", ())
     assert found_twice.action.startswith("another of its keys (x-was) has the value")
+    items = {"type": "object", "properties": {"p": INTEGER | {"x-was": ["old"]}}}
+    document = {"properties": {"a": {"type": "array", "items": items}}}
+    after = accepted(document, proposed(document, {"a": [{"old": "x", "q": 1}, {"p": 2}]}))["properties"]["a"]["items"]
+    assert after["properties"] == {"p": STRING | {"x-was": ["old"], "x-was-type": ["integer"]}, "q": INTEGER}
+    document = {"properties": {"build": INTEGER | {"x-was": ["old", "older"]}}}
+    (found_thrice,) = proposed(document, {"build": 1, "old": 2, "older": 3})
+    assert (found_thrice.finding, found_thrice.edits) == (Finding.REBUILD, ())
 
 
 def test_a_nested_field_is_added_to_its_object() -> None:
@@ -270,10 +277,15 @@ def test_what_is_expected_is_not_proposed_again() -> None:
 
 
 def test_personal_values_are_not_shown() -> None:
-    """Nor what is new in a personal object."""
+    """Nor what is new in a personal object, or differs from a personal field in case and separators."""
     document = {"properties": {"p": INTEGER | {"x-personal": True}, "o": DEVICE | {"x-personal": True}}}
     found = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
     assert [each.example for each in found] == ["•••", "•••"]
+    (found_alike,) = proposed(document, {"P": "secret"})
+    assert (found_alike.example, found_alike.edits[0].value) == (
+        "•••",
+        STRING | {"x-column": "P_2", "x-personal": True},
+    )
 
 
 def test_keys_that_are_data_are_one_proposal() -> None:

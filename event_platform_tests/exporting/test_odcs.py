@@ -118,6 +118,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "device": {"type": "object", "properties": {"os": {"type": "string", "enum": ["a"]}}},
             "answers": {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}}}},
             "words": {"type": "object", "x-map": True, "additionalProperties": {"type": "string"}},
+            "whatever": {"x-variant": True, "description": "JSON."},
             "anything": {},
         },
     },

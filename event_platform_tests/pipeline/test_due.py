@@ -17,8 +17,9 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 
 def due(world: World) -> list[date]:
-    """Return the created_dates that are due."""
-    return due_created_dates(world.lake, world.catalog).days
+    """Return the created_dates that are due, of all tables or of one."""
+    found = due_created_dates(world.lake, world.catalog)
+    return sorted({*found.days, *found.backfills.days})
 
 
 def test_nothing_is_due_in_an_empty_lake(world: World) -> None:
@@ -69,9 +70,13 @@ def test_a_day_is_due_until_every_event_table_has_it(world: World, key: str) -> 
     world.deduplicate(MONDAY)
     world.type(MONDAY, keys=[each for each in [*world.catalog.by_key, UNREGISTERED] if each != key])
     world.report(MONDAY)
-    assert due(world) == [MONDAY]
+    found = due_created_dates(world.lake, world.catalog)
+    assert found.every == {MONDAY}
+    # A table that never had the day is due by itself, as that of a type that the catalog has since.
+    assert found.days == [MONDAY] * (key != "lesson_started")
     world.type(MONDAY, keys=[key])
-    assert due(world) == []
+    found = due_created_dates(world.lake, world.catalog)
+    assert (found.days, found.backfills.due) == ([], {})
 
 
 def test_a_day_is_due_when_it_was_deduplicated_again_but_not_typed(world: World) -> None:
@@ -84,16 +89,22 @@ def test_a_day_is_due_when_it_was_deduplicated_again_but_not_typed(world: World)
     assert due(world) == [MONDAY]
 
 
-def test_a_type_that_the_catalog_gains_makes_every_day_due(world: World) -> None:
-    """Its events are among the unregistered ones, and move to their table."""
+def test_a_type_that_the_catalog_gains_makes_its_days_due(world: World) -> None:
+    """Its events are among the unregistered ones, and move to their table; no other table is due."""
     for day in (MONDAY, TUESDAY):
-        world.deliver(day, "a", event(f"u-{day}", day, name="beta:clicked"))
+        world.deliver(day, "a", event(f"u-{day}", day, name="beta:clicked"), event(f"v-{day}", day))
     world.build(MONDAY, TUESDAY)
     schema = {"title": "beta:clicked", "type": "object", "properties": {"button": {"type": "string"}}}
     write_catalog(world.root / "catalog", {"beta_clicked": schema})
-    assert due(world) == [MONDAY, TUESDAY]
-    world.type(MONDAY, TUESDAY)
+    found = due_created_dates(world.lake, world.catalog)
+    assert (found.days, found.reports) == ([], {})
+    assert {table: sorted(days) for table, days in found.backfills.due.items()} == {
+        "events/beta_clicked": [MONDAY, TUESDAY],
+        "unregistered_events": [MONDAY, TUESDAY],
+    }
+    world.type(MONDAY, TUESDAY, keys=["beta_clicked", UNREGISTERED])
     assert world.events("beta_clicked").height == 2
+    assert due_created_dates(world.lake, world.catalog).backfills.due == {}
     assert due(world) == []
 
 

@@ -20,7 +20,7 @@ def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
     catalog, lake = load_catalog(environment.catalog), PinnedLake(open_lake(environment.lake).storage)
     progress.begin("comparing tables with the catalog")
     due = due_created_dates(lake, catalog, rows_examined=None)
-    return plan_backfills(lake, catalog, due.backfills)
+    return plan_backfills(lake, catalog, due.backfills, due.reports)
 
 
 def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
@@ -42,7 +42,9 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
 
 def _sum(plan: BackfillPlan) -> str:
     if not plan.tables:
-        return f"nothing {'else ' if plan.failing else ''}is due: every day has the rows that the catalog gives it"
+        found = f"nothing {'else ' if plan.failing else ''}is due: every day has the rows that the catalog gives it"
+        reports = counted(len(plan.reports), "quality report")
+        return f"{found}, and {reports} to build: event-platform catalog backfill" if plan.reports else found
     partitions = sum(len(each.days) for each in plan.tables)
     rows = sum(each.rows for each in plan.tables)
     return (

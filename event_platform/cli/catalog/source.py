@@ -21,6 +21,8 @@ _FILE_MODES = {"100644", "100755"}
 
 def read_other_catalog(source: str, folder: Path) -> CatalogFiles:
     """Read a catalog from a folder, or from `git:REF` as `folder` was at that revision. Raises CatalogError."""
+    if not source:  # such as a variable that is not set: another folder would be compared, which may pass
+        raise CatalogError("expected a folder or git:REF to compare with, got an empty text")
     if not source.startswith(_GIT):
         return read_catalog_files(Path(source))
     with _revision(folder, source.removeprefix(_GIT)) as copy:

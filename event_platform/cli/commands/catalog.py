@@ -220,9 +220,9 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
 
     Such as days with values in _rescued for which a property was added since. Days on which the rows would be the same
     are not due, and other event types are not touched. Where statistics and _rescued do not say, events with a key
-    that the catalog reads in another way are read again and compared. The quality report of the days, and your own
-    assets over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as
-    do the sensors.
+    that the catalog reads in another way are read again and compared. Quality reports that are due, and your own assets
+    over these tables, are built as well. Everything else that is due is left to `run`, which does this, too, as do the
+    sensors.
 
     \b
     --plan shows for each event type

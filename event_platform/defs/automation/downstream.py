@@ -25,7 +25,7 @@ class DueAssets:
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
-    is_backfill: bool = False  # of event tables that a change of the catalog makes due, and of their reports
+    is_backfill: bool = False  # of event tables, or reports alone, that a change of the catalog makes due
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def due_downstream(
     by_day = [
         DueAssets(
             [key for table in tables for key in keys.get(table, [_key(table)])],
-            days := groups[tables],
-            is_backfill=not (dates.backfills.days.isdisjoint(days) or built.isdisjoint(tables)),
+            groups[tables],
+            is_backfill=not built.isdisjoint(tables),
         )
         for tables in in_order
     ]

@@ -1,8 +1,8 @@
 """The check of each event asset that its table and its schema agree, so that the next run does not fail.
 
-Where they do not, a run fails before it could evaluate this; and to store a hundred more results costs a run of a few
-events a tenth of its time. So runs leave it out (`graph.checks_of_runs`), and `ask_schema_checks` asks for it alone, of
-the types whose result changed.
+Where they do not, a run fails before it could evaluate this; where they do, each run would store a hundred results that
+say nothing new. So runs leave it out (`graph.checks_of_runs`), and `ask_schema_checks` asks for it alone, of the types
+whose result changed.
 """
 
 from collections.abc import Iterator, Sequence

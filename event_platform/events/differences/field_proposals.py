@@ -11,14 +11,8 @@ from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.differences.arrived import Arrived, Span
-from event_platform.events.differences.fitting import (
-    Definition,
-    as_variant,
-    draft_fields,
-    fit,
-    has_column,
-    is_empty_draft,
-)
+from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, has_column
+from event_platform.events.differences.fitting import fit, is_empty_draft
 from event_platform.events.differences.proposal import Edit, Finding, Proposal
 from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.draft import JSON_TYPES
@@ -29,6 +23,7 @@ from event_platform.events.evolution.properties import Property
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 
+_TYPE = Finding.CHANGED_TYPE
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
 _WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
@@ -85,9 +80,7 @@ class _FieldProposer:
         shape = self.arrived.sample.shapes.get(path)
         if shape is None:
             is_due = path in self.arrived.sample.seen
-            finding = Finding.REBUILD if is_due else Finding.CHANGED_TYPE
-            place = _OTHER_KEY if self.paths.by_path[path][1].was else _REBUILD
-            return self._proposal(finding, path, span, action=place if is_due else _NOT_SAMPLED)
+            return self._has_place(path, span) if is_due else self._proposal(_TYPE, path, span, action=_NOT_SAMPLED)
         whole, shape_of_whole = self._with_column(path, shape)
         old, has_long = self.paths.by_path[whole][1], whole[-1] in self.arrived.has_long and not whole[1:]
         found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
@@ -95,9 +88,16 @@ class _FieldProposer:
             known = self.paths.by_path[path][1]
             is_variant = known.kind is Kind.VARIANT  # of which half of an emoji is left, which no text holds
             new, action = (_mixed, _MIXED) if is_variant else (as_variant, _VARIANT)
-            return self._proposal(Finding.CHANGED_TYPE, path, span, new(known.definition, shape), action)
+            return self._proposal(_TYPE, path, span, new(known.definition, shape), action)
+        if found == old.definition:
+            return self._has_place(path, span)
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(Finding.CHANGED_TYPE, whole, span, found, _WIDER, example)
+        return self._proposal(_TYPE, whole, span, found, _WIDER, example)
+
+    def _has_place(self, path: Path, span: Span) -> Proposal:
+        """Return the proposal for values that fit their column as it is."""
+        action = _OTHER_KEY if self.paths.by_path[path][1].was else _REBUILD
+        return self._proposal(Finding.REBUILD, path, span, action=action)
 
     def _with_column(self, path: Path, shape: Shape) -> tuple[Path, Shape]:
         """Return the property that has the column of a value: of a value in a map, the map; and its shape."""
@@ -119,6 +119,7 @@ class _FieldProposer:
                 continue
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
             new, action = _retyped(old, drafted), _VARIANT if "x-variant" in drafted else _ADD
+            new |= {"x-personal": True} if self.paths.is_spelled_as_personal(path) else {}
             yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
 
     def _level(self, parent: Path) -> UniqueNames:

@@ -10,6 +10,7 @@ from event_platform.events.columns import Kind
 from event_platform.events.constraints import DOT
 from event_platform.events.drift import ANY_KEY, Drift, Path
 from event_platform.events.evolution.properties import Property, whole
+from event_platform.events.names import plain_name
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,19 @@ class SchemaPaths:
         found = self.by_path.get(path)
         return found[0] if found else (*self.pointer(path[:-1]), "properties", path[-1])
 
+    @cached_property
+    def _personal_names(self) -> frozenset[str]:
+        found = ((path, each.column) for path, (_, each) in self.by_path.items())
+        return frozenset(plain_name(path[-1]) for path, column in found if path and column and column.is_personal)
+
+    def is_spelled_as_personal(self, path: Path) -> bool:
+        """Return whether a key without a property differs from that of a personal one in case and separators alone."""
+        return path not in self.by_path and plain_name(path[-1]) in self._personal_names
+
     def is_personal(self, path: Path) -> bool:
-        """Return whether a property or what it is in is personal."""
+        """Return whether a property or what it is in is personal, or spelled as one that is."""
+        if path and self.is_spelled_as_personal(path):
+            return True
         above = (path[:depth] for depth in range(len(path) + 1))
         columns = (self.by_path[each][1].column for each in above if each in self.by_path)
         return any(column.is_personal for column in columns if column)

@@ -1,6 +1,6 @@
 """What a back-fill would write, and what it would cost by the CPU time of the last runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -61,14 +61,14 @@ class BackfillPlan:
         }
 
 
-def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due."""
+def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills, reports: Iterable[date]) -> BackfillPlan:
+    """Add rows and CPU seconds to what is due. `reports` are days whose quality report alone is."""
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()
     per_row = _seconds_per_row(lake.unregistered_events.snapshot(), deduplicated)
     planned = [_plan(tables[name], backfills, per_row) for name in sorted(backfills.due)]
-    reports = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
-    return BackfillPlan(planned, backfills.failing, sorted(reports))
+    beside = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
+    return BackfillPlan(planned, backfills.failing, sorted(beside.union(reports)))
 
 
 def _plan(table: Table, backfills: Backfills, per_row: float | None) -> TablePlan:

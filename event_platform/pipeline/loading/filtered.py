@@ -4,6 +4,7 @@ A message is deleted once its event is committed. Until then the queue keeps it,
 is made good by the next one: it finds the event in the table. What is not a message of the filter stays in the queue.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -114,14 +115,16 @@ def _append(context: PipelineContext, rows: pl.DataFrame, report: FilteredReport
 
 def _known(target: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the keys in the table among which those of some rows, in the order of arrival, may be."""
-    times = rows.group_by(_KEY[0]).agg(first=pl.col(_ARRIVED).min(), last=pl.col(_ARRIVED).max())
-    bounds = {day: (first, last) for day, first, last in times.iter_rows()}
-    files = [file for file in target.files(bounds) if _may_hold(file, *bounds[file.partition])]
+    times = dict(rows.group_by(_KEY[0]).agg(pl.col(_ARRIVED).sort()).iter_rows())
+    files = [file for file in target.files(times) if _may_hold(file, times[file.partition])]
     is_near = pl.col(_ARRIVED).is_between(rows[_ARRIVED][0], rows[_ARRIVED][-1])
     return scan_files(target.table, files, target.schema).filter(is_near).select(_KEY).collect()
 
 
-def _may_hold(file: DataFile, first: datetime, last: datetime) -> bool:
-    """Return whether a file may hold events of stream records that arrived from `first` to `last`."""
+def _may_hold(file: DataFile, times: Sequence[datetime]) -> bool:
+    """Return whether a file may hold events of stream records that arrived at some times, which are in order."""
     low, high = file.minimum.get(_ARRIVED), file.maximum.get(_ARRIVED)
-    return low is None or high is None or (low <= last and first <= high)
+    if low is None or high is None:
+        return True
+    place = bisect_left(times, low)
+    return place < len(times) and times[place] <= high

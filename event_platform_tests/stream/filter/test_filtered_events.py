@@ -348,10 +348,10 @@ def test_what_is_read_to_find_doubles_is_what_came_about_then(
     for hour in hours:
         here.send(*hour)
         here.take()
-    here.send(hours[1][1])
+    here.send(letter(99, NOON - timedelta(hours=1)), hours[1][1], letter(98, NOON + timedelta(hours=9)))
     here.take()
     assert read == [0, 0, 0, 1]
-    assert len(here.keys) == 9
+    assert len(here.keys) == 11
 
 
 def test_a_queue_of_many_is_taken_in_some_commits(here: FilteredWorld, monkeypatch: pytest.MonkeyPatch) -> None:
