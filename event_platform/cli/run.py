@@ -25,8 +25,9 @@ from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
