@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +25,14 @@ from event_platform.cli.commands.tables import publish, query, register, vacuum
 from event_platform.environment import settings_table
 from event_platform.events.errors import EventPlatformError, raise_panics_as_errors
 
+_DATA_FILE = re.compile(r"\S+\.parquet\b")
+
 
 class _Commands(click.Group):
-    """Shows the settings below the commands, and errors that the user can fix without a traceback, as exit code 2."""
+    """Shows the settings below the commands, and errors that the user can fix without a traceback, as exit code 2.
+
+    A data file of a table that is missing is exit code 1.
+    """
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, the commands and the settings."""
@@ -50,6 +56,13 @@ class _Commands(click.Group):
             from event_platform.cli.output import visible  # noqa: PLC0415
 
             raise click.UsageError(visible(str(error))) from error
+        except FileNotFoundError as error:  # of polars
+            if (file := _DATA_FILE.search(str(error))) is None:
+                raise
+            raise click.ClickException(
+                f"{file[0]}: the file is missing, which its table has. `event-platform run` builds the day again; "
+                "`event-platform doctor` counts such files"
+            ) from error
 
 
 @contextmanager

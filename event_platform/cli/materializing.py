@@ -32,7 +32,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.due import DueDates
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.quality.partitions import date_ranges, describe_range
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

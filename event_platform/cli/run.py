@@ -25,8 +25,9 @@ from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrivals
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -200,12 +201,12 @@ def _publish_and_count(
     results: Results,
     progress: Listener,
 ) -> Status | None:
-    """Publish, and count the totals; None where runs have `failed` and a table cannot be opened, which is printed."""
+    """Publish, and count the totals; None where runs have `failed` and a table cannot be read, which is printed."""
     iceberg = _publish(environment, lake, catalog, progress)
     progress.begin("counting")
     try:
         return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
-    except TableStorageError as error:
+    except (TableStorageError, FileNotFoundError) as error:  # a log, or a data file that it names
         if not failed:
             raise
         _print_failures([f"the totals cannot be counted: {error}"])

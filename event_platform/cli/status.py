@@ -36,7 +36,8 @@ from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.lake.registry import CORRUPT_EVENTS, RAW_EVENTS
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.completeness import Completeness, completeness
-from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.pipeline.publication import IcebergStatus, iceberg_status
 from event_platform.pipeline.reporting.findings import lake_findings

@@ -27,8 +27,9 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.landing.landing import Landing
 from event_platform.metrics.gauges import Gauge, Sample
-from event_platform.pipeline.due import OVERDUE, due_created_dates
+from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
+from event_platform.pipeline.due_dates import OVERDUE
 from event_platform.sample.own_assets import shipped_assets
 
 _CREATED = "created_datetime"

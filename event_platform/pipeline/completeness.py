@@ -11,8 +11,8 @@ from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import deliveries
 from event_platform.landing.landing import Landing
-from event_platform.pipeline.due import OVERDUE, DueDates
 from event_platform.pipeline.due_arrivals import due_arrival_dates, outside_warning
+from event_platform.pipeline.due_dates import OVERDUE, DueDates
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.storage.queue import Queue
 

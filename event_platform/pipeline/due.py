@@ -9,104 +9,22 @@ people's own assets keep a fingerprint of what they were made of.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
-from event_platform.events.wording import counted
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
-from event_platform.pipeline.backfill.find import ROWS_EXAMINED, Backfills, find_backfills
+from event_platform.pipeline.backfill.find import ROWS_EXAMINED, find_backfills
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.reporting.sources import ReportSources, schema_id, with_other_schema
 from event_platform.storage.threads import map_threads
-
-#: How long it is normal that something waits, as in a live stream.
-OVERDUE = timedelta(hours=1)
-
-#: Name for all platform tables that are partitioned by created_date.
-PLATFORM = "tables of the platform"
-
-
-@dataclass(frozen=True)
-class DueDates:
-    """Due created_dates: of the platform's tables, of single event tables, of the report, and of users' own tables."""
-
-    stale: frozenset[date]  # something downstream is older than raw_events
-    uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
-    version: int  # of raw_events, up to which this is known
-    backfills: Backfills = field(default_factory=Backfills)  # beside those: event tables that the catalog changes
-    reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
-    own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
-    known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
-    loaded_at: Mapping[date, datetime] = field(default_factory=dict)  # see `_loaded_at`
-
-    @property
-    def days(self) -> list[date]:
-        """Days on which the platform's tables are due, in order."""
-        return sorted({*self.stale, *self.uneven})
-
-    @property
-    def every(self) -> set[date | None]:
-        """All days on which anything is due; None for a table without partitions."""
-        own = {day for days in self.own.values() for day in days}
-        return {*self.days, *self.backfills.days, *self.reports, *own}
-
-    def is_overdue(self, since: datetime) -> bool:
-        """Return whether anything is due of a day that has records from before `since` that are not built.
-
-        Where all of them are built, it is the time of its last records that counts. A table without an asset may be
-        obsolete.
-        """
-        latest = max(self.loaded_at.values(), default=None)
-        own = {day for table in self.known for day in self.own.get(table, {})}
-        days = {*self.days, *self.backfills.days, *self.reports, *own}
-        moments = [latest if day is None else self.loaded_at.get(day) for day in days]
-        return any(moment is None or moment < since for moment in moments)
-
-    @property
-    def of_platform(self) -> dict[date, str]:
-        """Days on which the platform's tables are due, and why."""
-        return {day: self.uneven.get(day, "newer events have landed") for day in self.days}
-
-    @property
-    def sentences(self) -> list[str]:
-        """Describe what is due of each table."""
-        tables: list[tuple[str, Mapping[date, str] | Days]] = [
-            (PLATFORM, self.of_platform),
-            *self.backfills.due.items(),
-            (QUALITY_REPORT.name, self.reports),
-            *sorted(self.own.items()),
-        ]
-        return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
-
-    @property
-    def warnings(self) -> list[str]:
-        """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
-        return [each for each in (self._uneven_warning, self.backfills.other) if each]
-
-    @property
-    def _uneven_warning(self) -> str | None:
-        if not self.uneven:
-            return None
-        day, counts = next(iter(self.uneven.items()))
-        return (
-            f"the rows of {counted(len(self.uneven), 'created date')} are not those that were written, such as {day} "
-            f"({counts}). Rows were deleted or added by something else, or the catalog changed: they are built again"
-        )
-
-
-def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
-    days = sorted((day, why) for day, why in due.items() if day is not None)
-    if not days:
-        return f"{table}: due ({'; '.join(due.values())})"
-    return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"
 
 
 def due_created_dates(

@@ -82,6 +82,20 @@ def test_an_altered_day_comes_back_with_the_next_run(
     assert files(built) == before
 
 
+@pytest.mark.parametrize("table", ["corrupt_events", "duplicate_events"])
+def test_a_missing_file_is_named_by_commands_that_read_it(built: World, table: str) -> None:
+    """With what to do, and no traceback; then a run brings it back."""
+    built.deliver(MONDAY, "again", event("2025-06-020", MONDAY))
+    call("run")
+    for file in (built.root / "lake" / table).glob("*=2025-06-02/*.parquet"):
+        file.unlink()
+    for command in (["status"], ["query", f"from {table}"]):
+        output = " ".join(call(*command, code=1).split())
+        assert ".parquet: the file is missing, which its table has. `event-platform run` builds" in output
+    call("run")
+    assert "every file exists" in call("status", "--verify")
+
+
 def test_a_table_whose_log_is_cut_off_is_built_again_when_its_folder_is_moved_away(built: World) -> None:
     """As the run says, which has failed for this table, and builds the others."""
     folder = Path(built.event_table("account_created").uri)

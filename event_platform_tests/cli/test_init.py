@@ -82,13 +82,15 @@ def test_a_stream_without_an_id_is_known_by_its_records() -> None:
     assert proposed(*records)["event_uuid"] == {"hash": "body"}
 
 
-@pytest.mark.parametrize("key", ["anonymousId", "trace_id", "requestId"])
-def test_the_id_of_something_else_is_none_even_where_each_record_has_another(key: str) -> None:
+@pytest.mark.parametrize("path", ["anonymousId", "trace_id", "requestId", "user.id"])
+def test_the_id_of_something_else_is_none_even_where_each_record_has_another(path: str) -> None:
     """A visitor who comes back would be a duplicate. It is named, for who knows better."""
-    land(*[{key: str(UUID(int=number << 90)), "event": "a", "ts": noon(MONDAY) + number} for number in range(30)])
+    key, _, below = path.partition(".")
+    records = [{"event": "a", "ts": noon(MONDAY) + number, key: str(UUID(int=number << 90))} for number in range(30)]
+    land(*[{**record, key: {below: record[key]}} if below else record for record in records])
     output = init("--yes").output
     assert "event_uuid: {hash: body}\n" in output
-    assert f"Else: {key}." in output
+    assert f"Else: {path}." in output
 
 
 def test_an_id_that_some_records_lack_is_named() -> None:

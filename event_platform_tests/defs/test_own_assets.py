@@ -17,7 +17,8 @@ from event_platform.defs.resources.platform import LakeResource
 from event_platform.lake.derived import Source
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
-from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_dates import DueDates
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
 DAYS = [MONDAY, TUESDAY, WEDNESDAY]

@@ -33,7 +33,7 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
     \b
     Exit codes:
       0  the totals balance, or will when newer records are built, and new objects are loaded, as while a stream runs
-      1  the totals do not balance, or work is overdue:
+      1  the totals do not balance, or cannot be counted, or work is overdue:
            an object waits that landed on an earlier day (UTC, plus an hour)
            a day is due whose records have waited for an hour
            landing cannot be listed, or the queue does not answer, so that nobody knows what waits

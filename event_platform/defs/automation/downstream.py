@@ -16,7 +16,8 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.names import is_of_platform
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.pipeline.backfill.find import ROWS_EXAMINED
-from event_platform.pipeline.due import PLATFORM, DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_dates import PLATFORM, DueDates
 
 
 @dataclass(frozen=True)

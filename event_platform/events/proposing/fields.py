@@ -39,7 +39,12 @@ class Field:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """The words of the last key, in lower case."""
-        return tuple(word.lower() for word in _WORDS.findall(self.path[-1]))
+        return _words_of(self.path[-1])
+
+    @cached_property
+    def path_words(self) -> frozenset[str]:
+        """The words of all keys of the path: those of `user.id` are `user` and `id`."""
+        return frozenset(word for key in self.path for word in _words_of(key))
 
     @property
     def coverage(self) -> float:
@@ -71,6 +76,10 @@ class Field:
         texts = list(dict.fromkeys(str(value) for value in self.values.values()))
         shown = [texts[number * (len(texts) - 1) // 2] for number in range(3)] if texts else []
         return [mask(text) if masked else text[:80] for text in dict.fromkeys(shown)]
+
+
+def _words_of(key: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORDS.findall(key))
 
 
 def mask(text: str) -> str:

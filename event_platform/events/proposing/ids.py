@@ -25,7 +25,7 @@ _ID_KEYS = (
     *("eventid", "eventuuid", "uuid", "id", "guid", "uid", "messageid", "insertid", "auditid", "recordid", "logid"),
     *("deliveryid", "xgithubdelivery", "xshopifywebhookid", "webhookid", "dedupid", "transactionid"),
 )
-#: Words of the ids of something else, which other events may have as well.
+#: Words of the ids of something else.
 _OTHER_WORDS = {
     *("request", "session", "user", "account", "parent", "trace", "span", "correlation", "distinct", "anonymous"),
     *("device", "client", "customer", "order", "actor", "repo", "job", "flow", "org", "team", "visitor", "person"),
@@ -62,13 +62,18 @@ def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
     short = [field for field in fields if field.coverage >= _MOST and field not in times and _is_short(field)]
     unique = [field for field in short if field.is_scalar and field.distinct_share >= _UNIQUE]
     unique = sorted((field for field in unique if _score(field) >= _LIKE_ID), key=lambda field: -_score(field))
-    sure = [field for field in unique if _is_everywhere(field) and not has_any(field, _OTHER_WORDS)]
+    sure = [field for field in unique if _is_everywhere(field) and not _is_of_other(field)]
     found = [IdFields((field,), _score(field), field.distinct_share) for field in sure]
     if not found:
         everywhere = filter(_is_everywhere, short)
         found = sorted(_pairs([*everywhere, *times[:1]]), key=lambda each: -each.score)
     doubtful = [] if found else [IdFields((field,), -1, field.distinct_share) for field in unique]
     return [*found, IdFields((), 0, 1), *doubtful]
+
+
+def _is_of_other(field: Field) -> bool:
+    """Return whether the field is the id of something else, which other events may have as well."""
+    return not field.path_words.isdisjoint(_OTHER_WORDS)
 
 
 def _is_everywhere(field: Field) -> bool:
@@ -116,7 +121,7 @@ def _score(field: Field) -> float:
     score = 0.3 if all(map(_UUID.fullmatch, texts)) else 0.15 if all(map(_OPAQUE.fullmatch, texts)) else 0
     score += 0.3 if has_any(field, _ID_WORDS) or field.key in _ID_KEYS or field.key.endswith("id") else 0
     score += 0.35 - 0.005 * _ID_KEYS.index(field.key) if field.key in _ID_KEYS else 0
-    score -= 0.3 if has_any(field, _OTHER_WORDS) else 0
+    score -= 0.3 if _is_of_other(field) else 0
     return score - 0.12 * (len(field.path) - 1)
 
 

@@ -27,7 +27,7 @@ _SCORE = 0.35
 _SMALL = 2_000
 
 #: Keys of an object that is an entry of a map.
-_PAIRS = ({"key", "value"}, {"name", "value"}, {"key"})
+_PAIRS = ({"key", "value"}, {"key"})
 
 #: Keys of what secures a transport: no part of what happened, and a link may be a right.
 _OF_TRANSPORT = re.compile("url|signature|cert", re.IGNORECASE)

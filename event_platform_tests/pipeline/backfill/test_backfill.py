@@ -13,7 +13,8 @@ from event_platform.pipeline import fingerprint
 from event_platform.pipeline.backfill import find
 from event_platform.pipeline.backfill.rows import RowExaminer
 from event_platform.pipeline.backfill.verdicts import VERDICTS
-from event_platform.pipeline.due import DueDates, due_created_dates
+from event_platform.pipeline.due import due_created_dates
+from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
 
