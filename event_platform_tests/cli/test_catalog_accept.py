@@ -204,6 +204,17 @@ def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:
     assert ("like a known name", "account:created", "account:create") not in differences()
 
 
+@pytest.mark.parametrize("table", ["events/account_created", "unregistered_events"])
+def test_a_file_that_cannot_be_read_is_named(world: World, table: str) -> None:
+    """With what to do; exit code 2, not that of differences."""
+    for path in (world.root / "lake" / table).glob("created_date=*/*.parquet"):
+        path.unlink()
+    for command in ("diff", "accept"):
+        shown = " ".join(call("catalog", command, code=2).split())
+        assert f"{table}: a file cannot be read: " in shown
+        assert "event-platform run builds the day of a file that is missing or damaged again" in shown
+
+
 def test_a_name_that_differs_in_letters_is_accepted_by_name(world: World) -> None:
     """It may be another event, and even the opposite; one that differs in case and separators is the same."""
     detached = {"title": "AttachRolePolicy", "properties": {}}

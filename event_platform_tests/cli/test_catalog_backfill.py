@@ -129,6 +129,20 @@ def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> Non
     assert versions(built) == after
 
 
+def test_a_file_that_is_missing_keeps_nobody_from_a_new_type(built: World) -> None:
+    """That its events cannot be counted makes the day due, which builds the file again."""
+    built.deliver(TUESDAY, "new", event("n", TUESDAY, "goal:set"), event("o", TUESDAY, "other:set"))
+    call("run")
+    write_catalog(built.root / "catalog", {"goal": {"title": "goal:set", "properties": {}}})
+    for path in (built.root / "lake" / "unregistered_events").glob("created_date=*/*.parquet"):
+        path.unlink()
+    assert {each["table"]: each["rows"] for each in planned()["tables"]}["events/goal_set"] == 2
+    assert "events/goal_set: due on 3 days" in call("status")
+    assert "balanced: nothing is lost" in call("catalog", "backfill")
+    assert built.events("goal_set")["event_uuid"].to_list() == ["n"]
+    assert rows(built.lake.unregistered_events)["event_uuid"].to_list() == ["o"]
+
+
 def test_reports_follow_where_no_row_does(built: World) -> None:
     """They name the fields without a place, and so depend on the catalog; also after a back-fill that was killed."""
     built.deliver(MONDAY, "more", event("m", MONDAY, city="x"))

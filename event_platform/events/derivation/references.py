@@ -135,4 +135,7 @@ def _of_file(name: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise CatalogFileError(f"{name}: {' '.join(str(error).split())[:200]}") from error
+        why, _, _ = re.sub(r" (Consider|Hint:) ", "\0", " ".join(str(error).split())).partition(
+            "\0"
+        )  # of who calls polars
+        raise CatalogFileError(f"{name}: {why[:200]}") from error

@@ -46,7 +46,8 @@ def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
     half = {"x-mixed": sorted(types - {"null"})} if has_half(shape) else {}
     personal = {"x-personal": True} if has_personal(definition) else {}  # its text has the values of all that is in it
-    return {**kept, **personal, "type": sorted(types), "x-variant": True, **half}
+    names = sorted(types)
+    return {**kept, **personal, "type": names if names[1:] else names[0], "x-variant": True, **half}
 
 
 def has_half(shape: Shape) -> bool:

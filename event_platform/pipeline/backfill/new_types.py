@@ -3,14 +3,16 @@
 Its events of these days are in unregistered_events, unless they were of a type that had the name before.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import polars as pl
 
-from event_platform.events.catalog import Catalog
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
+from event_platform.storage.polars_errors import translate_errors
 
 
 def find_new_types(
@@ -29,13 +31,26 @@ def find_new_types(
     missing = {key: lacking for key, lacking in missing.items() if lacking}
     if not missing:
         return {}
-    keys = {name: key for key in missing for name in catalog.by_key[key].names}
     looked_at = sorted({day for lacking in missing.values() for day in lacking})
-    events = lake.unregistered_events.snapshot().scan(looked_at).filter(pl.col("event_name").is_in(list(keys)))
-    key = pl.col("event_name").replace_strict(keys, return_dtype=pl.String).alias("key")
-    counts = events.group_by(key, "created_date").agg(pl.len()).collect(engine="streaming")
-    found = {(table, day): rows for table, day, rows in counts.iter_rows()}
+    found = _count(lake.unregistered_events.snapshot(), looked_at, [catalog.by_key[key] for key in missing])
     return {
-        tables[table].table.name: {day: found.get((table, day), 0) for day in lacking}
-        for table, lacking in missing.items()
+        tables[key].table.name: {day: found.get((key, day), 0) for day in lacking} for key, lacking in missing.items()
     }
+
+
+def _count(
+    unregistered: Snapshot, days: Sequence[date], event_types: Sequence[EventType]
+) -> Mapping[tuple[str, date], int]:
+    """Return how many events of each type there are, by key and day; at most so many where they cannot be read."""
+    keys = {name: each.key for each in event_types for name in each.names}
+    events = unregistered.scan(days).filter(pl.col("event_name").is_in(list(keys)))
+    key = pl.col("event_name").replace_strict(keys, return_dtype=pl.String).alias("key")
+    try:
+        with translate_errors(), raise_panics_as_errors():
+            counts = events.group_by(key, "created_date").agg(pl.len()).collect(engine="streaming")
+    except Exception as error:
+        if isinstance(error, StorageError) and error.transient:
+            raise
+        rows = unregistered.rows_by_date(days)  # such as of a missing file, which a run builds again
+        return {(each.key, day): count for each in event_types for day, count in rows.items()}
+    return {(key, day): count for key, day, count in counts.iter_rows()}

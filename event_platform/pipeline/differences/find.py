@@ -1,8 +1,11 @@
 """The differences between what arrives and what the catalog says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.differences.field_proposals import propose_fields
@@ -10,10 +13,14 @@ from event_platform.events.differences.name_proposals import propose_names
 from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.differences.rule_proposals import propose_rules, propose_unseen
 from event_platform.events.differences.schema_paths import SchemaPaths
+from event_platform.events.errors import TableError
 from event_platform.events.evolution.catalogs import CatalogFiles
 from event_platform.lake.lake import Lake
+from event_platform.lake.tables import Table
 from event_platform.pipeline.differences.names import read_names
 from event_platform.pipeline.differences.types import read_arrived
+from event_platform.storage.errors import one_line
+from event_platform.storage.polars_errors import translate_errors
 from event_platform.storage.threads import map_threads
 
 _ORDER = list(Finding)
@@ -30,14 +37,30 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float) -> li
         return _of_type(lake, event_type, files.documents[event_type.name], broken_share)
 
     found = [each for proposals in map_threads(of_type, files.catalog.event_types) for each in proposals]
-    found += propose_names(files.catalog, read_names(lake, files.catalog))
+    with _reading(lake.unregistered_events):
+        names = read_names(lake, files.catalog)
+    found += propose_names(files.catalog, names)
     named = [replace(each, file=files.files.get(each.event_type, "")) for each in found]
     return sorted(named, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
 
 
+@contextmanager
+def _reading(table: Table) -> Iterator[None]:
+    """Raise TableError, with the table and what to do, where one of its files cannot be read."""
+    try:
+        with translate_errors():
+            yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TableError(
+            f"{table.name}: a file cannot be read: {one_line(error)}. event-platform run builds the day of a file that "
+            "is missing or damaged again"
+        ) from error
+
+
 def _of_type(lake: Lake, event_type: EventType, document: Mapping[str, Any], broken_share: float) -> list[Proposal]:
-    paths = SchemaPaths(event_type, document)
-    arrived = read_arrived(paths, lake.event_table(event_type).snapshot(), broken_share)
+    paths, table = SchemaPaths(event_type, document), lake.event_table(event_type)
+    with _reading(table):
+        arrived = read_arrived(paths, table.snapshot(), broken_share)
     if arrived is None:
         return []
     return [
