@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,7 @@ from event_platform.cli.commands.status import status
 from event_platform.cli.commands.stream import consume, produce
 from event_platform.cli.commands.tables import publish, query, register, vacuum
 from event_platform.environment import settings_table
-from event_platform.events.errors import EventPlatformError, raise_panics_as_errors
-
-_DATA_FILE = re.compile(r"\S+\.parquet\b")
+from event_platform.events.errors import EventPlatformError, MissingFileError, raise_panics_as_errors
 
 
 class _Commands(click.Group):
@@ -55,14 +52,8 @@ class _Commands(click.Group):
         except EventPlatformError as error:
             from event_platform.cli.output import visible  # noqa: PLC0415
 
-            raise click.UsageError(visible(str(error))) from error
-        except FileNotFoundError as error:  # of polars
-            if (file := _DATA_FILE.search(str(error))) is None:
-                raise
-            raise click.ClickException(
-                f"{file[0]}: the file is missing, which its table has. `event-platform run` builds the day again; "
-                "`event-platform doctor` counts such files"
-            ) from error
+            kind = click.ClickException if isinstance(error, MissingFileError) else click.UsageError
+            raise kind(visible(str(error))) from error
 
 
 @contextmanager

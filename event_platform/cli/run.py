@@ -19,7 +19,7 @@ from event_platform.compute.pool import prepare
 from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.events.errors import SettingError, TableStorageError
+from event_platform.events.errors import MissingFileError, SettingError, TableStorageError
 from event_platform.events.mending.opening import require_opened
 from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
@@ -36,6 +36,7 @@ from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
+from event_platform.storage.polars_errors import translate_errors
 from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliveries_queue
 
 
@@ -205,8 +206,9 @@ def _publish_and_count(
     iceberg = _publish(environment, lake, catalog, progress)
     progress.begin("counting")
     try:
-        return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
-    except (TableStorageError, FileNotFoundError) as error:  # a log, or a data file that it names
+        with translate_errors():
+            return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
+    except (TableStorageError, MissingFileError) as error:  # a log, or a data file that it names
         if not failed:
             raise
         _print_failures([f"the totals cannot be counted: {error}"])

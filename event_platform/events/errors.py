@@ -32,6 +32,10 @@ class MissingError(StorageError):
     """The object or folder does not exist."""
 
 
+class MissingFileError(MissingError):
+    """A data file that a table has does not exist."""
+
+
 class AccessError(StorageError):
     """Access to one object is refused, or it is archived; others may well be read."""
 

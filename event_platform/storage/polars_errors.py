@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 import polars as pl
 from deltalake.exceptions import DeltaError
 
-from event_platform.events.errors import EventPlatformError
-from event_platform.storage.errors import BOTO_ERRORS, cause, storage_error
+from event_platform.events.errors import EventPlatformError, MissingFileError
+from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, storage_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,16 +18,30 @@ T = TypeVar("T")
 #: Errors of delta-rs and polars that are about the store, not about the data.
 _OF_A_STORE = re.compile("object-store error|Generic (S3|GCS|MicrosoftAzure) error|<Code>")
 
+#: What polars reads of a lake.
+_DATA_FILE = re.compile(r"[^\s(]+\.parquet\b")
+
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise StorageError, with the object and what to do, for errors of object stores raised within."""
+    """Raise StorageError, with the object and what to do, for errors of object stores raised within.
+
+    And MissingFileError where a data file of a table is missing, wherever the table is.
+    """
     try:
         yield
     except EventPlatformError:
         raise
     except (OSError, DeltaError, pl.exceptions.PolarsError, *BOTO_ERRORS) as error:
-        if not (isinstance(error, BOTO_ERRORS) or _OF_A_STORE.search(str(error))):
+        is_of_store = isinstance(error, BOTO_ERRORS) or _OF_A_STORE.search(str(error)) is not None
+        is_gone = is_missing(error) if is_of_store else isinstance(error, FileNotFoundError)
+        if is_gone and (file := _DATA_FILE.search(str(error))) is not None:
+            raise MissingFileError(
+                f"{file[0]}: the file is missing, which its table has",
+                transient=False,
+                remedy="`event-platform run` builds the day again; `event-platform doctor` counts such files",
+            ) from cause(error)
+        if not is_of_store:
             raise
         raise storage_error(error) from cause(error)
 

@@ -13,7 +13,7 @@ from event_platform.events.differences.name_proposals import propose_names
 from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.differences.rule_proposals import propose_rules, propose_unseen
 from event_platform.events.differences.schema_paths import SchemaPaths
-from event_platform.events.errors import TableError
+from event_platform.events.errors import MissingFileError, TableError
 from event_platform.events.evolution.catalogs import CatalogFiles
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
@@ -50,7 +50,7 @@ def _reading(table: Table) -> Iterator[None]:
     try:
         with translate_errors():
             yield
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, MissingFileError) as error:
         raise TableError(
             f"{table.name}: a file cannot be read: {one_line(error)}. event-platform run builds the day of a file that "
             "is missing or damaged again"
