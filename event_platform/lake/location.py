@@ -27,8 +27,8 @@ TRIES = 5
 _DAMAGED = re.compile("Json error|Parquet error|No table metadata or protocol found|Expected contiguous commit files")
 
 _START_ANEW = (
-    "move the folder of the table out of the lake, and run: the table is built again from its sources, and raw_events "
-    "from what landing still has"
+    "move the folder of the table out of the lake, keep it, and run: the table is built again from its sources, "
+    "raw_events from what landing still has, and filtered_events without what it had"
 )
 
 #: Options that only Dagster's resources set, as they are by default.

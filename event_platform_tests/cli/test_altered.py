@@ -104,7 +104,7 @@ def test_a_table_whose_log_is_cut_off_is_built_again_when_its_folder_is_moved_aw
     built.deliver(WEDNESDAY, "b", event("w", WEDNESDAY))
     output = call("run", code=1)
     assert "the totals cannot be counted" in output
-    assert "Move the folder of the table out of the lake, and run" in " ".join(output.split())
+    assert "Move the folder of the table out of the lake, keep it, and run" in " ".join(output.split())
     folder.rename(built.root / "damaged")
     assert "balanced: nothing is lost" in call("run")
     assert contents(built.lake, built.catalog) == fresh_contents(built)
