@@ -1,6 +1,6 @@
 """The asset graph: users' own assets with the sources of their tables, and the checks of runs."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -54,12 +54,13 @@ def _with_checks(graph: Any, requests: Sequence[dg.RunRequest]) -> Iterator[dg.R
             yield request.with_replaced_attrs(asset_check_keys=found)
 
 
-def checks_of_runs(graph: Any, assets: Collection[dg.AssetKey]) -> list[dg.AssetCheckKey]:
+def checks_of_runs(graph: Any, assets: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:
     """Return the checks that a run of assets evaluates: all but `table_schema`, of which runs are asked for alone."""
+    chosen = set(assets)
     return [
         key
         for key in graph.asset_check_keys
-        if key.asset_key in assets
+        if key.asset_key in chosen
         and not (key.name == table_schema.NAME and is_of_platform(key.asset_key.to_user_string()))
     ]
 

@@ -1,15 +1,17 @@
 """The tables of a lake, by name. The platform's tables are defined in `registry`."""
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 
 import polars as pl
 
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import TableError
 from event_platform.lake.field_ids import FieldIds
+from event_platform.lake.listed import Listed, summarize
 from event_platform.lake.names import PAGES_FOLDER, checked_name, is_of_platform, is_table_name, may_be_part_of_name
 from event_platform.lake.registry import (
     CORRUPT_EVENTS,
@@ -100,6 +102,12 @@ class Lake:
         others = sorted(self._found({table.name for table in platform}))
         filtered = FILTERED_EVENTS.name
         return [*platform, *(self.filtered_events if name == filtered else self.found_table(name) for name in others)]
+
+    def list_files(self, event_types: Sequence[EventType]) -> Listed:
+        """List the tables of the platform, as `tables` names them. A request for each thousand files."""
+        folders = sorted({table.name.partition("/")[0] for table in self.tables(event_types)})
+        found = map_threads(lambda folder: list(self.storage.entries(folder)), folders, self.storage.threads)
+        return summarize(chain.from_iterable(found))
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""

@@ -1,11 +1,16 @@
 """A lake at one moment, for commands and checks that read all tables several times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from event_platform.events.catalog import EventType
 from event_platform.lake.lake import Lake
+from event_platform.lake.listed import Listed
 from event_platform.lake.snapshot import Snapshot
+from event_platform.lake.snapshot_cache import listed_snapshot
 from event_platform.lake.specs import TableSpec
 from event_platform.lake.tables import Table
+from event_platform.storage.threads import map_threads
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,17 @@ class PinnedLake(Lake):
     def platform_table(self, spec: TableSpec) -> Table:
         """See Lake."""
         return _PinnedTable(spec, self.storage, self)
+
+    def list_files(self, event_types: Sequence[EventType]) -> Listed:
+        """See Lake. Tables that are as this process, or another one of the user, has kept them are pinned by it."""
+        listed = super().list_files(event_types)
+        if self.storage.is_local:  # whose logs are looked at as fast
+            return listed
+        tables = [Table(each.spec, each.storage) for each in self.tables(event_types) if each.name in listed.commits]
+        left = [table for table in tables if table.name not in self.snapshots]
+        found = map_threads(lambda each: listed_snapshot(each, *listed.commits[each.name]), left, self.storage.threads)
+        self.snapshots.update({each.table.name: each for each in found if each is not None})
+        return listed
 
     def _folders(self, *parts: str) -> list[str]:
         if parts not in self.folders:

@@ -5,6 +5,7 @@ came since takes one, once a minute two, and one for each commit; so it does in 
 one has kept (see kept_logs). What was read of a snapshot is kept with it.
 """
 
+import math
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -38,6 +39,9 @@ class _Kept:
     def is_recent(self) -> bool:
         return time.monotonic() - self.seen < _RECENT
 
+    def of(self, table: TableLocation) -> Snapshot:
+        return self.snapshot if self.snapshot.table == table else Snapshot(table, self.snapshot.opened)
+
 
 #: By the key of the table, those that were opened or committed to last.
 _KEPT: OrderedDict[str, _Kept] = OrderedDict()
@@ -57,7 +61,7 @@ def latest_snapshot(table: TableLocation) -> Snapshot:
     else:
         opened = _latest_copy(table, known, is_recent=kept is not None and kept.is_recent)
     if kept is not None and opened is known:
-        return kept.snapshot if kept.snapshot.table == table else Snapshot(table, opened)
+        return kept.of(table)
     snapshot = Snapshot(table, opened)
     keep(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
     return snapshot
@@ -71,7 +75,27 @@ def recent_snapshot(table: TableLocation) -> Snapshot:
     kept = _KEPT.get(table.key)
     if kept is None or kept.snapshot.copy is None or not kept.is_recent:
         return latest_snapshot(table)
-    return kept.snapshot if kept.snapshot.table == table else Snapshot(table, kept.snapshot.opened)
+    return kept.of(table)
+
+
+def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | None:
+    """Return a snapshot of a version that a listing shows to be the latest; None where none is kept that is the same.
+
+    `tag` is that of its commit in the listing (see Entry). Sends no request.
+    """
+    kept = _KEPT.get(table.key)
+    copy = load_copy(table.storage, table.log_folder) if kept is None else kept.snapshot.copy
+    if copy is None or (copy.version, copy.tag.strip('"')) != (version, tag):
+        _see(table.key, never=True)
+        return None
+    if kept is not None:
+        _see(table.key)
+        return kept.of(table)
+    if (opened := table.open_copy(copy)) is None:
+        return None
+    snapshot = Snapshot(table, opened)
+    keep(snapshot, copy.tag)
+    return snapshot
 
 
 def _latest_in_log(table: TableLocation, known: OpenedLog | None, tag: str) -> OpenedLog:
@@ -99,11 +123,11 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
     return opened or table.copy_log()
 
 
-def _see(key: str) -> None:
-    """Note that the log of a table still has what is kept of it."""
+def _see(key: str, *, never: bool = False) -> None:
+    """Note that the log of a table still has what is kept of it; with `never`, that it may not."""
     with _KEEPING:
         if (kept := _KEPT.get(key)) is not None:
-            _KEPT[key] = replace(kept, seen=time.monotonic())
+            _KEPT[key] = replace(kept, seen=-math.inf if never else time.monotonic())
 
 
 def _forget(table: TableLocation) -> None:

@@ -18,6 +18,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
+from event_platform.lake.listed import Listed
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
@@ -45,10 +46,12 @@ def due_created_dates(
     counted for all days, and what is made of these tables is compared for all.
 
     To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
+    Tables of a bucket that have not moved on need no look of their own then.
 
     `own` are the assets of people's own that the asset graph knows, each after those that it is made of. Of other
     tables their logs say what they are made of, once they are written.
     """
+    listed = lake.list_files(catalog.event_types) if look_for_files else None
     raw = lake.raw_events.snapshot()
     since = since if since <= raw.version else 0  # of another table than this one
     commits = raw.commits_since(since)
@@ -71,7 +74,7 @@ def due_created_dates(
             oldest[day] = min(oldest[day], -1 if version is None else version)
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
     every_table = [deduplicated, duplicates, unregistered, report, *typed]
-    uneven = _damaged(every_table) if look_for_files else {}
+    uneven = {} if listed is None else _damaged(every_table, listed)
     uneven |= _foreign(every_table)
     uneven |= _counts([deduplicated, unregistered, *typed, *retired])
     due = {*stale, *uneven}
@@ -165,10 +168,11 @@ def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
     return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
 
 
-def _damaged(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
-    """Return the days on which a file of a table is missing or damaged."""
+def _damaged(snapshots: Sequence[Snapshot | None], listed: Listed) -> dict[date, str]:
+    """Return the days on which a file of a table is missing or damaged. Tables that moved on since are listed again."""
     tables = [snapshot for snapshot in snapshots if snapshot is not None]
-    sizes = listed_sizes(tables)
+    moved = [each for each in tables if each.version != listed.commits.get(each.table.name, (-1, ""))[0]]
+    sizes = {**listed.sizes, **listed_sizes(moved)} if moved else listed.sizes
     return {each.file.partition: each.reason for snapshot in tables for each in damaged_files(snapshot, sizes=sizes)}
 
 

@@ -15,7 +15,7 @@ from event_platform.events.errors import SettingError, StorageError
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clients import delta_options, polars_options
 from event_platform.storage.folder import FolderStore
-from event_platform.storage.store import Store, creates_once
+from event_platform.storage.store import Entry, Store, creates_once
 from event_platform.storage.threads import THREADS
 
 _SCRATCH = "_scratch"
@@ -132,7 +132,11 @@ class Storage:
 
         Empty where there is no such folder. Raises StorageError naming it where it cannot be listed.
         """
-        return {each.name: each.size for page in self.store.pages(_folder(parts)) for each in page}
+        return {each.name: each.size for each in self.entries(*parts)}
+
+    def entries(self, *parts: str) -> Iterator[Entry]:
+        """Yield each file below a folder that is below the root; see `sizes`. A request for each thousand."""
+        return (each for page in self.store.pages(_folder(parts)) for each in page)
 
     @contextmanager
     def scratch(self) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """What is due is read off the tables' own logs: neither more nor less, and whatever was interrupted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
 import pytest
 from deltalake import DeltaTable
 
+from event_platform.events.catalog import EventType
+from event_platform.lake.lake import Lake
+from event_platform.lake.listed import Listed
 from event_platform.lake.tables import Table
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
@@ -26,6 +29,22 @@ def test_nothing_is_due_in_an_empty_lake(world: World) -> None:
     """Nor does asking make a table."""
     assert due(world) == due_arrival_dates(world.lake) == []
     assert not (world.root / "lake").exists()
+
+
+def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run may commit before the tables are opened."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    listing = Lake.list_files
+
+    def list_early(lake: Lake, event_types: Sequence[EventType]) -> Listed:
+        listed = listing(lake, event_types)
+        world.deliver(MONDAY, "b", event("u2"))
+        world.build(MONDAY)
+        return listed
+
+    monkeypatch.setattr(Lake, "list_files", list_early)
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
 
 
 def test_the_created_dates_of_new_records_are_due_until_they_are_built(world: World) -> None:

@@ -21,6 +21,7 @@ from event_platform.lake import app_transactions, log_copy, snapshot_cache
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.log_copy import commit_name
+from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import ConflictError, TableCommit
 from event_platform.lake.tables import Table
@@ -29,7 +30,7 @@ from event_platform_tests.support.faulty_s3 import LOST_ANSWER, FaultyS3, Rule
 from event_platform_tests.support.field_ids import ids_in_log
 from event_platform_tests.support.s3 import client, new_bucket, use_s3
 from event_platform_tests.support.tables import SCHEMA, append_files, lessons_table, rebuild_numbers, write_numbers
-from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY
+from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 pytestmark = pytest.mark.xdist_group("s3 requests")
 
@@ -357,6 +358,45 @@ def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
     proxy.set()
     assert table.recent_snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
     assert log_requests(proxy) == []
+
+
+def test_a_listing_shows_which_tables_have_not_moved_on(table: Table, proxy: FaultyS3, world: World) -> None:
+    """They are opened from what this user's last process has kept, without a look at each."""
+    fill(table, 2)
+    snapshot_cache._KEPT.clear()
+    lake = PinnedLake(table.storage)
+    proxy.set()
+    listed = lake.list_files(world.catalog.event_types)
+    assert lake.platform_table(table.spec).snapshot().rows_by_date() == {MONDAY: 1, TUESDAY: 1}
+    assert log_requests(proxy) == []
+    assert {path.rpartition(".")[2] for path in listed.sizes} == {"json", "parquet"}
+
+
+@pytest.mark.parametrize("kept", ["nothing", "an older version", "another log"])
+def test_a_table_that_has_moved_on_since_it_was_kept_is_opened_as_it_is(table: Table, world: World, kept: str) -> None:
+    """Whatever a listing shows of it."""
+    fill(table, 1)
+    seen = dict(snapshot_cache._KEPT)
+    fill(table, 2)
+    snapshot_cache._KEPT.clear()
+    if kept == "nothing":
+        start_over()
+    elif kept == "an older version":
+        snapshot_cache._KEPT.update(seen)
+    else:
+        table.storage.store.remove_folder(f"{table.name}/")
+        snapshot_cache._KEPT.clear()
+        start_over()
+        fill(table, 1)
+        snapshot_cache._KEPT.update(seen)
+    lake = PinnedLake(table.storage)
+    lake.list_files(world.catalog.event_types)
+    assert lake.platform_table(table.spec).snapshot().rows_by_date() == numbers_of_days(table)
+
+
+def numbers_of_days(table: Table) -> dict[date, int]:
+    """Return how many rows each day has, as an analyst would count them."""
+    return {day: len(found) for day, found in numbers(table).items()}
 
 
 def test_a_commit_on_top_of_what_was_seen_before_another_one_meets_a_conflict_once(table: Table) -> None:

@@ -21,9 +21,9 @@ TABLES = 9
 #: in it another, and so does each page that a report writes: of a day, of the lake, of each event type that changed.
 BUDGET = {
     "the first load": 119,
-    "nothing new": 31,
-    "one object more": 103,
-    "nothing new again": 32,
+    "nothing new": 21,
+    "one object more": 90,
+    "nothing new again": 22,
     "status": 25,
     "status in a new container": 52,
 }
@@ -55,4 +55,4 @@ def test_a_command_makes_no_more_requests_than_its_budget(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
     found |= {"status in a new container": requests("status")}
     assert {name: made.total() for name, made in found.items() if made.total() > BUDGET[name]} == {}, found
-    assert sum(found["nothing new"].values()) < 5 * TABLES
+    assert sum(found["nothing new"].values()) < 3 * TABLES

@@ -1,0 +1,30 @@
+"""What one listing of a lake shows: the size of each file, and the last commit of each table."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from event_platform.lake.log_copy import LOG
+from event_platform.storage.store import Entry
+
+_COMMIT = re.compile(rf"(.+)/{LOG}/(\d{{20}})\.json")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A listing of some tables."""
+
+    sizes: Mapping[str, int]  # bytes by path below the root of the lake
+    commits: Mapping[str, tuple[int, str]]  # version and tag (see Entry) of the last commit, by the name of the table
+
+
+def summarize(entries: Iterable[Entry]) -> Listed:
+    """Return what a listing shows."""
+    sizes: dict[str, int] = {}
+    commits: dict[str, tuple[int, str]] = {}
+    for each in entries:
+        sizes[each.name] = each.size
+        if found := _COMMIT.fullmatch(each.name):
+            commit = int(found[2]), each.tag
+            commits[found[1]] = max(commits.get(found[1], commit), commit)
+    return Listed(sizes, commits)
