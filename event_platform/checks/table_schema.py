@@ -6,6 +6,7 @@ from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import EventPlatformError, StorageError
+from event_platform.events.wording import first_few
 from event_platform.lake.catalog_clashes import TableClash, clashes_of
 from event_platform.lake.lake import Lake
 
@@ -32,12 +33,11 @@ def judge_clashes(clashes: Sequence[TableClash]) -> Result:
     failing = [each for each in clashes if each.fails]
     listed = failing or list(clashes)
     what = "fails on" if failing else "rebuilds all days of the table for"
-    named = "; ".join(f"{each.column}: {each.stored} → {each.defined}" for each in listed[:_NAMED])
-    more = f"; and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    columns = (f"{each.column}: {each.stored} → {each.defined}" for each in listed)
     faults = {Fault.CLASHING_COLUMNS: len(failing), Fault.WIDER_COLUMNS: len(clashes) - len(failing)}
     return Result(
         passed=False,
-        description=f"the next run {what} {named}{more}",
+        description=f"the next run {what} {first_few(columns, _NAMED, separator='; ')}",
         metadata={"columns": [_row(each) for each in clashes]},
         severity=Severity.ERROR if failing else Severity.WARN,
         faults={fault: count for fault, count in faults.items() if count},

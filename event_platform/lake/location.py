@@ -26,7 +26,7 @@ TRIES = 5
 #: What delta-rs says of a log that is damaged, whatever the storage: a file of it is cut off or missing.
 _DAMAGED = re.compile("Json error|Parquet error|No table metadata or protocol found|Expected contiguous commit files")
 
-_START_ANEW = (
+_REBUILD = (
     "move the folder of the table out of the lake, keep it, and run: the table is built again from its sources, "
     "raw_events from what landing still has, and filtered_events without what it had"
 )
@@ -171,7 +171,7 @@ class TableLocation:
         """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
         if _DAMAGED.search(str(error)):
             fault = f"{self.uri}: {what}, as its log is damaged: {one_line(error)}"
-            return DamagedTableError(fault, transient=False, remedy=_START_ANEW)
+            return DamagedTableError(fault, transient=False, remedy=_REBUILD)
         if self.storage.is_local:
             return self.local_error(what, error)
         return storage_error(error, f"{self.uri}: {what}", TableStorageError)

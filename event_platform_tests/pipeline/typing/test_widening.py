@@ -286,7 +286,7 @@ PAYLOADS = st.lists(st.dictionaries(st.sampled_from([*WIDENINGS]), VALUES, max_s
 
 @settings(deadline=None, max_examples=12)
 @given(payloads=PAYLOADS, names=st.sets(st.sampled_from([*WIDENINGS]), min_size=1))
-def test_a_widened_lake_equals_one_built_from_nothing(
+def test_a_widened_lake_equals_a_new_one(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[dict[str, Any]], names: set[str]
 ) -> None:
     """Whatever the values are, and whichever of the columns get a wider type."""
