@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,15 +39,18 @@ class FolderStore(Store):
         """See Store. A page for each folder, in no order."""
         with _naming(self.uri(folder)):
             for path, _, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
-                entries = [_entry(self.root, Path(path, name)) for name in names]
+                entries = _entries(self.root, (Path(path, name) for name in names))
                 yield [each for each in entries if each.name > after]
 
     def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
         """See Store."""
         path = self.root / folder
         with _naming(self.uri(folder)):
-            found = list(path.iterdir()) if path.is_dir() else []
-            entries = [_entry(self.root, each) for each in found if each.is_file()]
+            try:
+                found = list(path.iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return [], []
+            entries = _entries(self.root, (each for each in found if each.is_file()))
             return entries, [f"{folder}{each.name}/" for each in found if each.is_dir()]
 
     def has_folder(self, folder: str) -> bool:
@@ -139,10 +142,17 @@ class FolderStore(Store):
             yield
 
 
-def _entry(root: Path, path: Path) -> Entry:
-    status = path.stat()
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return Entry(path.relative_to(root).as_posix(), status.st_size, modified, f"{status.st_mtime_ns:x}")
+def _entries(root: Path, paths: Iterable[Path]) -> list[Entry]:
+    """Return the files among those listed that are still there: a partial file has been moved when it is looked at."""
+    entries = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        entries.append(Entry(path.relative_to(root).as_posix(), status.st_size, modified, f"{status.st_mtime_ns:x}"))
+    return entries
 
 
 @contextmanager

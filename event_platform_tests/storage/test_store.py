@@ -1,16 +1,21 @@
 """What a consumer writes to: a folder and a bucket behave alike."""
 
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from event_platform.events.errors import StorageError
 from event_platform.landing.folder import FolderLanding
 from event_platform.storage.opening import open_store
-from event_platform.storage.store import ChangedError, Store
+from event_platform.storage.store import ChangedError, Entry, Store
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.support.faulty_s3 import LOST_ANSWER, RESET, FaultyS3, Rule
 from event_platform_tests.support.s3 import use_s3
+
+Listed = TypeVar("Listed")
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -91,6 +96,30 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found[0] == b"old"
     assert seen == ["2025/06/02/12/a.gz"]
     assert [path.name for path in (tmp_path / "2025/06/02/12").iterdir()] == ["a.gz"]
+
+
+def test_a_file_that_goes_while_its_folder_is_listed_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other consumers write beside, each file under a hidden name first."""
+    store = open_store(str(tmp_path))
+    walk, iterdir = os.walk, Path.iterdir
+
+    def gone(listed: Iterable[Listed]) -> Iterator[Listed]:
+        found = list(listed)
+        (tmp_path / "a/.partial").unlink()
+        yield from found
+
+    monkeypatch.setattr("os.walk", lambda folder, onerror: gone(walk(folder, onerror=onerror)))
+    monkeypatch.setattr(Path, "iterdir", lambda path: gone(iterdir(path)))
+    listings: list[Callable[[], list[Entry]]] = [
+        lambda: [each for page in store.pages("a/") for each in page],
+        lambda: store.list_folder("a/")[0],
+    ]
+    for listed in listings:
+        for name in ("a/kept", "a/.partial"):
+            store.write_durably(name, b"1")
+        assert [each.name for each in listed()] == ["a/kept"]
 
 
 @pytest.mark.usefixtures("bucket")
