@@ -317,7 +317,7 @@ def _settings() -> dict[str, Setting]:
 
 
 def _row(name: str, setting: Setting) -> SettingRow:
-    (default,) = (each.default for each in fields(Environment) if each.name == name)
+    (default,) = (declared.default for declared in fields(Environment) if declared.name == name)
     shown = setting.shown_default or setting.local or (str(default) if default else "none")
     elsewhere = shown if setting.local is None else "required"
     return SettingRow(setting.variable, setting.type, shown, elsewhere, setting.meaning)

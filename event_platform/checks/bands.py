@@ -60,7 +60,7 @@ def usual_band(day: date, values: Mapping[date, float], scale: Scale, weeks: int
 
     `values` has those of other days; days without one are left out.
     """
-    on_weekday = [values[each] for each in weekdays_before(day, weeks) if each in values]
+    on_weekday = [values[past] for past in weekdays_before(day, weeks) if past in values]
     if len(on_weekday) < FEWEST_WEEKS:
         return None
     expected = statistics.median(on_weekday)
@@ -74,7 +74,7 @@ def _spread(day: date, values: Mapping[date, float], scale: Scale, weeks: int) -
     """Return the standard deviation of a day on the scale, from the median change from week to week."""
     last = day.toordinal()  # days as numbers: they are compared for each column of a type
     numbers = range(last - 7 * weeks, last)
-    known = {number: value for each, value in values.items() if (number := each.toordinal()) in numbers}
+    known = {number: value for past, value in values.items() if (number := past.toordinal()) in numbers}
     if len(set(known.values())) <= 1:
         return 0.0
     known = {number: scale.there(value) for number, value in known.items()}

@@ -117,7 +117,10 @@ def drifts_by_date(event_type: EventType, table: Snapshot, files: Sequence[DataF
     if not rescued:
         return {}
     counts = read_figure(table.table, rescued, drift_figure(event_type), table.schema)
-    return {day: to_drift(each) for (day,), each in counts.partition_by("created_date", as_dict=True).items()}
+    return {
+        day: to_drift(counts_of_day)
+        for (day,), counts_of_day in counts.partition_by("created_date", as_dict=True).items()
+    }
 
 
 def count_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) -> Conformance:
@@ -134,57 +137,57 @@ def count_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) ->
     )
 
 
-def check_day(found: Conformance) -> Result:
+def check_day(figures: Conformance) -> Result:
     """Expect that nothing is found of a day but what the schema expects."""
-    return _CONFORMS if found == _NOTHING else _check_day(found)
+    return _CONFORMS if figures == _NOTHING else _check_day(figures)
 
 
-def _check_day(found: Conformance) -> Result:
+def _check_day(figures: Conformance) -> Result:
     listed = [
-        *(f"{count:,} x {name}" for name, count in _largest_first(found.broken)),
-        *(f"{count:,} x rescued: {name}" for name, count in _largest_first(found.misfits)),
-        *(f"{count:,} x unknown field: {name}" for name, count in _largest_first(found.unknown)),
-        *(f"{count:,} x not derived: {name}" for name, count in _largest_first(found.failed)),
-        *([f"{found.repeated_keys:,} x a key written twice"] if found.repeated_keys else []),
+        *(f"{count:,} x {name}" for name, count in _largest_first(figures.broken)),
+        *(f"{count:,} x rescued: {name}" for name, count in _largest_first(figures.misfits)),
+        *(f"{count:,} x unknown field: {name}" for name, count in _largest_first(figures.unknown)),
+        *(f"{count:,} x not derived: {name}" for name, count in _largest_first(figures.failed)),
+        *([f"{figures.repeated_keys:,} x a key written twice"] if figures.repeated_keys else []),
     ]
     details = {
-        "broken_rules": found.broken,
-        "rescued_fields": found.misfits,
-        "unknown_fields": found.unknown,
-        "expected_fields": found.expected,
-        "failed_derivations": found.failed,
+        "broken_rules": figures.broken,
+        "rescued_fields": figures.misfits,
+        "unknown_fields": figures.unknown,
+        "expected_fields": figures.expected,
+        "failed_derivations": figures.failed,
     }
     return Result(
         passed=not listed,
         severity=Severity.WARN,
         description="; ".join(listed[:_LISTED]) or "every value fits its column",
         metadata={
-            "rules_broken": sum(found.broken.values()),
-            "values_rescued": sum(found.misfits.values()),
-            "values_unknown": sum(found.unknown.values()),
-            "values_expected": sum(found.expected.values()),
-            "keys_written_twice": found.repeated_keys,
-            "values_not_derived": sum(found.failed.values()),
+            "rules_broken": sum(figures.broken.values()),
+            "values_rescued": sum(figures.misfits.values()),
+            "values_unknown": sum(figures.unknown.values()),
+            "values_expected": sum(figures.expected.values()),
+            "keys_written_twice": figures.repeated_keys,
+            "values_not_derived": sum(figures.failed.values()),
             **{name: dict(counted) for name, counted in details.items() if counted},
         },
-        faults={fault: count for fault, count in _faults(found).items() if count},
+        faults={fault: count for fault, count in _faults(figures).items() if count},
     )
 
 
-def _faults(found: Conformance) -> dict[Fault, int]:
-    missing = sum(count for name, count in found.broken.items() if name.startswith(REQUIRED + SEPARATOR))
+def _faults(figures: Conformance) -> dict[Fault, int]:
+    missing = sum(count for name, count in figures.broken.items() if name.startswith(REQUIRED + SEPARATOR))
     return {
         Fault.MISSING_REQUIRED: missing,
-        Fault.BROKEN_RULES: sum(found.broken.values()) - missing,
-        Fault.RESCUED_VALUES: sum(found.misfits.values()),
-        Fault.UNKNOWN_FIELDS: sum(found.unknown.values()),
-        Fault.REPEATED_KEYS: found.repeated_keys,
-        Fault.FAILED_DERIVATIONS: sum(found.failed.values()),
+        Fault.BROKEN_RULES: sum(figures.broken.values()) - missing,
+        Fault.RESCUED_VALUES: sum(figures.misfits.values()),
+        Fault.UNKNOWN_FIELDS: sum(figures.unknown.values()),
+        Fault.REPEATED_KEYS: figures.repeated_keys,
+        Fault.FAILED_DERIVATIONS: sum(figures.failed.values()),
     }
 
 
 def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda each: (each[0] == OTHERS, -each[1], each[0]))
+    return sorted(counts.items(), key=lambda item: (item[0] == OTHERS, -item[1], item[0]))
 
 
 #: What most days have, and their result: a lake has very many.

@@ -89,15 +89,15 @@ def read_times(
 
     Other dates are not read. Times out of range are counted; of invalid ones, a sample of the bodies is read.
     """
-    found = _read_out_of_range(
+    times = _read_out_of_range(
         corrupt, [day for day in dates if _OUT_OF_RANGE in reasons.get(day, {})], envelope, start
     )
     for day in dates:
         if count := reasons.get(day, {}).get(_INVALID):
             invalid = explain_invalid(_sample_bodies(corrupt, day), count, envelope)
-            out_of_range = found.get(day, Times())
-            found[day] = Times({**out_of_range.counts, **invalid.counts}, {**out_of_range.hints, **invalid.hints})
-    return found
+            out_of_range = times.get(day, Times())
+            times[day] = Times({**out_of_range.counts, **invalid.counts}, {**out_of_range.hints, **invalid.hints})
+    return times
 
 
 def _read_out_of_range(corrupt: Snapshot, dates: Sequence[date], envelope: Envelope, start: date) -> dict[date, Times]:
@@ -142,27 +142,27 @@ def explain_out_of_range(counts: pl.DataFrame, envelope: Envelope, start: date) 
     """Return what explains the times of a day, from its rows of `count_out_of_range`."""
     by_why = counts.rows_by_key("why", named=True, unique=True)
     units = [unit for unit in _units(envelope) if unit in by_why]
-    found = {
+    faults = {
         fault: by_why[fault]["records"] for fault in (Fault.BEFORE_START_DATE, Fault.WRONG_CLOCK) if fault in by_why
     }
     hints = {}
     if units:
-        found[Fault.WRONG_TIME_UNIT] = sum(by_why[unit]["records"] for unit in units)
-        unit = max(units, key=lambda each: by_why[each]["records"])
+        faults[Fault.WRONG_TIME_UNIT] = sum(by_why[unit]["records"] for unit in units)
+        unit = max(units, key=lambda unit: by_why[unit]["records"])
         hints[Fault.WRONG_TIME_UNIT] = (
-            f"{by_why[unit]['records']:,} of {sum(found.values()):,} times out of range are in {unit}, "
+            f"{by_why[unit]['records']:,} of {sum(faults.values()):,} times out of range are in {unit}, "
             f"{_days(by_why[unit], _ratio(envelope, unit))}: {_created_at(envelope, unit)}"
         )
-    if Fault.BEFORE_START_DATE in found:
+    if Fault.BEFORE_START_DATE in faults:
         hints[Fault.BEFORE_START_DATE] = (
-            f"EVENT_PLATFORM_START_DATE is {start}; {found[Fault.BEFORE_START_DATE]:,} records are older, "
+            f"EVENT_PLATFORM_START_DATE is {start}; {faults[Fault.BEFORE_START_DATE]:,} records are older, "
             f"{_days(by_why[Fault.BEFORE_START_DATE])}"
         )
-    return Times(found, hints)
+    return Times(faults, hints)
 
 
 def _days(counts: Mapping[str, Any], ratio: float = 1) -> str:
-    first, last = (datetime.fromtimestamp(counts[each] * ratio, UTC).date() for each in ("first", "last"))
+    first, last = (datetime.fromtimestamp(counts[end] * ratio, UTC).date() for end in ("first", "last"))
     return f"from {first} to {last}"
 
 

@@ -25,12 +25,12 @@ def objects_by_hour(raw: Snapshot, dates: Collection[date]) -> dict[date, dict[i
     """
     around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
     objects = read_figure(raw.table, raw.files(around), OBJECTS)["source_object"].unique()
-    found: dict[date, dict[int, int]] = {}
+    by_hour: dict[date, dict[int, int]] = {}
     for place in map(date_in, objects):
         if place is not None and place.hour is not None and place.day in around:
-            hours = found.setdefault(place.day, {})
+            hours = by_hour.setdefault(place.day, {})
             hours[place.hour] = hours.get(place.hour, 0) + 1
-    return found
+    return by_hour
 
 
 def check_day(day: date, objects: Mapping[date, Mapping[int, int]]) -> Result:

@@ -75,15 +75,17 @@ class Figures:
 
     def _make_series(self, event_type: EventType) -> Series:
         name, columns = event_type.name, shares.compared_columns(event_type)
-        events = {day: sum(self.total(day, "events", each) for each in event_type.names) for day in self.days}
+        events = {
+            day: sum(self.total(day, "events", event_name) for event_name in event_type.names) for day in self.days
+        }
         nulls, distinct = dict[date, Counted](), dict[date, Counted]()
         for day in self.days:
             if events[day]:
-                found = self.labels(day, "null", name)
-                nulls[day] = Counted(events[day], {column: found.get(column, 0) for column in columns})
+                labels = self.labels(day, "null", name)
+                nulls[day] = Counted(events[day], {column: labels.get(column, 0) for column in columns})
             if sampled := self.total(day, "sampled", name):
-                found = self.labels(day, "distinct", name)
-                distinct[day] = Counted(sampled, {str(column): count for column, count in found.items()})
+                labels = self.labels(day, "distinct", name)
+                distinct[day] = Counted(sampled, {str(column): count for column, count in labels.items()})
         return Series({day: count for day, count in events.items() if count}, nulls, distinct)
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:
@@ -117,9 +119,9 @@ def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: d
     results = [
         *_results_of_platform(figures, catalog, thresholds, day),
         *(
-            each
+            finding
             for event_type in catalog.event_types
-            for each in _results_of_type(figures, event_type, thresholds, day, today)
+            for finding in _results_of_type(figures, event_type, thresholds, day, today)
         ),
     ]
     return [Finding(asset, check, day, result) for asset, check, result in results]
@@ -127,19 +129,19 @@ def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: d
 
 def join_types(findings: Iterable[Finding], check: str) -> Result:
     """Return what a check found of the event types of a day as one result: those that failed, the worst first."""
-    found = [each for each in findings if each.check == check]
-    failed = [each for each in found if not each.result.passed]
-    failed.sort(key=lambda each: (-sum(each.result.faults.values()), each.asset))
+    of_check = [finding for finding in findings if finding.check == check]
+    failed = [finding for finding in of_check if not finding.result.passed]
+    failed.sort(key=lambda finding: (-sum(finding.result.faults.values()), finding.asset))
     if not failed:
-        return Result(passed=True, description=f"no fault in {len(found)} event types", severity=Severity.WARN)
+        return Result(passed=True, description=f"no fault in {len(of_check)} event types", severity=Severity.WARN)
     faults = Counter[Fault]()
-    for each in failed:
-        faults.update(each.result.faults)
-    listed = "; ".join(f"{each.asset}: {each.result.description}" for each in failed[:_TYPES_LISTED])
+    for finding in failed:
+        faults.update(finding.result.faults)
+    listed = "; ".join(f"{finding.asset}: {finding.result.description}" for finding in failed[:_TYPES_LISTED])
     return Result(
         passed=False,
-        description=f"{len(failed)} of {len(found)} event types: {listed}",
-        metadata={"event_types": {each.asset: each.result.description for each in failed[:_TYPES_KEPT]}},
+        description=f"{len(failed)} of {len(of_check)} event types: {listed}",
+        metadata={"event_types": {finding.asset: finding.result.description for finding in failed[:_TYPES_KEPT]}},
         severity=Severity.WARN,
         faults=faults,
     )
@@ -185,11 +187,13 @@ def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[confor
 
 def _objects(figures: Figures, day: date) -> dict[date, dict[int, int]]:
     """Return the objects by hour of the days that have some, of a day and those around it."""
-    found: dict[date, dict[int, int]] = {}
-    for each in (day - _DAY, day, day + _DAY):
-        hours = {int(hour): count for hour, count in figures.labels(each, "objects").items() if hour is not None}
-        found |= {each: hours} if hours else {}
-    return found
+    objects: dict[date, dict[int, int]] = {}
+    for arrival_date in (day - _DAY, day, day + _DAY):
+        hours = {
+            int(hour): count for hour, count in figures.labels(arrival_date, "objects").items() if hour is not None
+        }
+        objects |= {arrival_date: hours} if hours else {}
+    return objects
 
 
 def _balance(figures: Figures, day: date) -> DeduplicationBalance:
@@ -204,11 +208,11 @@ def _balance(figures: Figures, day: date) -> DeduplicationBalance:
 
 def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
     """Return the duplicates of each kind by event name; those that the catalog lacks are left out."""
-    found: dict[str, dict[str, int]] = {}
+    names: dict[str, dict[str, int]] = {}
     for name, labels in figures.by_name(day, "duplicates").items():
         for kind, count in labels.items() if name is not None else ():
-            found.setdefault(str(kind), {})[str(name)] = count
-    return found
+            names.setdefault(str(kind), {})[str(name)] = count
+    return names
 
 
 def _check_unregistered(figures: Figures, catalog: Catalog, day: date) -> Result:

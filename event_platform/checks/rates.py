@@ -32,10 +32,10 @@ _FAULT_OF_KIND = {DuplicateKind.REDELIVERY: Fault.REDELIVERIES, DuplicateKind.CO
 def count_by_day(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:
     """Return how many rows of each day, by one of their columns, have each value of another."""
     counts = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
-    found: dict[date, dict[str, int]] = {}
-    for each, what, count in counts.iter_rows():
-        found.setdefault(each, {})[what] = count
-    return found
+    by_day: dict[date, dict[str, int]] = {}
+    for group_day, group_value, count in counts.iter_rows():
+        by_day.setdefault(group_day, {})[group_value] = count
+    return by_day
 
 
 def check_corruption(
@@ -68,16 +68,16 @@ def check_duplication(
         Fault.REDELIVERIES: balance.redelivery if share > warn_above else 0,
         Fault.CONFLICTS: balance.conflict,
     }
-    found = {fault: count for fault, count in faults.items() if count}
+    present = {fault: count for fault, count in faults.items() if count}
     by_fault = {_FAULT_OF_KIND[DuplicateKind(kind)]: counts for kind, counts in (names or {}).items()}
     return Result(
-        passed=not found,
+        passed=not present,
         severity=Severity.WARN,
         description=f"{share:.3%} of {balance.sound:,} records are redeliveries; "
         f"{counted(balance.conflict, 'conflict')} (same event_uuid, different content: ask the producer)",
         metadata={"share": share, "redelivery": balance.redelivery, "conflict": balance.conflict},
-        faults=found,
-        hints={fault: _describe_names(by_fault[fault]) for fault in found if by_fault.get(fault)},
+        faults=present,
+        hints={fault: _describe_names(by_fault[fault]) for fault in present if by_fault.get(fault)},
     )
 
 
@@ -99,7 +99,7 @@ def check_unregistered(
     Of the less frequent ones, `names` may lack any number.
     """
     # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
-    most = dict(sorted(names.items(), key=lambda each: (-each[1], each[0]))[:_NAMES_LISTED])
+    most = dict(sorted(names.items(), key=lambda item: (-item[1], item[0]))[:_NAMES_LISTED])
     events, number = sum(names.values()) + other_events, len(names) + other_names
     more = {"more_names": number - len(most)} if number > len(most) else {}
     ids = describe_names_like_ids(names)

@@ -94,9 +94,9 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
         return Result(passed=True, description=f"{kind.words} are not compared: the day has just begun")
     rows, shares = days.get(day, _NOTHING).rows, days.get(day, _NOTHING).shares
     # Most columns are near the median of the weekday, and need no band.
-    on_weekday = [each for each in weekdays_before(day, weeks) if each in days]
+    on_weekday = [past for past in weekdays_before(day, weeks) if past in days]
     others = {column: _others(kind, column, days, on_weekday).values() for column in shares}
-    usual = {column: statistics.median(each) for column, each in others.items() if len(each) >= FEWEST_WEEKS}
+    usual = {column: statistics.median(past) for column, past in others.items() if len(past) >= FEWEST_WEEKS}
     if not usual:
         few = f"no two of the last {weeks} weeks have events on this day" if rows else "no events"
         return Result(passed=True, description=f"{kind.words} are not compared: {few}")
@@ -122,16 +122,16 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
 
 def _others(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
     """Return the shares of a column on those days that have one to compare with."""
-    found = {each: days[each].shares.get(column) for each in compared}
+    shares = {past: days[past].shares.get(column) for past in compared}
     return {
-        each: share for each, share in found.items() if share is not None and not (kind.leaves_out_all and share == 1)
+        past: share for past, share in shares.items() if share is not None and not (kind.leaves_out_all and share == 1)
     }
 
 
 def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
     """Return the band of a column that has an expected share."""
     scale = Scale(_there, _back, noise=1 / math.sqrt(days[day].rows))
-    before = [each for each in days_before(day, weeks) if each in days]
+    before = [past for past in days_before(day, weeks) if past in days]
     band = usual_band(day, _others(kind, column, days, before), scale, weeks, deviations)
     if band is None:
         raise ValueError(f"{column} has no expected share")
@@ -140,7 +140,7 @@ def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], wee
 
 
 def _is_enough_of_today(day: date, days: Mapping[date, Counted], weeks: int) -> bool:
-    usual = [days[each].rows for each in weekdays_before(day, weeks) if each in days]
+    usual = [days[past].rows for past in weekdays_before(day, weeks) if past in days]
     return bool(usual) and days.get(day, _NOTHING).rows >= _ENOUGH_OF_TODAY * statistics.median(usual)
 
 

@@ -45,8 +45,8 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
         ),
         Fault.UNREGISTERED_NAMES: f"Most are {', '.join(name for name, _ in others.most_common(_SHOWN))}",
     }
-    found = {fault: count for fault, count in counts.items() if count}
-    return found, {fault: hints[fault] for fault in found}
+    present = {fault: count for fault, count in counts.items() if count}
+    return present, {fault: hints[fault] for fault in present}
 
 
 def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[str, str]:
@@ -54,8 +54,8 @@ def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[st
     plain = _plain_names(registered)
     same = {name: plain.get(plain_name(name)) for name in names}
     frequent = [name for name, _ in names.most_common(_COMPARED)]
-    found = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
-    return {name: meant for name, meant in found.items() if meant is not None}
+    by_name = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
+    return {name: meant for name, meant in by_name.items() if meant is not None}
 
 
 @lru_cache(maxsize=16)
@@ -66,7 +66,7 @@ def _plain_names(registered: frozenset[str]) -> dict[str, str]:
 @lru_cache(maxsize=1_000)
 def _similar(name: str, registered: frozenset[str]) -> str | None:
     candidates = get_close_matches(name, sorted(registered), _CANDIDATES, _SIMILAR)
-    return next((each for each in candidates if _is_misspelled(name, each)), None)
+    return next((candidate for candidate in candidates if _is_misspelled(name, candidate)), None)
 
 
 def _is_misspelled(name: str, other: str) -> bool:

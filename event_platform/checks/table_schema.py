@@ -30,15 +30,15 @@ def judge_clashes(clashes: Sequence[TableClash]) -> Result:
     """Return an error where the next run would fail, and a warning where it rebuilds the table."""
     if not clashes:
         return Result(passed=True, description="the next run can write to the table as it is")
-    failing = [each for each in clashes if each.fails]
+    failing = [clash for clash in clashes if clash.fails]
     listed = failing or list(clashes)
     what = "fails on" if failing else "rebuilds all days of the table for"
-    columns = (f"{each.column}: {each.stored} → {each.defined}" for each in listed)
+    columns = (f"{clash.column}: {clash.stored} → {clash.defined}" for clash in listed)
     faults = {Fault.CLASHING_COLUMNS: len(failing), Fault.WIDER_COLUMNS: len(clashes) - len(failing)}
     return Result(
         passed=False,
         description=f"the next run {what} {first_few(columns, _NAMED, separator='; ')}",
-        metadata={"columns": [_row(each) for each in clashes]},
+        metadata={"columns": [_row(clash) for clash in clashes]},
         severity=Severity.ERROR if failing else Severity.WARN,
         faults={fault: count for fault, count in faults.items() if count},
     )

@@ -103,23 +103,23 @@ def _find(
 ) -> dict[date, T]:
     """Return what `find` finds of the dates that have rows; where it is known of their files, as it is known."""
     files = {day: (table.table.uri, *paths) for day, paths in table.paths_by_date(dates).items()}
-    found = {day: each for day in files if (each := known.get(files[day])) is not None}
-    left = [day for day in dates if day in files and day not in found]
-    found |= find(table, left) if left else {}
-    known |= {files[day]: each for day, each in found.items()}
+    sums = {day: each for day in files if (each := known.get(files[day])) is not None}
+    left = [day for day in dates if day in files and day not in sums]
+    sums |= find(table, left) if left else {}
+    known |= {files[day]: figures for day, figures in sums.items()}
     while len(known) > _DAYS_KEPT:
         known.popitem(last=False)
-    return found
+    return sums
 
 
 def _sums_by_name(deduplicated: Snapshot, dates: list[date]) -> dict[date, dict[str, _Sums]]:
     """Return the sums of each date by event name."""
     figures = read_figure(deduplicated.table, deduplicated.files(dates), NAMES)
-    found: dict[date, dict[str, _Sums]] = {day: {} for day in dates}
+    by_date: dict[date, dict[str, _Sums]] = {day: {} for day in dates}
     sums = figures.group_by("created_date", "event_name").agg(pl.col("rows", "uuids").sum())
     for day, name, rows, uuids in sums.iter_rows():
-        found[day][name] = rows, uuids
-    return found
+        by_date[day][name] = rows, uuids
+    return by_date
 
 
 def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
@@ -135,10 +135,10 @@ def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
 def _unique_keys(table: Snapshot, day: date) -> int:
     """Return how many rows a day has, by the keys in its files; 0 where a row has none, or the key of another one."""
     files = table.files([day])
-    found = use_keys(table.table, files, lambda keys: keys)
-    if not files or any(len(found.get(file.path, ())) != file.rows for file in files):
+    uniques = use_keys(table.table, files, lambda keys: keys)
+    if not files or any(len(uniques.get(file.path, ())) != file.rows for file in files):
         return 0
-    keys = pl.concat(found.values()).sort(multithreaded=False)
+    keys = pl.concat(uniques.values()).sort(multithreaded=False)
     return 0 if _repeats(keys) else len(keys)
 
 
@@ -148,11 +148,11 @@ def _repeats(ordered: pl.Series) -> bool:
 
 def _count(rows: pl.LazyFrame) -> dict[date, Counts]:
     """Return rows, distinct uuids and missing ones of each date."""
-    found = rows.select("created_date", key=_KEY, missing=pl.col("event_uuid").is_null()).collect(engine="streaming")
+    keyed = rows.select("created_date", key=_KEY, missing=pl.col("event_uuid").is_null()).collect(engine="streaming")
     # A sort takes a fraction of the memory of a set, and in one thread half of the CPU time of several.
-    keys = found["key"].sort(multithreaded=False)
-    if not found["missing"].any() and not _repeats(keys):
-        return {day: Counts(count, count) for day, count in found["created_date"].value_counts().iter_rows()}
+    keys = keyed["key"].sort(multithreaded=False)
+    if not keyed["missing"].any() and not _repeats(keys):
+        return {day: Counts(count, count) for day, count in keyed["created_date"].value_counts().iter_rows()}
     uuid = pl.col("event_uuid")
     exact = rows.group_by("created_date").agg(pl.len(), distinct=uuid.n_unique(), missing=uuid.null_count()).collect()
     return {day: Counts(*counts) for day, *counts in exact.iter_rows()}

@@ -40,32 +40,32 @@ def check_day(
     `rows` has the counts of days that have events, in the weeks before (`days_before`) too. During a cold start the
     check passes. Today may have too few events, because it is not over.
     """
-    found = rows.get(day, 0)
-    on_weekday = {each.isoformat(): rows[each] for each in weekdays_before(day, weeks) if rows.get(each)}
+    events = rows.get(day, 0)
+    on_weekday = {past.isoformat(): rows[past] for past in weekdays_before(day, weeks) if rows.get(past)}
     if deviations is None:
-        return Result(passed=True, description=f"{found:,} events; not compared: x-volume is off")
-    counts = {each: float(count) for each, count in rows.items() if count}
+        return Result(passed=True, description=f"{events:,} events; not compared: x-volume is off")
+    counts = {past: float(count) for past, count in rows.items() if count}
     band = usual_band(day, counts, _COUNTS, weeks, deviations)
     if band is None:
         description = (
-            f"{found:,} events; not compared: {len(on_weekday)} of the last {weeks} weeks have events on this day"
+            f"{events:,} events; not compared: {len(on_weekday)} of the last {weeks} weeks have events on this day"
         )
-        return Result(passed=True, description=description, metadata={"rows": found, "weeks": on_weekday})
-    too_few, too_many = found < band.low and day < today, found > band.high
+        return Result(passed=True, description=description, metadata={"rows": events, "weeks": on_weekday})
+    too_few, too_many = events < band.low and day < today, events > band.high
     fault = Fault.TOO_MANY_EVENTS if too_many else Fault.TOO_FEW_EVENTS
     return Result(
         passed=not (too_few or too_many),
         severity=Severity.WARN,
-        description=f"{found:,} events, {found / band.expected:.0%} of the {band.expected:,.0f} expected for this "
+        description=f"{events:,} events, {events / band.expected:.0%} of the {band.expected:,.0f} expected for this "
         f"weekday; {band.low:,.0f} to {band.high:,.0f} are usual",
         metadata={
-            "rows": found,
+            "rows": events,
             "expected": band.expected,
             "low": band.low,
             "high": band.high,
-            "ratio": found / band.expected,
+            "ratio": events / band.expected,
             "weeks": on_weekday,
         },
-        faults={fault: round(abs(found - band.expected))} if too_few or too_many else {},
+        faults={fault: round(abs(events - band.expected))} if too_few or too_many else {},
         bands={NAME: band},
     )

@@ -70,7 +70,7 @@ class FailedCheck:
     @property
     def _days(self) -> str:
         ranges = partition_ranges(partition for partition in self.partitions if partition)
-        named = first_few((describe_range(*each) for each in ranges), _MOST_RANGES, "ranges")
+        named = first_few((describe_range(*date_range) for date_range in ranges), _MOST_RANGES, "ranges")
         return f" on {named}" if named else ""
 
 
@@ -81,20 +81,20 @@ def failed_checks(results: Results) -> list[FailedCheck]:
         if not result.passed:
             key = checked.asset, checked.check, result.severity, result.main_fault
             groups[key][checked.partition] = result
-    failed = [_failed_check(*key, found) for key, found in groups.items()]
-    return sorted(failed, key=lambda each: (each.severity is not Severity.ERROR, -each.concerned, each.asset))
+    failed = [_failed_check(*key, by_day) for key, by_day in groups.items()]
+    return sorted(failed, key=lambda check: (check.severity is not Severity.ERROR, -check.concerned, check.asset))
 
 
 def _failed_check(
-    asset: str, check: str, severity: Severity, fault: Fault | None, found: Mapping[str, Result]
+    asset: str, check: str, severity: Severity, fault: Fault | None, by_day: Mapping[str, Result]
 ) -> FailedCheck:
-    concerned = {partition: sum(result.faults.values()) for partition, result in found.items()}
-    worst = max(found, key=lambda partition: (concerned[partition], partition))
+    concerned = {partition: sum(result.faults.values()) for partition, result in by_day.items()}
+    worst = max(by_day, key=lambda partition: (concerned[partition], partition))
     description, hint = (
         shown(" ".join(text.split()), _CHARACTERS_OF_A_DESCRIPTION)
-        for text in (found[worst].description, found[worst].hint)
+        for text in (by_day[worst].description, by_day[worst].hint)
     )
-    return FailedCheck(severity, asset, check, sorted(found), worst, description, fault, sum(concerned.values()), hint)
+    return FailedCheck(severity, asset, check, sorted(by_day), worst, description, fault, sum(concerned.values()), hint)
 
 
 def has_errors(results: Results) -> bool:
@@ -104,7 +104,7 @@ def has_errors(results: Results) -> bool:
 
 def describe_failures(failed: Sequence[FailedCheck]) -> str:
     """Return how many checks failed, such as `3 checks failed (1 error, 2 warnings)`."""
-    errors = sum(each.severity is Severity.ERROR for each in failed)
+    errors = sum(failed_check.severity is Severity.ERROR for failed_check in failed)
     counts = {"error": errors, "warning": len(failed) - errors}
     named = ", ".join(counted(count, name) for name, count in counts.items() if count)
     return f"{counted(len(failed), 'check')} failed ({named})"
@@ -113,9 +113,9 @@ def describe_failures(failed: Sequence[FailedCheck]) -> str:
 def render_checks(failed: Sequence[FailedCheck], *, every: bool) -> Iterator[RenderableType]:
     """Yield the lines of failed checks: of `every` one, or of the worst ten and how many more there are."""
     listed = failed if every else failed[:_MOST_SHOWN]
-    for each in listed:
-        first, *rest = each.lines
-        yield Styled(first, "red" if each.severity is Severity.ERROR else "yellow")
+    for failed_check in listed:
+        first, *rest = failed_check.lines
+        yield Styled(first, "red" if failed_check.severity is Severity.ERROR else "yellow")
         yield from rest
     if len(failed) > len(listed):
         yield f"{len(failed) - len(listed):,} more: event-platform status --all"

@@ -81,9 +81,9 @@ def _stopping() -> Iterator[threading.Event]:
         threading.Thread(target=stop.set).start()
 
     signals = (signal.SIGTERM, signal.SIGINT)
-    before = {each: signal.signal(each, ask) for each in signals}
+    before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,18 +17,18 @@ _WIDTH = 16
 def show_findings(*, as_json: bool) -> int:
     """Check this installation and print the findings; return the exit code."""
     findings = examine(os.environ)
-    healthy = all(each.verdict is not Verdict.BAD for each in findings)
+    healthy = all(finding.verdict is not Verdict.BAD for finding in findings)
     if as_json:
-        print(json.dumps({"healthy": healthy, "findings": [asdict(each) for each in findings]}))  # noqa: T201 - rich would wrap it
+        print(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))  # noqa: T201 - rich would wrap it
     else:
         _print(findings)
     return 0 if healthy else 1
 
 
 def _print(findings: Sequence[Finding]) -> None:
-    for each in findings:
-        line = f"{_MARKS[each.verdict]} {each.name:<{_WIDTH}} {each.found}"
-        line += f" → {each.remedy}" if each.remedy else ""
-        OUT.print(line, style=_STYLES[each.verdict], soft_wrap=True, highlight=False, markup=False)
-    wrong = sum(each.verdict is Verdict.BAD for each in findings)
+    for finding in findings:
+        line = f"{_MARKS[finding.verdict]} {finding.name:<{_WIDTH}} {finding.found}"
+        line += f" → {finding.remedy}" if finding.remedy else ""
+        OUT.print(line, style=_STYLES[finding.verdict], soft_wrap=True, highlight=False, markup=False)
+    wrong = sum(finding.verdict is Verdict.BAD for finding in findings)
     OUT.print(f"{wrong} of {len(findings)} to fix" if wrong else "all is well")

@@ -106,12 +106,12 @@ def _finish_catalog(types: int, changed: Sequence[ChangedFile], *, check: bool) 
 
 def _write(changed: Sequence[ChangedFile], *, check: bool) -> str:
     """Write the files, or show the differences; return how many there are, in words."""
-    for each in changed:
+    for file in changed:
         if check:
-            _print_lines(each.diff())
+            _print_lines(file.diff())
         else:
-            each.write()
-            _print_lines([f"{each.change}: {each.path}"])
+            file.write()
+            _print_lines([f"{file.change}: {file.path}"])
     return f"{counted(len(changed), 'file')} {'would change' if check else 'written'}"
 
 

@@ -68,7 +68,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     if os.path.lexists(target) and not force:
         raise CatalogError(f"{target}: exists; --force replaces it")
     sampled = _read(environment)
-    proposal = propose([Sampled(each.landed.arrival_date, each.data) for each in sampled])
+    proposal = propose([Sampled(item.landed.arrival_date, item.data) for item in sampled])
     _require_usable(environment.landing, proposal, sampled)
     envelope, parts = _choose(proposal, answer, _constant(environment.landing))
     parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_of_paths(sampled, envelope)])]
@@ -86,27 +86,27 @@ def _read(environment: Environment) -> list[SampledObject]:
     uri, omissions = environment.landing, Omissions()
     landing = open_landing(uri, environment.landing_timezone)
     with show_progress("objects") as listen:
-        found: list[SampledObject] = []
-        for each in sample(landing, omissions):
-            found.append(each)
-            listen("sample", len(found), None)
-    unread = [f"{each.landed.name}: {each.fault}" for each in found if each.fault]
+        sampled: list[SampledObject] = []
+        for item in sample(landing, omissions):
+            sampled.append(item)
+            listen("sample", len(sampled), None)
+    unread = [f"{item.landed.name}: {item.fault}" for item in sampled if item.fault]
     for fault in [*map(str, omissions.faults.values()), *unread]:
         print_warning(fault)
-    if not found:
+    if not sampled:
         raise CatalogError(f"{uri}: nothing has landed yet; expected objects of JSON records")
-    return found
+    return sampled
 
 
 def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObject]) -> None:
     if not proposal.count:
-        faults = [each.fault for each in sampled if each.fault]
+        faults = [item.fault for item in sampled if item.fault]
         raise CatalogError(
             f"{uri}: no record of {counted(len(sampled), 'object')} is a JSON object"
             + (f": {faults[0]}" if faults else "")
         )
     if not proposal.usable_times:
-        fault = next((f"{each.field.name}: {each.fault}" for each in proposal.times), "")
+        fault = next((f"{time.field.name}: {time.fault}" for time in proposal.times), "")
         raise CatalogError(
             f"{uri}: of {proposal.count:,} records, no field holds a time in nine of ten. "
             + (f"{fault}. " if fault else "")
@@ -118,9 +118,9 @@ def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObjec
 def _choose(
     proposal: Proposal, answer: Callable[[str, Sequence[str]], int], constant: str
 ) -> tuple[Envelope, list[_Part]]:
-    time, time_others = _pick("created_at", proposal.usable_times, answer, lambda each: each.field.name)
-    uuid, uuid_others = _pick("event_uuid", proposal.ids, answer, lambda each: each.name)
-    name, name_others = _pick("event_name", proposal.names, answer, lambda each: each.name)
+    time, time_others = _pick("created_at", proposal.usable_times, answer, lambda time: time.field.name)
+    uuid, uuid_others = _pick("event_uuid", proposal.ids, answer, lambda identifier: identifier.name)
+    name, name_others = _pick("event_name", proposal.names, answer, lambda name: name.name)
     envelope = proposal.envelope(uuid, name, time, constant)
     reasons = {
         "records": [f"Records are within the objects; {proposal.count:,} were found in the sample."],
@@ -137,8 +137,8 @@ def _pick(
 ) -> tuple[Choice, list[str]]:
     """Return a choice, and a line about the others."""
     number = alike(choices)
-    chosen = choices[answer(key, [shown(each) for each in choices[:number]]) if number > 1 else 0]
-    others = [shown(each) for each in choices if each is not chosen][:_OTHERS]
+    chosen = choices[answer(key, [shown(choice) for choice in choices[:number]]) if number > 1 else 0]
+    others = [shown(choice) for choice in choices if choice is not chosen][:_OTHERS]
     return chosen, [f"Else: {'; '.join(others)}."] if others else []
 
 
@@ -172,9 +172,9 @@ def _of_paths(sampled: Sequence[SampledObject], envelope: Envelope) -> Iterator[
     """Say how far the hours of paths are from the last event of each object, which shows their time zone."""
     reader = open_reader(envelope)
     hours = []
-    for each in sampled:
-        dated = date_in(each.landed.name)
-        last = to_microseconds(reader.read(each.data)["created_at"], envelope).cast(pl.Float64).fill_nan(None).max()
+    for item in sampled:
+        dated = date_in(item.landed.name)
+        last = to_microseconds(reader.read(item.data)["created_at"], envelope).cast(pl.Float64).fill_nan(None).max()
         if dated is not None and dated.hour is not None and isinstance(last, float):
             end = datetime(dated.day.year, dated.day.month, dated.day.day, dated.hour, tzinfo=UTC).timestamp() + _HOUR
             hours.append((end - last / 1e6) / _HOUR)
@@ -202,13 +202,13 @@ def _constant(uri: str) -> str:
 
 def _first_date(proposal: Proposal, sampled: Sequence[SampledObject]) -> date:
     """Return the first day on which events were created, those left out that are far from all arrivals."""
-    arrivals = [each.landed.arrival_date for each in sampled]
+    arrivals = [item.landed.arrival_date for item in sampled]
     earliest = datetime.combine(min(arrivals), datetime.min.time(), UTC) - _EARLY
     return min(moment for moment in [*proposal.usable_times[0].moments, datetime.now(UTC)] if moment >= earliest).date()
 
 
 def _heading(proposal: Proposal, sampled: Sequence[SampledObject]) -> str:
-    days = sorted({each.landed.arrival_date for each in sampled})
+    days = sorted({item.landed.arrival_date for item in sampled})
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
     unread = f"; {proposal.unread:,} more are no JSON objects" if proposal.unread else ""
     return f"{counted(proposal.count, 'record')} of {counted(len(sampled), 'object')} that arrived on {span}{unread}"

@@ -34,7 +34,10 @@ class _Commands(click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, the commands and the settings."""
         super().format_options(ctx, formatter)
-        rows = [(each.name, f"{each.meaning} ({each.type}; default: {each.default})") for each in settings_table()]
+        rows = [
+            (setting.name, f"{setting.meaning} ({setting.type}; default: {setting.default})")
+            for setting in settings_table()
+        ]
         rows.append(("DAGSTER_HOME", "Where Dagster records runs (folder; default: runs are not recorded)"))
         with formatter.section("Environment variables, with the defaults of the local environment"):
             formatter.write_dl(rows)

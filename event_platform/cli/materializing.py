@@ -90,8 +90,8 @@ def materialize_due(
             print_warning(warning)
         tried = set[tuple[dg.AssetKey, date]]()
         while runs := _select_untried(due.by_day, tried):
-            for each in runs:
-                materializer.materialize(each.assets, date_ranges(each.days))
+            for run in runs:
+                materializer.materialize(run.assets, date_ranges(run.days))
             after, due = materializer.find_due(lake, window)
         tried_whole = set[dg.AssetKey]()
         while whole := set(due.whole) - tried_whole:
@@ -107,9 +107,9 @@ def materialize_backfill(
     """Materialize the partitions of event tables and reports that the catalog makes due, with what is made of them."""
     with _materializer(environment, catalog, progress) as materializer:
         _, due = materializer.find_due(lake, window)
-        for each in due.by_day:
-            if each.is_backfill:
-                materializer.materialize(each.assets, date_ranges(each.days))
+        for request in due.by_day:
+            if request.is_backfill:
+                materializer.materialize(request.assets, date_ranges(request.days))
         after, due = materializer.find_due(lake, window)
     return Materialized(due.dates, after, materializer.failed, materializer.results)
 
@@ -181,7 +181,11 @@ class _Materializer:
                 print_warning(warning)
             evaluations = result.get_asset_check_evaluations()
             # What the report sums up of event types, the findings that it has stored say of each.
-            self.results |= {_checked(each): to_result(each) for each in evaluations if each.asset_check_key != KEY}
+            self.results |= {
+                _checked(evaluation): to_result(evaluation)
+                for evaluation in evaluations
+                if evaluation.asset_check_key != KEY
+            }
 
 
 @contextmanager
@@ -200,25 +204,28 @@ def _instance(environment: Environment) -> dg.DagsterInstance:
 
 def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
     """Return what is not in `tried`, and add it: what fails is left to the next call of `run_due`."""
-    found = []
-    for each in runs:
-        days = {day: why for day, why in each.days.items() if not tried.issuperset((key, day) for key in each.assets)}
-        tried |= {(key, day) for key in each.assets for day in days}
-        found += [DueAssets(each.assets, days)] if days else []
-    return found
+    untried = []
+    for run in runs:
+        days = {day: why for day, why in run.days.items() if not tried.issuperset((key, day) for key in run.assets)}
+        tried |= {(key, day) for key in run.assets for day in days}
+        untried += [DueAssets(run.assets, days)] if days else []
+    return untried
 
 
 def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     """Yield what functions of the catalog raised, and why messages stay in their queue: that stops no run."""
-    for event in result.filter_events(lambda each: each.is_step_materialization):
+    for event in result.filter_events(lambda event: event.is_step_materialization):
         metadata = event.step_materialization_data.materialization.metadata
-        left, found = metadata.get(LEFT_IN_QUEUE), metadata.get(MENDING)
-        yield from map(
-            str, left.value if isinstance(left, dg.JsonMetadataValue) and isinstance(left.value, list) else ()
-        )
-        for each in found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, list) else ():
-            if each["errors"]:
-                yield f"{each['function']}: {counted(each['errors'], 'error')}, such as {each['first_error']}"
+        yield from map(str, _list_in(metadata, LEFT_IN_QUEUE))
+        for report in _list_in(metadata, MENDING):
+            if report["errors"]:
+                yield f"{report['function']}: {counted(report['errors'], 'error')}, such as {report['first_error']}"
+
+
+def _list_in(metadata: Mapping[str, dg.MetadataValue[Any]], name: str) -> Sequence[Any]:
+    """Return a list of the metadata; empty without one."""
+    value = metadata.get(name)
+    return value.value if isinstance(value, dg.JsonMetadataValue) and isinstance(value.value, list) else ()
 
 
 def _checked(evaluation: dg.AssetCheckEvaluation) -> Checked:
@@ -227,7 +234,7 @@ def _checked(evaluation: dg.AssetCheckEvaluation) -> Checked:
 
 def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
     problems = []
-    for event in result.filter_events(lambda each: each.is_step_failure):
+    for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data
         reported = failure.user_failure_data  # of a dg.Failure
         problems.append(f"{event.step_key}: {(reported and reported.description) or cause_of(failure.error)}")

@@ -77,8 +77,8 @@ def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[
         counts = (f"{row[name]:,}" for name in ("sound", "still_corrupt", "errors"))
         table.add_row(row["reason"], row["function"], *counts)
     yield table
-    for each in examples:
-        yield f"{each['reason']}, {each['function']}:\n  - {each['before']}\n  + {each['after']}"
+    for example in examples:
+        yield f"{example['reason']}, {example['function']}:\n  - {example['before']}\n  + {example['after']}"
     outcome = trial.outcome
     for label, count in trial.put_back.items():
         yield f"{counted(count, 'record')} mended by {label}, which the catalog lacks, would be as they landed"
@@ -89,14 +89,17 @@ def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[
     )
 
 
-def _examples(found: Collection[Mended], catalog: Catalog) -> list[dict[str, str]]:
+def _examples(mended: Collection[Mended], catalog: Catalog) -> list[dict[str, str]]:
     personal = {field for event_type in catalog.event_types for field in personal_fields(event_type.columns)}
     rows = []
-    for each in found:
-        texts = mask_text(personal, each.before.decode("utf-8", "backslashreplace")), mask_text(personal, each.after)
+    for record in mended:
+        texts = (
+            mask_text(personal, record.before.decode("utf-8", "backslashreplace")),
+            mask_text(personal, record.after),
+        )
         start = max(_first_difference(*texts) - _BEFORE, 0)
         before, after = (f"{'…' if start else ''}{shown(text[start:], _LENGTH)}" for text in texts)
-        rows.append({"reason": each.reason, "function": each.label, "before": before, "after": after})
+        rows.append({"reason": record.reason, "function": record.label, "before": before, "after": after})
     return rows
 
 

@@ -21,12 +21,12 @@ def publish_tables(environment: Environment, names: Sequence[str], *, as_json: b
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
     tables = _select(lake, lake.every_table(catalog.event_types), names)
     iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
-    found = iceberg.publish(tables)
+    outcomes = iceberg.publish(tables)
     if as_json:
-        print(json.dumps({"catalog": iceberg.name, "tables": [asdict(each) for each in found]}))  # noqa: T201 - rich would wrap it
+        print(json.dumps({"catalog": iceberg.name, "tables": [asdict(publication) for publication in outcomes]}))  # noqa: T201 - rich would wrap it
     else:
-        print_outcomes(iceberg.name, found, Outcome)
-    return 1 if any(each.outcome is Outcome.FAILED for each in found) else 0
+        print_outcomes(iceberg.name, outcomes, Outcome)
+    return 1 if any(publication.outcome is Outcome.FAILED for publication in outcomes) else 0
 
 
 def _select(lake: Lake, tables: Sequence[Table], names: Sequence[str]) -> Sequence[Table]:

@@ -80,8 +80,8 @@ def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, 
 
 
 def _first_word(sql: str) -> str:
-    found = _FIRST_WORD.match(sql)
-    return found[1].lower() if found else ""
+    match = _FIRST_WORD.match(sql)
+    return match[1].lower() if match else ""
 
 
 def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
@@ -91,8 +91,8 @@ def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
     readers = [name for name in names if _READERS.fullmatch(name)]
     if readers:
         raise _failed(f"{readers[0]} is not allowed: only the lake's tables can be read (show tables lists them)")
-    found = [_spelled(name, tables) for name in names]
-    return list(dict.fromkeys(name for name in found if name is not None))
+    spelled = [_spelled(name, tables) for name in names]
+    return list(dict.fromkeys(name for name in spelled if name is not None))
 
 
 def _spelled(name: str, tables: Iterable[str]) -> str | None:

@@ -15,6 +15,6 @@ def register_tables(environment: Environment) -> int:
             "EVENT_PLATFORM_GLUE_DATABASE: not set; expected a database of the Glue Data Catalog to register tables in"
         )
     tables = open_lake(environment.lake).every_table(load_catalog(environment.catalog).event_types)
-    found = open_glue(environment.glue_database).register(tables, from_the_logs=True)
-    print_outcomes(environment.glue_database, found, Outcome)
-    return 1 if any(each.outcome is Outcome.FAILED for each in found) else 0
+    outcomes = open_glue(environment.glue_database).register(tables, from_the_logs=True)
+    print_outcomes(environment.glue_database, outcomes, Outcome)
+    return 1 if any(registration.outcome is Outcome.FAILED for registration in outcomes) else 0

@@ -115,5 +115,5 @@ def _text_key(entry: pl.Map) -> pl.Expr:
     return pl.struct(key=_base64(key, entry.key).cast(pl.String), value=_base64(value, entry.value))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

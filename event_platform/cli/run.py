@@ -150,8 +150,8 @@ def mend(environment: Environment, first: date | None, last: date | None, progre
             from event_platform.cli.materializing import MEND, materialize_again  # noqa: PLC0415
 
             tried.update(due)
-            failed, found = materialize_again(environment, catalog, date_ranges(due), MEND, progress)
-            results |= found
+            failed, report = materialize_again(environment, catalog, date_ranges(due), MEND, progress)
+            results |= report
             _print_failures(failed)
             if failed:
                 return Outcome(failed)
@@ -222,9 +222,9 @@ def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progr
     progress.begin("publishing")
     iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
     status = bring_up(iceberg, lake.every_table(catalog.event_types))
-    for each in status.behind:
-        if each.reason:
-            print_warning(f"{each.table}: not published in the Iceberg catalog: {each.reason}")
+    for table in status.behind:
+        if table.reason:
+            print_warning(f"{table.table}: not published in the Iceberg catalog: {table.reason}")
     return status
 
 

@@ -84,7 +84,7 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""
-        checks = [each.as_json() for each in self.failed]
+        checks = [failed_check.as_json() for failed_check in self.failed]
         iceberg = {"iceberg": self.iceberg.as_json()} if self.iceberg else {}
         return {**self.totals, "completeness": self.rest.as_json(), "checks": checks, **iceberg}
 
@@ -125,16 +125,16 @@ def read_status(
     days = [date.fromisoformat(day["arrival_date"]) for day in totals["by_arrival_date"]]
     days = sorted({*days, *lake.quality_report.snapshot().rows_by_date()})
     judged = days if every else days[-_JUDGED_DAYS:]
-    found = _judge(lake, catalog, judged, environment.start_date) | dict(results or {})
+    results_of_checks = _judge(lake, catalog, judged, environment.start_date) | dict(results or {})
     since = judged[0] if len(judged) < len(days) else None
-    return Status(totals, _read_expected_totals(environment.landing), rest, found, since, iceberg)
+    return Status(totals, _read_expected_totals(environment.landing), rest, results_of_checks, since, iceberg)
 
 
 def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
     """Return what the checks find of days, from the figures in the quality report, and of days that it lacks."""
     today = datetime.now(UTC).date()
-    found = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
-    return {Checked(each.asset, each.check, str(each.day)): each.result for each in found}
+    findings = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
+    return {Checked(finding.asset, finding.check, str(finding.day)): finding.result for finding in findings}
 
 
 def current_status(environment: Environment, progress: Listener, *, every: bool) -> Status:

@@ -17,13 +17,15 @@ def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -
     """Vacuum every table and print how many unreferenced files it had; return the exit code."""
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
     tables = failed = files = 0
-    for each in vacuum_all(lake, catalog, keep, dry_run=dry_run, expire=_expire(environment, lake, dry_run=dry_run)):
-        tables, files = tables + 1, files + len(each.files)
-        if each.error is not None:
+    for vacuumed in vacuum_all(
+        lake, catalog, keep, dry_run=dry_run, expire=_expire(environment, lake, dry_run=dry_run)
+    ):
+        tables, files = tables + 1, files + len(vacuumed.files)
+        if vacuumed.error is not None:
             failed += 1
-            ERR.print(f"{each.error}", style="red", soft_wrap=True, highlight=False, markup=False)
-        elif each.files:
-            OUT.print(f"{each.table.name}: {counted(len(each.files), 'unreferenced file')}", soft_wrap=True)
+            ERR.print(f"{vacuumed.error}", style="red", soft_wrap=True, highlight=False, markup=False)
+        elif vacuumed.files:
+            OUT.print(f"{vacuumed.table.name}: {counted(len(vacuumed.files), 'unreferenced file')}", soft_wrap=True)
     verb = "would delete" if dry_run else "deleted"
     OUT.print(f"{verb} {counted(files, 'unreferenced file')} ({counted(tables, 'table')} checked)", soft_wrap=True)
     return 1 if failed else 0

@@ -89,9 +89,9 @@ def run_tasks(
     """
     # A pool's start would cost more than it saves. On a cluster, this process may be a small one: it only commits.
     if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
-        return [function(*each) for each in arguments]
+        return [function(*argument) for argument in arguments]
     run = _Run(executor, _Timed(function), progress, what, parts)
-    waiting = [_Task(number, each) for number, each in enumerate(arguments)]
+    waiting = [_Task(number, argument) for number, argument in enumerate(arguments)]
     run.total = len(waiting)
     while waiting:
         lost = run.together(waiting)
@@ -205,8 +205,8 @@ def _names(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         yield from _names(list(value.values()))
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _names(each)
+        for item in value:
+            yield from _names(item)
     elif hasattr(value, "files"):
         yield from _names(value.files)
 

@@ -49,9 +49,9 @@ def with_checks(
 def _with_checks(graph: Any, requests: Sequence[dg.RunRequest]) -> Iterator[dg.RunRequest]:
     for request in requests:
         assets, checks = request.asset_selection, request.asset_check_keys or []
-        found = checks_of_runs(graph, assets) if assets else [key for key in checks if key in graph.asset_check_keys]
-        if assets or found:
-            yield request.with_replaced_attrs(asset_check_keys=found)
+        keys = checks_of_runs(graph, assets) if assets else [key for key in checks if key in graph.asset_check_keys]
+        if assets or keys:
+            yield request.with_replaced_attrs(asset_check_keys=keys)
 
 
 def checks_of_runs(graph: Any, assets: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:

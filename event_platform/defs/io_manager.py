@@ -102,8 +102,8 @@ def _made_of(
     if others and any(_changed_since(opened[table], _began(context)) for table in others):
         return MadeOf(asset.sources, dict.fromkeys(partitions, UNKNOWN))
     if dates is None:
-        found = {source.table: whole(opened[source.table]) for source in asset.sources}
-        return MadeOf(asset.sources, {None: fingerprint_of_all(asset.sources, found)})
+        versions = {source.table: whole(opened[source.table]) for source in asset.sources}
+        return MadeOf(asset.sources, {None: fingerprint_of_all(asset.sources, versions)})
     days = {source.table: contents(opened[source.table]) for source in asset.sources}
     return MadeOf(asset.sources, {day: fingerprint_of_day(asset.sources, days, day) for day in dates})
 

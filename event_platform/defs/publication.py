@@ -27,31 +27,42 @@ def publish(context: _Context, publishing: PublishingResource, lake: Lake, table
 
     Failures are logged, recorded in the metadata, and retried by the next run.
     """
-    found = Published()
+    published = Published()
     if publishing.glue_database:
-        _add(found, tables, _registered(context, publishing.open_glue(), tables))
+        _add(published, tables, _registered(context, publishing.open_glue(), tables))
     if publishing.iceberg:
         _add(
-            found, tables, [_metadata(context, "iceberg", each.name, each) for each in publishing.publish(lake, tables)]
+            published,
+            tables,
+            [
+                _metadata(context, "iceberg", publication.name, publication)
+                for publication in publishing.publish(lake, tables)
+            ],
         )
-    return found
+    return published
 
 
-def _add(found: Published, tables: Sequence[Table], metadata: Sequence[dict[str, Any]]) -> None:
-    for table, each in zip(tables, metadata, strict=True):
-        found.setdefault(asset_key(table), {}).update(each)
+def _add(published: Published, tables: Sequence[Table], metadata: Sequence[dict[str, Any]]) -> None:
+    for table, table_metadata in zip(tables, metadata, strict=True):
+        published.setdefault(asset_key(table), {}).update(table_metadata)
 
 
 def _registered(context: _Context, database: GlueDatabase, tables: Sequence[Table]) -> list[dict[str, Any]]:
     try:
-        found = database.register(tables)
+        registrations = database.register(tables)
     except EventPlatformError as error:
         context.log.warning("%s. The tables are written, and are registered by the next run", error)
         return [{"glue": f"failed: {error}"} for _ in tables]
-    return [_metadata(context, "glue", f"{database.name}.{each.name}", each) for each in found]
+    return [
+        _metadata(context, "glue", f"{database.name}.{registration.name}", registration)
+        for registration in registrations
+    ]
 
 
-def _metadata(context: _Context, kind: str, name: str, each: Registration | Publication) -> dict[str, Any]:
-    if each.outcome.value == "failed":
-        context.log.warning("%s: failed in %s as %s: %s", each.table, kind, name, each.reason)
-    return {f"{kind}_table": name, kind: f"{each.outcome}: {each.reason}" if each.reason else each.outcome.value}
+def _metadata(context: _Context, kind: str, name: str, result: Registration | Publication) -> dict[str, Any]:
+    if result.outcome.value == "failed":
+        context.log.warning("%s: failed in %s as %s: %s", result.table, kind, name, result.reason)
+    return {
+        f"{kind}_table": name,
+        kind: f"{result.outcome}: {result.reason}" if result.reason else result.outcome.value,
+    }

@@ -177,7 +177,11 @@ def _check_postgres(home: str | None, lake: str) -> Finding:
 def _credentials() -> set[str]:
     """Return the parts of the AWS credentials: they are never shown, whatever a service answers."""
     try:
-        found = boto3.Session().get_credentials()
+        credentials = boto3.Session().get_credentials()
     except BotoCoreError:
         return set()
-    return {value for value in (found.access_key, found.secret_key, found.token) if value} if found else set()
+    return (
+        {value for value in (credentials.access_key, credentials.secret_key, credentials.token) if value}
+        if credentials
+        else set()
+    )

@@ -51,24 +51,24 @@ def skipped(name: str, reason: str) -> Finding:
 
 def run_all(checks: Mapping[str, Check], seconds: float = PATIENCE) -> list[Finding]:
     """Run checks in parallel and return their findings in order, after `seconds` at most."""
-    found: dict[str, list[Finding]] = {}
+    findings: dict[str, list[Finding]] = {}
 
     def run(name: str, check: Check) -> None:
         try:
             result = check()
         except BaseException as error:  # noqa: BLE001 - the panic of a library is not an Exception
             result = bad(name, f"the check failed: {type(error).__name__}: {error}", "report this as a bug")
-        found[name] = result if isinstance(result, list) else [result]
+        findings[name] = result if isinstance(result, list) else [result]
 
     # Daemons: a check that hangs must not keep the command from exiting.
-    threads = [threading.Thread(target=run, args=each, daemon=True) for each in checks.items()]
+    threads = [threading.Thread(target=run, args=named_check, daemon=True) for named_check in checks.items()]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
     late = "check the network to the service: addresses, security groups, endpoints, proxies"
-    finished = dict(found)
+    finished = dict(findings)
     return [
         finding
         for name in checks
@@ -78,12 +78,12 @@ def run_all(checks: Mapping[str, Check], seconds: float = PATIENCE) -> list[Find
 
 def without(secrets: Collection[str], findings: list[Finding]) -> list[Finding]:
     """Return findings with the secrets replaced by ***, each in one line."""
-    hidden = sorted({each for each in secrets if len(each) >= _SHORTEST_SECRET}, key=len, reverse=True)
+    hidden = sorted({value for value in secrets if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
     def clean(text: str) -> str:
-        line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+        line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
         for secret in hidden:
             line = line.replace(secret, "***")
         return line
 
-    return [replace(each, found=clean(each.found), remedy=clean(each.remedy)) for each in findings]
+    return [replace(finding, found=clean(finding.found), remedy=clean(finding.remedy)) for finding in findings]

@@ -42,7 +42,7 @@ def _check_tables(catalog: IcebergCatalog, tables: Sequence[Table]) -> Finding:
         if database.verdict is Verdict.BAD:
             return replace(database, name=_NAME)
     status = read_status(catalog, tables)
-    unknown = [each for each in status.behind if each.reason]
+    unknown = [table for table in status.behind if table.reason]
     if unknown:
         return bad(_NAME, f"{catalog.name}: {unknown[0].table}: {unknown[0].reason}", _ACCESS)
     if status.behind:

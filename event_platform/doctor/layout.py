@@ -47,18 +47,18 @@ def check_layout(store: Store) -> list[Finding]:
     name = "landing layout"
     try:
         path, inside = _newest(store)
-        found = date_in(path)
-        if found is None:
+        dated = date_in(path)
+        if dated is None:
             first = next(iter(inside.objects), None)
             if first is None and not inside.folders:
                 return [skipped(name, "nothing has landed yet")]
             example = first.name if first else f"{inside.folders[0]}/"
             return [bad(name, f"no date (yyyy/MM/dd) in the path of {example}", _SET_PREFIX)]
-        hours = ", without hours: gaps within a day are not detected" if found.hour is None else "/HH"
-        layout = f"{found.form}{hours}"
+        hours = ", without hours: gaps within a day are not detected" if dated.hour is None else "/HH"
+        layout = f"{dated.form}{hours}"
         if not inside.objects:
             return [good(name, f"{layout}; the newest folder is {path}")]
-        newest = max(inside.objects, key=lambda each: each.modified)
+        newest = max(inside.objects, key=lambda entry: entry.modified)
         checked = good(name, f"{layout}; the newest object landed {_age(newest.modified)} ago: {newest.name}")
         return [checked, _records(newest, store)]
     except StorageError as error:
@@ -69,7 +69,7 @@ def _newest(store: Store) -> tuple[str, Inside]:
     """Find the latest folder of a day, then descend into its latest hour. Returns the root where there is none."""
     path = _latest_day(store, "", iter(range(_MOST_LISTED)))
     inside = _inside(store, path)
-    hours = [each for each in inside.folders if path and _has_hour(f"{path}{each}/")]
+    hours = [folder for folder in inside.folders if path and _has_hour(f"{path}{folder}/")]
     if not hours:
         return path, inside
     path = f"{path}{max(hours, key=partial(_order, path))}/"
@@ -82,15 +82,15 @@ def _latest_day(store: Store, path: str, listings: Iterator[int]) -> str:
         return ""
     for folder in sorted(_inside(store, path).folders, key=partial(_order, path), reverse=True):
         below = f"{path}{folder}/"
-        found = below if folder_kind(below[:-1]) is FolderKind.DAY else _latest_day(store, below, listings)
-        if found:
-            return found
+        latest = below if folder_kind(below[:-1]) is FolderKind.DAY else _latest_day(store, below, listings)
+        if latest:
+            return latest
     return ""
 
 
 def _has_hour(path: str) -> bool:
-    found = date_in(path)
-    return found is not None and found.hour is not None
+    dated = date_in(path)
+    return dated is not None and dated.hour is not None
 
 
 def _order(path: str, folder: str) -> tuple[bool, bool, list[int], str]:
@@ -144,5 +144,5 @@ def _inside(store: Store, folder: str) -> Inside:
     names = [path[:-1].rpartition("/")[2] for path in folders]
     return Inside(
         sorted(name for name in names if not is_hidden(name)),
-        [each for each in objects if each.size and not is_hidden(each.name)],
+        [entry for entry in objects if entry.size and not is_hidden(entry.name)],
     )

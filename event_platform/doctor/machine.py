@@ -26,10 +26,10 @@ def check_memory(environment: Environment, total: float | None, workers: int) ->
     if total is None:
         return skipped(name, "the size of the memory is not known")
     needed = workers * _A_WORKER + _A_SEARCH
-    found = f"{total:.1f} GB for {workers} workers, which need up to {needed:.1f} GB"
+    memory = f"{total:.1f} GB for {workers} workers, which need up to {needed:.1f} GB"
     if total < needed:
-        return bad(name, found, "give this machine or task more memory, or fewer CPUs: each CPU has a worker")
-    return good(name, found)
+        return bad(name, memory, "give this machine or task more memory, or fewer CPUs: each CPU has a worker")
+    return good(name, memory)
 
 
 def check_disk(environment: Environment) -> Finding:
@@ -38,8 +38,8 @@ def check_disk(environment: Environment) -> Finding:
     folders = {_existing(Path(uri)) for uri in (tempfile.gettempdir(), environment.lake) if "://" not in uri}
     free = {folder: shutil.disk_usage(folder).free / _GIGA for folder in folders}
     folder, least = min(free.items(), key=lambda item: item[1])
-    found = f"{least:.1f} GB free at {folder}"
-    return good(name, found) if least >= _FREE else bad(name, found, f"free at least {_FREE:g} GB")
+    space = f"{least:.1f} GB free at {folder}"
+    return good(name, space) if least >= _FREE else bad(name, space, f"free at least {_FREE:g} GB")
 
 
 def memory_of_this_machine() -> float | None:
@@ -54,4 +54,4 @@ def memory_of_this_machine() -> float | None:
 
 def _existing(path: Path) -> Path:
     """Return the folder, or the nearest parent that exists."""
-    return next(each for each in (path, *path.parents) if each.is_dir())
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())

@@ -22,6 +22,6 @@ def check_names(landing: Landing) -> Finding:
     notes = "".join(f"; {note}" for note in (omissions.hidden_warning, omissions.undated_note) if note)
     if omissions.faults:
         first = next(iter(omissions.faults.values()))
-        found = f"{len(omissions.faults)} files or folders are not loaded, such as {first}{notes}"
-        return bad(name, found, "fix them one by one: `event-platform run` names each")
+        message = f"{len(omissions.faults)} files or folders are not loaded, such as {first}{notes}"
+        return bad(name, message, "fix them one by one: `event-platform run` names each")
     return good(name, f"{checked}; all can be loaded{notes}")

@@ -35,17 +35,17 @@ def check_sample(landing: Landing, catalog: Path, first_date: date) -> Finding:
         return skipped(name, f"they cannot be read: {error}")
     if not counts.records:
         return skipped(name, "nothing has landed yet")
-    found = f"{counts.sound:,} of {counts.records:,} are sound"
+    message = f"{counts.sound:,} of {counts.records:,} are sound"
     ranked = list(counts.ranked())[:_SHOWN]
     reasons = "; ".join(f"{count:,} {reason}: {explain(reason, counts.envelope)}" for reason, count, _ in ranked)
-    found = f"{found}; {reasons}" if reasons else found
+    message = f"{message}; {reasons}" if reasons else message
     doubt = counts.doubt_of_units() or counts.doubt_of_ids()
     if not counts.is_mostly_sound or doubt:
-        return bad(name, f"{found}; {doubt}" if doubt else found, _ENVELOPE)
-    return good(name, found)
+        return bad(name, f"{message}; {doubt}" if doubt else message, _ENVELOPE)
+    return good(name, message)
 
 
 def _sampled(landing: Landing, envelope: Envelope, first_date: date) -> Iterator[pl.DataFrame]:
     reader = open_reader(envelope)
-    for each in sample(landing, Omissions()):
-        yield classify(reader.read(each.data), envelope, each.landed.arrival_date, first_date)
+    for item in sample(landing, Omissions()):
+        yield classify(reader.read(item.data), envelope, item.landed.arrival_date, first_date)

@@ -61,17 +61,17 @@ def check_redeliveries(url: str | None) -> Finding:
         queue.delete(["no message has this receipt"])
     except StorageError as error:
         return bad(name, error.fault, error.remedy)
-    found = f"{queue.url}, with {state.waiting} messages"
+    summary = f"{queue.url}, with {state.waiting} messages"
     if faults := [fault for message in messages if (fault := _fault_of(message["Body"]))]:
         remedy = "it stays there: see who sends it, and whether the address is `redeliveries` of `terraform output`"
-        return bad(name, f"{found}, of which one is {faults[0]}", remedy)
+        return bad(name, f"{summary}, of which one is {faults[0]}", remedy)
     oldest = min((int(message["Attributes"]["SentTimestamp"]) / 1000 for message in messages), default=time.time())
     left = timedelta(seconds=oldest + state.kept - time.time())
     if left < _LEAST_LEFT:
         hours = max(round(left.total_seconds() / 3600), 0)
         remedy = "event-platform run takes them; see why runs of filtered_events fail, or whether sensors are off"
-        return bad(name, f"{found}, the first of which the queue deletes in {hours} hours", remedy)
-    return good(name, found)
+        return bad(name, f"{summary}, the first of which the queue deletes in {hours} hours", remedy)
+    return good(name, summary)
 
 
 def _fault_of(message: str) -> str:
@@ -102,15 +102,15 @@ def check_glue(database: str | None) -> Finding:
 
 def check_postgres(dagster_settings: Any) -> Finding:
     """Check that the PostgreSQL of dagster.yaml answers, if it names one."""
-    name, found = "postgres", next(_postgres_in(dagster_settings), None)
-    if found is None:
+    name, settings = "postgres", next(_postgres_in(dagster_settings), None)
+    if settings is None:
         return skipped(name, "Dagster's records are not in PostgreSQL")
     missing = sorted(
-        {each["env"] for each in found.values() if isinstance(each, Mapping) and each["env"] not in os.environ}
+        {value["env"] for value in settings.values() if isinstance(value, Mapping) and value["env"] not in os.environ}
     )
     if missing:
         return bad(name, f"{', '.join(missing)}: not set", "set the variables that dagster.yaml in DAGSTER_HOME uses")
-    where = {each: os.environ[value["env"]] if isinstance(value, Mapping) else value for each, value in found.items()}
+    where = {key: os.environ[value["env"]] if isinstance(value, Mapping) else value for key, value in settings.items()}
     try:
         version = _version_of_postgres(where)
     except ModuleNotFoundError:
@@ -146,8 +146,8 @@ def _check_versions_of_workers(compute: str, workers: int) -> Finding:
     try:
         others = asyncio.run(asyncio.wait_for(_other_versions(compute), _PATIENCE_WITH_WORKERS))
     except OSError as error:
-        found = f"{compute}: the workers do not report their versions ({type(error).__name__})"
-        return bad(name, found, "check what they are busy with, and the network between the scheduler and them")
+        message = f"{compute}: the workers do not report their versions ({type(error).__name__})"
+        return bad(name, message, "check what they are busy with, and the network between the scheduler and them")
     if others:
         return bad(
             name,
@@ -170,15 +170,15 @@ async def _other_versions(compute: str) -> list[str]:
     async with _scheduler(compute) as scheduler:
         question = {"op": "run", "function": pickle.dumps(versions)}
         answers: Mapping[str, Any] = await scheduler.broadcast(msg=question, on_error="return_pickle")
-    found = []
+    differing = []
     for worker, answer in sorted(answers.items()):
         # An exception of a worker is pickled and not read: it means that this package is missing there.
         there = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
         if there is None:
-            found.append(f"the worker {worker} has no event-platform, or another release")
+            differing.append(f"the worker {worker} has no event-platform, or another release")
         elif others := differences(there, versions()):
-            found.append(f"the worker {worker} has {', '.join(others)}")
-    return found
+            differing.append(f"the worker {worker} has {', '.join(others)}")
+    return differing
 
 
 def _scheduler(compute: str) -> Any:

@@ -47,16 +47,16 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
 
 def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Finding]:
     """Report each faulty variable, and each whose name is close to a setting's."""
-    found = [bad("settings", f"{variable}: {fault}", _SET_IT) for variable, fault in settings.faults.items()]
+    findings = [bad("settings", f"{variable}: {fault}", _SET_IT) for variable, fault in settings.faults.items()]
     names = [row.name for row in settings_table()]
     for variable in sorted(variables):
         near = difflib.get_close_matches(variable, names, n=1, cutoff=0.9)
         if variable.startswith("EVENT_PLATFORM_") and variable not in names and near:
-            found.append(bad("settings", f"{variable}: not a setting of the platform", f"did you mean {near[0]}?"))
+            findings.append(bad("settings", f"{variable}: not a setting of the platform", f"did you mean {near[0]}?"))
     if not settings.environment.ui_url.startswith(("http://", "https://")):
-        found.append(bad("settings", "EVENT_PLATFORM_UI_URL: not the address of a page", "set it to http(s)://…"))
-    if found:
-        return found
+        findings.append(bad("settings", "EVENT_PLATFORM_UI_URL: not the address of a page", "set it to http(s)://…"))
+    if findings:
+        return findings
     here = settings.environment
     locations = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
     return [good("settings", f"{here.name}: {locations}")]
@@ -133,9 +133,9 @@ def check_workspaces(folders: Iterable[Path]) -> Finding | None:
             continue  # Dagster reports what is wrong with it
         names = list(_locations(document))
         if len(names) > 1:
-            found = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
+            message = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"
             remedy = "use one Dagster instance with its own workspace for each environment: assets with the same key"
-            return bad("dagster home", found, f"{remedy} hide each other")
+            return bad("dagster home", message, f"{remedy} hide each other")
     return None
 
 
@@ -176,8 +176,12 @@ def check_versions() -> Finding:
         else [f"Python {platform.python_version()}: expected {wanted}"]
     )
     required = [Requirement(line) for line in requires("event-platform") or []]
-    tested = [each for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
-    wrong += [fault for each in tested if (fault := _version_fault(each))]
+    tested = [
+        requirement
+        for requirement in required
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+    wrong += [fault for requirement in tested if (fault := _version_fault(requirement))]
     if wrong:
         return bad(name, "; ".join(wrong), "install the versions of requirements.lock")
     return good(name, f"Python {platform.python_version()} and {len(tested)} libraries, all supported")

@@ -39,27 +39,27 @@ def s3_client() -> "S3Client":
 def check_credentials() -> Finding:
     """Report whose credentials are used, where they come from and when they expire; never the credentials."""
     name, session = "credentials", boto3.Session()
-    found = session.get_credentials()
-    if found is None:
+    credentials = session.get_credentials()
+    if credentials is None:
         return bad(
             name,
             "none found",
             "set AWS_PROFILE, give the task or machine a role, or set AWS_ACCESS_KEY_ID and its secret",
         )
-    expiry: datetime | None = getattr(found, "_expiry_time", None)  # botocore has no public name for it
+    expiry: datetime | None = getattr(credentials, "_expiry_time", None)  # botocore has no public name for it
     until = "" if expiry is None else f", until {expiry.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    renewed = hasattr(found, "_refresh_using")
+    renewed = hasattr(credentials, "_refresh_using")
     if expiry is not None and not renewed and (expiry - datetime.now(UTC)).total_seconds() < _SOON:
-        return bad(name, f"from {found.method}{until}", "get new ones, such as with aws sso login")
+        return bad(name, f"from {credentials.method}{until}", "get new ones, such as with aws sso login")
     try:
         who = session.client("sts", region_name=region_of(session), config=impatient()).get_caller_identity()
     except ClientError as error:
-        return bad(name, f"from {found.method}: {told(error)}", "get new ones, such as with aws sso login")
+        return bad(name, f"from {credentials.method}: {told(error)}", "get new ones, such as with aws sso login")
     except BotoCoreError as error:  # in a closed network: nothing but this check needs STS
         return skipped(
-            name, f"from {found.method}{until}; STS, which knows whose they are, does not answer: {told(error)}"
+            name, f"from {credentials.method}{until}; STS, which knows whose they are, does not answer: {told(error)}"
         )
-    return good(name, f"{who['Arn']}, from {found.method}{until}")
+    return good(name, f"{who['Arn']}, from {credentials.method}{until}")
 
 
 def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Finding:
@@ -87,7 +87,7 @@ def check_reading(store: BucketStore) -> Finding:
     name = "read landing"
     try:
         listed = next(store.pages(""), [])
-        first = next((each for each in listed if each.size), None)
+        first = next((entry for entry in listed if entry.size), None)
         if first is None:
             return good(name, f"{store.root} can be listed; it contains no object to read yet")
         store.read_range(first.name, 0, 1)
@@ -130,7 +130,7 @@ def check_folder(name: str, path: Path, *, written: bool) -> Finding:
     try:
         if not path.is_dir() and not written:
             return bad(name, f"{path}: no such folder", remedy)
-        folder = next(each for each in (path, *path.parents) if each.is_dir())
+        folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
         next(folder.iterdir(), None)
         if written:
             probe = folder / f"_doctor-{uuid.uuid4().hex}"

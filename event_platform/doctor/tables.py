@@ -28,18 +28,24 @@ def check_tables(settings: Settings) -> Finding:
         lake, catalog = open_lake(here.lake), load_catalog(here.catalog)
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
             return bad(name, other, "stop the deployment that is not meant to write to this lake")
-        found = look_for_files(lake.every_table(catalog.event_types))
-        clashes = [] if found.faults else [each for each in find_table_clashes(lake, catalog.event_types) if each.fails]
-        to_mend = {} if found.faults else due_mending(lake, catalog.mending)
+        verification = look_for_files(lake.every_table(catalog.event_types))
+        clashes = (
+            []
+            if verification.faults
+            else [clash for clash in find_table_clashes(lake, catalog.event_types) if clash.fails]
+        )
+        to_mend = {} if verification.faults else due_mending(lake, catalog.mending)
     except EventPlatformError as error:
         return _unreadable(name, error)
-    return _judge(name, found, clashes, to_mend)
+    return _judge(name, verification, clashes, to_mend)
 
 
-def _judge(name: str, found: Verification, clashes: Sequence[TableClash], to_mend: Mapping[date, int]) -> Finding:
-    files = f"{counted(found.files, 'file')} of {counted(found.tables, 'table')}"
-    if found.faults:
-        faults = f"{counted(len(found.faults), 'fault')} in {files}, such as {found.faults[0]}"
+def _judge(
+    name: str, verification: Verification, clashes: Sequence[TableClash], to_mend: Mapping[date, int]
+) -> Finding:
+    files = f"{counted(verification.files, 'file')} of {counted(verification.tables, 'table')}"
+    if verification.faults:
+        faults = f"{counted(len(verification.faults), 'fault')} in {files}, such as {verification.faults[0]}"
         return bad(
             name, faults, "event-platform run rebuilds these days; event-platform status --verify lists all faults"
         )

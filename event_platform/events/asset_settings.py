@@ -43,8 +43,8 @@ def _are_positive(value: Any, keys: set[str]) -> bool:
     """Return whether a value is an object of exactly these keys, each with a number from 0.1 to 10,000."""
     if not isinstance(value, Mapping) or value.keys() != keys:
         return False
-    numbers = [each for each in value.values() if isinstance(each, int | float) and not isinstance(each, bool)]
-    return len(numbers) == len(keys) and all(_LEAST <= each <= _MOST for each in numbers)
+    numbers = [number for number in value.values() if isinstance(number, int | float) and not isinstance(number, bool)]
+    return len(numbers) == len(keys) and all(_LEAST <= number <= _MOST for number in numbers)
 
 
 def freshness_hours(document: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -75,18 +75,18 @@ class EventType:
     @cached_property
     def table_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of the event's table."""
-        payload = (ColumnSpec(each.name, each.dtype, comment=each.description) for each in typed(self.stored))
+        payload = (ColumnSpec(column.name, column.dtype, comment=column.description) for column in typed(self.stored))
         return (*EVENT_COLUMNS.values(), *path_column_specs(self.path_columns), *payload, RESCUED)
 
     @property
     def stored(self) -> tuple[Column, ...]:
         """The columns of the payload, and the derived ones."""
-        return (*self.columns, *(each.column for each in self.derived))
+        return (*self.columns, *(derived.column for derived in self.derived))
 
     @property
     def derivations(self) -> list[list[str]]:
         """Name and digest of each derived column: others where the same events would have other values."""
-        return [[each.name, each.digest] for each in self.derived]
+        return [[column.name, column.digest] for column in self.derived]
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -178,8 +178,8 @@ def load_catalog(folder: Path) -> Catalog:
     mending = load_mending(folder, names, faults)
     if faults:
         raise CatalogError("\n".join(faults))
-    found = tuple(event_type for alike in event_types.values() for event_type in alike)
-    return Catalog(envelope, found, str(folder), mending)
+    loaded = tuple(event_type for alike in event_types.values() for event_type in alike)
+    return Catalog(envelope, loaded, str(folder), mending)
 
 
 def schema_files(folder: Path) -> list[Path]:
@@ -214,16 +214,16 @@ def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faul
     document = _load_document(path, faults)
     if document is None:
         return None
-    found = document_faults(document)
+    problems = document_faults(document)
     columns: tuple[Column, ...] = ()
-    if not found:
+    if not problems:
         taken = RESERVED_COLUMNS | {key.lower() for key in envelope.path_columns}
-        columns = parse_columns(_without_envelope(document, envelope), "properties", found, taken)
-        found += limit_faults(columns)
-    derived = _derived(document, columns, envelope, beside, found) if not found else ()
+        columns = parse_columns(_without_envelope(document, envelope), "properties", problems, taken)
+        problems += limit_faults(columns)
+    derived = _derived(document, columns, envelope, beside, problems) if not problems else ()
     # One line per fault, even if a key holds a newline.
-    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
-    if found:
+    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in problems)
+    if problems:
         return None
     name = document["title"]
     return EventType(
@@ -233,7 +233,7 @@ def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faul
         document.get("description", ""),
         owner=document.get("x-owner") or None,
         group=document.get("x-group") or key_of(first_part(name)),
-        other_names=tuple(dict.fromkeys(each for each in document.get("x-names", ()) if each != name)),
+        other_names=tuple(dict.fromkeys(other for other in document.get("x-names", ()) if other != name)),
         path_columns=envelope.path_columns,
         freshness_hours=freshness_hours(document),
         volume_deviations=(document.get("x-volume") or {}).get("deviations"),
@@ -253,10 +253,10 @@ def _derived(
     if KEYWORD not in document:
         return ()
     specs = (*EVENT_COLUMNS.values(), *path_column_specs(envelope.path_columns))
-    known = {each.name: each.type for each in specs} | {each.name: each.dtype for each in typed(columns)}
+    known = {column.name: column.type for column in specs} | {column.name: column.dtype for column in typed(columns)}
     personal = {path[0] for path in personal_paths(columns)}
     # A property without a column has its values in `_rescued`, and nowhere else.
-    taken = {str(name).casefold() for name in (*known, *(each.name for each in columns))} | RESERVED_COLUMNS
+    taken = {str(name).casefold() for name in (*known, *(column.name for column in columns))} | RESERVED_COLUMNS
     return parse_derived(document[KEYWORD], DeriveContext(known, taken, personal, beside), faults)
 
 
@@ -266,11 +266,11 @@ def _load_document(path: Path, faults: list[str]) -> Mapping[str, Any] | None:
     except DocumentError as error:
         faults.append(f"{path}: cannot be read: {error}")
         return None
-    found = list(find_value_faults(document))
-    if not found and not isinstance(document, Mapping):
-        found = ["expected a JSON Schema: an object with title, type and properties"]
-    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in found)
-    return None if found else document
+    problems = list(find_value_faults(document))
+    if not problems and not isinstance(document, Mapping):
+        problems = ["expected a JSON Schema: an object with title, type and properties"]
+    faults.extend(f"{path}: {' '.join(fault.split())}" for fault in problems)
+    return None if problems else document
 
 
 def _without_envelope(document: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:

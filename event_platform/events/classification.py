@@ -73,11 +73,13 @@ def _valid_names(names: pl.Series) -> pl.Series:
 
 def _reason(arrival_date: date, first_date: date) -> pl.Expr:
     """Return the first reason (in the order of `CorruptionReason`) why a record is corrupt; null if it is sound."""
-    found = pl.lit(None, dtype=pl.String)
+    reason_so_far = pl.lit(None, dtype=pl.String)
     for reason in reversed(CorruptionReason):
         fault = _fault(reason, arrival_date, first_date)
-        found = found if fault is None else pl.when(fault).then(pl.lit(reason.value)).otherwise(found)
-    return pl.coalesce("fault", found)
+        reason_so_far = (
+            reason_so_far if fault is None else pl.when(fault).then(pl.lit(reason.value)).otherwise(reason_so_far)
+        )
+    return pl.coalesce("fault", reason_so_far)
 
 
 def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl.Expr | None:  # noqa: PLR0911 - a case each

@@ -78,11 +78,11 @@ def _parse(field: str, definition: Any, where: str, faults: list[str], *, requir
         kind = Kind.UNTYPED
     constraints = _constraints(definition, required=required)
     mixed = definition.get("x-mixed", [])
-    found = [*_digit_faults(kind, definition), *_mixed_faults(mixed), *_map_faults(kind, definition)]
-    found += [*_variant_faults(definition), *earlier_faults(definition, kind, has_column=kind is not Kind.UNTYPED)]
+    problems = [*_digit_faults(kind, definition), *_mixed_faults(mixed), *_map_faults(kind, definition)]
+    problems += [*_variant_faults(definition), *earlier_faults(definition, kind, has_column=kind is not Kind.UNTYPED)]
     if not isinstance(definition.get("x-personal", False), bool):
-        found.append(f"x-personal: expected true or false, got {definition['x-personal']!r}")
-    faults.extend(f"{where}.{fault}" for fault in [*found, *_constraint_faults(kind, constraints)])
+        problems.append(f"x-personal: expected true or false, got {definition['x-personal']!r}")
+    faults.extend(f"{where}.{fault}" for fault in [*problems, *_constraint_faults(kind, constraints)])
     return Column(
         field=field,
         name=definition.get("x-column", field),

@@ -9,15 +9,15 @@ READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
 
 def earlier_keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys that a property had, the last one first as it is written; none where they are not valid."""
-    found = definition.get("x-was", [])
-    is_valid = isinstance(found, list) and all(isinstance(key, str) for key in found)
-    return tuple(dict.fromkeys(found)) if is_valid else ()
+    keys = definition.get("x-was", [])
+    is_valid = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    return tuple(dict.fromkeys(keys)) if is_valid else ()
 
 
 def earlier_types(definition: Mapping[str, Any], kind: str) -> tuple[str, ...]:
     """Return the types that a property of this type had, and that are read as well; none where they are not valid."""
-    found = definition.get("x-was-type", [])
-    return tuple(sorted(set(found))) if isinstance(found, list) and _are_read(found, kind) else ()
+    types = definition.get("x-was-type", [])
+    return tuple(sorted(set(types))) if isinstance(types, list) and _are_read(types, kind) else ()
 
 
 def earlier_faults(definition: Mapping[str, Any], kind: str, *, has_column: bool) -> Iterator[str]:
@@ -40,10 +40,10 @@ def key_faults(keys: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
     named = list(keys)
     taken = {key for key, _ in named}
     for key, earlier in named:
-        for each in earlier:
-            if each in taken:
-                yield f"{key}: x-was: {each!r} is a key of a property as well; take it from one of them"
-            taken.add(each)
+        for old_key in earlier:
+            if old_key in taken:
+                yield f"{key}: x-was: {old_key!r} is a key of a property as well; take it from one of them"
+            taken.add(old_key)
 
 
 def _are_read(types: list[Any], kind: str) -> bool:

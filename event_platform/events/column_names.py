@@ -47,7 +47,7 @@ class UniqueNames:
         numbers = self._numbers.setdefault(name.casefold(), count(2))
         spelled = [_readable(_SIGNS.sub(_spell, key))] if 0 < len(_SIGNS.findall(key)) <= _MOST_SIGNS else []
         candidates = chain([name, *spelled], (f"{name}_{number}" for number in numbers))
-        free = next(each for each in candidates if each.casefold() not in self.taken)
+        free = next(candidate for candidate in candidates if candidate.casefold() not in self.taken)
         self.taken.add(free.casefold())
         return free
 

@@ -56,7 +56,7 @@ def conform_keys(arrays: Sequence[pa.Array], column: Column) -> tuple[pa.Array, 
 
     Rows in which several keys have a value are to be checked, beside those of `conform`.
     """
-    (array, doubtful), *others = (conform(each, column) for each in arrays)
+    (array, doubtful), *others = (conform(level, column) for level in arrays)
     for earlier, positions in others:
         doubtful += [*positions, *_positions(compute.and_(array.is_valid(), earlier.is_valid()))]
         array = compute.if_else(array.is_valid(), array, earlier)

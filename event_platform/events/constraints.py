@@ -33,18 +33,20 @@ def sample_broken_constraint(event_type: EventType, rows: pl.LazyFrame, name: st
     """
     broken = dict(_broken_constraints(event_type)).get(name, pl.lit(value=False))
     constraint, _, column = name.partition(SEPARATOR)
-    found = _flat(rows, event_type).filter(broken)
+    breaking = _flat(rows, event_type).filter(broken)
     if constraint != REQUIRED:
         value = pl.col(column).cast(pl.String)
-        return found.select("event_uuid", value=value).sort("event_uuid").head(length).collect()
-    first = found.select("event_uuid", RESCUED_COLUMN).sort("event_uuid").head(_MISSING_LOOKED_AT).collect()
+        return breaking.select("event_uuid", value=value).sort("event_uuid").head(length).collect()
+    first = breaking.select("event_uuid", RESCUED_COLUMN).sort("event_uuid").head(_MISSING_LOOKED_AT).collect()
     missing = first.filter(~_is_rescued(event_type, column))
     return missing.select("event_uuid", value=pl.lit(None, pl.String)).head(length)
 
 
 def _is_rescued(event_type: EventType, column: str) -> pl.Expr:
     """Return whether `_rescued` has the property of a column, or something of it: its value is not missing."""
-    keys = next(set(each.keys) for each in event_type.columns if each.name == column.partition(DOT)[0])
+    keys = next(
+        set(known_column.keys) for known_column in event_type.columns if known_column.name == column.partition(DOT)[0]
+    )
     has_field = pl.col(RESCUED_COLUMN).map_elements(lambda text: bool(keys & rescued_fields(text).keys()), pl.Boolean)
     return has_field.fill_null(value=False)
 
@@ -89,14 +91,14 @@ def _there(path: tuple[str, ...]) -> str:
 
 def _constraints_of(value: pl.Expr, column: Column) -> list[tuple[str, pl.Expr]]:
     constraints = column.constraints
-    found: list[tuple[str, pl.Expr]] = []
+    checks: list[tuple[str, pl.Expr]] = []
     comparable = {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL, Kind.BOOLEAN}
     if constraints.enum is not None and column.kind in comparable:
-        allowed = [each for each in constraints.enum if each is not None]
-        found.append(("enum", ~value.is_in(pl.Series([allowed], dtype=pl.List(column.dtype)))))
+        allowed = [member for member in constraints.enum if member is not None]
+        checks.append(("enum", ~value.is_in(pl.Series([allowed], dtype=pl.List(column.dtype)))))
     if column.kind in {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}:
-        found.extend([("minimum", value < constraints.minimum)] if constraints.minimum is not None else [])
-        found.extend([("maximum", value > constraints.maximum)] if constraints.maximum is not None else [])
+        checks.extend([("minimum", value < constraints.minimum)] if constraints.minimum is not None else [])
+        checks.extend([("maximum", value > constraints.maximum)] if constraints.maximum is not None else [])
     if constraints.pattern is not None and column.kind is Kind.STRING:
-        found.append(("pattern", ~value.str.contains(constraints.pattern)))
-    return found
+        checks.append(("pattern", ~value.str.contains(constraints.pattern)))
+    return checks

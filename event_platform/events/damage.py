@@ -92,13 +92,13 @@ class DamageFinder:
 
     def _end_of_line(self, position: int) -> int:
         if self._line < position:
-            found = self._data.find(b"\n", position)
-            self._line = len(self._data) if found < 0 else found
+            newline = self._data.find(b"\n", position)
+            self._line = len(self._data) if newline < 0 else newline
         return self._line
 
     def _skip_separators(self, position: int, limit: int) -> int:
-        found = SEPARATORS.match(self._data, position, limit)
-        return found.end() if found else limit
+        match = SEPARATORS.match(self._data, position, limit)
+        return match.end() if match else limit
 
     def _end_of_value(self, position: int, limit: int) -> tuple[int | None, int]:
         """Like `end_of_value`, but only an object may continue over several lines."""
@@ -172,13 +172,13 @@ class DamageFinder:
     def _behind_quote(self, quote: int, limit: int) -> tuple[int, bool]:
         """Return the next record on the line after an unterminated text, and True; else its end, and False."""
         line = min(self._end_of_line(quote), limit)
-        for found in _BEGINS_OBJECT.finditer(self._data, quote + 1, limit):
-            if found.start() >= line:
+        for match in _BEGINS_OBJECT.finditer(self._data, quote + 1, limit):
+            if match.start() >= line:
                 break
-            if found["object"] is None:
-                return found.end(), True
-            if self._begins_event(found.start("object"), limit):
-                return found.start("object"), True
+            if match["object"] is None:
+                return match.end(), True
+            if self._begins_event(match.start("object"), limit):
+                return match.start("object"), True
         return line, False
 
 

@@ -140,7 +140,7 @@ def _require_unambiguous_yaml(text: str) -> None:
             ended = outer.pop()
             _add(outer, sizes, ended.anchor, ended.values)
         elif isinstance(event, yaml.AliasEvent):
-            if any(each.anchor == event.anchor for each in outer):  # it refers to a collection that it is in
+            if any(other.anchor == event.anchor for other in outer):  # it refers to a collection that it is in
                 raise DocumentError(f"maximum recursion depth exceeded: {event.anchor} is an alias of what it is in")
             _add(outer, sizes, None, sizes.get(str(event.anchor), 1))
 

@@ -220,7 +220,7 @@ def _most_frequent_type(content: Counter[str]) -> tuple[str, set[str]]:
         ("object", {"object", "empty object"}),
         ("array", {"array", "empty array"}),
     ]
-    return max(types, key=lambda each: sum(content[kind] for kind in each[1]))
+    return max(types, key=lambda pair: sum(content[kind] for kind in pair[1]))
 
 
 def _empty_definition(shape: Shape, *, in_array: bool) -> dict[str, Any]:

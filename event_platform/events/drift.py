@@ -72,8 +72,14 @@ def drift_digest(columns: tuple[Column, ...]) -> int:
 
 def _shape(columns: tuple[Column, ...]) -> list[Any]:
     return [
-        (each.field, each.kind.value, sorted(each.mixed), _shape(each.fields or _values_of_map(each)), *each.was)
-        for each in columns
+        (
+            column.field,
+            column.kind.value,
+            sorted(column.mixed),
+            _shape(column.fields or _values_of_map(column)),
+            *column.was,
+        )
+        for column in columns
     ]
 
 
@@ -94,7 +100,9 @@ class _Known:
     def __init__(self, columns: tuple[Column, ...], *, is_map: bool = False) -> None:
         self.is_map = is_map
         self.columns = {key: column for column in columns for key in column.keys}
-        self.below = {key: _below(each) for key, each in self.columns.items() if each.kind in (Kind.OBJECT, Kind.MAP)}
+        self.below = {
+            key: _below(column) for key, column in self.columns.items() if column.kind in (Kind.OBJECT, Kind.MAP)
+        }
 
 
 def _below(column: Column) -> _Known:

@@ -111,6 +111,6 @@ class Envelope:
         """
         uuid = self.event_uuid[0] if len(self.event_uuid) == 1 else self.event_uuid
         head = {"event_uuid": uuid, **{name: getattr(self, name) for name in ("event_name", "created_at", "unit")}}
-        others = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in head}
+        others = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in head}
         changed = {name: value for name, value in others.items() if value != getattr(Envelope, name)}
         return f"Envelope({', '.join(f'{name}={value!r}' for name, value in (head | changed).items())})"

@@ -59,13 +59,13 @@ class _Parser:
         unknown = sorted(map(str, set(document) - keys.keys()))
         if unknown:
             raise self._fault(f"{unknown[0]}: unknown key; expected {', '.join(keys)}")
-        found = {name: value for key in keys if key in document for name, value in keys[key](document[key]).items()}
-        context = found.pop("context", ())
+        fields = {name: value for key in keys if key in document for name, value in keys[key](document[key]).items()}
+        context = fields.pop("context", ())
         if context:
-            if found.get("records") is None:
+            if fields.get("records") is None:
                 raise self._fault("context: expected records as well: without a wrapper there is nothing around them")
-            found["records"] = RecordsPath(found["records"].steps, context)
-        envelope = Envelope(**found)
+            fields["records"] = RecordsPath(fields["records"].steps, context)
+        envelope = Envelope(**fields)
         self._require_separate_fields(envelope)
         return envelope
 

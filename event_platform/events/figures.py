@@ -227,8 +227,8 @@ def _count_sample(names: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
         if distinct <= min(_FEW_VALUES, len(values) * _FEW_SHARE):
             for value, number in _texts(values):
                 counts[column.name, value] += number
-    found = [(*key, number) for key, number in counts.items()]
-    return pl.LazyFrame(found, schema={"column": pl.String, "value": pl.String, "number": pl.Int64}, orient="row")
+    counted = [(*key, number) for key, number in counts.items()]
+    return pl.LazyFrame(counted, schema={"column": pl.String, "value": pl.String, "number": pl.Int64}, orient="row")
 
 
 def _texts(values: pl.Series) -> Iterator[tuple[str, int]]:

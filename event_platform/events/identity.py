@@ -56,23 +56,23 @@ class EventIdentifier:
         return [by_number.get(number, ()) for number in range(len(lines))]
 
     def _unwrapped(self, wrappers: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
-        found = [self._in_wrapper(wrapper, arrived_at) for wrapper in wrappers]
-        return None if None in found else [each for each in found if each is not None]
+        events = [self._in_wrapper(wrapper, arrived_at) for wrapper in wrappers]
+        return None if None in events else [event for event in events if event is not None]
 
     def _in_wrapper(self, wrapper: bytes, arrived_at: float) -> tuple[Identified, ...] | None:
         """Return the events of a wrapper, all of them or none; None where it is no whole object."""
         if self._unwrapper is None or not _is_object(wrapper):
             return None
         records = list(self._unwrapper.unwrap(wrapper.decode()))
-        texts = [each.text.replace("\n", " ").encode("utf-8", "surrogateescape") for each in records]
-        read = None if any(each.fault for each in records) else self._events(texts, arrived_at)
+        texts = [record.text.replace("\n", " ").encode("utf-8", "surrogateescape") for record in records]
+        read = None if any(record.fault for record in records) else self._events(texts, arrived_at)
         return () if read is None or () in read else tuple(event for events in read for event in events)
 
     def _events(self, objects: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
         if not all(map(_may_be_record, objects)):
             return None
         try:
-            bodies = [each.decode() for each in objects]
+            bodies = [text.decode() for text in objects]
             heads = self._fields.decoder.decode_lines(b"\n".join(objects))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None

@@ -47,7 +47,7 @@ def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
     if len(counts) <= 1:
         return None
     shown = ", ".join(
-        f"{count:,} look like {unit}" for unit, count in sorted(counts.items(), key=lambda each: -each[1])
+        f"{count:,} look like {unit}" for unit, count in sorted(counts.items(), key=lambda item: -item[1])
     )
     return f"numbers of several units: {shown}"
 

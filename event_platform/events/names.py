@@ -38,7 +38,7 @@ def names_like_ids(names: Iterable[str]) -> tuple[str, list[str]]:
         pattern = _ID.sub("…", name)
         if pattern != name:
             alike[pattern].append(name)
-    pattern, group = max(alike.items(), key=lambda each: len(each[1]), default=("", []))
+    pattern, group = max(alike.items(), key=lambda item: len(item[1]), default=("", []))
     return (pattern, group) if len(group) >= _MANY_ALIKE else ("", [])
 
 

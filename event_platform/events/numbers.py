@@ -47,10 +47,10 @@ class ParsedNumber:
 
 def parse_number(text: str) -> ParsedNumber | None:
     """Parse a JSON number. Return None if the text is not a number."""
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         return None
-    sign, whole, fraction, exponent = found.groups(default="")
+    sign, whole, fraction, exponent = match.groups(default="")
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
     power = int(exponent[:_EXPONENT_LENGTH] or "0") - len(fraction) + len(digits) - len(significant)

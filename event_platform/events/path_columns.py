@@ -23,9 +23,9 @@ def path_columns(objects: pl.Series, keys: Sequence[str]) -> pl.DataFrame:
 
 
 def _values(objects: pl.Series, key: str) -> pl.Series:
-    found = objects.str.extract(rf"(?:^|/){re.escape(key)}=([^/]*)/", 1)
-    encoded = found.filter(found.str.contains("%", literal=True)).unique().drop_nulls()
-    return found.replace({value: _decoded(value) for value in encoded} | {_NULL: None})
+    texts = objects.str.extract(rf"(?:^|/){re.escape(key)}=([^/]*)/", 1)
+    encoded = texts.filter(texts.str.contains("%", literal=True)).unique().drop_nulls()
+    return texts.replace({value: _decoded(value) for value in encoded} | {_NULL: None})
 
 
 def _decoded(value: str) -> str:

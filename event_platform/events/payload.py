@@ -138,8 +138,10 @@ class PayloadReader:
         """Convert the values to the types of their columns. Return them, and the rows to check one by one."""
         # The envelope's fields come last: they are columns already.
         arrays = map(_whole, table.columns)
-        conformed = [conform_keys(list(islice(arrays, len(each.keys))), each) for each in self._columns]
-        doubtful = [position for _, found in conformed for positions in found for position in positions.to_pylist()]
+        conformed = [conform_keys(list(islice(arrays, len(column.keys))), column) for column in self._columns]
+        doubtful = [
+            position for _, failures in conformed for positions in failures for position in positions.to_pylist()
+        ]
         names = [column.name for column in typed(self._columns)]
         columns = [
             values

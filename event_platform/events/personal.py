@@ -49,7 +49,7 @@ def _is_masked(column: Column) -> bool:
 
 
 def _has_personal(column: Column) -> bool:
-    return any(each.is_personal for each in inner_columns([column]))
+    return any(inner.is_personal for inner in inner_columns([column]))
 
 
 def mask_text(fields: Collection[str], text: str) -> str:

@@ -45,13 +45,13 @@ class ReadCounts:
         corrupt = rows.filter(pl.col("corruption_reason").is_not_null())
         first = pl.col("body").drop_nulls().first()
         for name, count, body in corrupt.group_by("corruption_reason").agg(pl.len(), first).iter_rows():
-            reason = next(each for each in CorruptionReason if each == name)
+            reason = next(known for known in CorruptionReason if known == name)
             self.reasons[reason] += count
             self.examples.setdefault(reason, mask_record(body or ""))
         sound = rows.filter(pl.col("corruption_reason").is_null())
         if self.envelope.unit is TimeUnit.AUTO:
             self._units.update(_units(self.envelope.created_at, sound["body"].head(_TIMES)))
-        if sum(each.height for each in self._ids) < _IDS:
+        if sum(frame.height for frame in self._ids) < _IDS:
             self._ids.append(sound.select(uuid=pl.col("event_uuid").hash(), body=pl.col("body").hash()))
 
     @property

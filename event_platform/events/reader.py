@@ -99,9 +99,9 @@ class EnvelopeReader:
         damaged: list[int] = []
         for start in range(0, len(objects), _LINES_AT_ONCE):
             piece = objects[start : start + _LINES_AT_ONCE]
-            found = decode_around_damage(self._decode, piece)
-            heads.extend(found.values())
-            damaged.extend(start + number for number in range(len(piece)) if number not in found)
+            scanned = decode_around_damage(self._decode, piece)
+            heads.extend(scanned.values())
+            damaged.extend(start + number for number in range(len(piece)) if number not in scanned)
         sound = numbers
         if damaged:
             sound = numbers.filter(~pl.int_range(len(numbers), eager=True).is_in(damaged))
@@ -163,7 +163,7 @@ class EnvelopeReader:
         if not rows:
             return by_themselves
         places, texts, faults, values, written = zip(*rows, strict=True)
-        by_path = {path: [each.get(path) for each in values] for path in self._fields.paths}
+        by_path = {path: [value.get(path) for value in values] for path in self._fields.paths}
         frame = self._frame(pl.Series(texts, dtype=pl.String), by_path, list(faults), list(written))
         frame = frame.with_columns(start=pl.Series(places, dtype=pl.Int64))
         kept = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves

@@ -98,7 +98,7 @@ def cut_at_braces(line: bytes) -> tuple[list[int], list[bytes]]:
 def cut_at_separators(piece: bytes) -> tuple[list[int], list[bytes]]:
     """Cut at separators between objects and drop the separators. Return the starts of the pieces, and the pieces."""
     cuts = [0, *(boundary.start() + 1 for boundary in _BOUNDARY.finditer(piece))]
-    starts = [found.end() if (found := SEPARATORS.match(piece, cut)) else cut for cut in cuts]
+    starts = [match.end() if (match := SEPARATORS.match(piece, cut)) else cut for cut in cuts]
     ends = [*cuts[1:], len(piece)]
     return starts, [piece[start:end].rstrip(_SEPARATORS_BEHIND) for start, end in zip(starts, ends, strict=True)]
 
@@ -108,9 +108,9 @@ def decode_around_damage(decode: Callable[[list[bytes]], list[T] | None], lines:
 
     `decode` returns None if a line is malformed; the lines are then halved until it is found.
     """
-    found = decode(lines)
-    if found is not None and len(found) == len(lines):
-        return dict(enumerate(found))
+    records = decode(lines)
+    if records is not None and len(records) == len(lines):
+        return dict(enumerate(records))
     if len(lines) <= 1:
         return {}
     middle = len(lines) // 2

@@ -74,7 +74,7 @@ class _Fitter:
         self._fields = _Known(column.fields) if typed(column.fields) else None
         self._item = _Fitter(column.item) if column.item else None
         kinds = set(kinds_below([column]))
-        reads_earlier = any(each.was or each.was_types for each in inner_columns([column]))
+        reads_earlier = any(inner.was or inner.was_types for inner in inner_columns([column]))
         self._tells = kinds.isdisjoint(_LOOKED_AT) and not reads_earlier
         self._has_numbers = Kind.NUMBER in kinds
 
@@ -112,7 +112,7 @@ class _Fitter:
         items = _decoded(_ITEMS, raw)
         if items is None:
             return None, raw
-        taken = [item.take(each, reading) for each in items]
+        taken = [item.take(element, reading) for element in items]
         return (None, raw) if any(left is not None for _, left in taken) else ([held for held, _ in taken], None)
 
     def _take_entries(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
@@ -122,11 +122,11 @@ class _Fitter:
             return None, raw
         held: dict[str, Any] = {}
         left: dict[str, Any] = {}
-        for key, each in entries.items():
+        for key, entry in entries.items():
             if reading.mask and reading.mask in key.encode():
-                left[key] = each
+                left[key] = entry
                 continue
-            held[key], rest = item.take(each, reading)
+            held[key], rest = item.take(entry, reading)
             if rest is not None:
                 left[key] = rest
         return held, left or None
@@ -162,13 +162,15 @@ class _Known:
     """The properties of an object that have a column, by key."""
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
-        self._fitters = {key: fitter for each in typed(columns) for fitter in [_Fitter(each)] for key in each.keys}
+        self._fitters = {
+            key: fitter for column in typed(columns) for fitter in [_Fitter(column)] for key in column.keys
+        }
         self._renamed = [column.keys for column in columns if column.was]
 
     def of(self, fields: dict[str, msgspec.Raw]) -> dict[str, _Fitter]:
         """Return what takes the value of each key: of the keys of one column, only that of the first with a value."""
         unread = {key for keys in self._renamed for key in _keys_with_value(fields, keys)[1:]}
-        return {key: each for key, each in self._fitters.items() if key not in unread} if unread else self._fitters
+        return {key: fitter for key, fitter in self._fitters.items() if key not in unread} if unread else self._fitters
 
 
 def _keys_with_value(fields: dict[str, msgspec.Raw], keys: tuple[str, ...]) -> list[str]:
@@ -219,10 +221,10 @@ def is_empty_value(value: Any) -> bool:
     """Return whether a JSON value is empty: null, `[]`, or an object with only empty fields."""
     pending = [value]
     while pending:
-        found = pending.pop()
-        if isinstance(found, dict):
-            pending.extend(found.values())
-        elif found is not None and found != []:
+        item = pending.pop()
+        if isinstance(item, dict):
+            pending.extend(item.values())
+        elif item is not None and item != []:
             return False
     return True
 
@@ -255,11 +257,11 @@ def has_key_twice(body: str) -> bool:
             return body.count('":') != msgspec.json.encode(_ANYTHING.decode(body)).count(b'":')
         except msgspec.MsgspecError:  # a number that is too large to decode
             pass
-    found = False
+    is_twice = False
 
     def see(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal found
-        found = found or len({key for key, _ in pairs}) < len(pairs)
+        nonlocal is_twice
+        is_twice = is_twice or len({key for key, _ in pairs}) < len(pairs)
 
     json.loads(body, object_pairs_hook=see, parse_int=str, parse_float=str)
-    return found
+    return is_twice

@@ -62,7 +62,7 @@ class Rewriter:
         return self._entries_rewriter(item) if column.kind is Kind.MAP else _items_rewriter(item)
 
     def _fields_rewriter(self, columns: Sequence[Column]) -> _Rewrite:
-        changed = [(key, self._rewriter(each)) for each in columns if is_rewritten([each]) for key in each.keys]
+        changed = [(key, self._rewriter(column)) for column in columns if is_rewritten([column]) for key in column.keys]
         if not changed:
             return _as_it_is
 
@@ -78,7 +78,7 @@ class Rewriter:
             if entries is None:
                 return None
             self._entries += len(entries)
-            return [{KEY: key, VALUE: value(each)} for key, each in entries.items()]
+            return [{KEY: key, VALUE: value(entry)} for key, entry in entries.items()]
 
         return rewrite
 
@@ -113,7 +113,7 @@ def _text(raw: msgspec.Raw | str) -> str:
 def _items_rewriter(item: _Rewrite) -> _Rewrite:
     def rewrite(raw: msgspec.Raw | str) -> Any:
         items = _ITEMS.decode(raw)
-        return items and [item(each) for each in items]
+        return items and [item(element) for element in items]
 
     return rewrite
 

@@ -18,9 +18,9 @@ _MAX_COLUMNS = 10_000
 
 def document_faults(document: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a schema beside its properties: one fault for each key."""
-    found = _metaschema_faults(document)
-    reported = {fault.partition(":")[0] for fault in found}
-    return [*found, *(fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported)]
+    faults = _metaschema_faults(document)
+    reported = {fault.partition(":")[0] for fault in faults}
+    return [*faults, *(fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported)]
 
 
 def _metaschema_faults(document: Mapping[str, Any]) -> list[str]:
@@ -60,5 +60,5 @@ def limit_faults(columns: tuple[Column, ...]) -> Iterator[str]:
 
 def _extent(column: Column) -> tuple[int, int]:
     """Return the number of columns in a column, itself included, and the depth of its nesting."""
-    inner = [_extent(each) for each in ([column.item] if column.item else typed(column.fields))]
+    inner = [_extent(part) for part in ([column.item] if column.item else typed(column.fields))]
     return 1 + sum(count for count, _ in inner), max((1 + depth for _, depth in inner), default=0)

@@ -78,8 +78,8 @@ def version_fault(document: Mapping[str, Any]) -> str | None:
 
 
 def _parse(written: Any) -> SchemaVersion | None:
-    found = _VERSION.fullmatch(written) if isinstance(written, str) else None
-    return SchemaVersion(*map(int, found.groups())) if found else None
+    match = _VERSION.fullmatch(written) if isinstance(written, str) else None
+    return SchemaVersion(*map(int, match.groups())) if match else None
 
 
 def _is_entry(entry: Any) -> bool:

@@ -89,8 +89,8 @@ def value_shape(shape: Shape) -> Shape:
 
 def identifier_keys(fields: Iterable[str]) -> set[str]:
     """Return the keys that look like identifiers, if there are too many of them to be field names."""
-    found = {key for key in fields if _IDENTIFIER.fullmatch(key)}
-    return found if len(found) > _MAX_IDENTIFIERS else set()
+    identifiers = {key for key in fields if _IDENTIFIER.fullmatch(key)}
+    return identifiers if len(identifiers) > _MAX_IDENTIFIERS else set()
 
 
 def is_map(shape: Shape) -> bool:
@@ -162,8 +162,8 @@ def _kind_of(value: Any) -> str:  # noqa: PLR0911 - one for each kind
         case float():
             return "number"
         case str():
-            found = (kind for kind in MOMENTS if is_moment(value, kind))
-            return next(found, Kind.STRING).value
+            kinds = (kind for kind in MOMENTS if is_moment(value, kind))
+            return next(kinds, Kind.STRING).value
         case dict():
             return "empty object" if is_empty_value(value) else "object"
         case list():

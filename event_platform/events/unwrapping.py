@@ -40,8 +40,8 @@ class Unwrapper:
     def unwrap(self, wrapper: str) -> Iterator[WrappedRecord]:
         """Yield the records of a wrapper, in order."""
         text, mask = mask_half_surrogates(wrapper)
-        for each in self._below(msgspec.Raw(text.encode()), 0, {}):
-            yield WrappedRecord(unmask(each.text, mask), each.fault) if mask else each
+        for record in self._below(msgspec.Raw(text.encode()), 0, {}):
+            yield WrappedRecord(unmask(record.text, mask), record.fault) if mask else record
 
     def _below(self, value: msgspec.Raw, depth: int, context: Mapping[str, bytes]) -> Iterator[WrappedRecord]:
         """Yield the records that are in a value, of which so many steps of the path have been taken."""
@@ -115,10 +115,10 @@ def _gunzipped(data: bytes) -> bytes:
     if not data.startswith(_GZIP):
         return data
     member = zlib.decompressobj(wbits=31)
-    found = member.decompress(data, MAX_RECORD_BYTES)
+    content = member.decompress(data, MAX_RECORD_BYTES)
     if not member.eof or member.unused_data:
         raise ValueError("cut, too large, or with more behind it")
-    return found
+    return content
 
 
 def _with_context(text: str, context: Mapping[str, bytes]) -> str:

@@ -32,23 +32,23 @@ class WrappedReader:
     def read(self, data: bytes) -> pl.DataFrame:
         """Return the records, as `EnvelopeReader.read` does. A wrapper that is damaged is a record with its fault."""
         wrappers = self._wrappers.read(data)
-        found: list[WrappedRecord] = []
+        unwrapped: list[WrappedRecord] = []
         columns = ["body", "fault", *(["written"] if self._keeps_bytes else [])]
         for text, fault, *written in wrappers.select(columns).iter_rows():
-            found.extend([WrappedRecord(text, fault, *written)] if fault else self._unwrapper.unwrap(text))
-        sound = [number for number, each in enumerate(found) if each.fault is None]
+            unwrapped.extend([WrappedRecord(text, fault, *written)] if fault else self._unwrapper.unwrap(text))
+        sound = [number for number, record in enumerate(unwrapped) if record.fault is None]
         # Line ends in JSON are blanks; a record is a line.
-        lines = "\n".join(found[number].text.replace("\n", " ") for number in sound)
+        lines = "\n".join(unwrapped[number].text.replace("\n", " ") for number in sound)
         records = self._records.read(lines.encode("utf-8", "surrogateescape"))
         if records.height != len(sound):
             raise ValueError(f"{len(sound):,} records of wrappers were read as {records.height:,}")
-        faulty = [(number, each) for number, each in enumerate(found) if each.fault is not None]
+        faulty = [(number, record) for number, record in enumerate(unwrapped) if record.fault is not None]
         if not faulty:
             return records
-        rows = [{"body": _shortened(each.text), "fault": each.fault} for _, each in faulty]
+        rows = [{"body": _shortened(record.text), "fault": record.fault} for _, record in faulty]
         others = pl.DataFrame(rows, schema=records.schema)
         if self._keeps_bytes:
-            written = [each.written or each.text.encode("utf-8", "surrogateescape") for _, each in faulty]
+            written = [record.written or record.text.encode("utf-8", "surrogateescape") for _, record in faulty]
             others = others.with_columns(written=pl.Series(written, dtype=pl.Binary))
         place = pl.Series("place", [*sound, *(number for number, _ in faulty)])
         return pl.concat([records, others]).with_columns(place).sort("place").drop("place")
@@ -71,8 +71,8 @@ class _WrapperFields:
         return all(values[path] is not None for path in self.paths)
 
     def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:  # noqa: ARG002
-        (found,) = values.values()
-        there = pl.Series([None if value is None else "" for value in found], dtype=pl.String)
+        (column,) = values.values()
+        there = pl.Series([None if value is None else "" for value in column], dtype=pl.String)
         return dict.fromkeys(("event_uuid", "event_name", "created_at"), there)
 
 
@@ -86,8 +86,8 @@ def open_reader(envelope: Envelope, *, keeps_bytes: bool = False) -> EnvelopeRea
 def read_objects(data: bytes) -> list[str | None]:
     """Return the JSON objects of a landed one, whatever is in them, and None for each record that is none."""
     reader = EnvelopeReader(Envelope(), _WrapperFields(RecordsPath((("", False),))), _MAX_WRAPPER_BYTES)
-    found = reader.read(data)
-    return [body if fault is None else None for body, fault in found.select("body", "fault").iter_rows()]
+    records = reader.read(data)
+    return [body if fault is None else None for body, fault in records.select("body", "fault").iter_rows()]
 
 
 def _shortened(text: str) -> str:

@@ -27,19 +27,19 @@ def app_transactions(
 
     Of the log, this process reads each commit once; nothing where there is a copy of it.
     """
-    known, found = _READ.get(table.key, (-1, {}))
+    known, transactions = _READ.get(table.key, (-1, {}))
     try:
         if copy is not None:
             if not copy.first <= known <= version:
-                known, found = _in_copy(copy)
+                known, transactions = _in_copy(copy)
         elif table.key not in _READ or not version - _COMMITS <= known <= version:
-            known, found = _checkpoint(table, version)
+            known, transactions = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
-            found = {**found, **_in_commit(read_commit(number))}
+            transactions = {**transactions, **_in_commit(read_commit(number))}
     except MissingError:
         return None
-    _READ[table.key] = (version, found)
-    return found
+    _READ[table.key] = (version, transactions)
+    return transactions
 
 
 def forget(key: str) -> None:

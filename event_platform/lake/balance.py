@@ -178,4 +178,4 @@ def event_table_rows(lake: Lake, catalog: Catalog, dates: Collection[date] | Non
     """Return the rows of each event table by its name, those of retired types last."""
     tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
     rows = map_threads(lambda table: _rows(table, dates), tables)
-    return {table.name: found for table, found in zip(tables, rows, strict=True)}
+    return {table.name: counts for table, counts in zip(tables, rows, strict=True)}

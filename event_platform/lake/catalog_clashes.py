@@ -47,16 +47,16 @@ class TableClash:
 def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
     """Return what a run would fail on or rebuild, by type, and the tables of types without a schema, those last."""
     types = list(event_types)
-    found = map_threads(clashes_of, [lake.event_table(each) for each in types])
+    by_table = map_threads(clashes_of, [lake.event_table(event_type) for event_type in types])
     retired = map_threads(_retired, lake.retired_tables(types))
-    return [clash for clashes in (*found, *retired) for clash in clashes]
+    return [clash for clashes in (*by_table, *retired) for clash in clashes]
 
 
 def clashes_of(table: Table) -> list[TableClash]:
     """Return what a run would fail on or rebuild in one event table."""
     snapshot = table.snapshot()
     try:
-        return [_wider(table.name, (), each) for each in snapshot.retyped]
+        return [_wider(table.name, (), column) for column in snapshot.retyped]
     except TableError:
         if snapshot.delta is None:
             raise
@@ -69,16 +69,16 @@ def _column_clashes(
     table: str, stored: list[Field], defined: list[Field], path: tuple[str, ...]
 ) -> Iterator[TableClash]:
     for field in defined:
-        found = _merged(table, stored, field)
-        if isinstance(found, Schema):
-            yield from (_wider(table, path, each) for each in retyped(Schema(stored), found))
+        merged_type = _merged(table, stored, field)
+        if isinstance(merged_type, Schema):
+            yield from (_wider(table, path, column) for column in retyped(Schema(stored), merged_type))
             continue
         old, names = _field_of(stored, field.name), (*path, field.name)
         before, after = _inside(old.type, field.type)
         if old.name == field.name and isinstance(before, StructType) and isinstance(after, StructType):
             yield from _column_clashes(table, before.fields, after.fields, names)
         else:
-            yield _clash(table, names, old, field, found)
+            yield _clash(table, names, old, field, merged_type)
 
 
 def _merged(table: str, stored: list[Field], field: Field) -> Schema | str:
@@ -89,10 +89,10 @@ def _merged(table: str, stored: list[Field], field: Field) -> Schema | str:
         return str(error)
 
 
-def _wider(table: str, path: tuple[str, ...], found: Retyped) -> TableClash:
+def _wider(table: str, path: tuple[str, ...], retyping: Retyped) -> TableClash:
     action = "The next run rebuilds all days of the table in one commit."
-    column = ".".join([*path, found.column])
-    return TableClash(table, column, found.stored, found.defined, ClashKind.WIDER, action)
+    column = ".".join([*path, retyping.column])
+    return TableClash(table, column, retyping.stored, retyping.defined, ClashKind.WIDER, action)
 
 
 def _field_of(stored: list[Field], name: str) -> Field:
@@ -103,8 +103,8 @@ def _field_of(stored: list[Field], name: str) -> Field:
 def _clash(table: str, path: tuple[str, ...], stored: Field, defined: Field, fault: str) -> TableClash:
     kind = ClashKind.TYPE if stored.name == defined.name else ClashKind.SPELLING
     before, after = (
-        type_name(each.type) if kind is ClashKind.TYPE else f"{each.name}: {type_name(each.type)}"
-        for each in (stored, defined)
+        type_name(side.type) if kind is ClashKind.TYPE else f"{side.name}: {type_name(side.type)}"
+        for side in (stored, defined)
     )
     return TableClash(table, ".".join(path), before, after, kind, fault.partition(". ")[2])
 

@@ -106,14 +106,14 @@ def foreign_versions(version: int, partitions: Collection[date], read: ReadCommi
 def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, int]:
     """Start with what the `last` commit of the platform knew, and apply the commits after that, itself included."""
     foreign = last.info.get(_FOREIGN, {}) if last else {}
-    found = {date.fromisoformat(day): version for day, version in foreign.items()}
+    versions = {date.fromisoformat(day): version for day, version in foreign.items()}
     for commit in commits:
         if commit.known_version is None:
-            found |= dict.fromkeys(commit.changed_dates, commit.version)
+            versions |= dict.fromkeys(commit.changed_dates, commit.version)
         else:
             replaced = map(date.fromisoformat, commit.info.get(_REPLACED, []))
-            found = _without(found, set(replaced), commit.known_version)
-    return found
+            versions = _without(versions, set(replaced), commit.known_version)
+    return versions
 
 
 def _without(foreign: Mapping[date, int], replaced: Collection[date], known_version: int) -> dict[date, int]:

@@ -32,7 +32,10 @@ class Deployment:
 
 def deployment_of(catalog: Catalog) -> Deployment:
     """Return the deployment of this process, with its catalog."""
-    types = {name: [*storage_shape(each.columns), *each.derivations] for name, each in catalog.by_name.items()}
+    types = {
+        name: [*storage_shape(event_type.columns), *event_type.derivations]
+        for name, event_type in catalog.by_name.items()
+    }
     number = zlib.crc32(json.dumps([sorted(types.items()), catalog.envelope.definition]).encode())
     return Deployment(f"{number:08x}", catalog.folder, platform.node())
 
@@ -50,7 +53,7 @@ def other_deployment(table: Snapshot, own: Deployment) -> str | None:
     last = _deployments(table, 1)
     if not last or last[-1].catalog == own.catalog:
         return None
-    if not any(each.catalog == own.catalog for each in _deployments(table, _LOOKED_BACK)):
+    if not any(deployment.catalog == own.catalog for deployment in _deployments(table, _LOOKED_BACK)):
         return None
     return (
         f"two catalogs type the events of this lake, and undo each other's work: {own}, and {last[-1]}. Give each "
@@ -63,5 +66,5 @@ def _deployments(table: Snapshot, commits: int) -> list[Deployment]:
     return [Deployment(**info[_KEY]) for info in infos if _is_deployment(info.get(_KEY))]
 
 
-def _is_deployment(found: Any) -> bool:
-    return isinstance(found, Mapping) and set(found) == set(Deployment.__dataclass_fields__)
+def _is_deployment(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == set(Deployment.__dataclass_fields__)

@@ -97,16 +97,20 @@ def digest(names: Iterable[str]) -> int:
     return zlib.crc32("\n".join(sorted(names)).encode())
 
 
-def fingerprint_of_day(sources: Iterable[Source], found: Mapping[str, Mapping[date, int]], day: date) -> int:
+def fingerprint_of_day(sources: Iterable[Source], versions: Mapping[str, Mapping[date, int]], day: date) -> int:
     """Return the fingerprint of a day from the `contents` of each source."""
     return fingerprint(
-        {f"{each.table} {day_of}": found[each.table].get(day_of, 0) for each in sources for day_of in each.days(day)}
+        {
+            f"{source.table} {day_of}": versions[source.table].get(day_of, 0)
+            for source in sources
+            for day_of in source.days(day)
+        }
     )
 
 
-def fingerprint_of_all(sources: Iterable[Source], found: Mapping[str, int]) -> int:
+def fingerprint_of_all(sources: Iterable[Source], versions: Mapping[str, int]) -> int:
     """Return the fingerprint of an unpartitioned table from `whole` of each source."""
-    return fingerprint({each.table: found[each.table] for each in sources})
+    return fingerprint({source.table: versions[source.table] for source in sources})
 
 
 def sources_in(snapshot: Snapshot) -> frozenset[Source]:
@@ -138,14 +142,14 @@ def due_tables(
     that they are made of. `last` is the last day that is a partition.
     """
     due: dict[str, set[date | None]] = {table: {*days} for table, days in due_already.items()}
-    found: dict[str, Days] = {}
+    by_table: dict[str, Days] = {}
     for asset in assets:
         days = {**dict(_due_downstream(asset, due)), **dict(_due(asset, pinned))}
         if asset.first_date is not None:
             days = {day: why for day, why in days.items() if day is not None and asset.first_date <= day <= last}
         due[asset.table] = {*days}
-        found |= {asset.table: days} if days else {}
-    return found
+        by_table |= {asset.table: days} if days else {}
+    return by_table
 
 
 def _due_downstream(asset: OwnAsset, due: Mapping[str, Collection[date | None]]) -> Iterator[tuple[date | None, str]]:
@@ -170,28 +174,30 @@ def _due(asset: OwnAsset, pinned: Callable[[str], Snapshot | None]) -> Iterator[
         yield from _due_days(asset, target, {table: contents(snapshot) for table, snapshot in snapshots.items()})
 
 
-def _due_whole(asset: OwnAsset, target: Snapshot | None, found: Mapping[str, int]) -> Iterator[tuple[date | None, str]]:
+def _due_whole(
+    asset: OwnAsset, target: Snapshot | None, versions: Mapping[str, int]
+) -> Iterator[tuple[date | None, str]]:
     if target is None:
         yield None, _BROKEN
         return
     fingerprint = target.transaction(made_of_id(None))
-    if fingerprint is None and target.delta is None and any(found.values()):
+    if fingerprint is None and target.delta is None and any(versions.values()):
         yield None, _NEVER
-    if fingerprint is not None and fingerprint != fingerprint_of_all(asset.sources, found):
+    if fingerprint is not None and fingerprint != fingerprint_of_all(asset.sources, versions):
         yield None, _CHANGED
 
 
 def _due_days(
-    asset: OwnAsset, target: Snapshot | None, found: Mapping[str, Mapping[date, int]]
+    asset: OwnAsset, target: Snapshot | None, versions: Mapping[str, Mapping[date, int]]
 ) -> Iterator[tuple[date | None, str]]:
-    fed = {made for source in asset.sources for day in found[source.table] for made in source.made_of(day)}
+    fed = {made for source in asset.sources for day in versions[source.table] for made in source.made_of(day)}
     if target is None:
         yield from ((day, _BROKEN) for day in fed)
         return
     transaction, rows = target.transaction, contents(target)
     for day in sorted(fed | rows.keys()):
         fingerprint = transaction(made_of_id(day))
-        if fingerprint is not None and fingerprint != fingerprint_of_day(asset.sources, found, day):
+        if fingerprint is not None and fingerprint != fingerprint_of_day(asset.sources, versions, day):
             yield day, _CHANGED
         # The log of a table that its owner writes without the I/O manager does not say what it was made of.
         elif fingerprint is None and day in fed and day not in rows and transaction(target.app_id(day)) is None:

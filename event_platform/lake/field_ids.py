@@ -112,10 +112,10 @@ def _stored_ids(fields: JsonFields, parent: Path = ()) -> Iterator[tuple[Path, A
 
 def _nested_ids(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        found = json.loads(str(metadata.get(NESTED_IDS, "{}")))
+        ids = json.loads(str(metadata.get(NESTED_IDS, "{}")))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return ids if isinstance(ids, dict) else {}
 
 
 def _unnamed(dtype: JsonType, below: Path = ()) -> Iterator[tuple[Path, JsonType]]:

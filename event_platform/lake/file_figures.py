@@ -51,10 +51,10 @@ class _ReadFigures:
             self._counts.clear()
             self._rows = 0
 
-    def keep(self, found: Mapping[tuple[str, str], pl.DataFrame]) -> None:
+    def keep(self, frames: Mapping[tuple[str, str], pl.DataFrame]) -> None:
         """Remember what was read, and forget what was asked for longest ago where it is too much."""
         with self._keeping:
-            for key, counts in found.items():
+            for key, counts in frames.items():
                 self._rows += _ROWS_OF_FRAME + counts.height - self._rows_of(self._counts.pop(key, None))
                 self._counts[key] = counts
             while self._rows > _ROWS_KEPT:
@@ -80,7 +80,7 @@ class FigureCounts:
 
     def __init__(self, figures: Iterable[Figure]) -> None:
         """Begin with no rows."""
-        self._counts: dict[str, tuple[Figure, list[pl.DataFrame]]] = {each.name: (each, []) for each in figures}
+        self._counts: dict[str, tuple[Figure, list[pl.DataFrame]]] = {figure.name: (figure, []) for figure in figures}
         self._rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -102,13 +102,13 @@ class FigureCounts:
 
         This process knows the figures from now on: what it judges, it has often written.
         """
-        found = {
+        frames = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
             for name, (figure, counts) in self._counts.items()
             if counts
         }
         longest = max(_SHORT, self._rows * _SHARE)
-        short = {name: counts for name, counts in found.items() if counts.height <= longest}
+        short = {name: counts for name, counts in frames.items() if counts.height <= longest}
         _READ.keep({(uri, name): counts for name, counts in short.items()})
         kept = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
         return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()} if kept else {}
@@ -128,16 +128,16 @@ def read_figure(
     it has none. `schema` is that of the rows, by default of the table as it is defined. Raises StorageError, or what
     polars raises, where a file cannot be read.
     """
-    found = {} if in_rows else _read_footers(table, files, figure)
-    files = [file for file in files if file.uri in found] if figure.is_sampled else files
-    left = [file for file in files if file.uri not in found]
+    frames = {} if in_rows else _read_footers(table, files, figure)
+    files = [file for file in files if file.uri in frames] if figure.is_sampled else files
+    left = [file for file in files if file.uri not in frames]
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
-    found |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
+    frames |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
     if not in_rows:
-        _READ.keep({(uri, figure.name): counts for uri, counts in found.items()})
+        _READ.keep({(uri, figure.name): counts for uri, counts in frames.items()})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
-    return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)
+    return pl.concat(_with_day(table, frames[file.uri], file.partition) for file in files)
 
 
 def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> pl.DataFrame:
@@ -149,12 +149,12 @@ def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Fig
     """Return the counts of those files that have them, by address. The other figures of a footer are remembered."""
     known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in known]
-    figures = [figure, *(each for each in table.spec.figures if each.name != figure.name)]
+    figures = [figure, *(other for other in table.spec.figures if other.name != figure.name)]
     each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
     read = each(lambda file: _in_footer(table.storage, file, figures), unread)
-    found = list(zip(unread, read, strict=True))
-    _READ.keep({(file.uri, name): counts for file, by_name in found for name, counts in by_name.items()})
-    return known | {file.uri: by_name[figure.name] for file, by_name in found if figure.name in by_name}
+    pairs = list(zip(unread, read, strict=True))
+    _READ.keep({(file.uri, name): counts for file, by_name in pairs for name, counts in by_name.items()})
+    return known | {file.uri: by_name[figure.name] for file, by_name in pairs if figure.name in by_name}
 
 
 def _count_rows(
@@ -176,6 +176,6 @@ def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> d
     try:
         kept = msgspec.json.decode(text, type=_Kept)
         values = kept.figures if kept.file == name_in_footer(file.path) else {}
-        return {each.name: each.from_json(values[each.name]) for each in figures if each.name in values}
+        return {figure.name: figure.from_json(values[figure.name]) for figure in figures if figure.name in values}
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
         return {}

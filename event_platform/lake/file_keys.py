@@ -73,8 +73,8 @@ def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[p
         return None if keys is None else use(keys)
 
     each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a file
-    found = zip(files, each(used, files), strict=True)
-    return {file.path: made for file, made in found if made is not None}
+    pairs = zip(files, each(used, files), strict=True)
+    return {file.path: made for file, made in pairs if made is not None}
 
 
 def shared_with(keys: pl.Series, others: pl.Series) -> pl.Series:

@@ -42,11 +42,11 @@ def damaged_files(
     if sizes is None:
         folders = sorted({f"{table.name}/{file.path}".rpartition("/")[0] for file in files})
         listed = map_threads(lambda folder: table.storage.sizes(*folder.split("/")), folders)
-        sizes = {path: size for each in listed for path, size in each.items()}
-    found = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
+        sizes = {path: size for sizes_of_table in listed for path, size in sizes_of_table.items()}
+    sized = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
     return [
         DamagedFile(file, f"the file {file.path} of {table.name} {instead(file.size, size)}")
-        for file, size in found
+        for file, size in sized
         if size != file.size
     ]
 
@@ -72,7 +72,7 @@ def altered_dates(
 
     `sizes` are as for `damaged_files`.
     """
-    damaged = {each.file.partition: each.reason for each in damaged_files(snapshot, dates, sizes)}
+    damaged = {file.file.partition: file.reason for file in damaged_files(snapshot, dates, sizes)}
     return {**damaged, **foreign_dates(snapshot, dates)}
 
 

@@ -56,8 +56,8 @@ def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
     said, kept = set[tuple[str, str]](), list[dict[str, Any]]()
     for number, info in enumerate(reversed(infos)):
         lists = {name: _texts(value) for name, value in info.items() if isinstance(value, list)}
-        left = {name: [each for each in texts if (name, each) not in said] for name, texts in lists.items()}
-        said.update((name, each) for name, texts in left.items() for each in texts)
+        left = {name: [text for text in texts if (name, text) not in said] for name, texts in lists.items()}
+        said.update((name, text) for name, texts in left.items() for text in texts)
         if number < _COMMITS:
             kept.append(info)
         elif any(left.values()):
@@ -66,7 +66,7 @@ def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
 
 
 def _texts(values: list[Any]) -> list[str]:
-    return [each for each in values if isinstance(each, str)]
+    return [value for value in values if isinstance(value, str)]
 
 
 def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
@@ -83,11 +83,11 @@ def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
         infos = (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
         return {**next(infos, {}), "version": version}
 
-    found: list[dict[str, Any]] = []
+    newest_first: list[dict[str, Any]] = []
     for upper in range(upto, after, -_COMMITS_AT_ONCE):
         versions = range(upper, max(after, upper - _COMMITS_AT_ONCE), -1)
-        infos = [each for each in map_threads(info, versions) if each is not None]
-        found.extend(infos)
+        infos = [commit for commit in map_threads(info, versions) if commit is not None]
+        newest_first.extend(infos)
         if len(infos) < len(versions):
             break
-    return found[::-1]
+    return newest_first[::-1]

@@ -46,8 +46,8 @@ def _path(storage: Storage, log_folder: str) -> Path:
     address = f"{storage.options.get('endpoint', '')} {storage.uri(log_folder)}"
     folder = _cache() / "event-platform" / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.geteuid() or found.st_mode & (S_IWGRP | S_IWOTH):
+    stat = folder.stat()
+    if stat.st_uid != os.geteuid() or stat.st_mode & (S_IWGRP | S_IWOTH):
         raise PermissionError(f"{folder}: others can write to it")
     return folder / sha256(address.encode()).hexdigest()
 

@@ -106,8 +106,8 @@ class Lake:
     def list_files(self, event_types: Sequence[EventType]) -> Listed:
         """List the tables of the platform, as `tables` names them. A request for each thousand files."""
         folders = sorted({table.name.partition("/")[0] for table in self.tables(event_types)})
-        found = map_threads(lambda folder: list(self.storage.entries(folder)), folders, self.storage.threads)
-        return summarize(chain.from_iterable(found))
+        entries = map_threads(lambda folder: list(self.storage.entries(folder)), folders, self.storage.threads)
+        return summarize(chain.from_iterable(entries))
 
     def retired_tables(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the event tables of types that were in the catalog once, and are not among `event_types`."""

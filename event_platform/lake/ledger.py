@@ -34,14 +34,14 @@ def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) 
     """Compare landing with the ledger for the arrival dates given (all without them)."""
     omissions = Omissions()
     listed = None if dates is None else {*dates, *_dates_in_paths(raw, landing, dates)}
-    found = compare(raw, landing.list_objects(listed, omissions), omissions)
+    compared = compare(raw, landing.list_objects(listed, omissions), omissions)
     if dates is None:
-        return found
+        return compared
     due, changed, loaded = (
         [landed for landed in objects if landed.arrival_date in dates]
-        for objects in (found.due, found.changed, found.loaded)
+        for objects in (compared.due, compared.changed, compared.loaded)
     )
-    return replace(found, due=due, changed=changed, loaded=loaded)
+    return replace(compared, due=due, changed=changed, loaded=loaded)
 
 
 def _dates_in_paths(raw: Snapshot, landing: Landing, dates: Collection[date]) -> set[date]:
@@ -88,11 +88,11 @@ def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[
     if not all(landed.dated for landed in listed):
         return _entries(raw, raw.files())
     days = {landed.arrival_date for landed in listed}
-    found = _entries(raw, raw.files(days))
+    entries = _entries(raw, raw.files(days))
     is_settled = not has_other_zones(raw)
-    names = [each.name for each in listed if not (each.name in found or (each.settled and is_settled))]
+    names = [landed.name for landed in listed if not (landed.name in entries or (landed.settled and is_settled))]
     elsewhere = [file for file in raw.files() if file.partition not in days] if names else []
-    return _entries(raw, _that_may_hold(elsewhere, sorted(names))) | found
+    return _entries(raw, _that_may_hold(elsewhere, sorted(names))) | entries
 
 
 def has_other_zones(raw: Snapshot) -> bool:
@@ -102,13 +102,13 @@ def has_other_zones(raw: Snapshot) -> bool:
 
 def _that_may_hold(files: Iterable[DataFile], names: Sequence[str]) -> list[DataFile]:
     """Return the files that may hold one of the objects, which are in order, by the statistics of their names."""
-    found = []
+    candidates = []
     for file in files:
         first, last = file.minimum.get("source_object", ""), file.maximum.get("source_object")
         place = bisect_left(names, first)
         if place < len(names) and (last is None or names[place] <= last):
-            found.append(file)
-    return found
+            candidates.append(file)
+    return candidates
 
 
 def _entries(raw: Snapshot, files: Collection[DataFile]) -> dict[str, tuple[date, int, str]]:
@@ -121,7 +121,7 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> pl.DataFrame:
     try:
         return read_figure(raw.table, files, OBJECTS, raw.schema)
     except (OSError, pl.exceptions.PolarsError):
-        damaged = {each.file.path for each in damaged_files(raw, {file.partition for file in files})}
+        damaged = {damage.file.path for damage in damaged_files(raw, {file.partition for file in files})}
         if damaged.isdisjoint(file.path for file in files):
             raise
         sound = [file for file in files if file.path not in damaged]

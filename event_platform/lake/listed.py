@@ -22,9 +22,9 @@ def summarize(entries: Iterable[Entry]) -> Listed:
     """Return what a listing shows."""
     sizes: dict[str, int] = {}
     commits: dict[str, tuple[int, str]] = {}
-    for each in entries:
-        sizes[each.name] = each.size
-        if found := _COMMIT.fullmatch(each.name):
-            commit = int(found[2]), each.tag
-            commits[found[1]] = max(commits.get(found[1], commit), commit)
+    for entry in entries:
+        sizes[entry.name] = entry.size
+        if match := _COMMIT.fullmatch(entry.name):
+            commit = int(match[2]), entry.tag
+            commits[match[1]] = max(commits.get(match[1], commit), commit)
     return Listed(sizes, commits)

@@ -46,8 +46,8 @@ class LogCopy:
     @property
     def checkpoint(self) -> tuple[int, bytes] | None:
         """The version of the checkpoint, and its content."""
-        found = ((_CHECKPOINT.fullmatch(name), data) for name, data in self.files.items())
-        return next(((int(name[1]), data) for name, data in found if name), None)
+        matches = ((_CHECKPOINT.fullmatch(name), data) for name, data in self.files.items())
+        return next(((int(name[1]), data) for name, data in matches if name), None)
 
     @property
     def first(self) -> int:
@@ -92,11 +92,11 @@ def copy_log(store: Store, folder: str) -> LogCopy | None:
     """
     first = _last_checkpoint(store, folder)
     pages = store.pages(f"{folder}/", after=f"{folder}/{first or 0:020}")
-    names = [each.name.removeprefix(f"{folder}/") for page in pages for each in page]
+    names = [entry.name.removeprefix(f"{folder}/") for page in pages for entry in page]
     if first is None and not any(name[:20].isdecimal() for name in names):
         raise TableNotFoundError(f"{store.uri(folder)}: no such log")
     needed = _needed(names)
-    found = [each for each in map_threads(store.read_tagged, [f"{folder}/{name}" for name in needed]) if each]
+    found = [tagged for tagged in map_threads(store.read_tagged, [f"{folder}/{name}" for name in needed]) if tagged]
     if not found or len(found) < len(needed):  # some were cleaned up meanwhile
         return None
     files = dict(zip(needed, (data for data, _ in found), strict=True))
@@ -110,10 +110,10 @@ def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked
     that is not looked at where nothing came: one request.
     """
     latest = copy
-    while (found := store.read_tagged(copy.path(commit_name(latest.version + 1)))) is not None:
+    while (tagged := store.read_tagged(copy.path(commit_name(latest.version + 1)))) is not None:
         if most is not None and latest.version - copy.version == most:
             return None
-        latest = latest.with_commit(*found)
+        latest = latest.with_commit(*tagged)
     if is_checked and latest is copy:
         return copy
     return latest if store.tag(copy.path(commit_name(copy.version))) == copy.tag else None
@@ -151,8 +151,8 @@ def _last_checkpoint(store: Store, folder: str) -> int | None:
 def _needed(names: Iterable[str]) -> list[str]:
     """Return the names of the last checkpoint and of the commits from there on; none where some are missing."""
     names = set(names)
-    commits = {int(found[1]) for name in names if (found := _COMMIT.fullmatch(name))}
-    checkpoint = max((int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name))), default=-1)
+    commits = {int(match[1]) for name in names if (match := _COMMIT.fullmatch(name))}
+    checkpoint = max((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))), default=-1)
     last = max(commits, default=-1)
     if last < checkpoint or not commits.issuperset(range(checkpoint + 1, last + 1)):
         return []

@@ -48,10 +48,14 @@ class PinnedLake(Lake):
         listed = super().list_files(event_types)
         if self.storage.is_local:  # whose logs are looked at as fast
             return listed
-        tables = [Table(each.spec, each.storage) for each in self.tables(event_types) if each.name in listed.commits]
+        tables = [
+            Table(table.spec, table.storage) for table in self.tables(event_types) if table.name in listed.commits
+        ]
         left = [table for table in tables if table.name not in self.snapshots]
-        found = map_threads(lambda each: listed_snapshot(each, *listed.commits[each.name]), left, self.storage.threads)
-        self.snapshots.update({each.table.name: each for each in found if each is not None})
+        snapshots = map_threads(
+            lambda table: listed_snapshot(table, *listed.commits[table.name]), left, self.storage.threads
+        )
+        self.snapshots.update({snapshot.table.name: snapshot for snapshot in snapshots if snapshot is not None})
         return listed
 
     def _folders(self, *parts: str) -> list[str]:

@@ -126,15 +126,15 @@ def merged(table: str, old: Schema, new: Schema, *, widens: bool = False) -> Sch
     """
     stored = json_fields(old)
     fields = _merged_fields(table, stored, json_fields(new), widens=widens)
-    fields = number_fields(fields, stored, {each.path for each in _retyped(stored, fields)})
+    fields = number_fields(fields, stored, {column.path for column in _retyped(stored, fields)})
     return old if fields == stored else schema_of(fields)
 
 
 def retyped(old: Schema, new: Schema) -> list[Retyped]:
     """Return the columns that have another type in a `merged` schema."""
     return [
-        Retyped(".".join(each.names), _name_of(each.before), _name_of(each.after))
-        for each in _retyped(json_fields(old), json_fields(new))
+        Retyped(".".join(column.names), _name_of(column.before), _name_of(column.after))
+        for column in _retyped(json_fields(old), json_fields(new))
     ]
 
 

@@ -112,9 +112,9 @@ class Snapshot:
         """
         nulls = dict[date, dict[str, int]]()
         for file in self._files_of(dates):
-            found = {column: count for column, count in file.nulls.items() if isinstance(count, int)}
-            before = nulls.get(file.day, dict.fromkeys(found, 0))
-            nulls[file.day] = {column: before[column] + count for column, count in found.items() if column in before}
+            counted = {column: count for column, count in file.nulls.items() if isinstance(count, int)}
+            before = nulls.get(file.day, dict.fromkeys(counted, 0))
+            nulls[file.day] = {column: before[column] + count for column, count in counted.items() if column in before}
         return nulls
 
     def rows_with(self, column: str) -> int:
@@ -266,15 +266,19 @@ class Snapshot:
     def build_fingerprints(self) -> dict[date, int]:
         """The build fingerprints of all partitions; none where they can only be asked for one by one."""
         prefix = f"{_RULES}{self.column}="
-        found = (self.transactions or {}).items()
-        return {date.fromisoformat(app_id[len(prefix) :]): each for app_id, each in found if app_id.startswith(prefix)}
+        transactions = (self.transactions or {}).items()
+        return {
+            date.fromisoformat(app_id[len(prefix) :]): fingerprint
+            for app_id, fingerprint in transactions
+            if app_id.startswith(prefix)
+        }
 
     def transaction(self, app_id: str) -> int | None:
         """Return the version of an app transaction of the table; None where there is none."""
         if self.delta is None:
             return None
-        found = self.transactions
-        return self.delta.transaction_version(app_id) if found is None else found.get(app_id)
+        transactions = self.transactions
+        return self.delta.transaction_version(app_id) if transactions is None else transactions.get(app_id)
 
     @cached_property
     def transactions(self) -> Mapping[str, int] | None:
@@ -314,5 +318,5 @@ class Snapshot:
         """Return the version to read or commit with, with the credentials of now: a step may outlast those of then."""
         if self.opened is None:
             return delta
-        found = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._opened_again
-        return (found if found.has_options_of(self.table.storage) else self.table.open_log(self.version)).delta
+        opened = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._opened_again
+        return (opened if opened.has_options_of(self.table.storage) else self.table.open_log(self.version)).delta

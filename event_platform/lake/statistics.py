@@ -41,8 +41,8 @@ class Statistics:
         self._rows += frame.height
         self._nulls.update({c.name: c.null_count() for c in frame.get_columns() if not c.dtype.is_nested()})
         for bounds, pick in ((self._minima, min), (self._maxima, max)):
-            found = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
-            for name, value in found.items():
+            extremes = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
+            for name, value in extremes.items():
                 if isinstance(value, float) and not math.isfinite(value):  # which JSON cannot tell
                     self._unbounded.add(name)
                 elif value is not None:

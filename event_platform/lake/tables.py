@@ -46,10 +46,10 @@ class Table(TableLocation):
 
     def _snapshot_to_write(self, snapshot: Snapshot) -> Snapshot:
         snapshot = take(Snapshot(self, self.create_log()) if snapshot.delta is None else snapshot)
-        found = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
-        if found != self.spec.partition_by:
+        partition_columns = [] if snapshot.delta is None else snapshot.delta.metadata().partition_columns
+        if partition_columns != self.spec.partition_by:
             raise TableError(
-                f"{self.uri}: the table is partitioned by {found}, and what is to be written by "
+                f"{self.uri}: the table is partitioned by {partition_columns}, and what is to be written by "
                 f"{self.spec.partition_by}. Give it another name, or delete the table and materialize it again."
             )
         if not snapshot.has_new_schema or snapshot.retyped or self.partition_column is None:

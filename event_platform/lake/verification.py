@@ -74,8 +74,8 @@ class Verification:
 
 def look_for_files(tables: Sequence[Table]) -> Verification:
     """Verify that every file of `tables` exists, and find foreign commits. Reads no rows."""
-    found = list(imap_threads(lambda table: _verify_table(table, ()), tables))
-    return _verification(found, [])
+    verified = list(imap_threads(lambda table: _verify_table(table, ()), tables))
+    return _verification(verified, [])
 
 
 def verify(
@@ -89,23 +89,23 @@ def verify(
     `tables` are all of the lake, those of the platform among them. `progress` is called with what is being done, how
     many tables are done, and how many there are.
     """
-    found = list[_Verified]()
-    for each in imap_threads(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
-        found.append(each)
-        progress("verify", len(found), len(tables))
-    by_name = {each.snapshot.table.name: each for each in found}
-    damaged = {day for each in found for day in each.damaged}
+    verified = list[_Verified]()
+    for verified_table in imap_threads(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
+        verified.append(verified_table)
+        progress("verify", len(verified), len(tables))
+    by_name = {table.snapshot.table.name: table for table in verified}
+    damaged = {day for table in verified for day in table.damaged}
     arrivals = _arrival_faults(lake, by_name, damaged)
-    return _verification(found, [*arrivals, *_created_faults(lake, by_name, dates, damaged)])
+    return _verification(verified, [*arrivals, *_created_faults(lake, by_name, dates, damaged)])
 
 
-def _verification(found: "Sequence[_Verified]", sums: Iterable[Fault]) -> Verification:
-    faults = [*(fault for each in found for fault in each.faults), *sums]
+def _verification(verified: "Sequence[_Verified]", sums: Iterable[Fault]) -> Verification:
+    faults = [*(fault for table in verified for fault in table.faults), *sums]
     return Verification(
-        len(found),
-        sum(len(each.sizes) for each in found),
-        sum(sum(each.sizes.values()) for each in found),
-        {each.snapshot.table.name: each.rows for each in found},
+        len(verified),
+        sum(len(table.sizes) for table in verified),
+        sum(sum(table.sizes.values()) for table in verified),
+        {table.snapshot.table.name: table.rows for table in verified},
         sorted(faults, key=lambda fault: (fault.day or date.min, fault.table, fault.reason)),
     )
 
@@ -126,36 +126,38 @@ def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
         return _verify_whole(snapshot)
     files = snapshot.files()
     broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))
-    damaged = {each.file.partition for each in broken}
-    faults = [Fault(table.name, each.file.partition, each.reason) for each in broken]
+    damaged = {damage.file.partition for damage in broken}
+    faults = [Fault(table.name, damage.file.partition, damage.reason) for damage in broken]
     if is_of_platform(table.name):  # others are written by whoever made them
         faults += [Fault(table.name, day, reason) for day, reason in foreign_dates(snapshot).items()]
     logged = {day: rows for day, rows in snapshot.rows_by_date(dates).items() if day not in damaged}
     rows = _count(snapshot, logged)
-    for day, each in rows.items():
-        if each.rows != logged[day]:
-            faults.append(Fault(table.name, day, f"{each.rows:,} rows in its files, {logged[day]:,} in its log"))
-        if each.distinct != each.rows:
-            repeated = each.rows - each.distinct
-            faults.append(Fault(table.name, day, f"{repeated:,} of {each.rows:,} rows have the key of another one"))
+    for day, rows_of_day in rows.items():
+        if rows_of_day.rows != logged[day]:
+            faults.append(Fault(table.name, day, f"{rows_of_day.rows:,} rows in its files, {logged[day]:,} in its log"))
+        if rows_of_day.distinct != rows_of_day.rows:
+            repeated = rows_of_day.rows - rows_of_day.distinct
+            faults.append(
+                Fault(table.name, day, f"{repeated:,} of {rows_of_day.rows:,} rows have the key of another one")
+            )
     return _Verified(snapshot, files, snapshot.stored_sizes, damaged, rows, faults)
 
 
 def _verify_whole(snapshot: Snapshot) -> _Verified:
     """Verify the files of an unpartitioned table, which belongs to a user and has no totals to compare."""
     name, sizes = snapshot.table.name, snapshot.table.storage.sizes(*snapshot.table.name.split("/"))
-    found = {path: sizes.get(f"{name}/{path}") for path in snapshot.stored_sizes}
+    sizes_by_path = {path: sizes.get(f"{name}/{path}") for path in snapshot.stored_sizes}
     faults = [
-        Fault(name, None, f"the file {path} {instead(size, found[path])}")
+        Fault(name, None, f"the file {path} {instead(size, sizes_by_path[path])}")
         for path, size in snapshot.stored_sizes.items()
-        if found[path] != size
+        if sizes_by_path[path] != size
     ]
     return _Verified(snapshot, [], snapshot.stored_sizes, set(), {}, faults)
 
 
 def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
     """Count the rows of the days that have rows in the log."""
-    found: dict[date, Rows] = {}
+    by_day: dict[date, Rows] = {}
     for days in group_dates(snapshot, sorted(logged), _ROWS_AT_ONCE) if logged else ():
         rows, day = snapshot.scan(days), str(snapshot.table.partition_column)
         columns, key = rows.collect_schema().names(), _key_of(snapshot.table)
@@ -165,8 +167,8 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
             uuid=UUID_HASH if "event_uuid" in columns else pl.lit(0, pl.UInt64),
         )
         totals = keys.group_by(day).agg(pl.len(), pl.col("key").n_unique(), pl.col("uuid").sum())
-        found.update({each: Rows(*figures) for each, *figures in totals.collect(engine="streaming").iter_rows()})
-    return {day: found.get(day, Rows()) for day in logged}
+        by_day.update({each: Rows(*figures) for each, *figures in totals.collect(engine="streaming").iter_rows()})
+    return {day: by_day.get(day, Rows()) for day in logged}
 
 
 def _key_of(table: TableLocation) -> tuple[str, ...]:
@@ -197,7 +199,7 @@ def _created_faults(
     unique, duplicates, unregistered = (
         tables[table.name].rows for table in (lake.deduplicated_events, lake.duplicate_events, lake.unregistered_events)
     )
-    typed = [each.rows for name, each in tables.items() if name.startswith(EVENT_TABLES)]
+    typed = [counts.rows for name, counts in tables.items() if name.startswith(EVENT_TABLES)]
     sound = _sound_by_created_date(tables[lake.raw_events.name], lake, dates)
     for day in sorted({*sound, *unique, *duplicates, *unregistered, *(day for rows in typed for day in rows)}):
         if day in damaged:

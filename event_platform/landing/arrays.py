@@ -108,8 +108,8 @@ class _Arrays:
         """Return the end of a damaged element: where another begins behind it."""
         # Where a quote is missing, the text that lacks it reaches into the next element.
         start = self._buffer.rfind(b'"', 0, max(reached - 1, 0))
-        found = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
-        return found.end() if found else None
+        match = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
+        return match.end() if match else None
 
     def _fill(self) -> bool:
         """Skip what means nothing; return whether anything is left."""
@@ -138,14 +138,14 @@ class _Brackets:
         """Return the end of the element in these bytes, if it is there."""
         start = 1 if self._escaped else 0
         self._escaped = False
-        for found in _BRACKETS.finditer(data, start):
-            bracket = found[0]
+        for match in _BRACKETS.finditer(data, start):
+            bracket = match[0]
             if bracket == b'"':
                 self._in_text = not self._in_text
             elif not self._in_text and bracket in b"{}[]":
                 self._depth += 1 if bracket in b"{[" else -1
                 if self._depth <= 0:
-                    return found.end()
+                    return match.end()
         trailing = len(data) - len(data.rstrip(b"\\"))
         self._escaped = trailing % 2 == 1
         return None
@@ -161,7 +161,7 @@ def _decode(buffer: bytes) -> tuple[list[bytes], int, int]:
             if not end:
                 break
             try:
-                return [_on_one_line(each) for each in _ELEMENTS.decode(b"[%b]" % buffer[:end])], end, end
+                return [_on_one_line(element) for element in _ELEMENTS.decode(b"[%b]" % buffer[:end])], end, end
             except (msgspec.MsgspecError, RecursionError):
                 continue
     return _one_by_one(buffer, readable)
@@ -191,5 +191,5 @@ def _on_one_line(value: bytes | msgspec.Raw) -> bytes:
 
 def _start(data: bytes) -> int:
     """Return where something begins that has a meaning."""
-    found = _BETWEEN.match(data)
-    return found.end() if found else 0
+    match = _BETWEEN.match(data)
+    return match.end() if match else 0

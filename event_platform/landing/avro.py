@@ -117,16 +117,16 @@ def _opened(stream: ByteReader, limits: Limits) -> _Container:
 
 def _settings(stream: ByteReader, limits: Limits) -> dict[str, bytes]:
     """Return the map of the header."""
-    found: dict[str, bytes] = {}
+    settings: dict[str, bytes] = {}
     while count := _number(stream):
         if count < 0:
             _number(stream)  # the size of the block
         for _ in range(abs(count)):
             name = stream.read_exactly(_size(stream, limits)).decode()
-            found[name] = stream.read_exactly(_size(stream, limits))
-            if len(found) > _MOST_SETTINGS:
+            settings[name] = stream.read_exactly(_size(stream, limits))
+            if len(settings) > _MOST_SETTINGS:
                 raise BrokenError(f"its header has more than {_MOST_SETTINGS:,} entries")
-    return found
+    return settings
 
 
 def _block(stream: ByteReader, container: _Container, limits: Limits) -> bytes:

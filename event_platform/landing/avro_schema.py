@@ -55,7 +55,7 @@ def row_schema(schema: Any) -> RowSchema:
 def _with_readers(schema: Any) -> Any:
     """Return a schema without what rows do not depend on, and with the logical types of this module."""
     if isinstance(schema, list):
-        return [_with_readers(each) for each in schema]
+        return [_with_readers(branch) for branch in schema]
     if isinstance(schema, str):
         return _with_logical_type(schema, {}) if schema in {"float", "double"} else schema
     kind = schema["type"]
@@ -64,7 +64,7 @@ def _with_readers(schema: Any) -> Any:
     named = {key: schema[key] for key in ("name", "namespace", "symbols", "size") if key in schema}
     match kind:
         case "record" | "error":
-            fields = [{"name": each["name"], "type": _with_readers(each["type"])} for each in schema["fields"]]
+            fields = [{"name": member["name"], "type": _with_readers(member["type"])} for member in schema["fields"]]
             return {"type": "record", **named, "fields": fields}
         case "array" | "map":
             inner = "items" if kind == "array" else "values"
@@ -92,7 +92,7 @@ class _Measure:
     def of(self, schema: Any) -> tuple[int, int]:
         """Return the least bytes of a value, and its memory but for what is in texts, arrays and maps."""
         if isinstance(schema, list):
-            measured = [self.of(each) for each in schema]
+            measured = [self.of(branch) for branch in schema]
             return 1 + min(least for least, _ in measured), max(memory for _, memory in measured)
         if isinstance(schema, str):
             return self._named(schema) if schema in self.names else (_LEAST.get(schema, 1), _VALUE)
@@ -128,7 +128,7 @@ class _Measure:
                 return _LEAST.get(kind, 1), _VALUE
 
     def _record(self, schema: Any) -> tuple[int, int]:
-        fields = [(each["name"], *self.of(each["type"])) for each in schema["fields"]]
+        fields = [(member["name"], *self.of(member["type"])) for member in schema["fields"]]
         memory = _OBJECT + sum(_TEXT * len(name) + memory for name, _, memory in fields)
         if self.result.is_recursive:  # each level takes a byte
             self._each(1, memory)

@@ -84,7 +84,7 @@ class BucketLanding(Landing):
         """See Landing. Neighbours that are few pages away from each other are listed together."""
         for _, days in groupby(folders.items(), key=lambda item: _parent_of_one(item[1])):
             month = dict(days)
-            paths = [path for each in month.values() for path in each]
+            paths = [path for paths_of_day in month.values() for path in paths_of_day]
             # Azure lists every folder from its beginning.
             together = self.store.scheme != "az" and len(paths) == len(month) and paths == sorted(paths)
             listed = self._neighbours(deque(paths)) if together else self._each_by_itself(month.values())
@@ -97,8 +97,8 @@ class BucketLanding(Landing):
         held: dict[str, list[Entry]] = {}
         for paths in folders:
             new = [path for path in paths if path not in held]
-            found = imap_threads(lambda path: list(self._below(path)), new, _LISTED_AT_ONCE)
-            listed = dict(zip(new, found, strict=True))
+            listings = imap_threads(lambda path: list(self._below(path)), new, _LISTED_AT_ONCE)
+            listed = dict(zip(new, listings, strict=True))
             held = {path: held.get(path) or listed.get(path, []) for path in paths}
             yield [entry for entries in held.values() for entry in entries]
 
@@ -183,8 +183,8 @@ class _Listed:
 
     def _leads_to_days(self, path: str) -> bool:
         for _ in range(_DEEPEST):
-            folders = [each for each in self._list(path)[1] if not is_hidden(each[:-1])]
-            if any(folder_kind(each[:-1]) is FolderKind.DAY for each in folders):
+            folders = [folder for folder in self._list(path)[1] if not is_hidden(folder[:-1])]
+            if any(folder_kind(folder[:-1]) is FolderKind.DAY for folder in folders):
                 return True
             if not folders:
                 break

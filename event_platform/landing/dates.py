@@ -74,14 +74,14 @@ def date_in(path: str) -> PathDate | None:
 
 def arrival_date_in(path: str, zone: tzinfo) -> date | None:
     """Return the day of arrival that a path says, or None."""
-    found = date_in(path)
-    return None if found is None else found.arrival_date(zone)
+    dated = date_in(path)
+    return None if dated is None else dated.arrival_date(zone)
 
 
 def is_settled(path: str, zone: tzinfo) -> bool:
     """Return whether each version of the platform gave a path its date: it is yyyy/MM/dd, and in UTC."""
-    found = date_in(path)
-    return found is not None and found.form == next(iter(FORMS)) and zone is UTC
+    dated = date_in(path)
+    return dated is not None and dated.form == next(iter(FORMS)) and zone is UTC
 
 
 def folder_kind(path: str) -> FolderKind:
@@ -99,16 +99,16 @@ def is_at_root(path: str) -> bool:
 
 def days_held(folder: str, zone: tzinfo) -> set[date]:
     """Return the days of arrival that objects in the folder of a day may have."""
-    found = date_in(folder)
-    if found is None:
+    dated = date_in(folder)
+    if dated is None:
         return set()
-    return {found.day, *({_utc_day(found.day, hour, zone) for hour in (0, _LAST_HOUR)} if zone is not UTC else ())}
+    return {dated.day, *({_utc_day(dated.day, hour, zone) for hour in (0, _LAST_HOUR)} if zone is not UTC else ())}
 
 
 def plain_folders(day: date, zone: tzinfo) -> list[str]:
     """Return the folders yyyy/MM/dd of the root that may hold objects of a day of arrival."""
     around = (day + offset * _DAY_LONG for offset in (-1, 0, 1))
-    folders = (f"{each:%Y/%m/%d}/" for each in around)
+    folders = (f"{near:%Y/%m/%d}/" for near in around)
     return [folder for folder in folders if day in days_held(folder, zone)]
 
 

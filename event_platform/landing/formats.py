@@ -41,7 +41,7 @@ class Format:
 
 def format_of(head: bytes) -> Format:
     """Return the format of an object by its first bytes, whatever its name is."""
-    return next(each for each in FORMATS if each.is_like(head))
+    return next(candidate for candidate in FORMATS if candidate.is_like(head))
 
 
 def is_text(head: bytes) -> bool:
@@ -52,12 +52,12 @@ def is_text(head: bytes) -> bool:
     text = head.decode("utf-8", "surrogateescape")
     # The last character may be cut, which leaves surrogates.
     text = text[: HEAD - _CHARACTER] if len(head) == HEAD else text
-    return all(each.isprintable() or each.isspace() for each in text)
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def is_packed(name: str) -> bool:
     """Return whether an object is packed, as its name tells: it grows when it is read."""
-    return any(name.endswith(each.suffixes) for each in FORMATS)
+    return any(name.endswith(candidate.suffixes) for candidate in FORMATS)
 
 
 def _begins(*beginnings: bytes) -> Callable[[bytes], bool]:

@@ -29,7 +29,7 @@ def is_utf8(name: str) -> bool:
 
 def printable(text: str) -> str:
     """Return a name or a message as it can be shown: control characters and bytes that are not UTF-8 are escaped."""
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
 def _escaped(character: str) -> str:

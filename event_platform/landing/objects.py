@@ -40,7 +40,9 @@ def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
 
 def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bool = False) -> Iterator[Piece]:
     """Decompress layer by layer. Raises BrokenError and UnsupportedError only before the first piece."""
-    promised = next((each for each in FORMATS if each.suffixes and name.endswith(each.suffixes)), TEXT)
+    promised = next(
+        (candidate for candidate in FORMATS if candidate.suffixes and name.endswith(candidate.suffixes)), TEXT
+    )
     for _ in range(_MAX_LAYERS + 1):
         head, parts = _peeked(source())
         form = format_of(head)

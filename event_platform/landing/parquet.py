@@ -84,7 +84,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
     allowed = limits.task_bytes // 8
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        needed, each = _needed(group, metadata)
+        needed, per_row = _needed(group, metadata)
         if needed > limits.task_bytes:
             if rows:
                 yield start, rows
@@ -92,7 +92,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
                 f"row group {number} takes {needed:,} bytes to be read, more than a task may hold "
                 f"({limits.task_bytes:,}, task_limit_bytes of the resource rules); it and what is behind are not read"
             )
-        most = max(1, min(RECORDS_PER_PIECE, allowed // max(each, 1)))
+        most = max(1, min(RECORDS_PER_PIECE, allowed // max(per_row, 1)))
         if rows and rows + group.num_rows > most:
             yield start, rows
             start, rows = start + rows, 0
@@ -189,9 +189,9 @@ def _merged(row: str, texts: str) -> str:
 
 def _with_texts(value: Any, texts: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _with_texts(each, texts[name]) for name, each in value.items()}
+        return {name: _with_texts(member, texts[name]) for name, member in value.items()}
     if isinstance(value, list):
-        return [_with_texts(each, text) for each, text in zip(value, texts, strict=True)]
+        return [_with_texts(member, text) for member, text in zip(value, texts, strict=True)]
     # A text "NaN" is a text in `value` as well.
     return _NOT_FINITE[texts] if value is None and texts is not None else value
 
@@ -214,7 +214,9 @@ def _for_json(values: pl.Expr, dtype: PolarsDataType, number: Form) -> pl.Expr:
     if isinstance(dtype, pl.Array):
         return _for_json(values.arr.to_list(), pl.List(dtype.inner), number)
     if isinstance(dtype, pl.Struct) and dtype.fields:
-        return values.struct.with_fields([_for_json(pl.field(each.name), each.dtype, number) for each in dtype.fields])
+        return values.struct.with_fields(
+            [_for_json(pl.field(field.name), field.dtype, number) for field in dtype.fields]
+        )
     return number(values) if dtype.is_float() else _value_for_json(values, dtype)
 
 

@@ -165,10 +165,10 @@ class _Held:
 
     def _skip(self) -> None:
         data = b"".join(self._parts)
-        found = _NEXT_RECORD.search(data) if b"\n" in data or b"}" in data else None
+        match = _NEXT_RECORD.search(data) if b"\n" in data or b"}" in data else None
         self.take()
-        self._skipping = found is None
-        self._hold(data[found.end() :] if found else data[-_NEXT_RECORD_LENGTH:])
+        self._skipping = match is None
+        self._hold(data[match.end() :] if match else data[-_NEXT_RECORD_LENGTH:])
 
 
 def _thinned(part: bytes) -> Iterator[bytes]:
@@ -217,8 +217,8 @@ def _end_behind(data: bytes, in_a_row: int) -> int:
 
 def _end_of_sound(data: bytes) -> int:
     end = 0
-    while (found := _RECORD.match(data, end)) and _parsed(found.group()) is not _NOTHING:
-        end = found.end()
+    while (match := _RECORD.match(data, end)) and _parsed(match.group()) is not _NOTHING:
+        end = match.end()
     return end
 
 
@@ -247,8 +247,8 @@ def _is_json(text: str) -> bool:
 
 
 def _is_object(record: bytes) -> bool:
-    found = _parsed(record)
-    return isinstance(found, dict) and bool(found)
+    document = _parsed(record)
+    return isinstance(document, dict) and bool(document)
 
 
 _NOTHING = object()

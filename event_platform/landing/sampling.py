@@ -42,10 +42,10 @@ def sample(landing: Landing, omissions: Omissions) -> Iterator[SampledObject]:
 
 def _choose(landing: Landing, omissions: Omissions) -> Iterator[LandedObject]:
     survey = landing.survey(omissions)
-    yield from spread(sorted(survey.outside, key=lambda each: each.name), _OUTSIDE)
+    yield from spread(sorted(survey.outside, key=lambda landed: landed.name), _OUTSIDE)
     days = spread(sorted(survey.days), _DAYS)
     for _, objects in landing.list_days(days, omissions, survey):
-        yield from spread(sorted(objects, key=lambda each: each.name), _OBJECTS // len(days))
+        yield from spread(sorted(objects, key=lambda landed: landed.name), _OBJECTS // len(days))
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:

@@ -17,5 +17,7 @@ def check_samples(lake: Lake, catalog: Catalog, thresholds: Thresholds, start: d
     """Yield a sample for each check that failed; none of those that pass. Raises what reading tables raises."""
     days = {today - timedelta(days=number) for number in range(_DAYS)}
     findings = lake_findings(lake, catalog, thresholds, days, start, today)
-    failed = Counter((each.result.severity, each.asset, each.check) for each in findings if not each.result.passed)
+    failed = Counter(
+        (finding.result.severity, finding.asset, finding.check) for finding in findings if not finding.result.passed
+    )
     yield from (Sample(Gauge.FAILED_CHECKS, count, labels) for labels, count in failed.items())

@@ -61,9 +61,9 @@ class PlatformCollector(Collector):
             samples = self._samples
         for gauge in Gauge:
             family = GaugeMetricFamily(gauge.value.name, gauge.value.meaning, labels=gauge.value.labels)
-            for each in samples:
-                if each.gauge is gauge:
-                    family.add_metric(each.labels, each.value)
+            for sample in samples:
+                if sample.gauge is gauge:
+                    family.add_metric(sample.labels, sample.value)
             if family.samples:
                 yield family
 

@@ -12,5 +12,5 @@ from event_platform.publishing.iceberg import IcebergCatalog
 def iceberg_samples(iceberg: IcebergCatalog, lake: Lake, catalog: Catalog) -> Iterator[Sample]:
     """Yield a sample for each table that exists. Raises what reading the catalog raises."""
     status = read_status(iceberg, lake.every_table(catalog.event_types))
-    behind = {each.table: each.versions for each in status.behind}
+    behind = {table.table: table.versions for table in status.behind}
     yield from (Sample(Gauge.BEHIND, behind.get(table, 0), (table,)) for table in status.tables)

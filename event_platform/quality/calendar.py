@@ -52,7 +52,7 @@ def list_months(
         day: CalendarDay(day.day, f"{day}.html", status, f"{day}: {_WORDS[status]}") for day, status in older.items()
     }
     months = [list(group) for _, group in groupby(days, lambda day: (day.year, day.month))]
-    return [_month(each, known) for each in reversed(months)]
+    return [_month(month, known) for month in reversed(months)]
 
 
 def _month(days: Sequence[date], known: Mapping[date, CalendarDay]) -> Month:
@@ -66,5 +66,5 @@ def _month(days: Sequence[date], known: Mapping[date, CalendarDay]) -> Month:
 
 def _day(day: date, findings: Sequence[Finding], *, has_page: bool) -> CalendarDay:
     status = status_of(findings)
-    found = count_failed(findings) or _WORDS[status]
-    return CalendarDay(day.day, f"{day}.html" if has_page else "", status, f"{day}: {found}")
+    verdict = count_failed(findings) or _WORDS[status]
+    return CalendarDay(day.day, f"{day}.html" if has_page else "", status, f"{day}: {verdict}")

@@ -51,7 +51,7 @@ def groups(figures: pl.DataFrame) -> list[Group]:
     """Return the largest groups, and one of all others."""
     first = pl.col("event_name").str.split(":").list.first().fill_null(UNREGISTERED)
     by_hour = _hours(of_figure(figures, "events").with_columns(event_name=first))
-    ranked = sorted(by_hour.items(), key=lambda each: (-sum(each[1]), str(each[0])))
+    ranked = sorted(by_hour.items(), key=lambda item: (-sum(item[1]), str(item[0])))
     # One group that is left over needs no other name.
     cut = len(ranked) if len(ranked) <= _GROUPS + 1 else _GROUPS
     chosen = [(named(name), hours) for name, hours in ranked[:cut]]
@@ -64,10 +64,10 @@ def groups(figures: pl.DataFrame) -> list[Group]:
 
 def _hours(events: pl.DataFrame) -> dict[str | None, list[int]]:
     """Return the events of each hour by event_name."""
-    found: dict[str | None, list[int]] = {}
+    by_hour: dict[str | None, list[int]] = {}
     for name, hour, value in events.select("event_name", "label", "value").iter_rows():
-        found.setdefault(name, [0] * len(HOURS))[int(hour)] += value
-    return found
+        by_hour.setdefault(name, [0] * len(HOURS))[int(hour)] += value
+    return by_hour
 
 
 def quantiles(figures: pl.DataFrame) -> list[str]:
@@ -77,7 +77,7 @@ def quantiles(figures: pl.DataFrame) -> list[str]:
     if reached.is_empty():
         return []
     hours = [int(reached.filter(pl.col("share") >= quantile)["label"][0]) for quantile in _QUANTILES]
-    return [f"within {each} h" if each else "in the same hour" for each in hours]
+    return [f"within {hour} h" if hour else "in the same hour" for hour in hours]
 
 
 def broken_rules(figures: pl.DataFrame, samples: pl.DataFrame, links: Links) -> dict[str, Any]:

@@ -60,7 +60,7 @@ _NOT_EVALUATED = Advice("The check could not be evaluated.", "Look at the error,
 
 def status_of(findings: Collection[Finding]) -> Status:
     """Return the worst status of some findings."""
-    failed = [each.result.severity for each in findings if not each.result.passed]
+    failed = [finding.result.severity for finding in findings if not finding.result.passed]
     if failed:
         return Status.ERROR if Severity.ERROR in failed else Status.WARN
     return Status.PASSED if findings else Status.UNKNOWN
@@ -68,7 +68,7 @@ def status_of(findings: Collection[Finding]) -> Status:
 
 def count_failed(findings: Iterable[Finding]) -> str:
     """Return how many checks failed and warned, in words; empty if all passed."""
-    failed = Counter(each.result.severity for each in findings if not each.result.passed)
+    failed = Counter(finding.result.severity for finding in findings if not finding.result.passed)
     errors, warnings = failed[Severity.ERROR], failed[Severity.WARN]
     words = [*([counted(errors, "error")] if errors else []), *([counted(warnings, "warning")] if warnings else [])]
     return " and ".join(words)
@@ -77,16 +77,18 @@ def count_failed(findings: Iterable[Finding]) -> str:
 def list_failures(findings: Iterable[Finding], keys: Collection[str]) -> list[Failure]:
     """Return the failed checks by their last day, severity and kind. `keys` are those of types that have a page."""
     failed: dict[tuple[str, str], dict[date, Finding]] = {}
-    for each in findings:
-        if not each.result.passed:
-            failed.setdefault((each.asset, each.check), {})[each.day] = each
+    for finding in findings:
+        if not finding.result.passed:
+            failed.setdefault((finding.asset, finding.check), {})[finding.day] = finding
     groups: dict[tuple[date, Status, str, str], list[Mapping[date, Finding]]] = {}
     for by_day in failed.values():
         last = by_day[max(by_day)]
         kind = (last.day, Status(last.result.severity.value), last.check, last.result.main_fault or "")
         groups.setdefault(kind, []).append(by_day)
-    found = [_failure(by_days, keys) for by_days in groups.values()]
-    return sorted(found, key=lambda each: (-each.day.toordinal(), each.status, -len(each.tables), each.check))
+    listed = [_failure(by_days, keys) for by_days in groups.values()]
+    return sorted(
+        listed, key=lambda failure: (-failure.day.toordinal(), failure.status, -len(failure.tables), failure.check)
+    )
 
 
 def _failure(by_days: Sequence[Mapping[date, Finding]], keys: Collection[str]) -> Failure:
@@ -96,16 +98,16 @@ def _failure(by_days: Sequence[Mapping[date, Finding]], keys: Collection[str]) -
         day=day,
         status=Status(last.result.severity.value),
         check=shown(last.check, _NAME_LENGTH),
-        advice=_advise([each[day] for each in by_days]),
-        tables=[_table(each, day, keys) for each in sorted(by_days, key=lambda each: _rank(each[day]))],
+        advice=_advise([findings_of_check[day] for findings_of_check in by_days]),
+        tables=[_table(by_day, day, keys) for by_day in sorted(by_days, key=lambda by_day: _rank(by_day[day]))],
     )
 
 
 def _advise(findings: Sequence[Finding]) -> list[Advice]:
-    faults = sum((Counter(each.result.faults) for each in findings), Counter[Fault]())
+    faults = sum((Counter(finding.result.faults) for finding in findings), Counter[Fault]())
     if not faults:
         return [_NOT_EVALUATED]
-    return [Advice(each.cause, each.remedy) for each in sorted(faults, key=lambda each: (-faults[each], each))]
+    return [Advice(fault.cause, fault.remedy) for fault in sorted(faults, key=lambda fault: (-faults[fault], fault))]
 
 
 def _rank(finding: Finding) -> tuple[int, str]:

@@ -29,24 +29,24 @@ def sum_days(history: pl.DataFrame) -> Totals:
         .agg(pl.col("value").sum())
         .collect()
     )
-    found: dict[str, dict[date, int]] = {}
+    by_figure: dict[str, dict[date, int]] = {}
     for figure, day, value in sums.iter_rows():
-        found.setdefault(figure, {})[day] = value
-    return found
+        by_figure.setdefault(figure, {})[day] = value
+    return by_figure
 
 
 def sum_figures(totals: Totals, *figures: str) -> dict[date, int]:
     """Return the sum of some figures by day."""
-    found: dict[date, int] = {}
+    sums: dict[date, int] = {}
     for figure in figures:
         for day, value in totals.get(figure, {}).items():
-            found[day] = found.get(day, 0) + value
-    return found
+            sums[day] = sums.get(day, 0) + value
+    return sums
 
 
-def days_of(found: Iterable[date]) -> list[date]:
+def days_of(days: Iterable[date]) -> list[date]:
     """Return every day from the first to the last one."""
-    known = list(found)
+    known = list(days)
     if not known:
         return []
     first = min(known)
@@ -66,5 +66,5 @@ def usual_of(values: Mapping[date, float], day: date) -> float | None:
 
 def usual(values: Mapping[date, float], days: Sequence[date]) -> dict[date, float]:
     """Return the median of the same weekday for each day that has one."""
-    found = {day: usual_of(values, day) for day in days}
-    return {day: value for day, value in found.items() if value is not None}
+    by_day = {day: usual_of(values, day) for day in days}
+    return {day: value for day, value in by_day.items() if value is not None}

@@ -49,9 +49,9 @@ def draw_index(
     days = days_of(reported)
     if not days:
         return render("index.html.jinja", {"days": [], "script": None})
-    recent, keys = days[-_RECENT:], {each.key for each in event_types}
+    recent, keys = days[-_RECENT:], {event_type.key for event_type in event_types}
     ledger = balance_days(history, totals, sorted(reported), filtered)
-    failures = list_failures((each for day in recent for each in findings.get(day, ())), keys)
+    failures = list_failures((finding for day in recent for finding in findings.get(day, ())), keys)
     values = {
         "days": days,
         "events": counted(sum(totals.get("events", {}).values()), "event"),
@@ -67,7 +67,7 @@ def draw_index(
         "lines": list_types(history, findings, event_types, recent),
         "recent": len(recent),
         "with_filtered": filtered is not None,
-        "ledger": [each for each in reversed(ledger) if each.day >= recent[0] or not each.balanced],
+        "ledger": [row for row in reversed(ledger) if row.day >= recent[0] or not row.balanced],
         "costs": list(reversed(cost_days(history, totals, cpu, [day for day in recent if day in reported]))),
         "script": read_script("index.js"),
     }
@@ -80,8 +80,8 @@ def judge_lake(
     """Return the status of a lake, and one sentence for it: its last day, the days before, and its totals."""
     last = recent[-1]
     failed = [day for day in recent if status_of(findings.get(day, ())) in (Status.WARN, Status.ERROR)]
-    wrong = [each.day for each in ledger if not each.balanced]
-    found = _STATUS_IN_WORDS.get(status_of(findings.get(last, ()))) or count_failed(findings[last])
+    wrong = [row.day for row in ledger if not row.balanced]
+    verdict = _STATUS_IN_WORDS.get(status_of(findings.get(last, ()))) or count_failed(findings[last])
     before = (
         f"checks failed on {len(failed)} of the last {counted(len(recent), 'day')}"
         if failed
@@ -93,4 +93,4 @@ def judge_lake(
         else "nothing is lost: totals balance on every day"
     )
     status = Status.ERROR if wrong else status_of(findings.get(last, ()))
-    return status, f"{last}: {found}; {before}; {sums}."
+    return status, f"{last}: {verdict}; {before}; {sums}."

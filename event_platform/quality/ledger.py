@@ -64,7 +64,7 @@ def balance_days(
     return [
         _balance_day(
             day,
-            {name: each.get(day) for name, each in sums.items()},
+            {name: by_day.get(day) for name, by_day in sums.items()},
             typed.get(day, 0),
             None if filtered is None else filtered.get(day, 0),
         )

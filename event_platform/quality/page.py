@@ -93,7 +93,7 @@ def draw_day(model: DayModel) -> Page:
 
 def _plots(figures: pl.DataFrame) -> dict[str, Any]:
     by_group = groups(figures)
-    hours = [sum(values) for values in zip(*(each.hours for each in by_group), strict=True)]
+    hours = [sum(values) for values in zip(*(group.hours for group in by_group), strict=True)]
     return {
         "hours": draw_stacked_bars("Events by hour", HOURS, {"all events": hours or [0] * len(HOURS)}),
         "groups": by_group,
@@ -103,7 +103,7 @@ def _plots(figures: pl.DataFrame) -> dict[str, Any]:
 
 
 def _header(model: DayModel) -> dict[str, Any]:
-    found = totals(model.figures)
+    summed = totals(model.figures)
     links = Links(model.keys, model.days)
     limits = limits_of_tiles(model.thresholds)
     return {
@@ -111,31 +111,31 @@ def _header(model: DayModel) -> dict[str, Any]:
         "weekday": f"{model.day:%A}",
         "previous": links.before(model.day),
         "next": links.after(model.day),
-        "totals": found,
-        "empty": not any(found.values()),
+        "totals": summed,
+        "empty": not any(summed.values()),
         "status": status_of(model.findings),
         "verdict": verdict(model.findings),
         "failures": list_failures(model.findings, set(model.keys.values())),
-        "tiles": [judge_tile(tile, limits, model.findings) for tile in _tiles(model.figures, found)],
+        "tiles": [judge_tile(tile, limits, model.findings) for tile in _tiles(model.figures, summed)],
     }
 
 
-def _tiles(figures: pl.DataFrame, found: Mapping[str, int]) -> list[Tile]:
-    events, landed, objects = found["events"], total(figures, "landed"), of_figure(figures, "objects")
-    drift = sum(found[name] for name in DRIFT)
+def _tiles(figures: pl.DataFrame, summed: Mapping[str, int]) -> list[Tile]:
+    events, landed, objects = summed["events"], total(figures, "landed"), of_figure(figures, "objects")
+    drift = sum(summed[name] for name in DRIFT)
     hours = objects["label"].drop_nulls().n_unique()
-    of_landed = f"{percent(found['corrupt'], landed)} of {landed:,} that arrived" if landed else "arrived on this day"
+    of_landed = f"{percent(summed['corrupt'], landed)} of {landed:,} that arrived" if landed else "arrived on this day"
     if mended := total(figures, "mended"):
         of_landed += f"; {mended:,} more were mended"
-    of_records = percent(found["duplicates"], events + found["duplicates"])
+    of_records = percent(summed["duplicates"], events + summed["duplicates"])
     tiles = [
         Tile("Events", events, "after deduplication"),
-        Tile("Late", found["late"], f"{percent(found['late'], events)} arrived on a later day"),
-        Tile("Duplicates", found["duplicates"], f"{of_records} of the records"),
-        Tile("Corrupt", found["corrupt"], of_landed),
-        Tile("Unregistered", found["unregistered"], f"{percent(found['unregistered'], events)} of the events"),
+        Tile("Late", summed["late"], f"{percent(summed['late'], events)} arrived on a later day"),
+        Tile("Duplicates", summed["duplicates"], f"{of_records} of the records"),
+        Tile("Corrupt", summed["corrupt"], of_landed),
+        Tile("Unregistered", summed["unregistered"], f"{percent(summed['unregistered'], events)} of the events"),
         Tile("Schema drift", drift, "values without a column"),
-        Tile("Broken rules", found[BROKEN_RULE], "values that the schema excludes"),
+        Tile("Broken rules", summed[BROKEN_RULE], "values that the schema excludes"),
         Tile("Objects", int(objects["value"].sum()), f"arrived in {hours} of 24 hours"),
     ]
     return [tile for tile in tiles if tile.name != "Objects" or objects.height]
@@ -143,20 +143,20 @@ def _tiles(figures: pl.DataFrame, found: Mapping[str, int]) -> list[Tile]:
 
 def _lists(model: DayModel) -> dict[str, Any]:
     figures, links = model.figures, Links(model.keys, model.days)
-    found = totals(figures)
+    summed = totals(figures)
     conflicts = figures.filter(pl.col("label") == DuplicateKind.CONFLICT.value)
     arrivals = of_figure(figures, "arrivals")["label"]
-    records = found["events"] + found["duplicates"]
+    records = summed["events"] + summed["duplicates"]
     return {
         "first_arrival": arrivals.min(),
         "last_arrival": arrivals.max(),
         "lag": quantiles(figures),
-        "lateness": in_order(counts(figures, "lateness", "label"), LATENESS, found["events"]),
+        "lateness": in_order(counts(figures, "lateness", "label"), LATENESS, summed["events"]),
         "duplicates": largest(counts(figures, "duplicates", "label"), records),
         "conflicts": largest(counts(conflicts, "duplicates", "event_name"), total(conflicts, "duplicates"), _FEW),
-        "corrupt": largest(counts(figures, "corrupt", "label"), total(figures, "landed") or found["corrupt"]),
+        "corrupt": largest(counts(figures, "corrupt", "label"), total(figures, "landed") or summed["corrupt"]),
         "samples": [_sample(row) for row in model.corrupt.to_dicts()],
-        "unregistered": largest(counts(figures, "unregistered", "event_name"), found["events"]),
+        "unregistered": largest(counts(figures, "unregistered", "event_name"), summed["events"]),
         "broken": broken_rules(figures, model.broken, links),
         "drift": drifted(figures, DRIFT, links),
         "types": event_types(figures, [*DRIFT], links),

@@ -6,13 +6,13 @@ from datetime import date, timedelta
 
 def date_ranges(days: Collection[date]) -> list[tuple[date, date]]:
     """Group days into ranges without a gap: each is one run, and no day in between is rebuilt."""
-    found: list[tuple[date, date]] = []
+    ranges: list[tuple[date, date]] = []
     for day in sorted(days):
-        if found and found[-1][1] + timedelta(days=1) == day:
-            found[-1] = (found[-1][0], day)
+        if ranges and ranges[-1][1] + timedelta(days=1) == day:
+            ranges[-1] = (ranges[-1][0], day)
         else:
-            found.append((day, day))
-    return found
+            ranges.append((day, day))
+    return ranges
 
 
 def describe_range(first: object, last: object) -> str:
@@ -24,9 +24,9 @@ def partition_ranges(partitions: Iterable[str]) -> list[tuple[str, str]]:
     """Group days into ranges. Other partition keys, of a user's own assets, are ranges of one."""
     keys = set(partitions)
     days = {day for day in keys if _is_day(day)}
-    found = date_ranges([date.fromisoformat(day) for day in days])
+    ranges = date_ranges([date.fromisoformat(day) for day in days])
     return [
-        *((first.isoformat(), last.isoformat()) for first, last in found),
+        *((first.isoformat(), last.isoformat()) for first, last in ranges),
         *((key, key) for key in sorted(keys - days)),
     ]
 

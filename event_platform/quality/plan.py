@@ -92,8 +92,8 @@ class _Line:
 
 def draw_plan(plan: Plan) -> dict[str, bytes]:
     """Render all pages, by their address as seen from the index."""
-    ordered = sorted(plan.types, key=lambda each: (each.event_type.group, each.event_type.name))
-    pages = {f"{TYPES}/{each.event_type.key}.html": _draw_type(plan, each) for each in ordered}
+    ordered = sorted(plan.types, key=lambda planned: (planned.event_type.group, planned.event_type.name))
+    pages = {f"{TYPES}/{planned.event_type.key}.html": _draw_type(plan, planned) for planned in ordered}
     return {INDEX: _draw_index(plan, ordered)} | pages
 
 
@@ -102,11 +102,11 @@ def _draw_index(plan: Plan, types: Sequence[PlannedType]) -> bytes:
     values = {
         "marker": MARKER,
         "types": counted(len(types), "event type"),
-        "events": counted(sum(each.events.get(day, 0) for each in types for day in days), "event"),
+        "events": counted(sum(planned.events.get(day, 0) for planned in types for day in days), "event"),
         "days": days,
-        "lines": [_line(each, days) for each in types],
-        "groups": _tally(each.event_type.group for each in types),
-        "owners": _tally(each.event_type.owner or "" for each in types),
+        "lines": [_line(planned, days) for planned in types],
+        "groups": _tally(planned.event_type.group for planned in types),
+        "owners": _tally(planned.event_type.owner or "" for planned in types),
         "changes": _latest_changes(types),
         "envelope": list(_envelope(plan.envelope)),
         "script": read_script("index.js"),
@@ -126,18 +126,18 @@ def _draw_type(plan: Plan, planned: PlannedType) -> bytes:
         "owner": shown(event_type.owner or "", _NAME_LENGTH),
         "group": shown(event_type.group, _NAME_LENGTH),
         "version": shown(planned.version, _NAME_LENGTH),
-        "other_names": [shown(each, _NAME_LENGTH) for each in event_type.other_names],
+        "other_names": [shown(other_name, _NAME_LENGTH) for other_name in event_type.other_names],
         "freshness": event_type.freshness_hours,
         "schema": schema,
         "has_personal": any(line.is_personal for line in schema),
         "untyped": list_untyped(event_type),
-        "changes": [_shown_change(each) for each in planned.changes],
+        "changes": [_shown_change(change) for change in planned.changes],
         "days": days,
         "events": counted(sum(planned.events.get(day, 0) for day in days), "event"),
         "last_seen": seen[-1] if seen else None,
         "plot": _plot(planned.events, days) if seen else "",
         "example": _indented(planned.example),
-        "derived": [shown(each, _NAME_LENGTH) for each in planned.derived],
+        "derived": [shown(column, _NAME_LENGTH) for column in planned.derived],
         "view": shown(planned.view, _NAME_LENGTH),
         "report": planned.report,
         "script": None,
@@ -191,8 +191,8 @@ def _words(event_type: EventType) -> list[str]:
 def _fields(event_type: EventType) -> list[str]:
     """Return the paths of all columns, and the names of properties that have no column, or another one."""
     paths = [".".join(path) for path, _ in walk_all(event_type.columns)]
-    others = {each.field for each in event_type.columns if each.field not in paths}
-    return [*paths, *sorted("_".join(shown(each, _NAME_LENGTH).split()) for each in others)]
+    others = {column.field for column in event_type.columns if column.field not in paths}
+    return [*paths, *sorted("_".join(shown(other, _NAME_LENGTH).split()) for other in others)]
 
 
 def _tally(names: Iterable[str]) -> list[tuple[str, str, int]]:
@@ -202,8 +202,8 @@ def _tally(names: Iterable[str]) -> list[tuple[str, str, int]]:
 
 
 def _latest_changes(types: Sequence[PlannedType]) -> list[dict[str, str]]:
-    noted = [(each.event_type, change) for each in types for change in each.changes]
-    latest = sorted(noted, key=lambda each: each[1].date, reverse=True)[:_CHANGES_LISTED]
+    noted = [(planned.event_type, change) for planned in types for change in planned.changes]
+    latest = sorted(noted, key=lambda dated: dated[1].date, reverse=True)[:_CHANGES_LISTED]
     return [
         {"name": shown(event_type.name, _NAME_LENGTH), "key": event_type.key} | _shown_change(change)
         for event_type, change in latest

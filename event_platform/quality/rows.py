@@ -43,11 +43,11 @@ class Links:
 
     def before(self, day: date) -> str | None:
         """Return the last day with a page before a day."""
-        return max((each.isoformat() for each in self.days if each < day), default=None)
+        return max((other.isoformat() for other in self.days if other < day), default=None)
 
     def after(self, day: date) -> str | None:
         """Return the first day with a page after a day."""
-        return min((each.isoformat() for each in self.days if each > day), default=None)
+        return min((other.isoformat() for other in self.days if other > day), default=None)
 
 
 def percent(value: float, whole: float) -> str:
@@ -76,24 +76,24 @@ def counts(figures: pl.DataFrame, figure: str, column: str) -> list[tuple[str | 
     return list(counted.sort("value", column, descending=[True, False], nulls_last=True).iter_rows())
 
 
-def in_order(found: Sequence[tuple[str | None, int]], order: Sequence[str], whole: int) -> list[Row]:
+def in_order(labelled: Sequence[tuple[str | None, int]], order: Sequence[str], whole: int) -> list[Row]:
     """Return a line for each name of `order` that has a count."""
-    known = {name: value for name, value in found if name is not None}
+    known = {name: value for name, value in labelled if name is not None}
     return rows([(name, known[name]) for name in order if name in known], whole)
 
 
-def largest(found: Sequence[tuple[str | None, int]], whole: int, length: int = LONGEST) -> list[Row]:
+def largest(labelled: Sequence[tuple[str | None, int]], whole: int, length: int = LONGEST) -> list[Row]:
     """Return the first lines, and a last one without a bar for the sum of all others."""
-    rest = found[length:]
+    rest = labelled[length:]
     others = sum(value for _, value in rest)
     more = [Row(f"{len(rest):,} more", others, percent(others, whole), 0.0)] if rest else []
-    return [*rows(found[:length], whole), *more]
+    return [*rows(labelled[:length], whole), *more]
 
 
-def rows(found: Sequence[tuple[str | None, int]], whole: int) -> list[Row]:
+def rows(labelled: Sequence[tuple[str | None, int]], whole: int) -> list[Row]:
     """Return a line for each count, with its share of the whole."""
-    highest = max((value for _, value in found), default=0)
-    return [Row(named(name), value, percent(value, whole), bar(value, highest)) for name, value in found]
+    highest = max((value for _, value in labelled), default=0)
+    return [Row(named(name), value, percent(value, whole), bar(value, highest)) for name, value in labelled]
 
 
 def bar(value: int, highest: int) -> float:

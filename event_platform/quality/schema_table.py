@@ -61,7 +61,7 @@ def list_schema(
 def list_untyped(event_type: EventType) -> list[str]:
     """Return the properties of the schema that have no column."""
     columns = typed(event_type.columns)
-    return [shown(each.field, _VALUE_LENGTH) for each in event_type.columns if each not in columns]
+    return [shown(column.field, _VALUE_LENGTH) for column in event_type.columns if column not in columns]
 
 
 def _type(column: Column) -> str:
@@ -75,7 +75,7 @@ def _rules(column: Column, values_listed: int) -> Iterator[str]:
     if rules.required:
         yield "required"
     if rules.enum is not None:
-        yield f"one of {first_few((shown(str(each), _VALUE_LENGTH) for each in rules.enum), values_listed)}"
+        yield f"one of {first_few((shown(str(value), _VALUE_LENGTH) for value in rules.enum), values_listed)}"
     if rules.minimum is not None:
         yield f"at least {rules.minimum:,}"
     if rules.maximum is not None:

@@ -80,23 +80,23 @@ class DayLine:
 def read_figures(event_type: EventType, history: pl.DataFrame, days: Sequence[date]) -> TypeFigures:
     """Return the figures of a type on some days."""
     names, known = {*event_type.names}, {*days}
-    found: dict[tuple[str, str | None], dict[date, int]] = {}
+    by_type: dict[tuple[str, str | None], dict[date, int]] = {}
     # A query of polars takes longer than to look at each row of a type.
     for name, figure, label, day, value in zip(*(history[column] for column in _COLUMNS), strict=True):
         if name in names and day in known:
-            by_day = found.setdefault((figure, label), {})
+            by_day = by_type.setdefault((figure, label), {})
             by_day[day] = by_day.get(day, 0) + value
-    return found
+    return by_type
 
 
 def sum_labels(figures: TypeFigures, *names: str) -> dict[date, int]:
     """Return the sum of some figures by day."""
-    found: dict[date, int] = {}
+    sums: dict[date, int] = {}
     for (figure, _), by_day in figures.items():
         if figure in names:
             for day, value in by_day.items():
-                found[day] = found.get(day, 0) + value
-    return found
+                sums[day] = sums.get(day, 0) + value
+    return sums
 
 
 def share_of(part: Mapping[date, int], whole: Mapping[date, int], days: Sequence[date]) -> dict[date, float | None]:
@@ -158,14 +158,14 @@ def list_values(figures: TypeFigures, days: Sequence[date]) -> dict[str, list[Va
     """Return the most frequent values of each column with few of them, with what they gained or lost."""
     sampled = sum_labels(figures, "sampled")
     last = max((day for day in days if sampled.get(day)), default=None)
-    found: dict[str, list[ValueLine]] = {}
+    listed: dict[str, list[ValueLine]] = {}
     if last is None:
-        return found
+        return listed
     for column, value, by_day in _values(figures):
         share, before = _share(by_day, sampled, [last]) or 0.0, _share(by_day, sampled, _week_before(last))
         if share or before:
-            found.setdefault(column, []).append(ValueLine(value, share, None if before is None else share - before))
-    ranked = {column: sorted(lines, key=lambda line: (-line.share, line.value)) for column, lines in found.items()}
+            listed.setdefault(column, []).append(ValueLine(value, share, None if before is None else share - before))
+    ranked = {column: sorted(lines, key=lambda line: (-line.share, line.value)) for column, lines in listed.items()}
     return {column: ranked[column][:_VALUES_LISTED] for column in sorted(ranked)}
 
 
@@ -183,7 +183,7 @@ def list_days(figures: TypeFigures, findings: Mapping[date, Sequence[Finding]], 
     duplicates, drift = sum_labels(figures, "duplicates"), sum_labels(figures, *_DRIFT)
     return [
         DayLine(
-            day, status_of(findings.get(day, ())), *(each.get(day, 0) for each in (events, late, duplicates, drift))
+            day, status_of(findings.get(day, ())), *(by_day.get(day, 0) for by_day in (events, late, duplicates, drift))
         )
         for day in reversed(days)
     ]

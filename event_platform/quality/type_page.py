@@ -55,7 +55,10 @@ def draw_type(
     known = days_before(today, _KNOWN)
     days = known[-_SHOWN:]
     figures = read_figures(event_type, history, known)
-    own = {day: [each for each in findings.get(day, ()) if each.asset == f"events/{event_type.key}"] for day in days}
+    own = {
+        day: [finding for finding in findings.get(day, ()) if finding.asset == f"events/{event_type.key}"]
+        for day in days
+    }
     events = sum_labels(figures, "events")
     reported = {day for by_day in figures.values() for day in by_day}
     values = {
@@ -63,11 +66,11 @@ def draw_type(
         "key": event_type.key,
         "description": shown_in_line(event_type.description, _TEXT_LENGTH),
         "owner": shown(event_type.owner or "", _TEXT_LENGTH),
-        "other_names": [shown(each, _TEXT_LENGTH) for each in event_type.other_names],
+        "other_names": [shown(other_name, _TEXT_LENGTH) for other_name in event_type.other_names],
         "days": days,
         "last_seen": max((day for day in events if events[day]), default=None),
         "verdict": _judge(own, days),
-        "failures": list_failures((each for found in own.values() for each in found), {event_type.key}),
+        "failures": list_failures((finding for of_day in own.values() for finding in of_day), {event_type.key}),
         "lines": list_days(figures, own, [day for day in days if own[day] or day in reported]),
         "nulls": list_nulls(event_type, figures, events, days),
         "drift": list_drift(figures, days, known),
@@ -87,10 +90,10 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
         return Status.UNKNOWN, f"Not checked in the last {len(days)} days."
     last = checked[-1]
     failed = sum(status_of(findings[day]) in (Status.WARN, Status.ERROR) for day in checked)
-    found = count_failed(findings[last]) or "all checks passed"
+    verdict = count_failed(findings[last]) or "all checks passed"
     return status_of(
         findings[last]
-    ), f"{last}: {found}; checks failed on {failed} of the last {counted(len(checked), 'day')}."
+    ), f"{last}: {verdict}; checks failed on {failed} of the last {counted(len(checked), 'day')}."
 
 
 def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
@@ -101,9 +104,11 @@ def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -
 
 def _distinct(figures: TypeFigures, days: Sequence[date]) -> dict[str, int]:
     """Return the distinct values of each column in the sample of the last day that has one."""
-    found = {label: by_day for (figure, label), by_day in figures.items() if figure == "distinct" and label is not None}
-    last = max((day for by_day in found.values() for day in by_day if day in days), default=None)
-    return {label: by_day[last] for label, by_day in found.items() if last in by_day} if last else {}
+    by_column = {
+        label: by_day for (figure, label), by_day in figures.items() if figure == "distinct" and label is not None
+    }
+    last = max((day for by_day in by_column.values() for day in by_day if day in days), default=None)
+    return {label: by_day[last] for label, by_day in by_column.items() if last in by_day} if last else {}
 
 
 def _plots(
@@ -118,14 +123,27 @@ def _plots(
         {day: known.get(day) for day in days},
         expected=_expected(findings),
         usual=usual({day: value for day, value in known.items() if value}, days),
-        flagged={day for day in days if any(each.check == VOLUME and not each.result.passed for each in findings[day])},
+        flagged={
+            day
+            for day in days
+            if any(finding.check == VOLUME and not finding.result.passed for finding in findings[day])
+        },
     )
     shares = {"Late": share_of(late, events, days), "Duplicates": share_of(duplicates, records, days)}
-    drawn = {name: draw_days(f"{name}, share", each, size=SMALL, percent=True) for name, each in shares.items()}
+    drawn = {name: draw_days(f"{name}, share", by_day, size=SMALL, percent=True) for name, by_day in shares.items()}
     return {"plots": {"Events": volume, **drawn}}
 
 
 def _expected(findings: Mapping[date, Sequence[Finding]]) -> dict[date, Interval]:
     """Return what the volume check expects of each day, where it says so: `low` and `high` in its metadata."""
-    said = {day: each.result.metadata for day, found in findings.items() for each in found if each.check == VOLUME}
-    return {day: Interval(each["low"], each["high"]) for day, each in said.items() if "low" in each and "high" in each}
+    said = {
+        day: finding.result.metadata
+        for day, of_day in findings.items()
+        for finding in of_day
+        if finding.check == VOLUME
+    }
+    return {
+        day: Interval(metadata["low"], metadata["high"])
+        for day, metadata in said.items()
+        if "low" in metadata and "high" in metadata
+    }

@@ -46,33 +46,36 @@ def list_types(
     """Return a line for each event type over the days given: those that fail first, then those with most events."""
     values = _values(history, event_types, days)
     by_key = _findings_by_key(findings, days)
-    lines = [_line(each, values.get(each.key, {}), by_key.get(each.key, {}), days) for each in event_types]
+    lines = [
+        _line(event_type, values.get(event_type.key, {}), by_key.get(event_type.key, {}), days)
+        for event_type in event_types
+    ]
     ranks = list(Status)
     return sorted(lines, key=lambda line: (-ranks.index(line.status), -line.events, line.name))
 
 
 def _values(history: pl.DataFrame, event_types: Sequence[EventType], days: Sequence[date]) -> Mapping[str, _Days]:
-    keys = {name: each.key for each in event_types for name in each.names}
+    keys = {name: event_type.key for event_type in event_types for name in event_type.names}
     figures = ["events", "null", *RESCUED, *_OTHER_DRIFT]
     recent = history.lazy().filter(pl.col("created_date").is_in(days) & pl.col("figure").is_in(figures))
     named = recent.filter(pl.col("event_name").is_not_null())
     sums = named.group_by("event_name", "figure", "created_date").agg(pl.col("value").sum()).collect()
-    found: dict[str, dict[str, dict[date, int]]] = {}
+    by_type: dict[str, dict[str, dict[date, int]]] = {}
     for name, figure, day, value in sums.iter_rows():
         if name in keys:
-            by_day = found.setdefault(keys[name], {}).setdefault(figure, {})
+            by_day = by_type.setdefault(keys[name], {}).setdefault(figure, {})
             by_day[day] = by_day.get(day, 0) + value
-    return found
+    return by_type
 
 
 def _findings_by_key(
     findings: Mapping[date, Sequence[Finding]], days: Sequence[date]
 ) -> dict[str, dict[date, list[Finding]]]:
-    found: dict[str, dict[date, list[Finding]]] = {}
+    by_key: dict[str, dict[date, list[Finding]]] = {}
     for day in days:
-        for each in findings.get(day, ()):
-            found.setdefault(each.asset.removeprefix("events/"), {}).setdefault(day, []).append(each)
-    return found
+        for finding in findings.get(day, ()):
+            by_key.setdefault(finding.asset.removeprefix("events/"), {}).setdefault(day, []).append(finding)
+    return by_key
 
 
 def _line(
@@ -81,7 +84,7 @@ def _line(
     events = values.get("events", {})
     last = max(events, default=None)
     cells = events.get(last, 0) * len(typed(event_type.stored)) if last else 0
-    statuses = {day: status_of(each) for day, each in findings.items()}
+    statuses = {day: status_of(findings_of_day) for day, findings_of_day in findings.items()}
     return TypeLine(
         name=shown(event_type.name, _TEXT_LENGTH),
         key=event_type.key,

@@ -50,10 +50,10 @@ def limits_of_tiles(thresholds: Thresholds) -> dict[str, str]:
 
 def judge_tile(tile: Tile, limits: Mapping[str, str], findings: Sequence[Finding]) -> Tile:
     """Return a tile with its verdict: the worst of its checks. It has none where they were not evaluated."""
-    found = [each for each in findings if each.check == _CHECKS.get(tile.name)]
-    if not found:
+    of_tile = [finding for finding in findings if finding.check == _CHECKS.get(tile.name)]
+    if not of_tile:
         return tile
-    failed = [each for each in found if _is_failure_of(tile.name, each.result)]
+    failed = [finding for finding in of_tile if _is_failure_of(tile.name, finding.result)]
     return replace(tile, limits=limits[tile.name], status=status_of(failed) if failed else Status.PASSED)
 
 

@@ -84,11 +84,11 @@ class Checkpoints:
 
     def read(self, shard: str) -> tuple[Checkpoint, str | None]:
         """Return the checkpoint of a shard and its tag, or None if there is none yet."""
-        found = self.store.read_tagged(self._name(shard))
-        if found is None:
+        tagged = self.store.read_tagged(self._name(shard))
+        if tagged is None:
             return Checkpoint(), None
         try:
-            return msgspec.json.decode(found[0], type=Checkpoint), found[1]
+            return msgspec.json.decode(tagged[0], type=Checkpoint), tagged[1]
         except msgspec.MsgspecError as error:
             raise SettingError(
                 f"{self.store.uri(self._name(shard))}: no checkpoint: {error}. Restore it, or delete it to read the "

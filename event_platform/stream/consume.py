@@ -157,7 +157,7 @@ class Consumer:
         lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
         totals = self._totals()
         LOG.info("%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard")
-        left = [each.name for each in self._unread(self.stream.shards()) if self.checkpoints.is_free(each.name)]
+        left = [shard.name for shard in self._unread(self.stream.shards()) if self.checkpoints.is_free(shard.name)]
         if left:
             LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(left))
 

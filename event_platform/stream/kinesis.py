@@ -96,11 +96,11 @@ def connect(connections: int = 10) -> "KinesisClient":
 def find(client: "KinesisClient", name: str) -> Stream:
     """Describe a stream. Raises StreamError if it does not exist or access is denied."""
     try:
-        found = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        summary = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     except (BotoCoreError, ClientError) as error:
         raise unusable(name, error) from error
-    limit = found.get("MaxRecordSizeInKiB", _MAX_RECORD_KIB) * 1024
-    return Stream(client, name, found["StreamCreationTimestamp"], limit, found["RetentionPeriodHours"])
+    limit = summary.get("MaxRecordSizeInKiB", _MAX_RECORD_KIB) * 1024
+    return Stream(client, name, summary["StreamCreationTimestamp"], limit, summary["RetentionPeriodHours"])
 
 
 def passes(error: Exception) -> bool:

@@ -62,8 +62,8 @@ def landed_already(landing: Store, stream: str, shard: str, first: Record) -> in
     There is one if a consumer was killed after writing an object and before writing the checkpoint.
     """
     beginning = _beginning(stream, shard, first)
-    found = [_COUNT.fullmatch(name, len(beginning) - 1) for name in landing.names(beginning)]
-    return max((int(match[1]) for match in found if match), default=None)
+    matches = [_COUNT.fullmatch(name, len(beginning) - 1) for name in landing.names(beginning)]
+    return max((int(match[1]) for match in matches if match), default=None)
 
 
 def _beginning(stream: str, shard: str, first: Record) -> str:

@@ -253,12 +253,12 @@ def backfill(plan: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT00
         if plan:
             from event_platform.cli.catalog.backfill import read_plan, show_plan  # noqa: PLC0415
 
-            found = read_plan(environment, progress)
+            backfill_plan = read_plan(environment, progress)
         else:
             from event_platform.cli.run import finish, run_backfill  # noqa: PLC0415
 
             outcome = run_backfill(environment, progress)
-    raise SystemExit(show_plan(found, as_json=as_json) if plan else finish(outcome, warn_only=warn_only))
+    raise SystemExit(show_plan(backfill_plan, as_json=as_json) if plan else finish(outcome, warn_only=warn_only))
 
 
 @catalog.command()

@@ -70,10 +70,10 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
         progress.begin("loading the catalog")
         from event_platform.cli.status import current_status, exit_code, print_status  # noqa: PLC0415
 
-        found = current_status(environment, progress, every=every)
-    print_status(found, as_json=as_json, every=every)
-    failed = found.rest.is_overdue or not (found.balanced or found.is_under_way)
-    raise SystemExit(exit_code(found.results, failed=failed, warn_only=warn_only))
+        totals = current_status(environment, progress, every=every)
+    print_status(totals, as_json=as_json, every=every)
+    failed = totals.rest.is_overdue or not (totals.balanced or totals.is_under_way)
+    raise SystemExit(exit_code(totals.results, failed=failed, warn_only=warn_only))
 
 
 def _verify(environment: Environment, *, as_json: bool, every: bool) -> int:

@@ -44,7 +44,7 @@ class CursorState:
     def read(self, storage_id: int) -> None:
         """Mark a run ending as read."""
         self.last = max(self.last, storage_id)
-        self.seen = {each for each in (*self.seen, storage_id) if each > self.last - IDS_TO_LOOK_BACK}
+        self.seen = {run_id for run_id in (*self.seen, storage_id) if run_id > self.last - IDS_TO_LOOK_BACK}
 
     def changes(self, evaluations: Iterable[Finding]) -> list[Finding]:
         """Return the evaluations that begin to fail, get worse or pass again (Level.RECOVERED if passed).
@@ -52,14 +52,14 @@ class CursorState:
         A check that keeps failing is not reported again: today is evaluated with each object that lands.
         """
         by_check: dict[str, dict[str, Finding]] = {}
-        for each in evaluations:
-            by_check.setdefault(f"{each.asset}:{each.check}", {})[each.partition] = each
+        for evaluation in evaluations:
+            by_check.setdefault(f"{evaluation.asset}:{evaluation.check}", {})[evaluation.partition] = evaluation
         return [finding for check, latest in by_check.items() for finding in self._changes_of(check, latest)]
 
     def _changes_of(self, check: str, latest: dict[str, Finding]) -> list[Finding]:
         known = {day: level for level, kept in self.failing.get(check, {}).items() for day in _days(kept)}
         now = {day: finding.level for day, finding in latest.items()}
-        found = [
+        changes = [
             replace(finding, was=known.get(day))
             for day, finding in latest.items()
             if (finding.level is Level.RECOVERED and day in known)
@@ -67,12 +67,12 @@ class CursorState:
         ]
         failing = {day: level for day, level in {**known, **now}.items() if level is not Level.RECOVERED}
         self.failing[check] = {
-            level: partition_ranges([day for day, each in failing.items() if each is level])
+            level: partition_ranges([day for day, day_level in failing.items() if day_level is level])
             for level in set(failing.values())
         }
         if not failing:
             del self.failing[check]
-        return found
+        return changes
 
     def as_cursor(self) -> str:
         """Serialize for `load_cursor`."""

@@ -46,10 +46,10 @@ class Address:
 
 def parse_addresses(urls: Sequence[str]) -> tuple[list[Address], list[str]]:
     """Return the addresses of EVENT_PLATFORM_ALERT_URLS, and a line for each invalid entry (see `parse_services`)."""
-    found, faults = parse_services(urls)
+    services, faults = parse_services(urls)
     return [
         Address(hashlib.sha256(entry.encode()).hexdigest()[:16], tags, _sender(service))
-        for entry, tags, service in found
+        for entry, tags, service in services
     ], faults
 
 
@@ -93,7 +93,7 @@ def deliver(
     due = [(address, waiting) for address, waiting in due if waiting.not_before <= now]
     with ThreadPoolExecutor(max_workers=max(len(due), 1)) as threads:
         sending = [threads.submit(_send_all, address, waiting, render, now) for address, waiting in due]
-    sent = sum(each.result() for each in sending)
+    sent = sum(delivery.result() for delivery in sending)
     for key in [key for key, waiting in outbox.items() if not waiting.alerts]:
         del outbox[key]
     return sent

@@ -42,7 +42,7 @@ def build_alerts_sensor(
     environment: Environment, catalog: Catalog, with_freshness: Sequence[dg.AssetKey]
 ) -> dg.SensorDefinition:
     """Return the sensor that sends alerts to EVENT_PLATFORM_ALERT_URLS."""
-    owners = {event_key(each).to_user_string(): each.owner or "" for each in catalog.event_types}
+    owners = {event_key(event_type).to_user_string(): event_type.owner or "" for event_type in catalog.event_types}
     owners[UNREGISTERED_EVENTS.to_user_string()] = ""
 
     def render(alert: Alert) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def build_alerts_sensor(
         post(state.outbox, changes, to)
         messages = [f"{counted(deliver(state.outbox, to, render, time.time()), 'message')} sent"]
         messages += [f"addresses not reached: {len(state.outbox)}, retried later"] if state.outbox else []
-        messages += [each for each in (fault, *faults) if each]
+        messages += [error for error in (fault, *faults) if error]
         return dg.SensorResult(skip_reason="; ".join(messages), cursor=state.as_cursor())
 
     return alerts_sensor
@@ -89,7 +89,7 @@ def _unread(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLo
 
     Not a `@dg.run_status_sensor`: its cursor moves on even if the tick fails.
     """
-    found = [
+    records = [
         record
         for ending in _ENDINGS
         for record in instance.fetch_run_status_changes(
@@ -103,7 +103,7 @@ def _unread(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLo
         ).records
         if record.storage_id not in state.seen
     ]
-    return sorted(found, key=lambda record: record.storage_id)[:_RUNS_IN_A_TICK]
+    return sorted(records, key=lambda record: record.storage_id)[:_RUNS_IN_A_TICK]
 
 
 def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ def parse_services(urls: Sequence[str]) -> tuple[list[Service], list[str]]:
     A line never shows the URL, which may contain a secret. Raises SettingError if no entry is valid.
     """
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote invalid URLs
-    found, faults = list[Service](), list[str]()
+    services, faults = list[Service](), list[str]()
     for number, entry in enumerate(urls, start=1):
         match = _ENTRY.fullmatch(entry)
         service = apprise.Apprise.instantiate(match["url"]) if match else None
@@ -31,9 +31,9 @@ def parse_services(urls: Sequence[str]) -> tuple[list[Service], list[str]]:
                 "apprise writes it, such as error=slack://… or team:learning=mailto://…"
             )
             continue
-        found.append((entry, frozenset((match["tags"] or "").split(",")) - {""}, service))
-    if not found:
+        services.append((entry, frozenset((match["tags"] or "").split(",")) - {""}, service))
+    if not services:
         raise SettingError(
             "\n".join(faults) + "\nNo alert was sent and none is lost: they are sent once an entry is valid."
         )
-    return found, faults
+    return services, faults

@@ -87,7 +87,7 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
         level=level,
         severity=_worst(finding.was or finding.level for finding in group) if level is Level.RECOVERED else level,
         subject=f"{asset}: {', '.join(names)} {what}",
-        lines=_shortened([line for key, found in sorted(by_check.items()) for line in _check_lines(*key, found)]),
+        lines=_shortened([line for key, of_check in sorted(by_check.items()) for line in _check_lines(*key, of_check)]),
         asset=asset,
         owner=owner,
         run_id=run_id,
@@ -95,19 +95,19 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
     )
 
 
-def _check_lines(level: Level, check: str, found: Sequence[Finding]) -> list[str]:
-    where = describe_partitions(finding.partition for finding in found)
+def _check_lines(level: Level, check: str, findings: Sequence[Finding]) -> list[str]:
+    where = describe_partitions(finding.partition for finding in findings)
     if level is Level.RECOVERED:
         return [f"{check} passes again{where}"]
-    last = max(found, key=lambda finding: finding.partition)
-    on = f" ({last.partition})" if len(found) > 1 else ""
-    return [f"{level.upper()} {check}{where}", f"  {plain(last.figures)}{on}", *_cause_lines(found)]
+    last = max(findings, key=lambda finding: finding.partition)
+    on = f" ({last.partition})" if len(findings) > 1 else ""
+    return [f"{level.upper()} {check}{where}", f"  {plain(last.figures)}{on}", *_cause_lines(findings)]
 
 
-def _cause_lines(found: Sequence[Finding]) -> list[str]:
+def _cause_lines(findings: Sequence[Finding]) -> list[str]:
     """Return the likely cause of each fault, the largest first, with its hint of the last day that has one."""
     faults, hints = Counter[Fault](), dict[Fault, str]()
-    for finding in sorted(found, key=lambda finding: finding.partition):
+    for finding in sorted(findings, key=lambda finding: finding.partition):
         faults.update(finding.faults)
         hints.update(finding.hints)
     lines = []
@@ -181,8 +181,8 @@ def message(alert: Alert, environment: str, ui_url: str) -> tuple[str, str]:
 
 def describe_partitions(partitions: Iterable[str]) -> str:
     """Return partitions as ` on 2025-06-01 to 2025-06-03, 2025-06-05`, or an empty text if there are none."""
-    found = partition_ranges(partition for partition in partitions if partition)
-    listed = [plain(first) if first == last else f"{first} to {last}" for first, last in found]
+    ranges = partition_ranges(partition for partition in partitions if partition)
+    listed = [plain(first) if first == last else f"{first} to {last}" for first, last in ranges]
     return f" on {first_few(listed, _NAMED, 'ranges')}" if listed else ""
 
 

@@ -45,13 +45,13 @@ def build_deduplicated_events(
             window = rules.deduplication_window_days
             reports = deduplicate(pipeline, dates_of(context), window, rebuild=config.rebuild)
             unique, duplicates = pipeline.lake.deduplicated_events, pipeline.lake.duplicate_events
-            figures = {day: {ROWS: each.unique} for day, each in reports.items()}
-            yield TableResult(unique, figures, {day: each.unique_written for day, each in reports.items()})
+            figures = {day: {ROWS: report.unique} for day, report in reports.items()}
+            yield TableResult(unique, figures, {day: report.unique_written for day, report in reports.items()})
             figures = {
-                day: {ROWS: each.kinds.total(), **{kind.value: each.kinds[kind] for kind in DuplicateKind}}
-                for day, each in reports.items()
+                day: {ROWS: report.kinds.total(), **{kind.value: report.kinds[kind] for kind in DuplicateKind}}
+                for day, report in reports.items()
             }
-            yield TableResult(duplicates, figures, {day: each.duplicates_written for day, each in reports.items()})
+            yield TableResult(duplicates, figures, {day: report.duplicates_written for day, report in reports.items()})
 
         yield from run_step(context, lake, compute, publishing, step)
 

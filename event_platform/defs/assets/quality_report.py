@@ -66,9 +66,9 @@ def build_quality_report(
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             days, start = dates_of(context), partitions.start.date()
             reports = report_quality(pipeline, catalog, rules.thresholds, days, start, with_filtered=with_filtered)
-            figures = {day: _metadata(each, report_url) for day, each in reports.items()}
-            written = {day: each.written for day, each in reports.items()}
-            findings.update({day: each.findings for day, each in reports.items()})
+            figures = {day: _metadata(report, report_url) for day, report in reports.items()}
+            written = {day: report.written for day, report in reports.items()}
+            findings.update({day: report.findings for day, report in reports.items()})
             yield TableResult(pipeline.lake.quality_report, figures, written)
 
         yield from run_step(context, lake, compute, publishing, step)
@@ -107,16 +107,16 @@ def _metadata(reported: QualityReport, report_url: str | None) -> dict[str, Any]
 
 def _figures(reported: QualityReport) -> list[tuple[str, int, int]]:
     """Return name and value of each figure, and what it is a part of; 0 for what is no part, or a part of nothing."""
-    found = totals(reported.figures)
-    events = found["events"]
+    counts = totals(reported.figures)
+    events = counts["events"]
     return [
         ("events", events, 0),
-        ("late", found["late"], events),
-        ("duplicates", found["duplicates"], events + found["duplicates"]),
-        ("corrupt", found["corrupt"], 0),
-        ("unregistered", found["unregistered"], events),
-        ("drifted_values", sum(found[name] for name in DRIFT), 0),
-        (f"{BROKEN_RULE}s", found[BROKEN_RULE], 0),
+        ("late", counts["late"], events),
+        ("duplicates", counts["duplicates"], events + counts["duplicates"]),
+        ("corrupt", counts["corrupt"], 0),
+        ("unregistered", counts["unregistered"], events),
+        ("drifted_values", sum(counts[name] for name in DRIFT), 0),
+        (f"{BROKEN_RULE}s", counts[BROKEN_RULE], 0),
     ]
 
 

@@ -86,12 +86,15 @@ def build_raw_events(
             rows = tables.raw_events.snapshot().rows_by_date()
             _warn(context, loaded)
             raise_unreadable(loaded.values())
-            figures = {day: _raw_figures(each, rows.get(day, 0)) for day, each in loaded.items()}
-            yield TableResult(tables.raw_events, figures, {day: each.written for day, each in loaded.items()})
+            figures = {day: _raw_figures(report, rows.get(day, 0)) for day, report in loaded.items()}
+            yield TableResult(tables.raw_events, figures, {day: report.written for day, report in loaded.items()})
             figures = {
-                day: {ROWS: each.reasons.total(), "reasons": dict(each.reasons)} for day, each in corrupt.items()
+                day: {ROWS: quarantined.reasons.total(), "reasons": dict(quarantined.reasons)}
+                for day, quarantined in corrupt.items()
             }
-            yield TableResult(tables.corrupt_events, figures, {day: each.written for day, each in corrupt.items()})
+            yield TableResult(
+                tables.corrupt_events, figures, {day: quarantined.written for day, quarantined in corrupt.items()}
+            )
 
         yield from run_step(context, lake, compute, publishing, step)
 
@@ -99,14 +102,14 @@ def build_raw_events(
 
 
 def _warn(context: dg.AssetExecutionContext, loaded: Mapping[date, RawReport]) -> None:
-    for day, each in loaded.items():
-        if each.altered:
-            context.log.warning("%s was not as the platform left it (%s), and is loaded again", day, each.altered)
-        if each.not_mended:
+    for day, report in loaded.items():
+        if report.altered:
+            context.log.warning("%s was not as the platform left it (%s), and is loaded again", day, report.altered)
+        if report.not_mended:
             context.log.warning(
-                "%s: %d objects with records to mend are no longer in landing: their rows stay", day, each.not_mended
+                "%s: %d objects with records to mend are no longer in landing: their rows stay", day, report.not_mended
             )
-        for warning in each.mended.warnings:
+        for warning in report.mended.warnings:
             context.log.warning("%s: %s", day, shown(warning, len(warning)))
 
 

@@ -47,9 +47,9 @@ def run_step(
     with retrying(context), counting_cpu_time() as cpu_time, compute.open() as executor:
         tables = lake.open()
         results = list(step(PipelineContext(tables, executor, progress_callback(context))))
-    published = publish(context, publishing, tables, [each.table for each in results])
-    for each in results:
-        yield _materialization(context, each, cpu_time, published)
+    published = publish(context, publishing, tables, [result.table for result in results])
+    for result in results:
+        yield _materialization(context, result, cpu_time, published)
 
 
 def _materialization(
@@ -60,7 +60,7 @@ def _materialization(
     The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
     """
     key, own = asset_key(result.table), set(context.partition_keys)
-    version = dg.DataVersion(str(max(each.version for each in result.written.values())))
+    version = dg.DataVersion(str(max(partition.version for partition in result.written.values())))
     shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **published.get(key, {})}
     for day, written in result.written.items():
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}

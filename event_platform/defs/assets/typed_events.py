@@ -77,13 +77,13 @@ def build_typed_events(
                 context.log.warning(other)
             names = list(selected.values())
             reports.update(type_all(pipeline, catalog, names, dates_of(context), rebuild=config.rebuild))
-            for name, each in reports.items():
-                if each.retyped and each.error is None:
-                    context.log.info(_widened(table_of(tables, catalog, name).name, each))
-                if each.error and each.transient:
-                    request_retry(context, StorageError(each.error))
-                if each.error is None:
-                    yield TableResult(table_of(tables, catalog, name), _figures(each), each.written)
+            for name, report in reports.items():
+                if report.retyped and report.error is None:
+                    context.log.info(_widened(table_of(tables, catalog, name).name, report))
+                if report.error and report.transient:
+                    request_retry(context, StorageError(report.error))
+                if report.error is None:
+                    yield TableResult(table_of(tables, catalog, name), _figures(report), report.written)
 
         yield from run_step(context, lake, compute, publishing, step)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
@@ -132,7 +132,7 @@ def _spec(tables: Lake, event_type: EventType, rules: RulesResource) -> dg.Asset
 
 def _lineage(event_type: EventType) -> Lineage:
     made_of_path = event_type.path_columns
-    derived = {each.name: each.uses for each in event_type.derived}
+    derived = {column.name: column.uses for column in event_type.derived}
     known = {*EVENT_COLUMNS, *made_of_path, *derived}
     lineage: dict[str, Sequence[tuple[dg.AssetKey, str]]] = {
         **{name: [(DEDUPLICATED_EVENTS, "source_object")] for name in made_of_path},

@@ -39,7 +39,7 @@ class DueDownstream:
 
     def ask(self, instance: dg.DagsterInstance, state: str, now: datetime) -> Asked:
         """Return the runs to request now. Runs with the same `state` (of the tables) are tries of the same work."""
-        by_day = (ask(instance, "created", _states(each, state), each.assets, now) for each in self.by_day)
+        by_day = (ask(instance, "created", _states(due, state), due.assets, now) for due in self.by_day)
         return join([*by_day, *(ask_whole(instance, "created", state, key, now) for key in self.whole)])
 
 
@@ -51,7 +51,7 @@ def built_beside(own: Sequence[OwnAsset]) -> list[dg.AssetKey]:
     """
     tables = list[str]()
     for asset in own:
-        if asset.beside and any(is_of_platform(each.table) or each.table in tables for each in asset.sources):
+        if asset.beside and any(is_of_platform(source.table) or source.table in tables for source in asset.sources):
             tables.append(asset.table)
     return list(map(_key, tables))
 
@@ -109,11 +109,11 @@ def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
 
 def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date, str]]:
     """Return the days of back-fills by table; of one that gets a wider type, without those that the first rebuilds."""
-    found = dict(due.backfills.due)
+    backfills = dict(due.backfills.due)
     for table, rebuilt in due.backfills.widened.items():
-        days = sorted(day for day in found[table] if first <= day <= last)
-        found[table] = {day: found[table][day] for day in days if day == days[0] or day not in rebuilt}
-    return found
+        days = sorted(day for day in backfills[table] if first <= day <= last)
+        backfills[table] = {day: backfills[table][day] for day in days if day == days[0] or day not in rebuilt}
+    return backfills
 
 
 def _by_run(

@@ -86,7 +86,10 @@ def build_landing_sensor(
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
         # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
         _delete_settled(
-            queue, received, [each.name for each in due if first_date <= each.arrival_date <= today], context.log
+            queue,
+            received,
+            [arrival.name for arrival in due if first_date <= arrival.arrival_date <= today],
+            context.log,
         )
         notes = [note for note in [delivery.omissions.undated_note] if note]
         if not (due or looks):

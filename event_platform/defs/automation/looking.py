@@ -74,23 +74,23 @@ def look(
 
     now = days & {*also, *(today - timedelta(days=back) for back in range(_RECENT_DAYS))}
     seen = days & position.seen - now
-    found = dict(listed(now))
-    found.update(_some(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
+    sightings = dict(listed(now))
+    sightings.update(_some(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
     turn = {day for day in seen if day > position.turn}
     in_turn = dict(_some(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
     undated = (landed for landed in survey.outside if not landed.dated)
-    objects = chain(undated, *found.values(), *in_turn.values())
+    objects = chain(undated, *sightings.values(), *in_turn.values())
     delivery = compare(raw, objects, omissions)
     due = {landed.arrival_date for landed in delivery.due}
     last = next(reversed(in_turn), position.turn)
-    seen = (seen | found.keys()) - due
-    return Look(delivery, len(found) + len(in_turn), len(days), Position(last, frozenset(seen)))
+    seen = (seen | sightings.keys()) - due
+    return Look(delivery, len(sightings) + len(in_turn), len(days), Position(last, frozenset(seen)))
 
 
 def look_at(raw: Snapshot, landing: Landing, day: date) -> Delivery:
     """Compare the folder of a day with the ledger. Raises LandingError."""
     omissions = Omissions()
-    objects = (landed for _, found in landing.list_days({day}, omissions) for landed in found)
+    objects = (landed for _, listed in landing.list_days({day}, omissions) for landed in listed)
     return compare(raw, objects, omissions)
 
 
@@ -123,8 +123,8 @@ def position_in(cursor: str | None) -> Position:
     """Parse a cursor. An unreadable one starts the rotation again."""
     turn, _, seen = (cursor or "").partition(" ")[0].partition(";")
     try:
-        ranges = [[date.fromisoformat(day) for day in each.split("/")] for each in seen.split(",") if each]
-        days = (_days(each[0], each[-1]) for each in ranges)
+        ranges = [[date.fromisoformat(day) for day in text.split("/")] for text in seen.split(",") if text]
+        days = (_days(bounds[0], bounds[-1]) for bounds in ranges)
         return Position(date.fromisoformat(turn), frozenset(chain.from_iterable(days)))
     except ValueError:
         return Position()

@@ -89,9 +89,9 @@ def ask_checks(
 
 
 def join(asked: Iterable[Asked]) -> Asked:
-    """Combine all of it."""
-    every = list(asked)
-    return Asked([run for each in every for run in each.requests], [why for each in every for why in each.waiting])
+    """Concatenate the requests, and the reasons of what waits."""
+    parts = list(asked)
+    return Asked([run for part in parts for run in part.requests], [why for part in parts for why in part.waiting])
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ class _Wanted:
 def _ask(
     instance: dg.DagsterInstance, part: str, wanted: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
 ) -> Asked:
-    known = _tries(instance, part, [each.state for each in wanted])
+    known = _tries(instance, part, [request.state for request in wanted])
     asked = Asked([], [])
-    for each in wanted:
-        tries = known[each.state]
+    for request in wanted:
+        tries = known[request.state]
         ended = [
             (record.dagster_run.status, record.end_time or record.update_timestamp.timestamp()) for record in tries
         ]
@@ -117,34 +117,34 @@ def _ask(
         if now.timestamp() < again:
             status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
             asked.waiting.append(
-                f"{each.what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
+                f"{request.what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
                 f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
             )
             continue
         # Dagster takes a key once: it names the try, by the run that ended the last one.
         before = tries[0].dagster_run.run_id[:8] if tries else "first"
-        tags = {PART: part, STATE: each.state, **each.tags}
-        key = f"{part}:{each.state}:{before}"
+        tags = {PART: part, STATE: request.state, **request.tags}
+        key = f"{part}:{request.state}:{before}"
         asked.requests.append(dg.RunRequest(key, _CONFIG, asset_selection=list(assets), tags=tags))
     return asked
 
 
 def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
     """Return the ended runs that were requested in the given states, the latest first."""
-    found = defaultdict[str, list[dg.RunRecord]](list)
+    records = defaultdict[str, list[dg.RunRecord]](list)
     if states:
         asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
         for record in instance.get_run_records(asked, limit=_LOOKED_BACK):
-            found[record.dagster_run.tags[STATE]].append(record)
-    return found
+            records[record.dagster_run.tags[STATE]].append(record)
+    return records
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
     """Return the Unix time from which work with these ended runs (latest first) may be requested again."""
-    tries = [each for each in ended if each[0] is not dg.DagsterRunStatus.CANCELED]
+    tries = [ending for ending in ended if ending[0] is not dg.DagsterRunStatus.CANCELED]
     if not tries or ended[0][0] is dg.DagsterRunStatus.CANCELED:
         return 0
-    alike = sum(1 for _ in takewhile(lambda each: each[0] is tries[0][0], tries))
+    alike = sum(1 for _ in takewhile(lambda ending: ending[0] is tries[0][0], tries))
     strikes = alike if tries[0][0] is dg.DagsterRunStatus.FAILURE else alike - _IN_VAIN + 1
     return tries[0][1] + min(_PAUSE * 2 ** (strikes - 1), _LONGEST_PAUSE) if strikes > 0 else 0
 

@@ -18,8 +18,8 @@ def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog
 
     What was evaluated is read from the instance: that is what the UI shows.
     """
-    types = [each for each in catalog.event_types if _is_open(lake.event_table(each))]
-    wanted = {each.asset_check_key: _in_words(each) for each in evaluate_tables(lake, types)}
+    types = [event_type for event_type in catalog.event_types if _is_open(lake.event_table(event_type))]
+    wanted = {evaluation.asset_check_key: _in_words(evaluation) for evaluation in evaluate_tables(lake, types)}
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(wanted))
     known = {key: _in_words(record.evaluation) for key, record in latest.items() if record.evaluation}
     outdated = {key: words for key, words in wanted.items() if known.get(key) != words}

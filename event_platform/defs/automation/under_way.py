@@ -32,18 +32,18 @@ def days_under_way(
     instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date], now: datetime
 ) -> dict[date, str]:
     """Return the days on which one of the assets is being or will be written, with the run or backfill."""
-    found = dict[date, str]()
+    run_by_day = dict[date, str]()
     for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
         run = record.dagster_run
         first, last = _range_of(run)
         met = [day for day in days if first <= day <= last]
         if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
-            found.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
+            run_by_day.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
     # A requested backfill may have no runs yet.
     for backfill in _requested_backfills(instance):
         left = _days_left(backfill, assets)
-        found.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
-    return found
+        run_by_day.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
+    return run_by_day
 
 
 def are_under_way(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], now: datetime) -> bool:
@@ -63,7 +63,7 @@ def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
     if is_launched(record.dagster_run):
         return True
     last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-    heard = max([record.update_timestamp.timestamp(), *(each.timestamp for each in last)])
+    heard = max([record.update_timestamp.timestamp(), *(entry.timestamp for entry in last)])
     return now.timestamp() - heard < _SILENCE
 
 
@@ -76,7 +76,7 @@ def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg
     plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
     steps = (step for step in plan.steps if step.key in plan.step_keys_to_execute)
     outputs = (output.properties for step in steps for output in step.outputs)
-    return frozenset(each.asset_key for each in outputs if each is not None and each.asset_key is not None)
+    return frozenset(output.asset_key for output in outputs if output is not None and output.asset_key is not None)
 
 
 def _range_of(run: dg.DagsterRun) -> tuple[date, date]:

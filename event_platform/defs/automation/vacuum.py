@@ -32,12 +32,12 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
         keep, failed, gone = timedelta(days=config.keep_days), {}, 0
         tables = lake.open()
         expire = partial(publishing.open_iceberg(tables).expire, dry_run=False) if publishing.iceberg else None
-        for each in vacuum_all(tables, catalog, keep, dry_run=False, expire=expire):
-            if each.error is not None:
-                failed[each.table.name] = str(each.error)
-            elif each.files:
-                gone += len(each.files)
-                context.log.info("deleted %s files of %s", f"{len(each.files):,}", each.table.name)
+        for vacuumed in vacuum_all(tables, catalog, keep, dry_run=False, expire=expire):
+            if vacuumed.error is not None:
+                failed[vacuumed.table.name] = str(vacuumed.error)
+            elif vacuumed.files:
+                gone += len(vacuumed.files)
+                context.log.info("deleted %s files of %s", f"{len(vacuumed.files):,}", vacuumed.table.name)
         context.add_output_metadata({"files": gone})
         if failed:
             raise dg.Failure(

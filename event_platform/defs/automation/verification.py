@@ -28,10 +28,12 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
     def verify_tables(context: dg.OpExecutionContext, config: VerificationConfig, lake: LakeResource) -> None:
         today, tables = datetime.now(UTC).date(), lake.open()
         dates = [today - timedelta(days=back) for back in range(config.days)] or None
-        found = verify(tables, tables.every_table(catalog.event_types), dates)
-        context.add_output_metadata({"tables": found.tables, "files": found.files, "faults": len(found.faults)})
-        if found.faults:
-            raise dg.Failure(_description(found), metadata=_faults(found), allow_retries=False)
+        verification = verify(tables, tables.every_table(catalog.event_types), dates)
+        context.add_output_metadata(
+            {"tables": verification.tables, "files": verification.files, "faults": len(verification.faults)}
+        )
+        if verification.faults:
+            raise dg.Failure(_description(verification), metadata=_faults(verification), allow_retries=False)
 
     @dg.job(description="Verifies that every file of every table exists, and counts the rows of recent days.")
     def verification() -> None:
@@ -47,14 +49,14 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
     )
 
 
-def _description(found: Verification) -> str:
-    listed = f", on {first_few(found.faulty_dates, _SHOWN, 'days')}" if found.faulty_dates else ""
+def _description(verification: Verification) -> str:
+    listed = f", on {first_few(verification.faulty_dates, _SHOWN, 'days')}" if verification.faulty_dates else ""
     return (
-        f"{counted(len(found.faults), 'fault')} in the tables{listed}. The next run "
+        f"{counted(len(verification.faults), 'fault')} in the tables{listed}. The next run "
         "rebuilds days that were altered; `event-platform status --verify` lists all faults, and docs/runbook.md "
         "says what to do."
     )
 
 
-def _faults(found: Verification) -> dict[str, str]:
-    return {f"fault {number}": str(fault) for number, fault in enumerate(found.faults[:_SHOWN], start=1)}
+def _faults(verification: Verification) -> dict[str, str]:
+    return {f"fault {number}": str(fault) for number, fault in enumerate(verification.faults[:_SHOWN], start=1)}

@@ -65,16 +65,16 @@ class _RawFigures:
         return arrival_balances(self.lake, self.dates)
 
     def conservation(self) -> Iterator[tuple[date, Result]]:
-        yield from ((each.arrival_date, conservation.check_arrivals(each)) for each in self.balances)
+        yield from ((balance.arrival_date, conservation.check_arrivals(balance)) for balance in self.balances)
 
     def corruption(self) -> Iterator[tuple[date, Result]]:
         corrupt = self.lake.corrupt_events.snapshot()
         reasons = rates.count_by_day(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
         times = corruption.read_times(corrupt, self.dates, reasons, self.envelope, self.first_date)
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
-        for each in self.balances:
-            day = each.arrival_date
-            yield day, rates.check_corruption(each.landed, reasons.get(day, {}), *limits, times.get(day))
+        for balance in self.balances:
+            day = balance.arrival_date
+            yield day, rates.check_corruption(balance.landed, reasons.get(day, {}), *limits, times.get(day))
 
     def gaps(self) -> Iterator[tuple[date, Result]]:
         objects = gaps.objects_by_hour(self.lake.raw_events.snapshot(), self.dates)
@@ -123,28 +123,28 @@ class _DeduplicatedFigures:
         return deduplication_balances(self.lake, self.dates)
 
     def conservation(self) -> Iterator[tuple[date, Result]]:
-        yield from ((each.created_date, conservation.check_deduplication(each)) for each in self.balances)
+        yield from ((balance.created_date, conservation.check_deduplication(balance)) for balance in self.balances)
 
     def uniqueness(self) -> list[tuple[date, Result]]:
         return uniqueness.check_dates(self.lake.deduplicated_events.snapshot(), self.dates)
 
     def duplication(self) -> Iterator[tuple[date, Result]]:
         limit = self.rules.duplicates_warn_above
-        results = {each.created_date: rates.check_duplication(each, limit) for each in self.balances}
+        results = {balance.created_date: rates.check_duplication(balance, limit) for balance in self.balances}
         names = self._duplicate_names([day for day, result in results.items() if not result.passed])
-        for each in self.balances:
-            day = each.created_date
-            yield day, rates.check_duplication(each, limit, names[day]) if day in names else results[day]
+        for balance in self.balances:
+            day = balance.created_date
+            yield day, rates.check_duplication(balance, limit, names[day]) if day in names else results[day]
 
     def _duplicate_names(self, dates: list[date]) -> dict[date, dict[str, dict[str, int]]]:
         """Count the duplicates of dates that have many, by kind and event name."""
-        found: dict[date, dict[str, dict[str, int]]] = {day: {} for day in dates}
+        names: dict[date, dict[str, dict[str, int]]] = {day: {} for day in dates}
         if dates:
             rows = self.lake.duplicate_events.snapshot().scan(dates)
             counted = rows.group_by("created_date", "kind", "event_name").agg(pl.len()).collect(engine="streaming")
             for day, kind, name, count in counted.sort("event_name").iter_rows():
-                found[day].setdefault(kind, {})[name] = count
-        return found
+                names[day].setdefault(kind, {})[name] = count
+        return names
 
 
 _DEDUPLICATED = CheckedAsset(
@@ -186,7 +186,7 @@ class _UnregisteredFigures:
 
     def conservation(self) -> Iterator[tuple[date, Result]]:
         balances = typing_balances(self.lake, self.catalog, self.dates)
-        yield from ((each.created_date, conservation.check_typing(each)) for each in balances)
+        yield from ((balance.created_date, conservation.check_typing(balance)) for balance in balances)
 
     def names(self) -> Iterator[tuple[date, Result]]:
         names = rates.count_by_day(
@@ -238,7 +238,9 @@ class _TypedFigures:
     def rows(self) -> dict[date, int]:
         """The rows of the dates and of the days that they are compared with."""
         weeks = self.rules.anomaly_weeks
-        return self.table.rows_by_date({*self.dates, *(each for day in self.dates for each in days_before(day, weeks))})
+        return self.table.rows_by_date(
+            {*self.dates, *(earlier for day in self.dates for earlier in days_before(day, weeks))}
+        )
 
     def volume(self) -> Iterator[tuple[date, Result]]:
         limits = self.rules.anomaly_weeks, volume.allowed(self.event_type, self.rules.anomaly_deviations)

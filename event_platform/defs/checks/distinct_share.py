@@ -22,7 +22,7 @@ Findings = Mapping[date, Sequence[Finding]]
 
 
 def _join(findings: Findings) -> Iterator[tuple[date, Result]]:
-    yield from ((day, join_types(found, shares.DISTINCT)) for day, found in findings.items())
+    yield from ((day, join_types(of_day, shares.DISTINCT)) for day, of_day in findings.items())
 
 
 _CHECK = Check(

@@ -49,7 +49,7 @@ def build_operation(
     """Return an operation that evaluates the selected checks of `assets`."""
     # Partitioned checks are a preview in Dagster. Its minor version is pinned and tests cover them.
     with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
-        specs = [check.spec(partitions) for each in assets for check in each.checks]
+        specs = [check.spec(partitions) for checked_asset in assets for check in checked_asset.checks]
 
     @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
     @translate_errors_of_each
@@ -60,9 +60,9 @@ def build_operation(
         log_no_unread_events(context)
         dates, tables = dates_of(context), PinnedLake(lake.open().storage, is_recent=True)
         selected = [
-            (each, checks)
-            for each in assets
-            if (checks := [check for check in each.checks if check.key in context.selected_asset_check_keys])
+            (checked_asset, checks)
+            for checked_asset in assets
+            if (checks := [check for check in checked_asset.checks if check.key in context.selected_asset_check_keys])
         ]
 
         def evaluate_asset(one: tuple[CheckedAsset[Any], list[Check[Any]]]) -> list[Evaluated]:
@@ -79,14 +79,14 @@ def build_operation(
         # Not pl.collect_all, which takes three times as long for a hundred small scans.
         by_asset = imap_threads(evaluate_asset, selected, tables.storage.threads)
         counted = _report(by_asset, len(selected), progress_callback(context))
-        found = (result for results in counted for result in results)
-        yield from to_dagster([check for _, checks in selected for check in checks], dates, found)
+        evaluations = (result for results in counted for result in results)
+        yield from to_dagster([check for _, checks in selected for check in checks], dates, evaluations)
 
     return evaluate
 
 
-def _report(found: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+def _report(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
     """Yield what is found of each asset, and report how many there are."""
-    for number, each in enumerate(found, start=1):
-        yield each
+    for number, item in enumerate(items, start=1):
+        yield item
         progress("checking", number, total)

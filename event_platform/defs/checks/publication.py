@@ -48,5 +48,5 @@ def _publish(lake: Lake, publishing: PublishingResource, catalog: Catalog) -> Re
     if status.fault:
         return no_catalog(status.fault)
     # A table that is behind without a reason was written to since.
-    failed = {each.table: each.reason for each in status.behind if each.reason}
+    failed = {table.table: table.reason for table in status.behind if table.reason}
     return check_publication(len(tables) - len(left) + len(status.tables), failed)

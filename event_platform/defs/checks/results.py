@@ -73,7 +73,7 @@ def evaluate_checks(checks: Iterable[Check[F]], figures: F) -> list[Evaluated]:
 
 
 def to_dagster(
-    checks: Sequence[Check[Any]], dates: Collection[date], found: Iterable[Evaluated]
+    checks: Sequence[Check[Any]], dates: Collection[date], evaluations: Iterable[Evaluated]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     """Yield an evaluation for each result, then the outputs for which steps downstream of blocking `checks` wait.
 
@@ -82,7 +82,7 @@ def to_dagster(
     of `dates`, because Dagster would count it as passed.
     """
     days: dict[dg.AssetCheckKey, set[date]] = defaultdict(set)
-    for check, day, result in found:
+    for check, day, result in evaluations:
         days[check.key].add(day)
         yield to_evaluation(check, day, result)
     missing = {check.key: sorted(set(dates) - days[check.key]) for check in checks}
@@ -125,8 +125,8 @@ def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
 
 
 def _with_faults(result: Result) -> dict[str, Any]:
-    found = {FAULTS: dict(result.faults), HINTS: dict(result.hints)}
-    return {**result.metadata, **{name: value for name, value in found.items() if value}}
+    metadata = {FAULTS: dict(result.faults), HINTS: dict(result.hints)}
+    return {**result.metadata, **{name: value for name, value in metadata.items() if value}}
 
 
 def _mapping(evaluation: dg.AssetCheckEvaluation, name: str) -> Mapping[str, Any]:
@@ -145,6 +145,6 @@ def _metadata(value: Any) -> dg.MetadataValue[Any]:
         case float():
             return dg.MetadataValue.float(value)
         case [{**row}, *_] if row:
-            return dg.MetadataValue.table([dg.TableRecord(each) for each in value])
+            return dg.MetadataValue.table([dg.TableRecord(record) for record in value])
         case _:
             return dg.MetadataValue.json(value)

@@ -25,8 +25,8 @@ from event_platform.storage.threads import map_threads
 
 def build_table_schema_checks(catalog: Catalog) -> dg.AssetChecksDefinition:
     """Return the operation that evaluates the check of the selected event types."""
-    types = {_check(each).key: each for each in catalog.event_types}
-    specs = [_check(each).spec(None) for each in catalog.event_types]
+    types = {_check(event_type).key: event_type for event_type in catalog.event_types}
+    specs = [_check(event_type).spec(None) for event_type in catalog.event_types]
 
     @dg.multi_asset_check(name="table_schema_checks", specs=specs, can_subset=True)
     @translate_errors_of_each
@@ -42,7 +42,9 @@ def evaluate_tables(lake: Lake, event_types: Sequence[EventType]) -> list[dg.Ass
     """Compare event types with their tables. Raises StorageError where the store fails for the moment."""
     with raise_panics_as_errors():
         results = map_threads(partial(check_table, lake), event_types, lake.storage.threads)
-    return [to_evaluation(_check(each), None, result) for each, result in zip(event_types, results, strict=True)]
+    return [
+        to_evaluation(_check(event_type), None, result) for event_type, result in zip(event_types, results, strict=True)
+    ]
 
 
 def _check(event_type: EventType) -> Check[None]:

@@ -127,14 +127,14 @@ def _unversioned() -> Iterator[None]:
     Nothing reads it. Dagster loads all migrations that there are for each storage: 20 ms.
     """
     modules: list[Any] = [events_in_memory, runs_in_memory]
-    stamps = [each.stamp_alembic_rev for each in modules]
+    stamps = [module.stamp_alembic_rev for module in modules]
     try:
-        for each in modules:
-            each.stamp_alembic_rev = lambda *_arguments: None
+        for module in modules:
+            module.stamp_alembic_rev = lambda *_arguments: None
         yield
     finally:
-        for each, stamp in zip(modules, stamps, strict=True):
-            each.stamp_alembic_rev = stamp
+        for module, stamp in zip(modules, stamps, strict=True):
+            module.stamp_alembic_rev = stamp
 
 
 def name_location_of_runs(instance: dg.DagsterInstance, location: str, repository: str) -> None:

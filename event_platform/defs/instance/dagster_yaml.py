@@ -43,32 +43,32 @@ class RequiredSetting:
     #: Says whether what is there will do; without it, it has to equal the value.
     accepts: Callable[[Any], bool] | None = None
 
-    def is_met_by(self, found: Any) -> bool:
+    def is_met_by(self, value: Any) -> bool:
         """Return whether what dagster.yaml has will do. `found` is None where it has nothing."""
-        return self.accepts(found) if self.accepts else bool(found == yaml.safe_load(self.value))
+        return self.accepts(value) if self.accepts else bool(value == yaml.safe_load(self.value))
 
     def __str__(self) -> str:
         """Return the setting with the reason for it, on one line."""
         return f"{self.key}: {self.value} (otherwise {self.otherwise})"
 
 
-def _is_shared_storage(found: Any) -> bool:
+def _is_shared_storage(value: Any) -> bool:
     """Return whether a storage is one that several processes may open at once for the first time."""
-    if not isinstance(found, Mapping):
+    if not isinstance(value, Mapping):
         return False
-    return "postgres" in found or "mysql" in found or _package(found) not in {"", "dagster"}
+    return "postgres" in value or "mysql" in value or _package(value) not in {"", "dagster"}
 
 
-def _is_event_log_that_keeps_connections(found: Any) -> bool:
-    return isinstance(found, Mapping) and _package(found) not in {"", *_DAGSTER}
+def _is_event_log_that_keeps_connections(value: Any) -> bool:
+    return isinstance(value, Mapping) and _package(value) not in {"", *_DAGSTER}
 
 
-def _finds_dead_runs(found: Any) -> bool:
-    return isinstance(found, Mapping) and "class" in found and found["class"] != "DefaultRunLauncher"
+def _finds_dead_runs(value: Any) -> bool:
+    return isinstance(value, Mapping) and "class" in value and value["class"] != "DefaultRunLauncher"
 
 
-def _package(found: Mapping[str, Any]) -> str:
-    return str(found.get("module", "")).partition(".")[0]
+def _package(value: Mapping[str, Any]) -> str:
+    return str(value.get("module", "")).partition(".")[0]
 
 
 _BROKEN = "processes that open it at once for the first time can break it"
@@ -111,12 +111,12 @@ def read_dagster_yaml(home: str) -> Any:
 
 def missing_settings(settings: Any) -> list[RequiredSetting]:
     """Return the required settings that the content of a dagster.yaml lacks, or has with another value."""
-    return [each for each in REQUIRED_SETTINGS if not each.is_met_by(_value(settings, each.key))]
+    return [setting for setting in REQUIRED_SETTINGS if not setting.is_met_by(_value(settings, setting.key))]
 
 
 def replacements(settings: Any) -> str | None:
     """Return what to replace in a dagster.yaml that names modules of an earlier release, in one sentence; else None."""
-    named = [each.get("module") for each in _sections(settings)]
+    named = [section.get("module") for section in _sections(settings)]
     moved = [f"{old} by {new}" for old, new in MOVED_MODULES.items() if old in named]
     return f"replace {', and '.join(moved)}" if moved else None
 

@@ -51,7 +51,7 @@ class SettledEventLog(SqlEventLogStorage):
     ) -> Mapping[int, EventLogEntry]:
         """Return events after a cursor by their number, up to the first that is younger than five seconds."""
         events, now = super().get_logs_for_all_runs_by_log_id(after_cursor, dagster_event_type, limit), time.time()
-        return dict(takewhile(lambda each: not 0 <= now - each[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
+        return dict(takewhile(lambda event: not 0 <= now - event[1].timestamp < _SECONDS_TO_SETTLE, events.items()))
 
 
 class SqliteEventLog(SettledEventLog, SqliteEventLogBase):

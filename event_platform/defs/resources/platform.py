@@ -160,9 +160,9 @@ class PublishingResource(dg.ConfigurableResource["PublishingResource"]):
 
     def publish(self, lake: Lake, tables: Sequence[Table]) -> list[Publication]:
         """Publish tables in the Iceberg catalog, and remember which version of each that was."""
-        found = self.open_iceberg(lake).publish(tables)
-        self._published |= {table.uri: each.version for table, each in zip(tables, found, strict=True)}
-        return found
+        publications = self.open_iceberg(lake).publish(tables)
+        self._published |= {table.uri: snapshot.version for table, snapshot in zip(tables, publications, strict=True)}
+        return publications
 
     def has_published(self, table: Table) -> bool:
         """Return whether this run has published a table as it is now."""

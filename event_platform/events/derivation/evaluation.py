@@ -45,19 +45,19 @@ class Deriver:
 
     def failures(self) -> pl.DataFrame:
         """Return the counts of the figure FAILED_DERIVATIONS."""
-        found = [(*key, rows) for key, rows in self._failed.items()]
-        return pl.DataFrame(found, schema={**FAILED_DERIVATIONS.by, "rows": pl.Int64}, orient="row")
+        rows_failed = [(*key, rows) for key, rows in self._failed.items()]
+        return pl.DataFrame(rows_failed, schema={**FAILED_DERIVATIONS.by, "rows": pl.Int64}, orient="row")
 
     def _derive(self, group: Sequence[DerivedColumn], frame: pl.DataFrame) -> list[pl.Series]:
-        texts = {each.name: each.rule.text for each in group if isinstance(each.rule, Expression)}
+        texts = {column.name: column.rule.text for column in group if isinstance(column.rule, Expression)}
         if len(texts) > 1:  # one query takes less than one for each
             try:
                 with raise_panics_as_errors():
                     values = evaluate(texts, _used(group, frame))
-                    return [_checked(values[each.name], each, frame.height) for each in group]
+                    return [_checked(values[column.name], column, frame.height) for column in group]
             except Exception:  # noqa: BLE001, S110 - each by itself shows whose it is
                 pass
-        return [_Attempt(each, self._count).run(frame) for each in group]
+        return [_Attempt(column, self._count).run(frame) for column in group]
 
     def _count(self, derived: DerivedColumn, rows: int, error: BaseException) -> None:
         kind = type(error).__name__.strip("_")
@@ -93,19 +93,19 @@ class _Attempt:
 def _groups(derived: Sequence[DerivedColumn]) -> Iterator[list[DerivedColumn]]:
     """Yield columns that can be derived at once: expressions that do not use each other, or one of another rule."""
     group: list[DerivedColumn] = []
-    for each in derived:
+    for column in derived:
         names = {other.name for other in group}
-        is_alike = isinstance(each.rule, Expression) and all(isinstance(other.rule, Expression) for other in group)
-        if group and not (is_alike and names.isdisjoint(each.uses)):
+        is_alike = isinstance(column.rule, Expression) and all(isinstance(other.rule, Expression) for other in group)
+        if group and not (is_alike and names.isdisjoint(column.uses)):
             yield group
             group = []
-        group = [*group, each]
+        group = [*group, column]
     if group:
         yield group
 
 
 def _used(group: Sequence[DerivedColumn], frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(sorted({name for each in group for name in each.uses}))
+    return frame.select(sorted({name for column in group for name in column.uses}))
 
 
 def _evaluate(derived: DerivedColumn, frame: pl.DataFrame) -> Any:

@@ -51,8 +51,8 @@ def columns_used(expression: str) -> tuple[str, ...]:
     for fault in _token_faults(tokens):
         raise ExpressionError(fault)
     parsed = _parse("".join(_ANY_TYPES if token.lower() == _NEEDS_TYPE else token for token in tokens))
-    found = set(_nodes(json.loads(parsed.meta.serialize(format="json"))))
-    if found - _NODES:
+    names = set(_nodes(json.loads(parsed.meta.serialize(format="json"))))
+    if names - _NODES:
         raise ExpressionError("expected the value of a row by that row alone: no aggregate, window, alias or query")
     used = tuple(sorted(set(parsed.meta.root_names())))
     if not used:

@@ -22,8 +22,8 @@ def defines(source: str, name: str) -> bool:
 
 def load_function(function: Function) -> Callable[..., Any]:
     """Return a function, from its source. Raises whatever the module raises."""
-    found: Callable[..., Any] = getattr(_module(function.module, function.source), function.name)
-    return found
+    loaded: Callable[..., Any] = getattr(_module(function.module, function.source), function.name)
+    return loaded
 
 
 @lru_cache(maxsize=256)

@@ -82,7 +82,7 @@ def _parse(name: str, definition: Any, context: DeriveContext) -> DerivedColumn:
     uses_personal = not context.personal.isdisjoint(uses)
     comment = f"{definition.get('description', '').strip().rstrip('.')}. Derived: {rule.formula}".removeprefix(". ")
     column = replace(column, is_personal=definition.get("x-personal", uses_personal), description=comment)
-    used = [context.derived[each] for each in uses if each in context.derived]
+    used = [context.derived[use] for use in uses if use in context.derived]
     return DerivedColumn(column, rule, uses, digest_of(column, rule, used), uses_personal)
 
 
@@ -152,7 +152,7 @@ def _lookup(
 ) -> tuple[Rule, tuple[str, ...], Any]:
     file, by, value = definition["lookup"], definition.get("by"), definition.get("value")
     key = definition.get("key", by)
-    if not all(isinstance(each, str) for each in (by, key, value)):
+    if not all(isinstance(part, str) for part in (by, key, value)):
         raise _FaultError(": expected names of columns: by (of the event; key, if the table has another), and value")
     _require_known(".by", (str(by),), context)
     try:

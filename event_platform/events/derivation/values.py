@@ -24,22 +24,22 @@ def as_column_type(values: pl.Series, dtype: PolarsDataType) -> pl.Series:
 
     Raises TypeError for values of other types, ValueError for years that readers do not have, and what polars raises.
     """
-    found = values.dtype
-    if found == pl.Null:
+    actual = values.dtype
+    if actual == pl.Null:
         return values.cast(dtype)
-    if isinstance(found, pl.Datetime) and dtype == UTC_DATETIME:
-        zoned = values.dt.replace_time_zone("UTC") if found.time_zone is None else values.dt.convert_time_zone("UTC")
+    if isinstance(actual, pl.Datetime) and dtype == UTC_DATETIME:
+        zoned = values.dt.replace_time_zone("UTC") if actual.time_zone is None else values.dt.convert_time_zone("UTC")
         return _with_known_years(zoned.cast(UTC_DATETIME))
-    if found == dtype:
+    if actual == dtype:
         return _with_known_years(values) if dtype == pl.Date else values
-    is_text = dtype == pl.String and isinstance(found, pl.Categorical | pl.Enum)
+    is_text = dtype == pl.String and isinstance(actual, pl.Categorical | pl.Enum)
     if (
         is_text
-        or (found.is_integer() and dtype in (pl.Int64, pl.Float64))
-        or (found.is_float() and dtype == pl.Float64)
+        or (actual.is_integer() and dtype in (pl.Int64, pl.Float64))
+        or (actual.is_float() and dtype == pl.Float64)
     ):
         return values.cast(dtype)
-    raise TypeError(f"expected {_named(dtype)}, got {_named(found)}; cast it")
+    raise TypeError(f"expected {_named(dtype)}, got {_named(actual)}; cast it")
 
 
 def _with_known_years(values: pl.Series) -> pl.Series:

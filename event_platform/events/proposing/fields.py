@@ -94,8 +94,8 @@ def fields_of(records: Sequence[Mapping[str, Any]]) -> list[Field]:
         for path, value in _leaves(record, (), 1):
             if path in values or len(values) < _PATHS:
                 values.setdefault(path, {})[number] = value
-    found = [Field(path, each, len(records)) for path, each in values.items()]
-    return sorted(found, key=lambda field: (-field.coverage, len(field.path)))
+    fields = [Field(path, values_of_path, len(records)) for path, values_of_path in values.items()]
+    return sorted(fields, key=lambda field: (-field.coverage, len(field.path)))
 
 
 def _leaves(record: Mapping[str, Any], path: FieldPath, depth: int) -> Iterator[tuple[FieldPath, Any]]:

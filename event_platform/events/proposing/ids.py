@@ -63,12 +63,12 @@ def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
     unique = [field for field in short if field.is_scalar and field.distinct_share >= _UNIQUE]
     unique = sorted((field for field in unique if _score(field) >= _LIKE_ID), key=lambda field: -_score(field))
     sure = [field for field in unique if _is_everywhere(field) and not _is_of_other(field)]
-    found = [IdFields((field,), _score(field), field.distinct_share) for field in sure]
-    if not found:
+    ranked = [IdFields((field,), _score(field), field.distinct_share) for field in sure]
+    if not ranked:
         everywhere = filter(_is_everywhere, short)
-        found = sorted(_pairs([*everywhere, *times[:1]]), key=lambda each: -each.score)
-    doubtful = [] if found else [IdFields((field,), -1, field.distinct_share) for field in unique]
-    return [*found, IdFields((), 0, 1), *doubtful]
+        ranked = sorted(_pairs([*everywhere, *times[:1]]), key=lambda pair: -pair.score)
+    doubtful = [] if ranked else [IdFields((field,), -1, field.distinct_share) for field in unique]
+    return [*ranked, IdFields((), 0, 1), *doubtful]
 
 
 def _is_of_other(field: Field) -> bool:

@@ -47,8 +47,8 @@ def rank_names(fields: Sequence[Field], taken: Sequence[Field]) -> list[NameFiel
     """Return the fields that make names, the best first, and at last the constant. `taken` are the id and the time."""
     usable = [field for field in fields if field not in taken and _is_category(field)]
     main = sorted((field for field in usable if _main_rank(field) is not None), key=_quality, reverse=True)
-    found = [_joined(field, usable) for field in main if field.coverage >= _COVERAGE]
-    return [*found, NameFields((), 0, 1)]
+    joined = [_joined(field, usable) for field in main if field.coverage >= _COVERAGE]
+    return [*joined, NameFields((), 0, 1)]
 
 
 def _is_category(field: Field) -> bool:
@@ -99,7 +99,7 @@ def _adds(part: Field, main: Field) -> bool:
 def _count(parts: Sequence[Field]) -> int:
     numbers = set().union(*(field.values for field in parts))
     texts = ([_text(field, number) for field in parts] for number in numbers)
-    return len({join_names(each) for each in texts})
+    return len({join_names(text) for text in texts})
 
 
 def _text(field: Field, number: int) -> str | None:

@@ -55,7 +55,7 @@ class Proposal:
     @cached_property
     def usable_times(self) -> list[TimeField]:
         """The times that can be read."""
-        return [each for each in self.times if each.fault is None]
+        return [time for time in self.times if time.fault is None]
 
 
 def propose(sample: Sequence[Sampled]) -> Proposal:
@@ -66,42 +66,42 @@ def propose(sample: Sequence[Sampled]) -> Proposal:
         objects, days, unread = _unwrapped(sample, records)
     fields = fields_of(objects) if objects else []
     times = rank_times(fields, days)
-    of_time = [each.field for each in times]
+    of_time = [time.field for time in times]
     ids = rank_ids(fields, of_time)
     return Proposal(records, len(objects), unread, ids, rank_names(fields, [*ids[0].fields, *of_time]), times)
 
 
 def alike(choices: Sequence[IdFields] | Sequence[NameFields] | Sequence[TimeField]) -> int:
     """Return how many of the first choices are equally good."""
-    return sum(each.score >= choices[0].score - _ALIKE for each in choices) if choices else 0
+    return sum(choice.score >= choices[0].score - _ALIKE for choice in choices) if choices else 0
 
 
 def _objects(sample: Sequence[Sampled]) -> tuple[list[Mapping[str, Any]], list[date], int]:
     """Return the distinct objects of a sample, their days of arrival, and how many others there are."""
-    return _decoded([(text, each.arrival_date) for each in sample for text in read_objects(each.data)])
+    return _decoded([(text, item.arrival_date) for item in sample for text in read_objects(item.data)])
 
 
 def _unwrapped(sample: Sequence[Sampled], records: RecordsPath) -> tuple[list[Mapping[str, Any]], list[date], int]:
     reader = open_reader(Envelope(records=records))
     texts: list[tuple[str | None, date]] = []
-    for each in sample:
-        frame = reader.read(each.data)
+    for item in sample:
+        frame = reader.read(item.data)
         texts.extend(
-            (body if fault is None else None, each.arrival_date)
+            (body if fault is None else None, item.arrival_date)
             for body, fault in frame.select("body", "fault").iter_rows()
         )
     return _decoded(texts)
 
 
 def _decoded(texts: Sequence[tuple[str | None, date]]) -> tuple[list[Mapping[str, Any]], list[date], int]:
-    found: dict[str, tuple[Mapping[str, Any], date]] = {}
+    decoded: dict[str, tuple[Mapping[str, Any], date]] = {}
     unread = 0
     for text, day in texts:
         if text is None:
             unread += 1
-        elif text not in found:
+        elif text not in decoded:
             try:
-                found[text] = msgspec.json.decode(text, type=dict[str, Any]), day
+                decoded[text] = msgspec.json.decode(text, type=dict[str, Any]), day
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 unread += 1
-    return [record for record, _ in found.values()], [day for _, day in found.values()], unread
+    return [record for record, _ in decoded.values()], [day for _, day in decoded.values()], unread

@@ -59,8 +59,8 @@ class TimeField:
 
 def rank_times(fields: Iterable[Field], arrivals: Sequence[date]) -> list[TimeField]:
     """Return the fields that hold times, the best first. `arrivals` are the days on which the records arrived."""
-    found = [each for field in fields if field.coverage >= _COVERAGE and (each := _as_time(field, arrivals))]
-    return sorted(found, key=lambda each: -each.score)
+    times = [each for field in fields if field.coverage >= _COVERAGE and (each := _as_time(field, arrivals))]
+    return sorted(times, key=lambda time: -time.score)
 
 
 def _as_time(field: Field, arrivals: Sequence[date]) -> TimeField | None:
@@ -105,8 +105,8 @@ def _fault(values: Sequence[Any], unit: TimeUnit) -> str | None:
     counts: dict[TimeUnit, int] = {}
     for value in values:
         if not isinstance(value, str) or NUMBER.match(value):
-            found = unit_by_magnitude(float(value))
-            counts[found] = counts.get(found, 0) + 1
+            likely_unit = unit_by_magnitude(float(value))
+            counts[likely_unit] = counts.get(likely_unit, 0) + 1
     return describe_units(counts)
 
 

@@ -48,12 +48,14 @@ def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> Records
         context |= {name: (name,) for name in _around(inside, key)}
         steps.append(step)
         below = [
-            (item, day) for each, day in zip(inside, days, strict=True) for item in _items(each.get(key), is_array)
+            (item, day)
+            for content, day in zip(inside, days, strict=True)
+            for item in _items(content.get(key), is_array)
         ]
         inside, days = [item for item, _ in below], [day for _, day in below]
     if not steps:
         return None
-    own = {key for each in inside for key in each}
+    own = {key for content in inside for key in content}
     # A text that holds whole records is an envelope of the transport.
     is_transport = not steps[-1][1] and _has_time(inside, days) and rank_ids(fields_of(inside), [])[0].fields
     around = () if is_transport else tuple((name, path) for name, path in context.items() if name not in own)
@@ -62,25 +64,25 @@ def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> Records
 
 def _items(value: Any, is_array: bool) -> Iterable[Object]:  # noqa: FBT001 - of a step
     values = value if is_array and isinstance(value, list) else [value]
-    for each in values:
-        item = _as_object(each) if isinstance(each, str) else each
+    for entry in values:
+        item = _as_object(entry) if isinstance(entry, str) else entry
         if isinstance(item, Mapping):
             yield item
 
 
 def _as_object(text: str) -> Any:
     try:
-        found = msgspec.json.decode(unpack(text).strip().partition("\n")[0] or "null")
+        document = msgspec.json.decode(unpack(text).strip().partition("\n")[0] or "null")
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    return found if isinstance(found, Mapping) else None
+    return document if isinstance(document, Mapping) else None
 
 
 def _text_step(objects: Sequence[Object]) -> tuple[str, bool] | None:
     """Return the field with a text that is JSON, in base64 or not, in most objects."""
     counts: dict[str, int] = {}
-    for each in objects:
-        for key, value in each.items():
+    for record in objects:
+        for key, value in record.items():
             if isinstance(value, str) and len(value) > 1 and _as_object(value) is not None:
                 counts[key] = counts.get(key, 0) + 1
     likely = [key for key, count in counts.items() if count >= _COVERAGE * len(objects)]
@@ -91,19 +93,23 @@ def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[st
     """Return the field with an array of objects that are the records, rather than a part of one."""
     keys = {
         key
-        for each in objects
-        for key, value in each.items()
+        for record in objects
+        for key, value in record.items()
         if isinstance(value, list) and value and all(isinstance(item, Mapping) and not _is_pair(item) for item in value)
     }
-    counts = {key: sum(isinstance(each.get(key), list) for each in objects) for key in keys}
+    counts = {key: sum(isinstance(record.get(key), list) for record in objects) for key in keys}
     likely = [key for key, count in counts.items() if count >= _COVERAGE * len(objects)]
     if not likely:
         return None
     key = max(likely, key=lambda key: _size(objects, key))
     if not _has_time(objects, arrivals):
         return key, True
-    items = [(item, day) for each, day in zip(objects, arrivals, strict=True) for item in _items(each.get(key), True)]  # noqa: FBT003 - of a step
-    whole = sum(len(json.dumps(each)) for each in objects)
+    items = [
+        (item, day)
+        for record, day in zip(objects, arrivals, strict=True)
+        for item in _items(record.get(key), is_array=True)
+    ]
+    whole = sum(len(json.dumps(record)) for record in objects)
     is_most = _size(objects, key) >= _MOST_BYTES * whole and len(items) > len(objects)
     return (key, True) if is_most and _has_time([item for item, _ in items], [day for _, day in items]) else None
 
@@ -114,18 +120,18 @@ def _is_pair(item: Object) -> bool:
 
 
 def _has_time(objects: Sequence[Object], arrivals: Sequence[date]) -> bool:
-    return bool(objects) and any(each.score >= _SCORE for each in rank_times(fields_of(objects), arrivals))
+    return bool(objects) and any(time.score >= _SCORE for time in rank_times(fields_of(objects), arrivals))
 
 
 def _size(objects: Sequence[Object], key: str) -> int:
-    return sum(len(json.dumps(each.get(key))) for each in objects)
+    return sum(len(json.dumps(record.get(key))) for record in objects)
 
 
 def _around(objects: Sequence[Object], key: str) -> list[str]:
     """Return the fields beside the records that most objects have and that are small."""
     counts: dict[str, int] = {}
-    for each in objects:
-        for other, value in each.items():
+    for record in objects:
+        for other, value in record.items():
             is_plain = value not in (None, "", [], {}) and not _OF_TRANSPORT.search(other)
             if other != key and is_plain and len(json.dumps(value)) <= _SMALL:
                 counts[other] = counts.get(other, 0) + 1

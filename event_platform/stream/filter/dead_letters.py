@@ -59,7 +59,7 @@ class DeadLetterQueue:
         answer = self.client.send_message_batch(
             QueueUrl=self.url, Entries=[{"Id": f"{number}", "MessageBody": message} for number, message in batch]
         )
-        return frozenset(int(each["Id"]) for each in answer.get("Successful", []))
+        return frozenset(int(entry["Id"]) for entry in answer.get("Successful", []))
 
 
 def batches(letters: Sequence[DeadLetter]) -> Iterator[list[tuple[int, str]]]:

@@ -87,8 +87,8 @@ class Filter:
     ) -> dict[_Occurrence, Sighting]:
         """Return the occurrences that passed elsewhere. The first of each id claims it, in the order of the records."""
         by_uuid: dict[str, list[_Occurrence]] = {}
-        for each in occurrences:
-            by_uuid.setdefault(each.event.event_uuid, []).append(each)
+        for occurrence in occurrences:
+            by_uuid.setdefault(occurrence.event.event_uuid, []).append(occurrence)
         groups = list(by_uuid.values())
         seconds = min(_CLAIM_SECONDS, remaining() - _ANSWER_SECONDS)
         sightings = call_each(self.pool, self._claim, [group[0] for group in groups], seconds)
@@ -97,11 +97,11 @@ class Filter:
             if sighting is None:
                 totals.undecided += len(group)
             else:
-                redelivered.update((each, sighting) for each in _others(group, sighting))
+                redelivered.update((other, sighting) for other in _others(group, sighting))
         return redelivered
 
-    def _claim(self, each: _Occurrence) -> Sighting:
-        return self.seen.claim(each.event.event_uuid, each.digest, each.name)
+    def _claim(self, occurrence: _Occurrence) -> Sighting:
+        return self.seen.claim(occurrence.event.event_uuid, occurrence.digest, occurrence.name)
 
     def _send(
         self,
@@ -110,18 +110,18 @@ class Filter:
         totals: Totals,
     ) -> dict[int, set[int]]:
         """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
-        owners = [(key, each, sighting) for key, events in parts.items() for each, sighting in events]
-        letters = [_letter(each, sighting) for _, each, sighting in owners]
+        owners = [(key, event, sighting) for key, events in parts.items() for event, sighting in events]
+        letters = [_letter(occurrence, sighting) for _, occurrence, sighting in owners]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
         answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
         kept = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
         totals.dropped += sum(len(events) for key, events in parts.items() if key not in kept)
         totals.undecided += sum(len(events) for key, events in parts.items() if key in kept)
-        gone: dict[int, set[int]] = {}
+        sent_parts: dict[int, set[int]] = {}
         for record, part in parts.keys() - kept:
-            gone.setdefault(record, set()).add(part)
-        return gone
+            sent_parts.setdefault(record, set()).add(part)
+        return sent_parts
 
 
 def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
@@ -132,36 +132,36 @@ def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) 
             yield _Occurrence(number, index, within, name, arrived_at, event, digest_of(event.body))
 
 
-def _letter(each: _Occurrence, survivor: Sighting) -> DeadLetter:
+def _letter(occurrence: _Occurrence, survivor: Sighting) -> DeadLetter:
     return DeadLetter(
-        event_uuid=each.event.event_uuid,
-        record=each.name,
-        number=each.number,
-        arrived_at=datetime.fromtimestamp(each.arrived_at, UTC),
+        event_uuid=occurrence.event.event_uuid,
+        record=occurrence.name,
+        number=occurrence.number,
+        arrived_at=datetime.fromtimestamp(occurrence.arrived_at, UTC),
         survivor=survivor.record,
         survivor_seen_at=datetime.fromtimestamp(survivor.seen_at, UTC),
-        body=each.event.body.decode("utf-8", "surrogateescape"),
+        body=occurrence.event.body.decode("utf-8", "surrogateescape"),
     )
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
     """Yield the occurrences of an id with the body that passed, other than the one that passes."""
-    same = [each for each in group if each.digest == sighting.digest]
-    survivor = next((each for each in same if each.name == sighting.record), None)
-    return (each for each in same if each is not survivor)
+    same = [other for other in group if other.digest == sighting.digest]
+    survivor = next((other for other in same if other.name == sighting.record), None)
+    return (other for other in same if other is not survivor)
 
 
 def _whole_parts(
     occurrences: Sequence[_Occurrence], redelivered: dict[_Occurrence, Sighting], taken_apart: Sequence[Parts]
 ) -> dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]]:
     """Return the redelivered events by record and part, of parts in which nothing else is."""
-    found: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]] = {}
-    for each in occurrences:
-        if each in redelivered:
-            found.setdefault((each.record, each.part), []).append((each, redelivered[each]))
+    parts: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]] = {}
+    for occurrence in occurrences:
+        if occurrence in redelivered:
+            parts.setdefault((occurrence.record, occurrence.part), []).append((occurrence, redelivered[occurrence]))
     return {
         (record, part): events
-        for (record, part), events in found.items()
+        for (record, part), events in parts.items()
         if len(events) == len(taken_apart[record].parts[part].events)
     }
 

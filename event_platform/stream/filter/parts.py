@@ -54,13 +54,13 @@ class PartReader:
         content = _gunzip(data) if is_gzip else data
         if content is None:
             return Parts()
-        found: list[Part] = []
+        records: list[Part] = []
         for record in _records(content):
             parts = self._parts(record, arrived_at)
             if parts is None:
                 return Parts()
-            found.extend(parts)
-        return Parts(tuple(found), is_gzip)
+            records.extend(parts)
+        return Parts(tuple(records), is_gzip)
 
     def _parts(self, record: bytes, arrived_at: float) -> list[Part] | None:
         """Cut at newlines, and where that gives no whole objects between `}` and `{` too, as the lake does."""
@@ -74,13 +74,17 @@ class PartReader:
             events = self._identifier.identify(lines, arrived_at)
         if events is None:
             return None
-        return [Part(line + end, each) for line, end, each in zip(lines, ends, events, strict=True)]
+        return [Part(line + end, event) for line, end, event in zip(lines, ends, events, strict=True)]
 
 
 def _records(content: bytes) -> list[bytes]:
     """Return the records of an aggregated one, each with a newline behind it as they land, or `content` itself."""
     records = aggregated_parts(content)
-    return records if records == [content] else [each if each.endswith(b"\n") else each + b"\n" for each in records]
+    return (
+        records
+        if records == [content]
+        else [record if record.endswith(b"\n") else record + b"\n" for record in records]
+    )
 
 
 def _gunzip(data: bytes) -> bytes | None:
