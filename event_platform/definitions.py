@@ -49,8 +49,8 @@ _EXECUTOR = dg.in_process_executor
 def build_definitions(environment: Environment | None = None, catalog: Catalog | None = None) -> dg.Definitions:
     """Return the assets, checks, sensors, schedules and resources of an environment and its catalog.
 
-    Without arguments, these are what `EVENT_PLATFORM_*` set; settings that dagster.yaml lacks are logged, and a code
-    server forks its runs. Raises SettingError, and CatalogError with one line for each fault.
+    Without arguments, the `EVENT_PLATFORM_*` variables decide. In that case, settings missing from dagster.yaml are
+    logged, and the code server forks its runs. Raises SettingError, and CatalogError with one line per fault.
     """
     if environment is None:
         warn_of_missing_settings(os.environ.get("DAGSTER_HOME"))
@@ -99,12 +99,12 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
 
 
 def raw_assets(environment: Environment) -> list[dg.AssetKey]:
-    """Return the assets that are made of what arrives, by arrival date."""
+    """Return the assets partitioned by arrival date: raw_events, corrupt_events and, with a queue, filtered_events."""
     return [RAW_EVENTS, CORRUPT_EVENTS, *([FILTERED_EVENTS] if environment.redeliveries_queue else [])]
 
 
 def platform_assets(catalog: Catalog) -> list[dg.AssetKey]:
-    """Return the assets of the platform that are made of raw_events, by created date."""
+    """Return the platform's assets downstream of raw_events, partitioned by created date."""
     types = map(event_key, catalog.event_types)
     return [DEDUPLICATED_EVENTS, DUPLICATE_EVENTS, UNREGISTERED_EVENTS, *types, QUALITY_REPORT]
 

@@ -54,7 +54,7 @@ class EnvironmentName(StrEnum):
 
 @dataclass(frozen=True)
 class Setting:
-    """How a field of `Environment` is set: its variable, what it means, and how its text becomes a value."""
+    """How a field of `Environment` is set: variable, meaning and parser."""
 
     variable: str
     type: str
@@ -260,7 +260,7 @@ def settings_table() -> list[SettingRow]:
 
 
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read the environment variables. Raises SettingError with a line for each one that cannot be used."""
+    """Read the environment variables. Raises SettingError with one line per invalid variable."""
     values, faults = parse_settings(os.environ if variables is None else variables)
     if faults:
         raise SettingError("\n".join(f"{variable}: {fault}" for variable, fault in faults.items()))
@@ -268,9 +268,9 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
 
 
 def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values that are set or have a local default, by field, and the faults of the others, by variable.
+    """Return the values (set, or local defaults) by field, and the faults of invalid settings by variable.
 
-    A variable that is set to nothing is not set.
+    An empty variable counts as unset.
     """
     values, faults = dict[str, Any](), dict[str, str]()
     for name, setting in _settings().items():
@@ -288,7 +288,10 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
 
 
 def _text_of(setting: Setting, variables: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
-    """Return what is set, or its local default; None where the field's own default applies. Raises ValueError."""
+    """Return the text of a setting, or its local default; None if the default of the field applies.
+
+    Raises ValueError.
+    """
     text = variables.get(setting.variable)
     if text or setting.local is None:
         return text or None
@@ -299,7 +302,10 @@ def _text_of(setting: Setting, variables: Mapping[str, str], values: Mapping[str
 
 
 def _require_store(setting: Setting, text: str, values: Mapping[str, Any]) -> None:
-    """Raise ValueError for a location outside the stores that a setting requires. A faulty one has its own fault."""
+    """Raise ValueError if a setting requires a store that a location is not in.
+
+    Invalid locations have a fault already.
+    """
     locations = [values[name] for name in setting.requires if name in values]
     wrong = [uri for uri in locations if uri.partition("://")[0] not in setting.schemes]
     if wrong and text != LOCAL_COMPUTE:

@@ -54,12 +54,12 @@ def parse_date(value: str) -> date:
 
 
 def start_date_file(landing: str) -> Path | None:
-    """Return the file beside a landing folder in which a sample leaves its first day; None for a bucket."""
+    """Return the file beside a landing folder to which `generate` writes the first day; None for a bucket."""
     return None if "://" in landing or not landing else Path(landing).parent / "start_date"
 
 
 def read_start_date(landing: str) -> str | None:
-    """Return the date beside a landing folder, None where there is none."""
+    """Return the date in the file beside a landing folder; None if there is no such file."""
     path = start_date_file(landing)
     if path is None or not path.is_file():
         return None
@@ -124,14 +124,14 @@ def parse_glue_database(value: str) -> str:
 
 
 def parse_iceberg(value: str) -> str:
-    """Return what names a catalog, where pyiceberg is installed. `require_iceberg` reads it."""
+    """Return the definition of an Iceberg catalog if pyiceberg is installed. `require_iceberg` parses it."""
     if find_spec("pyiceberg") is None:
         raise ValueError("pyiceberg is not installed; expected pip install 'event-platform[iceberg]'")
     return value
 
 
 def require_iceberg(value: str, others: Mapping[str, Any]) -> None:
-    """Raise ValueError where a catalog is not one, or cannot be that of the lake."""
+    """Raise ValueError if the definition of a catalog is invalid, or does not fit the location of the lake."""
     from event_platform.publishing.iceberg.setting import read_setting  # noqa: PLC0415 - imports polars
 
     if "@" in value:  # the value is shown in errors and in the UI
@@ -150,7 +150,7 @@ def require_iceberg(value: str, others: Mapping[str, Any]) -> None:
 
 
 def parse_queue(value: str) -> str:
-    """Return the URL of an SQS queue of the standard kind, the only one that S3 notifies."""
+    """Return the URL of a standard SQS queue. S3 notifies no other kind."""
     if "@" in value or "?" in value:  # the address is shown in errors and in the UI
         raise ValueError("an address must not contain credentials; set the AWS variables or a profile")
     if not _QUEUE.fullmatch(value):

@@ -1,4 +1,4 @@
-"""Failed checks, as `run` and `status` show them: what failed on which days, the likely cause, and what to do next."""
+"""Failed checks as `run` and `status` show them: check and days, likely cause, next step."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ Results = Mapping[Checked, Result]
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """A check that failed in one way, on one or more days."""
+    """A check that failed for the same reason on one or more days."""
 
     severity: Severity
     asset: str
@@ -60,7 +60,7 @@ class FailedCheck:
 
     @property
     def lines(self) -> Iterator[str]:
-        """What failed, and on a line below why and what to do."""
+        """The failure, and below it the cause and the remedy."""
         worst = f" ({self.worst})" if len(self.partitions) > 1 else ""
         yield f"{self.severity.upper()} {self.asset}, {self.check}{self._days}: {self.description}{worst}"
         if self.fault:
@@ -75,7 +75,7 @@ class FailedCheck:
 
 
 def failed_checks(results: Results) -> list[FailedCheck]:
-    """Return what failed: errors first, then by the number of records concerned."""
+    """Return the failed checks: errors first, then by number of affected records."""
     groups = defaultdict[tuple[str, str, Severity, Fault | None], dict[str, Result]](dict)
     for checked, result in results.items():
         if not result.passed:

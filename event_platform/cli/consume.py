@@ -55,7 +55,7 @@ def land_stream(
 
 
 def checkpoints_beside(landing: str) -> str:
-    """Return the default location of checkpoints: beside landing, where they are not loaded as events."""
+    """Return the default folder of checkpoints, beside landing so that they are not loaded as events."""
     if "/" not in landing.partition("://")[2] and "://" in landing:
         raise SettingError(
             f"EVENT_PLATFORM_LANDING: {landing} is a whole bucket, with nothing beside it; set --checkpoints "

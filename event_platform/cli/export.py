@@ -1,4 +1,4 @@
-"""`event-platform export`: write what other tools read the lake with, and say what changed."""
+"""`event-platform export`: write the files with which other tools read the lake, and print the changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from event_platform.publishing.iceberg.setting import read_setting
 
 @dataclass(frozen=True)
 class _Export:
-    """A warehouse, and the tables that it gets views of."""
+    """A warehouse, and the tables to export as views."""
 
     warehouse: Warehouse
     catalog: Catalog
@@ -74,7 +74,7 @@ def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _
 
 
 def _iceberg(environment: Environment) -> dict[str, str]:
-    """Return the database of Glue in which tables are published as Iceberg, if they are, and how their names begin."""
+    """Return the Glue database and table prefix of the Iceberg tables; empty if they are not published in Glue."""
     setting = environment.iceberg and read_setting(environment.iceberg, environment.glue_database)
     if not setting or setting.kind is not CatalogKind.GLUE:
         return {}

@@ -1,4 +1,4 @@
-"""`event-platform init`: look at a sample of landing, and write the envelope that fits it, with the reasons."""
+"""`event-platform init`: sample landing, and write an envelope that fits, with the evidence."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ Choice = TypeVar("Choice", IdFields, NameFields, TimeField)
 
 @dataclass(frozen=True)
 class _Part:
-    """A key of the envelope: its value, and lines that say why."""
+    """A key of the envelope: its value, and the reasons for it."""
 
     key: str
     value: Any
@@ -58,10 +58,10 @@ class _Part:
 
 
 def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int], force: bool) -> Path:
-    """Propose an envelope, print the evidence, write it, and return the folder of the catalog.
+    """Propose an envelope, print the evidence, write the file, and return the folder of the catalog.
 
-    `answer` chooses one of several that are equally good. What the environment does not set is written to `.env`.
-    Raises CatalogError where nothing has landed, or where no envelope fits.
+    `answer` chooses between equally good candidates. Settings missing from the environment are written to `.env`.
+    Raises CatalogError if nothing has landed or no envelope fits.
     """
     folder = Path("catalog") if environment.catalog == SAMPLE_CATALOG else environment.catalog
     target = folder / ENVELOPE_FILE
@@ -201,7 +201,7 @@ def _constant(uri: str) -> str:
 
 
 def _first_date(proposal: Proposal, sampled: Sequence[SampledObject]) -> date:
-    """Return the first day on which events were created, those left out that are far from all arrivals."""
+    """Return the first day of creation in the sample, without outliers far from every arrival."""
     arrivals = [item.landed.arrival_date for item in sampled]
     earliest = datetime.combine(min(arrivals), datetime.min.time(), UTC) - _EARLY
     return min(moment for moment in [*proposal.usable_times[0].moments, datetime.now(UTC)] if moment >= earliest).date()
@@ -240,7 +240,7 @@ def _as_yaml(heading: str, parts: Sequence[_Part], first: date) -> str:
 
 
 def _write_settings(environment: Environment, folder: Path, first: date) -> None:
-    """Write to `.env` what commands need and nobody has set."""
+    """Write to `.env` the required settings that are not set."""
     wanted: Mapping[str, str] = {
         "EVENT_PLATFORM_LANDING": environment.landing,
         "EVENT_PLATFORM_CATALOG": str(folder),
@@ -263,7 +263,7 @@ def located(environment: Environment, landing: str | None) -> Environment:
 
 
 def ask(key: str, choices: Sequence[str]) -> int:
-    """Let the user choose one of several that are equally good."""
+    """Ask the user to choose between equally good candidates."""
     for number, choice in enumerate(choices, start=1):
         OUT.print(f"  {number}  {choice}", soft_wrap=True)
     with suppress(click.Abort):

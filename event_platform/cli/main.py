@@ -61,7 +61,7 @@ class _Commands(click.Group):
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raise errors of S3 as ours. What that takes is imported only if there is an error."""
+    """Translate errors of S3 to EventPlatformError. The imports for this are made only when an error occurs."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, EventPlatformError):

@@ -52,7 +52,7 @@ _BY_ARRIVAL = {*_RAW, FILTERED_EVENTS}
 
 @dataclass(frozen=True)
 class Materialized:
-    """What runs have left."""
+    """The outcome of a command's runs."""
 
     due: DueDates  # still
     lake: PinnedLake  # in which that was looked for
@@ -71,10 +71,10 @@ def materialize_due(
     rebuild: bool,
     take_redeliveries: bool,
 ) -> Materialized:
-    """Load `arrivals` and materialize what is due downstream within the window.
+    """Load `arrivals`, and materialize the due partitions downstream within the window.
 
-    With `rebuild`, all created_dates of the window that have events are rebuilt. With `take_redeliveries`, those of the
-    stream are taken from their queue, as runs that load `arrivals` do.
+    `rebuild` rebuilds all created dates of the window that have events. `take_redeliveries` also takes filtered events
+    from their queue, as runs that load `arrivals` do.
     """
     today = datetime.now(UTC).date()
     with _materializer(environment, catalog, progress) as materializer:
@@ -104,7 +104,7 @@ def materialize_due(
 def materialize_backfill(
     environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
 ) -> Materialized:
-    """Materialize the partitions of event tables and reports that the catalog makes due, with what is made of them."""
+    """Materialize the event tables and reports that a catalog change makes due, and the assets downstream of them."""
     with _materializer(environment, catalog, progress) as materializer:
         _, due = materializer.find_due(lake, window)
         for request in due.by_day:
@@ -128,9 +128,9 @@ def materialize_again(
 
 
 class _Materializer:
-    """Runs of one command, in this process: a message for each of their failures, and the results of their checks.
+    """Executes runs for one command in this process; collects the message of each failure and the results of checks.
 
-    They are runs of the job of the code location: the UI shows them by its name and can re-execute them.
+    The runs belong to the job of the code location: the UI shows them under its name and can re-execute them.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class _Materializer:
     def find_due(
         self, lake: Lake, window: tuple[date, date], *, look_for_files: bool = False
     ) -> tuple[PinnedLake, DueDownstream]:
-        """Return what is due downstream of raw_events within the window, and the state of the lake that says so."""
+        """Return the pinned state of the lake, and what is due downstream of raw_events within the window."""
         self._progress.begin("planning")
         pinned = PinnedLake(lake.storage)
         return pinned, due_downstream(
@@ -167,7 +167,7 @@ class _Materializer:
         ranges: Iterable[tuple[date, date] | None],
         config: Mapping[str, Any] = _QUIET,
     ) -> None:
-        """Materialize each range of days in a run of its own; None for assets without partitions."""
+        """Materialize each range of days in its own run; None for assets without partitions."""
         selection = list(assets)
         for days in ranges:
             named = describe_range(*days) if days else "tables without partitions"
@@ -203,7 +203,7 @@ def _instance(environment: Environment) -> dg.DagsterInstance:
 
 
 def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:
-    """Return what is not in `tried`, and add it: what fails is left to the next call of `run_due`."""
+    """Return the runs that are not in `tried`, and add them. A failed run is retried only by the next `run_due`."""
     untried = []
     for run in runs:
         days = {day: why for day, why in run.days.items() if not tried.issuperset((key, day) for key in run.assets)}
@@ -213,7 +213,7 @@ def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, dat
 
 
 def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """Yield what functions of the catalog raised, and why messages stay in their queue: that stops no run."""
+    """Yield warnings that stop no run: errors of the catalog's functions, and messages left in their queue."""
     for event in result.filter_events(lambda event: event.is_step_materialization):
         metadata = event.step_materialization_data.materialization.metadata
         yield from map(str, _list_in(metadata, LEFT_IN_QUEUE))

@@ -30,7 +30,7 @@ _EXAMPLES, _LENGTH, _BEFORE = 10, 100, 30
 
 
 def dry_run(environment: Environment, first: date | None, last: date | None, progress: Listener) -> MendTrial:
-    """Find what is due for mending, and read it, without writing anything."""
+    """Report what `mend` would change, without writing anything."""
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
     require_opened(catalog.mending)
     progress.begin("looking for records to mend")

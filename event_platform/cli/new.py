@@ -20,7 +20,7 @@ _TAKEN = {"catalog", "data", "tests"}
 
 
 def make_project(folder: Path) -> None:
-    """Write a project to a folder, which is empty or not there. Raises SettingError where it cannot be made there."""
+    """Write a project to a folder, which must be empty or not exist. Raises SettingError if that is impossible."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(f"{folder}: is not an empty folder; give one that is empty or does not exist")
     name = folder.resolve().name
@@ -40,7 +40,7 @@ def make_project(folder: Path) -> None:
 
 
 def _package(name: str) -> str:
-    """Return the name of the project's package. Raises SettingError where Python could not import it."""
+    """Return the name of the project's package. Raises SettingError if it is not importable."""
     package = re.sub(r"[-. ]+", "_", name).lower()
     if not re.fullmatch("[a-z][a-z0-9_]*", package):
         raise SettingError(f"{name}: expected a name of letters, digits, - and _ that begins with a letter")

@@ -11,12 +11,12 @@ from event_platform.quality.text import shown
 
 
 def visible(text: str) -> str:
-    r"""Escape control characters of a text, as in `\u{1b}`, so that a terminal only prints them. Lines stay lines."""
+    r"""Escape control characters of a text, as in `\u{1b}`, so that they do not control the terminal. Newlines stay."""
     return text if text.isprintable() else "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
 class _PlainConsole(Console):
-    """A console that prints texts as they are: without terminal commands and without rich's markup."""
+    """A console that prints texts verbatim: no terminal commands, no rich markup."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
@@ -37,6 +37,6 @@ def print_warning(warning: str | None) -> None:
 
 
 def print_parts(parts: Iterable[RenderableType]) -> None:
-    """Print tables and lines on stdout; a line is not broken, so that it stays one in a pipe."""
+    """Print tables and lines on stdout. Long lines are not wrapped, so that pipes get them whole."""
     for part in parts:
         OUT.print(part, soft_wrap=not isinstance(part, Table))

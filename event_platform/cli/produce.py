@@ -40,7 +40,7 @@ class FileSource:
                 yield from read_lines(str(path), file.fileno())
 
     def finish(self) -> None:
-        """Do nothing: sample events have totals to write, files have none."""
+        """Do nothing: only sample events have expected totals to write."""
 
 
 class SampleSource:

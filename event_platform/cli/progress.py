@@ -1,4 +1,4 @@
-"""What a command does, from its first second: bars on a terminal, elsewhere a line now and then, always on stderr."""
+"""Progress of a command on stderr: bars on a terminal, otherwise a line every few seconds."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,14 +21,14 @@ class Listener(Protocol):
     """Follows a command through its phases."""
 
     def begin(self, phase: str) -> None:
-        """Say that a phase begins. It ends with the next one, or with the command."""
+        """Begin a phase. The next phase, or the end of the command, ends it."""
 
     def __call__(self, step: str, done: int, total: int | None) -> None:
         """Say how many units of a step of this phase are done, and of how many if that is known."""
 
 
 def show_progress(unit: str) -> AbstractContextManager[Listener]:
-    """Show what a command does, on stderr: output stays clean in a pipe. `unit` is what its steps count."""
+    """Show the progress of a command on stderr. `unit` names what its steps count."""
     return _bars(unit) if ERR.is_terminal else _lines(unit)
 
 
@@ -60,7 +60,7 @@ class ProgressLines:
                 self._print(self._step)
 
     def tick(self) -> None:
-        """Print how far it is, if nothing has been printed for ten seconds."""
+        """Print the progress if nothing was printed for ten seconds."""
         with self._lock:
             if self._clock() - self._written >= _PAUSE:
                 since = f"{self._phase or 'at work'}, for {self._clock() - self._begun:,.0f} s"
@@ -73,7 +73,7 @@ class ProgressLines:
 
 @contextmanager
 def _lines(unit: str) -> Iterator[Listener]:
-    """Print lines; a thread that ends with the context does so while the command says nothing."""
+    """Print progress as lines; a thread repeats the last state while the command is silent."""
     lines, ended = ProgressLines(unit, lambda line: ERR.print(line, soft_wrap=True)), Event()
 
     def tick() -> None:
@@ -90,7 +90,7 @@ def _lines(unit: str) -> Iterator[Listener]:
 
 
 class _Count(MofNCompleteColumn):
-    """Units that are done, and how many there are; nothing for a phase."""
+    """A column with completed and total units; empty for a phase, which has no count."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _Count(MofNCompleteColumn):
 
 
 class _Bars:
-    """Draws a bar for each step, and one that moves for the phase."""
+    """Draws a bar for each step, and an indeterminate bar for the phase."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars

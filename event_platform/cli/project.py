@@ -1,4 +1,4 @@
-"""The project that a command is started in: its `pyproject.toml` names definitions that merge the platform's.
+"""The project in the working folder: its `pyproject.toml` names definitions that merge the platform's.
 
 Dagster is imported only to load them.
 """
@@ -34,9 +34,9 @@ class Project:
 
 
 def find_project(folder: Path) -> Project | None:
-    """Return the project that `[tool.dg.project]` in a folder's pyproject.toml names: Dagster finds it there, too.
+    """Return the project in `[tool.dg.project]` of a folder's pyproject.toml, where Dagster finds it as well.
 
-    None where there is no such project, or only the platform itself.
+    None if there is no such project, or only the platform itself.
     """
     path = folder / "pyproject.toml"
     project = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("dg", {}) if path.is_file() else {}
@@ -52,7 +52,7 @@ def find_project(folder: Path) -> Project | None:
 def load_project(folder: Path) -> "tuple[str, dg.Definitions] | None":
     """Return the name of the code location and the definitions of the project in a folder.
 
-    None where there is none, or one without the platform's definitions.
+    None if there is no project, or one that does not merge the platform's definitions.
     """
     from event_platform.defs.assets.raw_events import RAW_EVENTS  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def load_project(folder: Path) -> "tuple[str, dg.Definitions] | None":
 
 
 def find_thresholds(folder: Path) -> Thresholds:
-    """Return the limits of checks that `rules` of the project in a folder has; those by default where there is none."""
+    """Return the check limits in `rules` of the project in a folder, or the default limits."""
     loaded = load_project(folder) if find_project(folder) else None
     rules = (loaded[1].resources or {}).get("rules") if loaded else None
     thresholds: Thresholds = getattr(rules, "thresholds", DEFAULT_THRESHOLDS)
@@ -78,7 +78,7 @@ def find_thresholds(folder: Path) -> Thresholds:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Leave it to the code location to say what dagster.yaml lacks, and that Dagster calls a parameter beta."""
+    """Suppress warnings that the code location logs already: missing dagster.yaml settings, and beta parameters."""
     from dagster import BetaWarning  # noqa: PLC0415
 
     logger = logging.getLogger("event_platform")

@@ -15,7 +15,7 @@ from event_platform.publishing.iceberg import Outcome, open_iceberg
 
 
 def publish_tables(environment: Environment, names: Sequence[str], *, as_json: bool) -> int:
-    """Publish the tables of these names (all without them) and print the outcomes; return the exit code."""
+    """Publish the named tables (all without names) and print the outcomes; return the exit code."""
     if environment.iceberg is None:
         raise SettingError("EVENT_PLATFORM_ICEBERG: not set; expected an Iceberg catalog to publish tables in")
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)

@@ -1,4 +1,4 @@
-"""`event-platform query`: SQL over the tables of the lake, and over nothing else."""
+"""`event-platform query`: SQL over the tables of the lake. Nothing else can be read."""
 
 import difflib
 import re
@@ -65,7 +65,7 @@ def _tables(environment: Environment) -> dict[str, Table]:
 
 
 def _answer(word: str, sql: str, tables: Mapping[str, Table], opened: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Return the rows of a statement. The tables that it names are opened and added to `opened`."""
+    """Return the rows of a statement. The tables in the statement are opened and added to `opened`."""
     if has_surrogate(sql):  # Python decodes other bytes of an argument to these
         raise _failed("the statement is not UTF-8")
     if word in {"describe", "desc"}:
@@ -85,7 +85,7 @@ def _first_word(sql: str) -> str:
 
 
 def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
-    """Return the tables that a statement names. Raises TableError if it would read anything but tables."""
+    """Return the tables in a statement. Raises TableError if it would read anything else."""
     # The names of common table expressions are among them.
     names = PySQLContext.table_identifiers(sql, include_schema=True, unique=True)
     readers = [name for name in names if _READERS.fullmatch(name)]
@@ -96,7 +96,7 @@ def _named(sql: str, tables: Mapping[str, Table]) -> list[str]:
 
 
 def _spelled(name: str, tables: Iterable[str]) -> str | None:
-    """Return the name of a table in the case of the lake; None if there is none. An exact match comes first."""
+    """Return the name of a table in the case of the lake; None if there is no such table. Exact matches come first."""
     return next((table for table in (name, *tables) if table in tables and table.lower() == name.lower()), None)
 
 

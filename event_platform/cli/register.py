@@ -9,7 +9,7 @@ from event_platform.publishing.glue import Outcome, open_glue
 
 
 def register_tables(environment: Environment) -> int:
-    """Register every table that exists, with the schema in its log, and print the outcomes; return the exit code."""
+    """Register every existing table with the schema in its log, and print the outcomes; return the exit code."""
     if environment.glue_database is None:
         raise SettingError(
             "EVENT_PLATFORM_GLUE_DATABASE: not set; expected a database of the Glue Data Catalog to register tables in"

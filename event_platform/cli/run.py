@@ -1,6 +1,6 @@
-"""`event-platform run`, `replay` and `mend`: find what is due, have it materialized through Dagster, show the totals.
+"""`event-platform run`, `replay` and `mend`: find what is due, materialize it through Dagster, show the totals.
 
-Dagster is imported only where something is due: that takes longer than to find out that nothing is.
+Dagster is imported only if something is due: the import takes longer than finding out that nothing is.
 """
 
 import os
@@ -60,7 +60,7 @@ def run_due(
 ) -> Outcome:
     """Materialize the due partitions from `first` to `last`.
 
-    With `rebuild`, all created_dates from `first` to `last` that have events are rebuilt. `results` are those of checks
+    `rebuild` rebuilds all created dates from `first` to `last` that have events. `results` are the results of checks
     that this command has evaluated before.
     """
     window = window_of(environment, first, last)
@@ -100,10 +100,7 @@ def run_due(
 
 
 def run_backfill(environment: Environment, progress: Listener) -> Outcome:
-    """Materialize the partitions of event tables that a change of the catalog makes due, and nothing else that is due.
-
-    The report of their days, and what is made of them, are built as well.
-    """
+    """Materialize only the event tables that a catalog change makes due, with their reports and downstream assets."""
     if home := os.environ.get("DAGSTER_HOME"):
         check_home(home)
     catalog, lake = load_catalog(environment.catalog), open_lake(environment.lake)
@@ -130,9 +127,9 @@ def replay(environment: Environment, first: date, last: date, progress: Listener
 
 
 def mend(environment: Environment, first: date | None, last: date | None, progress: Listener) -> Outcome:
-    """Load the objects again that are due for the functions of the catalog, then do what `run_due` does.
+    """Reload the objects that are due for the catalog's functions, then continue as `run_due`.
 
-    What that finds, such as corrupt records of a day that an earlier run did not finish, may make more days due.
+    Repeats while that makes more days due, such as a day with corrupt records that an earlier run did not finish.
     """
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
     require_opened(catalog.mending)
@@ -161,7 +158,7 @@ def mend(environment: Environment, first: date | None, last: date | None, progre
 
 
 def finish(outcome: Outcome, *, as_json: bool = False, warn_only: bool = False) -> int:
-    """Print what is in the lake after a command, and what is still due; return the exit code."""
+    """Print the totals of the lake and what is still due after a command; return the exit code."""
     if outcome.status is None:
         return 1
     print_status(outcome.status, as_json=as_json)
@@ -202,7 +199,10 @@ def _publish_and_count(
     results: Results,
     progress: Listener,
 ) -> Status | None:
-    """Publish, and count the totals; None where runs have `failed` and a table cannot be read, which is printed."""
+    """Publish the tables and count the totals.
+
+    Returns None if runs have `failed` and a table cannot be read; that error is printed.
+    """
     iceberg = _publish(environment, lake, catalog, progress)
     progress.begin("counting")
     try:
@@ -216,7 +216,7 @@ def _publish_and_count(
 
 
 def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progress: Listener) -> IcebergStatus | None:
-    """Publish what no run has published, if there is an Iceberg catalog, and warn of what cannot be."""
+    """Publish the tables that no run has published, if an Iceberg catalog is set, and warn about failures."""
     if environment.iceberg is None:
         return None
     progress.begin("publishing")

@@ -18,7 +18,7 @@ def first_of_whole_days(days: int) -> date:
 
 
 def generate_sample(environment: Environment, events: int, days: int, first_date: date, seed: int) -> None:
-    """Write the sample to the landing folder, which must be empty; beside it, totals and start date."""
+    """Write the sample to the landing folder, which must be empty, and totals and start date beside it."""
     landing = Path(environment.landing)
     if environment.landing.startswith("s3://"):
         raise SettingError(

@@ -57,7 +57,7 @@ _SECONDS_BETWEEN_LOOKS = 5
 
 @dataclass(frozen=True)
 class Status:
-    """What is in the lake, what is wrong with it, and what is still to be done."""
+    """The totals of the lake, its failed checks, and what is due."""
 
     totals: Mapping[str, Any]
     expected: Mapping[str, Any] | None  # totals that a sample has to give
@@ -73,7 +73,7 @@ class Status:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether all that does not balance are created dates with newer records, which are not built."""
+        """Whether the only imbalances are created dates with newer records that are not built yet."""
         days, newer = self.totals["unbalanced"], {str(day) for day in self.rest.due.stale}
         return not days["arrival_dates"] and bool(days["created_dates"]) and newer.issuperset(days["created_dates"])
 
@@ -107,10 +107,10 @@ def read_status(
     iceberg: IcebergStatus | None = None,
     every: bool = False,
 ) -> Status:
-    """Read the totals, what the checks find, and what waits beside what is `due`.
+    """Read the totals, the failed checks, and what is due in addition to `due`.
 
-    Checks are those of the last month that has events, or of `every` day. `results` are those that this command has
-    evaluated: they replace what the quality report has of a day.
+    Checks cover the last month with events, or `every` day. `results` are evaluated by this command and replace those
+    in the quality report.
     """
     rest = completeness(
         lake,
@@ -131,7 +131,7 @@ def read_status(
 
 
 def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
-    """Return what the checks find of days, from the figures in the quality report, and of days that it lacks."""
+    """Return the findings of checks on these days: from the quality report, or counted if a day has no report."""
     today = datetime.now(UTC).date()
     findings = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
     return {Checked(finding.asset, finding.check, str(finding.day)): finding.result for finding in findings}
@@ -165,14 +165,14 @@ def print_status(status: Status, *, as_json: bool = False, every: bool = False) 
 
 
 def exit_code(results: Results, *, failed: bool, warn_only: bool) -> int:
-    """Return 1 if something `failed`, which the totals do if they do not balance, else 3 if an error check failed."""
+    """Return 1 if `failed` (a run, or the balance of totals), 3 if a check of severity error failed, else 0."""
     if failed:
         return 1
     return 3 if has_errors(results) and not warn_only else 0
 
 
 def render_tables(status: Status, *, every: bool) -> Iterator[RenderableType]:
-    """Yield the totals (beside those that a sample has to give) and the days."""
+    """Yield the totals (beside the expected totals of a sample) and the days."""
     totals = status.totals
     yield totals_table(totals, status.expected)
     for what in ("arrival", "created"):
@@ -181,7 +181,7 @@ def render_tables(status: Status, *, every: bool) -> Iterator[RenderableType]:
 
 
 def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
-    """Yield what is wrong with the data and what is to be done; the last line says whether the totals balance."""
+    """Yield what is wrong with the data and what to do; the last line says whether the totals balance."""
     for name, rows in status.totals["retired_tables"].items():
         if not rows:
             continue  # its events have moved
@@ -231,14 +231,14 @@ def watch_status(environment: Environment, *, every: bool, wait: Callable[[float
 
 
 def _watched(environment: Environment, catalog: Catalog, storage: Storage, *, every: bool) -> Group:
-    """Return the status with the verdict on top: a terminal cuts off what is below its last line."""
+    """Return the status with the verdict first: a terminal cuts off lines below its last one."""
     status = _look(environment, catalog, PinnedLake(storage, is_recent=True), every=every)
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, every {_SECONDS_BETWEEN_LOOKS} s until ctrl-C"
     return Group(when, *render_verdict(status, every=every), "", *render_tables(status, every=every))
 
 
 def _read_expected_totals(landing: str) -> dict[str, Any] | None:
-    """Read the totals that `generate` writes beside landing; None if there is no such file."""
+    """Read the expected totals that `generate` writes beside landing; None if there is no such file."""
     path = Path(landing).parent / "ground_truth.json"
     if landing.startswith("s3://") or not path.exists():
         return None

@@ -14,7 +14,7 @@ _RECENT_DAYS = 14
 
 
 def totals_table(totals: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Table:
-    """Return the totals of a lake, beside those that a sample has to give."""
+    """Return the totals of a lake, beside the expected totals of a sample."""
     table = figures_table("", "lake", *(["expected"] if expected else []), title="Totals")
     expected_rows = total_rows(expected) if expected else {}
     for name, count in total_rows(totals).items():
@@ -60,7 +60,7 @@ def render_days(
 
 
 def without_zeros(days: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
-    """Return days without a column that is zero on all of them."""
+    """Return the days without a column that is zero on all of them."""
     if any(day.get(column) for day in days):
         return list(days)
     return [{name: value for name, value in day.items() if name != column} for day in days]

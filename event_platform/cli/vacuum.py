@@ -32,7 +32,10 @@ def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -
 
 
 def _expire(environment: Environment, lake: Lake, *, dry_run: bool) -> Expire | None:
-    """Return what drops old snapshots of the Iceberg tables, which name the same files; None without a catalog."""
+    """Return a function that expires old snapshots of the Iceberg tables, which refer to the same files.
+
+    None if no catalog is set.
+    """
     if environment.iceberg is None:
         return None
     return partial(open_iceberg(environment.iceberg, lake.storage, environment.glue_database).expire, dry_run=dry_run)

@@ -24,26 +24,29 @@ from event_platform.quality.text import shown
 
 @dataclass(frozen=True)
 class Selection:
-    """Which differences are accepted: of these types (all without them), and of these fields or what is in them."""
+    """Which differences to accept, by event type and by field (including nested fields). Empty means all."""
 
     types: Collection[str] = ()
     fields: Collection[str] = ()
 
     def takes(self, proposal: Proposal) -> bool:
-        """Return whether a difference is accepted. Without its field, one that a person has to judge is not."""
+        """Return whether a difference is accepted.
+
+        Differences that need a person's judgement require `--field` or TYPE.
+        """
         is_chosen = self.has_field(proposal) if self.fields else not proposal.is_judgement or self.has_name(proposal)
         return self.has_type(proposal) and is_chosen
 
     def has_name(self, proposal: Proposal) -> bool:
-        """Return whether a difference is that of one of the names, which is like another one."""
+        """Return whether a difference is the rename of a selected name to a similar one."""
         return proposal.finding is Finding.LIKE_KNOWN and proposal.path in self.types
 
     def has_type(self, proposal: Proposal) -> bool:
-        """Return whether a difference is of one of the types."""
+        """Return whether a difference belongs to a selected event type."""
         return not self.types or not names_of(proposal).isdisjoint(self.types)
 
     def has_field(self, proposal: Proposal) -> bool:
-        """Return whether a difference is at one of the fields, or below it."""
+        """Return whether a difference is at, or below, a selected field."""
         return any(proposal.path == each or proposal.path.startswith(f"{each}.") for each in self.fields)
 
 
@@ -97,7 +100,7 @@ def _patch(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[str]:
 
 
 def _line(line: str) -> str:
-    """Return a line of a patch: as it is, but for what a terminal would take for a command."""
+    """Return a line of a patch with terminal commands escaped."""
     text = line.rstrip("\r\n")
     whole = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
     return whole if text.replace("\t", " ").isprintable() else visible(whole)

@@ -1,4 +1,4 @@
-"""`event-platform catalog diff` without another catalog: what arrives against what the catalog says."""
+"""`event-platform catalog diff` without another catalog: compare arriving events with the catalog."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _EXAMPLE = 60
 
 
 def show_differences(environment: Environment, folder: Path, broken_percent: float, output: Format) -> int:
-    """Print how what is in the lake differs from a catalog; return 1 if that needs the user, else 0."""
+    """Print how the events in the lake differ from a catalog; return 1 if the user has to act, else 0."""
     lake = PinnedLake(open_lake(environment.lake).storage)
     found = find_differences(lake, read_catalog_files(folder), broken_percent / 100)
     needs_user = any(each.finding.needs_user for each in found)

@@ -16,7 +16,7 @@ from event_platform.quality.partitions import date_ranges, describe_range
 
 
 def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
-    """Find what is due."""
+    """Return the backfill plan: the due days of each event table."""
     catalog, lake = load_catalog(environment.catalog), PinnedLake(open_lake(environment.lake).storage)
     progress.begin("comparing tables with the catalog")
     due = due_created_dates(lake, catalog, rows_examined=None)
@@ -24,7 +24,7 @@ def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
 
 
 def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
-    """Print what is due; return 1 if a table cannot be built, else 0."""
+    """Print the due days; return 1 if a table cannot be built, else 0."""
     if as_json:
         print(json.dumps(plan.as_json()))  # noqa: T201 - rich would wrap it
         return 1 if plan.failing else 0

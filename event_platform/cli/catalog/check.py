@@ -19,12 +19,12 @@ from event_platform.lake.schemas import to_delta
 
 
 def check_catalog(folder: Path) -> int:
-    """Print the faults of a catalog, or its size if there are none; return the exit code."""
+    """Print the faults of a catalog, or its size if it has none; return the exit code."""
     return print_checked(folder, *load_checked(folder))
 
 
 def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
-    """Return the event types of a catalog, and its faults, one line each."""
+    """Return the event types of a catalog, and one line for each of its faults."""
     try:
         catalog = load_catalog(folder)
         require_opened(catalog.mending)
@@ -35,7 +35,7 @@ def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
 
 
 def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
-    """Print the faults of a catalog, or its size if there are none; return the exit code."""
+    """Print the faults of a catalog, or its size if it has none; return the exit code."""
     for line in faults:
         ERR.print(line, soft_wrap=True)
     if faults:
@@ -48,7 +48,7 @@ def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequen
 
 
 def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
-    """Build what a run builds from a schema before it reads an event; yield the faults."""
+    """Build everything that a run builds from a schema before it reads events; yield the faults."""
     comments = {column.name: column.description for column in typed(event_type.stored)}
     try:
         with raise_panics_as_errors():

@@ -17,7 +17,7 @@ _LEVELS = {Impact.BREAKING: "error", Impact.BACKFILL: "warning", Impact.COMPATIB
 
 
 def show_changes(folder: Path, against: str, output: Format) -> int:
-    """Print the changes from the catalog `against` to the one in `folder`; return 1 if one is breaking, else 0."""
+    """Print the changes from catalog `against` to the catalog in `folder`; return 1 if one is breaking, else 0."""
     changes = compare_catalogs(read_other_catalog(against, folder), read_catalog_files(folder))
     is_breaking = any(each.impact is Impact.BREAKING for each in changes)
     match output:

@@ -78,7 +78,7 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
 
 
 def _print_read_counts(counts: ReadCounts, objects: int) -> None:
-    """Print what was read: sound, and corrupt by reason with an example; and doubts of the ids."""
+    """Print the number of sound records, the corrupt ones by reason with an example, and doubts about the ids."""
     reasons = [(f"  {reason}", n, explain(reason, counts.envelope), text) for reason, n, text in counts.ranked()]
     rows = [("read", counts.records, f"in {counted(objects, 'object')}", ""), ("sound", counts.sound, "", ""), *reasons]
     width, digits = max(len(what) for what, *_ in rows), len(f"{counts.records:,}")

@@ -29,7 +29,7 @@ _FIRST = "drafted from what arrived"
 
 @dataclass(frozen=True)
 class EditedSchema:
-    """A schema with edits: its file, and its text before (None for a new one) and after."""
+    """A schema with edits: its file, and its text before (None for a new schema) and after."""
 
     event_type: str
     path: Path
@@ -112,7 +112,7 @@ def _copy(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[Path]:
 
 
 def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> None:
-    """Raise CatalogError if the edited catalog has a fault, or if a run with it would fail where it did not before."""
+    """Raise CatalogError if the edits add a fault to the catalog, or make the next run fail."""
     names = {each.event_type for each in edited}
     with _copy(folder, edited) as copy:
         types, faults = load_checked(copy)
@@ -125,7 +125,7 @@ def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> N
 
 
 def write_schema(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the permissions that it has."""
+    """Write a schema file atomically, and keep its permissions."""
     target = path.resolve()
     part = target.with_name(f".{target.name}.part")
     part.write_text(text, encoding="utf-8", newline="")

@@ -15,7 +15,7 @@ from event_platform.pipeline.opening import open_lake
 
 
 def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
-    """Check a catalog, then print where it does not go with the lake; return 1 if a run would fail, else 0."""
+    """Check a catalog, then print its conflicts with the tables of the lake; return 1 if a run would fail, else 0."""
     event_types, faults = load_checked(folder)
     if not as_json and print_checked(folder, event_types, faults):
         return 1

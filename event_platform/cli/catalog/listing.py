@@ -1,4 +1,4 @@
-"""How commands list what they find in a catalog: as a table, as JSON, or as annotations of GitHub."""
+"""How commands list findings in a catalog: as a table, as JSON, or as GitHub annotations."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable

@@ -27,7 +27,7 @@ class SchemaFiles:
 
 
 def _title_of(path: Path) -> str | None:
-    """Return the event name of a schema; None if it cannot be read, which `catalog check` reports."""
+    """Return the event name of a schema; None if the file cannot be read, which `catalog check` reports."""
     try:
         document = read_document(path)
     except DocumentError:

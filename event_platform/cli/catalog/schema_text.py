@@ -1,8 +1,8 @@
-"""The text of a schema: of a new one, and edited.
+"""Writes the text of schemas: new ones, and edits of existing ones.
 
-What is not edited stays as it is written, with comments, order, quoting and line breaks.
-ruamel.yaml keeps most of that. What it writes in another way is taken from the text, line by line, and the outcome is
-read again: it must say exactly what was asked for.
+Lines without an edit keep their comments, order, quoting and line breaks. ruamel.yaml preserves most of them; lines
+that it would write differently are copied from the original text. The outcome is parsed again, and must contain exactly
+the edits.
 """
 
 import json
@@ -32,16 +32,16 @@ _RESOLVER = yaml.resolver.Resolver()
 
 
 def new_text(schema: Mapping[str, Any], suffix: str) -> str:
-    """Return the text of a new schema: JSON if the suffix of its file is .json, else YAML."""
+    """Return the text of a new schema: JSON if the file's suffix is .json, else YAML."""
     if suffix == ".json":
         return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
     return yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
 
 
 def edit_text(text: str, suffix: str, edits: Sequence[Edit]) -> str:
-    """Return the text of a schema (JSON if the suffix of its file is .json, else YAML) with edits.
+    """Return the text of a schema (JSON if the file's suffix is .json, else YAML) with edits.
 
-    Raises CatalogError where something else would change, as where what is edited has an alias.
+    Raises CatalogError if an edit would change something else, for example through a YAML alias.
     """
     is_json = suffix == ".json"
     lines = text.replace("\r\n", "\n")
@@ -66,7 +66,7 @@ def _says(text: str, expected: Any, *, is_json: bool) -> bool:
 
 
 def _edit_json(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
-    """Return the text as it is written here, without the edits and with them."""
+    """Return the JSON text as this module writes it, without the edits and with them."""
     indent = re.search(r"\n([ \t]+)\S", text)
     sides = [json.loads(text), json.loads(text)]
     apply_edits(sides[1], edits)
@@ -76,7 +76,7 @@ def _edit_json(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
 
 
 def _edit_yaml(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
-    """Return the text as ruamel.yaml writes it, without the edits and with them."""
+    """Return the YAML text as ruamel.yaml writes it, without the edits and with them."""
     try:
         writer, base = _closest(text)
         document = writer.load(text)
@@ -90,7 +90,7 @@ def _edit_yaml(text: str, edits: Iterable[Edit]) -> tuple[str, str]:
 
 
 def _closest(text: str) -> tuple[YAML, str]:
-    """Return the writer that writes the text most like it is written, and what it writes."""
+    """Return the YAML writer whose output is closest to the original text, and that output."""
     writers = [_writer(indent, width) for indent, width in product(_INDENTS, _WIDTHS)]
     document, lines = writers[0].load(text), set(text.splitlines())
     found: dict[int, tuple[YAML, str]] = {}  # by the number of lines that differ
@@ -116,7 +116,7 @@ def _dump(writer: YAML, document: Any) -> str:
 
 
 def _as_written(value: Any) -> Any:
-    """Return a value for ruamel.yaml, with quotes around texts that YAML 1.1 takes for something else (`no`)."""
+    """Return a value for ruamel.yaml; strings with another meaning in YAML 1.1 (such as `no`) are quoted."""
     if isinstance(value, dict):
         return CommentedMap((_as_written(key), _as_written(below)) for key, below in value.items())
     if isinstance(value, list):
@@ -127,7 +127,7 @@ def _as_written(value: Any) -> Any:
 
 
 def _write_like_others(document: CommentedMap, edit: Edit) -> None:
-    """Write a new property in braces if those beside it are."""
+    """Write a new property in braces if its neighbours are in braces."""
     *parents, key = edit.pointer
     inner: Any = document
     for parent in parents:
@@ -140,7 +140,7 @@ def _write_like_others(document: CommentedMap, edit: Edit) -> None:
 
 
 def _keep_lines(text: str, base: str, edited: str) -> str:
-    """Return the edited text with the lines that no edit changed as they are in the text."""
+    """Return the edited text; lines without an edit are copied from the original text."""
     lines, edited_lines = base.splitlines(keepends=True), edited.splitlines(keepends=True)
     originals = _originals(text.splitlines(keepends=True), lines)
     kept = list(originals[-1])
@@ -157,7 +157,7 @@ def _keep_lines(text: str, base: str, edited: str) -> str:
 
 
 def _originals(text: Sequence[str], lines: Sequence[str]) -> dict[int, list[str]]:
-    """Return the lines of the text that each line of what was written from it stands for; -1: those before."""
+    """Map the number of each line of `lines` to its lines in the text; -1 to the lines before the first."""
     found: dict[int, list[str]] = {number: [] for number in range(-1, len(lines))}
     for what, start, end, new_start, new_end in SequenceMatcher(None, lines, text, autojunk=False).get_opcodes():
         if what == "equal":
@@ -170,7 +170,7 @@ def _originals(text: Sequence[str], lines: Sequence[str]) -> dict[int, list[str]
 
 
 def _before_comments(kept: Sequence[str], new: Sequence[str]) -> int:
-    """Return where new lines belong: before the blank lines and comments that are about what follows."""
+    """Return the position for new lines: above the blank lines and comments that belong to the next key."""
     indent, end = _indent(new[0]), len(kept)
     while end and (not kept[end - 1].strip() or _is_comment_outside(kept[end - 1], indent)):
         end -= 1

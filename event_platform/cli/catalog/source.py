@@ -34,7 +34,7 @@ def read_other_catalog(source: str, folder: Path) -> CatalogFiles:
 
 @contextmanager
 def _revision(folder: Path, ref: str) -> Iterator[Path]:
-    """Yield a temporary folder with the catalog's files at a revision. Nothing is checked out."""
+    """Yield a temporary folder with the catalog's files at a git revision. The working tree is not changed."""
     commit = _commit_of(folder, ref)
     blobs = list(_blobs(folder, commit))
     if not blobs:
@@ -75,7 +75,7 @@ def _blobs(folder: Path, commit: str) -> Iterator[tuple[str, str]]:
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    """Return what git prints. Raises CatalogError if it fails, or is not installed."""
+    """Return the output of a git command. Raises CatalogError if git fails or is not installed."""
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - no shell; no argument of git's

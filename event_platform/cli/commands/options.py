@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -27,5 +27,5 @@ def to_folder(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def date_of(moment: datetime | None) -> date | None:
-    """Return the date of an option of the type DAY; None where it is not given."""
+    """Return the date of an option of type DAY; None if the option is not given."""
     return None if moment is None else moment.date()
