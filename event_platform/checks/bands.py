@@ -1,7 +1,7 @@
-"""What is usual on a day: a band around the median of the same weekday in the weeks before.
+"""The usual range of a daily value: a band around the median of the same weekday in the weeks before.
 
-The width is the median change from week to week on all days of these weeks, but never less than what chance makes of
-equal days, so that a constant series is not an anomaly. Medians ignore single outliers.
+Its width is the median change from week to week over all days of these weeks. It is never narrower than the random
+variation of equal days, so that a constant series is not an anomaly. Medians ignore single outliers.
 """
 
 import math
@@ -56,9 +56,9 @@ def days_before(day: date, weeks: int) -> list[date]:
 
 
 def usual_band(day: date, values: Mapping[date, float], scale: Scale, weeks: int, deviations: float) -> Band | None:
-    """Return the band of a day; None if fewer than two of the weeks before have a value on its weekday.
+    """Return the band of a day; None if fewer than two earlier weeks have a value on its weekday.
 
-    `values` has those of other days; days without one are left out.
+    `values` are those of other days. Days without a value are skipped.
     """
     on_weekday = [values[past] for past in weekdays_before(day, weeks) if past in values]
     if len(on_weekday) < FEWEST_WEEKS:

@@ -1,8 +1,7 @@
-"""Whether the events of a type conform to their schema: rescued values, unknown fields, broken constraints.
+"""Conformance of the events of a type to their schema: rescued values, unknown fields, broken constraints.
 
-And whether its derived columns could be made of them.
-
-Values that the schema expects to be rescued (an untyped property, a type in `x-mixed`) are counted but do not fail it.
+Failed derivations count as well. Values that the schema expects to be rescued (untyped properties, types in `x-mixed`)
+are counted, but do not fail the check.
 """
 
 from collections import Counter, defaultdict
@@ -89,7 +88,7 @@ def check_dates(event_type: EventType, table: Snapshot, dates: Sequence[date]) -
 
 
 def count_dates(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Conformance]:
-    """Return what does not conform in these files of a table, by date."""
+    """Return the conformance figures of these files of a table, by date."""
     # Without polars: a query costs a millisecond, and a run checks a hundred tables.
     broken = defaultdict[date, Counter[str]](Counter)
     for counts in read_figure(table.table, files, event_figure(event_type), table.schema).to_dicts():
@@ -124,7 +123,7 @@ def drifts_by_date(event_type: EventType, table: Snapshot, files: Sequence[DataF
 
 
 def count_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) -> Conformance:
-    """Return what does not conform, from the rows that break each constraint and what the `_rescued` texts have."""
+    """Return the conformance figures of a day, from the rows that break each constraint and the drift in `_rescued`."""
     # A rescued value is not missing, although its column is null.
     keys = {REQUIRED + SEPARATOR + DOT.join(path): keys for keys, path in _paths(event_type.columns)} if drift else {}
     broken = {name: count - _rescued(drift, keys.get(name)) for name, count in counts.items() if SEPARATOR in name}
@@ -138,7 +137,7 @@ def count_day(event_type: EventType, counts: Mapping[str, int], drift: Drift) ->
 
 
 def check_day(figures: Conformance) -> Result:
-    """Expect that nothing is found of a day but what the schema expects."""
+    """Expect no faults on a day except those that the schema expects."""
     return _CONFORMS if figures == _NOTHING else _check_day(figures)
 
 

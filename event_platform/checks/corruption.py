@@ -57,19 +57,19 @@ class Times:
     hints: Mapping[Fault, str] = field(default_factory=dict)
 
     def as_labels(self) -> Iterator[tuple[str, int]]:
-        """Yield each fault with its hint, as a label of quality_report, and its records."""
+        """Yield each fault with its hint (as a label of quality_report) and its number of records."""
         yield from ((f"{fault}: {self.hints.get(fault, '')}", count) for fault, count in self.counts.items())
 
     @classmethod
     def from_labels(cls, labels: Mapping[str | None, int]) -> "Times":
-        """Return what `as_labels` yields; labels of another release may have unknown faults, which are left out."""
+        """Parse the output of `as_labels`. Unknown faults, written by another release, are skipped."""
         parts = [(*str(label).partition(": ")[::2], count) for label, count in labels.items()]
         known = [(_BY_NAME[fault], hint, count) for fault, hint, count in parts if fault in _BY_NAME]
         return cls({fault: count for fault, _, count in known}, {fault: hint for fault, hint, _ in known if hint})
 
 
 def find_faults(reasons: Mapping[str, int], times: Times) -> Counter[Fault]:
-    """Return the records of each fault; those whose times are explained count there."""
+    """Return the number of records of each fault. Records with an explained time count under the explanation."""
     faults = Counter[Fault](times.counts)
     for reason, count in reasons.items():
         faults[FAULTS[reason]] += count
@@ -85,9 +85,9 @@ def read_times(
     envelope: Envelope,
     start: date,
 ) -> dict[date, Times]:
-    """Explain the times of each arrival date that has records with an invalid one, or one that is out of range.
+    """Explain the invalid and out-of-range times of each arrival date that has any.
 
-    Other dates are not read. Times out of range are counted; of invalid ones, a sample of the bodies is read.
+    Other dates are not read. Out-of-range times are all counted; for invalid times, a sample of the bodies is read.
     """
     times = _read_out_of_range(
         corrupt, [day for day in dates if _OUT_OF_RANGE in reasons.get(day, {})], envelope, start
@@ -134,12 +134,12 @@ def _units(envelope: Envelope) -> list[TimeUnit]:
 
 
 def _ratio(envelope: Envelope, unit: TimeUnit) -> float:
-    """Return by what seconds are multiplied that were read in the unit of the envelope, but written in `unit`."""
+    """Return the factor that corrects seconds written in `unit` but read in the unit of the envelope."""
     return (envelope.unit.per_second or 1) / (unit.per_second or 1)
 
 
 def explain_out_of_range(counts: pl.DataFrame, envelope: Envelope, start: date) -> Times:
-    """Return what explains the times of a day, from its rows of `count_out_of_range`."""
+    """Return the explanation of a day's out-of-range times, from its rows of `count_out_of_range`."""
     by_why = counts.rows_by_key("why", named=True, unique=True)
     units = [unit for unit in _units(envelope) if unit in by_why]
     faults = {
@@ -167,7 +167,7 @@ def _days(counts: Mapping[str, Any], ratio: float = 1) -> str:
 
 
 def explain_invalid(bodies: Sequence[str], invalid: int, envelope: Envelope) -> Times:
-    """Return the fault of the `invalid` times of a day if all of a sample of bodies have a time in one other unit."""
+    """Return the fault of a day's `invalid` times if every sampled body has its time in the same other unit."""
     values = [_value(body, envelope.created_at) for body in bodies]
     unit = _unit_of(values, envelope)
     if unit is None or unit is envelope.unit:
@@ -178,7 +178,7 @@ def explain_invalid(bodies: Sequence[str], invalid: int, envelope: Envelope) -> 
 
 
 def _unit_of(values: Sequence[Any], envelope: Envelope) -> TimeUnit | None:
-    """Return the unit that all values are in; None if there is none."""
+    """Return the unit of all values; None if they do not share one."""
     if values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         units = set(map(unit_by_magnitude, values))
         return units.pop() if len(units) == 1 else None

@@ -1,4 +1,4 @@
-"""The kinds of failure that checks find, with the likely cause and what to do, as alerts, commands and pages say it."""
+"""The kinds of failure that checks find, each with the likely cause and the remedy in the words of alerts and pages."""
 
 from enum import StrEnum
 from typing import Self

@@ -1,6 +1,6 @@
-"""The rows of quality_report of a day → what each check that is not blocking finds of it.
+"""Judge a day by its rows of quality_report: the result of each non-blocking check.
 
-The asset checks count the same in the tables, when they run; figures are there for every day.
+The asset checks count the same figures in the tables when they run. The report has them for every day.
 """
 
 from collections import Counter, defaultdict
@@ -68,7 +68,7 @@ class Figures:
         return sum(self.labels(day, figure, name).values())
 
     def series(self, event_type: EventType) -> Series:
-        """Return what of an event type is compared, of all days. It is made once: each day is compared with others."""
+        """Return the compared values of an event type on all days. Cached, because each day is compared with others."""
         if event_type.key not in self._series:
             self._series[event_type.key] = self._make_series(event_type)
         return self._series[event_type.key]
@@ -104,10 +104,10 @@ def judge(
     day: date,
     today: date,
 ) -> list[Finding]:
-    """Return what every check that is not blocking finds of a day, also of those that pass.
+    """Return the result of every non-blocking check on a day, passed ones included.
 
-    `figures_of_day` are its rows of quality_report, with or without the date; `history` those of the days before and
-    after (see `pipeline.reporting.history`), with the date: of the day itself, they are left out.
+    `figures_of_day` are the day's rows of quality_report, with or without the date. `history` are the rows of the days
+    before and after, with the date (see `pipeline.reporting.history`); rows of the day itself are ignored.
     """
     others = history.filter(pl.col("created_date") != day).select(_COLUMNS)
     own = figures_of_day.with_columns(created_date=pl.lit(day)).select(_COLUMNS)
@@ -115,7 +115,7 @@ def judge(
 
 
 def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
-    """Return what every check that is not blocking finds of a day, also of those that pass."""
+    """Return the result of every non-blocking check on a day, passed ones included."""
     results = [
         *_results_of_platform(figures, catalog, thresholds, day),
         *(
@@ -128,7 +128,7 @@ def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: d
 
 
 def join_types(findings: Iterable[Finding], check: str) -> Result:
-    """Return what a check found of the event types of a day as one result: those that failed, the worst first."""
+    """Return the results of a check on all event types of a day as one result, the worst failures first."""
     of_check = [finding for finding in findings if finding.check == check]
     failed = [finding for finding in of_check if not finding.result.passed]
     failed.sort(key=lambda finding: (-sum(finding.result.faults.values()), finding.asset))
@@ -186,7 +186,7 @@ def _rows(figures: Figures, event_type: EventType, day: date) -> Iterable[confor
 
 
 def _objects(figures: Figures, day: date) -> dict[date, dict[int, int]]:
-    """Return the objects by hour of the days that have some, of a day and those around it."""
+    """Return the objects by hour of a day and its two neighbours, without days that have none."""
     objects: dict[date, dict[int, int]] = {}
     for arrival_date in (day - _DAY, day, day + _DAY):
         hours = {
@@ -207,7 +207,7 @@ def _balance(figures: Figures, day: date) -> DeduplicationBalance:
 
 
 def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
-    """Return the duplicates of each kind by event name; those that the catalog lacks are left out."""
+    """Return the duplicates of each kind by event name, without names that are not in the catalog."""
     names: dict[str, dict[str, int]] = {}
     for name, labels in figures.by_name(day, "duplicates").items():
         for kind, count in labels.items() if name is not None else ():

@@ -1,4 +1,4 @@
-"""The check that every table is published in the Iceberg catalog as it is."""
+"""The check that the Iceberg catalog has the current version of every table."""
 
 from collections.abc import Mapping
 

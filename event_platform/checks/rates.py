@@ -41,7 +41,7 @@ def count_by_day(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[st
 def check_corruption(
     landed: int, reasons: Mapping[str, int], warn_above: float, error_above: float, times: Times | None = None
 ) -> Result:
-    """Compare the share of corrupt records with the limits. `times` explains those whose time is the reason."""
+    """Compare the share of corrupt records with the limits. `times` explains the records with a wrong time."""
     corrupt = sum(reasons.values())
     share = corrupt / landed if landed else 0.0
     listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
@@ -96,7 +96,7 @@ def check_unregistered(
 ) -> Result:
     """Expect that every event name is in the catalog, whose names are `registered`.
 
-    Of the less frequent ones, `names` may lack any number.
+    `names` may omit less frequent names; they are counted in `other_events` and `other_names`.
     """
     # There may be very many names, such as names with an id in them, and Dagster stores the metadata of each day.
     most = dict(sorted(names.items(), key=lambda item: (-item[1], item[0]))[:_NAMES_LISTED])

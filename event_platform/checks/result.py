@@ -11,7 +11,7 @@ from event_platform.checks.faults import Fault
 
 
 class Severity(StrEnum):
-    """How bad it is that a check failed."""
+    """Severity of a failed check."""
 
     WARN = "warn"
     ERROR = "error"
@@ -21,10 +21,9 @@ class Severity(StrEnum):
 class Result:
     """The result of a check for one partition.
 
-    `severity` applies if it did not pass. `faults` are the kinds of failure, with the records or values concerned; a
-    check that could not be evaluated has none. `hints` are sentences about this case, such as which producer is
-    concerned, in the words of the data: untrusted text. `bands` are what is usual, by what was compared (a column, or
-    the volume).
+    `severity` applies to a failure. `faults` are the kinds of failure, each with the number of records or values; empty
+    if the check could not be evaluated. `hints` are sentences about this case, such as the producer at fault; they
+    quote data and are untrusted. `bands` are the usual ranges, by column or for the volume.
     """
 
     passed: bool
@@ -42,12 +41,12 @@ class Result:
 
     @property
     def main_fault(self) -> Fault | None:
-        """The fault that concerns the most; None if the check passed or could not be evaluated."""
+        """The fault with the most records; None if the check passed or could not be evaluated."""
         return max(self.faults, key=lambda fault: self.faults[fault], default=None)
 
     @property
     def hint(self) -> str:
-        """What is particular to this case of the main fault; empty if nothing is known."""
+        """The hint for the main fault in this case; empty if there is none."""
         return self.hints.get(self.main_fault, "") if self.main_fault else ""
 
 

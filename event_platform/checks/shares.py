@@ -39,14 +39,17 @@ _LISTED, _COLUMNS_KEPT = 5, 100
 
 @dataclass(frozen=True)
 class Counted:
-    """What a share is of: the rows, and by column how many of them count. Without rows, no column counts."""
+    """The counts behind shares: the rows of a day, and the counted rows by column.
+
+    Without rows, no column has a share.
+    """
 
     rows: int
     counts: Mapping[str, int]
 
     @cached_property
     def shares(self) -> dict[str, float]:
-        """The share of each column: a day is compared with those of eight weeks, and they with it."""
+        """The share of each column. Cached: each day is compared with the days of eight weeks."""
         return {column: count / self.rows for column, count in self.counts.items()}
 
 
@@ -55,7 +58,7 @@ _NOTHING = Counted(0, {})
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is counted, in words, and the faults of a share that is too large or too small."""
+    """What is counted, in words, and the faults of a share above or below its band."""
 
     words: str
     more: Fault
@@ -75,9 +78,9 @@ def compared_columns(event_type: EventType) -> list[str]:
 def check_nulls(
     day: date, days: Mapping[date, Counted], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
 ) -> Result:
-    """Compare the share of nulls in each column with its band. `days` has the weeks before (`days_before`) too.
+    """Compare the share of nulls in each column with its band. `days` includes the weeks before (`days_before`).
 
-    A day on which a column is null in all rows is nothing to compare with: it was not there, or not filled.
+    Days on which a column is entirely null are not compared with: it did not exist, or was not filled.
     """
     return _check(_NULLS, day, days, today, weeks, deviations)
 
@@ -121,7 +124,7 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
 
 
 def _others(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
-    """Return the shares of a column on those days that have one to compare with."""
+    """Return the shares of a column on the compared days that have one."""
     shares = {past: days[past].shares.get(column) for past in compared}
     return {
         past: share for past, share in shares.items() if share is not None and not (kind.leaves_out_all and share == 1)

@@ -1,4 +1,4 @@
-"""Why event names are not in the catalog: they are new, misspelled, or have an id in them."""
+"""Why event names are missing from the catalog: they are new, misspelled, or contain an id."""
 
 import re
 from collections import Counter
@@ -50,7 +50,7 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
 
 
 def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[str, str]:
-    """Return the registered name of each name that may mean one: the same but for case and separators, or similar."""
+    """Return the registered name that each name probably means: equal except for case and separators, or similar."""
     plain = _plain_names(registered)
     same = {name: plain.get(plain_name(name)) for name in names}
     frequent = [name for name, _ in names.most_common(_COMPARED)]

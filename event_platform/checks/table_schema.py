@@ -1,4 +1,4 @@
-"""The check that an event table and its schema agree: that the next run can write to the table as it is."""
+"""The check that the next run can write to an event table with its current schema."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def check_table(lake: Lake, event_type: EventType) -> Result:
 
 
 def judge_clashes(clashes: Sequence[TableClash]) -> Result:
-    """Return an error where the next run would fail, and a warning where it rebuilds the table."""
+    """Return an error if the next run would fail, or a warning if it would rebuild the table."""
     if not clashes:
         return Result(passed=True, description="the next run can write to the table as it is")
     failing = [clash for clash in clashes if clash.fails]

@@ -8,7 +8,7 @@ from event_platform.checks.bands import DEVIATIONS, WEEKS
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Shares above which checks warn or fail, and with what a day is compared (see `checks.bands`)."""
+    """Limits of checks: shares above which they warn or fail, and the band of usual values (see `checks.bands`)."""
 
     corruption_warn_above: float = 0.001
     corruption_error_above: float = 0.05

@@ -1,7 +1,7 @@
-"""One row per event_uuid in each table.
+"""The check of one row per event_uuid in each table.
 
-Those of deduplicated_events are counted, by the keys in its files where these have them. An event table is made of
-them: where it has as many rows as that has events of its name, with the same event_uuids, it is not counted again.
+For deduplicated_events, the keys in its files are counted, or its rows if a file has no keys. An event table derives
+from it. If both have as many events of a name, with the same event_uuids, the event table is not counted again.
 """
 
 from collections import OrderedDict
@@ -41,7 +41,7 @@ class Counts(NamedTuple):
 
     @property
     def is_unique(self) -> bool:
-        """Whether no two rows have the same one, and none has none."""
+        """Whether every row has an event_uuid, and no two rows share one."""
         return self.rows == self.distinct and not self.missing
 
 
@@ -65,7 +65,7 @@ def check_dates(table: Snapshot, dates: Sequence[date]) -> list[tuple[date, Resu
 def check_typed_dates(
     event_type: EventType, table: Snapshot, deduplicated: Snapshot, dates: Sequence[date]
 ) -> list[tuple[date, Result]]:
-    """Compare an event table with the events of its name; count the dates that are not alike. Return the results."""
+    """Compare an event table with the events of its name, count the dates that differ, and return the results."""
     with _FINDING:
         events = _find(_SUMS_BY_NAME, _sums_by_name, deduplicated, dates)
         unique = _find(_COUNTS, _count_dates, deduplicated, dates)
@@ -101,7 +101,7 @@ def _find(
     table: Snapshot,
     dates: Sequence[date],
 ) -> dict[date, T]:
-    """Return what `find` finds of the dates that have rows; where it is known of their files, as it is known."""
+    """Return the figures of the dates that have rows: from the cache if their files are known, else from `find`."""
     files = {day: (table.table.uri, *paths) for day, paths in table.paths_by_date(dates).items()}
     sums = {day: each for day in files if (each := known.get(files[day])) is not None}
     left = [day for day in dates if day in files and day not in sums]
@@ -133,7 +133,7 @@ def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
 
 
 def _unique_keys(table: Snapshot, day: date) -> int:
-    """Return how many rows a day has, by the keys in its files; 0 where a row has none, or the key of another one."""
+    """Return the number of rows of a day by the keys in its files; 0 if a key is missing or repeated."""
     files = table.files([day])
     uniques = use_keys(table.table, files, lambda keys: keys)
     if not files or any(len(uniques.get(file.path, ())) != file.rows for file in files):

@@ -1,4 +1,4 @@
-"""The number of events of a day, compared with what is usual for its weekday."""
+"""The number of events of a day, compared with the usual number of its weekday."""
 
 import math
 from collections.abc import Mapping
@@ -28,17 +28,17 @@ _COUNTS = Scale(_there, _back, noise=1.0)
 
 
 def allowed(event_type: EventType, deviations: float) -> float | None:
-    """Return the standard deviations that a type may differ by: by default `deviations`. None if it is not compared."""
+    """Return the allowed standard deviations of an event type (default: `deviations`); None if it is not compared."""
     return (event_type.volume_deviations or deviations) if event_type.is_volume_compared else None
 
 
 def check_day(
     day: date, rows: Mapping[date, int], today: date, weeks: int = WEEKS, deviations: float | None = DEVIATIONS
 ) -> Result:
-    """Compare the count with the band of its weekday; not at all if `deviations` is None.
+    """Compare the count with the band of its weekday; skipped if `deviations` is None.
 
-    `rows` has the counts of days that have events, in the weeks before (`days_before`) too. During a cold start the
-    check passes. Today may have too few events, because it is not over.
+    `rows` are the counts of days that have events, including the weeks before (`days_before`). During a cold start the
+    check passes. Too few events are accepted for today, which is not over.
     """
     events = rows.get(day, 0)
     on_weekday = {past.isoformat(): rows[past] for past in weekdays_before(day, weeks) if rows.get(past)}

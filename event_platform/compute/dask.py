@@ -42,11 +42,11 @@ T = TypeVar("T")
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """Open the cluster of the scheduler at `address` as an executor. It connects with the first task.
+    """Connect to the cluster of the scheduler at `address`, with the first task, and yield it as an executor.
 
     Submitting raises ClusterError if the cluster does not answer. A task raises SettingError if its worker has other
-    versions or no credentials, and is cancelled if the scheduler goes away. If a worker dies, Dask retries its task on
-    another one, up to three times: tasks write new files, which only the driver commits.
+    versions or no credentials, and is cancelled if the scheduler disappears. If a worker dies, Dask retries its task on
+    another one, up to three times; tasks only write new files, and the driver alone commits.
     """
     executor = _Cluster(address)
     try:
@@ -89,7 +89,7 @@ class _Pickler(pickle.Pickler):
 
 @dataclass(frozen=True)
 class _Call:
-    """A call that is executed by unpickling it."""
+    """A call that runs when it is unpickled."""
 
     call: bytes
     versions: Mapping[str, str]
@@ -101,8 +101,8 @@ class _Call:
 def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]) -> bytes:
     """Pickle a call so that unpickling executes it.
 
-    A worker without this package then fails within the task, with an error. If the task itself were one of our
-    functions, the worker could not read the scheduler's message and would exit silently.
+    On a worker without this package, the task then fails with an error. If the task itself were a function of this
+    package, the worker could not read the scheduler's message and would exit silently.
     """
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(call)
@@ -110,7 +110,7 @@ def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]])
 
 
 def _make(call: bytes, driver: Mapping[str, str]) -> Any:
-    """Execute a call of another process, if the versions are the same. Return its result."""
+    """Execute a call from another process if the versions match, and return its result."""
     _prepare()
     others = differences(versions(), driver)
     if others:
@@ -130,7 +130,7 @@ def _prepare() -> None:
 
 
 def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[str]:
-    """Describe the versions of a worker that differ from those of the driver."""
+    """Describe the versions in which a worker differs from the driver."""
     return [
         f"{name} {worker.get(name)}, the driver {there}" for name, there in driver.items() if worker.get(name) != there
     ]
@@ -167,7 +167,7 @@ def _open_storage(root: str, options: Mapping[str, str]) -> Storage:
 
 @lru_cache(maxsize=1)
 def _session() -> boto3.Session:
-    """Return the session of this process, which renews credentials before they expire."""
+    """Return this process's session, which renews credentials before they expire."""
     return boto3.Session()
 
 

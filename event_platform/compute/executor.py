@@ -11,9 +11,9 @@ from event_platform.events.errors import SettingError
 
 @contextmanager
 def open_executor(compute: str, workers: int | None = None) -> Iterator[Executor]:
-    """Open what EVENT_PLATFORM_COMPUTE says: a local pool of so many `workers`, or a cluster.
+    """Open the executor of EVENT_PLATFORM_COMPUTE: a local pool with `workers` processes, or a cluster.
 
-    Raises SettingError where the extra that a cluster takes is not installed; see `cluster` for what its tasks raise.
+    Raises SettingError if the extra for a cluster is not installed. For errors of its tasks, see `cluster`.
     """
     if compute == LOCAL_COMPUTE:
         with local_pool(workers) as pool:

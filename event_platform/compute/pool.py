@@ -42,7 +42,7 @@ _WORKER_VARIABLES = {
 
 
 class LocalPool(Executor):
-    """A process pool that is replaced when it breaks because a worker was killed."""
+    """A process pool that is replaced when a killed worker has broken it."""
 
     def __init__(self, open_pool: Callable[[], ProcessPoolExecutor], workers: int) -> None:
         """Take a function that opens a pool. It is first called with the first task."""
@@ -85,7 +85,7 @@ def _open_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def prepare() -> None:
-    """Start the fork server, unless it is running; it may have been ended."""
+    """Start the fork server unless it is running; it may have been killed."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
     with _worker_variables():
         forkserver.ensure_running()

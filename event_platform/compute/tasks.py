@@ -1,6 +1,6 @@
 """Run the tasks of a step on an executor, count their CPU time, and retry those whose worker was killed.
 
-Such a task is retried alone, and in smaller parts where it can be split.
+A retried task runs alone, and in smaller parts if it can be split.
 """
 
 import time
@@ -46,7 +46,7 @@ _CPU_TIME: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
 
 @contextmanager
 def counting_cpu_time() -> Iterator[CpuTime]:
-    """Count the CPU time of the steps within, and of the tasks that they run."""
+    """Count the CPU time of the enclosed steps and of their tasks."""
     cpu_time = CpuTime()
     token = _CPU_TIME.set(cpu_time)
     try:
@@ -57,14 +57,14 @@ def counting_cpu_time() -> Iterator[CpuTime]:
 
 
 def step_seconds() -> float:
-    """Return the CPU seconds of the current step so far; 0 where nobody counts them."""
+    """Return the CPU seconds of the current step so far; 0 outside `counting_cpu_time`."""
     cpu_time = _CPU_TIME.get()
     return 0.0 if cpu_time is None else cpu_time.seconds + time.process_time() - cpu_time.began
 
 
 @dataclass(frozen=True)
 class Parts(Generic[T]):
-    """How to split a task, and its result if even the smallest part kills its worker each time."""
+    """How to split a task, and its result if even its smallest part kills the worker every time."""
 
     halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two tasks; none where it is as small as can be
     left_out: Callable[[tuple[Any, ...], WorkerError], T]
@@ -81,11 +81,11 @@ def run_tasks(
     large: bool = False,
     parts: Parts[T] | None = None,
 ) -> list[T]:
-    """Run `function` once for each tuple of arguments; results in the order of the arguments, and of their `parts`.
+    """Run `function` once for each tuple of arguments; results are in the order of the arguments and their `parts`.
 
-    The first task that fails ends the step with its error; tasks that have not begun are dropped. Raises ClusterError
-    where a cluster drops tasks, and WorkerError where a worker is ended each time that it does the same one. Tasks that
-    are `small` together, and a single one that is not `large`, are done by this process.
+    The first failing task ends the step with its error, and tasks that have not started are dropped. Raises
+    ClusterError if a cluster drops tasks, and WorkerError if a task ends its worker at every attempt. Tasks that are
+    `small` together, and a single task that is not `large`, run in this process.
     """
     # A pool's start would cost more than it saves. On a cluster, this process may be a small one: it only commits.
     if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
@@ -125,7 +125,7 @@ class _Run(Generic[T]):
     left_out: list[WorkerError] = field(default_factory=list)
 
     def together(self, tasks: Sequence[_Task]) -> list[_Task]:
-        """Run tasks in parallel. Return those that were lost with a worker, in order."""
+        """Run tasks in parallel. Return those whose worker was lost, in order."""
         futures: dict[Future[tuple[T, str, float]], _Task] = {}
         lost: list[_Task] = []
         try:
@@ -151,7 +151,7 @@ class _Run(Generic[T]):
         return sorted(lost, key=lambda task: task.number)
 
     def alone(self, task: _Task) -> None:
-        """Run a task alone that may have killed its worker, in smaller and smaller parts."""
+        """Run a task that may have killed its worker alone, in smaller and smaller parts."""
         left = [task]
         while left:
             now = left.pop(0)
@@ -213,7 +213,7 @@ def _names(value: Any) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Timed(Generic[T]):
-    """A task that returns its result, the process that did it, and the CPU seconds that it took there."""
+    """A task that returns its result, the id of its process, and the CPU seconds spent there."""
 
     function: Callable[..., T]
 

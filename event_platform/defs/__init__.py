@@ -1,1 +1,4 @@
-"""Everything that Dagster sees: assets, checks, automation, alerts, resources and the instance. The work is below."""
+"""Everything that Dagster sees: assets, checks, automation, alerts, resources, instance.
+
+Their work is in lower layers.
+"""

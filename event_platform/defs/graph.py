@@ -38,9 +38,9 @@ def own_assets_of(
 def with_checks(
     context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, requests: Sequence[dg.RunRequest]
 ) -> list[dg.RunRequest]:
-    """Return requests with the checks that their runs evaluate; as they are if the code location is unknown.
+    """Return the requests with the checks that their runs evaluate; unchanged if the code location is unknown.
 
-    Those of checks alone that a project has left out are dropped.
+    Requests without assets are dropped if a project has left out all of their checks.
     """
     graph = _graph_of(context)
     return list(requests) if graph is None else list(_with_checks(graph, requests))
@@ -55,7 +55,7 @@ def _with_checks(graph: Any, requests: Sequence[dg.RunRequest]) -> Iterator[dg.R
 
 
 def checks_of_runs(graph: Any, assets: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:
-    """Return the checks that a run of assets evaluates: all but `table_schema`, of which runs are asked for alone."""
+    """Return the checks that a run of assets evaluates: all except `table_schema`, which is requested separately."""
     chosen = set(assets)
     return [
         key
@@ -66,7 +66,7 @@ def checks_of_runs(graph: Any, assets: Iterable[dg.AssetKey]) -> list[dg.AssetCh
 
 
 def _graph_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> Any:
-    """Return the asset graph of the code location of a tick; None if it is unknown."""
+    """Return the asset graph of a tick's code location; None if it is unknown."""
     try:
         repository: Any = context.repository_def
     except dg.DagsterInvariantViolationError:
@@ -75,10 +75,10 @@ def _graph_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext
 
 
 def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> OwnAsset | None:
-    """Return the table of an asset, or None if its output becomes none or has other partitions.
+    """Return the table of an asset; None if its output is no table or has other partitions.
 
-    Of a source that is mapped by days each day is followed. Where all of it, or what a function of somebody's own says,
-    is mapped to each day, a change would make every day due: such a source makes nothing due.
+    Changes of a source that is mapped by days are followed day by day. A source that is mapped as a whole, or by a
+    function of the user, makes nothing due: each change would make every day due.
     """
     if not (node.is_materializable and _is_table(node.key.to_user_string())):
         return None

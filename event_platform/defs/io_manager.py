@@ -55,10 +55,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Replace exactly the partitions of the run by a frame, in one commit; None leaves the table unchanged.
 
-        The column `created_date` (Date) assigns rows to partitions; without partitions the whole table is replaced. It
-        is registered and published in the catalogs that are configured. If this raises TableError, the table is
-        unchanged. If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may
-        have changed as well.
+        The column `created_date` (Date) assigns rows to partitions; without partitions the whole table is replaced. The
+        table is registered and published in the configured catalogs. If this raises TableError, the table is unchanged.
+        If another run wrote the same partitions meanwhile, the whole step is retried, because its inputs may have
+        changed as well.
         """
         read = self._read.pop(context.step_key, {})
         if obj is None:
@@ -88,9 +88,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
 def _made_of(
     context: dg.OutputContext, lake: Lake, read: Mapping[str, Snapshot], dates: Collection[date] | None
 ) -> MadeOf | None:
-    """Return the versions of the inputs of a step when they were opened, from which its output was built.
+    """Return the versions of a step's inputs when they were opened, from which its output was built.
 
-    The asset may read a source in other ways, at an unknown time. If such a source changed after the step began, the
+    The asset may read a source in other ways, at an unknown time. If such a source changed after the step began, its
     version is unknown, and the partitions stay due.
     """
     asset = own_asset(context.step_context.job_def.asset_layer.asset_graph.get(context.asset_key), None)

@@ -30,9 +30,9 @@ def asset_key(table: Table) -> dg.AssetKey:
 
 
 def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None) -> dg.TableSchema:
-    """Return the columns of a table, with the types and comments that its log has; `rules` are further words on them.
+    """Return the columns of a table with the types and comments in its log; `rules` are additional constraints.
 
-    Dagster draws comments as Markdown, and rules as plain text.
+    Dagster renders comments as Markdown, and rules as plain text.
     """
     types = {field.name: type_name(field.type) for field in to_delta(table.schema, {}).fields}
     columns = [

@@ -16,12 +16,12 @@ FOLLOW_LATE_DATA = dg.AutomationCondition.eager().without(dg.AutomationCondition
 
 
 def daily_partitions(start_date: date) -> dg.DailyPartitionsDefinition:
-    """One partition a day (UTC) from `start_date` to today, which is still being filled."""
+    """One partition per day (UTC) from `start_date` to today, which is still incomplete."""
     return dg.DailyPartitionsDefinition(start_date=start_date.isoformat(), timezone="UTC", end_offset=1)
 
 
 def backfill_policy(days_per_run: int | None) -> dg.BackfillPolicy:
-    """Return the backfill policy: one run for all days, or one for each number of days."""
+    """Return the backfill policy: one run for all days, or one run per `days_per_run` days."""
     return ONE_RUN if days_per_run is None else dg.BackfillPolicy.multi_run(days_per_run)
 
 

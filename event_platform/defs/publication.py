@@ -1,6 +1,6 @@
-"""Make the tables of a step known elsewhere, after their commit. Errors never fail the step.
+"""Publication of a step's tables after their commit. Errors never fail the step.
 
-They are registered in the Glue Data Catalog, and published in an Iceberg catalog, where one is set.
+Tables are registered in the Glue Data Catalog and published in an Iceberg catalog, if these are set.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Alerts: which failures are new, their text, who receives them, and their delivery."""
+"""Alerts: which failures are new, their text, their recipients and their delivery."""

@@ -1,10 +1,10 @@
-"""The likely cause of what fails beside checks, and what to do. Alerts quote it. Those of checks are `Fault`s."""
+"""Likely cause and remedy of failures outside checks, as alerts quote them. Failures of checks are `Fault`s."""
 
 from enum import StrEnum
 
 
 class Failure(StrEnum):
-    """What fails beside checks."""
+    """A failure outside checks."""
 
     RUN = "run"
     ASSET = "asset"

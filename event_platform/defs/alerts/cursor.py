@@ -1,4 +1,4 @@
-"""The cursor of the alerts sensor: which run endings were read, what is failing, and undelivered alerts."""
+"""The cursor of the alerts sensor: the run endings that were read, current failures, and undelivered alerts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Route alerts to addresses, deliver them, and retry those that were not delivered."""
+"""Route alerts to addresses, deliver them, and retry undelivered ones."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ Send = Callable[[str, str, Level], bool]
 
 @dataclass(frozen=True)
 class Address:
-    """Where alerts go. Tags filter: `error` and `warn` by severity, others by owner."""
+    """A destination of alerts. Its tags filter them: `error` and `warn` by severity, others by owner."""
 
     key: str  # hash of the URL, which may contain a secret
     tags: frozenset[str]
@@ -67,9 +67,9 @@ def _sender(service: apprise.NotifyBase) -> Send:
 
 
 def post(outbox: dict[str, Waiting], alerts: Iterable[Alert], to: Sequence[Address]) -> None:
-    """Queue alerts for the addresses that accept them; alerts of an owner without an address go to all.
+    """Queue alerts for the addresses that accept them; if no address takes an owner, all addresses get its alerts.
 
-    Alerts that wait for an address that was removed are routed again.
+    Alerts queued for an address that no longer exists are routed again.
     """
     keys = {address.key for address in to}
     left = [alert for key in [*outbox] if key not in keys for alert in _summarized(outbox.pop(key))]
@@ -87,7 +87,7 @@ def deliver(
 ) -> int:
     """Send waiting alerts to all addresses in parallel. Return the number delivered; the others stay in `outbox`.
 
-    After its first failure an address is skipped until its next retry.
+    After a failed delivery, the address is skipped until its next retry.
     """
     due = [(address, outbox[address.key]) for address in to if address.key in outbox]
     due = [(address, waiting) for address, waiting in due if waiting.not_before <= now]

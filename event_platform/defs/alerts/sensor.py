@@ -114,7 +114,7 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[Finding]
 
 
 def finding_of(evaluation: AssetCheckEvaluation) -> Finding:
-    """Return what an evaluation found; Level.RECOVERED if it passed."""
+    """Return the finding of an evaluation; Level.RECOVERED if it passed."""
     result = to_result(evaluation)
     failed = Level.ERROR if result.severity is Severity.ERROR else Level.WARN
     return Finding(

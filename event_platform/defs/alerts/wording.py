@@ -35,7 +35,7 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its position: 0 is the worst."""
+        """Position in the order of severity: 0 is the worst."""
         return list(Level).index(self)
 
 
@@ -68,7 +68,7 @@ class Alert:
 
 
 def check_alerts(findings: Iterable[Finding], run_id: str, owners: Mapping[str, str]) -> list[Alert]:
-    """Return an alert for each asset that failed and each that recovered, the worst first."""
+    """Return an alert for each failed and each recovered asset, the worst first."""
     groups: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.asset, finding.level is Level.RECOVERED), []).append(finding)
@@ -105,7 +105,7 @@ def _check_lines(level: Level, check: str, findings: Sequence[Finding]) -> list[
 
 
 def _cause_lines(findings: Sequence[Finding]) -> list[str]:
-    """Return the likely cause of each fault, the largest first, with its hint of the last day that has one."""
+    """Return the likely cause of each fault, the largest first, with its hint from the latest day that has one."""
     faults, hints = Counter[Fault](), dict[Fault, str]()
     for finding in sorted(findings, key=lambda finding: finding.partition):
         faults.update(finding.faults)
@@ -123,7 +123,7 @@ def run_alerts(
 ) -> list[Alert]:
     """Return the alerts of a failed run: one for each failed asset, and one for all other steps.
 
-    `steps` and `assets` have the errors by name.
+    `steps` and `assets` map names to errors.
     """
     alerts = [
         Alert(
@@ -145,7 +145,7 @@ def run_alerts(
 
 
 def freshness_alert(asset: str, level: Level, severity: Level, owner: str) -> Alert:
-    """Return the alert of an asset that missed its freshness limit, or is fresh again."""
+    """Return the alert for an asset that missed its freshness limit or is fresh again."""
     if level is Level.RECOVERED:
         return Alert(level, severity, f"{asset}: fresh again", ("It is materialized in time again.",), asset, owner)
     return Alert(level, severity, f"{asset}: not fresh", (f"Likely cause: {CAUSES[Failure.FRESHNESS]}",), asset, owner)

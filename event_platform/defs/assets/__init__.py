@@ -1,1 +1,1 @@
-"""The assets: short bodies that run a step and report what it did, partition by partition."""
+"""The assets: short bodies that run a step and report its figures by partition."""

@@ -1,6 +1,6 @@
-"""filtered_events: what the filter of the stream dropped before it landed, by the day of its arrival in the stream.
+"""filtered_events: the events that the filter dropped before landing, by the day of their arrival in the stream.
 
-It is an asset only where the queue of the filter is set. Each run of raw_events takes what is in the queue by then.
+The asset exists only if the filter's queue is set. Each run of raw_events takes all messages that are in the queue.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _MOST_NAMED = 5
 def build_filtered_events(
     tables: Lake, queue: Queue, partitions: dg.DailyPartitionsDefinition, policy: dg.BackfillPolicy
 ) -> dg.AssetsDefinition:
-    """Return the asset that takes the messages from the queue of the filter, whichever days they are of."""
+    """Return the asset that takes all messages from the filter's queue, whatever their days."""
 
     @dg.multi_asset(
         name="filtered_events",

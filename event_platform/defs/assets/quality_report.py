@@ -40,9 +40,9 @@ def build_quality_report(
     *,
     with_filtered: bool = False,
 ) -> dg.AssetsDefinition:
-    """Return the asset that counts each day and draws a page of it; the pages are served at `report_url`, if any.
+    """Return the asset that counts each day and draws its page; `report_url` is the address of the pages, if any.
 
-    Where the filter of the stream has its events in the lake, the ledger is drawn `with_filtered` ones.
+    With `with_filtered`, the ledger includes the events that the filter of the stream dropped.
     """
 
     @dg.multi_asset(
@@ -91,7 +91,7 @@ def _spec(tables: Lake, catalog: Catalog) -> dg.AssetSpec:
 
 
 def _metadata(reported: QualityReport, report_url: str | None) -> dict[str, Any]:
-    """Return what the UI shows of a day: to be read first, then numbers, of which it draws plots over the days."""
+    """Return the metadata of a day for the UI: texts first, then numbers, which the UI plots over the days."""
     figures = _figures(reported)
     return {
         "summary": dg.MetadataValue.md(_summary(figures)),
@@ -106,7 +106,7 @@ def _metadata(reported: QualityReport, report_url: str | None) -> dict[str, Any]
 
 
 def _figures(reported: QualityReport) -> list[tuple[str, int, int]]:
-    """Return name and value of each figure, and what it is a part of; 0 for what is no part, or a part of nothing."""
+    """Return name, value and total of each figure. The total is 0 if the figure has none, or an empty one."""
     counts = totals(reported.figures)
     events = counts["events"]
     return [
@@ -121,7 +121,7 @@ def _figures(reported: QualityReport) -> list[tuple[str, int, int]]:
 
 
 def _summary(figures: Sequence[tuple[str, int, int]]) -> str:
-    """Return a table with formatted numbers: the UI shows those of metadata as they are."""
+    """Return a table with formatted numbers: the UI does not format numbers in metadata."""
     rows = [
         f"| {name.replace('_', ' ')} | {value:,} | {percent(value, whole) if whole else ''} |"
         for name, value, whole in figures
@@ -136,12 +136,12 @@ def _link(reported: QualityReport, report_url: str | None) -> dg.MetadataValue[A
 
 
 def _picture(name: str, svg: bytes) -> dg.MarkdownMetadataValue:
-    """Return a picture that cannot be anything else: in base64 there is no markup, whatever is drawn."""
+    """Return a picture as base64, which cannot contain markup."""
     return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg).decode()})")
 
 
 def _tables(reported: QualityReport) -> dict[str, dg.TableMetadataValue]:
-    """Return the figures that are lists; those that are empty have no schema, and are left out."""
+    """Return the figures that are tables. Empty ones have no schema and are left out."""
     figures = reported.figures.rows_by_key("figure", named=True)
     order = {name: number for number, name in enumerate(LATENESS)}
     tables = {

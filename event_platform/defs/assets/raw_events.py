@@ -54,9 +54,9 @@ def build_raw_events(
     partitions: dg.DailyPartitionsDefinition,
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Return the asset that brings the ledger up to date with landing, and quarantines the corrupt records.
+    """Return the asset that loads new objects from landing and quarantines corrupt records.
 
-    `tables` says where the tables are; nothing is opened. `rules` says how old raw_events may be.
+    `tables` provides the locations of tables; nothing is opened. `rules` has the freshness limit.
     """
     first_date, envelope = partitions.start.date(), catalog.envelope
 

@@ -1,4 +1,4 @@
-"""Retries of steps: on errors of the storage that may pass, not on those of data, rights or settings."""
+"""Retries of steps: on transient errors of the storage, not on errors of data, permissions or settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The body of every asset: open the lake and the workers, run the step, publish its tables, report what it wrote."""
+"""The body of every asset: open the lake and the workers, run the step, publish and report its tables."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _DATA_VERSION = "dagster/data_version"
 
 @dataclass(frozen=True)
 class TableResult:
-    """What a step did to one table: figures for Dagster and what was committed, by partition."""
+    """The outcome of a step for one table: its commit, and figures for Dagster, by partition."""
 
     table: Table
     figures: Mapping[date, Mapping[str, Any]]
@@ -40,7 +40,7 @@ def run_step(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Run a step of the pipeline, and yield a materialization for each table that it returns.
 
-    Errors of the storage are retried. The CPU time in the metadata is that of the whole step.
+    Storage errors are retried. The CPU time in the metadata is the time of the whole step.
     """
     list_outputs_once(context)
     log_no_unread_events(context)
@@ -57,7 +57,7 @@ def _materialization(
 ) -> dg.MaterializeResult[Any]:
     """Attach the figures of each partition to its own materialization of a table, and return the table's result.
 
-    The UI shows metadata in this order: what the day has, what was written, and what is the same for all days.
+    Order of the metadata in the UI: the day's rows, the commit, and values that are the same for all days.
     """
     key, own = asset_key(result.table), set(context.partition_keys)
     version = dg.DataVersion(str(max(partition.version for partition in result.written.values())))

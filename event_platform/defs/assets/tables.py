@@ -1,4 +1,4 @@
-"""Assets that are tables of the lake: what there is to know of one before it is materialized."""
+"""Assets that are tables of the lake: what the UI shows of them before they are materialized."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ class Layer(StrEnum):
 
 
 def freshness_policy(warn_hours: float, fail_hours: float) -> dg.FreshnessPolicy:
-    """Return the policy of an asset that warns and fails so many hours after its last materialization."""
+    """Return the policy that warns and fails this many hours after the last materialization."""
     return dg.FreshnessPolicy.time_window(
         warn_window=timedelta(hours=warn_hours), fail_window=timedelta(hours=fail_hours)
     )
@@ -84,10 +84,10 @@ def table_spec(
     kinds: Sequence[str] = ("deltalake", "polars"),
     **more: Any,
 ) -> dg.AssetSpec:
-    """Return the asset of a table. `about` is Markdown, and `query` the SQL that shows how to ask for its rows.
+    """Return the asset of a table. `about` is Markdown; `query` is an example of SQL over the table.
 
-    `depends_on` is what the rows depend on beside the code: where it changes, the UI shows that the table is out of
-    date. That alone materializes nothing.
+    `depends_on` is what the rows depend on besides the code. When it changes, the UI shows the table as out of date;
+    this alone does not materialize it.
     """
     return dg.AssetSpec(
         asset_key(table),
@@ -106,12 +106,12 @@ def table_spec(
 
 
 def same_columns(names: Sequence[str], source: dg.AssetKey) -> Lineage:
-    """Return the lineage of columns that have the same name in the asset that they are copied from."""
+    """Return the lineage of columns that are copied, under the same name, from another asset."""
     return {name: [(source, name)] for name in names}
 
 
 def code_version(depends_on: str = "") -> str:
-    """Return the release that makes a table, and a digest of what else its rows depend on."""
+    """Return the code version: the release, and a digest of `depends_on`."""
     return f"{release()}-{hashlib.sha256(depends_on.encode()).hexdigest()[:12]}" if depends_on else release()
 
 

@@ -1,4 +1,4 @@
-"""events/<name>: one asset and one typed Delta table for each catalogued event type; and what has no type."""
+"""events/<name>: one asset and one typed Delta table for each event type of the catalog; and unregistered_events."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -46,9 +46,10 @@ def build_typed_events(
     partitions: dg.DailyPartitionsDefinition,
     policy: dg.BackfillPolicy,
 ) -> dg.AssetsDefinition:
-    """Return the asset of all event types; any subset of them can be selected.
+    """Return the asset of all event types; any subset can be selected.
 
-    A type that fails does not stop the others: they are materialized, then the run fails naming those that did.
+    A failing type does not stop the others: they are materialized, then the run fails with the names of the failed
+    types.
     """
     keys = {event_key(event_type): event_type.key for event_type in catalog.event_types}
     keys[UNREGISTERED_EVENTS] = UNREGISTERED
@@ -145,7 +146,10 @@ def _lineage(event_type: EventType) -> Lineage:
 
 
 def _words(rules: Constraints) -> Iterator[str]:
-    """Yield what the schema says of a value, in its own terms. The check counts what breaks it; it is kept."""
+    """Yield the rules of a column in the words of its schema.
+
+    Values that break a rule are kept, and counted by the check.
+    """
     if rules.required:
         yield "required"
     if rules.enum is not None:

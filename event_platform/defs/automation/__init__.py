@@ -1,1 +1,1 @@
-"""Automation: sensors that request what is due, a daily reconciliation, and maintenance jobs."""
+"""Automation: sensors that request due runs, a daily reconciliation, and maintenance jobs."""

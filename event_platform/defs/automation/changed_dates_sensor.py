@@ -1,6 +1,6 @@
-"""The sensor of changed dates: what is due downstream of raw_events → the created dates to build.
+"""The sensor of changed dates: requests the created dates that are due downstream of raw_events.
 
-It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again.
+What was built is recorded only in the tables. The cursor only saves repeated look-ups.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from event_platform.storage.polars_errors import translate_errors
 def build_changed_dates_sensor(
     assets: Sequence[dg.AssetKey], catalog: Catalog, first_date: date
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for the created dates that are older than raw_events, or than what they are made of.
+    """Return the sensor that requests created dates whose tables are older than raw_events or their other sources.
 
-    Of assets that people add as well, as the code location has them. The automation sensor then finds them built.
+    This includes the user's own assets of the code location. The automation sensor then finds them up to date.
     """
 
     @dg.sensor(
@@ -73,9 +73,9 @@ def build_changed_dates_sensor(
 
 
 def version_in(cursor: str | None, rules: str) -> int:
-    """Return the version of raw_events up to which every date was up to date, with this catalog; else 0.
+    """Return the version of raw_events up to which every date was built with this catalog; else 0.
 
-    What failed after that is looked at until it is built; the reconciliation finds tables that were restored by hand.
+    Later failures are looked at until they are built. The reconciliation finds tables that were restored by hand.
     """
     known, _, version = (cursor or "").partition(" ")[0].partition(":")
     return int(version) if known == rules and version.isascii() and version.isdecimal() else 0

@@ -6,9 +6,9 @@ from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor of automation conditions, also of users' own assets.
+    """Return the sensor that evaluates automation conditions, including those of the user's own assets.
 
-    The one that Dagster makes by itself would have to be switched on first.
+    Dagster's default sensor would have to be switched on first.
     """
     return dg.AutomationConditionSensorDefinition(
         "automation_sensor",

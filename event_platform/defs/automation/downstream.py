@@ -1,6 +1,6 @@
-"""What is due downstream of raw_events → which assets are materialized by one run, on which days.
+"""Plan runs: from what is due downstream of raw_events to the assets and days of each run.
 
-Sensors, the reconciliation and the command line ask here, and nowhere else.
+Sensors, the reconciliation and the command line all use this plan.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from event_platform.pipeline.due_dates import PLATFORM, DueDates
 
 @dataclass(frozen=True)
 class DueAssets:
-    """Assets that one run materializes, and the days on which they are due, each with what made it due."""
+    """Assets that one run materializes, and their due days, each with its reason."""
 
     assets: list[dg.AssetKey]
     days: dict[date, str]
@@ -31,7 +31,7 @@ class DueAssets:
 
 @dataclass(frozen=True)
 class DueDownstream:
-    """What is due, and the runs that it needs."""
+    """The due dates, and the runs that they need."""
 
     dates: DueDates
     by_day: list[DueAssets]
@@ -44,10 +44,10 @@ class DueDownstream:
 
 
 def built_beside(own: Sequence[OwnAsset]) -> list[dg.AssetKey]:
-    """Return the assets of people's own that are made of the platform's and have the same partitions.
+    """Return the user's own assets that are downstream of the platform's and have the same partitions.
 
-    `own` has each after those that it is made of. A run that builds the platform's builds these as well: the sensor of
-    automation conditions then finds them built.
+    `own` is in topological order. Runs that build the platform's assets build these as well; the sensor of automation
+    conditions then finds them up to date.
     """
     tables = list[str]()
     for asset in own:
@@ -68,13 +68,13 @@ def due_downstream(
     look_for_files: bool = False,
     rows_examined: int | None = ROWS_EXAMINED,
 ) -> DueDownstream:
-    """Return what is due from `first` to `last` (see `due_created_dates`), by the assets that are due on the same days.
+    """Return what is due from `first` to `last` (see `due_created_dates`), grouped by assets due on the same days.
 
-    `platform` are the platform's assets; `own` those of people's own that can be materialized here, each after those
-    that it is made of. Where the platform's are due, the others are built with them, or when that is done.
+    `platform` are the platform's assets. `own` are the user's own assets that can be materialized here, in topological
+    order. If the platform's assets are due, the others are built with them or afterwards.
 
-    A table that gets a wider type is built on its first day, which rebuilds all that have rows; the reports of these
-    follow. Its run comes first, behind those of the platform, which rebuild it as well.
+    A table with a widened column is built on its first day, which rebuilds all days that have rows; the reports of
+    these days follow. Its run is the first one after the platform's runs, which rebuild it as well.
     """
     dates = due_created_dates(lake, catalog, since, own, look_for_files=look_for_files, rows_examined=rows_examined)
     groups: dict[tuple[str, ...], dict[date, str]] = {}
@@ -97,7 +97,7 @@ def due_downstream(
 
 
 def _states(due: DueAssets, state: str) -> Mapping[date, str]:
-    """Return what made each day due, for these assets."""
+    """Return the state that made each day due, for these assets."""
     names = ",".join(key.to_user_string() for key in due.assets)
     return {day: f"{state}:{names}:{why}" for day, why in due.days.items()}
 
@@ -108,7 +108,10 @@ def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
 
 
 def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date, str]]:
-    """Return the days of back-fills by table; of one that gets a wider type, without those that the first rebuilds."""
+    """Return the backfill days by table.
+
+    For a widened table, omit the days that the rebuild of the first one covers.
+    """
     backfills = dict(due.backfills.due)
     for table, rebuilt in due.backfills.widened.items():
         days = sorted(day for day in backfills[table] if first <= day <= last)
@@ -119,7 +122,7 @@ def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date
 def _by_run(
     due: DueDates, own: Sequence[OwnAsset], backfills: Mapping[str, Mapping[date, str]]
 ) -> Iterator[tuple[tuple[str, ...], date, str]]:
-    """Yield tables that one run builds, a day, and why."""
+    """Yield the tables that one run builds, with a day and the reason."""
     changed = {
         day: why
         for table, days in due.backfills.due.items()

@@ -1,11 +1,11 @@
-"""The landing sensor: new and changed objects in landing → the arrival dates to load.
+"""The landing sensor: requests the arrival dates of new and changed objects.
 
-Events that arrive today were mostly created today: where nothing else has landed, one run loads them and builds the
-tables of that created date. Other created dates are left to the sensor of changed dates.
+Events that arrive today were mostly created today. If nothing else has landed, one run loads them and builds the tables
+of that created date. Other created dates are left to the sensor of changed dates.
 
-It keeps nothing of what was done: that is in the tables. Its cursor only says what need not be looked at again. Most
-ticks list today's folder alone, and each half minute one looks at the other days. Where S3 notifies a queue of objects,
-the days of its messages are listed instead, and all of landing every ten minutes.
+What was loaded is recorded only in the tables; the cursor only saves repeated look-ups. Most ticks list only today's
+folder; every half minute, one tick lists the other days. If S3 notifies a queue of objects, the days of its messages
+are listed instead, and all of landing every ten minutes.
 """
 
 import logging
@@ -44,11 +44,10 @@ def build_landing_sensor(
     first_date: date,
     queue: LandingQueue | None = None,
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for the arrival dates of new and changed objects.
+    """Return the sensor that requests the arrival dates of new and changed objects.
 
-    `raw` are the assets of arrival dates, `downstream` the platform's that are made of them.
-
-    With a queue, most ticks look only at the days that its messages tell of, and at nothing where there is none.
+    `raw` are the assets of arrival dates; `downstream` are the platform's assets derived from them. With a queue, most
+    ticks list only the days of its messages, and nothing without messages.
     """
 
     @dg.sensor(
@@ -107,7 +106,7 @@ def build_landing_sensor(
 
 
 def _receive(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessages | None:
-    """Return the messages of a queue; None where there is no queue, or it does not answer."""
+    """Return the messages of a queue; None if there is no queue, or it does not answer."""
     if queue is None:
         return None
     try:

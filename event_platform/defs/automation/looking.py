@@ -31,7 +31,7 @@ _LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
 
 @dataclass(frozen=True)
 class Position:
-    """State of the rotation. A day is `seen` once it was listed and nothing on it was left to load."""
+    """State of the rotation. A day is in `seen` once it was listed and had nothing left to load."""
 
     turn: date = date.min  # the last day listed in rotation
     seen: frozenset[date] = frozenset()

@@ -1,6 +1,6 @@
-"""The sensor of published tables: what a killed run or another writer has left behind in the Iceberg catalog.
+"""The sensor of published tables: finds tables that a killed run or another writer has left unpublished.
 
-Runs publish what they write. So this one only looks every ten minutes, and is built only where a catalog is set.
+Runs publish the tables that they write, so this sensor runs only every ten minutes. It exists only with a catalog.
 """
 
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_TICKS = 600
 
 
 def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
-    """Return the sensor that asks for a run of the check `published` where a table is behind: that publishes it."""
+    """Return the sensor that requests a run of the check `published` if a table is behind; the check publishes it."""
 
     @dg.sensor(
         name="publishing_sensor",
@@ -44,7 +44,7 @@ def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
 
 
 def iceberg_status_of(publishing: PublishingResource, lake: Lake, catalog: Catalog) -> IcebergStatus:
-    """Return which tables are behind, or why that is not known; none where no Iceberg catalog is set."""
+    """Return which tables are behind, or why that is unknown; no tables if no Iceberg catalog is set."""
     if not publishing.iceberg:
         return IcebergStatus(())
     return iceberg_status(publishing.open_iceberg(lake), lake.every_table(catalog.event_types))

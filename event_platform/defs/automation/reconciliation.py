@@ -26,9 +26,9 @@ def build_daily_reconciliation(
     first_date: date,
     redeliveries: Queue | None = None,
 ) -> dg.ScheduleDefinition:
-    """Return the schedule that requests what the sensors have missed or given up.
+    """Return the schedule that requests everything that the sensors have missed or given up.
 
-    With a queue of `redeliveries`, also a run of today that takes what is in it, where none is due.
+    With a queue of `redeliveries`, it also requests a run of today, which takes the messages, if no day is due.
     """
 
     @dg.schedule(
@@ -76,7 +76,7 @@ def build_daily_reconciliation(
 
 
 def _instance_of(context: dg.ScheduleEvaluationContext) -> dg.DagsterInstance:
-    """Return the instance of a schedule: one that is in memory alone is not handed on, and nothing runs there."""
+    """Return the instance of a schedule. An ephemeral instance is not passed to schedules; it has no runs either."""
     try:
         return context.instance
     except dg.DagsterInvariantViolationError:

@@ -36,7 +36,7 @@ _LOOKED_BACK = 1_000  # runs
 
 
 def run_tags(first: date, last: date) -> dict[str, str]:
-    """Return the tags that make a run one over a range of days."""
+    """Return the tags of a run over a range of days."""
     return {_FIRST: first.isoformat(), _LAST: last.isoformat()}
 
 
@@ -51,11 +51,11 @@ class Asked:
 def ask(
     instance: dg.DagsterInstance, part: str, due: Mapping[date, str], assets: Sequence[dg.AssetKey], now: datetime
 ) -> Asked:
-    """Ask for a run for each range of days that are due, each with what made it due.
+    """Request a run for each range of due days, each with the reason.
 
-    Days that anybody's run or backfill is about to write have to wait for that: what is left then is asked for. What
-    was asked for in the same state is asked for again at once where its run was cancelled, or where it succeeded and
-    the same came due again; where it failed, after a pause that grows. Another state does not wait.
+    Days that another run or backfill is about to write wait until it ends. A request in an unchanged state is repeated
+    at once if its run was cancelled, or if it succeeded and the same work became due again; after a failure, it is
+    repeated after a growing pause. A changed state does not wait.
     """
     taken = days_under_way(instance, assets, due, now)
     waiting = [
@@ -83,7 +83,7 @@ def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.Ass
 def ask_checks(
     instance: dg.DagsterInstance, name: str, state: str, checks: Sequence[dg.AssetCheckKey], now: datetime
 ) -> Asked:
-    """Request a run of checks of one name alone, as `ask` does for days. The name is that of its part as well."""
+    """Request a run of checks without assets, as `ask` does for days. `name` is also the part of the run."""
     asked = _ask(instance, name, [_Wanted(f"{name}:{state}", name)], [], now)
     return Asked([run.with_replaced_attrs(asset_check_keys=list(checks)) for run in asked.requests], asked.waiting)
 
@@ -140,7 +140,7 @@ def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> di
 
 
 def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
-    """Return the Unix time from which work with these ended runs (latest first) may be requested again."""
+    """Return the Unix time from which work may be requested again, given its ended runs (latest first)."""
     tries = [ending for ending in ended if ending[0] is not dg.DagsterRunStatus.CANCELED]
     if not tries or ended[0][0] is dg.DagsterRunStatus.CANCELED:
         return 0
@@ -150,7 +150,7 @@ def next_try(ended: Sequence[tuple[dg.DagsterRunStatus, float]]) -> float:
 
 
 def is_under_way(instance: dg.DagsterInstance, part: str, now: datetime) -> bool:
-    """Return whether a run of this part is queued or active. Work that becomes due meanwhile waits for it."""
+    """Return whether a run of this part is queued or active. Work that becomes due meanwhile waits for its end."""
     active = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE, tags={PART: part}))
     return any(is_alive(instance, record, now) for record in active)
 

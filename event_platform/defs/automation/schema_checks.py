@@ -1,4 +1,4 @@
-"""Which checks `table_schema` are evaluated: those whose latest evaluation is not what tables and catalog give now."""
+"""Which `table_schema` checks to evaluate: those whose latest evaluation differs from the present result."""
 
 from datetime import datetime
 
@@ -14,9 +14,9 @@ from event_platform.lake.tables import Table
 
 
 def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog, now: datetime) -> Asked:
-    """Request a run of the checks that would have another result now; of types without a table, none.
+    """Request a run of the `table_schema` checks whose result would change. Types without a table are skipped.
 
-    What was evaluated is read from the instance: that is what the UI shows.
+    The latest results are read from the instance, which is what the UI shows.
     """
     types = [event_type for event_type in catalog.event_types if _is_open(lake.event_table(event_type))]
     wanted = {evaluation.asset_check_key: _in_words(evaluation) for evaluation in evaluate_tables(lake, types)}
@@ -30,7 +30,7 @@ def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog
 
 
 def _is_open(table: Table) -> bool:
-    """Return whether a table exists and can be opened. Where it cannot, the run that is due reports the error."""
+    """Return whether a table exists and opens. If it does not open, the due run reports the error."""
     try:
         return table.snapshot().delta is not None
     except TableError:

@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_LOOKS = 600
 
 
 def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_BETWEEN_LOOKS) -> bool:
-    """Return whether the last check is so many seconds ago, by the cursor; also where that does not say."""
+    """Return whether the last check, by the cursor, is at least `seconds` ago, or unknown."""
     then = (cursor or "").partition(" ")[2]
     is_time = then.isascii() and then.isdecimal()
     return not is_time or not 0 <= now.timestamp() - int(then) < seconds

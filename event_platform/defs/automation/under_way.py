@@ -1,4 +1,4 @@
-"""Which days of given assets an active run or backfill will write, whoever started it."""
+"""The days of given assets that an active run or backfill will write, whoever started it."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -31,7 +31,7 @@ ACTIVE = [
 def days_under_way(
     instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], days: Collection[date], now: datetime
 ) -> dict[date, str]:
-    """Return the days on which one of the assets is being or will be written, with the run or backfill."""
+    """Return the days that an active run or backfill will write for one of the assets, with that run or backfill."""
     run_by_day = dict[date, str]()
     for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
         run = record.dagster_run
@@ -56,9 +56,9 @@ def are_under_way(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey],
 
 
 def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
-    """Return whether a run is active. Run monitoring ends launched runs whose process is gone.
+    """Return whether a run is active. Run monitoring ends launched runs whose process has died.
 
-    It does not monitor runs of the command line, so these count as dead after some time without an event.
+    Runs of the command line are not monitored; they count as dead after an hour without an event.
     """
     if is_launched(record.dagster_run):
         return True
@@ -68,7 +68,7 @@ def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
 
 
 def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
-    """Return the assets that a run writes: its selection, or else the outputs of its plan."""
+    """Return the assets that a run writes: its selection, else the outputs of its plan."""
     if run.asset_selection is not None:
         return frozenset(run.asset_selection)
     if run.execution_plan_snapshot_id is None:
@@ -94,7 +94,7 @@ def _requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBack
 
 
 def _days_left(backfill: PartitionBackfill, assets: Collection[dg.AssetKey]) -> set[date]:
-    """Return the days on which a backfill still has to write one of the assets."""
+    """Return the days on which a backfill has yet to write one of the assets."""
     data = backfill.asset_backfill_data
     if data is None:
         return set()

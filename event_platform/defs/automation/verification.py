@@ -1,4 +1,4 @@
-"""A weekly job that verifies every table from its files."""
+"""A weekly job that verifies every table by reading its files."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -36,9 +36,9 @@ from event_platform.lake.snapshot import Snapshot
 def build_checks(
     catalog: Catalog, partitions: dg.DailyPartitionsDefinition, *, published: bool
 ) -> list[dg.AssetChecksDefinition]:
-    """Return all checks: one operation per platform asset, and two for all event tables.
+    """Return all checks: one operation for each platform asset, and two for all event tables.
 
-    With `published`, also the one that every table is in the Iceberg catalog.
+    With `published`, also the check that the Iceberg catalog has every table.
     """
     return [
         build_operation("raw_events_checks", [_raw(catalog.envelope, partitions.start.date())], partitions),
@@ -236,7 +236,7 @@ class _TypedFigures:
 
     @cached_property
     def rows(self) -> dict[date, int]:
-        """The rows of the dates and of the days that they are compared with."""
+        """The rows of the dates and of the days before that they are compared with."""
         weeks = self.rules.anomaly_weeks
         return self.table.rows_by_date(
             {*self.dates, *(earlier for day in self.dates for earlier in days_before(day, weeks))}

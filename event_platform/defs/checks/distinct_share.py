@@ -1,7 +1,7 @@
-"""The check `distinct_share` of the quality report, which evaluates it for all event types.
+"""The check `distinct_share` of the quality report, for all event types together.
 
-A check of each type would read the footers of eight weeks again, with a request for each file. The report has judged
-the figures of its days anyway.
+As a check of each type, it would read the footers of eight weeks again, with one request per file. The report has these
+figures already.
 """
 
 import warnings
@@ -42,6 +42,6 @@ def build_spec(partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
 
 
 def evaluate(findings: Findings) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-    """Yield an evaluation for each day, and the output that Dagster expects of a check in the step of its asset."""
+    """Yield an evaluation for each day, then the output that Dagster expects of a check within its asset's step."""
     yield from to_dagster([_CHECK], findings, evaluate_checks([_CHECK], findings))
     yield dg.Output(None, output_name=_CHECK.output)

@@ -28,17 +28,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CheckedAsset(Generic[F]):
-    """The checks of an asset, and a function that returns the figures that they share."""
+    """The checks of an asset, and the function that reads the figures they share."""
 
     checks: Sequence[Check[F]]
     figures: Callable[[Lake, RulesResource, list[date]], F]
 
 
 def is_worth_reading(record: logging.LogRecord) -> bool:
-    """Return whether a line is not Dagster's on checks without an output.
+    """Return False for Dagster's log line about checks without an output.
 
-    Only blocking checks have one, for which steps downstream wait. One for each of the others would be an event that
-    nothing waits for; without it Dagster logs a line that looks like a fault. `to_dagster` finds missing results.
+    Only blocking checks have an output, for which downstream steps wait. An output for every other check would be an
+    event without a reader; without it, Dagster logs a line that looks like a fault. `to_dagster` finds missing results.
     """
     return "did not yield or return expected outputs" not in record.getMessage()
 

@@ -1,7 +1,7 @@
-"""The check that every table is published in the Iceberg catalog. What is behind is published first.
+"""The check that every table is published in the Iceberg catalog. Tables that are behind are published first.
 
-It is one check of the last asset, not one of each asset: the result names the tables. A run of this check alone
-publishes what earlier runs have left.
+It is one check of the last asset rather than one per asset: its result names the tables. A run of this check alone
+publishes the leftovers of earlier runs.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ PUBLISHED: Check[None] = Check(
 
 
 def build_publication_check(catalog: Catalog) -> dg.AssetChecksDefinition:
-    """Return the operation that publishes what is behind, and evaluates the check."""
+    """Return the operation that publishes tables that are behind, and evaluates the check."""
 
     @dg.multi_asset_check(name="publication_check", specs=[PUBLISHED.spec(None)], can_subset=True)
     def evaluate(

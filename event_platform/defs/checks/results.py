@@ -1,4 +1,4 @@
-"""A check as Dagster declares it, and the conversion of its results to Dagster's events."""
+"""Declaration of checks for Dagster, and conversion of their results to Dagster's events."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _DAYS_NAMED = 3
 class Check(Generic[F]):
     """A check of an asset: its declaration in Dagster and the function that evaluates it.
 
-    `evaluate` takes the figures that the checks of the asset share, and returns a result for each date.
+    `evaluate` takes the figures that the asset's checks share, and returns a result for each date.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Check(Generic[F]):
 
     @property
     def output(self) -> str:
-        """Output of its operation, for which downstream steps wait if it is blocking."""
+        """Name of the operation's output, for which downstream steps wait if the check is blocking."""
         return dg.AssetCheckSpec(self.name, asset=self.asset).get_python_identifier()
 
     def spec(self, partitions: dg.PartitionsDefinition[Any] | None) -> dg.AssetCheckSpec:
@@ -96,7 +96,7 @@ def to_dagster(
 
 
 def to_evaluation(check: Check[Any], day: date | None, result: Result) -> dg.AssetCheckEvaluation:
-    """Return the evaluation that Dagster keeps of a result; `day` is None for a check without partitions."""
+    """Return the evaluation that Dagster stores for a result; `day` is None for an unpartitioned check."""
     return dg.AssetCheckEvaluation(
         asset_key=check.asset,
         check_name=check.name,
@@ -110,9 +110,9 @@ def to_evaluation(check: Check[Any], day: date | None, result: Result) -> dg.Ass
 
 
 def to_result(evaluation: dg.AssetCheckEvaluation) -> Result:
-    """Return the result that an evaluation is of.
+    """Return the result in an evaluation.
 
-    Only checks of the platform name faults and hints; those of another author, or of a later release, are left out.
+    Only the platform's checks have faults and hints; unknown ones, by other authors or later releases, are skipped.
     """
     faults, hints = _mapping(evaluation, FAULTS), _mapping(evaluation, HINTS)
     return Result(

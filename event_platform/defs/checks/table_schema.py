@@ -1,8 +1,8 @@
-"""The check of each event asset that its table and its schema agree, so that the next run does not fail.
+"""The check of each event asset that the next run can write to its table with the current schema.
 
-Where they do not, a run fails before it could evaluate this; where they do, each run would store a hundred results that
-say nothing new. So runs leave it out (`graph.checks_of_runs`), and `ask_schema_checks` asks for it alone, of the types
-whose result changed.
+On a mismatch, a run fails before it could evaluate this check; otherwise each run would store a hundred unchanged
+results. Therefore runs omit it (`graph.checks_of_runs`), and `ask_schema_checks` requests it separately for types whose
+result changed.
 """
 
 from collections.abc import Iterator, Sequence

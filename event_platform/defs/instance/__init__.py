@@ -1,1 +1,1 @@
-"""Dagster's own records: event logs, storages, the run launcher, and every private name of Dagster that they need."""
+"""Dagster's records: event logs, storages, the run launcher, and all private names of Dagster that they need."""

@@ -1,8 +1,8 @@
-"""Whose Dagster instance it is: that of one lake, and so of one environment.
+"""Claims a Dagster instance for one lake, and so for one environment.
 
-Assets have the same keys in every environment. Two of them in one instance would hide each other's assets, and the runs
-of one would hold back the sensors of the other. The sensors of a code location keep a claim alive in the instance's
-records; whoever works on another lake meanwhile is refused.
+Asset keys are the same in every environment. Two environments in one instance would hide each other's assets, and the
+runs of one would hold back the sensors of the other. The sensors of a code location renew a claim in the instance's
+records; processes of another lake are refused meanwhile.
 """
 
 import json

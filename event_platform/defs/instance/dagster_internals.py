@@ -1,7 +1,7 @@
 """Every private name of Dagster that this project uses, and nothing else.
 
-A minor release of Dagster may change or drop them. Its version is pinned, and a test of this module says for each of
-them what depends on it and what to do when it goes. No other module imports or calls a private name of Dagster.
+A minor release of Dagster may change or drop these names. Its version is pinned. The test of this module says what
+depends on each name and what to do if it disappears. No other module imports or calls a private name of Dagster.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -79,7 +79,7 @@ EVENT_LOG_TABLES = tuple(SqlEventLogStorageMetadata.tables)
 
 
 class SqliteEventLogBase(ConsolidatedSqliteEventLogStorage):
-    """Dagster's event log in one file of SQLite, over connections that a subclass hands out."""
+    """Dagster's event log in one SQLite file; subclasses provide the connections."""
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -96,7 +96,7 @@ class SqliteEventLogBase(ConsolidatedSqliteEventLogStorage):
 
 
 class _NoEventLog(InMemoryEventLogStorage):
-    """An event log that keeps nothing: Dagster's own in memory writes each event to SQLite, for nobody to read."""
+    """An event log that stores nothing. Dagster's in-memory log writes each event to SQLite, which nobody reads."""
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """See the base class."""
@@ -108,7 +108,7 @@ class _NoEventLog(InMemoryEventLogStorage):
 
 
 def open_without_records() -> dg.DagsterInstance:
-    """Return an instance without records: runs leave nothing, and what they return is all that is known of them."""
+    """Return an instance without records: the return values of runs are their only trace."""
     with _unversioned():
         instance, log = dg.DagsterInstance.ephemeral(), _NoEventLog()
     log.register_instance(instance)
@@ -122,9 +122,9 @@ def _has_records(instance: dg.DagsterInstance) -> bool:
 
 @contextmanager
 def _unversioned() -> Iterator[None]:
-    """Open storages in memory without noting the version of their tables.
+    """Open in-memory storages without storing the version of their tables.
 
-    Nothing reads it. Dagster loads all migrations that there are for each storage: 20 ms.
+    Nothing reads it, and Dagster loads all migrations of each storage for it: 20 ms.
     """
     modules: list[Any] = [events_in_memory, runs_in_memory]
     stamps = [module.stamp_alembic_rev for module in modules]
@@ -138,11 +138,11 @@ def _unversioned() -> Iterator[None]:
 
 
 def name_location_of_runs(instance: dg.DagsterInstance, location: str, repository: str) -> None:
-    """Have runs of jobs in this process name the code location of their job, so that the UI can re-execute them.
+    """Add the code location to runs that this process executes, so that the UI can re-execute them.
 
-    The origin of a launched run says how to start its code server; this one has the name alone: see `is_launched`.
-    A job that assets were selected from is taken as it is: Dagster would select them again, and store the whole job.
-    Without records, the plan of a run is never read.
+    The origin of a launched run says how to start its code server; this one has only the name (see `is_launched`). A
+    job with selected assets is used as it is: Dagster would select them again, and store the whole job. Without
+    records, the plan of a run is never read.
     """
     has_records = _has_records(instance)
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), repository)
@@ -215,30 +215,31 @@ def is_launched(run: dg.DagsterRun) -> bool:
 
 
 def list_outputs_once(context: dg.AssetExecutionContext) -> None:
-    """Have a step list the keys of its assets once.
+    """Make a step list the keys of its assets once.
 
-    Dagster lists them for each asset that is yielded, which takes a third of a run with a thousand event types.
+    Dagster lists them for each yielded asset, which takes a third of a run with a thousand event types.
     """
     step = context.get_step_execution_context()
     step.get_output_asset_keys = cache(step.get_output_asset_keys)
 
 
 def log_no_unread_events(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
-    """Have a step without records log none of its events: they are neither stored nor shown. The run still has them.
+    """Turn off the event log of a step without records: its events are neither stored nor shown.
 
-    To log one takes two hundred calls of functions, and a run with a hundred event types has eight hundred.
+    The run still has them. Logging one event takes two hundred function calls, and a run with a hundred event types has
+    eight hundred events.
     """
     if not _has_records(context.instance):
         context.log.log_dagster_event = lambda *_arguments, **_more: None  # type: ignore[method-assign]
 
 
 def take_connections_from(engine: Engine, storage: SqlEventLogStorage) -> None:
-    """Have a storage in PostgreSQL take its connections from an engine, not from that which closes each after use."""
+    """Make a PostgreSQL storage take connections from an engine instead of closing each one after use."""
     storage._engine = engine  # type: ignore[attr-defined]  # noqa: SLF001 - this module is where it is done
 
 
 def client_of_code_server(launcher: DefaultRunLauncher, run: dg.DagsterRun) -> "DagsterGrpcClient | None":
-    """Return a client of the code server that started a run; None where the run has ended or names none."""
+    """Return a client of the code server that started a run; None if the run has ended or names no server."""
     client: DagsterGrpcClient | None = launcher._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # noqa: SLF001
     return client
 

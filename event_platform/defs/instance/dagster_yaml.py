@@ -1,6 +1,6 @@
-"""What dagster.yaml in DAGSTER_HOME has to say: the settings that the platform relies on, and classes that have moved.
+"""Required contents of dagster.yaml in DAGSTER_HOME: settings the platform relies on, and current module names.
 
-It reads the file and opens nothing. An example that has every setting is `dagster.yaml` beside this module.
+This module reads the file and opens nothing. `dagster.yaml` beside it is an example with every setting.
 """
 
 import logging
@@ -44,16 +44,16 @@ class RequiredSetting:
     accepts: Callable[[Any], bool] | None = None
 
     def is_met_by(self, value: Any) -> bool:
-        """Return whether what dagster.yaml has will do. `found` is None where it has nothing."""
+        """Return whether the value in dagster.yaml is sufficient; None stands for a missing value."""
         return self.accepts(value) if self.accepts else bool(value == yaml.safe_load(self.value))
 
     def __str__(self) -> str:
-        """Return the setting with the reason for it, on one line."""
+        """Return the setting and the reason for it, on one line."""
         return f"{self.key}: {self.value} (otherwise {self.otherwise})"
 
 
 def _is_shared_storage(value: Any) -> bool:
-    """Return whether a storage is one that several processes may open at once for the first time."""
+    """Return whether several processes may safely open a storage for the first time at once."""
     if not isinstance(value, Mapping):
         return False
     return "postgres" in value or "mysql" in value or _package(value) not in {"", "dagster"}
@@ -104,7 +104,7 @@ REQUIRED_SETTINGS = (
 
 
 def read_dagster_yaml(home: str) -> Any:
-    """Return what dagster.yaml in DAGSTER_HOME says; empty where there is none. Raises OSError and YAMLError."""
+    """Return the contents of dagster.yaml in DAGSTER_HOME; empty without one. Raises OSError and YAMLError."""
     path = Path(home).expanduser() / "dagster.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
 
@@ -115,7 +115,7 @@ def missing_settings(settings: Any) -> list[RequiredSetting]:
 
 
 def replacements(settings: Any) -> str | None:
-    """Return what to replace in a dagster.yaml that names modules of an earlier release, in one sentence; else None."""
+    """Return one sentence that says which outdated modules to replace in dagster.yaml; None if there are none."""
     named = [section.get("module") for section in _sections(settings)]
     moved = [f"{old} by {new}" for old, new in MOVED_MODULES.items() if old in named]
     return f"replace {', and '.join(moved)}" if moved else None

@@ -23,7 +23,7 @@ class RecordsError(SettingError):
     """Dagster's records cannot be opened."""
 
     def __init__(self, problem: str, remedy: str) -> None:
-        """Say what is wrong, and what to do."""
+        """State the problem and the remedy."""
         super().__init__(f"{problem}; {remedy}")
         self.problem, self.remedy = problem, remedy
 
@@ -31,8 +31,7 @@ class RecordsError(SettingError):
 def check_home(home: str) -> Path:
     """Return the folder that DAGSTER_HOME names.
 
-    Raises RecordsError where there is none, where it cannot be written, or where its dagster.yaml names modules that
-    have moved.
+    Raises RecordsError if it is missing or not writable, or if its dagster.yaml names modules that have moved.
     """
     folder = Path(home).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
@@ -50,6 +49,6 @@ def check_home(home: str) -> Path:
 
 
 def _not_writable(folder: Path) -> Path | None:
-    """Return a database of SQLite that is there and cannot be written; it may well be opened."""
+    """Return an existing SQLite database that is not writable, though it may open; None if there is none."""
     there = [path for name in KEPT if (path := folder / name).is_file()]
     return next((path for path in there if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))), None)

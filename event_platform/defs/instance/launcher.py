@@ -1,7 +1,7 @@
-"""A run launcher that notices when what worked on a run is gone. `dagster.yaml` names it.
+"""A run launcher that notices when the process of a run has died. `dagster.yaml` names it.
 
-Dagster's default one leaves it to the code server to notice that a run's process was killed. When the server is killed
-as well, as by a restart of the machine, the run is "started" for ever, and whatever waits for it waits for ever.
+Dagster's default launcher relies on the code server to notice a killed process. If the server is killed as well, as by
+a restart of the machine, the run stays "started" for ever, and everything that waits for it as well.
 """
 
 import dagster as dg
@@ -28,7 +28,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Ask the code server that started the run whether its process lives."""
+        """Ask the code server that started the run whether its process is alive."""
         if not is_launched(run):  # monitoring would end what works at somebody's terminal
             return CheckRunHealthResult(WorkerStatus.RUNNING, "no code server has started the run")
         client = client_of_code_server(self, run)

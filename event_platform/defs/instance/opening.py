@@ -1,4 +1,4 @@
-"""How this project opens Dagster's records: one process at a time, and with a sentence where they cannot be opened."""
+"""Opening Dagster's records: one process at a time, and with a clear error if they cannot be opened."""
 
 import fcntl
 import os
@@ -25,10 +25,10 @@ _SETTINGS = f"look at dagster.yaml in it, of which {EXAMPLE} is an example, and 
 
 @contextmanager
 def alone_in(home: Path) -> Iterator[None]:
-    """Have no other process open the records in a folder meanwhile. Raises OSError where the folder cannot be written.
+    """Lock the records in a folder against other processes. Raises OSError if the folder is not writable.
 
-    Dagster's storages in SQLite make their tables when they are opened, and take two processes that do so at once for
-    a migration that was left half-way. Whoever holds the lock may ask for it again.
+    Dagster's SQLite storages create their tables when they are opened; two processes doing so at once mistake the
+    result for an interrupted migration. The lock is reentrant.
     """
     folder = home.resolve()
     if folder in _HELD.get():
@@ -47,7 +47,7 @@ def alone_in(home: Path) -> Iterator[None]:
 def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
     """Open the records in DAGSTER_HOME; without one, records that end with the process.
 
-    Raises RecordsError where they cannot be opened, read or written, and SettingError where they are another lake's.
+    Raises RecordsError if they cannot be opened, read or written, and SettingError if they belong to another lake.
     """
     if not home:
         return open_without_records()
@@ -64,7 +64,7 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
 
 @contextmanager
 def _alone_if_writable(folder: Path) -> Iterator[None]:
-    """Lock a folder. One that cannot be written is left as it is: records in PostgreSQL can be opened all the same."""
+    """Lock a folder if it is writable. PostgreSQL records can be opened from a read-only folder."""
     if os.access(folder, os.W_OK):
         with alone_in(folder):
             yield

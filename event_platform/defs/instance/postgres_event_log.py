@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PostgresEventLog(SettledEventLog, PostgresEventLogStorage):
-    """An event log that keeps up to five connections in each process, and takes more while it needs them."""
+    """An event log that keeps up to five connections per process, and opens more on demand."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class PostgresEventLog(SettledEventLog, PostgresEventLogStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
-        """Open the log, and make its tables if there are none and nobody else is to make them."""
+        """Open the log, and create its tables if they are missing and `should_autocreate_tables`."""
         self._known_tables: set[str] = set()
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
         # A connection that the server has closed meanwhile is found out before it is used.

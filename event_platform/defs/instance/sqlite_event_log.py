@@ -1,9 +1,9 @@
-"""Dagster's event log in SQLite, kept open: the same tables, at an eighth of the CPU for each event.
+"""Dagster's event log in SQLite, kept open: the same tables, at an eighth of the CPU time per event.
 
-Dagster's own SQLite storage opens a database, writes and closes it again two or three times for each event, and each
-closing is a checkpoint and several fsyncs. A run of 30 days over 100 event types is 16,000 events, and would spend nine
-tenths of its time there. `.dagster/dagster.yaml` names this class; nothing else knows of it. What it writes can be read
-by Dagster's `ConsolidatedSqliteEventLogStorage`, and the other way round.
+For each event, Dagster's own SQLite storage opens a database, writes and closes it two or three times; each close means
+a checkpoint and several fsyncs. A run of 30 days over 100 event types has 16,000 events, and would spend nine tenths of
+its time there. Only `.dagster/dagster.yaml` names this class. Its database can be read by Dagster's
+`ConsolidatedSqliteEventLogStorage`, and the other way round.
 """
 
 import threading
@@ -35,12 +35,12 @@ _SECONDS_TO_SETTLE = 5
 
 
 class SettledEventLog(SqlEventLogStorage):
-    """An event log that shows an event to those who follow it by number once the event is settled.
+    """An event log that hides an event from cursor reads until it is settled.
 
-    Dagster's daemon follows the log with a cursor to start failed runs again, and does not come back to what it has
-    seen. A failure is in the log before the run says that it failed: who looks in between takes the run for one that
-    goes on, it is never started again, and its backfill waits for that for ever. In PostgreSQL, an event may also
-    become visible after one with a higher number.
+    Dagster's daemon follows the log with a cursor to restart failed runs, and never goes back. A failure is in the log
+    before the run's status says so. If the daemon reads in between, it takes the run for a live one: the run is never
+    restarted, and its backfill waits for ever. In PostgreSQL, an event may also become visible after one with a higher
+    number.
     """
 
     def get_logs_for_all_runs_by_log_id(
@@ -57,12 +57,12 @@ class SettledEventLog(SqlEventLogStorage):
 class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
     """An event log in one file, `event_log.db` in the folder `base_dir`.
 
-    An event is stored whole or not at all. A process that is killed loses none; a machine that loses its power may
-    lose the last ones, never the file: what was done is in the tables of the lake.
+    An event is stored whole or not at all. A killed process loses no event. A power failure may lose the last ones, but
+    never the file; the tables of the lake are the record of the work.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        """Open the log, and make it if there is none."""
+        """Open the log, and create it if it does not exist."""
         self._own = threading.local()
         self._known_tables: set[str] = set()
         self._address = f"sqlite:///{Path(base_dir).absolute() / 'event_log.db'}"
@@ -80,7 +80,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Yield this thread's transaction; a new one where there is none."""
+        """Yield this thread's open transaction, or a new one."""
         under_way: Connection | None = getattr(self._own, "connection", None)
         if under_way is not None:
             yield under_way
@@ -93,7 +93,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
                 self._own.connection = None
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event and what is kept of it beside the log, in one transaction."""
+        """Store an event and its entries in the index tables, in one transaction."""
         with self.connection():
             super().store_event(event)
 
@@ -116,7 +116,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
         return SqlPollingEventWatcher(self)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
-        """Call back for each new event of a run: the UI shows them as they come."""
+        """Call `callback` for each new event of a run, for live updates in the UI."""
         self._watcher.watch_run(run_id, cursor, callback)
 
     def end_watch(self, run_id: str, handler: EventHandlerFn) -> None:

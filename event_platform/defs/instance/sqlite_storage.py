@@ -1,11 +1,10 @@
 """Dagster's storages of runs and of schedules in SQLite, kept open. `dagster.yaml` names them.
 
-One process at a time opens one for the first time. To open one makes its tables: of two processes that do so at once,
-one may take what the other has made by then for an old database, and notes its version beside the other's. From then on
-nobody can open it.
+Only one process at a time opens a storage for the first time, which creates its tables. If two do so at once, one may
+take the other's unfinished tables for an old database and stamp a second version; from then on nobody can open it.
 
-Dagster's own storages connect again for each query, and so compile its SQL again; a code server opens them for each
-tick of a sensor, which loads all migrations that there are. That was half of what ticks cost.
+Dagster's own storages connect again for each query and recompile its SQL; a code server opens them for each tick of a
+sensor and loads all migrations. That was half the cost of a tick.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,7 @@ _MOST_FILES = 8
 
 @lru_cache(maxsize=_MOST_FILES)
 def _engine(address: str, _inode: int) -> Engine:
-    """Return the engine of a file whose tables are made; another file in its place has another engine."""
+    """Return the engine of a file whose tables exist; a replaced file gets a new engine."""
     return db.create_engine(address, max_overflow=-1, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
 
 
@@ -40,7 +39,7 @@ def _is_made(path: Path) -> bool:
 
 
 def _made(file: Path, make: Callable[[str], object]) -> str:
-    """Return the address of a file in a folder of DAGSTER_HOME; `make` makes it in that folder, if there is none."""
+    """Return the address of a file in a folder of DAGSTER_HOME; `make` creates it there if it is missing."""
     if not _is_made(file):
         with alone_in(file.parent.parent):
             make(str(file.parent))
@@ -49,7 +48,7 @@ def _made(file: Path, make: Callable[[str], object]) -> str:
 
 
 class _KeptOpen:
-    """A storage whose connections are kept, by all storages of its file in this process."""
+    """A storage whose connections stay open, shared by all storages of its file in this process."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._known_indexes = set[str]()
@@ -70,25 +69,25 @@ class _KeptOpen:
 
 
 class SqliteRunStorage(_KeptOpen, dagster_internals.SqliteRunStorage):
-    """Runs in `history/runs.db` below `base_dir`, where Dagster keeps them by default."""
+    """Runs in `history/runs.db` below `base_dir`, Dagster's default location."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "SqliteRunStorage":
-        """Open the storage that dagster.yaml describes, and make it if there is none."""
+        """Open the storage of dagster.yaml, and create it if it does not exist."""
         file = Path(config_value["base_dir"]) / "history" / "runs.db"
         return cls(_made(file, dagster_internals.SqliteRunStorage.from_local), inst_data)
 
 
 class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
-    """Ticks, cursors and switches in `schedules/schedules.db` below `base_dir`, where Dagster keeps them by default."""
+    """Ticks, cursors and switches in `schedules/schedules.db` below `base_dir`, Dagster's default location."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "SqliteScheduleStorage":
-        """Open the storage that dagster.yaml describes, and make it if there is none."""
+        """Open the storage of dagster.yaml, and create it if it does not exist."""
         file = Path(config_value["base_dir"]) / "schedules" / "schedules.db"
         return cls(_made(file, dagster_internals.SqliteScheduleStorage.from_local), inst_data)
 

@@ -1,10 +1,10 @@
-"""Processes of runs that are forked from a server that has imported what they need.
+"""Run processes, forked from a server that has imported their modules.
 
-A code server starts a process for each run. To import Dagster and the platform takes it two seconds of CPU, half of
-the time until the rows of a small object are in their tables. The fork server imports them once, and opens nothing.
+A code server starts a process for each run. Importing Dagster and the platform takes two seconds of CPU time, half of
+the delay until the rows of a small object are in their tables. The fork server imports them once, and opens nothing.
 
-It has the modules of this package as they were when it started: a code location that is reloaded has another code
-server, and that one another fork server. Modules of a user's project are imported by each run, as without it.
+It has the modules of this package as of its start: a reloaded code location gets a new code server, which starts a new
+fork server. Modules of a user's project are imported by each run, as without the fork server.
 """
 
 import gc
@@ -41,7 +41,7 @@ PUBLISHING, S3 = "event_platform.publishing.iceberg.publish", "event_platform.de
 
 @cache
 def fork_runs(*modules: str) -> None:
-    """Have the code server that this process may be fork the processes of runs, which need these `modules` as well."""
+    """Make the code server, if this process is one, fork its runs with `modules` preloaded."""
     context = multiprocessing.get_context("forkserver")
     timer = _IdleTimer()
 

@@ -71,9 +71,9 @@ class LakeResource(dg.ConfigurableResource["LakeResource"], ABC):
         """Open the lake."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Raise SettingError in the Dagster instance of another lake. Sensors and schedules claim the instance.
+        """Raise SettingError if the Dagster instance belongs to another lake. Sensors and schedules claim the instance.
 
-        A code location's sensors and schedules run as long as it is loaded, so their claim stays current.
+        They run as long as their code location is loaded, so the claim stays current.
         """
         if context.instance is not None:
             claim = require_own_instance if context.run else keep_claim
@@ -128,9 +128,9 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
     workers: int = Field(default=0, description="Processes of the pool; 0 for one a core")
 
     def open(self) -> AbstractContextManager[Executor]:
-        """Return the pool or the cluster, to be opened for one step.
+        """Return the pool or cluster, to be opened for one step.
 
-        Not for a whole run: workers keep their memory, and would still hold it during the checks that follow.
+        Not for a whole run: idle workers would keep their memory during the checks that follow.
         """
         return open_executor(self.compute, self.workers or None)
 
@@ -159,7 +159,7 @@ class PublishingResource(dg.ConfigurableResource["PublishingResource"]):
         return self._catalogs[root]
 
     def publish(self, lake: Lake, tables: Sequence[Table]) -> list[Publication]:
-        """Publish tables in the Iceberg catalog, and remember which version of each that was."""
+        """Publish tables in the Iceberg catalog, and remember the published version of each."""
         publications = self.open_iceberg(lake).publish(tables)
         self._published |= {table.uri: snapshot.version for table, snapshot in zip(tables, publications, strict=True)}
         return publications

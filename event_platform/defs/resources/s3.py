@@ -59,7 +59,7 @@ class S3LakeResource(LakeResource):
 
 
 def _options_of(s3: S3Resource) -> dict[str, str]:
-    """Return the options of a store that does as the client of a resource; keys only where the resource holds them."""
+    """Return store options that match a resource's client; keys are included only if the resource has them."""
     client = s3.get_client()
     settings = {"endpoint": client.meta.endpoint_url, "region": client.meta.region_name}
     given = {
