@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and what to do: a check for each thing that it needs; none stops another."""
+"""Checks of an installation: faults and remedies. Each check runs independently of the others."""

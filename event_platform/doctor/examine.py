@@ -1,4 +1,4 @@
-"""The list of checks for an installation, which depends on its settings."""
+"""The list of checks for an installation, by its settings."""
 
 import os
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Fin
 
 
 def _checks_of_locations(settings: Settings) -> dict[str, Check]:
-    """Return the checks of landing and the lake. S3 is checked only if one of them is there."""
+    """Return the checks of landing and the lake. S3 itself is checked only if one of them is there."""
     landing, lake = settings.environment.landing, settings.environment.lake
     locations = {"landing": landing, "lake": lake}
     valid = {name: uri for name, uri in locations.items() if settings.are_valid(name.upper())}
@@ -118,7 +118,7 @@ def _check_sample(landing: Landing, settings: Settings) -> Check:
 
 
 def _checks_of_buckets(locations: Mapping[str, str], settings: Settings) -> dict[str, Check]:
-    """Return the checks of locations in buckets: those that only S3 has, and those of every store."""
+    """Return the checks of locations in buckets: those for S3 only, and those for every store."""
     on_s3 = {name: uri for name, uri in locations.items() if uri.startswith("s3://")}
     names = ["credentials", "clock", *locations, "landing layout"]
     try:
@@ -150,7 +150,7 @@ def _checks_of_lake(store: BucketStore) -> dict[str, Check]:
 
 
 def _checks_on_s3(locations: Mapping[str, str]) -> dict[str, Check]:
-    """Return the checks that only S3 has. They share a client: creating one takes longer than a request."""
+    """Return the checks for S3 only. They share one client, because creating a client takes longer than a request."""
     client, region = s3_client(), region_of(boto3.Session())
     return {
         "credentials": check_credentials,
@@ -175,7 +175,7 @@ def _check_postgres(home: str | None, lake: str) -> Finding:
 
 
 def _credentials() -> set[str]:
-    """Return the parts of the AWS credentials: they are never shown, whatever a service answers."""
+    """Return the parts of the AWS credentials. They are removed from every text that is shown."""
     try:
         credentials = boto3.Session().get_credentials()
     except BotoCoreError:

@@ -1,4 +1,4 @@
-"""Findings of checks, and running checks in parallel, with a time limit, whatever they raise."""
+"""Findings of checks, and a runner that executes checks in parallel with a time limit and catches all errors."""
 
 import threading
 import time

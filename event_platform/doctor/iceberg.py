@@ -1,4 +1,4 @@
-"""The check of the Iceberg catalog: it answers, and every table is published as it is."""
+"""The check of the Iceberg catalog: it answers, and has the current version of every table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ _ACCESS = (
 
 
 def check_iceberg(settings: Settings) -> Finding:
-    """Check that the catalog answers, and that no table is behind. A missing namespace is created."""
+    """Check that the catalog answers and no table is behind. A missing namespace is created."""
     here = settings.environment
     if here.iceberg is None:
         return skipped(_NAME, "EVENT_PLATFORM_ICEBERG is not set: tables are not published for warehouses")

@@ -1,4 +1,4 @@
-"""The check of how objects land: their paths, the age of the newest one, and what separates its records."""
+"""The check of how objects land: their paths, the age of the newest one, and the separator of its records."""
 
 import re
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def check_layout(store: Store) -> list[Finding]:
 
 
 def _newest(store: Store) -> tuple[str, Inside]:
-    """Find the latest folder of a day, then descend into its latest hour. Returns the root where there is none."""
+    """Find the latest day folder, then descend into its latest hour. Returns the root if there is no day folder."""
     path = _latest_day(store, "", iter(range(_MOST_LISTED)))
     inside = _inside(store, path)
     hours = [folder for folder in inside.folders if path and _has_hour(f"{path}{folder}/")]
@@ -77,7 +77,7 @@ def _newest(store: Store) -> tuple[str, Inside]:
 
 
 def _latest_day(store: Store, path: str, listings: Iterator[int]) -> str:
-    """Return the latest folder of a day below a path, or nothing where none was found by that many listings."""
+    """Return the latest day folder below a path; empty if the remaining listings do not find one."""
     if next(listings, None) is None:
         return ""
     for folder in sorted(_inside(store, path).folders, key=partial(_order, path), reverse=True):

@@ -19,7 +19,7 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 
 
 def check_memory(environment: Environment, total: float | None, workers: int) -> Finding:
-    """Check that a pool with so many workers fits into `total` gigabytes; None if that is not known."""
+    """Check that a pool of `workers` processes fits into `total` gigabytes of memory (None if unknown)."""
     name = "memory"
     if environment.compute != LOCAL_COMPUTE:
         return skipped(name, "tasks run on the cluster")

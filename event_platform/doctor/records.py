@@ -25,7 +25,7 @@ _ENVELOPE = "correct envelope.yaml; `event-platform init --force` proposes one t
 
 
 def check_sample(landing: Landing, catalog: Path, first_date: date) -> Finding:
-    """Read a sample of landing with the envelope of a catalog, and report what of it is sound."""
+    """Read a sample of landing with a catalog's envelope, and report how much is sound."""
     name = "sampled records"
     try:
         counts = ReadCounts(load_envelope(catalog / ENVELOPE_FILE))

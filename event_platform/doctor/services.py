@@ -49,9 +49,9 @@ def check_queue(url: str | None) -> Finding:
 
 
 def check_redeliveries(url: str | None) -> Finding:
-    """Check that messages can be received and deleted, that they are the filter's, and that none is about to end.
+    """Check that messages of the queue can be received and deleted, come from the filter, and are not about to expire.
 
-    A few of them are received, mostly old ones, and can be received by others at once. None is deleted.
+    A few messages are received, preferably old ones, and released at once. None is deleted.
     """
     name, queue = "redeliveries", redeliveries_queue(url)
     if queue is None:
@@ -101,7 +101,7 @@ def check_glue(database: str | None) -> Finding:
 
 
 def check_postgres(dagster_settings: Any) -> Finding:
-    """Check that the PostgreSQL of dagster.yaml answers, if it names one."""
+    """Check that the PostgreSQL server in dagster.yaml answers, if one is set."""
     name, settings = "postgres", next(_postgres_in(dagster_settings), None)
     if settings is None:
         return skipped(name, "Dagster's records are not in PostgreSQL")
@@ -158,7 +158,7 @@ def _check_versions_of_workers(compute: str, workers: int) -> Finding:
 
 
 async def _workers_of(compute: str) -> int:
-    """Return the number of workers. Without a client: that waits for ever for a server that does not answer."""
+    """Return the number of workers. A Dask client is not used, because it waits for ever for a silent server."""
     async with _scheduler(compute) as scheduler:
         return len((await scheduler.identity(n_workers=-1))["workers"])
 

@@ -34,7 +34,7 @@ class Settings:
     faults: Mapping[str, str]  # by variable
 
     def are_valid(self, *names: str) -> bool:
-        """Return whether variables (without EVENT_PLATFORM_) have no fault, so that what they name can be checked."""
+        """Return whether variables (without EVENT_PLATFORM_) have no fault, so that further checks can use them."""
         return not any(f"EVENT_PLATFORM_{name}" in self.faults for name in names)
 
 
@@ -80,7 +80,7 @@ def check_alert_addresses(environment: Environment) -> Finding:
 
 
 def check_dagster_home(home: str | None) -> Finding:
-    """Check that Dagster has a folder for its records. Whether they can be opened, `check_records` checks."""
+    """Check that Dagster has a folder for its records. `check_records` checks whether they open."""
     name = "dagster home"
     if not home:
         return skipped(name, "DAGSTER_HOME is not set: runs of this command are not recorded")
@@ -98,7 +98,7 @@ def check_dagster_home(home: str | None) -> Finding:
 
 
 def _check_dagster_yaml(path: Path, settings: Any) -> Finding:
-    """Return whether dagster.yaml has the settings that the platform relies on, from modules that are there."""
+    """Return whether dagster.yaml has the required settings, with class names that exist."""
     name = "dagster home"
     if replaced := replacements(settings):
         return bad(name, f"{path} names modules that have moved", replaced)
@@ -111,7 +111,7 @@ def _check_dagster_yaml(path: Path, settings: Any) -> Finding:
 def check_records(home: str, lake: str, sound: Finding) -> Finding:
     """Return `sound` if Dagster's records can be opened and do not belong to another lake.
 
-    They are created if there are none yet.
+    They are created if missing.
     """
     from event_platform.defs.instance.opening import open_instance  # noqa: PLC0415 - it takes Dagster
 
@@ -125,7 +125,7 @@ def check_records(home: str, lake: str, sound: Finding) -> Finding:
 
 
 def check_workspaces(folders: Iterable[Path]) -> Finding | None:
-    """Report a workspace.yaml that loads the platform more than once; None if there is none."""
+    """Report a workspace.yaml that loads the platform more than once; None if none does."""
     for path in (folder / "workspace.yaml" for folder in folders):
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -168,7 +168,7 @@ def check_catalog(settings: Settings) -> Finding:
 
 
 def check_versions() -> Finding:
-    """Check that Python and the libraries have versions that this package supports."""
+    """Check that this package supports the versions of Python and of the libraries."""
     name, wanted = "versions", metadata("event-platform")["Requires-Python"]
     wrong = (
         []

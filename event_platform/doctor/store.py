@@ -37,7 +37,7 @@ def s3_client() -> "S3Client":
 
 
 def check_credentials() -> Finding:
-    """Report whose credentials are used, where they come from and when they expire; never the credentials."""
+    """Report the identity behind the credentials, their source and their expiry; never the credentials."""
     name, session = "credentials", boto3.Session()
     credentials = session.get_credentials()
     if credentials is None:
@@ -63,7 +63,7 @@ def check_credentials() -> Finding:
 
 
 def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Finding:
-    """Check that a bucket exists, may be used, and is in the region that is set."""
+    """Check that a bucket exists, is accessible, and is in the configured region."""
     bucket = uri.removeprefix("s3://").partition("/")[0]
     try:
         answer: Any = client.head_bucket(Bucket=bucket)
@@ -83,7 +83,7 @@ def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Findin
 
 
 def check_reading(store: BucketStore) -> Finding:
-    """Check that landing can be listed and one of its objects read."""
+    """Check that landing can be listed and one of its objects can be read."""
     name = "read landing"
     try:
         listed = next(store.pages(""), [])
@@ -125,7 +125,7 @@ def check_conditional_put(store: BucketStore) -> Finding:
 
 
 def check_folder(name: str, path: Path, *, written: bool) -> Finding:
-    """Check that a folder can be read, and written if `written`; that one need not exist yet."""
+    """Check that a folder can be read, or, if `written`, written; in that case it need not exist yet."""
     remedy = f"create it, or correct EVENT_PLATFORM_{name.upper()}"
     try:
         if not path.is_dir() and not written:

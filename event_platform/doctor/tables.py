@@ -1,6 +1,6 @@
-"""The check of the tables: files are as the platform wrote them, and the next run can write to them.
+"""The check of the tables: files are as the platform wrote them, and the next run can write to the tables.
 
-And no record waits to be mended.
+It also reports records that are due for mending.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from event_platform.pipeline.opening import open_lake
 
 
 def check_tables(settings: Settings) -> Finding:
-    """Report files that are missing or differ in size, and partitions that others changed. No row is read."""
+    """Report files that are missing or differ in size, and partitions that others changed. Reads no rows."""
     name = "lake tables"
     if not settings.are_valid("LAKE", "CATALOG"):
         return skipped(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is invalid")

@@ -1,4 +1,4 @@
-"""What a schema says of the asset of its event type: owner, group, freshness, and how its volume is compared."""
+"""Settings of an event type's asset in its schema: owner, group, freshness, and comparison of its volume."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _GROUP = re.compile(r"[A-Za-z0-9_]+")
 
 
 def setting_fault(document: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with what a schema says of its asset; None if nothing is."""
+    """Return the fault in a schema's settings of its asset; None if there is none."""
     owner, group = document.get("x-owner") or "", document.get("x-group") or ""
     if owner and not (isinstance(owner, str) and _OWNER.fullmatch(owner)):
         return f"x-owner: expected a mail address, or a team such as team:growth, got {owner!r}"
@@ -48,6 +48,6 @@ def _are_positive(value: Any, keys: set[str]) -> bool:
 
 
 def freshness_hours(document: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the hours after which the asset of a schema without faults warns and fails; None where it says none."""
+    """Return the hours until the asset of a valid schema warns and fails; None if it has no freshness limit."""
     hours = document.get("x-freshness")
     return (hours["warn_hours"], hours["fail_hours"]) if hours else None

@@ -42,9 +42,9 @@ SUFFIXES = {".yaml", ".yml", ".json"}
 
 @dataclass(frozen=True)
 class EventType:
-    """An event type of the catalog: its name, the key of its asset and table, and its payload columns.
+    """An event type of the catalog: name, key of its asset and table, and payload columns.
 
-    Events of `other_names` are of this type as well.
+    Events named in `other_names` belong to it as well.
     """
 
     name: str
@@ -69,7 +69,7 @@ class EventType:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its events, its own first."""
+        """The names of its events, the title of the schema first."""
         return (self.name, *self.other_names)
 
     @cached_property
@@ -95,24 +95,24 @@ class EventType:
 
     @cached_property
     def variants(self) -> frozenset[tuple[str, ...]]:
-        """The paths of the columns that are variants, or arrays or maps of them."""
+        """The paths of variant columns, and of columns that are arrays or maps of variants."""
         return frozenset(variant_paths(self.columns))
 
     @cached_property
     def constraints_digest(self) -> int:
-        """A number for what the schema requires of values: another one where it requires something else."""
+        """A digest of the constraints of the schema."""
         rules = [(path, column.kind.value, column.constraints) for path, column in walk(self.columns)]
         return zlib.crc32(repr(rules).encode())
 
     @cached_property
     def drift_digest(self) -> int:
-        """A number for the fields that the schema knows: another one where it knows others."""
+        """A digest of the fields that the schema knows."""
         return drift_digest(self.columns)
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The envelope and the event types of a stream, and the functions that mend its dead letters."""
+    """The envelope and event types of a stream, and the functions that mend its dead letters."""
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
@@ -151,7 +151,7 @@ def key_of(name: str) -> str:
 
 
 def first_part(name: str) -> str:
-    """Return the first part of an event name, or the whole where that is empty."""
+    """Return the first part of an event name, or the whole name if that part is empty."""
     return name.partition(":")[0] or name
 
 

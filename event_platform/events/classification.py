@@ -83,7 +83,7 @@ def _reason(arrival_date: date, first_date: date) -> pl.Expr:
 
 
 def _fault(reason: CorruptionReason, arrival_date: date, first_date: date) -> pl.Expr | None:  # noqa: PLR0911 - a case each
-    """Return whether a record is corrupt for this reason; None where the reader finds it, and says so in `fault`."""
+    """Return whether a record is corrupt for this reason; None if the reader detects it and reports it in `fault`."""
     match reason:
         case (
             CorruptionReason.RECORD_TOO_LARGE

@@ -1,4 +1,4 @@
-"""The properties of a JSON Schema → the columns of a table, and what is wrong with them."""
+"""The properties of a JSON Schema → the columns of a table, and the faults of the schema."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -161,7 +161,7 @@ def _is_personal(definition: Mapping[str, Any]) -> bool:
 
 
 def _map_faults(kind: Kind, definition: Mapping[str, Any]) -> list[str]:
-    """Return why `x-map` makes no map of a property that has it."""
+    """Return why a property with `x-map` is not a map."""
     if "x-map" not in definition:
         return []
     if definition["x-map"] is not True or "properties" in definition:

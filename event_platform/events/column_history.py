@@ -1,4 +1,4 @@
-"""What a property was: keys that it had (`x-was`), and types that it had (`x-was-type`). Both are read as well."""
+"""The history of a property: earlier keys (`x-was`) and earlier types (`x-was-type`), which are still read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -8,14 +8,14 @@ READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
 
 
 def earlier_keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys that a property had, the last one first as it is written; none where they are not valid."""
+    """Return the earlier keys of a property in the order of the schema, the latest first; none if they are invalid."""
     keys = definition.get("x-was", [])
     is_valid = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     return tuple(dict.fromkeys(keys)) if is_valid else ()
 
 
 def earlier_types(definition: Mapping[str, Any], kind: str) -> tuple[str, ...]:
-    """Return the types that a property of this type had, and that are read as well; none where they are not valid."""
+    """Return the earlier types of a property of this type, which are still read; none if they are invalid."""
     types = definition.get("x-was-type", [])
     return tuple(sorted(set(types))) if isinstance(types, list) and _are_read(types, kind) else ()
 
@@ -33,9 +33,9 @@ def earlier_faults(definition: Mapping[str, Any], kind: str, *, has_column: bool
 
 
 def key_faults(keys: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
-    """Yield which earlier keys are taken. `keys` are those of the properties of an object, each with its earlier ones.
+    """Yield the conflicts of earlier keys. `keys` are the properties of an object, each with its earlier keys.
 
-    An event has one value for a key, and a value one column.
+    A key belongs to one column, because an event has one value for it.
     """
     named = list(keys)
     taken = {key for key, _ in named}

@@ -1,4 +1,4 @@
-"""Names that columns can have; and names for keys of JSON, none of them twice."""
+"""Valid names of columns, and unique column names for JSON keys."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ def is_column_name(name: Any) -> bool:
 
 
 def name_fault(name: Any, taken: Collection[str]) -> str | None:
-    """Return why a column cannot have a name; None if it can. `taken` are the names of others, case folded."""
+    """Return why a name is not valid for a column; None if it is valid. `taken` are the case-folded names in use."""
     if not is_column_name(name):
         return f"{name!r} is not a column name (letters, digits and _)"
     if name.casefold() in taken:
@@ -40,8 +40,8 @@ class UniqueNames:
     def free(self, key: str) -> str:
         """Return an unused column name for a key, ignoring case.
 
-        It is the key itself if that is a valid name; else with `_` for what a name cannot have, then with words for it,
-        then with a number.
+        In this order: the key itself if it is valid; with `_` for invalid characters; with words for them; with a
+        number.
         """
         name = key if is_column_name(key) else _readable(key)
         numbers = self._numbers.setdefault(name.casefold(), count(2))

@@ -12,7 +12,7 @@ from event_platform.events.event import UTC_DATETIME
 
 
 class Kind(StrEnum):
-    """Type of a column. An UNTYPED property is known but has no column; its values go to `_rescued` unless empty."""
+    """Type of a column. An UNTYPED property has no column; its values go to `_rescued` unless they are empty."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -45,7 +45,7 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a schema requires of a value beyond its type. Broken constraints are counted by the conformance check."""
+    """Rules of a schema for a value beyond its type. The conformance check counts broken ones."""
 
     required: bool = False
     enum: tuple[Any, ...] | None = None
@@ -74,7 +74,7 @@ class Column:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys in JSON that it is read from."""
+        """The JSON keys that the column is read from."""
         return (self.field, *self.was)
 
     @property
@@ -84,7 +84,7 @@ class Column:
 
     @property
     def has_json_texts(self) -> bool:
-        """Whether it is a text into which values that are no texts are read as they are written in JSON."""
+        """Whether the column is a text that also takes other values, as their JSON text."""
         return self.kind is Kind.VARIANT or (self.kind is Kind.STRING and bool(self.was_types))
 
     @property
@@ -119,7 +119,7 @@ def walk_all(columns: tuple[Column, ...], path: tuple[str, ...] = ()) -> Iterato
 
 
 def variant_paths(columns: Iterable[Column], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of the columns that are variants, or arrays or maps of them, nested ones included."""
+    """Yield the paths of variant columns, and of arrays or maps of variants, nested ones included."""
     for column in columns:
         name = (*path, column.name)
         if column.innermost.kind is Kind.VARIANT:

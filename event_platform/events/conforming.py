@@ -29,12 +29,12 @@ Positions = Any
 
 
 def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]:
-    """Convert an array to the type of its column. Return it, and the positions of values to check one by one.
+    """Convert an array to the type of its column. Return it, and the positions of values to check individually.
 
-    Texts become timestamps and dates (null where they are not) and arrays of entries maps, at every depth. Fields get
-    the names of their columns; untyped fields are dropped. To be checked are: texts that are not a timestamp; numbers
-    so large that they may have been integers that a float cannot hold; decimals with more digits than the column (Arrow
-    accepts them when written with an exponent); untyped arrays that are not empty.
+    At every depth, texts become timestamps and dates (null if invalid), and arrays of entries become maps. Fields get
+    their column names; untyped fields are dropped. The values to check are: texts that are not timestamps; numbers so
+    large that they may be integers that a float cannot hold; decimals with more digits than the column (Arrow accepts
+    these in exponent notation); untyped arrays that are not empty.
     """
     if column.kind in MOMENTS:
         return _conform_texts(array, column)
@@ -52,9 +52,9 @@ def conform(array: pa.Array, column: Column) -> tuple[pa.Array, list[Positions]]
 
 
 def conform_keys(arrays: Sequence[pa.Array], column: Column) -> tuple[pa.Array, list[Positions]]:
-    """Convert what a column is read from, an array for each of its keys: one value of a row is taken, the first.
+    """Convert the arrays of a column, one for each of its JSON keys. The first value in a row is taken.
 
-    Rows in which several keys have a value are to be checked, beside those of `conform`.
+    The positions to check are those of `conform`, and rows with a value for several keys.
     """
     (array, doubtful), *others = (conform(level, column) for level in arrays)
     for earlier, positions in others:
@@ -103,12 +103,12 @@ def _conform_fields(array: pa.Array, column: Column) -> tuple[pa.Array, list[Pos
 
 @cache
 def _scalar(value: float) -> pa.Scalar:
-    """Return a number as Arrow has it. `pa.scalar` imports pandas where that is installed: 0.15 s in each process."""
+    """Return a number as an Arrow scalar. (`pa.scalar` imports pandas if it is installed: 0.15 s in each process)."""
     return pl.Series([value]).to_arrow()[0]
 
 
 def _positions(chosen: pa.Array) -> list[Positions]:
-    """Return the positions of true values as one array, or no array if there are none, which is the usual case."""
+    """Return the positions of true values as one array; no array if there are none, which is usual."""
     return [compute.indices_nonzero(chosen)] if compute.any(chosen).as_py() else []
 
 

@@ -1,4 +1,4 @@
-"""Which rows of an event table break what their schema requires of a value beyond its type."""
+"""Counts and samples the rows of an event table that break a rule of their schema beyond the type."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ _MISSING_LOOKED_AT = 200
 def count_broken_constraints(
     event_type: EventType, rows: pl.LazyFrame, more: Mapping[str, pl.Expr] = {}
 ) -> pl.LazyFrame:
-    """Return one row with `more`, and the number of rows that break each constraint (`<constraint>: <column>`)."""
+    """Return one row: the number of rows that break each constraint (`<constraint>: <column>`), and `more`."""
     counts = {name: broken.sum().cast(pl.Int64) for name, broken in _broken_constraints(event_type)}
     return _flat(rows, event_type).select(**more, **counts)
 
@@ -52,9 +52,9 @@ def _is_rescued(event_type: EventType, column: str) -> pl.Expr:
 
 
 def _flat(rows: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
-    """Unnest objects into columns named by their paths, with a column for each object that tells where it is not null.
+    """Unnest objects into columns named by their paths, and add a boolean column for each object: it is not null.
 
-    Without this, reading one field of an object would read the whole object.
+    Otherwise reading one field of an object would read the whole object.
     """
     objects = [path for path, column in walk(event_type.columns) if column.kind is Kind.OBJECT]
     for depth in sorted({len(path) for path in objects}):
@@ -85,7 +85,7 @@ def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]
 
 
 def _there(path: tuple[str, ...]) -> str:
-    """Return the name of the column that tells where an object is not null."""
+    """Return the name of the column that tells whether an object is not null."""
     return DOT.join(path) + DOT
 
 

@@ -1,6 +1,6 @@
-"""Damaged parts of an object: where each begins and ends, and which sound records are beside it.
+"""Finds damaged ranges of an object, and the sound records beside them.
 
-Each damaged stretch becomes one corrupt record, and each sound object in or beside it one record.
+Each damaged range becomes one corrupt record; each sound object within or beside it is one record.
 """
 
 import re
@@ -30,19 +30,19 @@ _BEGINS_OBJECT = re.compile(rb'\}[ \t\r;\x1e]*(?=\{)|(?<![:\[\s])\s*(?P<object>\
 
 
 class DamageFinder:
-    """Finds damaged stretches, and the sound records within and beside them.
+    """Finds damaged ranges, and the sound records within and beside them.
 
-    A damaged stretch ends at the next piece that is a record, unless that is part of a larger sound object. An event
-    (see `events` below) ends it in any case.
+    A damaged range ends at the next piece that is a record, unless that piece is part of a larger sound object. An
+    event (see `events` below) always ends it.
     """
 
     def __init__(
         self, data: bytes, sound: Sequence[int], events: Sequence[int], is_event: Callable[[bytes], bool]
     ) -> None:
-        """Take `data` without lone surrogates (see `without_lone_surrogates`).
+        """Search `data` without lone surrogates (see `without_lone_surrogates`).
 
-        `sound` has the first bytes of pieces that are records, in order; `events` those that have all envelope fields.
-        `is_event` tells this for other objects.
+        `sound` are the start positions of pieces that are records, in order; `events` are the starts of those with all
+        envelope fields. `is_event` decides for other objects.
         """
         self._data, self._view = data, memoryview(data)
         self._sound, self._events, self._is_event = sound, events, is_event
@@ -56,11 +56,11 @@ class DamageFinder:
                 position = yield from self._records_from(start)
 
     def swallowed(self, start: int, end: int) -> Sequence[int]:
-        """Return the `sound` starts within a record: they are part of it."""
+        """Return the `sound` starts within a record: these pieces are part of it."""
         return self._sound[bisect_left(self._sound, start) : bisect_left(self._sound, end)]
 
     def _records_from(self, start: int) -> Generator[tuple[int, int], None, int]:
-        """Yield the records from `start` to the next sound piece. Return where that begins."""
+        """Yield the records from `start` to the next sound piece. Return the start of that piece."""
         position, limit = start, self._next_event(start)
         damaged: tuple[int, int] | None = None
         while (position := self._skip_separators(position, limit)) < limit and not self._is_sound(position):
@@ -119,9 +119,9 @@ class DamageFinder:
         return self._data[start] != _BRACE and not self._data[end:start].strip(b" \t\r")
 
     def _end_of_damage(self, start: int, limit: int, *, over_lines: bool) -> int:
-        """Return the end of the damaged stretch: its closing bracket, or the start of the next record.
+        """Return the end of the damaged range: its closing bracket, or the start of the next record.
 
-        It may continue `over_lines` if its valid part does.
+        With `over_lines`, its valid part may continue over line ends.
         """
         headless = self._data[start] == _QUOTE  # it begins with a key: the opening brace is missing
         opened: list[tuple[int, int]] = [(_BRACE, start)] if headless else []
@@ -157,7 +157,7 @@ class DamageFinder:
     def _beginning(
         self, kind: int, before: int, closed: int | None, opened: list[tuple[int, int]], at: int, limit: int
     ) -> int | None:
-        """Return the start of a record that ends the stretch: at this token, or the object that ends before it."""
+        """Return the start of the record that ends the range: this token, or the object that ends before it."""
         if closed is not None and kind not in _BEHIND_NESTED and self._is_event(self._data[closed:at]):
             return closed
         if kind != _BRACE or _is_nested(before, opened):
@@ -166,11 +166,11 @@ class DamageFinder:
         return at if begins else None
 
     def _unless_event(self, closed: int | None, end: int) -> int:
-        """Return `end`, or the start of an event that ends there (the value of a key that was cut after its colon)."""
+        """Return `end`, or the start of an event that ends there: the value of a key cut off after its colon."""
         return closed if closed is not None and self._is_event(self._data[closed:end]) else end
 
     def _behind_quote(self, quote: int, limit: int) -> tuple[int, bool]:
-        """Return the next record on the line after an unterminated text, and True; else its end, and False."""
+        """Return the next record on the line behind an unterminated text, and True; else the line's end, and False."""
         line = min(self._end_of_line(quote), limit)
         for match in _BEGINS_OBJECT.finditer(self._data, quote + 1, limit):
             if match.start() >= line:
@@ -187,7 +187,7 @@ def _is_nested(before: int, opened: list[tuple[int, int]]) -> bool:
 
 
 def _close(opened: list[tuple[int, int]], kind: int) -> int | None:
-    """Drop the brackets that a closing one ends. Return the start of its object or array."""
+    """Remove the brackets that a closing bracket ends. Return the start of its object or array."""
     while opened:
         bracket, at = opened.pop()
         if kind == _CLOSING_BRACKET or bracket == _BRACE:

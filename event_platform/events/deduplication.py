@@ -1,4 +1,4 @@
-"""The deduplication rule: of the records with the same event_uuid, the one that arrived first survives.
+"""The deduplication rule: of the records with the same event_uuid, the first to arrive survives.
 
 The order of arrival is (arrival_date, source_object, source_offset). A record is compared with all records that arrived
 within the window before it, whatever their created_date, and with all records of its own created_date. The result
@@ -49,7 +49,7 @@ def find_duplicates(candidates: pl.DataFrame, created_dates: Collection[date], w
 
 
 def _first_arrived_since(ordered: pl.DataFrame, of_dates: pl.DataFrame, window: timedelta) -> pl.DataFrame:
-    """Return the rank of each record, and of the first record of its uuid that arrived within the window before it."""
+    """Return the rank of each record, and the rank of the first record of its uuid within the window before it."""
     # One row per uuid and day keeps this linear, however often a record was delivered.
     firsts = (
         ordered.group_by("event_uuid", "arrival_date")

@@ -71,7 +71,10 @@ def has_surrogate(text: str) -> bool:
 
 
 def read_regular_file(path: Path, limit: int) -> bytes:
-    """Return what is in a file of up to `limit` bytes. Raises OSError, or DocumentError for one that is not."""
+    """Return the content of a regular file of up to `limit` bytes.
+
+    Raises OSError, and DocumentError for other files.
+    """
     if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may block, or never end
         raise DocumentError("not a regular file")
     with path.open("rb") as file:
@@ -156,7 +159,7 @@ def _require_new_key(outer: Sequence[_Collection], event: yaml.ScalarEvent) -> N
 
 
 def _add(outer: Sequence[_Collection], sizes: dict[str, int], anchor: str | None, size: int) -> None:
-    """Add a finished value to the collection that it is in."""
+    """Add a finished value to the collection that contains it."""
     if anchor is not None:
         sizes[anchor] = size
     if outer:

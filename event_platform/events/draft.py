@@ -1,9 +1,9 @@
 """Sample records → a draft JSON Schema for each event type.
 
-A property gets the widest type that loses nothing of what was seen. If no type fits all values (a text here, a number
-there), it gets the type of more than half of them, and `x-mixed` lists the JSON types of the others, whose values go to
-`_rescued`. If no type is that frequent, it stays untyped. So does a property that was always empty: the schema says
-whether it was null, `{}` or `[]`, so that reading it costs nothing. An object whose keys are data is a map.
+A property gets the widest type that holds all sampled values. If no type fits all values (a text here, a number there),
+it gets the type of more than half of them; `x-mixed` lists the JSON types of the others, whose values go to `_rescued`.
+If no type is that frequent, it stays untyped. An always empty property stays untyped as well; the schema says whether
+it was null, `{}` or `[]`, so that reading it costs nothing. An object whose keys are data becomes a map.
 """
 
 from collections import Counter
@@ -122,7 +122,7 @@ def _typed_paths(schema: Mapping[str, Any]) -> Iterator[None]:
 def draft_properties(
     fields: Mapping[str, Shape], parents: int, reserved: frozenset[str], *, in_array: bool
 ) -> tuple[dict[str, Any], int]:
-    """Return the `properties` of a schema, and an upper bound of the values that fit none of their columns."""
+    """Return the `properties` of a schema, and an upper bound of the number of values that do not fit their columns."""
     names = UniqueNames(reserved)
     properties: dict[str, Any] = {}
     lost = 0
@@ -159,7 +159,7 @@ def content_of(shape: Shape) -> Counter[str]:
 
 
 def draft_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:
-    """Return the schema of a path, and an upper bound of its values that do not fit."""
+    """Return the schema of a path, and an upper bound of the number of its values that do not fit."""
     content = content_of(shape)
     if not content:
         return _empty_definition(shape, in_array=in_array), 0
@@ -178,7 +178,7 @@ def draft_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], i
 
 
 def _typed_definition(shape: Shape, type_name: str, *, in_array: bool) -> tuple[dict[str, Any], int]:
-    """Return the schema for values of one type, and an upper bound of those that do not fit."""
+    """Return the schema for values of one type, and an upper bound of the number that do not fit."""
     if type_name == "object":
         return _map_definition(shape, in_array=in_array) or _object_definition(shape, in_array=in_array)
     if type_name == "array" and shape.item:
@@ -196,7 +196,7 @@ def _object_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any],
 
 
 def _map_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int] | None:
-    """Return the schema of an object whose keys are data (without a type if its values have none), or None."""
+    """Return the map schema of an object whose keys are data (without a type if it has no values), or None."""
     if not is_map(shape) and not has_many_keys(shape):
         return None
     values, lost = draft_definition(value_shape(shape), in_array=in_array)
@@ -206,7 +206,7 @@ def _map_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], in
 
 
 def _most_frequent_type(content: Counter[str]) -> tuple[str, set[str]]:
-    """Return the JSON type that most values have, and its kinds."""
+    """Return the most frequent JSON type, and its kinds."""
     # Both number and integer hold small integers.
     number = (
         ("number", {"number", "integer"})

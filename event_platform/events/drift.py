@@ -56,7 +56,7 @@ class RescuedReader:
         self._known = _Known(columns)
 
     def read(self, text: str) -> Iterator[tuple[Outcome, Path, msgspec.Raw]]:
-        """Yield why each field is in a text, its path of keys, and its value."""
+        """Yield the outcome, the path of keys and the value of each field in a text."""
         fields = rescued_fields(text)
         record = fields.pop(WHOLE_RECORD, None)
         if record is not None:

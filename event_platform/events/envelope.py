@@ -23,7 +23,7 @@ class TimeUnit(StrEnum):
 
     @property
     def per_second(self) -> int | None:
-        """How many of the unit are a second; None where the record says it."""
+        """Number of units in a second; None if the record determines it."""
         match self:
             case TimeUnit.SECONDS:
                 return 1
@@ -58,10 +58,10 @@ def unit_by_magnitude(number: float) -> TimeUnit:
 
 @dataclass(frozen=True)
 class RecordsPath:
-    """Where records are within an object or line: keys, each with whether its value is an array of what follows.
+    """The location of records within an object or line: keys, each with a flag that its value is an array.
 
-    The path of `Records[]` is (("Records", True),), that of `logEvents[].message` (("logEvents", True), ("message",
-    False)). `context` are the fields around the records that are added to each of them: the key there, and the path.
+    The path of `Records[]` is (("Records", True),); that of `logEvents[].message` is (("logEvents", True), ("message",
+    False)). `context` are fields beside the records that are added to each record: the new key, and the path.
     """
 
     steps: tuple[tuple[str, bool], ...]
@@ -74,11 +74,11 @@ _FIRST = frozenset({"event_uuid", "event_name", "created_at", "unit"})
 
 @dataclass(frozen=True)
 class Envelope:
-    """Paths of the common fields, each the keys of nested objects, and how the values are read.
+    """Paths of the common fields, each as the keys of nested objects, and how their values are read.
 
-    `event_uuid` are the fields that make the id: one, several that are joined, or those that are hashed (`is_hashed`;
-    without fields the body is). `event_name` are the parts of the name behind `name_prefix`. Texts of `created_at` are
-    in `time_format` where there is one; those without an offset are in `timezone`.
+    `event_uuid` are the fields of the id: one field, several that are joined, or several that are hashed (`is_hashed`;
+    without fields, the body is hashed). `event_name` are the parts of the name after `name_prefix`. Texts of
+    `created_at` have the format `time_format`, if set; without an offset, they are in `timezone`.
     """
 
     event_uuid: tuple[FieldPath, ...] = (("event_uuid",),)
@@ -94,7 +94,7 @@ class Envelope:
 
     @property
     def consumed(self) -> frozenset[str]:
-        """Top-level fields whose whole value is in an event column, and which therefore need no payload column."""
+        """Top-level fields whose entire value is in an event column, so that they need no payload column."""
         # Event columns hold microseconds.
         paths = [] if self.unit is TimeUnit.NANOSECONDS else [self.created_at]
         if len(self.event_uuid) == 1 and not self.is_hashed:
@@ -105,9 +105,9 @@ class Envelope:
 
     @property
     def definition(self) -> str:
-        """What tables depend on, as a text. Settings at their defaults are left out.
+        """A canonical text of everything that tables depend on. Settings at their defaults are omitted.
 
-        So an envelope has the same text as in releases that knew fewer settings, and nothing is rebuilt.
+        Releases that add settings therefore give the same text, and rebuild nothing.
         """
         uuid = self.event_uuid[0] if len(self.event_uuid) == 1 else self.event_uuid
         head = {"event_uuid": uuid, **{name: getattr(self, name) for name in ("event_name", "created_at", "unit")}}

@@ -30,12 +30,12 @@ class Fields(Protocol):
 
 
 class EnvelopeColumns(EnvelopeFields):
-    """What one envelope takes from records, as columns."""
+    """Extracts the columns of an envelope from records."""
 
     def columns(self, values: Values, bodies: pl.Series) -> dict[str, pl.Series]:
         """Return event_uuid, event_name and created_at of records (all nullable).
 
-        A value of a wrong type is WRONG_TYPE, NaN or, where times are texts, an empty one.
+        A value of a wrong type is WRONG_TYPE; in created_at it is NaN or, if times are texts, an empty text.
         """
         return {
             "event_uuid": pl.Series(self.uuids(values, bodies), dtype=pl.String),
@@ -55,7 +55,7 @@ class EnvelopeColumns(EnvelopeFields):
 
 
 def to_floats(values: list[Any]) -> pl.Series:
-    """Return numbers, and texts that are numbers, as Float64. Infinity for an integer that is too large, else NaN."""
+    """Return numbers and numeric texts as Float64: infinity for too large integers, NaN for anything else."""
     try:
         return pl.Series(values, dtype=pl.Float64)
     except (TypeError, OverflowError):

@@ -31,7 +31,10 @@ Values = Mapping[FieldPath, list[Any]]
 
 
 class EnvelopeFields:
-    """What one envelope takes from records. Holds a compiled decoder: create it once, use it for many objects."""
+    """Extracts the fields of an envelope from records.
+
+    Holds a compiled decoder: create it once, use it for many objects.
+    """
 
     def __init__(self, envelope: Envelope) -> None:
         """Compile the paths of `envelope`."""
@@ -57,9 +60,9 @@ class EnvelopeFields:
         return {path: values_at(structs, path) for path in self.paths}
 
     def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
-        """Return the values of one record, whatever their types.
+        """Return the envelope values of one record, of any type.
 
-        If the record is `mended`, texts with NO_CHARACTER held half a surrogate pair: they are no texts.
+        If the record is `mended`, texts with NO_CHARACTER had half a surrogate pair, and are not valid texts.
         """
         return {path: self._value(raw_at(fields, path), path, mended=mended) for path in self.paths}
 
@@ -118,7 +121,7 @@ def compile_struct(kinds: Mapping[FieldPath, Any]) -> type[msgspec.Struct]:
 
 
 def values_at(structs: list[Any], path: FieldPath) -> list[Any]:
-    """Return the field at `path` of each struct; None where it, or an object on its path, is absent."""
+    """Return the field at `path` of each struct; None if the field, or an object on its path, is absent."""
     values = structs
     for key in path:
         kind = next((type(value) for value in values if value is not None), None)
@@ -132,7 +135,7 @@ def values_at(structs: list[Any], path: FieldPath) -> list[Any]:
 
 
 def raw_at(fields: dict[str, msgspec.Raw], path: FieldPath) -> msgspec.Raw | None:
-    """Return one field as it is written. None if the field, or an object on its path, is absent."""
+    """Return one field as raw JSON; None if the field, or an object on its path, is absent."""
     raw = fields.get(path[0])
     if raw is None or len(path) == 1:
         return raw
@@ -177,7 +180,7 @@ def _integer_as_text(value: Any) -> str:
 
 
 def _join_ids(parts: Sequence[str | None]) -> str | None:
-    """Join the parts of an id with `:`, each `:` and backslash in them escaped, so that no two ids are joined alike."""
+    """Join the parts of an id with `:`, with `:` and backslash escaped, so that different parts give different ids."""
     if any(not part for part in parts):
         return None
     if WRONG_TYPE in parts:

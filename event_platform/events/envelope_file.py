@@ -1,4 +1,4 @@
-"""`envelope.yaml` → an `Envelope`. A fault is one line that names the file, the key, and what was expected."""
+"""`envelope.yaml` → an `Envelope`. A fault is one line with the file, the key and the expected value."""
 
 import os
 import re
@@ -164,7 +164,7 @@ class _Parser:
         return tuple(self._field(key, value) for value in values)
 
     def _field(self, key: str, value: Any) -> FieldPath:
-        """Parse a field: a text whose dots go into objects, or a list of keys, which may have dots themselves."""
+        """Parse a field: a text with dots between nested keys, or a list of keys, which may contain dots."""
         parts = tuple(value.split(".")) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
         if not parts or not all(isinstance(part, str) and part and not has_surrogate(part) for part in parts):
             raise self._fault(f"{key}: expected {_FIELD}, got {value!r}")
@@ -193,7 +193,7 @@ class _Parser:
 
 
 def to_document(envelope: Envelope) -> dict[str, Any]:
-    """Return what `envelope.yaml` says of an envelope, by key, in the shortest form: `load_envelope` reads it."""
+    """Return the shortest `envelope.yaml` document of an envelope; `load_envelope` reads it."""
     records = envelope.records
     steps = [f"{key}{'[]' if is_array else ''}" for key, is_array in records.steps] if records else []
     is_plain = all("." not in step for step in steps)

@@ -13,13 +13,13 @@ class CatalogError(EventPlatformError):
 
 
 class StorageError(EventPlatformError):
-    """Landing or the lake could not be read or written, whatever is in it.
+    """Reading or writing landing or the lake failed, independently of the content.
 
     The error is `transient` unless credentials, permissions or a setting are wrong. Its text is `fault` and `remedy`.
     """
 
     def __init__(self, fault: str, *, transient: bool = True, remedy: str = "") -> None:
-        """Take what happened, whether a retry may help, and what to do."""
+        """Store the fault, whether a retry may help, and the remedy."""
         super().__init__(f"{fault}. {remedy[:1].upper()}{remedy[1:]}." if remedy else fault)
         self.fault, self.transient, self.remedy = fault, transient, remedy
 
@@ -37,19 +37,19 @@ class MissingFileError(MissingError):
 
 
 class AccessError(StorageError):
-    """Access to one object is refused, or it is archived; others may well be read."""
+    """Access to one object is denied, or it is archived; other objects may be readable."""
 
 
 class UnreadableError(LandingError):
-    """One object cannot be read: it is archived, gone, or access to it is denied. Others can be."""
+    """One object is unreadable: archived, deleted, or access denied. Others can be read."""
 
 
 class ObjectError(EventPlatformError):
-    """Loading one object raised an unexpected error, because of its content or of a fault in this program."""
+    """Loading one object raised an unexpected error, caused by its content or a bug in this program."""
 
 
 class TableError(EventPlatformError):
-    """A table cannot be written: its schema, its name or its state does not allow it."""
+    """A table cannot be written because of its schema, name or state."""
 
 
 class TableStorageError(TableError, StorageError):
@@ -86,7 +86,7 @@ class PanicError(EventPlatformError):
 
 @contextmanager
 def raise_panics_as_errors() -> Iterator[None]:
-    """Raise a panic of a Rust library as PanicError. Each has its own class, and none is an Exception."""
+    """Raise a panic of a Rust library as PanicError. Each library has its own class, which is no Exception."""
     try:
         yield
     except BaseException as error:

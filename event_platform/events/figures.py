@@ -1,6 +1,6 @@
-"""Figures: counts of the rows of a file that are made when it is written, and add up to those of a table.
+"""Figures: counts of a file's rows, made when the file is written. Their sum gives the figures of the table.
 
-What is counted is said here and by whoever defines a table; where counts are kept is not.
+The counts are defined here and by each table's definition; where they are stored is decided elsewhere.
 """
 
 import json
@@ -54,13 +54,13 @@ HASHES = f"{pl.__version__}-{platform.machine()}"
 
 @dataclass(frozen=True)
 class Figure:
-    """What is counted of the rows of a file.
+    """A count of the rows of a file.
 
-    A name stands for one meaning for ever: files keep what they were written with. `by` are the columns that rows are
-    counted by; each other column of what `count` returns is a number, which is added to that of other rows, and of
-    other files. Of those in `largest`, the largest one is kept instead. Where `counted` names a column, nothing is
-    counted of a file in which that is null everywhere. One of which `is_sampled` is counted when a file is written, or
-    not at all. One that `is_noted` is known to whoever makes the rows, and not seen in them: it is sampled as well.
+    The meaning of a name never changes, because files keep the counts they were written with. `by` are the columns that
+    rows are grouped by. The other columns in the result of `count` are numbers: they are added up over rows and files,
+    except those in `largest`, of which the maximum is kept. If `counted` names a column, files in which it is always
+    null are not counted. If `is_sampled`, the figure is counted when a file is written or not at all. If `is_noted`,
+    the writer provides the figure, which the rows do not show; it is sampled as well.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Figure:
     is_noted: bool = False
 
     def add_up(self, counts: pl.DataFrame) -> pl.DataFrame:
-        """Return the counts of several frames or files as those of one."""
+        """Return the sum of the counts of several frames or files."""
         keys = self.by.names()
         added = [name for name in counts.columns if name not in {*keys, *self.largest}]
         aggregates = [pl.col(added).sum(), pl.col(self.largest).max()]
@@ -163,10 +163,10 @@ FAILED_DERIVATIONS = Figure(
 
 
 def event_figure(event_type: EventType) -> Figure:
-    """Return what is counted of a file of an event table.
+    """Return the figure of a file of an event table.
 
-    `rows`, `uuids` (the sum of their hashes), and the rows that break each constraint. It has another name where the
-    schema says something else.
+    It has `rows`, `uuids` (the sum of their hashes), and the rows that break each constraint. Its name changes with the
+    constraints.
     """
     name = f"events-{event_type.constraints_digest:08x}-{HASHES}"
     return Figure(name, _OF_ALL, partial(_count_events, event_type))
@@ -177,10 +177,10 @@ def _count_events(event_type: EventType, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def drift_figure(event_type: EventType) -> Figure:
-    """Return what is counted of the `_rescued` texts in a file of an event table.
+    """Return the figure of the `_rescued` texts in a file of an event table.
 
-    `texts` that have a field, by its outcome and its path of keys (as JSON). It has another name where the schema knows
-    other fields.
+    It has the number of `texts` with a field, by outcome and path of keys (as JSON). Its name changes with the fields
+    of the schema.
     """
     name = f"drift-{event_type.drift_digest:08x}"
     return Figure(name, _BY_PATH, partial(_count_drift, event_type), counted=RESCUED_COLUMN)
@@ -205,9 +205,9 @@ def to_drift(counts: pl.DataFrame) -> Drift:
 
 
 def sample_figure(event_type: EventType) -> Figure:
-    """Return what is counted of a sample of a file of an event table.
+    """Return the sampled figure of a file of an event table.
 
-    `number`: of a column without a value, the distinct values; of a value, its rows, for columns with few of them;
+    `number` is: without a value, the distinct values of a column; with a value, its rows, for columns with few values;
     without a column, the rows of the sample.
     """
     names = [column.name for column in typed(event_type.stored) if column.kind in _SAMPLED]

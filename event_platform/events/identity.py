@@ -1,7 +1,7 @@
-"""Lines → the events in them, as the lake reads them: by the same fields, and only where nothing is damaged.
+"""Identifies the events in lines as the lake does: by the same fields, and only in undamaged lines.
 
-For what must know ids before anything has landed. Takes msgspec alone, and reads less than `reader` does: lines that it
-does not read may be events all the same, and the ids that it returns are those that the lake will find.
+For code that needs ids before events land. It only imports msgspec, and reads less than `reader`: lines that it skips
+may still contain events, but every id that it returns is the id in the lake.
 """
 
 from dataclasses import dataclass
@@ -42,10 +42,10 @@ class EventIdentifier:
         self._unwrapper = Unwrapper(envelope.records) if envelope.records else None
 
     def identify(self, lines: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
-        """Return the events of each line; none of a line that is blank or holds a record that is corrupt.
+        """Return the events of each line; no events for a line that is blank or has a corrupt record.
 
-        None unless each line is one whole object, or blank. `arrived_at` is Unix time: events that are created later
-        are corrupt for now, and may be sound when they arrive again.
+        None if any line is neither one whole object nor blank. `arrived_at` is Unix time: events created later are
+        corrupt for now, and may be sound when they arrive again.
         """
         present = [number for number, line in enumerate(lines) if line.strip(_BLANKS)]
         objects = [lines[number].strip(_BLANKS) for number in present]
@@ -60,7 +60,7 @@ class EventIdentifier:
         return None if None in events else [event for event in events if event is not None]
 
     def _in_wrapper(self, wrapper: bytes, arrived_at: float) -> tuple[Identified, ...] | None:
-        """Return the events of a wrapper, all of them or none; None where it is no whole object."""
+        """Return the events of a wrapper, all or none; None if it is no whole object."""
         if self._unwrapper is None or not _is_object(wrapper):
             return None
         records = list(self._unwrapper.unwrap(wrapper.decode()))
@@ -100,9 +100,9 @@ def _is_named(name: str | None) -> bool:
 
 
 def created_seconds(value: Any, envelope: Envelope) -> float | None:
-    """Return the Unix time that a value of created_at says; None if it is none, or of a form that few write.
+    """Return a value of created_at as Unix time; None if it is invalid, or in a rare format.
 
-    It differs from what the lake reads by the offset of the envelope's time zone at most.
+    It differs from the lake's value by at most the offset of the envelope's time zone.
     """
     unit = envelope.unit
     try:

@@ -27,7 +27,7 @@ _DIGITS = 9
 
 
 def to_microseconds(written: pl.Series, envelope: Envelope) -> pl.Series:
-    """Return the time of each record: Float64 or Int64, null where it is none (NaN where a number was expected).
+    """Return the time of each record: Float64 or Int64, null if it is missing (NaN if a number was expected).
 
     `written` is `created_at` as `EnvelopeReader.read` returns it.
     """
@@ -43,7 +43,7 @@ def to_microseconds(written: pl.Series, envelope: Envelope) -> pl.Series:
 
 
 def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
-    """Say that numbers are in several units; None where they are in one."""
+    """Describe numbers in several units; None if they are in one."""
     if len(counts) <= 1:
         return None
     shown = ", ".join(
@@ -109,7 +109,7 @@ def _of_iso8601(written: pl.Series, timezone: str) -> pl.Series:
 
 
 def _of_parts(written: pl.Series, form: re.Pattern[str], timezone: str) -> pl.Series:
-    """Read the texts of one form by their parts; those that are left out are zero."""
+    """Parse the texts in one format by their parts; missing parts are zero."""
     parts = written.str.extract_groups(form.pattern).struct.unnest()
     whole = pl.concat_str(
         pl.concat_str("year", "month", "day", separator="-"),
@@ -127,6 +127,6 @@ def _of_parts(written: pl.Series, form: re.Pattern[str], timezone: str) -> pl.Se
 
 
 def _in_zone(naive: pl.Series, timezone: str) -> pl.Series:
-    """Return times of a zone in UTC: of an hour that there is twice the earlier, null where there is none."""
+    """Convert local times of a zone to UTC: the earlier of two for a repeated hour, null for a skipped one."""
     placed = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     return placed.dt.convert_time_zone("UTC")

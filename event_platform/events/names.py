@@ -27,7 +27,7 @@ SEPARATORS = re.compile(r"[\W_]+")
 
 
 def plain_name(name: str) -> str:
-    """Return what is the same for names that differ in case and separators."""
+    """Return a normal form that is equal for names differing only in case and separators."""
     return SEPARATORS.sub("", name).casefold() or name
 
 
@@ -43,7 +43,7 @@ def names_like_ids(names: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def describe_names_like_ids(names: Iterable[str]) -> str | None:
-    """Describe the largest group of names that differ only in an id. Return None where no group is large."""
+    """Describe the largest group of names that differ only in an id; None if no group is large."""
     pattern, group = names_like_ids(names)
     if not group:
         return None

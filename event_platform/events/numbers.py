@@ -1,7 +1,7 @@
-"""JSON numbers, as text → whether a column holds them without changing a digit.
+"""JSON numbers as texts: whether a column holds them without changing a digit.
 
-A Float64 column holds a number of at most 17 significant digits, trailing zeros not counted. Beyond 2^53 and close to
-0, where a double is less precise, it holds the numbers that the double rounds back to.
+A Float64 column holds a number of at most 17 significant digits, without trailing zeros. Beyond 2^53 and close to 0,
+where a double is less precise, it holds the numbers that the double rounds back to.
 """
 
 import re
@@ -71,7 +71,7 @@ def fits_double(text: str) -> bool:
 
 
 def as_integer(text: str) -> int | None:
-    """Return the number as an integer, also where it is written as `1.0` or `1e3`. None if it is not an Int64."""
+    """Return the number as an integer, also if written as `1.0` or `1e3`; None if it is not an Int64."""
     number = parse_number(text)
     if number is None or (number.digits and not 0 <= number.exponent + len(number.digits) - 1 < len(str(INT64.stop))):
         return None
@@ -88,7 +88,7 @@ def is_integer(text: str) -> bool:
 
 
 def as_decimal(text: str, precision: int, scale: int) -> str | None:
-    """Return the number as text without redundant zeros. None if it does not fit the precision and scale."""
+    """Return the number as text without redundant zeros; None if it does not fit the precision and scale."""
     number = parse_number(text)
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""Partition keys in the path of an object, as Hive writes them (`tenant=acme/`): texts that become columns."""
+"""Hive partition keys in the path of an object (`tenant=acme/`): texts that become columns."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def path_column_specs(keys: Sequence[str]) -> list[ColumnSpec]:
 
 
 def path_columns(objects: pl.Series, keys: Sequence[str]) -> pl.DataFrame:
-    """Return a column for each key, from the names of objects: null where a path lacks it."""
+    """Return a column for each key, from the names of objects; null if a path does not have it."""
     return pl.DataFrame({key: _values(objects, key) for key in keys}, schema=dict.fromkeys(keys, pl.String))
 
 

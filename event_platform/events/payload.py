@@ -1,9 +1,9 @@
 """Bodies of one event type → typed columns, and `_rescued` with the values that fit no column.
 
-Blocks of rows are parsed in bulk with a strict parser: it rejects a block in which a row has a value of another type,
-an unknown field, or a key twice. The rows of a rejected block are checked one by one, and those that do not fit take
-the slow path, field by field (`rescue`). The parser reads no maps and no variants: bodies that may have some are
-rewritten (`rewriting`).
+Blocks of rows are parsed in bulk with a strict parser, which rejects a block if one row has a value of another type, an
+unknown field, or a repeated key. The rows of a rejected block are checked one by one; those that do not fit take the
+slow path, field by field (`rescue`). The parser does not read maps and variants: bodies that may contain them are
+rewritten first (`rewriting`).
 """
 
 from functools import cached_property
@@ -135,7 +135,7 @@ class PayloadReader:
         return pl.Series(fits, dtype=pl.Boolean)
 
     def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[int]]:
-        """Convert the values to the types of their columns. Return them, and the rows to check one by one."""
+        """Convert values to the types of their columns. Return them, and the rows to check one by one."""
         # The envelope's fields come last: they are columns already.
         arrays = map(_whole, table.columns)
         conformed = [conform_keys(list(islice(arrays, len(column.keys))), column) for column in self._columns]
@@ -152,7 +152,7 @@ class PayloadReader:
         return frame.with_columns(pl.lit(None, pl.String).alias(RESCUED_COLUMN)), doubtful
 
     def _with_rescued(self, fitting: pl.DataFrame, bodies: pl.Series) -> pl.DataFrame:
-        """Put what does not fit between the rows that do: what of it fits its columns, and the rest as text."""
+        """Insert the rows that do not fit between those that do: their fitting values, and the rest as text."""
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
         unfit = rows.filter(~rows.is_in(fitting[_ROW].implode()))
         held, left = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)

@@ -1,4 +1,4 @@
-"""Personal values, by `x-personal` in the schema: pages show that a property has a value, and not which."""
+"""Personal values (`x-personal` in the schema): pages show that a property has a value, but not the value."""
 
 import json
 import re
@@ -22,9 +22,10 @@ def personal_paths(
 
 
 def mask(columns: tuple[Column, ...], row: Mapping[str, Any], shown: Collection[str]) -> dict[str, Any]:
-    """Return a row of an event table with these `columns` with personal values masked; `shown` columns are not.
+    """Return a row of an event table with personal values masked, except in `shown` columns.
 
-    So are `_rescued`, which has values of any field, and what the catalog does not know any more: it may be personal.
+    `_rescued`, which has values of any field, and columns that left the catalog are masked as well: they may be
+    personal.
     """
     masked = _mask_fields(columns, row)
     return {name: value if name in shown else masked[name] for name, value in row.items()}
@@ -44,7 +45,7 @@ def _mask(column: Column | None, value: Any) -> Any:
 
 
 def _is_masked(column: Column) -> bool:
-    """Return whether the values of a column are masked as a whole: it is personal, or what an array or map has is."""
+    """Return whether a column is masked as a whole: it is personal, or an array or map of personal values."""
     return column.is_personal or (column.item is not None and _has_personal(column.item))
 
 
@@ -66,14 +67,14 @@ def mask_text(fields: Collection[str], text: str) -> str:
 
 
 def personal_fields(columns: tuple[Column, ...]) -> Iterator[str]:
-    """Yield the keys of JSON whose values are masked, at any depth, those that a property had before as well."""
+    """Yield the JSON keys whose values are masked, at any depth, including earlier keys of properties."""
     for column in columns:
         yield from column.keys if _is_masked(column) else ()
         yield from personal_fields(column.innermost.fields)
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Return the end of a JSON value; of a damaged one, that of the text: where it ends is not known."""
+    """Return the end of a JSON value; for a damaged value, whose end is unknown, the end of the text."""
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
     except (ValueError, RecursionError):

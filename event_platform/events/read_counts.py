@@ -1,6 +1,6 @@
-"""What reading a stream with an envelope gave: sound and corrupt records by reason, and whether ids are ids.
+"""The outcome of reading a stream with an envelope: sound records, corrupt ones by reason, and doubts about ids.
 
-In words that name the fields as the envelope names them.
+Texts use the field names of the envelope.
 """
 
 import re
@@ -40,7 +40,7 @@ class ReadCounts:
     _units: Counter[TimeUnit] = field(default_factory=Counter)
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add what `classify` returned."""
+        """Add the result of `classify`."""
         self.records += rows.height
         corrupt = rows.filter(pl.col("corruption_reason").is_not_null())
         first = pl.col("body").drop_nulls().first()
@@ -70,7 +70,7 @@ class ReadCounts:
             yield reason, count, self.examples[reason]
 
     def doubt_of_ids(self) -> str | None:
-        """Say that many different records have the same ids; None where they do not."""
+        """Describe many different records with the same ids; None if there are none."""
         if not self._ids:
             return None
         both = pl.concat(self._ids)
@@ -84,7 +84,7 @@ class ReadCounts:
         )
 
     def doubt_of_units(self) -> str | None:
-        """Say that `auto` reads numbers in several units; None where it does not."""
+        """Describe numbers that `auto` reads in several units; None if there are none."""
         doubt = describe_units(self._units)
         return f"{'.'.join(self.envelope.created_at)}: {doubt}; name the unit instead of auto" if doubt else None
 
@@ -95,7 +95,7 @@ def name_of_id(envelope: Envelope) -> str:
 
 
 def explain(reason: CorruptionReason, envelope: Envelope) -> str:
-    """Return what a reason means in a stream, with its own names of the fields."""
+    """Return the meaning of a reason, with the field names of the stream."""
     uuid, name, moment = name_of_id(envelope), _names(envelope.event_name), _names([envelope.created_at])
     meanings = {
         CorruptionReason.MISSING_EVENT_UUID: f"{uuid} is absent, null or empty",
@@ -120,7 +120,7 @@ def _units(path: FieldPath, bodies: pl.Series) -> Iterator[TimeUnit]:
 
 
 def mask_record(text: str) -> str:
-    """Return the beginning of a record with its texts cut: it shows what is wrong with it, and not whose it is."""
+    """Return the beginning of a record with its texts cut: enough to see the fault, without identifying a person."""
     masked = _VALUE.sub(r'\1\2…"', text[: 20 * _EXAMPLE])
     return masked if len(masked) <= _EXAMPLE else f"{masked[:_EXAMPLE]}…"
 

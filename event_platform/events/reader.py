@@ -1,8 +1,8 @@
 """The bytes of one object → its records, with the envelope fields or the fault of each.
 
-Many lines are decoded at a time. Where that fails they are halved until the malformed lines are found, so that a
-damaged record costs its neighbours nothing. Malformed lines are cut where one object follows another and decoded again;
-what then remains is damaged, or a record over several lines (see `damage`).
+Many lines are decoded together. If that fails, they are halved until the malformed lines are isolated, so that a
+damaged record does not slow down the others. Malformed lines are split where one object follows another, and decoded
+again; the remaining ones are damaged, or records over several lines (see `damage`).
 """
 
 import math
@@ -76,15 +76,15 @@ class EnvelopeReader:
     def read(self, data: bytes) -> pl.DataFrame:
         """Return one row per record, in order: body, event_uuid, event_name, created_at, fault (all nullable).
 
-        `created_at` is Float64 as written, or String where the envelope's unit is none of Unix time. A value of a wrong
-        type is WRONG_TYPE for event_uuid and event_name, and NaN (or "") for created_at.
+        `created_at` is Float64 as written, or String if the envelope's unit is not a Unix time. A value of a wrong type
+        is WRONG_TYPE for event_uuid and event_name, and NaN (or "") for created_at.
         """
         scanned = self._scan(without_byte_order_mark(data).split(b"\n"))
         sound = self._frame_of(scanned)
         return self._with_neighbourhoods(scanned, sound) if scanned.malformed else sound
 
     def fault_of(self, record: bytes) -> CorruptionReason | None:
-        """Return why the bytes of one record are no JSON object of a record's size; None if they are."""
+        """Return why the bytes of one record are not a JSON object of valid size; None if they are."""
         return self._read_record(without_lone_surrogates(record))[0]
 
     def _scan(self, lines: list[bytes]) -> _Scanned:
@@ -122,7 +122,7 @@ class EnvelopeReader:
         return pl.concat([far, near]).sort("line", maintain_order=True).drop("line")
 
     def _read_closely(self, scanned: _Scanned) -> pl.DataFrame:
-        """Return the records of lines, some of them malformed, and the `line` in which each begins."""
+        """Return the records of lines that include malformed ones, and the `line` in which each begins."""
         lines = scanned.pieces
         starts = line_starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
         frames = [self._frame_of(scanned).with_columns(start=_first_characters(scanned, starts))]
@@ -140,7 +140,7 @@ class EnvelopeReader:
     def _cut(
         self, scanned: _Scanned, starts: list[int], cut: Callable[[bytes], tuple[list[int], list[bytes]]]
     ) -> tuple[_Scanned, list[int]]:
-        """Cut the malformed pieces and decode the parts. Return these, and the byte at which each begins."""
+        """Split the malformed pieces and decode the parts. Return them, and the position of each part."""
         places: list[int] = []
         pieces: list[bytes] = []
         for number in scanned.malformed:
@@ -190,7 +190,7 @@ class EnvelopeReader:
     def _read_record(
         self, record: bytes, *, mended: bool = False
     ) -> tuple[CorruptionReason | None, Mapping[FieldPath, Any]]:
-        """Return fault and envelope values of a record, of which there are none where it has a fault."""
+        """Return fault and envelope values of a record; no values if it has a fault."""
         if len(record) > self._record_bytes:
             return CorruptionReason.RECORD_TOO_LARGE, {}
         try:
@@ -234,9 +234,9 @@ def _is_event(records: pl.DataFrame) -> pl.Series:
 
 
 def _neighbourhoods(malformed: list[int], events: pl.Series, count: int) -> list[int]:
-    """Return the indices of malformed lines and of those behind each, up to and with the next of `events`.
+    """Return the indices of malformed lines and of the lines after each, up to and including the next of `events`.
 
-    An event always ends damage before it, so later lines are not affected. There are `count` lines.
+    An event always ends the damage before it, so later lines are not affected. There are `count` lines.
     """
     ends = events.extend_constant(count, 1)
     ends = ends.gather(ends.search_sorted(pl.Series(malformed, dtype=events.dtype)))
@@ -268,7 +268,7 @@ def _readable(data: bytes, malformed: Mapping[int, bytes]) -> tuple[bytes, dict[
 
 
 def _texts(lines: pl.Series) -> pl.Series:
-    """Return lines as texts; null where not UTF-8, which is found by splitting."""
+    """Return lines as texts; null if not UTF-8. Lines that are not UTF-8 are found by halving."""
     try:
         return lines.cast(pl.String)
     except pl.exceptions.ComputeError:

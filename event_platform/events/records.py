@@ -1,6 +1,6 @@
-"""The bytes of a landed object → pieces that are records, as far as that can be told without looking for damage.
+"""The bytes of a landed object → pieces that are records, before any search for damage.
 
-Firehose writes records with a newline between them or with nothing at all, sometimes both in one object.
+Firehose separates records with a newline or not at all, sometimes both in one object.
 """
 
 import re
@@ -66,7 +66,7 @@ def split_concatenated(text: str) -> Iterator[str]:
 
 
 def end_of_value(data: memoryview) -> tuple[int | None, int]:
-    """Return the end of the JSON value at the start of `data` (None if it is invalid), and up to where it is valid.
+    """Return the end of the JSON value at the start of `data` (None if it is invalid), and the end of its valid part.
 
     Takes time proportional to the valid part, not to `data`.
     """
@@ -104,9 +104,9 @@ def cut_at_separators(piece: bytes) -> tuple[list[int], list[bytes]]:
 
 
 def decode_around_damage(decode: Callable[[list[bytes]], list[T] | None], lines: list[bytes]) -> dict[int, T]:
-    """Decode lines in bulk. Return the result of each by its index; malformed lines are left out.
+    """Decode lines in bulk. Return the results by index, without malformed lines.
 
-    `decode` returns None if a line is malformed; the lines are then halved until it is found.
+    `decode` returns None if a line is malformed; the lines are then halved until it is isolated.
     """
     records = decode(lines)
     if records is not None and len(records) == len(lines):

@@ -1,4 +1,4 @@
-"""The slow path for one body: each field is checked by itself, and what fits no column is kept as it was written."""
+"""The slow path for one body: each field is checked separately, and values that fit no column are kept verbatim."""
 
 import json
 import re
@@ -35,7 +35,7 @@ _HIDES_A_KEY = re.compile(r'"[ \t\r\n]+:|\\u')
 
 
 class Rescuer:
-    """Splits bodies of one event type into what fits its columns and what does not."""
+    """Splits bodies of one event type into fitting and other values."""
 
     def __init__(self, columns: tuple[Column, ...], consumed: frozenset[str]) -> None:
         """Compile the columns. `consumed` fields are dropped."""
@@ -43,7 +43,7 @@ class Rescuer:
         self._consumed = consumed
 
     def split(self, body: str) -> tuple[str, str | None]:
-        """Return a body that fits the columns and has each key once, and the text of `_rescued` (None if empty)."""
+        """Return a body with only fitting values and unique keys, and the text of `_rescued` (None if empty)."""
         text, mask = mask_half_surrogates(body)
         try:
             twice = has_key_twice(text)
@@ -66,7 +66,7 @@ class _Reading:
 
 
 class _Fitter:
-    """Splits a value into what its column holds and the rest."""
+    """Splits a value into the part that its column holds and the rest."""
 
     def __init__(self, column: Column) -> None:
         self._decode = None if is_wide([column]) else value_decoder(column).decode
@@ -79,7 +79,7 @@ class _Fitter:
         self._has_numbers = Kind.NUMBER in kinds
 
     def take(self, raw: msgspec.Raw, reading: _Reading) -> tuple[Any, Any]:
-        """Return what fits the column and what does not. Each is None if there is nothing."""
+        """Return the fitting part of a value and the rest. Each is None if empty."""
         value = self._decoded(raw)
         if value is None and bytes(raw) == _NULL:
             return None, None
@@ -132,7 +132,7 @@ class _Fitter:
         return held, left or None
 
     def _as_text(self, raw: msgspec.Raw, reading: _Reading) -> Any:
-        """Return the value of a column that has it as a text, or None if it does not fit."""
+        """Return the text of a value for a column of JSON texts, or None if it does not fit."""
         text = bytes(raw).decode()
         if reading.mask and reading.mask.decode() in text:
             return None
@@ -141,7 +141,7 @@ class _Fitter:
         return _decoded(_ANYTHING, raw) if reading.each_key_once and has_key_twice(text) else raw
 
     def _scalar(self, raw: msgspec.Raw, value: Any) -> Any:
-        """Return the value of a scalar column where the decoder is not exact enough, or None if it does not fit."""
+        """Return the value of a scalar column if the decoder is not exact enough, or None if it does not fit."""
         kind, text = self._column.kind, bytes(raw).decode()
         if kind is Kind.INTEGER:
             return as_integer(text)
@@ -168,7 +168,7 @@ class _Known:
         self._renamed = [column.keys for column in columns if column.was]
 
     def of(self, fields: dict[str, msgspec.Raw]) -> dict[str, _Fitter]:
-        """Return what takes the value of each key: of the keys of one column, only that of the first with a value."""
+        """Return the fitters by key. Of several keys of one column, only the first with a value has a fitter."""
         unread = {key for keys in self._renamed for key in _keys_with_value(fields, keys)[1:]}
         return {key: fitter for key, fitter in self._fitters.items() if key not in unread} if unread else self._fitters
 
@@ -180,7 +180,7 @@ def _keys_with_value(fields: dict[str, msgspec.Raw], keys: tuple[str, ...]) -> l
 def _split(
     fields: dict[str, msgspec.Raw], known_columns: _Known, reading: _Reading
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the fields that fit, and the others without empty ones (None if there are none)."""
+    """Return the fields that fit, and the others without empty values (None if there are none)."""
     known = known_columns.of(fields)
     held: dict[str, Any] = {}
     left: dict[str, Any] = {}
@@ -198,7 +198,7 @@ def _split(
 
 
 def holds_as_text(raw: str, column: Column) -> bool:
-    """Return whether a column of texts holds a JSON value, which is no null: a text, or of a type that it had."""
+    """Return whether a text column holds a non-null JSON value: a text, or a value of an earlier type."""
     if raw.startswith('"'):
         return True
     if raw in ("true", "false"):

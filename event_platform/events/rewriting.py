@@ -1,8 +1,8 @@
-"""Values in bodies that Arrow's parser does not read → values that it reads.
+"""Rewrites values in bodies that Arrow's parser does not read.
 
-Maps become arrays of entries: `{"a": 1}` → `[{"key": "a", "value": 1}]`. Variants become texts, and so do values of a
-type that a property of texts had: `1.0` → `"1.0"`. Only bodies of event types that have such columns are rewritten.
-Everything else in them stays as it was written.
+Maps become arrays of entries: `{"a": 1}` → `[{"key": "a", "value": 1}]`. Variants become texts, and so do values of
+earlier types of a text property: `1.0` → `"1.0"`. Only bodies of event types with such columns are rewritten;
+everything else in them stays verbatim.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class Rewriter:
         self._rewrite = self._fields_rewriter(columns)
 
     def rewrite(self, bodies: pl.Series) -> pl.Series | None:
-        """Return the rewritten bodies. None if one has a value that does not fit its column, or a key twice."""
+        """Return the rewritten bodies; None if one has a value that does not fit its column, or a repeated key."""
         self._entries = 0
         try:
             texts = [msgspec.json.encode(self._rewrite(body)).decode() for body in bodies.to_list()]
@@ -45,7 +45,7 @@ class Rewriter:
             return None
 
     def _has_lost_a_key(self, bodies: pl.Series, rewritten: pl.Series) -> bool:
-        """Return whether a body has a key twice: the decoder keeps one of them."""
+        """Return whether a body has a repeated key, of which the decoder keeps one value."""
         if bodies.str.contains(_HIDES_A_KEY).any():
             return any(map(has_key_twice, bodies.to_list()))
         # An entry has two keys instead of one. Keys in the texts of variants are counted like others.

@@ -1,4 +1,4 @@
-"""What is wrong with the schema of an event type, one line for each fault."""
+"""The faults of an event type's schema, one line each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _MAX_COLUMNS = 10_000
 
 
 def document_faults(document: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a schema beside its properties: one fault for each key."""
+    """Return the faults of a schema outside its properties, one for each key."""
     faults = _metaschema_faults(document)
     reported = {fault.partition(":")[0] for fault in faults}
     return [*faults, *(fault for fault in _event_faults(document) if fault.partition(":")[0] not in reported)]

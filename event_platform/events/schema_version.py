@@ -57,7 +57,7 @@ def version_of(document: Mapping[str, Any]) -> SchemaVersion:
 
 
 def version_fault(document: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the version of a schema or the list of its changes; None if nothing is."""
+    """Return the fault in the version or the changes of a schema; None if there is none."""
     written = document.get("x-version")
     if written is not None and _parse(written) is None:
         return f"x-version: expected model-revision-addition, such as 1-0-2, got {written!r}"

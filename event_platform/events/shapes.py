@@ -24,9 +24,9 @@ _IDENTIFIER = re.compile(r"\d+|.*(\d{4}|[0-9a-fA-F]{8}).*", re.DOTALL)
 
 @dataclass
 class Shape:
-    """What was seen at one path: how often, which kinds of values, and the shapes of nested ones.
+    """Statistics of the values at one path: number, kinds, and the shapes of nested values.
 
-    An array fits its column as a whole or not at all, so values in it are counted once per outermost array.
+    An array fits its column entirely or not at all, so its values are counted once per outermost array.
     """
 
     seen: int = 0
@@ -38,7 +38,7 @@ class Shape:
     last: dict[str, int] = field(default_factory=dict)  # number of the last array counted, by kind
 
     def add(self, value: Any, depth: int = 0, array: int | None = None) -> None:
-        """Add a value from `decode`. `array` is the number of the outermost array that it is in."""
+        """Add a value from `decode`. `array` is the number of the outermost array that contains it."""
         self.seen += 1
         kind = _kind_of(value)
         if array is None or self.last.get(kind) != array:
@@ -73,7 +73,7 @@ class Shape:
         self._limit_fields()
 
     def _limit_fields(self) -> None:
-        """Keep only the values of an object that has too many keys, not its keys."""
+        """Keep only the values, not the keys, of an object with too many keys."""
         if self.fields and (self.value or len(self.fields) > _MAX_KEYS):
             self.value = value_shape(self)
             self.fields.clear()
@@ -88,7 +88,7 @@ def value_shape(shape: Shape) -> Shape:
 
 
 def identifier_keys(fields: Iterable[str]) -> set[str]:
-    """Return the keys that look like identifiers, if there are too many of them to be field names."""
+    """Return the keys that look like identifiers, if they are too many to be field names."""
     identifiers = {key for key in fields if _IDENTIFIER.fullmatch(key)}
     return identifiers if len(identifiers) > _MAX_IDENTIFIERS else set()
 
@@ -99,7 +99,7 @@ def is_map(shape: Shape) -> bool:
 
 
 def has_many_keys(shape: Shape) -> bool:
-    """Return whether the keys of an object are data if one type holds all its values."""
+    """Return whether the keys of an object are data, provided that one type holds all its values."""
     return len(shape.fields) >= _MANY_KEYS
 
 

@@ -1,7 +1,7 @@
-r"""Half surrogate pairs in JSON (`"caf\ud83d"`): valid escapes, of which no Unicode text can be made.
+r"""Half surrogate pairs in JSON (`"caf\ud83d"`): valid escapes that no Unicode text can represent.
 
-JavaScript writes them when it cuts an emoji. Decoders reject the whole record, so the escapes are masked while it is
-decoded.
+JavaScript writes them when it cuts an emoji in half. Decoders reject the whole record, so the escapes are masked during
+decoding.
 """
 
 import re

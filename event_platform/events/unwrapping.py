@@ -22,7 +22,7 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 class WrappedRecord(NamedTuple):
-    """What was in a wrapper: a JSON object, or a text with the reason why it is none."""
+    """The content of a wrapper: a JSON object, or a text with the reason why it is not one."""
 
     text: str
     fault: str | None = None
@@ -44,7 +44,7 @@ class Unwrapper:
             yield WrappedRecord(unmask(record.text, mask), record.fault) if mask else record
 
     def _below(self, value: msgspec.Raw, depth: int, context: Mapping[str, bytes]) -> Iterator[WrappedRecord]:
-        """Yield the records that are in a value, of which so many steps of the path have been taken."""
+        """Yield the records in a value, after the first `depth` steps of the path."""
         if depth == len(self._path.steps):
             yield from self._as_records(value, context)
             return
@@ -72,7 +72,7 @@ class Unwrapper:
                 yield name, b"%b:%b" % (key, bytes(value))
 
     def _as_records(self, value: msgspec.Raw, context: Mapping[str, bytes]) -> Iterator[WrappedRecord]:
-        """Yield a value, or the values that are in it as a text of JSON, in base64 or not."""
+        """Yield a value, or the values in its JSON text, base64-encoded or not."""
         is_text = bytes(value).startswith(b'"')
         for text in split_concatenated(unpack(_TEXT.decode(value))) if is_text else [_as_text(value)]:
             fields = _fields(msgspec.Raw(text.encode("utf-8", "surrogateescape")))
@@ -83,7 +83,7 @@ class Unwrapper:
 
 
 def _fields(value: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
-    """Return the fields of an object, which may be the text of one; None where it is none."""
+    """Return the fields of an object or of its JSON text; None for other values."""
     try:
         if bytes(value).startswith(b'"'):
             value = msgspec.Raw(unpack(_TEXT.decode(value)).encode())
@@ -101,7 +101,7 @@ def _items(value: msgspec.Raw | None) -> list[msgspec.Raw] | None:
 
 
 def unpack(text: str) -> str:
-    """Return what is in a text that is base64, gzipped or not, and any other text as it is."""
+    """Return the content of a base64 text, unzipped if gzipped; other texts unchanged."""
     if text.lstrip().startswith(("{", "[")):
         return text
     try:

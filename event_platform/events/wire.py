@@ -1,7 +1,7 @@
-"""Columns → the schemas of the two JSON parsers, Arrow and msgspec. Both are strict: they cast nothing.
+"""Columns → the schemas of the JSON parsers, Arrow and msgspec. Both are strict: they cast nothing.
 
-For an untyped property they accept null and, where the schema says so, `{}` or `[]`. Arrow also accepts nulls in such
-an array.
+For an untyped property they accept null and, if the schema says so, `{}` or `[]`. Arrow also accepts nulls in such an
+array.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,7 @@ _MAX_FIELDS = 256
 
 
 def is_wide(columns: Sequence[Column]) -> bool:
-    """Return whether an object with these fields, or one nested in it, has too many for msgspec (quadratic time)."""
+    """Return whether an object with these fields, or a nested one, is too large for msgspec (quadratic time)."""
     return len(columns) > _MAX_FIELDS or any(
         is_wide([*column.fields, *([column.item] if column.item else [])]) for column in columns
     )
@@ -90,9 +90,9 @@ def _arrow_type(column: Column) -> pa.DataType:
 
 
 def _struct_of(columns: Sequence[Column], anything: Iterable[str] = ()) -> type[msgspec.Struct]:
-    """Compile a struct. Its attributes are numbered, because a name from a schema may be reserved in Python.
+    """Compile a struct. Its attributes are numbered, because a name in a schema may be reserved in Python.
 
-    Keys that JSON escapes are left out: they are untyped, and msgspec does not find them.
+    Keys that JSON escapes are omitted: they are untyped, and msgspec does not find them.
     """
     types = {key: _python_type(column) | None for column in columns for key in column.keys}
     types |= dict.fromkeys(anything, Any)

@@ -1,6 +1,6 @@
-"""Records that another system wrapped: the array of an export, the text of a message, a field of an error output.
+"""Records wrapped by another system: the array of an export, the text of a message, a field of an error output.
 
-A wrapper is found like a record is, damage included. What is in it then becomes records of its own.
+A wrapper is read like a record, damage included. Its contents then become records of their own.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _MAX_WRAPPER_BYTES = (1 << 31) - 1
 
 
 class WrappedReader:
-    """Reads records that are in wrappers. Holds compiled decoders: create it once, use it for many objects."""
+    """Reads wrapped records. Holds compiled decoders: create it once, use it for many objects."""
 
     def __init__(self, envelope: Envelope, records: RecordsPath, *, keeps_bytes: bool = False) -> None:
         """Compile the paths of `envelope`. For `keeps_bytes` see `EnvelopeReader`."""
@@ -30,7 +30,7 @@ class WrappedReader:
         self._unwrapper = Unwrapper(records)
 
     def read(self, data: bytes) -> pl.DataFrame:
-        """Return the records, as `EnvelopeReader.read` does. A wrapper that is damaged is a record with its fault."""
+        """Return the records as `EnvelopeReader.read` does. A damaged wrapper is a record with its fault."""
         wrappers = self._wrappers.read(data)
         unwrapped: list[WrappedRecord] = []
         columns = ["body", "fault", *(["written"] if self._keeps_bytes else [])]
@@ -84,7 +84,7 @@ def open_reader(envelope: Envelope, *, keeps_bytes: bool = False) -> EnvelopeRea
 
 
 def read_objects(data: bytes) -> list[str | None]:
-    """Return the JSON objects of a landed one, whatever is in them, and None for each record that is none."""
+    """Return the JSON objects in a landed object, wrapped or not, and None for each other record."""
     reader = EnvelopeReader(Envelope(), _WrapperFields(RecordsPath((("", False),))), _MAX_WRAPPER_BYTES)
     records = reader.read(data)
     return [body if fault is None else None for body, fault in records.select("body", "fault").iter_rows()]

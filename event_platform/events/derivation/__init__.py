@@ -1,1 +1,1 @@
-"""Derived columns, by `x-derive` in a schema: what they are made of, and how rows get them."""
+"""Derived columns (`x-derive` in a schema): their rules and their evaluation."""

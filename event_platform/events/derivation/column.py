@@ -91,12 +91,12 @@ class DerivedColumn:
 
 
 def digest_of(column: Column, rule: Rule, used: Sequence[DerivedColumn]) -> str:
-    """Return the digest of a derived column; `used` are the derived columns that it uses itself."""
+    """Return the digest of a derived column; `used` are the derived columns in its rule."""
     parts = [storage_shape((column,)), rule.identity, sorted(other.digest for other in used)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def reference_versions(derived: Sequence[DerivedColumn]) -> dict[str, str]:
-    """Return the SHA-256 of each reference table that some columns are made of, by the name of its file."""
+    """Return the SHA-256 of each reference table behind some columns, by file name."""
     lookups = [column.rule for column in derived if isinstance(column.rule, Lookup)]
     return {lookup.file: lookup.digest for lookup in sorted(lookups, key=lambda lookup: lookup.file)}

@@ -1,7 +1,7 @@
-"""Rows of an event type → the same rows with their derived columns.
+"""Adds the derived columns to rows of an event type.
 
-What fails gives null in the rows that it fails for, and is counted: an expression that stops at one value stops
-nothing else. Rows are halved until those that fail are by themselves, as long as these are few.
+A failing rule gives null in the affected rows, and is counted; other rows are not affected. If an expression fails for
+a block of rows, the block is halved until the failing rows are isolated, as long as they are few.
 """
 
 from collections import Counter
@@ -25,14 +25,14 @@ _ERROR_LENGTH = 150
 
 
 class _ResultError(Exception):
-    """A rule does not return values of its column, one for each row: no rows are to blame."""
+    """A rule returns the wrong type or number of values. No single row is at fault."""
 
 
 class Deriver:
-    """Derives the columns of one event type, and counts the rows for which that fails."""
+    """Derives the columns of one event type, and counts the failures by rows."""
 
     def __init__(self, derived: Sequence[DerivedColumn]) -> None:
-        """Derive these columns, each of which may use those before it."""
+        """Derive these columns. Each may use those before it."""
         self._groups = list(_groups(derived))
         self._failed = Counter[tuple[str, str]]()
         self._errors: dict[str, str] = {}
@@ -75,7 +75,7 @@ class _Attempt:
         self._error: BaseException | None = None  # the first one, of all rows
 
     def run(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the values of rows, null where they fail."""
+        """Return the values of rows; null for rows that fail."""
         try:
             with raise_panics_as_errors():
                 return _checked(_evaluate(self._derived, rows), self._derived, rows.height)
@@ -91,7 +91,7 @@ class _Attempt:
 
 
 def _groups(derived: Sequence[DerivedColumn]) -> Iterator[list[DerivedColumn]]:
-    """Yield columns that can be derived at once: expressions that do not use each other, or one of another rule."""
+    """Yield columns to derive together: expressions that do not use each other, or one column of another rule."""
     group: list[DerivedColumn] = []
     for column in derived:
         names = {other.name for other in group}
@@ -132,7 +132,7 @@ def _look_up(lookup: Lookup, rows: pl.DataFrame) -> pl.Series:
 
 
 def _checked(values: Any, derived: DerivedColumn, height: int) -> pl.Series:
-    """Return values as the column. Raises _ResultError for what are no values of it, one for each row."""
+    """Return values in the type of the column. Raises _ResultError for another type or number of values."""
     if not isinstance(values, pl.Series):
         raise _ResultError(f"expected a series or an expression, got {type(values).__name__}")
     if len(values) != height:

@@ -1,8 +1,7 @@
-"""SQL expressions of derived columns: which are accepted, which columns they use, and how they are evaluated.
+"""SQL expressions of derived columns: validation, the columns they use, and evaluation.
 
-An expression says the value of a row by that row alone: rows are read in parts, and the same records have to give the
-same rows however they are cut. So aggregates and windows are not accepted, nor is the clock. And it reads nothing but
-the row: what could name a file or a table is not accepted either.
+An expression depends on its row alone, so that the same records give the same rows however they are split. Therefore
+aggregates, windows and the clock are rejected. Anything that could name a file or a table is rejected as well.
 """
 
 import json
@@ -39,7 +38,7 @@ _MOST_CHARACTERS = 10_000
 
 
 class ExpressionError(ValueError):
-    """An expression is not accepted. The message says why; the caller adds where it is."""
+    """An expression was rejected. The message has the reason; the caller adds the location."""
 
 
 def columns_used(expression: str) -> tuple[str, ...]:
@@ -61,7 +60,7 @@ def columns_used(expression: str) -> tuple[str, ...]:
 
 
 def evaluate(expressions: Mapping[str, str], frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the values of accepted expressions by name. Raises what polars raises."""
+    """Return the values of validated expressions by name. Raises the errors of polars."""
     # On lines of their own, as is right for whatever they end with.
     listed = ", ".join(f'(\n{text}\n) AS "{name}"' for name, text in expressions.items())
     with pl.SQLContext({_FRAME: frame.lazy()}) as context:
@@ -76,7 +75,7 @@ def _parse(expression: str) -> pl.Expr:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says before it says more: polars adds the plan of the query."""
+    """Return the first line of an error: polars appends the plan of the query."""
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
 
 

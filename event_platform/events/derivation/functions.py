@@ -1,7 +1,7 @@
-"""Functions in files of the catalog: their source is checked when the catalog is read, and run where rows are made.
+"""Functions in files of the catalog. Their source is checked when the catalog loads, and runs where rows are made.
 
-The source goes to workers with the event type, so a worker needs no copy of the catalog. A file stands by itself: it
-can import what is installed with the platform, but no other file of the catalog.
+The source is sent to workers with the event type, so they need no copy of the catalog. A file is self-contained: it can
+import installed packages, but no other file of the catalog.
 """
 
 import ast
@@ -16,7 +16,7 @@ from event_platform.events.derivation.column import Function
 
 
 def defines(source: str, name: str) -> bool:
-    """Return whether a module defines a function. Nothing is run. Raises SyntaxError or ValueError."""
+    """Return whether a module defines a function, without running it. Raises SyntaxError or ValueError."""
     return any(isinstance(node, ast.FunctionDef) and node.name == name for node in ast.parse(source).body)
 
 

@@ -1,4 +1,4 @@
-"""`x-derive` of a schema → derived columns. Each uses columns of the event, and derived ones that come before it."""
+"""`x-derive` of a schema → derived columns. Each may use columns of the event and derived columns before it."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ class _FaultError(ValueError):
 
 @dataclass
 class DeriveContext:
-    """The columns of a table that are known so far, with their types, and the files beside the schemas."""
+    """The columns known so far, with their types, and the files beside the schemas."""
 
     schema: dict[str, Any]
     taken: set[str]  # names that a derived column cannot have, case folded
@@ -87,7 +87,7 @@ def _parse(name: str, definition: Any, context: DeriveContext) -> DerivedColumn:
 
 
 def _declared(name: str, definition: Mapping[str, Any]) -> Column | None:
-    """Return the column that a definition says; None where it leaves the type to its rule."""
+    """Return the column that a definition declares; None if it leaves the type to its rule."""
     faults: list[str] = []
     column = parse_column(name, {key: value for key, value in definition.items() if key in _OF_COLUMN}, "", faults)
     if faults:

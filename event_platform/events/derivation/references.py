@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class CatalogFileError(ValueError):
-    """A file beside the schemas cannot be used. The message says why; the caller adds where it is said."""
+    """A file beside the schemas is unusable. The message has the reason; the caller adds the location."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class BesideSchemas:
 
 
 def pairs_of(table: Table, name: str, key: str, value: str, by: pl.DataType, dtype: pl.DataType | None) -> pl.DataFrame:
-    """Return the columns key (of the type `by`) and value (of `dtype`, by default its own) of a reference table.
+    """Return the columns key (of type `by`) and value (of `dtype`, by default its own type) of a reference table.
 
-    Raises CatalogFileError where one is missing or does not fit, or where a key is missing or there twice.
+    Raises CatalogFileError if a column is missing or has another type, or if a key is missing or repeated.
     """
     for column in (key, value):
         if column not in table.rows.columns:
@@ -114,7 +114,7 @@ def _read_csv(data: bytes) -> pl.DataFrame:
 
 
 def _typed(name: str, values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return a column in a type. Texts, which is all that a CSV has, are read as numbers, dates and so on."""
+    """Convert a column to a type. Texts, the only type of CSV, are parsed as numbers, dates and so on."""
     is_text = values.dtype == pl.String and dtype != pl.String
 
     def convert() -> pl.Series:

@@ -11,7 +11,7 @@ _YEARS = (1, 9999)  # that every reader has
 
 
 def kind_of(dtype: PolarsDataType) -> Kind | None:
-    """Return the kind of column that values of a type go to; None where a schema has to say it."""
+    """Return the kind of column for values of a type; None if the schema has to declare it."""
     if dtype.is_integer():
         return Kind.INTEGER
     if dtype.is_float():
@@ -20,9 +20,9 @@ def kind_of(dtype: PolarsDataType) -> Kind | None:
 
 
 def as_column_type(values: pl.Series, dtype: PolarsDataType) -> pl.Series:
-    """Return values in the type of a column: integers may be 64 bits, numbers or not, and times without a zone are UTC.
+    """Convert values to a column's type: integers to 64 bits or floats, times to UTC (as they are without a zone).
 
-    Raises TypeError for values of other types, ValueError for years that readers do not have, and what polars raises.
+    Raises TypeError for other types, ValueError for years that readers do not support, and the errors of polars.
     """
     actual = values.dtype
     if actual == pl.Null:

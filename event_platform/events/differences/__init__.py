@@ -1,1 +1,1 @@
-"""Differences: how what arrives is other than the catalog says, and the changes of schemas that would fit."""
+"""Differences between arriving events and the catalog, and the schema changes that resolve them."""

@@ -22,7 +22,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What arrived of an event type on the days that were looked at."""
+    """The events of a type that arrived in the examined days."""
 
     rows: Mapping[date, int]
     drifts: Mapping[date, Drift]

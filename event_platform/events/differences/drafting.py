@@ -67,9 +67,10 @@ def draft_fields(fields: Mapping[str, Shape], names: UniqueNames, *, in_array: b
 
 
 def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
-    """Return a schema for new values that has a place for all of them; without a type where all are empty.
+    """Return a schema that holds all of the new values; without a type if all of them are empty.
 
-    Unlike that of `draft`, which leaves a few values of other types in `_rescued`: they are there, and to be accepted.
+    In contrast, `draft` may leave a few values of other types in `_rescued`; these values are already there, to be
+    accepted.
     """
     content = content_of(shape)
     found, lost = draft_definition(replace(shape, kinds=content), in_array=True)
@@ -83,7 +84,7 @@ def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
 
 
 def _draft_mixture(shape: Shape, *, in_array: bool) -> Definition:
-    """Return a schema for values that `draft` has no one type for."""
+    """Return a schema for values that have no common type in `draft`."""
     kinds = set(content_of(shape))
     if kinds == {"object"}:
         found = _draft_object(shape, in_array=in_array)
@@ -116,7 +117,7 @@ def has_column(definition: Mapping[str, Any]) -> bool:
 
 
 def without_required(definition: Mapping[str, Any]) -> Definition:
-    """Return a drafted schema that requires nothing, at any depth: it was drafted from a sample."""
+    """Return a drafted schema without `required` at any depth: it was drafted from a sample."""
     found = {key: value for key, value in definition.items() if key != "required"}
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), Mapping):
@@ -127,7 +128,7 @@ def without_required(definition: Mapping[str, Any]) -> Definition:
 
 
 def fit_text(column: Column, definition: Mapping[str, Any], kinds: set[str]) -> Definition | None:
-    """Return the schema of a text that reads values of other types as their text in JSON; None if it cannot."""
+    """Return a text schema that reads values of other types as their JSON text; None if that is impossible."""
     is_text = column.kind is Kind.STRING
     earlier = column.was_types if is_text else [earlier_type(Kind.STRING, column.kind)]
     read = {JSON_TYPES.get(kind, kind) for kind in kinds - {*TEXT_KINDS}} | {*filter(None, earlier)}
@@ -147,6 +148,6 @@ def retyped(definition: Mapping[str, Any], name: str) -> Definition:
 
 
 def with_name(key: str, definition: Definition, names: UniqueNames) -> Definition:
-    """Give a new property that has a column a name that is free."""
+    """Give the column of a new property an unused name."""
     name = names.free(key) if has_column(definition) else key
     return definition if name == key else {**definition, "x-column": name}

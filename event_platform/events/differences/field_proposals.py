@@ -1,4 +1,4 @@
-"""The fields of an event type that differ from its schema, each with the change that would fit."""
+"""The fields of an event type that differ from its schema, each with the schema change that resolves it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ def propose_fields(paths: SchemaPaths, arrived: Arrived, taken: Sequence[str]) -
 
 
 def _is_below(pointer: Path, variants: Collection[Path]) -> bool:
-    """Return whether a property is in one that becomes a variant, which has all values."""
+    """Return whether a property is inside one that becomes a variant, which holds all values."""
     return any(pointer[:depth] in variants for depth in range(1, len(pointer)))
 
 
@@ -95,7 +95,7 @@ class _FieldProposer:
         return self._proposal(_TYPE, whole, span, found, _WIDER, example)
 
     def _has_place(self, path: Path, span: Span) -> Proposal:
-        """Return the proposal for values that fit their column as it is."""
+        """Return the proposal for values that already fit their column."""
         action = _OTHER_KEY if self.paths.by_path[path][1].was else _REBUILD
         return self._proposal(Finding.REBUILD, path, span, action=action)
 
@@ -123,7 +123,7 @@ class _FieldProposer:
             yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
 
     def _level(self, parent: Path) -> UniqueNames:
-        """Return the names that columns of an object can have: not those that its table has already."""
+        """Return the unused column names of an object: those of its table are taken."""
         if parent not in self._names:
             _, found = self.paths.by_path[parent]
             columns = typed(found.column.fields) if found.column else []
@@ -160,7 +160,7 @@ class _FieldProposer:
 
 
 def describe_whole(definition: Mapping[str, Any]) -> str:
-    """Return the type of a property, the names of its properties, and what is expected beside it."""
+    """Return the type of a property, the names of its nested properties, and its other expectations."""
     parts = [describe(definition)]
     if definition.get("properties"):
         parts.append(f"properties: {', '.join(definition['properties'])}")
@@ -170,7 +170,7 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
 
 
 def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
-    """Return the schema of a property that had no values with the type that it has now."""
+    """Return the schema of a property that had no values before, with its new type."""
     kept = {key: value for key, value in old.items() if key not in {"type", "properties"}}
     declared, is_nullable = drafted.get("type"), "null" in old.get("type", ())
     nullable: Definition = {"type": [declared, "null"]} if is_nullable and isinstance(declared, str) else {}

@@ -1,7 +1,7 @@
-"""The schema of a property, changed so that it holds what arrives as well: the least change that loses nothing.
+"""The smallest change of a property's schema that also holds the arriving values, without loss.
 
-Integers and other numbers are numbers; dates and timestamps are timestamps; other scalars are strings; objects,
-arrays and maps get what is new in them. Values of other types have only a variant in common.
+Integers and other numbers become numbers; dates and timestamps become timestamps; other scalars become strings;
+objects, arrays and maps gain what is new in them. Other combinations of types only fit a variant.
 """
 
 from collections import Counter
@@ -40,10 +40,10 @@ _HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.
 
 
 def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool) -> Definition | None:
-    """Return the schema of a property that holds the values of a shape as well; None if only a variant does.
+    """Return the schema of a property that also holds the values of a shape; None if only a variant does.
 
-    A column gets the type in place: it is wider. `has_long` says whether an integer column has values that a number
-    would change.
+    The column gets the wider type in place. `has_long` says whether an integer column has values that a float would
+    change.
     """
     empty = {key: name for key, name in EMPTY.items() if shape.kinds[key] and column.kind not in _HOLDS_EMPTY[key]}
     kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty})
@@ -56,7 +56,7 @@ def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long
 
 
 def is_empty_draft(definition: Mapping[str, Any]) -> bool:
-    """Return whether a schema says only that a property is null, `{}` or `[]`: it was drafted before it had a value."""
+    """Return whether a schema only allows null, `{}` or `[]`, because it was drafted before the property had values."""
     declared = definition.get("type")
     types = {declared} if isinstance(declared, str) else set(declared or ())
     if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:

@@ -1,4 +1,4 @@
-"""Names of events that the catalog lacks: a type of their own, or another name of one that is known."""
+"""Event names that are not in the catalog: new types, or other names of known types."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""A difference between what arrives and what the catalog says, and the edits of a schema that would fit."""
+"""A difference between arriving events and the catalog, and the schema edits that resolve it."""
 
 from collections.abc import Iterable, MutableMapping, MutableSequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Finding(StrEnum):
 
 
 class How(StrEnum):
-    """What an edit does."""
+    """The operation of an edit."""
 
     SET = "set"
     APPEND = "append"  # to a list, unless it is in there
@@ -37,7 +37,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit of a schema: where, by keys, what it does, and with which value."""
+    """An edit of a schema: its path of keys, its operation and its value."""
 
     pointer: tuple[str, ...]  # empty: the value is a new schema
     value: Any = None
@@ -46,9 +46,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A difference between what arrives and what the catalog says.
+    """A difference between arriving events and the catalog.
 
-    Names, keys and examples are data: show them by `quality.text.shown`.
+    Names, keys and examples are data: show them through `quality.text.shown`.
     """
 
     finding: Finding
@@ -67,14 +67,17 @@ class Proposal:
 
     @property
     def is_judgement(self) -> bool:
-        """Whether it may as well be a fault of the producer, or another event: it is accepted by its path only."""
+        """Whether it may be a fault of the producer or another event.
+
+        Such a difference is accepted only by its path.
+        """
         if self.finding is Finding.LIKE_KNOWN:
             return plain_name(self.path) != plain_name(self.event_type)
         return self.finding in {Finding.BROKEN_RULE, Finding.UNSEEN}
 
 
 def apply_edits(document: MutableMapping[str, Any], edits: Iterable[Edit]) -> None:
-    """Edit a schema, whatever kind of mapping it is, what is outside of something else first."""
+    """Edit a schema (any kind of mapping), outer paths first."""
     for edit in sorted(edits, key=lambda each: len(each.pointer)):
         *parents, key = edit.pointer
         inner = document
@@ -102,7 +105,7 @@ def _apply(inner: MutableMapping[str, Any], key: str, edit: Edit) -> None:
 
 
 def _updated(old: Any, new: Any) -> Any:
-    """Return the new value; mappings are changed in place, so that what is equal stays as it is written."""
+    """Return the new value; mappings are changed in place, so that equal parts keep their formatting."""
     if not isinstance(old, MutableMapping) or not isinstance(new, dict):
         return old if old == new and not isinstance(old, MutableSequence) else new
     for key in [key for key in old if key not in new]:

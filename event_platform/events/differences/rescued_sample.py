@@ -1,4 +1,4 @@
-"""A sample of the `_rescued` texts of an event type: what is in them that has no column."""
+"""A sample of an event type's `_rescued` texts: the fields without a column."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from event_platform.events.shapes import Shape, decode
 class RescuedSample:
     """Shapes and examples of the fields in `_rescued` texts, by path of keys.
 
-    Days that were built with an earlier catalog have texts of fields that have a column now: these have no shape.
+    Fields that have a column now (in texts from days built with an earlier catalog) get no shape.
     """
 
     def __init__(self, paths: SchemaPaths) -> None:

@@ -1,4 +1,4 @@
-"""The rules of a schema that events break, and the fields that none has: what to change, if the producer is right."""
+"""Broken rules and unseen fields of a schema, with the changes to make if the producer is right."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def propose_rules(paths: SchemaPaths, arrived: Arrived, broken_share: float) -> 
 
 
 def propose_unseen(paths: SchemaPaths, arrived: Arrived) -> Iterator[Proposal]:
-    """Yield proposals for the fields that no event has, unless the schema says already that they are deprecated."""
+    """Yield proposals for fields that no event has, except for fields that the schema marks as deprecated."""
     for column in sorted(arrived.unseen):
         path = paths.by_column[column]
         pointer, found = paths.by_path[path]

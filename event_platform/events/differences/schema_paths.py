@@ -15,7 +15,7 @@ from event_platform.events.names import plain_name
 
 @dataclass(frozen=True)
 class SchemaPaths:
-    """The properties of an event type, those of objects and the values of maps; none within arrays."""
+    """The properties of an event type, including those of objects and values of maps, but not those within arrays."""
 
     event_type: EventType
     document: Mapping[str, Any]
@@ -32,7 +32,7 @@ class SchemaPaths:
 
     @cached_property
     def _earlier(self) -> dict[Path, Path]:
-        """The path of a property by the one that it has with an earlier key."""
+        """Map the path of a property with an earlier key to its present path."""
         return {(*path[:-1], key): path for path, (_, found) in self.by_path.items() for key in found.was}
 
     def own(self, path: Path) -> Path:
@@ -43,7 +43,7 @@ class SchemaPaths:
         return found
 
     def by_own_keys(self, drift: Drift) -> Drift:
-        """Return counts by the keys that properties have now, whatever keys the events have."""
+        """Return the counts by the present keys of properties, whatever keys the events have."""
         found = Drift()
         for (outcome, path), count in drift.items():
             found[outcome, self.own(path)] += count
@@ -60,11 +60,11 @@ class SchemaPaths:
         return frozenset(plain_name(path[-1]) for path, column in found if path and column and column.is_personal)
 
     def is_spelled_as_personal(self, path: Path) -> bool:
-        """Return whether a key without a property differs from that of a personal one in case and separators alone."""
+        """Return whether an unknown key differs from a personal property's key only in case and separators."""
         return path not in self.by_path and plain_name(path[-1]) in self._personal_names
 
     def is_personal(self, path: Path) -> bool:
-        """Return whether a property or what it is in is personal, or spelled as one that is."""
+        """Return whether a property or one that contains it is personal, or spelled like a personal one."""
         if path and self.is_spelled_as_personal(path):
             return True
         above = (path[:depth] for depth in range(len(path) + 1))

@@ -42,7 +42,7 @@ def read_catalog_files(folder: Path) -> CatalogFiles:
 
 
 def compare_catalogs(old: CatalogFiles, new: CatalogFiles) -> list[Change]:
-    """Return the changes from one catalog to another: those that break first, then by event type."""
+    """Return the changes from one catalog to another: breaking changes first, then by event type."""
     titles = {each.name: each for each in new.catalog.event_types}
     successors = {each.name: _successor(each, old, new) for each in old.catalog.event_types}
     changes = list(_compare_envelopes(old, new))
@@ -55,7 +55,7 @@ def compare_catalogs(old: CatalogFiles, new: CatalogFiles) -> list[Change]:
 
 
 def _successor(event_type: EventType, old: CatalogFiles, new: CatalogFiles) -> EventType | None:
-    """Return the type that has the events of a type now: by its name, or in its file if that has another name."""
+    """Return the type that now has the events of a type: by name, or the renamed type in the same file."""
     found = new.catalog.by_name.get(event_type.name)
     if found:
         return found
@@ -113,7 +113,7 @@ def _compare_settings(name: str, old: Mapping[str, Any], new: Mapping[str, Any])
 
 
 def _with_clashes(after: EventType, changes: list[Change], before: EventType) -> Iterator[Change]:
-    """Yield the changes, and those by which a run would fail that are seen in the columns of the table alone."""
+    """Yield the changes, and the conflicts of table columns that would make a run fail."""
     stored = before.schema if before.key == after.key else {}
     clashes = {each.column: each for each in find_clashes(stored, after.schema, after.variants)}
     known = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}

@@ -1,4 +1,4 @@
-"""A change between two catalogs: where it is, what it means, and what to do."""
+"""A change between two catalogs: its location, its impact and what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Columns that cannot follow each other in one table: of a type that is no wider, or spelled in other case."""
+"""Conflicts between the old and new columns of one table: types that are not wider, or names in another case."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from event_platform.events.evolution.widening import is_wider, kind_of
 
 @dataclass(frozen=True)
 class Clash:
-    """A column that a table cannot have beside its own: of another type, or with a name that differs in case only."""
+    """A column that conflicts with the table's own: another type, or a name that differs only in case."""
 
     column: tuple[str, ...]
     stored: str  # the name that the table has
@@ -26,7 +26,7 @@ def find_clashes(
 ) -> Iterator[Clash]:
     """Yield the columns of `defined` that a table with the columns of `stored` cannot get, nested ones included.
 
-    `variants` are the paths of those that are variants in either.
+    `variants` are the paths of variant columns in either.
     """
     spelled = {name.lower(): name for name in stored} | {name: name for name in stored}
     for name, dtype in defined.items():

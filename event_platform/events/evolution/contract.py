@@ -1,7 +1,7 @@
-"""What a property accepts, as a JSON Schema, and whether another one accepts all of it.
+"""Compares the values that properties accept, as JSON Schemas: whether one accepts everything that another does.
 
-Only the keywords of the property itself are compared; what is below it (properties, items, values of a map) is compared
-property by property. A type in `x-mixed` or `x-was-type` is accepted as well, and everything is by `x-variant`.
+Only the keywords of the property itself are compared; nested schemas (properties, items, map values) are compared
+property by property. Types in `x-mixed` and `x-was-type` are accepted as well; `x-variant` accepts everything.
 """
 
 import json
@@ -25,7 +25,7 @@ _TYPE = [
 
 
 def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
-    """Return the keywords that say which values a property accepts, except those about what is `below` it."""
+    """Return the keywords that restrict the values of a property, except those about nested schemas (`below`)."""
     return {
         key: value
         for key, value in definition.items()
@@ -34,7 +34,7 @@ def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, 
 
 
 def accepts_all(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Return whether `new` rules accept every value that `old` ones accept. False where that cannot be proved."""
+    """Return whether `new` rules provably accept every value that `old` rules accept."""
     try:
         before, after = (
             canonicalize(_contract(rules), draft=Draft202012, validate_formats=True, offline=True)
@@ -46,7 +46,7 @@ def accepts_all(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 
 def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the keywords that differ, as they are in both: `minimum: 1`, `minimum: 2`."""
+    """Return the keywords that differ, from the old and the new schema: `minimum: 1`, `minimum: 2`."""
     differing = [key for key in {**old, **new} if (key in old, old.get(key)) != (key in new, new.get(key))]
     return _written(old, differing), _written(new, differing)
 

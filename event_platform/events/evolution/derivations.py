@@ -13,7 +13,7 @@ _REBUILD = "event-platform run rebuilds the days that have other values"
 
 
 def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]:
-    """Yield the changes of derived columns: their rules, their types, and the files that they are made of."""
+    """Yield the changes of derived columns: rules, types and the files behind them."""
     old, new = ({each.name: each for each in event_type.derived} for event_type in (before, after))
     for name, derived in new.items():
         known = old.get(name)
@@ -38,12 +38,12 @@ def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]
 
 
 def describe(derived: DerivedColumn) -> str:
-    """Return the type of a derived column, and what it is made of."""
+    """Return the type and the rule of a derived column."""
     return f"{derived.column.kind}: {derived.rule.formula}"
 
 
 def _sides(old: DerivedColumn, new: DerivedColumn) -> tuple[str, str]:
-    """Return what is written of a column in both. Where that is the same, a file or a column that it uses is not."""
+    """Return the old and new text of a column. If they are equal, a file or column in its rule has changed."""
     before, after = describe(old), describe(new)
     if before != after:
         return before, after

@@ -12,9 +12,9 @@ _SHOWN = "pages and examples show its values to all who read them: keep it where
 def compare_masking(
     event_type: str, path: str, column_path: tuple[str, ...], *, before: bool, after: bool
 ) -> Iterator[Change]:
-    """Yield the change of a property that was masked `before` or is `after`.
+    """Yield the change of a property that was masked `before` or is masked `after`.
 
-    Where it is not any more, somebody has to agree: that is breaking, although no event and no column is concerned.
+    Unmasking is breaking, although no event or column is affected: somebody has to agree to it.
     """
     if before and not after:
         yield Change(Impact.BREAKING, event_type, path, _PERSONAL, "", _SHOWN, column_path)

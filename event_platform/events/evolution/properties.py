@@ -22,7 +22,7 @@ _KEYWORDS_BELOW = {
 
 @dataclass(frozen=True)
 class Property:
-    """A property of a schema with its column; None where an event column has its values."""
+    """A property of a schema with its column; None if an event column has its values."""
 
     definition: Mapping[str, Any]
     column: Column | None
@@ -32,27 +32,27 @@ class Property:
 
     @property
     def kind(self) -> Kind:
-        """The type of its column; UNTYPED without one."""
+        """The type of its column; UNTYPED without a column."""
         return Kind.UNTYPED if self.column is None else self.column.kind
 
     @property
     def type(self) -> tuple[Kind, tuple[int, int]]:
-        """Equal for columns of one type, what is below them left out."""
+        """A value that is equal for columns of the same type, ignoring nested columns."""
         return self.kind, self.column.digits if self.column and self.kind is Kind.DECIMAL else (0, 0)
 
     @property
     def was(self) -> tuple[str, ...]:
-        """The keys that it had, and is read from as well."""
+        """The earlier keys, from which it is read as well."""
         return self.column.was if self.column else ()
 
     @property
     def keys(self) -> frozenset[str]:
-        """All keys that it is read from."""
+        """All keys from which it is read."""
         return frozenset(self.column.keys if self.column else ())
 
     @property
     def was_types(self) -> frozenset[str]:
-        """The types that it had, and that are read as well."""
+        """The earlier types, which are read as well."""
         return frozenset(self.column.was_types if self.column else ())
 
     @property
@@ -62,27 +62,27 @@ class Property:
 
     @property
     def name(self) -> str:
-        """The name of its column; empty without one."""
+        """The name of its column; empty without a column."""
         return self.column.name if self.column and self.has_column else ""
 
     @property
     def column_name(self) -> str:
-        """The path of its column, as it is shown."""
+        """The path of its column, for display."""
         return ".".join(self.column_path)
 
     @property
     def is_personal(self) -> bool:
-        """Whether its values are masked, those of a property below left out."""
+        """Whether its own values are masked, ignoring nested properties."""
         return self.in_personal or (self.column is not None and self.column.is_personal)
 
     @property
     def has_personal(self) -> bool:
-        """Whether its values are masked, or any in it."""
+        """Whether its values, or any nested ones, are masked."""
         return self.is_personal or any(each.is_personal for each in inner_columns([self.column] if self.column else []))
 
     @property
     def keywords_below(self) -> frozenset[str]:
-        """The keywords about its properties, items or values that are columns: these are compared one by one."""
+        """The keywords about nested properties, items or map values that are columns: these are compared one by one."""
         return _KEYWORDS_BELOW.get(self.kind, frozenset())
 
     @property
@@ -190,7 +190,7 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
 def _judge(
     old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
 ) -> tuple[Impact, str] | None:
-    """Return what a change of a property means and what to do; None if nothing is changed."""
+    """Return impact and advice of a change of a property; None if nothing changed."""
     if fault := _fault(old, new, old_rules, new_rules):
         return Impact.BREAKING, fault
     if action := _backfill(old, new):
@@ -199,7 +199,7 @@ def _judge(
 
 
 def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str | None:
-    """Return what to do where events or the table break; else None."""
+    """Return the advice if events or the table break; else None."""
     if fault := _column_fault(old, new):
         return fault
     gets_column = new.has_column and not old.has_column
@@ -210,7 +210,7 @@ def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules
 
 
 def _backfill(old: Property, new: Property) -> str | None:
-    """Return what to do where days before differ from those to come; else None."""
+    """Return the advice if earlier days differ from future ones; else None."""
     if not new.has_column:
         return None
     if not old.has_column:
@@ -225,7 +225,7 @@ def _backfill(old: Property, new: Property) -> str | None:
 
 
 def _column_fault(old: Property, new: Property) -> str | None:
-    """Return what to do where a column has no values any more, or a table cannot have the new one; else None."""
+    """Return the advice if a column loses its values, or a table cannot get the new column; else None."""
     if not old.has_column:
         return None
     if not new.has_column:

@@ -1,7 +1,7 @@
-"""The rules that the rows of an event table are built with, and what differs where they change.
+"""The rules behind the rows of an event table, and the effects of changing them.
 
-Rules are JSON values: `storage_shape` of the columns, and behind it lists that begin with a word: `["names", …]` where
-the type has further names, and `["derived", name, digest]` for each derived column.
+Rules are JSON values: `storage_shape` of the columns, followed by lists that begin with a word: `["names", …]` if the
+type has other names, and `["derived", name, digest]` for each derived column.
 """
 
 import json
@@ -30,9 +30,9 @@ def table_rules(event_type: EventType) -> list[Any]:
 
 
 def envelope_rules(envelope: Envelope) -> list[Any]:
-    """Return what the rows of event tables have of the envelope: fields that are no payload, and columns of paths.
+    """Return the part of the envelope that affects rows of event tables: non-payload fields, and path columns.
 
-    What else is in it was done when records were loaded.
+    The rest of the envelope takes effect when records are loaded.
     """
     return [sorted(envelope.consumed), list(envelope.path_columns)]
 
@@ -98,7 +98,7 @@ class _Rules:
 
     @cached_property
     def others(self) -> Mapping[str, list[Any]]:
-        """What the other rules list, by their words; nothing for a word that no rule has."""
+        """The lists of the other rules, by their first word; empty for words that no rule has."""
         found = defaultdict[str, list[Any]](list)
         for word, *values in (rule for rule in self.rules if not _is_shape(rule)):
             found[word] += values
@@ -114,14 +114,14 @@ def _by_field(shapes: Iterable[Any]) -> dict[str, Any]:
 
 
 def _differing_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield keys such that a value with none of them is read in the same way by both shapes."""
+    """Yield the keys that the shapes read differently: both read a value without these keys in the same way."""
     for field in old.keys() | new.keys():
         if old.get(field) != new.get(field):
             yield from _keys_of(field, old.get(field), new.get(field))
 
 
 def _keys_of(key: str, old: Any, new: Any) -> Iterator[str]:
-    """Yield the keys that differ in the value of `key`, or `key` itself where that is of another type."""
+    """Yield the keys that differ in the value of `key`, or `key` itself if its type differs."""
     if old is None or new is None or old[_TYPE] != new[_TYPE] or old[_REST] != new[_REST]:
         yield from {key, *_earlier_keys(old), *_earlier_keys(new)}
         return

@@ -1,6 +1,6 @@
-"""Which type of a column is wider than which: a table's days are rebuilt with it. Everything else needs a new column.
+"""Which column types are wider than which. A table is rebuilt with a wider type; other changes need a new column.
 
-The one rule of it, for tables (`lake.schemas`), for the comparison of catalogs, and for what both advise.
+Tables (`lake.schemas`), the comparison of catalogs, and the advice of both use this rule.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _KINDS: list[tuple[PolarsDataType, Kind]] = [
 
 
 def kind_of(dtype: PolarsDataType, *, is_variant: bool = False) -> Kind:
-    """Return the type of an event table's column; UNTYPED for one that no event table has."""
+    """Return the kind of an event table's column; UNTYPED for a type that event tables do not have."""
     found = next((kind for known, kind in _KINDS if dtype == known), Kind.UNTYPED)
     return Kind.VARIANT if is_variant and found is Kind.STRING else found
 
@@ -57,17 +57,17 @@ def is_wider(new: Kind, old: Kind) -> bool:
 
 
 def earlier_type(new: Kind, old: Kind) -> str | None:
-    """Return what `x-was-type` has to name for a wider type to read the values of the old one; None if nothing."""
+    """Return the type that `x-was-type` must list so that a wider type reads the old values; None if it need not."""
     is_read = new in (Kind.NUMBER, Kind.VARIANT) or (new is Kind.STRING and old in (Kind.DATE, Kind.DATE_TIME))
     return None if is_read or not is_wider(new, old) else _NAMES[old]
 
 
 def reading_line(new: Kind, old: Kind) -> str | None:
-    """Return the line by which a property of a wider type reads the values of the old one; None where it needs none."""
+    """Return the schema line with which a wider type reads the values of the old one; None if it needs none."""
     name = earlier_type(new, old)
     return None if name is None else f"x-was-type: [{name}]"
 
 
 def column_line(name: str, new: str) -> str:
-    """Return the line by which a property gets a new column, named after its new type."""
+    """Return the schema line that gives a property a new column, named after its new type."""
     return f"x-column: {name}_{new.partition('(')[0].replace('-', '_')}"

@@ -11,7 +11,7 @@ MendedRecord = bytes | dict[str, Any] | None
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that is corrupt, or sound with a name that the catalog lacks, as a function gets it."""
+    """A corrupt record, or a sound one with a name that is not in the catalog, as functions receive it."""
 
     body: bytes  # as it landed; of a record in a wrapper, as it is there
     reason: str | None  # why it is corrupt; None for a sound one
@@ -29,8 +29,8 @@ def mends(
     reason: str | None = None,  # noqa: ARG001 - what is declared is read from the text of the file: see `files`
     name: str | None = None,  # noqa: ARG001
 ) -> Callable[[Function], Function]:
-    """Declare which dead letters a function is given: those that are corrupt for a reason, those of a name, or both.
+    """Declare the dead letters that a function receives: those with a corruption reason, those of a name, or both.
 
-    With a name alone, it is given the sound events of that name, which the catalog must lack.
+    With a name alone, it receives the sound events of that name, which must not be in the catalog.
     """
     return lambda function: function

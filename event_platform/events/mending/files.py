@@ -1,6 +1,6 @@
-"""`catalog/mend/*.py` → the functions in them, as declared. Files are parsed here; they run where records are loaded.
+"""`catalog/mend/*.py` → their declared functions. Files are parsed here; they run where records are loaded.
 
-So nothing of theirs runs in a command that only reads the catalog, and faults have a line.
+Commands that only read the catalog therefore run none of this code, and faults have a line number.
 """
 
 import ast
@@ -35,7 +35,7 @@ _MENDABLE = [reason.value for reason in CorruptionReason if reason not in _WITHO
 
 @dataclass(frozen=True)
 class MendFile:
-    """A file with functions: its text goes to the processes that load records."""
+    """A file with functions. Its text is sent to the processes that load records."""
 
     path: str
     text: str = field(repr=False)
@@ -53,7 +53,7 @@ class MendFile:
 
 @dataclass(frozen=True)
 class MendFunction:
-    """A function, and which dead letters it is given."""
+    """A function, and its selection of dead letters."""
 
     file: MendFile
     name: str
@@ -63,7 +63,7 @@ class MendFunction:
 
     @property
     def label(self) -> str:
-        """What `mended_by` has: file, function and version."""
+        """The text in `mended_by`: file, function and version."""
         return f"{self.file.name}:{self.name}@{self.file.version}"
 
     @property
@@ -76,13 +76,13 @@ class MendFunction:
 
 @dataclass(frozen=True)
 class Mending:
-    """The functions of a catalog, in the order in which a record is given to them."""
+    """The functions of a catalog, in the order of their application to a record."""
 
     functions: tuple[MendFunction, ...] = ()
 
     @cached_property
     def fingerprint(self) -> int:
-        """A number for the functions and their order; 0 for none. A day keeps that which it was loaded with."""
+        """A digest of the functions and their order; 0 without functions. Each loaded day stores it."""
         declared = [(each.label, each.reason, each.event_name) for each in self.functions]
         return zlib.crc32(json.dumps(declared).encode()) or 1 if declared else 0
 
@@ -140,7 +140,7 @@ def _read(path: Path, known_names: Collection[str], faults: list[str]) -> Iterat
 
 
 def _declarations(node: ast.stmt) -> list[ast.Call]:
-    """Return the decorators of a function that say what it is given, the first one first."""
+    """Return the `mends` decorators of a function, the first one first."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return []
     calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
@@ -173,7 +173,7 @@ def _fault(node: ast.stmt, call: ast.Call, arguments: dict[str, str], known_name
 
 
 def _repeated(path: Path, tree: ast.Module) -> Iterator[str]:
-    """Yield a fault for each function whose name an earlier one has: only the last one could be called."""
+    """Yield a fault for each function whose name is used before: only the last one could be called."""
     lines: dict[str, int] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):

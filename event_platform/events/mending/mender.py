@@ -1,4 +1,4 @@
-"""Dead letters → what the functions of the catalog make of them, read and classified as any record is."""
+"""Applies the catalog's functions to dead letters; results are read and classified as any record."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _ERROR_LENGTH = 300
 
 @dataclass(frozen=True)
 class _Given:
-    """A dead letter, and the functions that it is given to, by their numbers."""
+    """A dead letter, and the numbers of the functions that receive it."""
 
     letter: DeadLetter
     functions: tuple[int, ...]
@@ -44,15 +44,15 @@ class Mender:
     """Mends records with one envelope. Holds compiled decoders: create it once, use it for many objects."""
 
     def __init__(self, mending: Mending, envelope: Envelope, first_date: date, outcome: MendOutcome) -> None:
-        """Take the functions, and where what they did is counted. `first_date` is the first partition."""
+        """Store the functions, and the outcome in which they are counted. `first_date` is the first partition."""
         self._mending, self._envelope, self._first_date = mending, envelope, first_date
         self._reader = EnvelopeReader(envelope)
         self.outcome = outcome
 
     def mend(self, records: pl.DataFrame, written: pl.Series) -> pl.DataFrame:
-        """Take rows of raw_events, of one object; return them with mended records instead of what landed.
+        """Take raw_events rows of one object; return them with mended records in place of the landed ones.
 
-        `written` has the bytes of records whose text is not what landed; it is null for all others.
+        `written` are the landed bytes of records whose text differs from them; null for all others.
         """
         left = given = self._given(records.with_columns(written.alias("written")).filter(self._mending.is_given))
         found: list[pl.DataFrame] = []
@@ -76,7 +76,7 @@ class Mender:
         }
 
     def _call(self, function: MendFunction, letters: Mapping[int, _Given]) -> dict[int, bytes]:
-        """Return the JSON objects that a function makes of dead letters, each in one line."""
+        """Return the JSON objects that a function makes of dead letters, each on one line."""
         results: dict[int, bytes] = {}
         for offset, each in letters.items():
             key = each.reason, function.label
@@ -93,7 +93,7 @@ class Mender:
         return results
 
     def _sound(self, function: MendFunction, letters: Mapping[int, _Given], results: dict[int, bytes]) -> pl.DataFrame:
-        """Return the rows of those results that are sound, and count all of them."""
+        """Return the rows of the sound results, and count all results."""
         records = self._reader.read(b"\n".join(results.values()))
         if records.height != len(results):
             raise ValueError(f"{len(results):,} mended records were read as {records.height:,}")
@@ -138,7 +138,7 @@ def _described(error: BaseException, letter: DeadLetter) -> str:
 
 
 def _as_bytes(record: Any) -> bytes | None:
-    """Return what a function returns as bytes. Raises TypeError or ValueError where it cannot be a record."""
+    """Return the result of a function as bytes. Raises TypeError or ValueError if it cannot be a record."""
     if record is None or isinstance(record, bytes):
         return record
     if not isinstance(record, dict):

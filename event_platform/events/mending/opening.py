@@ -13,7 +13,7 @@ from event_platform.events.mending.files import MendFile, MendFunction, Mending
 
 
 def open_function(function: MendFunction) -> Callable[[DeadLetter], MendedRecord]:
-    """Return a function as its file defines it. Raises what the file raises when it is run."""
+    """Return a function from its file. Raises the errors of running the file."""
     module = _module(function.file)
     if not isinstance(module, ModuleType):
         raise module
@@ -30,7 +30,7 @@ def require_opened(mending: Mending) -> None:
 
 @lru_cache(maxsize=64)
 def _module(file: MendFile) -> ModuleType | Exception:
-    """Run a file, and return its module, or the error that it raises: it is not run again for each record."""
+    """Run a file, and return its module or the error it raises. Cached: it does not run again for each record."""
     module = ModuleType(f"event_platform_mend_{hashlib.sha256(file.path.encode()).hexdigest()[:8]}_{file.version}")
     module.__file__ = file.path
     sys.modules[module.__name__] = module  # where dataclasses look for annotations

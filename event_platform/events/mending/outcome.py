@@ -1,4 +1,4 @@
-"""What functions made of the dead letters that they were given."""
+"""The outcome of functions for their dead letters."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class Mended(NamedTuple):
 class MendOutcome:
     """Counts of dead letters by (reason, function), and some examples of each.
 
-    Of those that a function is given, some become sound; where it returns a record that is not, it has failed; where
-    it raises an error or returns no record, that is an error. All others it has left as they are.
+    Of the dead letters of a function, some become sound. It fails for those whose result is not sound; raising an error
+    or returning no record counts as an error. All others are left unchanged.
     """
 
     examples_wanted: int = 0
@@ -75,7 +75,7 @@ class MendOutcome:
 
     @property
     def warnings(self) -> list[str]:
-        """Say of each function that raised errors how often, and the first one."""
+        """Describe the number of errors of each function, and its first error."""
         return [
             f"{label}: {sum(count for (_, each), count in self.errors.items() if each == label):,} errors; the first: "
             f"{error}. These records stay as they are"

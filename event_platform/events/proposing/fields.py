@@ -1,4 +1,4 @@
-"""Sample records → their fields: what is at each path, in which share of the records, and how it is written."""
+"""The fields of sample records: their paths, their share of the records, and their formats."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Field:
 
     @property
     def coverage(self) -> float:
-        """The share of records that have it."""
+        """The share of records that have the field."""
         return len(self.values) / self.records
 
     @cached_property
@@ -58,7 +58,7 @@ class Field:
 
     @property
     def distinct_share(self) -> float:
-        """Distinct values of all: 1 where each record has its own."""
+        """Distinct values per value: 1 if no two records have the same."""
         return self.distinct / len(self.values)
 
     @property
@@ -72,7 +72,7 @@ class Field:
         return all(isinstance(value, str) for value in self.values.values())
 
     def examples(self, *, masked: bool) -> list[str]:
-        """Return three values, of which only the beginning is shown where they are `masked`."""
+        """Return three values; if `masked`, only their beginnings."""
         texts = list(dict.fromkeys(str(value) for value in self.values.values()))
         shown = [texts[number * (len(texts) - 1) // 2] for number in range(3)] if texts else []
         return [mask(text) if masked else text[:80] for text in dict.fromkeys(shown)]
@@ -83,12 +83,12 @@ def _words_of(key: str) -> tuple[str, ...]:
 
 
 def mask(text: str) -> str:
-    """Return the beginning of a text and its length: enough to see what it is, and not whose."""
+    """Return the beginning of a text and its length: enough to recognize its kind, without identifying a person."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def fields_of(records: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Return the fields of records that are not objects or arrays, those that most records have first."""
+    """Return the scalar fields of records, the most frequent first."""
     values: dict[FieldPath, dict[int, Any]] = {}
     for number, record in enumerate(records):
         for path, value in _leaves(record, (), 1):

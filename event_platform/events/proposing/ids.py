@@ -1,4 +1,4 @@
-"""Which field tells an event from every other, or which several do."""
+"""Candidates for the id of an event: single fields or combinations."""
 
 import re
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class IdFields:
-    """Fields that make an id, and how well they do. None of them: the hash of the body."""
+    """Fields that form an id, and their score. No fields means the hash of the body."""
 
     fields: tuple[Field, ...]
     score: float
@@ -43,7 +43,7 @@ class IdFields:
 
     @property
     def is_hashed(self) -> bool:
-        """Whether they are hashed, because not all are texts or integers, or because there are none."""
+        """Whether they are hashed, because some are neither texts nor integers, or because there are none."""
         return not self.fields or not all(field.is_scalar for field in self.fields)
 
     @property
@@ -53,11 +53,10 @@ class IdFields:
 
 
 def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
-    """Return the fields that are ids, the best first: single ones, else pairs; and at last the hash of the body.
+    """Return the candidates for the id, the best first: single fields, else pairs; and last the hash of the body.
 
-    Of `times`, the best first, none is an id, however many there are; that of the event may be a part of one. Where
-    nothing but the hash is sure, single fields follow that may be ids: some records lack them, or they are the ids of
-    something else.
+    `times`, the best first, are never ids alone; the best one may be part of an id. If only the hash is certain,
+    uncertain single fields follow: some records lack them, or they are ids of something else.
     """
     short = [field for field in fields if field.coverage >= _MOST and field not in times and _is_short(field)]
     unique = [field for field in short if field.is_scalar and field.distinct_share >= _UNIQUE]
@@ -72,7 +71,7 @@ def rank_ids(fields: Sequence[Field], times: Sequence[Field]) -> list[IdFields]:
 
 
 def _is_of_other(field: Field) -> bool:
-    """Return whether the field is the id of something else, which other events may have as well."""
+    """Return whether the field is the id of something else, which several events may share."""
     return not field.path_words.isdisjoint(_OTHER_WORDS)
 
 
@@ -81,9 +80,9 @@ def _is_everywhere(field: Field) -> bool:
 
 
 def _pairs(fields: Sequence[Field]) -> list[IdFields]:
-    """Return the pairs of which no two records have the same: one that looks like an id, and another.
+    """Return the pairs that are distinct in all records: one field that looks like an id, and another field.
 
-    One that is unique in the sample alone would make duplicates of what is none: the hash of the body does not.
+    A pair that is unique only by chance would make different events duplicates; the hash of the body does not.
     """
     likely = sorted(filter(_is_word, fields), key=lambda field: -_score(field))[:_IN_PAIRS]
     return [

@@ -1,4 +1,4 @@
-"""Which fields say what happened."""
+"""Candidates for the name of an event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _LAST_WORDS = ("event", "topic")
 
 @dataclass(frozen=True)
 class NameFields:
-    """Fields that are joined to the name; none of them: a constant."""
+    """Fields that are joined to the name; no fields means a constant."""
 
     fields: tuple[Field, ...]
     score: float
@@ -77,7 +77,7 @@ def _quality(field: Field) -> float:
 
 
 def _joined(main: Field, usable: Sequence[Field]) -> NameFields:
-    """Add what stands before and behind the main part, where that tells more."""
+    """Add the parts before and after the main part, if they distinguish more events."""
     chosen = [main]
     for keys, is_before in ((_BEFORE, True), (_BEHIND, False)):
         others = [field for field in usable if _rank(field, keys) is not None and field not in chosen]

@@ -1,4 +1,4 @@
-"""A sample of a stream → the envelope that fits it, and why."""
+"""A sample of a stream → an envelope that fits, with the evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _ALIKE = 0.02
 
 @dataclass(frozen=True)
 class Sampled:
-    """The beginning of a landed object: the day on which it arrived, and its text."""
+    """The beginning of a landed object: its arrival date and its text."""
 
     arrival_date: date
     data: bytes
@@ -40,7 +40,7 @@ class Proposal:
     times: Sequence[TimeField]
 
     def envelope(self, uuid: IdFields, name: NameFields, time: TimeField, constant: str) -> Envelope:
-        """Return the envelope of some choices. `constant` is the name where there is none in the records."""
+        """Return the envelope for some choices. `constant` is the name if the records have none."""
         return Envelope(
             event_uuid=tuple(field.path for field in uuid.fields),
             event_name=tuple(field.path for field in name.fields),
@@ -59,7 +59,7 @@ class Proposal:
 
 
 def propose(sample: Sequence[Sampled]) -> Proposal:
-    """Look at a sample, and propose. A part of the envelope for which nothing was found has no choices."""
+    """Propose an envelope for a sample. Parts of the envelope without a candidate have no choices."""
     objects, days, unread = _objects(sample)
     records = find_records(objects, days)
     if records is not None:

@@ -1,4 +1,4 @@
-"""Which field says when an event was created, and how it is written."""
+"""Candidates for the time of creation, and its format."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class TimeField:
-    """A field that holds a time, how it is written, and how well it fits."""
+    """A field that holds a time, its format, and its score."""
 
     field: Field
     unit: TimeUnit
@@ -99,7 +99,7 @@ def _readings(values: Sequence[Any]) -> Iterable[tuple[TimeUnit, str | None]]:
 
 
 def _fault(values: Sequence[Any], unit: TimeUnit) -> str | None:
-    """Say why `auto` would guess; None where it does not."""
+    """Explain why the unit `auto` would have to guess; None if it would not."""
     if unit is not TimeUnit.AUTO:
         return None
     counts: dict[TimeUnit, int] = {}

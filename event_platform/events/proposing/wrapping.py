@@ -1,4 +1,4 @@
-"""Where records are, in objects that hold several: which path leads to them."""
+"""The path to records within objects that hold several."""
 
 import json
 import re
@@ -36,7 +36,7 @@ Object = Mapping[str, Any]
 
 
 def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> RecordsPath | None:
-    """Return the path to the records within objects; None where the objects are the records."""
+    """Return the path to the records within objects; None if the objects are the records."""
     steps: list[tuple[str, bool]] = []
     context: dict[str, FieldPath] = {}
     inside, days = list(objects), list(arrivals)
@@ -90,7 +90,7 @@ def _text_step(objects: Sequence[Object]) -> tuple[str, bool] | None:
 
 
 def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[str, bool] | None:
-    """Return the field with an array of objects that are the records, rather than a part of one."""
+    """Return the field with an array of objects that are the records, rather than parts of one record."""
     keys = {
         key
         for record in objects
@@ -115,7 +115,7 @@ def _array_step(objects: Sequence[Object], arrivals: Sequence[date]) -> tuple[st
 
 
 def _is_pair(item: Object) -> bool:
-    """Return whether an object is a key and its value, of a map that is written as a list: attributes, tags."""
+    """Return whether an object is a key and its value, in a map written as a list: attributes, tags."""
     return {key.lower() for key in item} in _PAIRS
 
 
@@ -128,7 +128,7 @@ def _size(objects: Sequence[Object], key: str) -> int:
 
 
 def _around(objects: Sequence[Object], key: str) -> list[str]:
-    """Return the fields beside the records that most objects have and that are small."""
+    """Return the small fields beside the records that most objects have."""
     counts: dict[str, int] = {}
     for record in objects:
         for other, value in record.items():
