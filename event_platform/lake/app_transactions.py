@@ -23,9 +23,9 @@ _TXN = b'{"txn"'
 def app_transactions(
     table: TableLocation, version: int, read_commit: ReadCommit, copy: LogCopy | None = None
 ) -> Mapping[str, int] | None:
-    """Return all app transactions of a version of a table, or None if its log has another form than that of delta-rs.
+    """Return all app transactions of a version of a table; None if its log is not in the form of delta-rs.
 
-    Of the log, this process reads each commit once; nothing where there is a copy of it.
+    This process reads each commit of the log once, and none if there is a copy of the log.
     """
     known, transactions = _READ.get(table.key, (-1, {}))
     try:
@@ -43,7 +43,7 @@ def app_transactions(
 
 
 def forget(key: str) -> None:
-    """Forget what was read of a table: its log may be another one now."""
+    """Clear the cache of a table: another log may have replaced its own."""
     _READ.pop(key, None)
 
 
@@ -53,9 +53,9 @@ def _in_commit(lines: bytes) -> dict[str, int]:
 
 
 def _checkpoint(table: TableLocation, version: int) -> tuple[int, Mapping[str, int]]:
-    """Return the version of the last checkpoint and the transactions in it; -1 where there is none yet.
+    """Return the version of the last checkpoint and its transactions; -1 if there is no checkpoint.
 
-    Raises MissingError where it is younger than `version`, or of another kind than those in one file.
+    Raises MissingError if it is newer than `version`, or not a single file.
     """
     try:
         last = json.loads(table.read_log_file(LAST_CHECKPOINT))["version"]

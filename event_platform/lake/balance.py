@@ -1,4 +1,4 @@
-"""Balances: for every day, the records that arrived and the tables that they are in now."""
+"""Balances: for every day, the number of records that arrived and the tables they are in."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ from event_platform.storage.threads import map_threads
 
 @dataclass(frozen=True)
 class ArrivalBalance:
-    """What landed on one arrival date."""
+    """Records that landed on one arrival date."""
 
     arrival_date: date
     landed: int  # records in raw_events
@@ -37,7 +37,7 @@ class ArrivalBalance:
 
 @dataclass(frozen=True)
 class DeduplicationBalance:
-    """The sound records of one created_date, by where they are."""
+    """The sound records of one created_date, by table."""
 
     created_date: date
     sound: int  # in raw_events
@@ -53,7 +53,7 @@ class DeduplicationBalance:
 
 @dataclass(frozen=True)
 class TypingBalance:
-    """Where the deduplicated events of one created_date are."""
+    """The deduplicated events of one created_date, by table."""
 
     created_date: date
     deduplicated: int
@@ -104,7 +104,7 @@ def _mended(raw: Snapshot, dates: Collection[date] | None, *, in_rows: bool) -> 
 
 
 def filtered_by_arrival_date(lake: Lake) -> dict[date, int]:
-    """Return how many events the filter of the stream dropped of those that arrived there on each date."""
+    """Return the number of events that the filter dropped, by the date of their arrival in the stream."""
     return _rows(lake.filtered_events, None)
 
 
@@ -175,7 +175,7 @@ def _rows(table: Table, dates: Collection[date] | None) -> dict[date, int]:
 
 
 def event_table_rows(lake: Lake, catalog: Catalog, dates: Collection[date] | None) -> dict[str, dict[date, int]]:
-    """Return the rows of each event table by its name, those of retired types last."""
+    """Return the rows by date of each event table, by name; retired types are last."""
     tables = [*map(lake.event_table, catalog.event_types), *lake.retired_tables(catalog.event_types)]
     rows = map_threads(lambda table: _rows(table, dates), tables)
     return {table.name: counts for table, counts in zip(tables, rows, strict=True)}

@@ -1,6 +1,7 @@
-"""The rules behind build fingerprints: texts in the log of a table, each once, as app transactions.
+"""The rules behind build fingerprints: texts in the log of a table, each stored once, as app transactions.
 
-A partition keeps a fingerprint of the rules that it was built with. The text of these rules says what it lacks.
+A partition stores a fingerprint of the rules that it was built with. The text of these rules shows how they differ from
+the present ones.
 """
 
 from event_platform.lake.snapshot import Snapshot
@@ -15,9 +16,9 @@ def rules_in(snapshot: Snapshot) -> dict[int, str]:
 
 
 def note_rules(snapshot: Snapshot, text: str, fingerprint: int) -> dict[str, int]:
-    """Return the app transaction that keeps the text of rules; none where the log has it.
+    """Return the app transaction that stores the text of rules; empty if the log has it already.
 
-    Writers of other partitions would be in conflict with it.
+    It is not stored again, because writers of other partitions would conflict.
     """
     app_id = f"{_PREFIX}{text}"
     return {} if snapshot.transaction(app_id) == fingerprint else {app_id: fingerprint}

@@ -1,6 +1,6 @@
-"""What the next run would meet where a catalog does not go with the tables of a lake.
+"""Conflicts between a catalog and the tables of a lake that the next run would meet.
 
-Whether a table takes a column is asked of `schemas.merged`, as a commit does.
+As in a commit, `schemas.merged` decides whether a table accepts a column.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ class TableClash:
 
 
 def find_table_clashes(lake: Lake, event_types: Iterable[EventType]) -> list[TableClash]:
-    """Return what a run would fail on or rebuild, by type, and the tables of types without a schema, those last."""
+    """Return what a run would fail on or rebuild, by type, followed by the tables of types without a schema."""
     types = list(event_types)
     by_table = map_threads(clashes_of, [lake.event_table(event_type) for event_type in types])
     retired = map_threads(_retired, lake.retired_tables(types))
@@ -82,7 +82,7 @@ def _column_clashes(
 
 
 def _merged(table: str, stored: list[Field], field: Field) -> Schema | str:
-    """Return the schema of a table with a column, or why it cannot get it."""
+    """Return the schema of a table with an additional column, or the reason why that is impossible."""
     try:
         return merged(table, Schema(stored), Schema([field]), widens=True)
     except TableError as error:

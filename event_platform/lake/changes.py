@@ -1,4 +1,4 @@
-"""The files that were added to a table since one of its partitions was read, from the commits in its log."""
+"""The files added to a table since one of its partitions was read, from the commits in its log."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -13,16 +13,16 @@ _COMMITS = 200
 
 
 def added_since_version(snapshot: Snapshot, version: int) -> set[str] | None:
-    """Return the paths of the files whose rows were added after `version` of the table.
+    """Return the paths of the files added after `version` of the table.
 
-    None where that is not all that happened, or is not known: rows were removed, files were compacted before they were
-    read, there are too many commits, or some are no longer in the log.
+    None if rows were not only added, or if that is unknown: rows were removed, files were compacted before they were
+    read, or commits are too many or no longer in the log.
     """
     return _added(snapshot, lambda commit: commit.version <= version, lambda _: True)
 
 
 def added_since_source_version(snapshot: Snapshot, partition: date, version: int) -> set[str] | None:
-    """Return the same for one partition, since the commit that built it from `version` of its source."""
+    """Return the files added to one partition since the commit that built it from `version` of its source, or None."""
     app_id, values = snapshot.app_id(partition), {snapshot.table.partition_column: partition.isoformat()}
     return _added(
         snapshot,

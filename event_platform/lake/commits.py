@@ -1,7 +1,8 @@
-"""The commits of a table's log, and which partitions others than the platform changed.
+"""Commits of a table's log, and the partitions that others than the platform changed.
 
-A commit of the platform says in its commit info up to which version it knew its table, and which partitions were still
-as others had left them. So the last one speaks for all before it: mostly it is the only file of the log that is read.
+A commit of the platform stores in its commit info the version up to which it knew the table, and the partitions that
+were still as others had left them. The last such commit therefore covers all earlier ones, and is usually the only file
+of the log that is read.
 """
 
 import json
@@ -27,7 +28,7 @@ _VALUE_IN_PATH = re.compile(r"[^/=]+=(\d{4}-\d{2}-\d{2})/")
 
 @dataclass(frozen=True)
 class Commit:
-    """What one commit did: its commit info, the files that it added and removed, and its app transactions."""
+    """One commit: its commit info, added and removed files, and app transactions."""
 
     version: int
     info: Mapping[str, Any]
@@ -37,9 +38,9 @@ class Commit:
 
     @property
     def known_version(self) -> int | None:
-        """The version up to which the platform knew the table when it made the commit; None for others' commits.
+        """The version up to which the platform knew the table when it committed; None for commits of others.
 
-        Releases that did not say so looked at the rows of a table instead: nothing before their commits is asked for.
+        Older releases did not store it, but read the rows of a table instead. Commits before theirs are not examined.
         """
         return self.info.get(_KNOWN_VERSION, self.version) if _COMMIT_ID in self.info else None
 
@@ -51,7 +52,7 @@ class Commit:
 
 
 def read_commit(version: int, read: ReadCommit) -> Commit:
-    """Return a commit of a log. Raises MissingError where it was cleaned up."""
+    """Return a commit of a log. Raises MissingError if it was cleaned up."""
     actions = [json.loads(line) for line in read(version).splitlines()]
 
     def of_kind(kind: str) -> list[dict[str, Any]]:
@@ -69,9 +70,10 @@ def read_commit(version: int, read: ReadCommit) -> Commit:
 def commit_info(
     commit_id: str, known_version: int, replaced: Collection[date], foreign: Mapping[date, int]
 ) -> dict[str, Any]:
-    """Return what a commit of the platform says of itself: see `foreign_versions`.
+    """Return the commit info of a platform commit, for `foreign_versions`.
 
-    `foreign` are the partitions that others had changed up to `known_version`; what is `replaced` is foreign no more.
+    `foreign` are the partitions that others had changed up to `known_version`. Partitions in `replaced` are no longer
+    foreign.
     """
     left = _without(foreign, replaced, known_version)
     return {
@@ -83,10 +85,10 @@ def commit_info(
 
 
 def foreign_versions(version: int, partitions: Collection[date], read: ReadCommit) -> dict[date, int]:
-    """Return the partitions of a table that others changed since the platform wrote them, and with which version.
+    """Return the partitions that others changed since the platform wrote them, with the version of the change.
 
-    `version` is the last one, `partitions` are those that the table has. What was cleaned up changed nothing: newer
-    commits would say so.
+    `version` is the last one; `partitions` are those of the table. Commits that were cleaned up need not be read: newer
+    ones repeat the foreign partitions.
     """
     commits, last, stop, at = list[Commit](), None, -1, version
     while at > stop:
@@ -104,7 +106,7 @@ def foreign_versions(version: int, partitions: Collection[date], read: ReadCommi
 
 
 def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, int]:
-    """Start with what the `last` commit of the platform knew, and apply the commits after that, itself included."""
+    """Start with the foreign partitions known to the `last` platform commit, and apply the commits from that one on."""
     foreign = last.info.get(_FOREIGN, {}) if last else {}
     versions = {date.fromisoformat(day): version for day, version in foreign.items()}
     for commit in commits:

@@ -15,5 +15,5 @@ T = TypeVar("T")
 
 
 def retry_on_conflict(attempt: Callable[[], T]) -> T:
-    """Call `attempt` until no other writer commits in between. It must read again whatever its result depends on."""
+    """Call `attempt` until no other writer commits in between. It must reread everything that its result depends on."""
     return retry(attempt, lambda error: isinstance(error, ConflictError), _ATTEMPTS, _FIRST_PAUSE, _LONGEST_PAUSE)

@@ -46,9 +46,9 @@ def as_metadata(deployment: Deployment) -> dict[str, Any]:
 
 
 def other_deployment(table: Snapshot, own: Deployment) -> str | None:
-    """Say that another catalog types the events of this lake as well, where the last commits of a table say so.
+    """Describe another catalog with which the last commits of a table were made; None if there is none.
 
-    Whoever has a new catalog has committed nothing with it before: a release is no second deployment.
+    A new release of the same catalog is not reported: nothing was committed with it before.
     """
     last = _deployments(table, 1)
     if not last or last[-1].catalog == own.catalog:

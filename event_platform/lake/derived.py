@@ -1,7 +1,7 @@
-"""Derived tables: the tables that they are made of, and which of their partitions are due.
+"""Derived tables: their source tables, and which of their partitions are due.
 
-A partition keeps a fingerprint of the files that it was made of. Files never change: where rows of a source are added,
-removed or rebuilt, the source has other files, and what is made of it is due.
+A partition stores a fingerprint of its source files. Files never change: if rows of a source are added, removed or
+rebuilt, the source has other files, and its derived partitions are due.
 """
 
 import json
@@ -27,7 +27,7 @@ Days = Mapping[date | None, str]
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """A source of a derived table, with the range of its days that a day depends on, relative to that day."""
+    """A source of a derived table, and the range of source days behind a day, relative to that day."""
 
     table: str
     first: int = 0
@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True)
 class OwnAsset:
-    """The table of an asset that is not the platform's, as the asset graph describes it."""
+    """The table of a user's own asset, from the asset graph."""
 
     table: str
     sources: frozenset[Source]
@@ -60,9 +60,9 @@ class MadeOf:
     fingerprints: Mapping[date | None, int] = field(default_factory=dict)
 
     def transactions(self, target: Snapshot) -> dict[str, int]:
-        """Return the app transactions to leave with the commit to `target`.
+        """Return the app transactions to store with the commit to `target`.
 
-        The sources are written where they are others than before: writers of other partitions would be in conflict.
+        The sources are written only if they changed: otherwise writers of other partitions would conflict.
         """
         transactions = {made_of_id(day): number for day, number in self.fingerprints.items()}
         if sources_in(target) == self.sources:
@@ -71,7 +71,7 @@ class MadeOf:
 
 
 def made_of_id(day: date | None) -> str:
-    """Return the app transaction that keeps what a partition (None: a table without) was made of."""
+    """Return the app transaction with the source fingerprint of a partition (None: of an unpartitioned table)."""
     return f"{_MADE_OF}{'' if day is None else day.isoformat()}"
 
 
@@ -114,7 +114,7 @@ def fingerprint_of_all(sources: Iterable[Source], versions: Mapping[str, int]) -
 
 
 def sources_in(snapshot: Snapshot) -> frozenset[Source]:
-    """Return the sources of a table that its log names."""
+    """Return the sources of a table that its log lists."""
     noted = {app_id: number for app_id, number in (snapshot.transactions or {}).items() if app_id.startswith(_SOURCE)}
     latest = max(noted.values(), default=0)
     return frozenset(_source(app_id) for app_id, number in noted.items() if number == latest)
@@ -135,11 +135,13 @@ def due_tables(
     due_already: Mapping[str, Collection[date]],
     last: date,
 ) -> dict[str, Days]:
-    """Return which partitions (None: the whole) of each table of `assets` are due, and why, where any are.
+    """Return the due partitions (None: the whole table) of each table in `assets`, with the reason.
 
-    `pinned` returns the snapshot of a table by its name, None where it cannot be opened. What is made of a partition
-    that is due is due as well: `due_already` are those of tables that are not among `assets`. Assets come after those
-    that they are made of. `last` is the last day that is a partition.
+    Args:
+        assets: Own assets in topological order.
+        pinned: Returns the snapshot of a table by name; None if it cannot be opened.
+        due_already: Due partitions of tables that are not among `assets`; what derives from them is due as well.
+        last: The last day that is a partition.
     """
     due: dict[str, set[date | None]] = {table: {*days} for table, days in due_already.items()}
     by_table: dict[str, Days] = {}

@@ -1,9 +1,9 @@
-"""Field ids: the numbers by which readers of Iceberg find a column in a file, whatever its name is by then.
+"""Field ids: numbers by which Iceberg readers find a column in a file, even if it was renamed.
 
-Each field of a table has one, at any depth, and keeps it whatever happens to the schema. The log of the table keeps
-them, in the metadata of its fields; columns that a definition drops stay in the log, so their ids are not given again.
+Each field of a table has one, at any depth, and keeps it through all changes of the schema. The table's log stores them
+in the metadata of the fields. Columns that a definition drops stay in the log, so their ids are not reused.
 
-Schemas are handled as the JSON that logs have: objects of deltalake take five times as long.
+Schemas are handled as the JSON of logs, because objects of deltalake take five times as long.
 """
 
 import json
@@ -36,9 +36,9 @@ _LARGEST = 2**31 - 1 - 201
 
 
 def with_field_ids(schema: Schema, kept: Schema | None = None) -> Schema:
-    """Return the schema with an id for each field: the one that it has in `kept` (by default, in the schema itself).
+    """Return the schema with an id for each field: its id in `kept` (by default, in the schema itself).
 
-    Fields that have none there get new ones, above all others. The first id is 1.
+    Fields without an id get new ones, above all others. The first id is 1.
     """
     fields = json_fields(schema)
     return schema_of(number_fields(fields, fields if kept is None else json_fields(kept)))
@@ -55,7 +55,7 @@ def field_ids(schema: Schema) -> dict[str, int]:
 
 
 def json_fields(schema: Schema) -> JsonFields:
-    """Return the fields of a schema as its log has them."""
+    """Return the fields of a schema as JSON, as its log stores them."""
     fields: JsonFields = json.loads(schema.to_json())["fields"]
     return fields
 
@@ -66,9 +66,9 @@ def schema_of(fields: JsonFields) -> Schema:
 
 
 def number_fields(fields: JsonFields, kept: JsonFields, retyped: Collection[Path] = ()) -> JsonFields:
-    """Return the fields with their ids: see `with_field_ids`. Those that are `retyped` get new ones, as other fields.
+    """Return the fields with their ids (see `with_field_ids`); `retyped` fields get new ones, like new fields.
 
-    What is below a retyped field gets new ones too: its files have other types under the old ids.
+    Fields nested in a retyped field get new ids as well: files have other types under the old ids.
     """
     known, new = _known_ids(kept)
     ids = {
@@ -82,7 +82,7 @@ def _is_below(path: Path, fields: Collection[Path]) -> bool:
 
 
 def _known_ids(fields: JsonFields) -> tuple[FieldIds, Iterator[int]]:
-    """Return the ids that fields have, and those that are free, from above the largest."""
+    """Return the ids in use, and an iterator of free ids, starting above the largest."""
     by_id: dict[int, Path] = {}
     for path, value in _stored_ids(fields):
         if (number := _as_id(value)) is not None:
@@ -91,13 +91,13 @@ def _known_ids(fields: JsonFields) -> tuple[FieldIds, Iterator[int]]:
 
 
 def _as_id(value: Any) -> int | None:
-    """Return a stored id; None for anything else. Writers that merge schemas make texts of numbers."""
+    """Return a stored id; None for any other value. Writers that merge schemas turn numbers into texts."""
     text = str(value)
     return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) <= _LARGEST else None
 
 
 def _stored_ids(fields: JsonFields, parent: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield the path of each field at any depth, with what its metadata have as its id."""
+    """Yield the path of each field at any depth, and the id in its metadata."""
     for field in fields:
         path, metadata = (*parent, field["name"]), field["metadata"]
         yield path, metadata.get(FIELD_ID)
@@ -119,7 +119,7 @@ def _nested_ids(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unnamed(dtype: JsonType, below: Path = ()) -> Iterator[tuple[Path, JsonType]]:
-    """Yield a type, and those of its elements, keys and values at any depth that no field names."""
+    """Yield a type, and the unnamed types nested in it: elements, keys and values, at any depth."""
     yield below, dtype
     for key, name in UNNAMED.items():
         if key in dtype:

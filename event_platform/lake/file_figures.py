@@ -1,8 +1,8 @@
-"""The figures of files: kept in the footer of each when it is written, and read from there.
+"""Figures of files, stored in the footer of each file when it is written, and read from there.
 
-So what is asked of a table again and again costs what there are files, and not rows. Files without a figure (those of
-other writers and of earlier releases, and those in which it would be nearly as long as the rows) are counted in their
-rows, which gives the same. To prove that a table is right, count its rows: see `verification`.
+Repeated questions about a table therefore cost as much as its files, not its rows. Files without a figure (of other
+writers or earlier releases, or with a figure nearly as long as the rows) are counted by their rows, with the same
+result. To prove that a table is right, its rows are counted: see `verification`.
 """
 
 from collections import OrderedDict
@@ -52,7 +52,7 @@ class _ReadFigures:
             self._rows = 0
 
     def keep(self, frames: Mapping[tuple[str, str], pl.DataFrame]) -> None:
-        """Remember what was read, and forget what was asked for longest ago where it is too much."""
+        """Cache what was read; drop the least recently used entries if the cache is full."""
         with self._keeping:
             for key, counts in frames.items():
                 self._rows += _ROWS_OF_FRAME + counts.height - self._rows_of(self._counts.pop(key, None))
@@ -69,7 +69,10 @@ _READ = _ReadFigures()
 
 
 class _Kept(msgspec.Struct):
-    """What is in a footer. `file` tells a file from one that another writer made of it, with its footer."""
+    """The figures in a footer.
+
+    `file` distinguishes a file from copies that other writers make together with its footer.
+    """
 
     file: str
     figures: dict[str, dict[str, list[int | str | None]]]
@@ -84,7 +87,7 @@ class FigureCounts:
         self._rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Count rows of the file. What they lack the columns for is left out."""
+        """Count rows of the file. Figures whose columns are missing are skipped."""
         self._rows += frame.height
         for name, (figure, counts) in list(self._counts.items()):
             try:
@@ -98,9 +101,9 @@ class FigureCounts:
         self._counts.setdefault(figure.name, (figure, []))[1].append(counts)
 
     def close(self, path: str, uri: str) -> dict[str, str]:
-        """Return the metadata of the file, whose path and address these are; none where there is no figure.
+        """Return the metadata of the file at this path and address; empty without figures.
 
-        This process knows the figures from now on: what it judges, it has often written.
+        The figures are cached: this process often judges what it has written.
         """
         frames = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
@@ -122,11 +125,11 @@ def read_figure(
     *,
     in_rows: bool = False,
 ) -> pl.DataFrame:
-    """Return the counts of some files of a table beside each other, with the column of their partitions.
+    """Return the counts of some files of a table, with the column of their partitions.
 
-    They are read from the footers; a file without them is counted in its rows, and all are with `in_rows`; of samples,
-    it has none. `schema` is that of the rows, by default of the table as it is defined. Raises StorageError, or what
-    polars raises, where a file cannot be read.
+    They are read from footers. A file without them is counted by its rows, as all files are with `in_rows`; samples are
+    skipped in that case. `schema` is the schema of the rows (default: the table's definition). Raises StorageError, or
+    the errors of polars, if a file cannot be read.
     """
     frames = {} if in_rows else _read_footers(table, files, figure)
     files = [file for file in files if file.uri in frames] if figure.is_sampled else files
@@ -146,7 +149,7 @@ def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> p
 
 
 def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
-    """Return the counts of those files that have them, by address. The other figures of a footer are remembered."""
+    """Return the counts of files that have them, by address. The other figures of a footer are cached."""
     known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in known]
     figures = [figure, *(other for other in table.spec.figures if other.name != figure.name)]
@@ -169,7 +172,7 @@ def is_read(file: DataFile, figure: Figure) -> bool:
 
 
 def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> dict[str, pl.DataFrame]:
-    """Return those figures that the footer of a file has, by name."""
+    """Return the requested figures in the footer of a file, by name."""
     text = read_end(storage, file).metadata.get(_KEY)
     if text is None:
         return {}

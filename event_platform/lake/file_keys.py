@@ -1,9 +1,8 @@
-"""The keys of files: hashes of the event_uuids in each, sorted, between its last row and its footer.
+"""The keys of files: sorted hashes of the event_uuids in each file, between its last row and its footer.
 
-They are written with the rows, and read where uuids are compared: five bytes for each row, as a Parquet file of their
-differences. Equal uuids have equal keys; where keys are equal, the uuids themselves are compared. Files without keys
-are those of other writers and of earlier releases, and those that another release of polars wrote, whose hashes may be
-others.
+They are written with the rows, and read to compare uuids. They take five bytes per row: a Parquet file of their
+differences. Equal uuids have equal keys; if keys are equal, the uuids themselves are compared. Files without keys are
+those of other writers, of earlier releases, and of other releases of polars, whose hashes may differ.
 """
 
 import io
@@ -31,7 +30,10 @@ T = TypeVar("T")
 
 
 class _Kept(msgspec.Struct):
-    """What the footer says of the keys before it. `file` tells a file from one that another writer made of it."""
+    """The footer's entry for the keys before it.
+
+    `file` distinguishes a file from copies that other writers make of it.
+    """
 
     file: str
     size: int  # bytes
@@ -42,7 +44,7 @@ class KeyWriter:
     """Collects the keys of a file while it is written."""
 
     def __init__(self, keyed: pl.Expr | None) -> None:
-        """Begin with no rows. `keyed` are the rows that have keys; without it, no file of the table has any."""
+        """Begin without rows. `keyed` selects the rows that have keys; without it, no file of the table has any."""
         self._keyed = keyed
         self._keys: list[pl.Series] = []
 
@@ -78,7 +80,7 @@ def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[p
 
 
 def shared_with(keys: pl.Series, others: pl.Series) -> pl.Series:
-    """Return those of sorted keys that are among others, which are sorted too, in time that goes by the fewer."""
+    """Return the sorted keys that are among other sorted keys, in time proportional to the shorter list."""
     few, many = sorted((keys, others), key=len)
     if few.is_empty():
         return few
@@ -87,7 +89,7 @@ def shared_with(keys: pl.Series, others: pl.Series) -> pl.Series:
 
 
 def _read_keys(storage: Storage, file: DataFile) -> pl.Series | None:
-    """Return the sorted keys of a file; None where it has none."""
+    """Return the sorted keys of a file; None if it has none."""
     end = read_end(storage, file, _BYTES_OF_FILE + _BYTES_OF_ROW * (file.rows or 0))
     try:
         kept = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_Kept)
@@ -113,7 +115,7 @@ def _pack(keys: pl.Series) -> bytes:
 
 
 def _unpack(data: memoryview) -> pl.Series | None:
-    """Return the keys; None where there are other bytes: another writer may have written the file again."""
+    """Return the keys; None if the bytes are something else, as after a rewrite by another writer."""
     try:
         return pl.read_parquet(io.BytesIO(data), columns=[_COLUMN])[_COLUMN].set_sorted()
     except pl.exceptions.PolarsError:

@@ -30,9 +30,9 @@ _SAMPLE = 4_096
 
 
 class FileWriter:
-    """Writes rows of one partition to a new file of a table, frame by frame, each as row groups of its own.
+    """Writes rows of one partition to a new file of a table; each frame becomes separate row groups.
 
-    Only what is compressed is held in memory. Nothing shows in the table until the add action is committed.
+    Only compressed data is held in memory. Readers of the table see nothing until the add action is committed.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class FileWriter:
         self._keys.add(frame)
 
     def note(self, figure: Figure, counts: pl.DataFrame) -> None:
-        """Keep counts of a figure that rows do not show, of which `is_noted`."""
+        """Store the counts of a figure with `is_noted`, which the rows do not show."""
         self._figures.note(figure, counts)
 
     def close(self) -> AddAction:
-        """Store the file. Return its add action."""
+        """Close the file and return its add action."""
         if self._parquet is None:
             raise TableError(f"{self._address}: a file without a frame")
         keys, says_keys = self._keys.close(self._path)
@@ -117,9 +117,9 @@ def sort_by_name(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_arrow(column: pl.Series) -> pa.Array:
-    """Return a column with its texts as polars has them: to copy them takes a third of the time of writing them.
+    """Return a column with string views as in polars: copying texts takes a third of the time of writing them.
 
-    Those within objects are copied: pyarrow does not write them otherwise.
+    Texts within objects are copied, because pyarrow does not write their views.
     """
     level = pl.CompatLevel.oldest() if column.dtype.is_nested() else pl.CompatLevel.newest()
     return column.to_arrow(compat_level=level)

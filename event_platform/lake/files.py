@@ -1,4 +1,4 @@
-"""Parquet files of a table as its log knows them: scanning some of them, grouping them, adding and removing them."""
+"""Parquet files of a table as its log lists them: scanning, grouping, adding and removing them."""
 
 import io
 import json
@@ -35,10 +35,10 @@ class DataFile:
 
 
 def scan_files(table: TableLocation, files: Sequence[DataFile], schema: pl.Schema | None = None) -> pl.LazyFrame:
-    """Scan exactly these files of a partitioned table; columns that an older file lacks are null.
+    """Scan exactly these files of a partitioned table; columns missing from an older file are null.
 
-    The columns are those of `schema`, by default those of the table as it is defined. A filter on the partition's
-    column leaves the files of other partitions unopened.
+    The columns are those of `schema` (default: the table's definition). A filter on the partition column skips the
+    files of other partitions without opening them.
     """
     schema, partition_column, storage = schema or table.schema, str(table.partition_column), table.storage
     if not files:
@@ -71,9 +71,9 @@ def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: St
 
 
 def _tells_partition(file: DataFile, column: str) -> bool:
-    """Return whether the path contains the partition's value in Hive's form, and no other value in that form.
+    """Return whether the path has the partition's value in Hive's form, and no other value in that form.
 
-    Delta lets writers call files what they like, and the folders that a lake is in have names of their own.
+    Delta does not restrict names of files, and the folders above the lake have arbitrary names.
     """
     return file.uri.count("=") == 1 and f"/{column}={file.partition.isoformat()}/" in file.uri
 
@@ -89,7 +89,7 @@ def as_stored(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def scan_pieces(table: TableLocation, files: Sequence[DataFile], rows: int) -> Iterator[pl.LazyFrame]:
-    """Scan these files as `scan_files` does, but so many `rows` at a time: small ones together, large ones in parts."""
+    """Scan these files as `scan_files` does, about `rows` rows at a time: small files together, large ones in parts."""
     for batch in in_batches(files, rows):
         held = sum(file.rows for file in batch)
         piece = math.ceil(held / math.ceil(held / rows)) if held else rows
@@ -98,7 +98,7 @@ def scan_pieces(table: TableLocation, files: Sequence[DataFile], rows: int) -> I
 
 
 def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
-    """Group files so that no batch has more than `rows`. A larger file forms its own batch."""
+    """Group files so that no batch exceeds `rows`. A larger file forms its own batch."""
     batches: list[list[DataFile]] = []
     held = 0
     for file in files:

@@ -1,6 +1,6 @@
-"""The ends of Parquet files: footers, and what was stored right before them.
+"""The ends of Parquet files: footers, and data stored directly before them.
 
-A reader of rows goes by the addresses in a footer, so that it passes over bytes between the last row and the footer.
+Readers of rows use the offsets in the footer, so they skip bytes between the last row and the footer.
 """
 
 import io
@@ -22,16 +22,16 @@ _TAIL = 8
 
 @dataclass(frozen=True)
 class FileEnd:
-    """The end of a file: the metadata in its footer, and bytes before that, at least as many as were asked for."""
+    """The end of a file: the metadata in its footer, and at least the requested number of bytes before it."""
 
     metadata: Mapping[str, str]
     before: memoryview
 
 
 def read_end(storage: Storage, file: DataFile, size: int = 0) -> FileEnd:
-    """Read the footer of a file, and `size` bytes before it. There is nothing in the end of a file without footer.
+    """Read the footer of a file, and `size` bytes before it. Empty for a file without a footer.
 
-    One request, unless the footer is a long one. Raises StorageError where that may pass.
+    One request, unless the footer is long. Raises StorageError on transient errors.
     """
     try:
         end = _read_last(storage, file, size + _SHORT)
@@ -54,5 +54,5 @@ def _read_last(storage: Storage, file: DataFile, size: int) -> bytes:
 
 
 def name_in_footer(path: str) -> str:
-    """Return the name by which a footer says what file it was written for: writers that rewrite files copy footers."""
+    """Return the name under which a footer records its file: writers that rewrite files copy footers."""
     return path.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Partitions that are not as the platform left them: they are rebuilt, never appended to."""
+"""Partitions that are not as the platform left them. They are rebuilt, never appended to."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class DamagedFile:
 
 
 def foreign_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[date, str]:
-    """Return which partitions (by default, of all) others changed since the platform wrote them, and how."""
+    """Return the partitions (default: of all) that others changed since the platform wrote them, and how."""
     return {
         day: f"version {version} of {snapshot.table.name} was not committed by the platform"
         for day, version in snapshot.foreign.items()
@@ -33,10 +33,10 @@ def foreign_dates(snapshot: Snapshot, dates: Collection[date] | None = None) -> 
 def damaged_files(
     snapshot: Snapshot, dates: Collection[date] | None = None, sizes: Mapping[str, int] | None = None
 ) -> list[DamagedFile]:
-    """Return the files of some partitions (all without them) that are missing or of another size than the log says.
+    """Return the files of some partitions (default: of all) that are missing or differ in size from the log.
 
-    `sizes` are those of the files that are there, by their paths below the root of the lake; without them, the folders
-    that should hold the files are listed.
+    `sizes` are those of the existing files, by their paths below the root of the lake; without them, the folders of the
+    files are listed.
     """
     table, files = snapshot.table, snapshot.files(dates)
     if sizes is None:
@@ -59,7 +59,7 @@ def listed_sizes(snapshots: Sequence[Snapshot]) -> dict[str, int]:
 
 
 def listed_if_cheaper(snapshots: Sequence[Snapshot], partitions: int) -> dict[str, int] | None:
-    """Return `listed_sizes`, unless it takes fewer requests to list the folders of so many partitions one by one."""
+    """Return `listed_sizes`, unless listing the folders of `partitions` partitions one by one takes fewer requests."""
     files = _LISTED_FOR_EACH * sum(snapshot.file_count for snapshot in snapshots)
     is_cheaper = not any(snapshot.table.storage.is_local for snapshot in snapshots) and files < 1000 * partitions
     return listed_sizes(snapshots) if is_cheaper else None
@@ -68,9 +68,9 @@ def listed_if_cheaper(snapshots: Sequence[Snapshot], partitions: int) -> dict[st
 def altered_dates(
     snapshot: Snapshot, dates: Collection[date] | None = None, sizes: Mapping[str, int] | None = None
 ) -> dict[date, str]:
-    """Return which partitions (by default, of all) are not as the platform left them, and why.
+    """Return the partitions (default: of all) that are not as the platform left them, and why.
 
-    `sizes` are as for `damaged_files`.
+    For `sizes`, see `damaged_files`.
     """
     damaged = {file.file.partition: file.reason for file in damaged_files(snapshot, dates, sizes)}
     return {**damaged, **foreign_dates(snapshot, dates)}

@@ -25,10 +25,10 @@ ReadCommit = Callable[[int], bytes]
 
 
 def commit_infos(key: str, after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
-    """Return the commit infos of a table after a version and up to another, oldest first, each with its `version`.
+    """Return the commit infos of a table after one version and up to another, oldest first, each with its `version`.
 
-    Those that were cleaned up are missing. This process reads each of them once. Of long ago it keeps what the lists of
-    an info say, such as days, and no later one says again: which commit was the last to name a day is always known.
+    Infos that were cleaned up are missing. This process reads each one once. Of old infos, it keeps only list items
+    (such as days) that no later info repeats: so the last commit that names a day is always known.
     """
     since, last, infos = _READ.get(key, (after, after, ()))
     if after < since or last > upto:  # also where an older state of the table was restored
@@ -44,7 +44,7 @@ def commit_infos(key: str, after: int, upto: int, read: ReadCommit) -> list[dict
 
 
 def forget(key: str) -> None:
-    """Forget what was read of a table: its log may be another one now."""
+    """Clear the cache of a table: another log may have replaced its own."""
     with _KEEPING:
         _READ.pop(key, None)
 
@@ -72,7 +72,7 @@ def _texts(values: list[Any]) -> list[str]:
 def _infos(after: int, upto: int, read: ReadCommit) -> list[dict[str, Any]]:
     """Read commit infos from the log.
 
-    Not `DeltaTable.history`, which counts from the latest commit there is and gives it the number of the snapshot.
+    `DeltaTable.history` is not used: it counts from the latest commit and gives it the number of the snapshot.
     """
 
     def info(version: int) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
-"""Copies of logs in the cache folder of the user: the next process begins with them, and reads what came since.
+"""Copies of logs in the user's cache folder, so that the next process reads only newer commits.
 
-Each is one file, which is replaced whole, with a digest. What is not as it was written is as if it were not there, and
-so is the whole folder where it cannot be used: it takes more requests then. That a copy goes on as the log does is
-found out as with one of this process (see log_copy).
+A copy is one file with a digest, and is replaced atomically. A file with another digest is ignored, and so is a folder
+that cannot be used; that only costs more requests. As for copies in memory, it is checked that the log continues the
+copy (see log_copy).
 """
 
 import os
@@ -20,7 +20,7 @@ _DIGEST_SIZE = 16
 
 
 def load_copy(storage: Storage, log_folder: str) -> LogCopy | None:
-    """Return the copy of a log that a process of this user has kept; None where there is none."""
+    """Return the copy of a log that a process of this user has stored; None if there is none."""
     try:
         kept = _path(storage, log_folder).read_bytes()
         digest, data = kept[:_DIGEST_SIZE], kept[_DIGEST_SIZE:]
@@ -42,7 +42,7 @@ def save_copy(storage: Storage, copy: LogCopy) -> None:
 
 
 def _path(storage: Storage, log_folder: str) -> Path:
-    """Return where the copy of a log is. Raises OSError where there is no folder for it that only this user writes."""
+    """Return the path for the copy of a log. Raises OSError without a folder that only this user can write."""
     address = f"{storage.options.get('endpoint', '')} {storage.uri(log_folder)}"
     folder = _cache() / "event-platform" / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

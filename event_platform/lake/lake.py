@@ -41,7 +41,7 @@ class Lake:
     field_ids: Mapping[str, FieldIds] = field(default_factory=dict, compare=False, repr=False, kw_only=True)
 
     def to_write(self, *targets: Snapshot) -> "Lake":
-        """Return the lake for a task that writes files of these tables."""
+        """Return the lake to be sent to a task that writes files of these tables."""
         tables = [target.table_to_write for target in targets]
         return Lake(self.storage, field_ids={table.name: table.field_ids or {} for table in tables})
 
@@ -81,7 +81,7 @@ class Lake:
 
     @property
     def filtered_events(self) -> Table:
-        """Dead letters of the filter in the stream. Few lakes have them: `tables` leaves them out."""
+        """Dead letters of the stream's filter. Few lakes have them, so `tables` omits them."""
         return self.platform_table(FILTERED_EVENTS)
 
     def event_table(self, event_type: EventType) -> Table:
@@ -89,14 +89,14 @@ class Lake:
         return self.platform_table(event_table_spec(event_type))
 
     def tables(self, event_types: Iterable[EventType]) -> list[Table]:
-        """Return the tables of the platform, those of `event_types` last, whether they exist yet or not."""
+        """Return the tables of the platform, those of `event_types` last, including tables that do not exist yet."""
         return [*map(self.platform_table, PLATFORM_TABLES), *map(self.event_table, event_types)]
 
     def every_table(self, event_types: Iterable[EventType]) -> list[Table]:
         """Return the tables of the platform, as `tables` does, and then all others that exist, by name.
 
-        Those are the tables of people's own assets, of event types that were in the catalog once, and that of a filter
-        in the stream. Folders are listed, and no table's: what that costs grows with tables, not with what is in them.
+        The others are tables of users' own assets, of retired event types, and of the stream's filter. Only folders
+        above tables are listed, so the cost grows with the number of tables, not of their files.
         """
         platform = self.tables(event_types)
         others = sorted(self._found({table.name for table in platform}))
@@ -117,9 +117,9 @@ class Lake:
         return [table for table in tables if table.partition_column == "created_date"]
 
     def table(self, name: str) -> Table:
-        """Return a table that exists, by the name of its asset key (`events/lesson_started`), as its log describes it.
+        """Return an existing table, by the name of its asset key (`events/lesson_started`), as its log describes it.
 
-        Raises TableError where there is none, with the names that come near.
+        Raises TableError with similar names if there is none.
         """
         return Table(self.pinned(name).table.spec, self.storage)
 
@@ -136,13 +136,13 @@ class Lake:
         return snapshot
 
     def found_table(self, name: str) -> FoundTable:
-        """Return a table by its name, which need not exist. Raises TableError for what is not a table name."""
+        """Return a table by its name, which need not exist. Raises TableError for an invalid table name."""
         return FoundTable(TableSpec(checked_name(name)), self.storage)
 
     def own_table(self, name: str, schema: pl.Schema, partition_column: str | None) -> Table:
-        """Return the table of an asset that is not the platform's, by its asset key, to be written.
+        """Return the table of a user's own asset, by its asset key, for writing.
 
-        Raises TableError for the platform's own names, and for a table inside another one's folder, or around one:
+        Raises TableError for the platform's own names, and for a table inside another table's folder, or around one:
         cleaning up the outer table would delete the inner one.
         """
         folders = checked_name(name).split("/")
@@ -162,9 +162,9 @@ class Lake:
     def scan(
         self, name: str, dates: Collection[date] | None = None, columns: Collection[str] | None = None
     ) -> pl.LazyFrame:
-        """Scan some partitions (all without them) and columns (all without them) of a table by its name.
+        """Scan some partitions and columns (default: all) of a table by its name.
 
-        Raises TableError where there is no such table or column.
+        Raises TableError if there is no such table or column.
         """
         return scan_columns(self.pinned(name), dates, columns)
 

@@ -1,4 +1,4 @@
-"""The ledger: which landed objects are in raw_events, and which are to be loaded.
+"""The ledger: which landed objects are in raw_events, and which are due to be loaded.
 
 The table is its own ledger: there is no second store that could disagree with it.
 """
@@ -45,9 +45,9 @@ def deliveries(raw: Snapshot, landing: Landing, dates: Collection[date] | None) 
 
 
 def _dates_in_paths(raw: Snapshot, landing: Landing, dates: Collection[date]) -> set[date]:
-    """Return the days where landing lists the objects that the ledger has under the dates given.
+    """Return the days under which landing lists the objects that the ledger has under the given dates.
 
-    They are other days where a version of the platform, or another time zone, gave them another date.
+    These days differ if another release, or another time zone, assigned another date.
     """
     names = _objects_in(raw, raw.files(set(dates)))["source_object"].unique()
     return {day for name in names if (day := arrival_date_in(name, landing.zone)) is not None}
@@ -84,7 +84,7 @@ def empty_object_id(landed: LandedObject) -> str:
 
 
 def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[date, int, str]]:
-    """Return the day, size and etag of objects by name: of all days where one of those listed may be of any."""
+    """Return day, size and etag of objects by name, from every day that a listed object may have."""
     if not all(landed.dated for landed in listed):
         return _entries(raw, raw.files())
     days = {landed.arrival_date for landed in listed}
@@ -101,7 +101,7 @@ def has_other_zones(raw: Snapshot) -> bool:
 
 
 def _that_may_hold(files: Iterable[DataFile], names: Sequence[str]) -> list[DataFile]:
-    """Return the files that may hold one of the objects, which are in order, by the statistics of their names."""
+    """Return the files that may contain one of the objects (sorted), by the statistics of their names."""
     candidates = []
     for file in files:
         first, last = file.minimum.get("source_object", ""), file.maximum.get("source_object")
@@ -117,7 +117,7 @@ def _entries(raw: Snapshot, files: Collection[DataFile]) -> dict[str, tuple[date
 
 
 def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> pl.DataFrame:
-    """Return the objects that have records in some files; those of damaged files are due again."""
+    """Return the objects that have records in some files; objects of damaged files are due again."""
     try:
         return read_figure(raw.table, files, OBJECTS, raw.schema)
     except (OSError, pl.exceptions.PolarsError):
@@ -129,6 +129,6 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> pl.DataFrame:
 
 
 def unread(raw: Snapshot, day: date) -> tuple[int, int]:
-    """Return how many files of a day, and rows in them, this process has to ask before it can compare that day."""
+    """Return the number of files of a day, and of their rows, that this process must read before comparing that day."""
     files = [file for file in raw.files([day]) if not is_read(file, OBJECTS)]
     return len(files), sum(file.rows for file in files)

@@ -1,4 +1,4 @@
-"""What one listing of a lake shows: the size of each file, and the last commit of each table."""
+"""The result of one listing of a lake: the size of each file, and the last commit of each table."""
 
 import re
 from collections.abc import Iterable, Mapping

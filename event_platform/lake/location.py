@@ -1,4 +1,4 @@
-"""Where a table is, and its log there: opening it, creating it, reading its commits."""
+"""The location of a table and its log: opening it, creating it, reading its commits."""
 
 import re
 from collections.abc import Mapping
@@ -41,9 +41,10 @@ def _effective(options: Mapping[str, str] | None) -> set[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class OpenedLog:
-    """A version of a table, and the storage options that it was opened with.
+    """A version of a table, and the storage options it was opened with.
 
-    With a copy of its log, `delta` is of the copy: it knows the schema and the files, and neither reads nor commits.
+    With a copy of the log, `delta` is opened on that copy: it knows the schema and the files, but cannot read or
+    commit.
     """
 
     delta: DeltaTable
@@ -63,7 +64,7 @@ class OpenedLog:
 
 @dataclass(frozen=True)
 class TableLocation:
-    """A table as it is defined, in the storage that holds it."""
+    """The definition of a table, and the storage that holds it."""
 
     spec: TableSpec
     storage: Storage
@@ -92,7 +93,7 @@ class TableLocation:
 
     @property
     def key(self) -> str:
-        """What tells the table from all others: its address, and that of the store where it is not the usual one."""
+        """A unique name of the table: its address and, unless it is the default one, that of the store."""
         return f"{self.storage.options.get('endpoint', '')} {self.uri}"
 
     @property
@@ -101,7 +102,7 @@ class TableLocation:
         return f"{self.name}/{LOG}"
 
     def copy_log(self) -> OpenedLog:
-        """Open the latest version by a copy of the log, where that can be copied. Errors as of `open_log`."""
+        """Open the latest version through a copy of the log, if it can be copied. Errors as for `open_log`."""
         try:
             copy = copy_log(self.storage.store, self.log_folder)
         except StorageError as error:
@@ -109,7 +110,7 @@ class TableLocation:
         return (None if copy is None else self.open_copy(copy)) or self.open_log()
 
     def open_copy(self, copy: LogCopy) -> OpenedLog | None:
-        """Open a version by a copy of its log; None where delta-rs has to read the log itself."""
+        """Open a version through a copy of its log; None if delta-rs has to read the log itself."""
         try:
             with unpacked(copy.files) as folder:
                 delta = DeltaTable(str(folder))
@@ -119,9 +120,9 @@ class TableLocation:
         return None if "v2Checkpoint" in features else OpenedLog(delta, None, copy.version, copy)
 
     def open_log(self, version: int | None = None) -> OpenedLog:
-        """Open a version, or the latest one, by the log itself: delta-rs can read and commit with it.
+        """Open a version (default: the latest) through the log itself, so that delta-rs can read and commit.
 
-        Raises TableNotFoundError, and TableStorageError where that fails.
+        Raises TableNotFoundError, and TableStorageError for other failures.
         """
         for left in reversed(range(TRIES)):
             options = self.storage.for_delta()
@@ -136,7 +137,7 @@ class TableLocation:
         raise AssertionError  # the last try has returned or raised
 
     def create_log(self) -> OpenedLog:
-        """Create the table, or open it where another writer was first."""
+        """Create the table, or open it if another writer was first."""
         try:
             copy = create_log(self.spec, self.storage.store, self.log_folder)
         except StorageError as error:
@@ -149,26 +150,29 @@ class TableLocation:
         return (None if self.storage.is_local else self.open_copy(copy)) or self.open_log()
 
     def clean_up_log(self) -> None:
-        """Delete the commits that have expired, where they are older than a checkpoint. What fails is left to later."""
+        """Delete expired commits that are older than a checkpoint.
+
+        Failures are ignored: a later call deletes the rest.
+        """
         with suppress(DeltaError, OSError, StorageError):
             delta = self.open_log().delta
             if delta.metadata().configuration.get("delta.enableExpiredLogCleanup") != "false":
                 delta.cleanup_metadata()
 
     def read_commit(self, version: int) -> bytes:
-        """Return the lines of a commit, as the log has them. Raises MissingError where it was cleaned up."""
+        """Return the lines of a commit in the log. Raises MissingError if it was cleaned up."""
         return self.read_log_file(commit_name(version))
 
     def read_log_file(self, name: str) -> bytes:
-        """Return a file of the log. Raises MissingError where there is none."""
+        """Return a file of the log. Raises MissingError if it does not exist."""
         return self.storage.read(f"{self.uri}/{LOG}/{name}")
 
     def commit_tag(self, version: int) -> str | None:
-        """Return what changes whenever the file of a commit is written; None where there is none."""
+        """Return a tag that changes whenever the file of a commit is written; None if there is no such file."""
         return self.storage.tag(f"{self.uri}/{LOG}/{commit_name(version)}")
 
     def storage_error(self, what: str, error: Exception) -> StorageError:
-        """Return an error of delta-rs as one of the platform, which names the table and says what to do."""
+        """Return an error of delta-rs as a platform error, with the table and the remedy."""
         if _DAMAGED.search(str(error)):
             fault = f"{self.uri}: {what}, as its log is damaged: {one_line(error)}"
             return DamagedTableError(fault, transient=False, remedy=_REBUILD)
@@ -181,5 +185,5 @@ class TableLocation:
         return TableStorageError(f"{self.uri}: {what}: {one_line(error)}")
 
     def request_error(self, what: str, error: StorageError) -> TableStorageError:
-        """Return an error of the store as one of the table. It names the object, and says what to do."""
+        """Return an error of the store as an error of the table, with the object and the remedy."""
         return TableStorageError(f"{self.uri}: {what}: {error.fault}", transient=error.transient, remedy=error.remedy)

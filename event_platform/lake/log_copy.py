@@ -35,7 +35,7 @@ _PREFIX, _ABANDONED = "event-platform-log-", 24 * 60 * 60
 
 @dataclass(frozen=True)
 class LogCopy:
-    """What a version of a table needs of its log: the last checkpoint, if there is one, and the commits since."""
+    """The part of a log that a version of a table needs: the last checkpoint, if any, and the commits since."""
 
     folder: str  # of the log, below the root of the store
     version: int
@@ -69,7 +69,7 @@ class LogCopy:
         return replace(self, version=self.version + 1, tag=tag, files=files)
 
     def with_checkpoint(self, data: bytes) -> "LogCopy":
-        """Return the copy with a checkpoint of its version, and without what that takes the place of."""
+        """Return the copy with a checkpoint of its version, without the files that the checkpoint replaces."""
         last = commit_name(self.version)
         return replace(self, files={checkpoint_name(self.version): data, last: self.files[last]})
 
@@ -85,10 +85,10 @@ def checkpoint_name(version: int) -> str:
 
 
 def copy_log(store: Store, folder: str) -> LogCopy | None:
-    """Copy a log as it is now: a look for its checkpoint, a listing from there, and a request for each file.
+    """Copy a log: read the pointer to its checkpoint, list the log from there, and read each file.
 
-    None where delta-rs has to read the log itself, as where a checkpoint is of several files. Raises
-    TableNotFoundError, and StorageError where that fails.
+    None if delta-rs has to read the log itself, for example because a checkpoint has several files. Raises
+    TableNotFoundError, and StorageError for other failures.
     """
     first = _last_checkpoint(store, folder)
     pages = store.pages(f"{folder}/", after=f"{folder}/{first or 0:020}")
@@ -104,10 +104,10 @@ def copy_log(store: Store, folder: str) -> LogCopy | None:
 
 
 def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked: bool = False) -> LogCopy | None:
-    """Return a copy with the commits that came since: itself where none did. Two requests, and one for each of them.
+    """Return the copy with newer commits; the same copy if there are none. Two requests, and one for each commit.
 
-    None where another log is in its place, or an older state of it, and where more than `most` came. With `is_checked`,
-    that is not looked at where nothing came: one request.
+    None if the log was replaced or restored to an older state, or if more than `most` commits were added. With
+    `is_checked`, replacement is not checked if there is no newer commit: one request.
     """
     latest = copy
     while (tagged := store.read_tagged(copy.path(commit_name(latest.version + 1)))) is not None:
@@ -121,7 +121,7 @@ def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked
 
 @contextmanager
 def unpacked(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Yield the folder of a table that has these files in its log, and remove it afterwards."""
+    """Yield the folder of a temporary table with these files in its log, and remove it afterwards."""
     _remove_abandoned()
     with TemporaryDirectory(prefix=_PREFIX) as folder:
         log = Path(folder) / LOG
@@ -141,7 +141,7 @@ def _remove_abandoned() -> None:
 
 
 def _last_checkpoint(store: Store, folder: str) -> int | None:
-    """Return the version of the last checkpoint, as the log says; None where it says none."""
+    """Return the version of the last checkpoint according to the log; None if it names none."""
     try:
         return int(json.loads(store.read(f"{folder}/{LAST_CHECKPOINT}"))["version"])
     except (MissingError, ValueError, KeyError, TypeError):
@@ -149,7 +149,7 @@ def _last_checkpoint(store: Store, folder: str) -> int | None:
 
 
 def _needed(names: Iterable[str]) -> list[str]:
-    """Return the names of the last checkpoint and of the commits from there on; none where some are missing."""
+    """Return the names of the last checkpoint and of the commits since; empty if some are missing."""
     names = set(names)
     commits = {int(match[1]) for name in names if (match := _COMMIT.fullmatch(name))}
     checkpoint = max((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))), default=-1)

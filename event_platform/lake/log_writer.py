@@ -1,7 +1,7 @@
-"""The first commit of each table, and all commits to tables that are in a bucket.
+"""Writes the first commit of each table, and all commits to tables in a bucket.
 
-Those delta-rs writes into a copy of the log, from where they are put. The put is the commit: it is refused where there
-is a commit of that version. delta-rs itself would ask the store a dozen times for what the copy has.
+delta-rs writes these commits into a copy of the log; then they are put into the log itself. The put is the commit: it
+is refused if that version exists already. delta-rs itself would send a dozen requests for what the copy has.
 """
 
 import json
@@ -43,20 +43,20 @@ Made = tuple[DeltaTable, LogCopy]
 
 
 def create_log(spec: TableSpec, store: Store, folder: str) -> LogCopy:
-    """Store the log of a table that is not there yet; return its copy.
+    """Store the log of a new table; return its copy.
 
-    delta-rs would take twice as long to write the same and to open it. Raises ChangedError where another writer was
-    first, TableError or DeltaError where Delta has no such table, and StorageError where the store does not answer.
+    delta-rs would take twice as long to write and open the same log. Raises ChangedError if another writer was first,
+    TableError or DeltaError if Delta does not support the table, and StorageError if the store does not answer.
     """
     name, data = commit_name(0), _first_commit(spec, store.uri(folder.removesuffix(f"/{LOG}")))
     return LogCopy(folder, 0, store.create(f"{folder}/{name}", data), {name: data})
 
 
 def write_commit(copy: LogCopy, store: Store, write: Callable[[DeltaTable], None]) -> Made:
-    """Have `write` commit on top of a version, and put the commit into the log.
+    """Let `write` commit on top of a version of the copy, and put that commit into the log.
 
-    Where others were faster, it is written again on top of theirs: `write` raises CommitFailedError where delta-rs
-    sees a conflict. Raises ChangedError where the log is another one, and StorageError where the put failed.
+    If another writer was first, `write` is repeated on top of its commits: it raises CommitFailedError if delta-rs
+    detects a conflict. Raises ChangedError if the log was replaced, and StorageError if the put failed.
     """
     latest: LogCopy | None = copy
     for _ in range(COMMIT_RETRIES):
@@ -73,7 +73,7 @@ def write_commit(copy: LogCopy, store: Store, write: Callable[[DeltaTable], None
 
 
 def _put_next(copy: LogCopy, store: Store, log: Path) -> LogCopy:
-    """Put the commit that delta-rs has written into a folder, and its checkpoint; return the copy with both."""
+    """Put delta-rs's local commit, and its checkpoint, into the log; return the copy with both."""
     name = commit_name(copy.version + 1)
     data = (log / name).read_bytes()
     copy = copy.with_commit(data, store.swap(copy.path(name), data, None))

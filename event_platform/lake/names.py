@@ -1,4 +1,4 @@
-"""Names of tables: what they may be, and which are the platform's own."""
+"""Names of tables: valid names, and names reserved for the platform."""
 
 import re
 
@@ -21,7 +21,7 @@ def is_table_name(name: str) -> bool:
 
 
 def may_be_part_of_name(folder: str) -> bool:
-    """Return whether a folder may be a table, or hold one. Those of landing, which may be in the lake, are dates."""
+    """Return whether a folder may be a table, or contain one. Date folders are those of a landing zone in the lake."""
     return is_table_name(folder) and not folder.isdecimal()
 
 
@@ -31,7 +31,7 @@ def is_of_platform(name: str) -> bool:
 
 
 def checked_name(name: str) -> str:
-    """Return the name of a table. Raises TableError where it may lead somewhere else than to a table of the lake."""
+    """Return a valid table name. Raises TableError for a name that could lead outside the lake's tables."""
     if not is_table_name(name):
         raise TableError(
             f"{name!r} is not a table name; expected an asset key such as events/lesson_started, of letters, digits, "

@@ -1,4 +1,4 @@
-"""Arrow schemas by which a Parquet file gets the field ids of its table."""
+"""Arrow schemas that give Parquet files the field ids of their table."""
 
 import pyarrow as pa
 
@@ -10,7 +10,7 @@ _ARROW_KEY = "PARQUET:field_id"
 
 
 def with_parquet_ids(schema: pa.Schema, ids: FieldIds) -> pa.Schema:
-    """Return the schema with the id of each field, at any depth. Raises TableError for a field that has none."""
+    """Return the schema with the id of each field, at any depth. Raises TableError for a field without an id."""
     return pa.schema([_numbered(field, (field.name,), ids) for field in schema])
 
 

@@ -29,10 +29,10 @@ class _PinnedTable(Table):
 
 @dataclass(frozen=True)
 class PinnedLake(Lake):
-    """A lake whose platform tables are opened once: opening one takes requests, and figures of one version agree.
+    """A lake whose platform tables are opened only once: this saves requests, and all figures are of one version.
 
-    Its folders are listed once as well. One that `is_recent` begins with what this process has committed or looked at
-    within the last minute: see `Table.recent_snapshot`.
+    Its folders are listed once as well. If it `is_recent`, it starts with snapshots that this process has committed or
+    checked within the last minute: see `Table.recent_snapshot`.
     """
 
     is_recent: bool = False
@@ -44,7 +44,7 @@ class PinnedLake(Lake):
         return _PinnedTable(spec, self.storage, self)
 
     def list_files(self, event_types: Sequence[EventType]) -> Listed:
-        """See Lake. Tables that are as this process, or another one of the user, has kept them are pinned by it."""
+        """See Lake. Tables that a cached snapshot or log copy shows to be unchanged are pinned without a request."""
         listed = super().list_files(event_types)
         if self.storage.is_local:  # whose logs are looked at as fast
             return listed

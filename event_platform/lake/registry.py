@@ -1,7 +1,7 @@
-"""The registry of the platform's tables: everything that is defined of each, once.
+"""The registry of the platform's tables: the single definition of each table.
 
-Schemas, comments in logs and in Dagster, keys and descriptions are read from here. Tables of people's own assets are
-not in it: their frames say what they look like.
+Schemas, comments in logs and in Dagster, keys and descriptions are taken from here. Tables of users' own assets are not
+registered: their frames define them.
 """
 
 from dataclasses import replace

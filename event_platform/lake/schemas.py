@@ -64,15 +64,15 @@ class Retyped:
     defined: str
 
     def __str__(self) -> str:
-        """Describe it: `device.os: long → string`."""
+        """Describe the change: `device.os: long → string`."""
         return f"{self.column}: {self.stored} → {self.defined}"
 
 
 def to_delta(schema: pl.Schema, comments: Mapping[str, str], variants: Collection[Path] = ()) -> Schema:
-    """Return the Delta schema of a polars one; comments show up in every catalog that knows Delta.
+    """Return the Delta schema of a polars schema; comments appear in every catalog that supports Delta.
 
-    `variants` are the paths of the columns that are variants, or lists or maps of them. Raises TableError naming the
-    column whose type Delta lacks.
+    `variants` are the paths of variant columns, and of lists or maps of variants. Raises TableError with the column if
+    Delta does not support its type.
     """
     return Schema([_field((name,), dtype, comments.get(name), variants) for name, dtype in schema.items()])
 
@@ -89,9 +89,9 @@ def type_name(dtype: DeltaType) -> str:
 
 
 def readable(stored: pl.Schema, defined: pl.Schema) -> pl.Schema:
-    """Return the columns to read a table with: as its log has them, and those that only its definition has.
+    """Return the columns for reading a table: those in its log, and those that only its definition has.
 
-    What a catalog dropped, at any depth, is still in the table, and a type that it changed is still the old one there.
+    Columns that a catalog dropped, at any depth, are still in the table; changed types are still the old ones there.
     """
     return pl.Schema(_readable_fields(stored, defined))
 
@@ -118,11 +118,11 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
 
 
 def merged(table: str, old: Schema, new: Schema, *, widens: bool = False) -> Schema:
-    """Return the old schema with the new columns behind it, and with an id for each field: see `field_ids`.
+    """Return the old schema followed by the new columns, with an id for each field: see `field_ids`.
 
-    If it `widens`, columns may get a wider type, and new ids with it: files have the old type and the old id until all
-    of them are rebuilt (see `retyped`). Raises TableError where a column changed its type otherwise, or its name in
-    nothing but case: most readers ignore that.
+    With `widens`, columns may get a wider type, with a new id: files have the old type and id until all of them are
+    rebuilt (see `retyped`). Raises TableError for any other change of a type, and for a name that differs only in case,
+    which most readers ignore.
     """
     stored = json_fields(old)
     fields = _merged_fields(table, stored, json_fields(new), widens=widens)
@@ -174,7 +174,7 @@ def _shell(dtype: JsonType) -> tuple[str, JsonType]:
 
 
 def _leaf(dtype: JsonType, field: JsonField) -> _Leaf:
-    """Return what is compared of a type that is reached by `_inside`."""
+    """Return the parts of a type from `_inside` that are compared: its shell, and whether it is a variant."""
     return _shell(dtype), _VARIANT in field["metadata"]
 
 
@@ -220,7 +220,7 @@ def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -
 
 
 def _merged_type(where: str, old: JsonType, new: JsonType, *, widens: bool) -> JsonType:
-    """Merge types that are alike but for fields in them."""
+    """Merge types that differ only in nested fields."""
     if isinstance(old, str):
         return old
     inner = {key: _merged_type(where, old[key], new[key], widens=widens) for key in UNNAMED if key in old}
@@ -229,7 +229,7 @@ def _merged_type(where: str, old: JsonType, new: JsonType, *, widens: bool) -> J
 
 
 def _name_of(field: JsonField) -> str:
-    """Return the type of a field as people write it; `variant` for the texts of one."""
+    """Return the name of a field's type for messages; `variant` for variant texts."""
     (named,) = schema_of([{**field, "metadata": {}}]).fields
     name = type_name(named.type)
     if _VARIANT not in field["metadata"]:

@@ -1,4 +1,4 @@
-"""One version of a table: its files, its rows, and what its log says of each partition. Nothing is written here."""
+"""One version of a table: its files, its rows, and its log's entries for each partition. Nothing is written here."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ _RULES = "rules:"
 
 
 class _FileInLog(NamedTuple):
-    """A file in the log; `rows` and `nulls` (by column) only if its writer counted them."""
+    """A file in the log; `rows` and `nulls` (by column) are set only if its writer counted them."""
 
     day: date
     path: str
@@ -44,7 +44,7 @@ class Snapshot:
 
     @property
     def delta(self) -> DeltaTable | None:
-        """The version as delta-rs has it; None where there is no table."""
+        """The version in delta-rs; None if the table does not exist."""
         if self.opened is None:
             return None
         is_moved_on = self.opened.delta.version() != self.opened.version  # by a commit: see snapshot_cache
@@ -56,7 +56,7 @@ class Snapshot:
 
     @property
     def copy(self) -> LogCopy | None:
-        """The copy of the log that the version was opened with, if one was."""
+        """The copy of the log that the version was opened with; None without a copy."""
         return None if self.opened is None else self.opened.copy
 
     @property
@@ -95,20 +95,20 @@ class Snapshot:
 
     @property
     def stored_sizes(self) -> dict[str, int]:
-        """The bytes of each file of the version by its path below the table, also where there are no partitions."""
+        """The size in bytes of each file by its path below the table; also available for unpartitioned tables."""
         return {} if self._log.is_empty() else dict(zip(self._log["path"], self._log["size_bytes"], strict=True))
 
     def rows_by_date(self, dates: Collection[date] | None = None) -> dict[date, int]:
-        """Return the rows of each partition (of the given ones, else of all) that has any, as the log counts them."""
+        """Return the rows of each non-empty partition (default: of all), from the log."""
         counts = Counter[date]()
         for file in self._files_of(dates):
             counts[file.day] += file.rows or 0
         return dict(counts)
 
     def nulls_by_date(self, dates: Collection[date]) -> dict[date, dict[str, int]]:
-        """Return the nulls of each partition that has rows by column, as the log counts them.
+        """Return the nulls of each non-empty partition by column, from the log.
 
-        A column that some of its files were written without, or without statistics, is left out.
+        Columns missing from some of its files, or without statistics, are omitted.
         """
         nulls = dict[date, dict[str, int]]()
         for file in self._files_of(dates):
@@ -118,11 +118,11 @@ class Snapshot:
         return nulls
 
     def rows_with(self, column: str) -> int:
-        """Return in how many rows a column has a value, as the statistics of files say; none where they say nothing."""
+        """Return the number of rows with a value in a column, by the statistics of files; 0 without statistics."""
         return sum(self.values_by_date(column).values())
 
     def values_by_date(self, column: str, dates: Collection[date] | None = None) -> dict[date, int]:
-        """Return `rows_with` of each partition (of the given ones, else of all) that has such rows."""
+        """Return `rows_with` of each partition (default: of all) where it is not 0."""
         counts = Counter[date]()
         for file in self._files_of(dates):
             if file.rows is not None and (nulls := file.nulls.get(column)) is not None:
@@ -130,16 +130,16 @@ class Snapshot:
         return {day: rows for day, rows in counts.items() if rows}
 
     def largest(self, column: str) -> Any:
-        """Return the largest value of a column, as the statistics of files say; None where they say none."""
+        """Return the largest value of a column, by the statistics of files; None without statistics."""
         statistics = self._log.schema.get("max")
         if not isinstance(statistics, pl.Struct) or column not in {field.name for field in statistics.fields}:
             return None
         return self._log["max"].struct.field(column).max()
 
     def paths_by_date(self, dates: Collection[date] | None = None, column: str | None = None) -> dict[date, list[str]]:
-        """Return the sorted paths of the files of each partition (of the given ones, else of all) that has any.
+        """Return the sorted file paths of each non-empty partition (default: of all).
 
-        With `column`, of those files in which it may hold a value, as their statistics say.
+        With `column`, only of files that may have a value in it, by their statistics.
         """
         paths = defaultdict[date, list[str]](list)
         for file in self._files_of(dates):
@@ -190,20 +190,20 @@ class Snapshot:
 
     @cached_property
     def schema(self) -> pl.Schema:
-        """The columns of the table, also those that its definition has no more, and those that no file has yet."""
+        """The columns of the table, including dropped ones, and new ones that no file has yet."""
         return readable(self.stored_schema, self.table.schema)
 
     @property
     def stored_schema(self) -> pl.Schema:
-        """The columns in the log; none where there is no table."""
+        """The columns in the log; empty if the table does not exist."""
         # Not by pl.scan_delta, which opens the table again where it has storage options.
         return pl.Schema() if self.delta is None else pl.Schema(self.delta.schema())
 
     @cached_property
     def schema_to_write(self) -> Schema:
-        """The schema that a commit on top of this version gives the table: its own and what the definition adds.
+        """The table's schema after a commit on top of this version: its own columns and those the definition adds.
 
-        Raises TableError where both do not go together, and where there is no table.
+        Raises TableError if both are incompatible, and if the table does not exist.
         """
         if self.delta is None:
             raise TableError(f"{self.table.uri}: no such table; commit on top of snapshot_to_write()")
@@ -218,17 +218,17 @@ class Snapshot:
 
     @cached_property
     def retyped(self) -> list[Retyped]:
-        """The columns that get a wider type by the next commit, which has to rebuild every partition."""
+        """The columns that the next commit widens; that commit has to rebuild every partition."""
         return (
             [] if self.delta is None or not self.has_new_schema else retyped(self.delta.schema(), self.schema_to_write)
         )
 
     @cached_property
     def table_to_write(self) -> TableLocation:
-        """The table with the field ids of new files: those in its log, and those that it has after the next commit.
+        """The table with the field ids for new files: those in its log, and those it gets with the next commit.
 
-        A field keeps its id in the log while it keeps its type. And a commit is refused where another one changed the
-        schema since.
+        A field keeps its id in the log as long as it keeps its type, and a commit is refused if another one changed the
+        schema meanwhile.
         """
         return replace(self.table, field_ids=ids_by_path(self.schema_to_write))
 
@@ -245,7 +245,7 @@ class Snapshot:
         return f"{_RULES}{self.app_id(partition)}"
 
     def source_version(self, partition: date) -> int | None:
-        """Return the version of its source that a partition was last built from; None where it never was."""
+        """Return the source version that a partition was last built from; None if it was never built."""
         return self.transaction(self.app_id(partition))
 
     def was_built(self, partition: date) -> bool:
@@ -259,12 +259,12 @@ class Snapshot:
         return {day: -1 if version is None else version for day, version in versions.items()}
 
     def build_fingerprint(self, partition: date) -> int | None:
-        """Return the fingerprint of the rules that a partition was last rebuilt with; None where none is known."""
+        """Return the fingerprint of the rules that a partition was last rebuilt with; None if it is unknown."""
         return self.transaction(self.fingerprint_id(partition))
 
     @property
     def build_fingerprints(self) -> dict[date, int]:
-        """The build fingerprints of all partitions; none where they can only be asked for one by one."""
+        """The build fingerprints of all partitions; empty if transactions can only be read one by one."""
         prefix = f"{_RULES}{self.column}="
         transactions = (self.transactions or {}).items()
         return {
@@ -274,7 +274,7 @@ class Snapshot:
         }
 
     def transaction(self, app_id: str) -> int | None:
-        """Return the version of an app transaction of the table; None where there is none."""
+        """Return the version of an app transaction of the table; None if it does not exist."""
         if self.delta is None:
             return None
         transactions = self.transactions
@@ -282,15 +282,15 @@ class Snapshot:
 
     @cached_property
     def transactions(self) -> Mapping[str, int] | None:
-        """The versions of all app transactions; None where they can only be asked for one by one."""
+        """The versions of all app transactions; None if they can only be read one by one."""
         if self.delta is None:
             return {}
         return app_transactions(self.table, self.version, self.read_commit, self.copy)
 
     def read_commit(self, version: int) -> bytes:
-        """Return the lines of a commit, as the log has them; of the last one, they are read once.
+        """Return the lines of a commit in the log. Those of the last commit are cached.
 
-        Raises MissingError where it was cleaned up.
+        Raises MissingError if it was cleaned up.
         """
         if self.copy is not None and (copied := self.copy.files.get(commit_name(version))) is not None:
             return copied
@@ -309,7 +309,7 @@ class Snapshot:
 
     @cached_property
     def foreign(self) -> dict[date, int]:
-        """The partitions that others changed since the platform wrote them, each with the version that did so."""
+        """The partitions that others changed since the platform wrote them, each with the version of the change."""
         if self.table.partition_column is None:
             return {}
         return foreign_versions(self.version, self.rows_by_date(), self.read_commit)

@@ -1,8 +1,8 @@
-"""The snapshots that this process has opened: one is opened again only where its table has moved on.
+"""Cached snapshots of this process: a table is opened again only if its log has newer commits.
 
-To open a table of a bucket takes two requests, and one for each file of its log since the last checkpoint. To see what
-came since takes one, once a minute two, and one for each commit; so it does in a process that begins with what another
-one has kept (see kept_logs). What was read of a snapshot is kept with it.
+Opening a table in a bucket takes two requests, and one for each file of its log since the last checkpoint. Looking for
+newer commits takes one request (two once a minute), and one for each commit; this also applies to a new process that
+starts from the copies of another one (see kept_logs). Data read through a snapshot is cached with it.
 """
 
 import math
@@ -29,7 +29,7 @@ _RECENT = 60.0
 
 @dataclass(frozen=True)
 class _Kept:
-    """A snapshot, and the tag of its last commit, which the log was seen to have at a time of `time.monotonic`."""
+    """A snapshot, and the tag of its last commit with the `time.monotonic` at which the log was seen to have it."""
 
     snapshot: Snapshot
     tag: str
@@ -53,7 +53,10 @@ _MOST_NEW = 30
 
 
 def latest_snapshot(table: TableLocation) -> Snapshot:
-    """Return a snapshot of a table as it is now. Raises TableNotFoundError, and TableStorageError where that fails."""
+    """Return a snapshot of a table as it is now.
+
+    Raises TableNotFoundError, and TableStorageError for other failures.
+    """
     kept = _KEPT.get(table.key)
     known = None if kept is None else kept.snapshot.opened
     if table.storage.is_local or (known is not None and known.copy is None):
@@ -68,9 +71,9 @@ def latest_snapshot(table: TableLocation) -> Snapshot:
 
 
 def recent_snapshot(table: TableLocation) -> Snapshot:
-    """Return the latest snapshot; of a bucket, one that this process has made or looked at within the last minute.
+    """Return the latest snapshot; in a bucket, one that this process made or checked within the last minute.
 
-    For what judges the commits of this process: it sees all of them. Errors as of `latest_snapshot`.
+    For checks of this process's own commits, all of which it includes. Errors as for `latest_snapshot`.
     """
     kept = _KEPT.get(table.key)
     if kept is None or kept.snapshot.copy is None or not kept.is_recent:
@@ -79,9 +82,9 @@ def recent_snapshot(table: TableLocation) -> Snapshot:
 
 
 def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | None:
-    """Return a snapshot of a version that a listing shows to be the latest; None where none is kept that is the same.
+    """Return the cached snapshot of a version that a listing shows to be the latest; None if it differs.
 
-    `tag` is that of its commit in the listing (see Entry). Sends no request.
+    `tag` is the tag of its commit in the listing (see Entry). Sends no request.
     """
     kept = _KEPT.get(table.key)
     copy = load_copy(table.storage, table.log_folder) if kept is None else kept.snapshot.copy
@@ -124,22 +127,22 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
 
 
 def _see(key: str, *, never: bool = False) -> None:
-    """Note that the log of a table still has what is kept of it; with `never`, that it may not."""
+    """Note that the log of a table still matches its cached snapshot; with `never`, that this must be checked again."""
     with _KEEPING:
         if (kept := _KEPT.get(key)) is not None:
             _KEPT[key] = replace(kept, seen=-math.inf if never else time.monotonic())
 
 
 def _forget(table: TableLocation) -> None:
-    """Forget what was read of a log: there may be another one in its place, or an older state of it."""
+    """Clear the caches of a log: it may have been replaced, or restored to an older state."""
     app_transactions.forget(table.key)
     history.forget(table.key)
 
 
 def take(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot that nobody else gets from here any more, for a commit on top of it: that moves it on.
+    """Remove a snapshot from the cache and return it, for a commit on top of it, which changes it in place.
 
-    One of a copy of a log stays: a commit on top of it makes another copy.
+    A snapshot with a copy of the log stays: a commit on top of it makes a new copy.
     """
     if snapshot.copy is not None:
         return snapshot
@@ -149,10 +152,10 @@ def take(snapshot: Snapshot) -> Snapshot:
 
 
 def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
-    """Keep the version that a commit on top of a snapshot has made, by reading what the log has gained.
+    """Cache the version that a commit on top of a snapshot has made, by reading the new part of the log.
 
-    Only of one that was taken: another writer may be about to commit on top of any other. Who has read it before opens
-    its version again if need be.
+    Only for a snapshot that was taken: another writer may be about to commit on top of any other. Earlier readers of
+    the snapshot reopen its version on demand.
     """
     if not snapshot.is_taken or snapshot.opened is None:
         return
@@ -165,7 +168,7 @@ def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
 
 
 def keep(snapshot: Snapshot, tag: str | None) -> None:
-    """Keep the latest snapshot of a table, with the tag of its last commit; nothing without one."""
+    """Cache the latest snapshot of a table with the tag of its last commit; nothing without a tag."""
     if snapshot.copy is not None:
         save_copy(snapshot.table.storage, snapshot.copy)
     with _KEEPING:

@@ -11,7 +11,7 @@ from event_platform.events.figures import Figure
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of the lake as it is defined. It is partitioned by one date column, or not at all."""
+    """The definition of a table of the lake. It is partitioned by one date column, or not at all."""
 
     name: str  # below the root of the lake, such as events/lesson_started
     columns: tuple[ColumnSpec, ...] = ()
@@ -34,12 +34,12 @@ class TableSpec:
 
     @property
     def comments(self) -> dict[str, str]:
-        """The comments of the columns that have one."""
+        """The non-empty comments of columns."""
         return {column.name: column.comment for column in self.columns if column.comment}
 
     @property
     def partition_by(self) -> list[str]:
-        """The columns that the table is partitioned by, as Delta wants them: one or none."""
+        """The partition columns as a list for Delta: one or none."""
         return [] if self.partition_column is None else [self.partition_column]
 
 

@@ -68,7 +68,7 @@ class Statistics:
 
 
 def _short(bound: Any, last: str) -> Any:
-    """Return the beginning of a bound that is a long text, with `last` behind it unless that would be less."""
+    """Return a bound; a long text is cut, with `last` appended unless that would make it smaller than the text."""
     if not isinstance(bound, str) or len(bound) <= _BOUND_LENGTH or bound[_BOUND_LENGTH] == last:
         return bound
     return bound[:_BOUND_LENGTH] + last

@@ -1,8 +1,8 @@
-"""Commits to a table: partitions that are rebuilt and partitions that are appended to, all in one version or nothing.
+"""Commits to a table: rebuilt and appended partitions, all in one version or not at all.
 
-Tasks write files; here they become part of a table. Every commit names the partitions it changes as app transactions,
-because Delta sees no conflict between two writers that fill the same empty partition: with them, the second writer is
-refused and starts over from what the first one left.
+Tasks write files; a commit makes them part of the table. Every commit names its partitions as app transactions, because
+Delta sees no conflict between two writers that fill the same empty partition. With app transactions, the second writer
+is refused and starts over from the first one's result.
 """
 
 import uuid
@@ -41,7 +41,7 @@ class ConflictError(TableError):
 
 @dataclass(frozen=True)
 class Written:
-    """What a commit wrote of one partition, or of a table that has none."""
+    """The outcome of a commit for one partition, or for an unpartitioned table."""
 
     version: int  # of the table, with what was written
     previous_version: int  # without it; the same one where there was nothing to commit
@@ -72,7 +72,7 @@ class TableCommit:
     ) -> "TableCommit":
         """Make `adds` the whole content of some partitions.
 
-        Each keeps the version of its source, and the fingerprint of the rules that it is built with.
+        Each partition stores the version of its source, and the fingerprint of its rules.
         """
         days = list(dates)
         self._keep_versions(days, source_versions)
@@ -90,9 +90,9 @@ class TableCommit:
         *,
         restored: Iterable[date] = (),
     ) -> "TableCommit":
-        """Add files to some partitions, and remove files of theirs that other ones take the place of.
+        """Append files to some partitions, and remove files that others of these replace.
 
-        `restored` are those of the partitions that hold nothing any more of what other writers made of them.
+        `restored` are those of the partitions from which all changes by other writers are gone.
         """
         days = list(dates)
         self._keep_versions(days, source_versions)
@@ -102,10 +102,10 @@ class TableCommit:
         return self
 
     def commit(self) -> dict[date, Written]:
-        """Commit, and return what was written of each partition.
+        """Commit, and return the outcome for each partition.
 
-        Raises ConflictError if one of them changed since the snapshot, and where a column gets a wider type, if any
-        partition did.
+        Raises ConflictError if one of them changed since the snapshot; if a column gets a wider type, if any partition
+        did.
         """
         if self._snapshot.retyped:
             self._require_every_partition()
@@ -126,9 +126,9 @@ class TableCommit:
             raise TableError(f"{self._snapshot.table.uri}: {types}: every partition has to be rebuilt in one commit")
 
     def commit_schema(self) -> None:
-        """Commit what the definition adds to the schema, and nothing else. Raises ConflictError as `commit` does.
+        """Commit only the columns that the definition adds. Raises ConflictError as `commit` does.
 
-        delta-rs writes a schema with an overwrite alone: of no partition here.
+        delta-rs writes a schema only with an overwrite: here, of no partition.
         """
         self._commit([], "overwrite", [(self._snapshot.column, "in", [])])
 
@@ -151,10 +151,10 @@ class TableCommit:
         filters: list[tuple[str, str, Any]] | None,
         retries: int = COMMIT_RETRIES,
     ) -> int:
-        """Commit, and return the version that it made.
+        """Commit, and return the new version.
 
-        Without `retries`, any other commit since the snapshot is a conflict: delta-rs would let one pass that fills
-        another partition, with the old schema.
+        Without `retries`, any other commit since the snapshot is a conflict. Otherwise delta-rs would accept a commit
+        that fills another partition with the old schema.
         """
         snapshot, table, delta = self._snapshot, self._snapshot.table, self._snapshot.delta
         if delta is None:
@@ -235,9 +235,9 @@ class TableCommit:
         return describe("the commit failed", error)
 
     def _version_of(self, commit_id: str) -> int | None:
-        """Look a commit up in the log, by the names that Delta gives its files: to open the table takes far longer.
+        """Find a commit in the log by the names of Delta's commit files: opening the table takes far longer.
 
-        Mostly it is the next version; writers of other partitions may have come between. None where it is not there.
+        It is usually the next version, unless writers of other partitions came first. None if it is not in the log.
         """
         try:
             for version in count(self._snapshot.version + 1):

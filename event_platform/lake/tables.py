@@ -1,4 +1,4 @@
-"""Tables as the rest of the platform handles them: pin a version to read it, or to commit on top of it."""
+"""Tables for the rest of the platform: pin a version to read it, or to commit on top of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,25 +20,24 @@ class Table(TableLocation):
     """A table of the lake, which may not exist yet."""
 
     def snapshot(self) -> Snapshot:
-        """Pin the table as it is now, to read it; one that does not exist yet is empty, at version -1."""
+        """Pin the table as it is now, for reading; a missing table is empty, at version -1."""
         return self._pinned(latest_snapshot)
 
     def recent_snapshot(self) -> Snapshot:
-        """Pin the table as this process has seen it within the last minute, if it is in a bucket; else as it is now.
+        """Pin the table as this process saw it within the last minute, if it is in a bucket; else as it is now.
 
-        For what judges the commits of this process: it sees all of them.
+        For checks of this process's own commits, all of which it includes.
         """
         return self._pinned(recent_snapshot)
 
     def snapshot_to_write(self, *, may_be_recent: bool = False) -> Snapshot:
-        """Pin the table as it is now, to commit on top of it; one that does not exist yet is created first.
+        """Pin the table as it is now, to commit on top of it; a missing table is created first.
 
-        What `may_be_recent` (see `recent_snapshot`) meets a conflict where others have committed since, as all does.
-        Columns that the definition adds are in its log by then, with their field ids: no file has an id that another
-        writer gives to another column. (A table without partitions gets them with its files, of which all are new, as
-        does one with a column that gets a wider type: see `Snapshot.retyped`.)
-        Raises SettingError where the store would lose commits, and TableError where the table cannot get the columns
-        that are defined.
+        If it `may_be_recent` (see `recent_snapshot`), a newer commit of another writer is a conflict, as always.
+        Columns that the definition adds are in its log from then on, with their field ids, so that no other writer uses
+        the same ids for other columns. (A table without partitions gets them with its files, all of which are new, and
+        so does one with a widened column: see `Snapshot.retyped`.) Raises SettingError if the store would lose commits,
+        and TableError if the table cannot get the columns of its definition.
         """
         self.storage.check()
         pin = self.recent_snapshot if may_be_recent else self.snapshot
@@ -65,10 +64,10 @@ class Table(TableLocation):
 
 
 class FoundTable(Table):
-    """A table of which only the name is known: its columns and partitions are those in its log."""
+    """A table known only by name: its columns and partitions are read from its log."""
 
     def snapshot(self) -> Snapshot:
-        """See Table. What is partitioned by anything else than dates can be read as a whole only."""
+        """See Table. A table that is not partitioned by dates can only be read as a whole."""
         snapshot = super().snapshot()
         if snapshot.delta is None:
             return snapshot

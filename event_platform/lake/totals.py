@@ -1,4 +1,4 @@
-"""The totals of a lake: everything that is in it, as one JSON-ready object."""
+"""The totals of a lake, as one JSON-ready object."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,10 +22,10 @@ from event_platform.lake.lake import Lake
 
 
 def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) -> dict[str, Any]:
-    """Return everything that is in the lake as one JSON-ready object, days included.
+    """Return the totals of a lake as one JSON-ready object, with a list of days.
 
-    `with_filtered` events, it goes back to the stream: sent = landed + filtered. That is exact where the filter lost no
-    answer; an event that it dropped, and that landed all the same, counts twice.
+    `with_filtered`, they start from the stream: sent = landed + filtered. This is exact if the filter lost no answer;
+    an event that it dropped, but that landed nevertheless, counts twice.
     """
     arrivals, deduplications = arrival_balances(lake), deduplication_balances(lake)
     filtered = filtered_by_arrival_date(lake) if with_filtered else None

@@ -38,11 +38,11 @@ class Vacuumed:
 def vacuum_all(
     lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool, expire: Expire | None = None
 ) -> Iterator[Vacuumed]:
-    """Vacuum every table of the lake, one after the other. One that fails does not stop the others.
+    """Vacuum every table of the lake, one after the other. A failure does not stop the others.
 
-    Where other metadata name the same files, `expire` is called first; where that fails, the table is not vacuumed.
-    Time is counted back from the newest commit: where nothing is written for long, or this clock is ahead, what was
-    needed in the last days of work stays. Raises SettingError where this clock is ahead of the store's.
+    If other metadata refer to the same files, `expire` is called first; if it fails, the table is not vacuumed. `keep`
+    is counted back from the newest commit, so that after a long pause, or with a clock that is ahead, the files of the
+    last working days are kept. Raises SettingError if this clock is ahead of the store's.
     """
     require_sound_clock(lake.storage, time.time())
     tables = lake.every_table(catalog.event_types)
@@ -66,7 +66,7 @@ def require_sound_clock(storage: Storage, now: float) -> None:
 
 
 def time_since_newest_commit(tables: Iterable[Table], now: float) -> timedelta:
-    """Return how long ago, seen from `now` (Unix seconds), any of the tables was committed to; 0 if none was.
+    """Return the time from the newest commit to any of the tables until `now` (Unix seconds); 0 without a commit.
 
     Tables that cannot be read are skipped here; vacuuming them reports the error.
     """
@@ -74,7 +74,7 @@ def time_since_newest_commit(tables: Iterable[Table], now: float) -> timedelta:
 
 
 def _newest_commit(table: Table) -> float:
-    """Return the time of the last commit of a table, by the clock of its writer; 0 if there is none."""
+    """Return the time of the last commit of a table, by the clock of its writer; 0 without a commit."""
     try:
         snapshot = table.snapshot()
         commit = None if snapshot.delta is None else read_commit(snapshot.version, snapshot.read_commit)
@@ -84,11 +84,11 @@ def _newest_commit(table: Table) -> float:
 
 
 def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
-    """Delete the files of a table that no version of the time to `keep` needs, and return them.
+    """Delete the files of a table that no version within the time to `keep` needs, and return them.
 
-    Files that no version ever had go as well, where they are older: a run that is at work has not committed its own
-    yet. Old versions cannot be read any more. Files that are gone already are among those returned, until the log
-    forgets them after a week. With `dry_run` nothing is deleted. Raises TableStorageError.
+    Files that were never committed are deleted as well if they are older than that; younger ones may belong to a run
+    that is about to commit. Old versions become unreadable. The result includes files that are already gone, until the
+    log forgets them after a week. With `dry_run` nothing is deleted. Raises TableStorageError.
     """
     try:
         delta = table.open_log().delta  # and not a snapshot that others have: it is moved on

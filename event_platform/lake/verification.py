@@ -1,7 +1,7 @@
-"""Verify tables without trusting their logs: that files exist, and the rows in them.
+"""Verify tables without trusting their logs: that files exist, and what their rows are.
 
-Checks in a run go by what the logs say of files. Here every file of every table is looked for, keys are counted in the
-rows, and what the tables of a day hold is compared by the event_uuids themselves.
+Checks in a run trust the entries of logs about files. Here every file of every table is looked for, keys are counted in
+the rows, and the tables of a day are compared by the event_uuids themselves.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -84,10 +84,10 @@ def verify(
     dates: Collection[date] | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Verification:
-    """Look for every file of `tables`, and count the rows of some partitions (all without them) in their files.
+    """Look for every file of `tables`, and count the rows of some partitions (default: all) in their files.
 
-    `tables` are all of the lake, those of the platform among them. `progress` is called with what is being done, how
-    many tables are done, and how many there are.
+    `tables` are all tables of the lake, including the platform's. `progress` is called with the step, the number of
+    finished tables, and their total.
     """
     verified = list[_Verified]()
     for verified_table in imap_threads(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
@@ -172,7 +172,7 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
 
 
 def _key_of(table: TableLocation) -> tuple[str, ...]:
-    """Return the primary key of a table: that of a retired event table is not in its log."""
+    """Return the primary key of a table. The log of a retired event table does not have it."""
     return table.spec.primary_key or (("created_date", "event_uuid") if table.name.startswith(EVENT_TABLES) else ())
 
 

@@ -36,9 +36,9 @@ ReadMember = Callable[[str, Source, Limits], Iterator[Piece]]
 
 
 def zip_pieces(data: bytes, limits: Limits, read_member: ReadMember) -> Iterator[Piece]:
-    """Yield the records of all members but hidden ones. A member that cannot be read is a piece that says why.
+    """Yield the records of all members except hidden ones. An unreadable member becomes a piece with the reason.
 
-    Together they may have as many bytes as an object. Raises BrokenError and UnsupportedError before the first piece.
+    Their total size is limited like that of an object. Raises BrokenError and UnsupportedError before the first piece.
     """
     archive = _opened(data)
     left = limits.object_bytes

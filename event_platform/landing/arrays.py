@@ -1,6 +1,6 @@
-"""An object that is a JSON array of records → the same records a line each, part by part.
+"""An object that is a JSON array of records → the same records, one per line, part by part.
 
-So an array of any size is read like lines are. Damage within one element is a line of its own; what follows it is read.
+An array of any size is thus read like lines. A damaged element is one line; the elements after it are read.
 """
 
 import re
@@ -31,7 +31,7 @@ _BRACKETS = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
 
 
 def as_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the elements of arrays of objects as lines, and anything else as it is."""
+    """Yield the elements of arrays of objects as lines, and anything else unchanged."""
     parts = iter(parts)
     head = b""
     # A head of blanks alone says nothing yet.
@@ -82,7 +82,7 @@ class _Arrays:
         self._buffer = self._buffer[1:]
 
     def _damaged(self, reached: int) -> Iterator[bytes]:
-        """Yield an element that is no JSON, or is too large for the buffer, as one line."""
+        """Yield an element that is not JSON, or too large for the buffer, as one line."""
         is_broken = reached < len(self._buffer)
         while is_broken and not self._ends_there() and not self._begins_behind(reached) and self._read_more():
             pass
@@ -105,14 +105,14 @@ class _Arrays:
         return end is not None and _ENDS_ELEMENT.match(self._buffer, end) is not None
 
     def _begins_behind(self, reached: int) -> int | None:
-        """Return the end of a damaged element: where another begins behind it."""
+        """Return the end of a damaged element: the start of the next one."""
         # Where a quote is missing, the text that lacks it reaches into the next element.
         start = self._buffer.rfind(b'"', 0, max(reached - 1, 0))
         match = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
         return match.end() if match else None
 
     def _fill(self) -> bool:
-        """Skip what means nothing; return whether anything is left."""
+        """Skip insignificant bytes; return whether anything is left."""
         while True:
             self._buffer = self._buffer[_start(self._buffer) :]
             if self._buffer or not self._read():
@@ -129,13 +129,13 @@ class _Arrays:
 
 
 class _Brackets:
-    """Finds where an element ends by its brackets, part by part, whatever is between them."""
+    """Finds the end of an element by its brackets, part by part, ignoring everything between them."""
 
     def __init__(self) -> None:
         self._depth, self._in_text, self._escaped = 0, False, False
 
     def end(self, data: bytes) -> int | None:
-        """Return the end of the element in these bytes, if it is there."""
+        """Return the end of the element if it is in these bytes."""
         start = 1 if self._escaped else 0
         self._escaped = False
         for match in _BRACKETS.finditer(data, start):
@@ -152,7 +152,7 @@ class _Brackets:
 
 
 def _decode(buffer: bytes) -> tuple[list[bytes], int, int]:
-    """Return the whole elements at the beginning, where they end, and up to where there is no damage."""
+    """Return the whole elements at the beginning, their end, and the end of the undamaged part."""
     readable = without_lone_surrogates(buffer)
     if readable is buffer:  # else its elements are not as they were written
         end = len(buffer)
@@ -190,6 +190,6 @@ def _on_one_line(value: bytes | msgspec.Raw) -> bytes:
 
 
 def _start(data: bytes) -> int:
-    """Return where something begins that has a meaning."""
+    """Return the position of the first significant byte."""
     match = _BETWEEN.match(data)
     return match.end() if match else 0

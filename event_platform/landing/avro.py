@@ -1,7 +1,7 @@
 """An Avro container file → its rows as JSON, in pieces of bounded size.
 
-The blocks of a container are read here, so that none unpacks to more than a task may hold; fastavro decodes the rows.
-This module is imported where such an object is read: fastavro takes long.
+This module reads the blocks of a container, so that none unpacks to more than a task may hold; fastavro decodes the
+rows. It is imported only to read such an object, because importing fastavro is slow.
 """
 
 import bz2
@@ -139,7 +139,8 @@ def _block(stream: ByteReader, container: _Container, limits: Limits) -> bytes:
 def _decoded(block: bytes, count: int, schema: RowSchema, limits: Limits) -> Iterator[bytes]:
     """Yield the rows of a block.
 
-    A row is decoded from so few bytes that it cannot take more memory than a task may hold, whatever it claims.
+    Each row is decoded from a limited number of bytes, so that it cannot exceed a task's memory, whatever sizes it
+    claims.
     """
     most = (limits.task_bytes // 4 - schema.fixed_memory) // schema.memory_per_byte
     start, window = 0, io.BytesIO(block[: max(most, 0)])

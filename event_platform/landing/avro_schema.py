@@ -1,7 +1,7 @@
-"""The schema of an Avro container → how its values become JSON, and how much memory they may take.
+"""The schema of an Avro container → the conversion of its values to JSON, and their maximal memory.
 
-What JSON has no form for gets one while fastavro reads: it calls a function for each logical type that is registered.
-The names that are registered here are this module's own, so that nobody else's values change.
+Values without a JSON form are converted while fastavro reads: it calls a function for each registered logical type. The
+names registered here are private to this module, so that the values of others do not change.
 """
 
 import math
@@ -33,7 +33,7 @@ _LEAST = {"null": 0, "float": 4, "double": 8}
 
 @dataclass
 class RowSchema:
-    """A schema as fastavro reads rows with it, and what rows may take of memory, in bytes."""
+    """A schema for reading rows with fastavro, and the maximal memory of rows in bytes."""
 
     parsed: Any
     fixed_memory: int = 0  # of a row, however short it is
@@ -42,7 +42,10 @@ class RowSchema:
 
 
 def row_schema(schema: Any) -> RowSchema:
-    """Return how rows of a schema are read. Raises BrokenError and what fastavro raises where it is not a schema."""
+    """Return the conversion for rows of a schema.
+
+    Raises BrokenError, and the errors of fastavro for an invalid schema.
+    """
     names: dict[str, Any] = {}
     parsed = fastavro.parse_schema(_with_readers(schema), names)
     result = RowSchema(parsed)
@@ -74,7 +77,7 @@ def _with_readers(schema: Any) -> Any:
 
 
 def _with_logical_type(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a type, with the logical type of this module that stands for its own, if there is one."""
+    """Return a type with this module's equivalent of its logical type, if there is one."""
     logical = "number" if kind in {"float", "double"} else schema.get("logicalType")
     if (kind, logical) not in _READERS:
         return {"type": kind}
@@ -90,7 +93,7 @@ class _Measure:
     known: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is measured
 
     def of(self, schema: Any) -> tuple[int, int]:
-        """Return the least bytes of a value, and its memory but for what is in texts, arrays and maps."""
+        """Return the least bytes of a value, and its memory without the contents of texts, arrays and maps."""
         if isinstance(schema, list):
             measured = [self.of(branch) for branch in schema]
             return 1 + min(least for least, _ in measured), max(memory for _, memory in measured)
@@ -135,14 +138,14 @@ class _Measure:
         return sum(least for _, least, _ in fields), memory
 
     def _each(self, least: int, memory: int) -> None:
-        """Note how much memory values take that one after another may be in a row."""
+        """Note the memory of repeated values, such as the elements of an array, per byte."""
         if not least:
             raise BrokenError("it has arrays of values that take no bytes")
         self.result.memory_per_byte = max(self.result.memory_per_byte, -(-memory // least))
 
 
 def _moment(unit: int) -> Callable[[int, Any, Any], str | int]:
-    """Return the reader of numbers of which so many are a second: as ISO 8601, in UTC."""
+    """Return the reader of numbers in `unit` per second: as ISO 8601, in UTC."""
 
     def read(value: int, *_: Any) -> str | int:
         seconds, fraction = divmod(value, unit)
@@ -183,7 +186,7 @@ def _decimal(value: bytes, schema: Any, _: Any) -> str | bytes:
 
 
 def _number(value: float, *_: Any) -> float | str:
-    """Return a number as it is, or a text where JSON has no form for it."""
+    """Return a number unchanged, or a text if JSON has no form for it."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

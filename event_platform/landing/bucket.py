@@ -44,9 +44,9 @@ class BucketLanding(Landing):
         return self.bucket_store
 
     def survey(self, omissions: Omissions, *, often: bool = False) -> Survey:
-        """See Landing. A request for the root and each folder on the way to the folders of days.
+        """See Landing. One request for the root, and for each folder above the folders of days.
 
-        What is below a folder that leads to no day is listed as a whole, a thousand objects a request.
+        Folders that lead to no day are listed recursively, a thousand objects per request.
         """
         folders, outside = dict[date, list[str]](), list[LandedObject]()
         listed, level = _Listed(self.store, often=often), [""]
@@ -73,7 +73,7 @@ class BucketLanding(Landing):
             yield from self._loadable(self._below(""), omissions)
 
     def _beside(self, parent: "_Parent") -> Iterator[Entry]:
-        """Yield what is below a folder, but for the folders of days and those that lead there."""
+        """Yield the entries below a folder, except folders of days and their parents."""
         if parent.folder and not (parent.days or parent.at_root):
             return self._below(parent.folder)
         return chain(parent.entries, *map(self._below, parent.others))
@@ -93,7 +93,7 @@ class BucketLanding(Landing):
                     yield day, list(self._loadable(entries, omissions))
 
     def _each_by_itself(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
-        """Yield what is in the folders of each day. Days that follow one another may share a folder."""
+        """Yield the entries in the folders of each day. Consecutive days may share a folder."""
         held: dict[str, list[Entry]] = {}
         for paths in folders:
             new = [path for path in paths if path not in held]
@@ -103,10 +103,10 @@ class BucketLanding(Landing):
             yield [entry for entries in held.values() for entry in entries]
 
     def _neighbours(self, folders: deque[str]) -> Iterator[list[Entry]]:
-        """Yield what is in each of some folders of a folder, which are in the order of their names.
+        """Yield the entries of some subfolders of a folder, in the order of their names.
 
-        A listing begins at the first folder that is left, and goes on into the next ones: names are in order. Where
-        others are between them, another listing begins behind these.
+        A listing starts at the first remaining folder and continues into the next ones, because names are sorted. If
+        other folders lie in between, another listing starts after them.
         """
         while folders:
             entries, start = list[Entry](), folders[0]
@@ -170,13 +170,13 @@ class _Listed:
             pass
 
     def take(self, folder: str) -> _Folder:
-        """Return what is in a folder that was listed, once."""
+        """Return the content of a listed folder, once."""
         return self._listed.pop(folder)
 
     def is_entered(self, parent: _Parent) -> bool:
-        """Return whether the other folders lead to days: one of the first and the last of them does.
+        """Return whether the other folders lead to days, judging by the first and the last of them.
 
-        Otherwise there may be a folder for each user, and a request for each would find nothing.
+        Otherwise there may be a folder for each user, and one request per folder would find nothing.
         """
         visible = [path for path in parent.others if not is_hidden(path[:-1])]
         return any(map(self._leads_to_days, dict.fromkeys([*visible[:1], *visible[-1:]])))
@@ -197,7 +197,7 @@ class _Listed:
         return self._listed[folder]
 
     def _remembered(self, folder: str) -> _Folder:
-        """Return what is in a folder. What is in those of past months is listed again after a while."""
+        """Return the content of a folder. Folders of past months are cached for a while."""
         if not is_past(folder[:-1], datetime.now(UTC).date()):
             return self._store.list_folder(folder)
         key, now = (self._store.root, folder), time.monotonic()
@@ -215,5 +215,5 @@ def _sorted_by_kind(folder: str, entries: list[Entry], paths: list[str]) -> _Par
 
 
 def _parent_of_one(folders: Sequence[str]) -> str | None:
-    """Return the folder that the only folder of a day is in; None where a day has several."""
+    """Return the parent folder of the only folder of a day; None if the day has several."""
     return folders[0][: folders[0][:-1].rfind("/") + 1] if len(folders) == 1 else None

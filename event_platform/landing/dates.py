@@ -1,6 +1,6 @@
-"""The date in the path of an object: the forms it has, the day of arrival that it means, and the folders of a day.
+"""The date in the path of an object: its forms, the arrival date it stands for, and the folders of a day.
 
-Dates and hours of paths are in the time zone of landing. Days of arrival are in UTC.
+Dates and hours in paths are in the time zone of landing. Arrival dates are in UTC.
 """
 
 import re
@@ -60,7 +60,7 @@ class PathDate:
 
 
 def date_in(path: str) -> PathDate | None:
-    """Return the first date in a path; None where no folder of it is the one of a day."""
+    """Return the first date in a path; None if no folder in it is a day."""
     for match in _DATE_IN_PATH.finditer(path):
         form, parts = next((form, parts) for form, parts in _PARTS.items() if match[parts[0]])
         try:
@@ -73,7 +73,7 @@ def date_in(path: str) -> PathDate | None:
 
 
 def arrival_date_in(path: str, zone: tzinfo) -> date | None:
-    """Return the day of arrival that a path says, or None."""
+    """Return the arrival date in a path, or None."""
     dated = date_in(path)
     return None if dated is None else dated.arrival_date(zone)
 
@@ -85,7 +85,7 @@ def is_settled(path: str, zone: tzinfo) -> bool:
 
 
 def folder_kind(path: str) -> FolderKind:
-    """Return what a folder is by its path below the root."""
+    """Return the kind of a folder, by its path below the root."""
     if date_in(f"{path}/") is not None:
         return FolderKind.DAY
     return FolderKind.OTHER if _YEAR_OR_MONTH.fullmatch(path) is None else FolderKind.YEAR_OR_MONTH

@@ -123,7 +123,7 @@ def unbzip2(source: Source) -> Iterator[bytes]:
 
 
 def _bzip2_parts(source: Source) -> Iterator[bytes]:
-    """Yield what comes of so few bytes that they are in one block, or in two; nothing where a block has only begun."""
+    """Yield the output of input so small that it spans at most two blocks; nothing within an unfinished block."""
     stream = None
     for bite in source():
         for start in range(0, len(bite), _BZIP2_BITE):

@@ -1,7 +1,7 @@
-"""Landing in a folder of this machine.
+"""Landing in a local folder.
 
-The walk is not obstore's: for one name that is not UTF-8 or holds a control character, LocalStore fails on a whole
-listing, and it follows links, also those that lead out of landing.
+obstore's listing is not used: its LocalStore fails on a whole listing because of one name that is not UTF-8 or has a
+control character, and it follows links, even out of landing.
 """
 
 import os
@@ -56,7 +56,7 @@ class FolderLanding(Landing):
 
 @dataclass(frozen=True)
 class _Walk:
-    """A walk through folders that names what it cannot list or must not follow, and goes on beside it."""
+    """A walk through folders that reports folders it cannot list or must not follow, and continues with the others."""
 
     root: Path
     zone: tzinfo
@@ -114,7 +114,7 @@ class _Walk:
             yield from loadable(name, status.st_size, f"{status.st_mtime_ns:x}", modified, self.zone, self.omissions)
 
     def _refuses(self, name: str, entry: "os.DirEntry[str]", *, linked: bool) -> bool:
-        """Refuse a name that no table could hold, and a link that leads out; hidden ones without a fault."""
+        """Return whether to skip an entry, and note why: no table can hold its name, or a link must not be followed."""
         if not is_utf8(name):
             self._refuse(name, "its name is not UTF-8, and no table could hold it", "rename it")
             return not is_hidden(name)

@@ -1,6 +1,6 @@
-"""The formats that objects land in: how each is told by its first bytes, what is read of it, and how.
+"""The formats of landed objects: how the first bytes identify each, which part is read, and how.
 
-`FORMATS` is the only list of them: reading, sizing and the documentation go by it.
+`FORMATS` is the only list of them, for reading, sizing and documentation.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +40,7 @@ class Format:
 
 
 def format_of(head: bytes) -> Format:
-    """Return the format of an object by its first bytes, whatever its name is."""
+    """Return the format of an object by its first bytes, ignoring its name."""
     return next(candidate for candidate in FORMATS if candidate.is_like(head))
 
 
@@ -56,7 +56,7 @@ def is_text(head: bytes) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Return whether an object is packed, as its name tells: it grows when it is read."""
+    """Return whether an object is compressed, judging by its name: reading it yields more bytes than its size."""
     return any(name.endswith(candidate.suffixes) for candidate in FORMATS)
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LandedObject:
-    """One object as the listing shows it. `name` is its path below the root of landing."""
+    """One object in a listing. `name` is its path below the root of landing."""
 
     name: str
     size: int  # bytes
@@ -30,7 +30,7 @@ class LandedObject:
 
 @dataclass(frozen=True)
 class Survey:
-    """The folders that may hold objects of each day of arrival, and every object that is outside of them."""
+    """The folders that may have objects of each arrival date, and all objects outside of them."""
 
     folders: Mapping[date, Sequence[str]]
     outside: list[LandedObject]
@@ -53,9 +53,9 @@ class Landing(ABC):
 
     @abstractmethod
     def survey(self, omissions: Omissions, *, often: bool = False) -> Survey:
-        """List everything but what is in the folders of days. Raises LandingError.
+        """List everything except the content of day folders. Raises LandingError.
 
-        Whoever surveys `often` may miss for an hour what is new in the folders of past months below other folders.
+        A survey repeated `often` may take an hour to notice new entries in folders of past months.
         """
 
     def list_days(
@@ -63,8 +63,8 @@ class Landing(ABC):
     ) -> Iterator[tuple[date, list[LandedObject]]]:
         """Yield each of some days, in order, with the objects in its folders. Raises LandingError.
 
-        Its folders are those of a survey, or, without one, yyyy/MM/dd below the root. A day is listed when it is asked
-        for: whoever stops in between pays for no more.
+        Its folders are those of a survey, or yyyy/MM/dd below the root. A day is listed only when requested, so a
+        caller that stops early saves the rest.
         """
         folders = {day: self._folders(day, survey) for day in sorted(days)}
         for day, objects in self._list_folders(folders, omissions):
@@ -86,11 +86,12 @@ class Landing(ABC):
     def list_objects(
         self, arrival_dates: Iterable[date] | None = None, omissions: Omissions | None = None
     ) -> Iterator[LandedObject]:
-        """Yield the objects that arrived on the given dates (all without them), in no particular order.
+        """Yield the objects that arrived on the given dates (default: all), in no particular order.
 
-        Left out are empty objects, and hidden ones, as Hive and Spark do: any part of the name begins with `.` or `_`
-        and holds no `=`. `omissions` tells of these, and of what could not be listed, which does not stop the others;
-        without it, that is raised in the end. Raises LandingError where landing as a whole cannot be listed.
+        Empty objects are skipped, and hidden ones, as in Hive and Spark: any part of the name begins with `.` or `_`
+        and has no `=`. `omissions` reports the hidden ones, and folders that could not be listed, which does not stop
+        the others; without it, the failure is raised at the end. Raises LandingError if landing as a whole cannot be
+        listed.
         """
         skipped = Omissions() if omissions is None else omissions
         yield from self.list_all(skipped) if arrival_dates is None else self._of_days(set(arrival_dates), skipped)
@@ -99,14 +100,14 @@ class Landing(ABC):
                 raise fault
 
     def read(self, name: str) -> bytes:
-        """Return the content of an object. Raises LandingError naming it where that fails.
+        """Return the content of an object. Raises LandingError with its name on failure.
 
-        It is an UnreadableError where the others may well be read.
+        It is an UnreadableError if other objects may be readable.
         """
         return _as_landing_error(lambda: self.store.read(name))
 
     def read_range(self, name: str, start: int, size: int) -> bytes:
-        """Return so many bytes of an object from `start`, which is within it; fewer at its end. Errors as of `read`."""
+        """Return `size` bytes of an object from `start`, which is within it; fewer at its end. Errors as for `read`."""
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
     def _of_days(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
@@ -120,7 +121,7 @@ class Landing(ABC):
 def loadable(
     name: str, size: int, etag: str, modified: datetime, zone: tzinfo, omissions: Omissions
 ) -> Iterator[LandedObject]:
-    """Yield an object unless it is hidden, which `omissions` tells of, or empty."""
+    """Yield an object unless it is empty or hidden; `omissions` counts hidden ones."""
     if is_hidden(name):
         omissions.hide(name, size)
     elif size and (day := arrival_date_in(name, zone)):
@@ -131,7 +132,7 @@ def loadable(
 
 
 def add_folder(folders: dict[date, list[str]], folder: str, zone: tzinfo) -> None:
-    """Note the folder of a day under each day of arrival that its objects may have."""
+    """Note the folder of a day under each arrival date that its objects may have."""
     for day in days_held(folder, zone):
         folders.setdefault(day, []).append(folder)
 

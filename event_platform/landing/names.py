@@ -1,4 +1,4 @@
-"""What the names of landed objects say: whether one is hidden, and how one is shown."""
+"""Names of landed objects: whether an object is hidden, and how its name is shown."""
 
 #: Hidden names that no data has: what writers leave beside it.
 _MARKERS = {"_SUCCESS", "_temporary", "_delta_log"}
@@ -14,12 +14,12 @@ def is_hidden(name: str) -> bool:
 
 
 def is_marker(name: str) -> bool:
-    """Return whether a hidden name is one that writers leave beside data, and no data has."""
+    """Return whether a hidden name is a marker that writers leave beside data, rather than data."""
     return any(part in _MARKERS or part.endswith(_MARKER_SUFFIXES) for part in name.split("/"))
 
 
 def is_utf8(name: str) -> bool:
-    """Return whether the name of a file is UTF-8, so that a table can hold it."""
+    """Return whether the name of a file is UTF-8, as tables require."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """Notifications of new objects, which S3 sends to an SQS queue. They only say where to look first.
 
-Messages may be late, repeated or missing: landing itself is listed. A message is deleted once all its objects are
-loaded; until then the queue delivers it again, so no other state is needed.
+Messages may be late, repeated or missing, so landing itself is listed. A message is deleted once all its objects are
+loaded; until then the queue redelivers it, so no other state is needed.
 """
 
 import time
@@ -87,7 +87,7 @@ class LandingQueue:
         return received
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages. Those that SQS keeps are received again. Raises StorageError."""
+        """Delete messages. Those that SQS does not delete are received again. Raises StorageError."""
         self.queue.delete([message.receipt for message in messages])
 
     def _names(self, body: str) -> frozenset[str]:
@@ -111,6 +111,6 @@ def landing_queue(url: str | None, landing: str) -> LandingQueue | None:
 
 
 def days_of(names: Iterable[str], zone: tzinfo) -> set[date] | None:
-    """Return the arrival dates in the paths of objects, or None if one has no date and may belong to any day."""
+    """Return the arrival dates in the paths of objects; None if a path has no date, and so may be of any day."""
     days = [arrival_date_in(name, zone) for name in names]
     return None if None in days else {day for day in days if day is not None}

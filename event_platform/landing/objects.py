@@ -1,6 +1,6 @@
-"""Decode a landed object of any format into pieces of bounded size, also if it is damaged.
+"""Decode a landed object of any format into pieces of bounded size, even if it is damaged.
 
-The format is recognized by the first bytes, not by the name; the same for what is packed in it.
+The first bytes determine the format, not the name; this also holds for packed contents.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a listing of landing leaves out, and how that is reported."""
+"""What a listing of landing omits, and how that is reported."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ _NAMED = 5
 
 @dataclass
 class Omissions:
-    """What a listing does not yield, beside empty objects, and what has no date: filled while it is read."""
+    """What a listing omits (except empty objects), and objects without a date. Filled while the listing is read."""
 
     #: By the name of a file or folder: why it could not be listed, or is refused. Each is an error that names it.
     faults: dict[str, UnreadableError] = field(default_factory=dict)
@@ -28,14 +28,14 @@ class Omissions:
 
     @property
     def warnings(self) -> list[str]:
-        """What to report where nothing fails: some of the faults, and the hidden objects."""
+        """Messages that are no failure: some of the faults, and the hidden objects."""
         named = [str(fault) for fault in list(self.faults.values())[:_NAMED]]
         more = len(self.faults) - len(named)
         return [*named, *([f"And {more} more that are left out"] if more else []), *filter(None, [self.hidden_warning])]
 
     @property
     def hidden_warning(self) -> str | None:
-        """What to report of the hidden objects; None where there are none."""
+        """A message about the hidden objects; None if there are none."""
         if not self.hidden:
             return None
         return (
@@ -45,7 +45,7 @@ class Omissions:
 
     @property
     def undated_note(self) -> str | None:
-        """What to report of the objects without a date; None where there are none."""
+        """A message about the objects without a date; None if there are none."""
         if not self.undated:
             return None
         return (

@@ -1,7 +1,7 @@
 """A Parquet object → its rows as JSON, in pieces of bounded size.
 
-Kilobytes of Parquet may become a hundred gigabytes of text, because repeated values are stored once. So few rows are
-read at a time, and the size of their text is estimated before it is written.
+Kilobytes of Parquet may become a hundred gigabytes of text, because repeated values are stored once. Therefore only a
+few rows are read together, and the size of their text is estimated before it is made.
 """
 
 from collections.abc import Callable, Iterator

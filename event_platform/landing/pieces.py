@@ -45,7 +45,7 @@ class BrokenError(Exception):
 
 
 class UnsupportedError(Exception):
-    """An object, or what is packed in it, is of a format that is not read. The message names it."""
+    """An object, or its packed content, has an unsupported format. The message names it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Piece:
 
 
 def too_large(beginning: bytes) -> Piece:
-    """Return a corrupt record with the beginning of one that is too large."""
+    """Return a corrupt record with the beginning of a record that is too large."""
     kept = beginning[:KEPT_BYTES_OF_OVERSIZED_RECORD].decode("utf-8", "backslashreplace")
     return Piece(b"", CorruptionReason.RECORD_TOO_LARGE, kept)
 
@@ -92,7 +92,7 @@ def unreadable(data: bytes, why: str) -> Piece:
 
 
 def unsupported(why: str) -> Piece:
-    """Return the piece of an object, or of a member of one, whose format is not read."""
+    """Return the piece of an object, or of a member of one, with an unsupported format."""
     return Piece(b"", CorruptionReason.UNSUPPORTED_FORMAT, why)
 
 
@@ -129,7 +129,7 @@ class _Held:
         self._skipping = False  # inside a record that is too large
 
     def add(self, part: bytes) -> Iterator[Piece]:
-        """Add a part. Yield a piece when there is enough for one, and the beginning of a record that is too large."""
+        """Add a part. Yield a piece when it is large enough, and the beginning of a record that is too large."""
         self._hold(part)
         if self._skipping:
             self._skip()
@@ -198,7 +198,7 @@ def _end_of_records(data: bytes) -> int:
 
 
 def _end_of_concatenated(data: bytes) -> int:
-    """Return the same for records without a delimiter, whose texts may contain `}{`.
+    """Return the end of the last whole record without delimiters, whose texts may contain `}{`.
 
     A `}{` is outside of texts if several records precede it. If there is none, texts are matched from the beginning; if
     damage prevents that, one preceding record is enough.

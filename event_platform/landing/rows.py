@@ -7,9 +7,9 @@ from event_platform.landing.pieces import RECORDS_PER_PIECE, BrokenError, Piece,
 
 
 def gathered(rows: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
-    """Yield rows in pieces of about `piece_bytes`, those that are too large as corrupt records.
+    """Yield rows in pieces of about `piece_bytes`, and too large rows as corrupt records.
 
-    Where the rows end early, the last piece says why.
+    If the rows end early, the last piece has the reason.
     """
     held, size = list[bytes](), 0
     try:

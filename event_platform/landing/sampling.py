@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SampledObject:
-    """The beginning of a landed object as text, and why it was not read further (none where it was)."""
+    """The beginning of a landed object as text, and the reason why reading stopped early (empty if it did not)."""
 
     landed: LandedObject
     data: bytes

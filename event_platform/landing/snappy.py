@@ -88,7 +88,7 @@ def _length(data: bytes) -> int:
 
 
 def _varint(data: bytes) -> tuple[int, bytes]:
-    """Return the number at the beginning of `data`, seven bits a byte, and what is behind it."""
+    """Return the varint at the beginning of `data`, seven bits per byte, and the data after it."""
     number = 0
     for index, byte in enumerate(data[:5]):
         number |= (byte & 0x7F) << (7 * index)

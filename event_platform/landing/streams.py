@@ -1,4 +1,4 @@
-"""Streams of bytes whose end is not known before it is read."""
+"""Byte streams of unknown length."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -30,7 +30,7 @@ class ByteReader:
         return data
 
     def read_exactly(self, size: int) -> bytes:
-        """Return so many bytes. Raises BrokenError where the stream ends before."""
+        """Return exactly `size` bytes. Raises BrokenError if the stream ends earlier."""
         data = self.read(size)
         if len(data) < size:
             raise BrokenError(CUT)
@@ -58,7 +58,7 @@ def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]
 
 
 def held(parts: Iterable[bytes], limit: int, name: str) -> bytes:
-    """Return all bytes of a file whose directory is at its end. Raises BrokenError where they are more than `limit`."""
+    """Return all bytes of a file with its directory at the end. Raises BrokenError if they exceed `limit`."""
     return b"".join(limited(parts, limit, f"{name}: {_HELD}"))
 
 
@@ -69,7 +69,7 @@ _HELD = (
 
 
 def named(name: str, parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield `parts`; what they raise as BrokenError begins with the name of their format."""
+    """Yield `parts`; the message of a BrokenError gets the name of the format as a prefix."""
     try:
         yield from parts
     except BrokenError as error:

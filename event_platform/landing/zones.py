@@ -4,7 +4,7 @@ from datetime import UTC, tzinfo
 
 
 def time_zone(name: str) -> tzinfo:
-    """Return a time zone by its IANA name. Raises ValueError where there is none."""
+    """Return a time zone by its IANA name. Raises ValueError if it does not exist."""
     if name == "UTC":
         return UTC
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - each command imports this module

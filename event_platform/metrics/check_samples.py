@@ -14,7 +14,7 @@ _DAYS = 7
 
 
 def check_samples(lake: Lake, catalog: Catalog, thresholds: Thresholds, start: date, today: date) -> Iterator[Sample]:
-    """Yield a sample for each check that failed; none of those that pass. Raises what reading tables raises."""
+    """Yield a sample for each failed check. Raises the errors of reading tables."""
     days = {today - timedelta(days=number) for number in range(_DAYS)}
     findings = lake_findings(lake, catalog, thresholds, days, start, today)
     failed = Counter(

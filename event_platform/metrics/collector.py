@@ -39,7 +39,7 @@ class PlatformCollector(Collector):
     """Reads the lake, landing, checks and Dagster's records, at most every ten seconds."""
 
     def __init__(self, environment: Environment, catalog: Catalog, thresholds: Thresholds, home: str | None) -> None:
-        """Open nothing yet; `home` is DAGSTER_HOME, without which there are no metrics of runs."""
+        """Open nothing yet. `home` is DAGSTER_HOME; without it, there are no metrics of runs."""
         self._environment, self._catalog, self._home = environment, catalog, home
         self._thresholds = thresholds
         self._instance: dg.DagsterInstance | None = None
@@ -49,7 +49,7 @@ class PlatformCollector(Collector):
         self._faults: dict[str, str] = {}
 
     def describe(self) -> Iterator[Metric]:
-        """Yield nothing: to be registered costs no scrape."""
+        """Yield nothing, so that registering the collector costs no scrape."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
@@ -101,7 +101,7 @@ class PlatformCollector(Collector):
         return self._instance
 
     def _read(self, source: str, read: Callable[[], Samples]) -> Iterator[Sample]:
-        """Yield the samples of a source, how long that took, and whether it could be read."""
+        """Yield the samples of a source, the duration of reading it, and whether that succeeded."""
         began, samples, fault = time.perf_counter(), list[Sample](), ""
         try:
             with translate_errors(), raise_panics_as_errors():
@@ -114,7 +114,7 @@ class PlatformCollector(Collector):
         yield from samples
 
     def _log(self, source: str, fault: str) -> None:
-        """Log a fault when it begins and when it changes, and its end."""
+        """Log a fault when it begins, changes or ends."""
         if fault != self._faults.get(source, ""):
             self._faults[source] = fault
             LOG.error("%s: cannot be read: %s", source, fault) if fault else LOG.warning(

@@ -1,7 +1,7 @@
-"""Every metric: its name, its labels, and what it says. The documentation is made of this list.
+"""Every metric: name, labels and meaning. The documentation is generated from this list.
 
-All are gauges. They are read from tables, where a rebuild or an erasure lowers them: a counter would count that as a
-restart from zero. What happened at some time is its Unix time, so that an age grows even if nothing works any more.
+All are gauges. They are read from tables, where a rebuild or an erasure lowers them; a counter would take that for a
+restart from zero. Events have their Unix time as value, so that their age grows even if nothing works any more.
 """
 
 from collections.abc import Iterable

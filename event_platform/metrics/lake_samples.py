@@ -1,7 +1,7 @@
-"""Samples of a lake and its landing zone: totals, balances, tables, and what is due.
+"""Samples of a lake and its landing zone: totals, balances, tables and due dates.
 
-They are read from logs, from statistics, and from figures of files, each of which a process reads once: a scrape costs
-what came since the one before.
+They are read from logs, statistics and figures of files, each of which a process reads once: a scrape costs as much as
+the changes since the last one.
 """
 
 from collections.abc import Collection, Iterator
@@ -36,7 +36,7 @@ _CREATED = "created_datetime"
 
 
 def lake_samples(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sample]:
-    """Yield the samples of a lake. Raises what reading its tables raises."""
+    """Yield the samples of a lake. Raises the errors of reading its tables."""
     yield from _arrivals(lake)
     yield from _deduplication(lake)
     yield from _typing(lake, catalog)
@@ -94,7 +94,7 @@ def _balance(layer: str, differences: Collection[int], *, is_balanced: bool = Tr
 
 
 def _counts(table: Table, column: str, known: type[CorruptionReason] | type[DuplicateKind]) -> dict[str, int]:
-    """Return the rows of a table by a column with few values: those that are `known`, and no others."""
+    """Return the rows of a table by a column with few values, restricted to `known` values."""
     figure = Figure(
         f"by-{column}",
         pl.Schema({column: pl.String}),
@@ -105,7 +105,7 @@ def _counts(table: Table, column: str, known: type[CorruptionReason] | type[Dupl
 
 
 def _table(table: Table) -> Iterator[Sample]:
-    """Yield the samples of a table; only its size of one that does not exist yet."""
+    """Yield the samples of a table; for one that does not exist yet, only its size."""
     snapshot, labels = table.snapshot(), (table.name,)
     yield Sample(Gauge.ROWS, sum(snapshot.rows_by_date().values()), labels)
     yield Sample(Gauge.FILES, snapshot.file_count, labels)
@@ -120,7 +120,7 @@ def _table(table: Table) -> Iterator[Sample]:
 
 
 def _last_commit(snapshot: Snapshot) -> float | None:
-    """Return the Unix time of the last commit; None where there is none, or it says none."""
+    """Return the Unix time of the last commit; None if it is unknown or there is no commit."""
     infos = snapshot.commits_since(snapshot.version - 1)
     return next((info["timestamp"] / 1000 for info in infos if "timestamp" in info), None)
 

@@ -1,4 +1,4 @@
-"""Samples of Dagster's records: runs that have not ended, the newest of those that have, and ticks."""
+"""Samples of Dagster's records: active runs, the newest finished runs, and ticks."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _UNENDED = (_Status.QUEUED, _Status.NOT_STARTED, _Status.STARTING, _Status.START
 
 
 def run_samples(instance: dg.DagsterInstance) -> Iterator[Sample]:
-    """Yield the samples of an instance. Raises what its storages raise."""
+    """Yield the samples of an instance. Raises the errors of its storages."""
     yield from _unended_runs(instance)
     for status in _ENDED:
         yield from _last_run(instance, status)
