@@ -13,7 +13,7 @@ _COMMENT_LENGTH = 1_024
 
 @dataclass(frozen=True)
 class Dialect:
-    """The quoting rules and the limits of one warehouse, as its manual states them."""
+    """The quoting rules and limits of one warehouse, according to its manual."""
 
     name: str
     quote: str = '"'
@@ -27,7 +27,7 @@ class Dialect:
     columns: int | None = None  # of a view
 
     def identifier(self, *parts: str) -> str:
-        """Return a quoted name of one or more parts. Raises SettingError for one that cannot be quoted."""
+        """Return a quoted name of one or more parts. Raises SettingError if a part cannot be quoted."""
         return ".".join(map(self._quoted, parts))
 
     def literal(self, text: str) -> str:
@@ -43,7 +43,7 @@ class Dialect:
         return self.literal(one_line(text)[:_COMMENT_LENGTH])
 
     def name_fault(self, name: str) -> str | None:
-        """Return why something cannot have this name; None if it can."""
+        """Return why a name is invalid; None if it is valid."""
         size = len(name.encode() if self.length_in_bytes else name)
         if size > self.length:
             unit = "bytes" if self.length_in_bytes else "characters"

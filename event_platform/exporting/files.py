@@ -1,4 +1,4 @@
-"""Compare exported files with those that are there, and write those that differ."""
+"""Compare exported files with existing ones, and write the differences."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file that differs from its export; None stands for no file."""
+    """A file that differs from its export; None stands for a missing file."""
 
     path: Path
     before: str | None
@@ -49,7 +49,7 @@ class ChangedFile:
 
 
 def changed_files(folder: Path, files: Mapping[str, str], earlier: Iterable[Path] = ()) -> list[ChangedFile]:
-    """Return the files below a folder that differ from `files`, by path; `earlier` ones that it lacks are removed."""
+    """Return the files below a folder that differ from `files`, by path. `earlier` files not in `files` are removed."""
     expected: dict[Path, str | None] = dict.fromkeys(earlier)
     expected |= {folder / name: text for name, text in files.items()}
     compared = (ChangedFile(path, _read(path), text) for path, text in sorted(expected.items()))

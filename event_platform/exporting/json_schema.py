@@ -1,8 +1,7 @@
-"""A catalog → one JSON Schema (2020-12) of a record: an event that keeps the catalog's rules is valid, no other is.
+"""A catalog → one JSON Schema (2020-12) that accepts exactly the records that are events of the catalog.
 
-A record is what the envelope says. It has to be valid for the schema of `$defs` that its name selects. As in the
-tables, a property that is not required may be null, and a field that the schema does not know is a fault, unless it is
-empty.
+A record is read by the envelope, and must be valid for the schema in `$defs` that its name selects. As in the tables, a
+property that is not required may be null, and a field that the schema does not know is a fault unless it is empty.
 """
 
 import json
@@ -69,7 +68,7 @@ def _nothing() -> Schema:
 
 
 def _object(columns: Iterable[Column], definition: Mapping[str, Any]) -> Schema:
-    """Return the schema of an object that has these columns, and no other property with a value."""
+    """Return the schema of an object with these columns; other properties must be empty."""
     properties = {column.field: _property(column, definition["properties"][column.field]) for column in columns}
     required = [column.field for column in columns if _is_required(column)]
     kept = {key: value for key, value in _kept(definition).items() if key != "required"}
@@ -78,12 +77,12 @@ def _object(columns: Iterable[Column], definition: Mapping[str, Any]) -> Schema:
 
 
 def _is_required(column: Column) -> bool:
-    """Return whether a value is missed where there is none: what has no column is not looked for."""
+    """Return whether a missing value is a fault. Properties without a column are not checked."""
     return column.constraints.required and column.kind is not Kind.UNTYPED
 
 
 def _property(column: Column, definition: Any) -> Schema:
-    """Return the schema of a property, which may be null if it is not required."""
+    """Return the schema of a property, nullable if it is not required."""
     if not isinstance(definition, Mapping):  # true or false, of which the tables take no notice
         return {}
     schema = _value(column, definition)
@@ -102,7 +101,7 @@ def _value(column: Column, definition: Mapping[str, Any]) -> Schema:
 
 
 def _kept(definition: Mapping[str, Any]) -> Schema:
-    """Return the keywords that stay. They are a copy: fields of the envelope are put into it."""
+    """Return a copy of the keywords to keep, to which fields of the envelope are added."""
     kept = {key: value for key, value in definition.items() if key not in _NAMES and not key.startswith("x-")}
     return deepcopy(kept)
 
@@ -145,7 +144,7 @@ def _time(envelope: Envelope) -> Schema:
 
 
 def _put(schema: Schema, path: FieldPath, rules: Schema, *, is_required: bool = True) -> None:
-    """Add a field to an object, or to one within it; rules of the catalog for it stay."""
+    """Add a field to an object, or to a nested one; rules of the catalog for it are kept."""
     key, *below = path
     properties = schema.setdefault("properties", {})
     if below:
@@ -161,7 +160,7 @@ def _put(schema: Schema, path: FieldPath, rules: Schema, *, is_required: bool = 
 
 
 def _is_named(envelope: Envelope, names: Iterable[str]) -> Schema:
-    """Return a schema that is valid for the events of these names."""
+    """Return a schema that accepts the events with these names."""
     paths, prefix = envelope.event_name, envelope.name_prefix
     if not paths:
         return {} if prefix in names else {"not": {}}
@@ -174,7 +173,7 @@ def _is_named(envelope: Envelope, names: Iterable[str]) -> Schema:
 
 
 def _splits(parts: Sequence[str], paths: Sequence[FieldPath]) -> Iterator[list[Schema]]:
-    """Yield each way in which fields can hold the parts of a name, one or more in a field; the others are absent."""
+    """Yield each distribution of a name's parts over fields, one or more parts per field; other fields are absent."""
     if not paths:
         if not parts:
             yield []

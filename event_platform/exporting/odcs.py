@@ -78,7 +78,7 @@ def _team(owner: str | None) -> dict[str, Any]:
 
 
 def _servers(spec: TableSpec, lake: str) -> dict[str, Any]:
-    """Return where the table is, if that is a bucket of S3: other addresses hold on one machine, or have no form."""
+    """Return the location of a table in an S3 bucket; empty otherwise: other addresses are local, or have no form."""
     if not lake.startswith("s3://"):
         return {}
     location = f"{lake.rstrip('/')}/{spec.name}"
@@ -126,7 +126,7 @@ def _property(spec: ColumnSpec, column: Column | None) -> dict[str, Any]:
 
 
 def _place(name: str, spec: TableSpec) -> dict[str, Any]:
-    """Return what a column is to the table: part of its key, and what it is partitioned by."""
+    """Return the roles of a column: part of the primary key, and partition column."""
     position: dict[str, Any] = {}
     if name in spec.primary_key:
         position |= {"primaryKey": True, "primaryKeyPosition": spec.primary_key.index(name) + 1}
@@ -179,7 +179,7 @@ def _checks(column: Column) -> Iterator[dict[str, Any]]:
 
 
 def _field(column: Column) -> dict[str, Any]:
-    """Return the name of the property in JSON, where its column has another one."""
+    """Return the name of the JSON property, if it differs from the column's."""
     if column.field == column.name:
         return {}
     return {"customProperties": [{"property": "jsonField", "value": column.field}]}

@@ -15,7 +15,7 @@ _NOT_WRITTEN = "it was not written yet"
 
 @dataclass(frozen=True)
 class Described:
-    """The tables of a lake, and those that are not exported, with the reasons."""
+    """The tables of a lake, and the tables that are not exported, with the reasons."""
 
     relations: tuple[Relation, ...]
     unwritten: dict[str, str]
@@ -23,7 +23,10 @@ class Described:
 
 
 def describe_lake(lake: Lake, event_types: Iterable[EventType]) -> Described:
-    """Describe every table of a lake, those of the catalog in its order. One that cannot be read stops no other."""
+    """Describe every table of a lake; tables of the catalog are in its order.
+
+    Unreadable tables do not stop the others.
+    """
     tables = lake.every_table(event_types)
     found = dict(zip((table.name for table in tables), map_threads(_described, tables), strict=True))
     relations = [each for each in found.values() if isinstance(each, Relation)]

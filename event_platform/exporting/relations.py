@@ -65,7 +65,7 @@ def relation_of(table: Table, snapshot: Snapshot) -> Relation:
 
 
 def name_clashes(relations: Iterable[Relation]) -> dict[str, str]:
-    """Return which tables have the name of an earlier one in a warehouse, with the reason, by their names."""
+    """Map the tables whose name in a warehouse is taken by an earlier table to the reason."""
     first, clashes = dict[object, str](), dict[str, str]()
     for relation in relations:
         for name in ((relation.schema, relation.name), relation.flat_name):

@@ -1,4 +1,4 @@
-"""Completeness: objects that wait to be loaded, and what is due. Balanced totals do not include these."""
+"""Completeness: objects that wait to be loaded, and due dates. Balanced totals do not include these."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Completeness:
-    """What is still to be done, and whether it is overdue."""
+    """The work that is left, and whether it is overdue."""
 
     waiting: Sequence[tuple[str, date]]  # objects that are not loaded, with their arrival dates
     fault: str | None  # why it is not known which objects wait
@@ -41,7 +41,7 @@ class Completeness:
 
     @property
     def left(self) -> list[str]:
-        """Describe what is still to be done, one text for each part."""
+        """Describe the work that is left, one text for each part."""
         left = [f"landing cannot be compared with the ledger ({self.fault})"] if self.fault else []
         if self.waiting:
             name, _ = min(self.waiting)
@@ -64,10 +64,9 @@ class Completeness:
 
     @property
     def is_overdue(self) -> bool:
-        """Return whether something is left that should not be.
+        """Return whether work is overdue, or unknown.
 
-        That is what landed on a day that is over, what is due of a day whose records have waited for an hour, and what
-        is not known.
+        Overdue are objects that landed on an earlier day, and due days whose records have waited for an hour.
         """
         since = self.moment - OVERDUE
         late = any(day < since.date() for _, day in self.waiting)
@@ -118,7 +117,7 @@ def completeness(
     moment: datetime,
     queue: Queue | None = None,
 ) -> Completeness:
-    """Compare landing with the ledger, and add what is `due`, and what waits in the queue of redeliveries."""
+    """Compare landing with the ledger, and add what is `due`, and the messages in the queue of redeliveries."""
     raw, fault = lake.raw_events.snapshot(), None
     waiting, left_out = list[tuple[str, date]](), list[str]()
     try:

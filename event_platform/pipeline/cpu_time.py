@@ -1,7 +1,7 @@
-"""The CPU time that each day has taken: as app transactions in the log of a table that the step writes.
+"""The CPU time of each day: app transactions in the log of a table that the step writes.
 
-There it costs no request, and the rows of tables are the same whatever the machine. A step adds its time to that of the
-days that it writes, divided by the rows that it writes of each.
+Stored there, it costs no request, and the rows of tables do not depend on the machine. A step distributes its time over
+the days that it writes, in proportion to their rows.
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ from event_platform.lake.snapshot import Snapshot
 
 
 def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAction]) -> dict[str, int]:
-    """Return the app transactions with the CPU milliseconds of days, with those of the step so far.
+    """Return the app transactions with the CPU milliseconds of days, including the present step so far.
 
-    `adds` are the files that the step writes. To each day a row is added, as days without rows take time, too. Nothing
-    where nobody counts the time.
+    `adds` are the files that the step writes. Each day counts one extra row, because empty days take time as well.
+    Empty if nobody counts the time.
     """
     milliseconds, rows = 1000 * step_seconds(), Counter[date](iter(days))  # of a mapping, it would take the values
     for add in adds:

@@ -1,10 +1,10 @@
-"""Which created dates are due, read from the logs of the tables alone: there is no other state that could disagree.
+"""The due created dates, read only from the logs of the tables: no other state could disagree with them.
 
-Every commit to raw_events names the created_dates that it may change. Every partition downstream keeps the version of
-raw_events that it was built from. A run that was killed in between leaves exactly what is still due. Rows that somebody
-deletes, and a type that the catalog loses or gets back, show in the counts of rows. Where the catalog has changed since
-a partition of an event table was built, its rows are compared: see `backfill`. The quality report and the tables of
-people's own assets keep a fingerprint of what they were made of.
+Every commit to raw_events names the created_dates that it may change. Every partition downstream stores the version of
+raw_events that it was built from, so a killed run leaves exactly the rest due. Rows deleted by others, and a type that
+leaves or rejoins the catalog, show in the row counts. If the catalog changed after a partition of an event table was
+built, its rows are compared: see `backfill`. The quality report and users' own tables store a fingerprint of their
+sources.
 """
 
 from collections import Counter
@@ -37,19 +37,19 @@ def due_created_dates(
     look_for_files: bool = False,
     rows_examined: int | None = ROWS_EXAMINED,
 ) -> DueDates:
-    """Return the created_dates that are older than raw_events, and those whose rows are not those that were written.
+    """Return the created_dates that are older than raw_events, and those whose row counts do not balance.
 
-    And the partitions of event tables whose rows the catalog of now makes others: at most `rows_examined` are read for
-    that (None: as many as it takes).
+    Also the partitions of event tables whose rows differ under the present catalog.
 
-    Only what raw_events gained after its version `since` is looked at, so that a tick costs what came. Rows are
-    counted for all days, and what is made of these tables is compared for all.
-
-    To `look_for_files` takes a request for each thousand that are in the lake: days of which one is missing are due.
-    Tables of a bucket that have not moved on need no look of their own then.
-
-    `own` are the assets of people's own that the asset graph knows, each after those that it is made of. Of other
-    tables their logs say what they are made of, once they are written.
+    Args:
+        lake: The lake; pinned if several calls must see the same state.
+        catalog: The present catalog.
+        since: Version of raw_events whose later commits are examined, so that a tick costs as much as the new commits.
+            Row counts and downstream tables are compared for all days nevertheless.
+        own: Users' own assets in the asset graph, in topological order. Sources of other own tables are in their logs.
+        look_for_files: Also return days with a missing file. Takes one request for each thousand files in the lake; in
+            a bucket, the same listing shows which tables are unchanged.
+        rows_examined: Maximum number of rows to read for comparisons with the catalog; None is unlimited.
     """
     listed = lake.list_files(catalog.event_types) if look_for_files else None
     raw = lake.raw_events.snapshot()
@@ -102,7 +102,7 @@ def due_created_dates(
 
 
 def _loaded_at(commits: Iterable[Mapping[str, Any]], built: Mapping[date, int]) -> dict[date, datetime]:
-    """Return when the oldest records of each day were loaded that are not `built`; where all are, the last ones."""
+    """Return the load time of the oldest records of each day that are not `built`; if all are, of its last ones."""
     found: dict[date, datetime] = {}
     unbuilt = set[date]()
     for info in commits:
@@ -156,7 +156,7 @@ def _due_reports(report: Snapshot, sources: ReportSources) -> Iterator[tuple[dat
 
 
 def _due_pages(report: Snapshot, catalog: Catalog) -> Iterator[tuple[date, str]]:
-    """Yield the last day that is reported, where the page of an event type was drawn from another schema."""
+    """Yield the last reported day if the page of an event type was drawn from another schema."""
     reported = report.rows_by_date()
     for event_type in with_other_schema(report, catalog.event_types):
         if reported and report.transaction(schema_id(event_type)) is not None:
@@ -177,7 +177,7 @@ def _damaged(snapshots: Sequence[Snapshot | None], listed: Listed) -> dict[date,
 
 
 def _counts(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
-    """Tell the days on which the first table has other rows than all the others together, where all can be opened."""
+    """Describe the days on which the first table has other rows than all others together, if all can be opened."""
     rows = [snapshot.rows_by_date() for snapshot in snapshots if snapshot is not None]
     if len(rows) < len(snapshots):
         return {}

@@ -1,4 +1,4 @@
-"""Which arrival dates are due: those with objects to load, and those whose corrupt_events are not up to date."""
+"""The due arrival dates: those with objects to load, and those whose corrupt_events are not up to date."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from event_platform.landing.landing import LandedObject
 
 @dataclass(frozen=True)
 class DueArrivals:
-    """Arrival dates that are due, each with what makes it due: objects, or a table."""
+    """Due arrival dates, each with the reason: objects, or a table."""
 
     first_date: date  # of the partitions
     last_date: date
@@ -40,10 +40,10 @@ def outside_warning(outside: Sequence[date], first_date: date, last_date: date) 
 def due_arrivals(
     lake: Lake, objects: Iterable[LandedObject], first: date, last: date, *, look_for_files: bool = False
 ) -> DueArrivals:
-    """Return what is due of `objects` that are to be loaded, and of corrupt_events.
+    """Return the arrival dates of `objects` to load, and those of corrupt_events that are due.
 
-    Partitions go from `first` to `last`. To `look_for_files` takes a request for each day: days of which a file is
-    missing are due as well.
+    Partitions range from `first` to `last`. With `look_for_files`, which takes one request per day, days with a missing
+    file are due as well.
     """
     causes = defaultdict[date, list[str]](list)
     for day in due_arrival_dates(lake, look_for_files=look_for_files):
@@ -55,9 +55,9 @@ def due_arrivals(
 
 
 def due_arrival_dates(lake: Lake, *, look_for_files: bool = False) -> list[date]:
-    """Return the arrival dates whose corrupt_events are older than raw_events, and those that others altered, in order.
+    """Return the arrival dates whose corrupt_events are older than raw_events or altered by others, in order.
 
-    To `look_for_files` takes a request for each day: days of which one is missing are due as well.
+    With `look_for_files`, which takes one request per day, days with a missing file are due as well.
     """
     raw, corrupt = lake.raw_events.snapshot(), lake.corrupt_events.snapshot()
     changed = {

@@ -1,4 +1,4 @@
-"""What is due, by table and day: how it is said, and whether it is overdue. To find it: see `due`."""
+"""Due dates by table and day: their description, and whether they are overdue. `due` finds them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,15 +37,15 @@ class DueDates:
 
     @property
     def every(self) -> set[date | None]:
-        """All days on which anything is due; None for a table without partitions."""
+        """All due days of any table; None for a table without partitions."""
         own = {day for days in self.own.values() for day in days}
         return {*self.days, *self.backfills.days, *self.reports, *own}
 
     def is_overdue(self, since: datetime) -> bool:
-        """Return whether anything is due of a day that has records from before `since` that are not built.
+        """Return whether a due day has records from before `since` that are not built.
 
-        Where all of them are built, it is the time of its last records that counts. A table without an asset may be
-        obsolete.
+        If all of its records are built, the time of its last ones counts. Tables without an asset, which may be
+        obsolete, are ignored.
         """
         latest = max(self.loaded_at.values(), default=None)
         own = {day for table in self.known for day in self.own.get(table, {})}

@@ -8,9 +8,9 @@ from typing import Any
 
 
 def build_fingerprint(*rules: Any) -> int:
-    """Return a fingerprint of this release and of the rules that rows are built with (JSON values).
+    """Return a fingerprint of this release and of the rules (JSON values) of a build.
 
-    A partition is appended to only where its fingerprint is the same: else it would hold rows of two kinds.
+    A partition is appended to only if its fingerprint is the same; otherwise it would mix rows of two kinds.
     """
     return fingerprint_of(rules_text(*rules))
 

@@ -13,9 +13,9 @@ from event_platform.storage.storage import Storage
 
 
 def open_landing(uri: str, timezone: str = "UTC") -> Landing:
-    """Open landing: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError where there are no credentials.
+    """Open landing: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError without credentials.
 
-    Dates and hours in its paths are in the time zone given, by its IANA name.
+    `timezone` is the IANA name of the time zone of dates and hours in its paths.
     """
     zone = time_zone(timezone)
     return BucketLanding(BucketStore(uri, find_options(uri)), zone) if "://" in uri else FolderLanding(Path(uri), zone)

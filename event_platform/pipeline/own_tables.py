@@ -24,7 +24,7 @@ _ROWS_PER_BATCH = 500_000
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What was written to a table, by partition (None: unpartitioned)."""
+    """The rows that were written to a table, by partition (None: unpartitioned)."""
 
     table: Table
     rows: dict[date | None, int]
@@ -34,12 +34,12 @@ class WriteReport:
 def write_frame(
     lake: Lake, name: str, frame: pl.LazyFrame, dates: Collection[date] | None, made_of: MadeOf | None = None
 ) -> WriteReport:
-    """Replace the partitions `dates` (without them: the whole table) of the table `name` by the rows of `frame`.
+    """Replace the partitions `dates` (default: the whole table) of the table `name` by the rows of `frame`.
 
-    `made_of` says what these rows are made of; it goes into the same commit.
+    `made_of` describes the sources of these rows; it is stored in the same commit.
 
-    Raises TableError, before anything shows, for a column that Delta cannot hold, for one that changed its type, and
-    for rows of other dates; ConflictError where another writer was faster: read again what the frame was made of.
+    Raises TableError, before anything is visible, for a column that Delta cannot store, a column that changed its type,
+    and rows of other dates. Raises ConflictError if another writer was first: then read the sources of the frame again.
     """
     schema = _checked_schema(name, frame, dates)
     column = None if dates is None else DATE_COLUMN

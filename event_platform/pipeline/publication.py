@@ -1,4 +1,7 @@
-"""Publish the tables of a lake in its Iceberg catalog, and say which are behind. For commands, runs and metrics."""
+"""Publish the tables of a lake in its Iceberg catalog, and list those that are behind.
+
+For commands, runs and metrics.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Behind:
-    """A table whose Iceberg metadata name an older version than its Delta log, or of which that is not known."""
+    """A table whose Iceberg metadata are of an older version than its Delta log, or of an unknown one."""
 
     table: str
     published: int | None  # version; None if it was never published
@@ -44,7 +47,7 @@ class Behind:
 
 @dataclass(frozen=True)
 class IcebergStatus:
-    """Which tables are published as they are now."""
+    """The tables that are not published in their present version."""
 
     tables: Sequence[str]  # those that exist
     behind: Sequence[Behind] = ()  # the furthest first
@@ -87,7 +90,7 @@ class IcebergStatus:
 
 
 def iceberg_status(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Return which tables are behind, or why that is not known."""
+    """Return the tables that are behind, or why that is unknown."""
     try:
         return read_status(catalog, tables)
     except IcebergError as error:
@@ -95,7 +98,7 @@ def iceberg_status(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergS
 
 
 def bring_up(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Publish the tables that are behind. Return which still are and why, or why that is not known."""
+    """Publish the tables that are behind. Return those that still are, with the reason, or why that is unknown."""
     before = iceberg_status(catalog, tables)
     names = {each.table for each in before.behind}
     behind = [table for table in tables if table.name in names]
@@ -130,7 +133,7 @@ def _with_reason(behind: Behind, reasons: Mapping[str, str]) -> Behind:
 
 
 def _since(snapshot: Snapshot, published: int | None) -> datetime | None:
-    """Return the time of the first commit after the published version; None where the log does not say."""
+    """Return the time of the first commit after the published version; None if the log does not have it."""
     if published is None:
         return None
     with suppress(MissingError):

@@ -11,7 +11,7 @@ _MB = 1 << 20
 
 @dataclass(frozen=True)
 class Sizing:
-    """Sizes of tasks, of what they hold at a time (a batch), and of files. They change costs, never rows."""
+    """Sizes of tasks, of their working sets (batches) and of files. They change costs, never rows."""
 
     # A step with fewer rows is done by the driver: to start the pool takes as long as some 50,000 events.
     small_rows: int = 20_000

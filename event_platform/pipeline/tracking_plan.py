@@ -1,4 +1,4 @@
-"""A catalog and a lake → what the tracking plan shows of each event type: volume, an example, what is made of it."""
+"""A catalog and a lake → the tracking plan's data on each event type: volume, example and derived tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from event_platform.storage.threads import map_threads
 
 @dataclass(frozen=True)
 class LakeFigures:
-    """What a lake has of event types, by their keys. `last` is the last day with figures; None where there are none."""
+    """The figures of event types in a lake, by key. `last` is the last day with figures; None if there are none."""
 
     last: date | None = None
     events: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def _planned(event_type: EventType, files: CatalogFiles, figures: LakeFigures, r
 
 
 def _closure(table: str, derived: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the tables that are made of a table, or of one that is made of it, the nearest first."""
+    """Return the tables derived from a table, directly or indirectly, the nearest first."""
     found: list[str] = []
     queue = [table]
     for each in queue:
@@ -110,7 +110,7 @@ def _read_example(event_type: EventType, table: Table, today: date) -> str | Eve
 
 
 def _read_derived(lake: Lake, event_types: Iterable[EventType]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return by table those of people's own assets that are made of it, and the tables that cannot be read."""
+    """Return by table the users' own tables derived from it, and the tables that cannot be read."""
     own = [table for table in lake.every_table(event_types) if not is_of_platform(table.name)]
     derived: dict[str, list[str]] = {}
     failed: dict[str, str] = {}

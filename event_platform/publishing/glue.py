@@ -1,8 +1,8 @@
 """Register tables of the lake in the Glue Data Catalog, where Athena and Spark find them.
 
-Athena and Spark need only the type and location of a table and read the rest from its Delta log. Columns are registered
-for people, Lake Formation and views. The form is the one that Athena writes for `CREATE EXTERNAL TABLE …
-TBLPROPERTIES ('table_type' = 'DELTA')`. Tables are never removed: one whose type left the catalog still has its rows.
+Athena and Spark need only the type and location of a table; the rest is read from its Delta log. Columns are registered
+for people, Lake Formation and views. The form is that of Athena's `CREATE EXTERNAL TABLE … TBLPROPERTIES ('table_type'
+= 'DELTA')`. Tables are never removed: even if its type left the catalog, a table has rows.
 """
 
 import re
@@ -182,7 +182,7 @@ def _names(where: str, fields: Iterable[Field]) -> list[str]:
 
 
 def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
-    """Return Glue's TableInput for a table, with the columns of its Delta log, or else of its definition."""
+    """Return Glue's TableInput for a table, with the columns of its Delta log, else of its definition."""
     fields = to_delta(table.schema, table.spec.comments).fields if fields is None else fields
     columns = [
         {

@@ -19,6 +19,6 @@ def glue_name(table: Table) -> str:
 
 
 def cut_line(text: str, size: int) -> str:
-    """Return a text in one line of at most `size` bytes, without invisible characters, which Glue rejects."""
+    """Return a text as one line of at most `size` bytes, without invisible characters, which Glue rejects."""
     line = "".join(each for each in " ".join(text.split()) if each.isprintable())
     return line.encode()[:size].decode(errors="ignore")

@@ -21,7 +21,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class CalendarDay:
-    """A day, whether there is a page of it, and what its checks found."""
+    """A day, whether it has a page, and the result of its checks."""
 
     number: int
     address: str  # empty where there is no page
@@ -45,7 +45,7 @@ def list_months(
 ) -> list[Month]:
     """Return the months of consecutive days, the newest first.
 
-    There is a page of those that are `reported`, and of the `older` ones, of which nothing but the status is known.
+    `reported` days have a page, and so have `older` ones, of which only the status is known.
     """
     known = {day: _day(day, findings.get(day, ()), has_page=day in reported) for day in days}
     known |= {

@@ -1,8 +1,8 @@
-"""The parts that plots share, as SVG elements: ground, axes, text, titles. Scales and ticks are those of D3 (detroit).
+"""Common parts of plots as SVG elements: ground, axes, text, titles. Scales and ticks are those of D3 (detroit).
 
-A color is a variable of the page with a fallback: a plot in a page is light or dark like it; by itself, as a picture,
-it is light. markupsafe escapes text from the data, as it does in templates. The pages of event types show the same days
-and few different ranges of values, so their axes are drawn once.
+A color is a CSS variable of the page with a fallback: a plot in a page is light or dark like the page; as a separate
+picture, it is light. markupsafe escapes text from the data, as in templates. The pages of event types share their days
+and have few ranges of values, so their axes are cached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _TEXT_LENGTH = 120
 
 
 class Size(NamedTuple):
-    """Width and height of a plot, in the units of its coordinates. A page scales it."""
+    """Width and height of a plot in its coordinates. A page scales it."""
 
     width: int
     height: int
@@ -43,7 +43,7 @@ LARGE, SMALL = Size(860, 230), Size(350, 130)
 
 @cache
 def d3() -> Any:
-    """Return the module detroit. It takes a tenth of a second to import, and reports alone need it."""
+    """Return the module detroit. Its import takes a tenth of a second, and only reports need it."""
     import detroit  # noqa: PLC0415
 
     return detroit
@@ -56,7 +56,7 @@ def element(name: str, content: str = "", **attributes: object) -> Markup:
 
 
 class Canvas:
-    """An SVG element with the axes of a plot. `below` is the height of what is under them."""
+    """An SVG element with the axes of a plot. `below` is the height of the area under them."""
 
     def __init__(self, title: str, size: Size, below: int = 0) -> None:
         """Create it with its ground."""
@@ -98,7 +98,7 @@ class Canvas:
         return axis
 
     def __str__(self) -> str:
-        """Return it as text."""
+        """Return the SVG text."""
         elements = Markup("".join(self._elements))  # noqa: S704 - each is Markup
         return element("svg", elements, xmlns="http://www.w3.org/2000/svg", **self._frame)
 
@@ -129,7 +129,7 @@ def _value_axis(size: Size, highest: float, *, percent: bool) -> ValueAxis:
 
 @dataclass(frozen=True)
 class DayAxis:
-    """Some days as text, the coordinates of all, and a column of each that shows what is put in for its `%s`."""
+    """A day axis: labels of some days, the coordinates of all, and a hover column for each, with `%s` for its text."""
 
     drawn: Markup
     places: Mapping[date, float]

@@ -1,4 +1,4 @@
-"""The figures of one day → the lists of its page: groups and types of events, drift, broken rules."""
+"""The figures of one day → the lists on its page: groups and types of events, drift, broken rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def _hours(events: pl.DataFrame) -> dict[str | None, list[int]]:
 
 
 def quantiles(figures: pl.DataFrame) -> list[str]:
-    """Return in how many hours half of the events arrived, and 95 %, in words; empty where that is not known."""
+    """Return within how many hours 50 % and 95 % of the events arrived, in words; empty if unknown."""
     lag = of_figure(figures, "lag").select(pl.col("label").cast(pl.Int64), "value").sort("label")
     reached = lag.select("label", share=pl.col("value").cum_sum() / pl.col("value").sum())
     if reached.is_empty():

@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class FailedTable:
-    """A table that a check failed on, last on the day of its failure."""
+    """A table that a check failed on, with the latest day of its failure."""
 
     name: str
     key: str | None  # of an event type that has a page
@@ -46,7 +46,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check that failed in one way: last on `day`, on some tables. Advice is on all that it found, most first."""
+    """A failed check: its last `day`, its tables, and the advice for its faults, the most frequent first."""
 
     day: date
     status: Status
@@ -75,7 +75,7 @@ def count_failed(findings: Iterable[Finding]) -> str:
 
 
 def list_failures(findings: Iterable[Finding], keys: Collection[str]) -> list[Failure]:
-    """Return the failed checks by their last day, severity and kind. `keys` are those of types that have a page."""
+    """Return the failed checks by last day, severity and kind. `keys` are those of types with a page."""
     failed: dict[tuple[str, str], dict[date, Finding]] = {}
     for finding in findings:
         if not finding.result.passed:

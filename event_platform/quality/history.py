@@ -59,12 +59,12 @@ def days_before(last: date, count: int) -> list[date]:
 
 
 def usual_of(values: Mapping[date, float], day: date) -> float | None:
-    """Return the median of the same weekday in the four weeks before; None with fewer than two of them."""
+    """Return the median of the same weekday in the four weeks before; None with fewer than two values."""
     before = [values[day - week] for week in _WEEKS if day - week in values]
     return statistics.median(before) if len(before) >= _FEWEST_WEEKS else None
 
 
 def usual(values: Mapping[date, float], days: Sequence[date]) -> dict[date, float]:
-    """Return the median of the same weekday for each day that has one."""
+    """Return the usual value of each day that has one: the median of the same weekday."""
     by_day = {day: usual_of(values, day) for day in days}
     return {day: value for day, value in by_day.items() if value is not None}

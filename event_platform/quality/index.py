@@ -39,10 +39,10 @@ def draw_index(
 ) -> bytes:
     """Render the index of a lake.
 
-    `history` has the columns created_date, figure, event_name, label and value, of 90 days or more; `findings` are what
-    the checks of each of these days found, passed ones included. The calendar has the status of `older` days as well.
-    `cpu` are the CPU seconds of days, `filtered` the events that the filter of the stream dropped of those that arrived
-    on a day; None without a filter.
+    `history` has the columns created_date, figure, event_name, label and value, for 90 days or more. `findings` are the
+    results of the checks on each of these days, passed ones included. The calendar also has the status of `older` days.
+    `cpu` are the CPU seconds by day; `filtered` are the events that the stream's filter dropped, by arrival date; None
+    without a filter.
     """
     totals = sum_days(history)
     reported = {day for by_day in totals.values() for day in by_day if day <= today}
@@ -77,7 +77,7 @@ def draw_index(
 def judge_lake(
     ledger: Sequence[LedgerDay], findings: Mapping[date, Sequence[Finding]], recent: Sequence[date]
 ) -> tuple[Status, str]:
-    """Return the status of a lake, and one sentence for it: its last day, the days before, and its totals."""
+    """Return the status of a lake, and a sentence about its last day, the days before, and its totals."""
     last = recent[-1]
     failed = [day for day in recent if status_of(findings.get(day, ())) in (Status.WARN, Status.ERROR)]
     wrong = [row.day for row in ledger if not row.balanced]

@@ -1,4 +1,4 @@
-"""The daily history → where the records of each day went, when they arrived, and what the day costs."""
+"""The daily history → the destinations of each day's records, their arrival times, and the cost of the day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ _HOURS = 24
 
 @dataclass(frozen=True)
 class Equation:
-    """A total and the parts that it must be the sum of. None where a total is not known."""
+    """A total and its parts. The total is None if it is unknown."""
 
     total: int | None
     parts: tuple[int, ...]
 
     @property
     def balanced(self) -> bool | None:
-        """Whether the parts sum to the total; None if that is not known."""
+        """Whether the parts sum to the total; None if it is unknown."""
         return None if self.total is None else self.total == sum(self.parts)
 
 
 @dataclass(frozen=True)
 class LedgerDay:
-    """Where the records of a day went: those that arrived on it, and those created on it."""
+    """The destinations of a day's records: of those that arrived on it, and of those created on it."""
 
     day: date
     arrivals: Equation  # landed = sound + corrupt
@@ -42,7 +42,7 @@ class LedgerDay:
 
 @dataclass(frozen=True)
 class CostDay:
-    """How late the events of a day arrived, the hours without objects, and what the day takes. None: not known."""
+    """Lateness of a day's events, hours without objects, and the cost of the day. None: unknown."""
 
     day: date
     lag_p50: int | None  # hours
@@ -56,7 +56,7 @@ class CostDay:
 def balance_days(
     history: pl.DataFrame, totals: Totals, days: Sequence[date], filtered: Mapping[date, int] | None = None
 ) -> list[LedgerDay]:
-    """Return the ledger of each day. `filtered` are events by arrival date; None where no filter is known."""
+    """Return the ledger of each day. `filtered` are events by arrival date; None without a filter."""
     of_catalog = history.lazy().filter((pl.col("figure") == "events") & pl.col("event_name").is_not_null())
     typed = dict(of_catalog.group_by("created_date").agg(pl.col("value").sum()).collect().iter_rows())
     names = ("landed", "sound", "created", "events", "duplicates", "corrupt", "unregistered")
@@ -119,7 +119,7 @@ def _cost_day(
 
 
 def percentile(counts: Mapping[int, int], share: float) -> int | None:
-    """Return the smallest label up to which there is this share of what is counted; None if nothing is."""
+    """Return the smallest label that covers this share of the counts; None if all counts are zero."""
     whole, sum_so_far = sum(counts.values()), 0
     for label in sorted(counts):
         sum_so_far += counts[label]

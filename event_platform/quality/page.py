@@ -1,7 +1,7 @@
-"""The figures of one day and what checks found of it → an HTML page, and its first plot as SVG.
+"""The figures and findings of one day → an HTML page, and its first plot as SVG.
 
-The same figures give the same bytes, at any time and on any machine. Names, fields, values and bodies come from the
-data: they go through `shown`, and the templates escape everything.
+The same figures give the same bytes, at any time and on any machine. Names, fields, values and bodies are data: they
+pass through `shown`, and the templates escape everything.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -49,10 +49,11 @@ _BODY_LENGTH = 300
 
 @dataclass(frozen=True)
 class DayModel:
-    """What the page of a day is drawn from.
+    """The sources of a day's page.
 
-    `figures` has the columns figure, event_name, label and value; `corrupt` reason, source_object, source_offset and
-    body of some corrupt records; `broken` event_name, rule, value and event_uuid of some rows that break a rule.
+    `figures` has the columns figure, event_name, label and value; `corrupt` has reason, source_object, source_offset
+    and body of some corrupt records; `broken` has event_name, rule, value and event_uuid of some rows that break a
+    rule.
     """
 
     day: date

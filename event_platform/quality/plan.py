@@ -1,6 +1,6 @@
-"""The catalog and what a lake has of its event types → the tracking plan: an index, and a page of each type.
+"""The catalog and a lake's figures of its event types → the tracking plan: an index, and a page of each type.
 
-The same catalog and the same figures give the same bytes. All text comes from the catalog or the data: it goes through
+The same catalog and figures give the same bytes. All text comes from the catalog or the data: it passes through
 `shown`, and the templates escape everything.
 """
 
@@ -46,7 +46,7 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class PlannedType:
-    """An event type, and what is known of it in the lake."""
+    """An event type, and its data in the lake."""
 
     event_type: EventType
     version: str = str(SchemaVersion())
@@ -60,7 +60,7 @@ class PlannedType:
 
 @dataclass(frozen=True)
 class Plan:
-    """The event types of a catalog. `last` is the last day that the lake has figures of; None without a lake."""
+    """The event types of a catalog. `last` is the last day with figures in the lake; None without a lake."""
 
     envelope: Envelope
     types: Sequence[PlannedType]
@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Line:
-    """An event type in the index. Besides what is shown, `words` are searched, and `fields` named where one matches."""
+    """An event type in the index. The search also uses `words`, and names the `fields` that match."""
 
     name: str
     key: str
@@ -158,7 +158,7 @@ def _lines(text: str) -> str:
 
 
 def _plot(events: Mapping[date, int], days: Sequence[date]) -> str:
-    """Draw the events of each day; before the first one, nothing is known."""
+    """Draw the events of each day. Days before the first one are unknown."""
     first = min(day for day, value in events.items() if value)
     return draw_days("Events of each day", {day: events.get(day, 0) if day >= first else None for day in days})
 
@@ -189,14 +189,14 @@ def _words(event_type: EventType) -> list[str]:
 
 
 def _fields(event_type: EventType) -> list[str]:
-    """Return the paths of all columns, and the names of properties that have no column, or another one."""
+    """Return the paths of all columns, and the names of properties without a column or with another column name."""
     paths = [".".join(path) for path, _ in walk_all(event_type.columns)]
     others = {column.field for column in event_type.columns if column.field not in paths}
     return [*paths, *sorted("_".join(shown(other, _NAME_LENGTH).split()) for other in others)]
 
 
 def _tally(names: Iterable[str]) -> list[tuple[str, str, int]]:
-    """Return each name with what the search looks for, which has no blanks, and its number of types."""
+    """Return each name with its search text, which has no blanks, and its number of types."""
     counts = Counter(name for name in names if name)
     return [(shown(name, _NAME_LENGTH), "_".join(name.split()), number) for name, number in sorted(counts.items())]
 
@@ -219,7 +219,7 @@ def _shown_change(change: NotedChange) -> dict[str, str]:
 
 
 def _envelope(envelope: Envelope) -> Iterable[tuple[str, str, str]]:
-    """Yield what every event has: its name in the tables, its fields in a record, and how they are read."""
+    """Yield the common fields of events: the name in the tables, the fields in a record, and how they are read."""
     uuid = " + ".join(map(_dotted, envelope.event_uuid)) or "the whole record"
     yield "event_uuid", uuid, "hashed" if envelope.is_hashed else "unique for each event"
     prefix = f"{envelope.name_prefix}:" if envelope.name_prefix and envelope.event_name else envelope.name_prefix

@@ -92,9 +92,9 @@ def draw_days(
     flagged: Collection[date] = (),
     percent: bool = False,
 ) -> str:
-    """Draw a line over days, with dots on `flagged` ones, above a line of what is `usual` and a band of `expected`.
+    """Draw a line over days, with dots on `flagged` ones, above a line of `usual` values and a band of `expected` ones.
 
-    Where a value is None, the line has a gap. With `percent`, values are shares of 1.
+    The line has a gap at a value of None. With `percent`, values are shares of 1.
     """
     days = list(values)
     known = {day: value for day, value in values.items() if value is not None}
@@ -132,7 +132,7 @@ def _draw_line(canvas: Canvas, places: Mapping[date, float], heights: Mapping[da
 
 
 def _runs(days: Collection[date], known: Collection[date]) -> Iterator[list[date]]:
-    """Split the days where one is not known."""
+    """Split the days into runs without unknown days."""
     for is_known, run in groupby(days, known.__contains__):
         if is_known:
             yield list(run)

@@ -1,4 +1,4 @@
-"""Pages from templates: one environment, which escapes everything, and scripts that a page allows by their hash."""
+"""Pages from templates: one environment that escapes everything, and scripts that a page allows by hash."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ class Script:
 
     @property
     def hash(self) -> str:
-        """What a Content Security Policy allows it by."""
+        """The hash by which a Content Security Policy allows it."""
         return f"sha256-{base64.b64encode(hashlib.sha256(self.text.encode()).digest()).decode()}"
 
 
@@ -53,5 +53,5 @@ def environment() -> "Environment":
 
 
 def _number(value: int) -> str:
-    """Return a number as tables show it; nothing for zero."""
+    """Return a number formatted for tables; empty for zero."""
     return f"{value:,}" if value else ""

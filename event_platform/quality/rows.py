@@ -38,7 +38,7 @@ class Links:
     days: Collection[date]  # that have a page
 
     def of_type(self, name: str | None) -> str | None:
-        """Return the address of an event type's page; None for a name that the catalog lacks."""
+        """Return the address of an event type's page; None for a name that is not in the catalog."""
         return f"types/{self.keys[name]}.html" if name is not None and name in self.keys else None
 
     def before(self, day: date) -> str | None:
@@ -51,7 +51,7 @@ class Links:
 
 
 def percent(value: float, whole: float) -> str:
-    """Return a share with three digits; a dash where there is nothing to compare with."""
+    """Return a share with three digits; a dash if the whole is zero."""
     if not whole:
         return "\u2013"
     share = 100 * value / whole

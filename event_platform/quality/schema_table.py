@@ -21,9 +21,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class SchemaLine:
-    """A column with its type and rules. `depth` is 0 for those of the table, 1 for the fields of an object.
+    """A column with its type and rules. `depth` is 0 for columns of the table, 1 for fields of an object.
 
-    `field` is the property's name in JSON where that is another one.
+    `field` is the name of the JSON property, if it differs.
     """
 
     name: str

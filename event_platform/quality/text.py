@@ -41,7 +41,7 @@ def shown_in_line(text: str, length: int) -> str:
 
 
 def as_code(text: str) -> str:
-    """Return a text as a code span of Markdown, whatever backticks are in it."""
+    """Return a text as a Markdown code span; it may contain any backticks."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     blank = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{blank}{text}{blank}{fence}"

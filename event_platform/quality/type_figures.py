@@ -1,4 +1,4 @@
-"""The figures of one event type → lines of the tables on its page: nulls, drift, values, days."""
+"""The figures of one event type → the table lines of its page: nulls, drift, values, days."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class NullLine:
 
 @dataclass(frozen=True)
 class DriftLine:
-    """A field whose values are not in a column or break a rule. `since` is None where it did on each known day."""
+    """A field with values that fit no column or break a rule. `since` is None if it had some on each known day."""
 
     what: str
     field: str
@@ -100,7 +100,7 @@ def sum_labels(figures: TypeFigures, *names: str) -> dict[date, int]:
 
 
 def share_of(part: Mapping[date, int], whole: Mapping[date, int], days: Sequence[date]) -> dict[date, float | None]:
-    """Return the share of each day; None where there is no whole."""
+    """Return the share of each day; None if the whole is missing."""
     return {day: part.get(day, 0) / whole[day] if whole.get(day) else None for day in days}
 
 
@@ -117,7 +117,7 @@ def _share(part: Mapping[date, int], whole: Mapping[date, int], days: Sequence[d
 def list_nulls(
     event_type: EventType, figures: TypeFigures, events: Mapping[date, int], days: Sequence[date]
 ) -> list[NullLine]:
-    """Return a line for each column that has nulls on one of the days, the largest share first."""
+    """Return a line for each column with nulls on one of the days, the largest share first."""
     last = max((day for day in days if events.get(day)), default=None)
     if last is None:
         return []
@@ -155,7 +155,7 @@ def _drift_line(
 
 
 def list_values(figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
-    """Return the most frequent values of each column with few of them, with what they gained or lost."""
+    """Return the most frequent values of each column with few values, and how their shares changed."""
     sampled = sum_labels(figures, "sampled")
     last = max((day for day in days if sampled.get(day)), default=None)
     listed: dict[str, list[ValueLine]] = {}

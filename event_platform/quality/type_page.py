@@ -1,7 +1,7 @@
-"""The daily history of one event type and what its checks found → its page.
+"""The daily history and findings of one event type → its page.
 
-The same history gives the same bytes. Names, fields and values come from the data: they go through `shown`, and the
-templates escape everything.
+The same history gives the same bytes. Names, fields and values are data: they pass through `shown`, and the templates
+escape everything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def draw_type(
 
 
 def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> tuple[Status, str]:
-    """Return the status of the last day that was checked, and a sentence for it and the days before."""
+    """Return the status of the last checked day, and a sentence about it and the days before."""
     checked = [day for day in days if findings[day]]
     if not checked:
         return Status.UNKNOWN, f"Not checked in the last {len(days)} days."
@@ -97,13 +97,13 @@ def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> 
 
 
 def _values(event_type: EventType, figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:
-    """Return the values of columns with few of them, but not those of personal ones."""
+    """Return the values of columns with few values, except personal columns."""
     personal = {path[0] for path in personal_paths(event_type.stored)}
     return {column: lines for column, lines in list_values(figures, days).items() if column not in personal}
 
 
 def _distinct(figures: TypeFigures, days: Sequence[date]) -> dict[str, int]:
-    """Return the distinct values of each column in the sample of the last day that has one."""
+    """Return the distinct values of each column in the last day's sample that has any."""
     by_column = {
         label: by_day for (figure, label), by_day in figures.items() if figure == "distinct" and label is not None
     }
@@ -135,7 +135,7 @@ def _plots(
 
 
 def _expected(findings: Mapping[date, Sequence[Finding]]) -> dict[date, Interval]:
-    """Return what the volume check expects of each day, where it says so: `low` and `high` in its metadata."""
+    """Return the expected range of each day by the volume check: `low` and `high` in its metadata."""
     said = {
         day: finding.result.metadata
         for day, of_day in findings.items()

@@ -43,7 +43,7 @@ def list_types(
     event_types: Sequence[EventType],
     days: Sequence[date],
 ) -> list[TypeLine]:
-    """Return a line for each event type over the days given: those that fail first, then those with most events."""
+    """Return a line for each event type over the given days: failing types first, then those with most events."""
     values = _values(history, event_types, days)
     by_key = _findings_by_key(findings, days)
     lines = [

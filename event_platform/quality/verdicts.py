@@ -1,4 +1,4 @@
-"""What the checks of a day found → a sentence for it, and the verdict of each tile."""
+"""The findings of a day → a sentence about it, and the verdict of each tile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from event_platform.quality.rows import percent
 
 @dataclass(frozen=True)
 class Tile:
-    """A number of a day, with the verdict of the checks that look at it, and when they fail; both may be unknown."""
+    """A number of a day, with the verdict of its checks and their limits; both may be unknown."""
 
     name: str
     value: int
@@ -49,7 +49,7 @@ def limits_of_tiles(thresholds: Thresholds) -> dict[str, str]:
 
 
 def judge_tile(tile: Tile, limits: Mapping[str, str], findings: Sequence[Finding]) -> Tile:
-    """Return a tile with its verdict: the worst of its checks. It has none where they were not evaluated."""
+    """Return a tile with its verdict: the worst of its checks; none if they were not evaluated."""
     of_tile = [finding for finding in findings if finding.check == _CHECKS.get(tile.name)]
     if not of_tile:
         return tile

@@ -1,6 +1,6 @@
-"""`event-platform generate`: a landing zone as Firehose would leave it, and the truth about what is in it.
+"""`event-platform generate`: a landing zone as Firehose would leave it, and its ground truth.
 
-Every hour has its own random numbers, drawn from the seed, so hours can be made side by side and come out the same.
+Every hour has its own random numbers, drawn from the seed, so hours can be generated in parallel with the same result.
 """
 
 import json
@@ -39,7 +39,7 @@ _HOURS = 24
 
 @dataclass(frozen=True)
 class Sample:
-    """What to generate."""
+    """The parameters of a sample."""
 
     landing: Path
     events: int  # before redeliveries, conflicts and corrupt records
@@ -85,7 +85,10 @@ class Truth:
 
 
 def generate(sample: Sample, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Write the landing zone on all cores. Return its ground truth. `progress` is called with hours done and total."""
+    """Write the landing zone on all cores.
+
+    Return its ground truth. `progress` is called with completed and total hours.
+    """
     shares = [_share_of_hour(hour) for _ in range(sample.days) for hour in range(_HOURS)]
     total = sum(shares)
     ends = [round(sample.events * sum(shares[: index + 1]) / total) for index in range(len(shares))]

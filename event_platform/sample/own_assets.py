@@ -1,6 +1,6 @@
-"""Assets over event tables that the sample's catalog loads as examples: their names and sources, without Dagster.
+"""Assets over event tables that the sample's catalog loads as examples: names and sources, without Dagster.
 
-The assets themselves are in `defs`, since they are Dagster's; commands that show what is due know them from here.
+The assets themselves are in `defs`; commands that show due dates use these names.
 """
 
 from datetime import date

@@ -1,1 +1,1 @@
-"""A URI → bytes: folders and S3, conditional writes, and errors that say what to do. Nothing about events or tables."""
+"""A URI → bytes: folders and buckets, conditional writes, and errors with a remedy. No events, no tables."""

@@ -17,7 +17,7 @@ def impatient() -> "Config":
 
 
 def region_set(session: "boto3.Session") -> str | None:
-    """Return the region that a profile or a variable sets; boto3 knows one of the two, delta-rs and others both."""
+    """Return the region of a profile or a variable. boto3 does not read AWS_REGION, but other libraries do."""
     return session.region_name or os.environ.get("AWS_REGION")
 
 
@@ -45,7 +45,7 @@ def told(error: Exception) -> str:
 
 
 def _answer(error: Exception) -> Mapping[str, Any]:
-    """Return what a service said; nothing if it was not reached."""
+    """Return the answer of a service; empty if it was not reached."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - as above
 
     return error.response.get("Error", {}) if isinstance(error, ClientError) else {}

@@ -1,6 +1,6 @@
-"""A store in a bucket of S3 or Google Cloud Storage, or a container of Azure, by obstore.
+"""A store in a bucket of S3 or Google Cloud Storage, or a container of Azure, through obstore.
 
-How it is opened is in storage.connect; names that obstore cannot address are in storage.s3_names.
+storage.connect opens it; storage.s3_names handles names that obstore cannot address.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,14 +47,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BucketStore(Store):
-    """A prefix of a bucket. `options` may hold credentials: they are never shown."""
+    """A prefix of a bucket. `options` may contain credentials: they are never shown."""
 
     root: str  # <scheme>://<bucket>/<prefix>
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     patience: Patience | None = None  # as for data, without one
 
     def __reduce__(self) -> tuple[type["BucketStore"], tuple[str, Mapping[str, str], Patience | None]]:
-        """Pickle everything but the connections, which each process opens itself."""
+        """Pickle everything except the connections, which each process opens itself."""
         return BucketStore, (self.root, self.options, self.patience)
 
     @property
@@ -224,7 +224,7 @@ class BucketStore(Store):
 
     @contextmanager
     def _translated(self, name: str) -> Iterator[None]:
-        """Raise errors of obstore and boto3 as StorageError, which names the object and says what to do."""
+        """Raise errors of obstore and boto3 as StorageError, with the object and the remedy."""
         try:
             yield
         except InvalidPathError as error:
@@ -235,7 +235,7 @@ class BucketStore(Store):
 
 
 class _UnaddressableError(StorageError):
-    """A page of a listing contains a name that obstore cannot address; the others on it are unknown."""
+    """A page of a listing contains a name that obstore cannot address; the page's other names are unknown."""
 
 
 class _Listing:

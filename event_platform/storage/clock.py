@@ -13,7 +13,7 @@ _SECONDS = 5
 
 
 def server_time(root: str, options: Mapping[str, str]) -> float:
-    """Return the time of the store of a URI in Unix seconds. Raises StorageError where it does not answer."""
+    """Return the time of a URI's store in Unix seconds. Raises StorageError if it does not answer."""
     endpoint = _endpoint(root, options)
     try:
         date = retry_unanswered(lambda: date_header(endpoint), lambda error: isinstance(error, OSError))
@@ -25,7 +25,7 @@ def server_time(root: str, options: Mapping[str, str]) -> float:
 
 
 def date_header(endpoint: str) -> str | None:
-    """Return the Date of an answer to a request without credentials, whatever else it says. Raises OSError."""
+    """Return the Date header of an answer to a request without credentials, whatever its status. Raises OSError."""
     try:
         answer = urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_SECONDS)  # noqa: S310 - http or https, from the settings of the store
     except urllib.error.HTTPError as error:

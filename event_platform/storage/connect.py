@@ -1,7 +1,7 @@
 """Open obstore's client for a bucket of S3 or Google Cloud Storage, or a container of Azure.
 
-Options are those of delta-rs and polars: of S3, see storage.s3; of the others there are none, since obstore, delta-rs
-and polars all read the standard variables of Google and Azure.
+The options are those of delta-rs and polars: for S3, see storage.s3. The other stores have none, because obstore,
+delta-rs and polars all read the standard variables of Google and Azure.
 """
 
 from collections.abc import Mapping

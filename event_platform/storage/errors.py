@@ -93,9 +93,9 @@ class _Answer:
 
 
 def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
-    """Translate an error of a library: the object, what happened, and what to do.
+    """Translate an error of a library to one with the object, the fault and the remedy.
 
-    `where` is the URI of the object, for errors that do not tell it themselves.
+    `where` is the URI of the object, for errors that do not contain it.
     """
     answer = _read(error, where)
     remedy, transient = _remedy(answer)
@@ -104,7 +104,7 @@ def storage_error(error: Exception, where: str = "", kind: type[StorageError] = 
 
 
 def cause(error: Exception) -> Exception | None:
-    """Return the error to keep as cause, or None if it quotes an answer, which may contain keys and tokens."""
+    """Return the error to keep as cause; None if it quotes an answer, which may contain keys and tokens."""
     return None if "<" in str(error) else error
 
 
@@ -119,20 +119,20 @@ def is_missing(error: Exception) -> bool:
 
 
 def redirected_to(error: Exception, bucket: str, options: Mapping[str, str]) -> str:
-    """Return the region of a bucket that S3 has looked for in another one; empty for any other error."""
+    """Return the actual region of a bucket that S3 looked for in another region; empty for any other error."""
     answer = _read(error, "")
     return (answer.region or _region_of(bucket, options)) if answer.code in _WRONG_REGION else ""
 
 
 def has_broken_off(error: BaseException) -> bool:
-    """Return whether delta-rs or obstore lost the connection in the middle of something that it does not retry."""
+    """Return whether delta-rs or obstore lost the connection during an operation that they do not retry."""
     text = one_line(error)
     tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
     return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says in one line, without the arrows, colours and stack of delta-rs and obstore's dump."""
+    """Return an error's message as one line, without the arrows, colours and stack of delta-rs and obstore's dump."""
     text = re.split(r"\n\nDebug source:|\n +0: ", str(error), maxsplit=1)[0]
     return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
 

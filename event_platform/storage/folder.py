@@ -1,7 +1,7 @@
-"""A store in a folder of this machine.
+"""A store in a local folder.
 
-Not obstore's LocalStore, which replaces nothing by its tag, fails on a whole listing for one name that is not UTF-8 or
-holds a control character, and does not wait until a file is on disk.
+obstore's LocalStore is not used: it has no conditional replacement, fails on a whole listing because of one name that
+is not UTF-8 or has a control character, and does not wait until a file is on disk.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ _REMEDY = "check that it is there, that access is granted and that the disk is n
 
 @dataclass(frozen=True)
 class FolderStore(Store):
-    """A folder of this machine. A kill may leave a hidden file behind, which nothing reads."""
+    """A local folder. A kill may leave a hidden file behind, which nothing reads."""
 
     root: Path
 
@@ -143,7 +143,7 @@ class FolderStore(Store):
 
 
 def _entries(root: Path, paths: Iterable[Path]) -> list[Entry]:
-    """Return the files among those listed that are still there: a partial file has been moved when it is looked at."""
+    """Return the listed files that still exist: a partial file may have been moved since the listing."""
     entries = []
     for path in paths:
         try:
@@ -178,7 +178,7 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder written to disk: a file that is whole is lost where its name is."""
+    """Write the names in a folder to disk: otherwise a complete file can be lost with its name."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,15 +9,15 @@ from event_platform.storage.store import Store
 
 
 def open_store(uri: str) -> Store:
-    """Open a folder or a prefix of a bucket, as the standard variables and profiles of its kind set it up.
+    """Open a folder or a prefix of a bucket with the settings of the standard variables and profiles.
 
-    Raises SettingError where there are no credentials for it.
+    Raises SettingError without credentials.
     """
     return BucketStore(uri, find_options(uri)) if "://" in uri else FolderStore(Path(uri))
 
 
 def find_options(uri: str) -> Mapping[str, str]:
-    """Return the options of a bucket's store. Those of Google and Azure are in variables that every library reads."""
+    """Return the store options of a bucket. Every library reads those of Google and Azure from variables."""
     if not uri.startswith("s3://"):
         return {}
     from event_platform.storage import s3  # noqa: PLC0415 - imports boto3, which a folder has no need of

@@ -40,7 +40,7 @@ class QueueState:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue, and the variable that names it."""
+    """A queue, and the variable that sets it."""
 
     url: str
     setting: str
@@ -48,8 +48,8 @@ class Queue:
     def receive(self, *, wait: int = 0, hidden: int | None = None) -> "list[MessageTypeDef]":
         """Receive a batch of messages, with the time at which each was sent.
 
-        Where there are none, `wait` for some (seconds): then all servers of the queue are asked, otherwise some. For
-        the `hidden` seconds (by default, as many as the queue says), nobody receives them again.
+        If there are none, `wait` this many seconds: then all servers of the queue are asked, otherwise only some. For
+        `hidden` seconds (default: the queue's setting), nobody receives the messages again.
         """
         options: Any = {} if hidden is None else {"VisibilityTimeout": hidden}
         with self._requests():
@@ -63,7 +63,7 @@ class Queue:
         return answer.get("Messages", [])
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Delete messages by their receipts. Those that SQS keeps are received again."""
+        """Delete messages by their receipts. Messages that SQS fails to delete are received again."""
         batches = [receipts[first : first + BATCH] for first in range(0, len(receipts), BATCH)]
         map_threads(self._delete, batches, THREADS)
 

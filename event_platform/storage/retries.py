@@ -27,7 +27,8 @@ def retry(
 ) -> T:
     """Call `attempt` until it raises no transient error. The last error is raised.
 
-    Pauses in seconds: the longest first one, and the longest of all; each is random, so that callers spread.
+    Pauses are random, so that callers spread. `first_pause` and `longest_pause` are the maxima, in seconds, of the
+    first pause and of all pauses.
     """
     # It imports asyncio: a tenth of the time of a command that needs no retries.
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential  # noqa: PLC0415

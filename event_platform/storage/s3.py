@@ -1,7 +1,7 @@
-"""AWS credentials, region and endpoint for S3, and a boto3 client for what only boto3 can do.
+"""AWS credentials, region and endpoint for S3, and a boto3 client for operations that need boto3.
 
-To import this module takes a quarter of a second, nearly all of it boto3: whoever may have no need of S3 imports it
-where it does.
+Importing this module takes a quarter of a second, nearly all of it for boto3, so callers that may not need S3 import it
+where they use it.
 """
 
 import os
@@ -59,9 +59,9 @@ def client_settings(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def endpoint_url(session: boto3.Session) -> str:
-    """Return the endpoint of AWS_ENDPOINT_URL or the profile, or else that of AWS.
+    """Return the endpoint of AWS_ENDPOINT_URL or the profile, else that of AWS.
 
-    The client that says it takes a tenth of a second to make.
+    Creating the client that knows it takes a tenth of a second.
     """
     return str(session.client("s3", region_name=region_of(session)).meta.endpoint_url)
 
@@ -72,17 +72,17 @@ def _endpoint(variables: tuple[tuple[str, str], ...]) -> str:  # noqa: ARG001 - 
 
 
 def lasting_keys(credentials: Credentials) -> dict[str, str]:
-    """Return the keys for a storage's options; none where they are renewed, as those of a role.
+    """Return permanent keys for a storage's options; empty if they are renewed, like those of a role.
 
-    Such keys are asked for when they are needed.
+    Renewed keys are fetched when needed.
     """
     return {} if isinstance(credentials, RefreshableCredentials) else _as_options(credentials)
 
 
 def current_keys(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the keys that delta-rs lacks in some options, as they are now.
+    """Return the current keys that delta-rs lacks in some options.
 
-    By itself it would ask for a role's keys for each table, which ECS refuses from 60 at a time.
+    delta-rs itself would request a role's keys for each table, which ECS refuses from 60 requests at a time.
     """
     return {} if "access_key_id" in options else _as_options(_credentials(options))
 
@@ -93,7 +93,7 @@ def polars_credential_provider(options: Mapping[str, str]) -> Any:
 
 
 def obstore_credential_provider(options: Mapping[str, str]) -> Any:
-    """Return obstore's provider of keys: those of the options, or else of boto3. Raises NoCredentialsError."""
+    """Return obstore's credential provider: the keys in the options, else those of boto3. Raises NoCredentialsError."""
     if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
         keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
         return lambda: {**keys, "expires_at": None}
@@ -172,7 +172,7 @@ def _session_for(options: Mapping[str, str]) -> boto3.Session:
 
 @lru_cache(maxsize=2)
 def _session(profile: str | None, variables: tuple[tuple[str, str], ...]) -> boto3.Session:  # noqa: ARG001 - others, another session
-    """Return the session of this process, which renews credentials a quarter of an hour before they expire."""
+    """Return this process's session, which renews credentials a quarter of an hour before they expire."""
     return boto3.Session(profile_name=profile)
 
 

@@ -1,8 +1,8 @@
-"""Objects on S3 whose names obstore cannot address, by boto3.
+"""Access through boto3 to objects on S3 whose names obstore cannot address.
 
-object_store, on which obstore is built, takes no name with an empty part (a//b), a part . or .., or a control
-character, and for one such name it fails on the whole page of a listing. S3 has such objects: a prefix that was set
-with one slash too many is enough. boto3 lists and reads them.
+object_store, on which obstore is built, rejects names with an empty part (a//b), with a part . or .., or with a control
+character; one such name makes a whole page of a listing fail. S3 has such objects: one slash too many in a prefix is
+enough.
 """
 
 from collections.abc import Iterator, Mapping

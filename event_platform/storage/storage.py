@@ -26,7 +26,7 @@ _THREADS_OF_FOLDER = 4
 
 @dataclass(frozen=True)
 class Storage:
-    """The root of a lake. `options` may hold credentials: they are never shown. Those of a role are not in them."""
+    """The root of a lake. `options` may contain permanent keys, never those of a role. They are never shown."""
 
     root: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -47,7 +47,7 @@ class Storage:
         return FolderStore(Path(self.root)) if self.is_local else BucketStore(self.root, self.options)
 
     def __reduce__(self) -> tuple[type["Storage"], tuple[str, Mapping[str, str]]]:
-        """Pickle everything but the store, which each process opens itself."""
+        """Pickle everything except the store, which each process opens itself."""
         return Storage, (self.root, self.options)
 
     def uri(self, *parts: str) -> str:
@@ -75,62 +75,62 @@ class Storage:
         }
 
     def write(self, uri: str, data: bytes) -> None:
-        """Store `data` whole at `uri`, which is below the root. Raises StorageError naming it where that fails."""
+        """Store `data` atomically at `uri` below the root. Raises StorageError with the URI on failure."""
         self.store.write(self._name(uri), data)
 
     def read(self, uri: str) -> bytes:
-        """Return what is stored at `uri`, which is below the root.
+        """Return the content of `uri` below the root.
 
-        Raises StorageError naming it where that fails, and MissingError where there is nothing.
+        Raises MissingError if it does not exist, and StorageError with the URI on other failures.
         """
         return self.store.read(self._name(uri))
 
     def read_range(self, uri: str, start: int, size: int) -> bytes:
-        """Return so many bytes of what is stored at `uri`, which is below the root, from `start`. Errors as of `read`.
+        """Return `size` bytes from `start` of the content of `uri` below the root; fewer at its end.
 
-        Fewer at its end.
+        Errors as for `read`.
         """
         return self.store.read_range(self._name(uri), start, size)
 
     def delete(self, uris: Iterable[str]) -> None:
-        """Delete what is stored at `uris`, which are below the root; those where nothing is are left out.
+        """Delete the content of `uris` below the root; missing ones are ignored.
 
-        Raises StorageError naming one where that fails.
+        Raises StorageError with a URI on failure.
         """
         self.store.remove([self._name(uri) for uri in uris])
 
     def tag(self, uri: str) -> str | None:
-        """Return what changes whenever something is written at `uri`, which is below the root; None for nothing.
+        """Return a tag that changes with every write to `uri` below the root; None if it does not exist.
 
-        Raises StorageError naming it where that fails.
+        Raises StorageError with the URI on failure.
         """
         return self.store.tag(self._name(uri))
 
     def link(self, uri: str, lifetime: timedelta) -> str:
-        """Return an address of `uri`, which is below the root, that a browser opens; of a bucket for a `lifetime`.
+        """Return an address that opens `uri` below the root in a browser; in a bucket, it is valid for `lifetime`.
 
-        Raises StorageError where there is no key to sign it with.
+        Raises StorageError without a key to sign it with.
         """
         return self.store.link(self._name(uri), lifetime)
 
     def folders(self, *parts: str) -> list[str]:
-        """Return the names of the folders directly below one that is below the root; none where there is no such.
+        """Return the names of the folders directly inside a folder below the root; empty if it does not exist.
 
-        Raises StorageError naming it where it cannot be listed.
+        Raises StorageError with the folder on failure.
         """
         return sorted(path[:-1].rpartition("/")[2] for path in self.store.list_folder(_folder(parts))[1])
 
     def has_folder(self, *parts: str) -> bool:
-        """Return whether there is anything in a folder below the root. One request, however much there is.
+        """Return whether a folder below the root has any content. One request, whatever its size.
 
-        Raises StorageError naming it where that cannot be told.
+        Raises StorageError with the folder on failure.
         """
         return self.store.has_folder(_folder(parts))
 
     def sizes(self, *parts: str) -> dict[str, int]:
-        """Return the bytes of each file below a folder that is below the root, by its path below the root.
+        """Return the size in bytes of each file inside a folder below the root, by path below the root.
 
-        Empty where there is no such folder. Raises StorageError naming it where it cannot be listed.
+        Empty if the folder does not exist. Raises StorageError with the folder on failure.
         """
         return {each.name: each.size for each in self.entries(*parts)}
 
@@ -142,7 +142,7 @@ class Storage:
     def scratch(self) -> Iterator[str]:
         """Yield the address of a temporary folder for data between tasks, and remove it afterwards.
 
-        Those of runs that were killed are removed when somebody asks for one on a later day than the next.
+        Folders left by killed runs are removed by a later call, two days or more after their creation.
         """
         today = datetime.now(UTC).date()
         for left in self.folders(_SCRATCH):
@@ -155,9 +155,9 @@ class Storage:
             self.store.remove_folder(f"{_SCRATCH}/{name}/")
 
     def clock(self) -> float:
-        """Return the store's time in Unix seconds; of a folder, the modification time of a new file.
+        """Return the store's time in Unix seconds; for a folder, the modification time of a new file.
 
-        Raises StorageError where it does not answer.
+        Raises StorageError if it does not answer.
         """
         if not self.is_local:
             from event_platform.storage.clock import server_time  # noqa: PLC0415 - it imports clients of HTTP
@@ -173,7 +173,7 @@ class Storage:
     def check(self) -> None:
         """Check that the store refuses the second of two writers, once per writing process.
 
-        Raises SettingError if it does not, and StorageError where it does not answer.
+        Raises SettingError if it does not, and StorageError if it does not answer.
         """
         if not self.is_local:
             _require_conditional_put(self.root, tuple(sorted(self.options.items())))

@@ -39,16 +39,16 @@ class Store(ABC):
 
     @abstractmethod
     def link(self, name: str, lifetime: timedelta) -> str:
-        """Return an address that a browser opens: of a file, or one that is signed and valid for a `lifetime`.
+        """Return an address for a browser: of a file, or signed and valid for `lifetime`.
 
-        It is an address whether there is an object or not.
+        The object need not exist.
         """
 
     @abstractmethod
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
-        """Yield the objects below a folder, some hundreds at a time; none where there is no such folder.
+        """Yield the objects below a folder, some hundreds at a time; nothing if it does not exist.
 
-        A bucket yields them in the order of their names, and with `after` only those whose names are greater.
+        A bucket yields them in the order of their names and, with `after`, only names greater than that.
         """
 
     @abstractmethod
@@ -61,21 +61,21 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Return an object. Raises MissingError where there is none, AccessError where access to it is refused."""
+        """Return an object. Raises MissingError if it does not exist, AccessError if access is denied."""
 
     @abstractmethod
     def read_range(self, name: str, start: int, size: int) -> bytes:
-        """Return so many bytes of an object from `start`, which is within it; fewer at its end. Errors as of `read`."""
+        """Return `size` bytes of an object from `start`, which is within it; fewer at its end. Errors as for `read`."""
 
     @abstractmethod
     def read_tagged(self, name: str) -> tuple[bytes, str] | None:
-        """Return an object and its tag; None where there is none."""
+        """Return an object and its tag; None if it does not exist."""
 
     @abstractmethod
     def tag(self, name: str) -> str | None:
-        """Return what changes whenever an object is written; None where there is none.
+        """Return a tag that changes with every write of an object; None if it does not exist.
 
-        Of a bucket it is the tag of `read_tagged` and `swap`; of a folder it is not.
+        In a bucket it equals the tag of `read_tagged` and `swap`; in a folder it does not.
         """
 
     @abstractmethod
@@ -88,18 +88,18 @@ class Store(ABC):
 
     @abstractmethod
     def swap(self, name: str, data: bytes, expected: str | None) -> str:
-        """Store an object if the one that is there has the tag `expected` (None: if there is none); return its tag.
+        """Store an object if the existing one has the tag `expected` (None: if there is none); return its new tag.
 
-        Raises ChangedError where there is another one.
+        Raises ChangedError if another object is there.
         """
 
     @abstractmethod
     def create(self, name: str, data: bytes) -> str:
-        """Store an object where there is none, whole or not at all; return its `tag`. Raises ChangedError."""
+        """Store an object atomically if it does not exist; return its `tag`. Raises ChangedError if it does."""
 
     @abstractmethod
     def remove(self, names: Sequence[str]) -> None:
-        """Delete some objects; those that are not there are left out."""
+        """Delete some objects; missing ones are ignored."""
 
     @abstractmethod
     def remove_folder(self, folder: str) -> None:

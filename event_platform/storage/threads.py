@@ -11,12 +11,12 @@ R = TypeVar("R")
 
 
 def map_threads(function: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> list[R]:
-    """Call `function`, which opens a table, commits to one or reads an object, for many items side by side."""
+    """Call `function` for many items in parallel threads, for I/O such as opening tables or reading objects."""
     return list(imap_threads(function, items, threads))
 
 
 def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> Iterator[R]:
-    """Do as `map_threads`, and yield each result as soon as it and those before it are there."""
+    """As `map_threads`, but yield each result, in order, as soon as it is available."""
     items = list(items)
     if len(items) <= 1:  # to start a thread takes as long as to read a file of this machine
         yield from map(function, items)

@@ -42,7 +42,7 @@ def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Decode a varint. Return it and the position behind it."""
+    """Decode a varint. Return it and the position after it."""
     value = shift = 0
     while True:
         byte = message[position]

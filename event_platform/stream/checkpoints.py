@@ -1,7 +1,7 @@
-"""Checkpoints: how far each shard has landed and which consumer owns it, as a small JSON object beside landing.
+"""Checkpoints: the position and the owner of each shard, as a small JSON object beside landing.
 
-A consumer writes its name into the checkpoint and renews it every third of a lease. It only replaces what it wrote
-itself (a conditional put), so that of two consumers of a shard one is rejected and stops. A checkpoint that has not
+A consumer writes its name into the checkpoint and renews it every third of a lease. It only replaces its own entries
+(with conditional puts), so that one of two consumers of a shard is rejected and stops. A checkpoint that was not
 changed for a whole lease has no owner any more: its consumer was killed. Each consumer measures this by its own clock.
 
 Each stream has its own folder. A stream that is deleted and created again starts with new checkpoints.
@@ -100,7 +100,7 @@ class Checkpoints:
         return self.read(shard)[0].owner is None
 
     def claim(self, shard: str) -> Lease | None:
-        """Take a shard without an owner. Return None while it has one."""
+        """Take a shard without an owner; None while it has one."""
         checkpoint, tag = self.read(shard)
         if checkpoint.owner is not None and tag is not None and not self._is_abandoned(shard, checkpoint.owner, tag):
             return None

@@ -117,7 +117,7 @@ class Consumer:
         return waiting
 
     def _unread(self, shards: list[Shard]) -> Iterator[Shard]:
-        """Yield the shards that can be read and that this consumer is not reading."""
+        """Yield the readable shards that this consumer is not reading yet."""
         listed = {shard.name for shard in shards}
         for shard in shards:
             if shard.name in self._readers or shard.name in self._ended or shard.name in self._idle:

@@ -21,7 +21,7 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line to send, without its newline, and where it comes from."""
+    """A line to send, without its newline, and its source."""
 
     source: str
     number: int  # of the line

@@ -1,4 +1,4 @@
-"""A Kinesis stream: its limits and shards, and what its errors mean."""
+"""A Kinesis stream: its limits, its shards, and the meaning of its errors."""
 
 import math
 import random
@@ -119,6 +119,6 @@ def unusable(name: str, error: Exception) -> StreamError:
 
 
 def pause(tries: int) -> float:
-    """Return the seconds to wait after so many tries in a row that failed: longer each time, and never the same."""
+    """Return the random, growing number of seconds to wait after `tries` failures in a row."""
     longest = min(_LONGEST_PAUSE, math.ldexp(_FIRST_PAUSE, min(tries, 10)))
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads calls, no secret

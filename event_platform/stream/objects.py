@@ -2,8 +2,8 @@
 
     yyyy/MM/dd/HH/<stream>-<shard>-<sequence number of the first record>-<number of records>.gz
 
-The hour is when the first record arrived in the stream. The order of records in a shard never changes, so the name says
-which records an object holds, and writing it again after a kill gives the same content.
+The hour is the arrival of the first record in the stream. The order of records in a shard never changes, so the name
+determines the records in an object, and writing it again after a kill gives the same content.
 """
 
 import re
@@ -57,9 +57,9 @@ class Pending:
 
 
 def landed_already(landing: Store, stream: str, shard: str, first: Record) -> int | None:
-    """Return the number of records of the largest object that begins with `first`, or None if there is none.
+    """Return the number of records of the largest object that begins with `first`; None if there is none.
 
-    There is one if a consumer was killed after writing an object and before writing the checkpoint.
+    Such an object exists if a consumer was killed between writing the object and writing the checkpoint.
     """
     beginning = _beginning(stream, shard, first)
     matches = [_COUNT.fullmatch(name, len(beginning) - 1) for name in landing.names(beginning)]

@@ -1,8 +1,8 @@
-"""Records → a stream, in calls as large as Kinesis takes them; what it does not take is sent again, and nothing else.
+"""Records → a stream, in calls as large as Kinesis accepts. Rejected records, and only these, are sent again.
 
-One call at a time: a batch is settled before the next is sent, so that events stay in order as far as PutRecords keeps
-it, which is: but for those that were not taken at once. An answer that is lost means a batch that is sent twice: its
-events are redeliveries, which the platform sets aside.
+One call at a time: a batch is settled before the next one is sent, so that events stay in order as far as PutRecords
+allows: except those that were rejected at first. If an answer is lost, its batch is sent twice: its events become
+redeliveries, which the platform quarantines.
 """
 
 import math
@@ -71,7 +71,7 @@ class Producer:
                 self.sleep(max(0.0, began + done / self.rate - time.monotonic()))
 
     def _batches(self, records: Iterable[Outgoing | None]) -> Iterator[list[Outgoing]]:
-        """Group records into calls. None means that the next record may take long, so the group is sent."""
+        """Group records into calls. None means that the next record may take long, so the present group is sent."""
         most = math.inf if self.rate is None else max(1.0, self.rate * _CALL_SECONDS)
         batch: list[Outgoing] = []
         size = events = 0
@@ -116,7 +116,7 @@ class Producer:
             self._refuse(record, f"{reason}, {_TRIES} times")
 
     def _call(self, batch: list[Outgoing]) -> list[tuple[Outgoing, str]]:
-        """Send records. Return those that were rejected, with the reason."""
+        """Send records. Return the rejected ones with the reason."""
         self.sent.calls += 1
         try:
             answer = self.stream.client.put_records(

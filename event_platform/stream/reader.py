@@ -1,9 +1,9 @@
-"""One shard → objects in landing, in the order of the shard, each noted in the checkpoint once it is written.
+"""One shard → objects in landing, in the order of the shard; the checkpoint is updated after each object.
 
-A kill at any point loses nothing: what is not noted is read again. Nor does it repeat anything, as a rule: an object
-that was written and not noted is found by its name, which tells the records in it, and is written again as it was.
-Records that are in two objects (a consumer was held up for longer than its lease, and went on; or it was killed, and
-makes smaller objects since) are duplicates like any other to the platform, of the kind `redelivery`.
+A kill at any point loses nothing: records after the checkpoint are read again. Usually it repeats nothing either: an
+object written after the checkpoint is recognized by its name, which determines its records, and is written again with
+the same content. Records can be in two objects if a consumer was paused for longer than its lease and continued, or if
+it was killed and now makes smaller objects. These are duplicates of the kind `redelivery`.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The queue of what the filter drops, for those who take it into the lake. Imports no table."""
+"""The queue of the events that the filter drops, for code that loads them into the lake. Imports no table."""
 
 from event_platform.events.errors import StorageError
 from event_platform.storage.queue import Queue
@@ -10,7 +10,7 @@ def redeliveries_queue(url: str | None) -> Queue | None:
 
 
 def are_redeliveries_waiting(queue: Queue | None) -> bool:
-    """Return whether there is anything to take: also where a queue does not answer, so that taking says why."""
+    """Return whether any messages are waiting; True if a queue does not answer, so that taking them reports why."""
     try:
         return queue is not None and queue.state().waiting > 0
     except StorageError:

@@ -25,7 +25,7 @@ class Athena(Warehouse):
         return self.values["glue_database"], relation.glue_name
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
-        """See Warehouse. Athena reads this statement as Hive does, with other quotes than those of its queries."""
+        """See Warehouse. Athena parses this statement like Hive, with other quotes than in its queries."""
         hive = Dialect("athena", quote="`", backslash=True)
         for name in schemas_in(relations):
             yield f"CREATE DATABASE IF NOT EXISTS {hive.identifier(self.schema(name))}"

@@ -1,4 +1,4 @@
-"""What the warehouses have in common: their variables, where their views are, and who may read them."""
+"""The common parts of warehouses: their variables, the location of views, and the readers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,18 +47,18 @@ class Warehouse(ABC):
 
     @abstractmethod
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
-        """Yield the statements that come before those of the views."""
+        """Yield the statements before those of the views."""
 
     @abstractmethod
     def view(self, relation: Relation) -> Iterator[str]:
-        """Yield the statements of a view: what it reads, itself, its comments, and its grants."""
+        """Yield the statements of a view: its source, its definition, its comments, and its grants."""
 
     def place(self, relation: Relation) -> tuple[str, ...]:
         """Return the schema and the name of a view; a database before them if the warehouse has several."""
         return self.schema(relation.schema), self.fold(relation.name)
 
     def source(self, relation: Relation) -> tuple[str, ...]:  # noqa: ARG002 - for warehouses that have tables
-        """Return the table that a view reads; nothing if it reads files."""
+        """Return the table that a view reads; empty if it reads files."""
         return ()
 
     def schema(self, name: str) -> str:
@@ -99,7 +99,7 @@ class Warehouse(ABC):
         return every if relation.holds_records else [self.values["analysts"], *every]
 
     def refusal(self, relation: Relation) -> str | None:
-        """Return why a table can have no view there; None if it can."""
+        """Return why a table cannot have a view there; None if it can."""
         place, source = self.place(relation), self.source(relation)
         if place[:-1] == source[:-1]:
             return f"the schema {relation.schema} has the tables below the views; give the asset another key"
@@ -118,7 +118,7 @@ def schemas_in(relations: Iterable[Relation]) -> list[str]:
 
 
 def values_of(warehouse: type[Warehouse], known: Mapping[str, str | None], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the value of each variable: what is given, else what is known of the environment, else the default.
+    """Return the value of each variable: as given, else as `known` from the environment, else the default.
 
     Raises SettingError for a variable that the warehouse does not have, and for an empty value.
     """

@@ -11,7 +11,7 @@ _READER = "roles/bigquery.dataViewer"
 
 
 class BigQuery(Warehouse):
-    """A view reads its tables with the rights of its reader, unless its dataset is authorized on that of the tables."""
+    """A view reads with the rights of its reader, unless the tables' dataset has authorized the view's dataset."""
 
     dialect = Dialect(
         "bigquery",

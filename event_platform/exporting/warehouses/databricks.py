@@ -18,7 +18,7 @@ from event_platform.exporting.warehouses.base import (
 
 
 class Databricks(Warehouse):
-    """A view is read with the rights of its owner: nobody is granted the tables, which could be written."""
+    """A view reads with the rights of its owner, so nobody is granted the tables, which would be writable."""
 
     dialect = Dialect(
         "databricks",

@@ -8,7 +8,7 @@ from event_platform.exporting.warehouses.base import LAKE, Warehouse, prefix, sc
 
 
 class DuckDB(Warehouse):
-    """DuckDB has no roles: who may read its file and the lake reads all of it."""
+    """DuckDB has no roles: anyone who can read its file and the lake can read everything."""
 
     dialect = Dialect("duckdb", length=1_024)
     variables = (LAKE, prefix())

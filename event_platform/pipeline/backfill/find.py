@@ -1,8 +1,8 @@
 """The partitions of event tables whose rows would differ under the present catalog.
 
-A partition keeps a fingerprint of the rules that it was built with, and the log their text. Where it is the present one
-nothing is looked at. What a partition that has another one was found to be is remembered by the process; and the next
-commit to its table gives a partition whose rows are the same the fingerprint of the present rules (`unchanged`).
+A partition stores a fingerprint of the rules that it was built with, and the log stores their text. Partitions with the
+present fingerprint need no look. The verdict on any other partition is cached by the process; if its rows are the same,
+the next commit to its table gives it the present fingerprint (`unchanged`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class Backfills:
 
 @dataclass(frozen=True)
 class _Table:
-    """An event table that may have partitions which were built with other rules."""
+    """An event table that may have partitions built with other rules."""
 
     lake: Lake
     deduplicated: Snapshot
@@ -86,7 +86,7 @@ class _Table:
 
     @cached_property
     def candidates(self) -> dict[date, Difference]:
-        """The partitions that are as new as their events, and were built with rules that differ."""
+        """The partitions that are up to date with their events, but were built with rules that differ."""
         others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.rules.fingerprint}
         texts = rules_in(self.table) if others else {}
         differences = {each: self._difference(each, texts.get(each)) for each in set(others.values())}
@@ -120,7 +120,7 @@ class _Table:
         return self.table.rows_by_date()
 
     def verdict(self, day: date, budget: Budget) -> Verdict | None:
-        """Return whether the rows of a candidate would differ; None if that is left open."""
+        """Return whether the rows of a candidate would differ; None if the budget leaves that open."""
         built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
         key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
         known = VERDICTS.get(key)
@@ -212,9 +212,9 @@ def unchanged(
     without: Collection[date],
     budget: Budget,
 ) -> Iterator[tuple[date, BuildRules]]:
-    """Yield the partitions that were built with other rules and have the same rows, with the present rules.
+    """Yield the partitions built with other rules whose rows are the same, each with the present rules.
 
-    They can be appended to again. The release stays the one that built them.
+    They can be appended to again. Their release stays the one that built them.
     """
     table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
     texts = rules_in(target) if table.candidates else {}
@@ -227,7 +227,7 @@ def unchanged(
 
 
 def note_builds(target: Snapshot, rules: BuildRules, others: Mapping[date, BuildRules]) -> dict[str, int]:
-    """Return the app transactions that keep the text of the rules of a build, and for `others` than its days theirs."""
+    """Return the app transactions that store the texts of rules: of this build, and of the days in `others`."""
     noted: dict[str, int] = {}
     for each in [rules, *others.values()]:
         noted |= note_rules(target, each.text, each.fingerprint)

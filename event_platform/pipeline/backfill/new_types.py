@@ -1,6 +1,6 @@
-"""Days that a table of an event type never had: the catalog has the type since, or again.
+"""Days that a table of an event type never had, because the type is new in the catalog, or back in it.
 
-Its events of these days are in unregistered_events, unless they were of a type that had the name before.
+Its events of these days are in unregistered_events, unless another type had their name before.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,9 +22,9 @@ def find_new_types(
     tables: Mapping[str, Snapshot],
     without: Collection[date],
 ) -> dict[str, dict[date, int]]:
-    """Return the days that tables never had, and how many events unregistered_events has for them, by table.
+    """Return the days that tables never had, with the number of their events in unregistered_events, by table.
 
-    `tables` are those of event types by their keys. Nothing is read where they have every day.
+    `tables` are the tables of event types by key. Nothing is read for tables that have every day.
     """
     days = sorted(deduplicated.rows_by_date().keys() - set(without))
     missing = {key: [day for day in days if not each.was_built(day)] for key, each in tables.items()}
@@ -41,7 +41,7 @@ def find_new_types(
 def _count(
     unregistered: Snapshot, days: Sequence[date], event_types: Sequence[EventType]
 ) -> Mapping[tuple[str, date], int]:
-    """Return how many events of each type there are, by key and day; at most so many where they cannot be read."""
+    """Return the number of events of each type by key and day; an upper bound if they cannot be read."""
     keys = {name: each.key for each in event_types for name in each.names}
     events = unregistered.scan(days).filter(pl.col("event_name").is_in(list(keys)))
     key = pl.col("event_name").replace_strict(keys, return_dtype=pl.String).alias("key")

@@ -1,4 +1,4 @@
-"""What a back-fill would write, and what it would cost by the CPU time of the last runs."""
+"""The extent of a back-fill, and its cost by the CPU time of the last runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class BackfillPlan:
-    """All days that would be rebuilt, and the tables that cannot be."""
+    """All days to rebuild, and the tables that cannot be rebuilt."""
 
     tables: Sequence[TablePlan]
     failing: Mapping[str, str]
@@ -37,7 +37,7 @@ class BackfillPlan:
 
     @property
     def cpu_seconds(self) -> float | None:
-        """The estimate of all tables; None where no run has said its CPU time."""
+        """The estimate for all tables; None if no run has recorded its CPU time."""
         known = [each.cpu_seconds for each in self.tables if each.cpu_seconds is not None]
         return sum(known) if len(known) == len(self.tables) else None
 

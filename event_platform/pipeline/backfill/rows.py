@@ -1,4 +1,4 @@
-"""Whether the rows of a partition would differ under the present catalog: proved by as few of them as it takes."""
+"""Whether the rows of a partition would differ under the present catalog, from as few rows as possible."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _ROWS_DIFFER = "rows differ from the events that they are made of"
 
 @dataclass(frozen=True)
 class Partition:
-    """The files of a partition of an event table, and those of deduplicated_events that it is made of."""
+    """The files of a partition of an event table, and its source files in deduplicated_events."""
 
     table: Snapshot
     typed: Sequence[DataFile]
@@ -40,7 +40,7 @@ class Partition:
 
 
 class RowExaminer:
-    """Compares the rows of partitions of one event table with what the catalog would make of their events now."""
+    """Compares rows of partitions of one event table with the rows that the catalog would now make of their events."""
 
     def __init__(self, lake: Lake, event_type: EventType, envelope: Envelope, difference: Difference) -> None:
         """Compile the schema."""
@@ -52,8 +52,8 @@ class RowExaminer:
     def examine(self, partition: Partition) -> Verdict:
         """Return whether the rows would differ.
 
-        Names, the statistics in the log, then the texts of `_rescued`, and then the bodies with a key that the catalog
-        reads in another way are looked at, up to the first row that differs. With a wider type, all of them do.
+        These are examined in order, up to the first row that differs: names, the statistics in the log, the texts of
+        `_rescued`, and the bodies with a key that the catalog reads differently. With a wider type, all rows differ.
         """
         if reason := self._in_names(partition):
             return Verdict(reason, moves_events=True)
@@ -63,7 +63,7 @@ class RowExaminer:
         return Verdict(next((reason for look in looks if (reason := look(partition))), ""))
 
     def _in_statistics(self, partition: Partition) -> str | None:
-        """Say that a column that the catalog has no more has values. Nested columns have no statistics."""
+        """Describe a column with values that left the catalog. Nested columns have no statistics."""
         for name in self._difference.dropped:
             if any(file.nulls.get(name) is not None and file.nulls[name] < file.rows for file in partition.typed):
                 return f"{name} has values, and the catalog has it no more"
@@ -79,7 +79,7 @@ class RowExaminer:
         return None
 
     def _in_rescued(self, partition: Partition) -> str | None:
-        """Say that `_rescued` has values that fit a column."""
+        """Describe values in `_rescued` that fit a column."""
         files = [file for file in partition.typed if file.nulls.get(RESCUED_COLUMN) != file.rows]
         if not (files and self._difference.fields):
             return None
@@ -92,7 +92,7 @@ class RowExaminer:
         return None if field is None else f"{field} has values in _rescued that fit its column"
 
     def _fitting(self, text: str) -> Iterator[str]:
-        """Yield the differing fields of a `_rescued` text of which something would leave it."""
+        """Yield the differing fields of a `_rescued` text that would leave it at least in part."""
         for field, raw in rescued_fields(text).items():
             body = msgspec.json.encode({field: raw}).decode()
             if field in self._difference.fields and self._rescuer.split(body)[1] != body:
@@ -115,7 +115,7 @@ class RowExaminer:
 
     @property
     def _is_concerned(self) -> pl.Expr | None:
-        """Whether a body may be read in another way; None if none may."""
+        """Whether a body may be read differently; None if no body may."""
         if self._difference.is_whole:
             return pl.lit(value=True)
         keys = self._difference.keys
@@ -142,7 +142,7 @@ def _written(key: str) -> str:
 
 
 def _describe(before: pl.DataFrame, after: pl.DataFrame) -> str:
-    """Say which columns differ."""
+    """Describe the columns that differ."""
     if before.height != after.height:
         return _ROWS_DIFFER
     names = [name for name in after.columns if not before[name].equals(after[name])]

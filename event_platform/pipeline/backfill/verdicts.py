@@ -1,4 +1,4 @@
-"""What was found out about partitions that were built with other rules, kept for the process: it reads rows once."""
+"""Verdicts on partitions built with other rules, cached by the process so that it reads rows once."""
 
 from collections import OrderedDict
 from datetime import date
@@ -25,7 +25,7 @@ class Verdicts:
     """What this process has found out: a partition with the same files is not looked at again."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without verdicts."""
         self._found: OrderedDict[PartitionKey, Verdict] = OrderedDict()
         self._keeping = Lock()  # sensors are evaluated side by side
 
@@ -34,14 +34,14 @@ class Verdicts:
         return self._found.get(key)
 
     def keep(self, key: PartitionKey, verdict: Verdict) -> None:
-        """Remember a verdict, and forget the first one where there are too many."""
+        """Cache a verdict, and drop the oldest one if there are too many."""
         with self._keeping:
             self._found[key] = verdict
             if len(self._found) > _MOST_VERDICTS:
                 self._found.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Drop all verdicts."""
         self._found.clear()
 
 
@@ -49,14 +49,14 @@ VERDICTS = Verdicts()
 
 
 class Budget:
-    """Rows that may still be examined; None: any number."""
+    """Number of rows that may still be examined; None is unlimited."""
 
     def __init__(self, rows: int | None) -> None:
-        """Begin with so many."""
+        """Begin with this many rows."""
         self._left = rows
 
     def take(self, rows: int) -> bool:
-        """Return whether a partition with so many rows may be examined; the last one may have more than are left."""
+        """Return whether a partition with `rows` rows may be examined; the last one may exceed the budget."""
         if self._left is None:
             return True
         if self._left <= 0:

@@ -1,4 +1,4 @@
-"""Compact small files of partitions before an append, so that these stay fast to read."""
+"""Compact small files of partitions before an append, so that the partitions stay fast to read."""
 
 from collections.abc import Collection, Mapping
 from datetime import date

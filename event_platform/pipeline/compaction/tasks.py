@@ -1,4 +1,4 @@
-"""Small files of a partition → one, so that many increments are read as fast as one load."""
+"""Merges small files of a partition into one, so that many increments are read as fast as one load."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 def groups_to_compact(files: Sequence[DataFile], sizing: Sizing) -> list[list[DataFile]]:
-    """Return groups of files of a partition that should be one file each.
+    """Return groups of files of a partition to merge into one file each.
 
-    The files of a group are of one size class, and older than the compaction age.
+    The files of a group are in one size class, and older than the compaction age.
     """
     last = (time.time() - sizing.compaction_age.total_seconds()) * 1_000
     groups, sizes = [], sizing.compaction_size_classes
@@ -56,7 +56,7 @@ def _is_due(group: Sequence[DataFile], sizing: Sizing) -> bool:
 
 
 def try_to_compact(table: TableLocation, schema: pl.Schema, files: list[DataFile]) -> AddAction | EventPlatformError:
-    """Call `compact_files`, but return its error instead of raising it."""
+    """Call `compact_files`, and return its error instead of raising it."""
     return error_or_result(table, lambda: compact_files(table, schema, files))
 
 
@@ -73,10 +73,10 @@ def error_or_result(table: TableLocation, function: Callable[[], T]) -> T | Even
 
 
 def compact_files(table: TableLocation, schema: pl.Schema, files: list[DataFile]) -> AddAction:
-    """Write the rows of some files of a partition to one file, and return the action that adds it.
+    """Write the rows of some files of a partition to one file, and return its add action.
 
-    The action says that no data changed, so that who waits for new rows finds none in it. The actions that remove the
-    old files are not returned by a task: deltalake's RemoveAction cannot be sent from one process to another.
+    The action says that no data changed, so that readers of new rows skip it. The remove actions of the old files are
+    not returned, because deltalake's RemoveAction cannot be sent between processes.
     """
     (day,) = {file.partition for file in files}
     rows = scan_files(table, files, schema).collect()

@@ -1,8 +1,8 @@
 """Files of raw_events → candidates: records that share their uuid with another one.
 
-A key is a hash of a uuid. Most records share theirs with no other, and the key is enough to see that. Of the few
-candidates that are left, the uuids themselves are compared. Keys are read from where files have them (see `file_keys`);
-those of other files are hashed from their uuids.
+A key is a hash of a uuid. The keys alone show that most records share theirs with no other. For the few remaining
+candidates, the uuids themselves are compared. Keys are read from files that store them (see `file_keys`), and computed
+from the uuids of other files.
 """
 
 import io
@@ -60,17 +60,17 @@ def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
 
 
 def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> list[DataFile]:
-    """Return the files that arrived within the window before any of the `own` ones, these included."""
+    """Return the files that arrived within the window before any of the `own` files, including these."""
     arrivals = {file.partition for file in own}
     days = {day - timedelta(days=back) for day in arrivals for back in range(window_days + 1)}
     return [file for file in files if file.partition in days]
 
 
 def may_share(files: Sequence[DataFile], own: Sequence[DataFile]) -> list[DataFile]:
-    """Return the files that may hold an event_uuid of `own`, by the statistics of both.
+    """Return the files that may contain an event_uuid of `own`, by the statistics of both.
 
-    Those are few where uuids rise with time, as UUIDs of version 7, ULIDs and numbers do: then hardly anything that
-    arrived before is read. Where they are random, they are all.
+    If uuids rise with time (UUID version 7, ULID, numbers), hardly any earlier file is read. If they are random, all
+    are.
     """
     least, greatest = ([getattr(file, bound).get("event_uuid") for file in own] for bound in ("minimum", "maximum"))
     if None in least or None in greatest:
@@ -84,7 +84,7 @@ def _meets(least: str | None, greatest: str | None, low: str, high: str) -> bool
 
 
 def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
-    """Return the keys that records of some created_dates share, those of `own` with each other and with `others`."""
+    """Return the keys shared by records of some created_dates: keys of `own` that repeat there or are in `others`."""
     whole = [file for file in own if _is_of_dates(file, dates)]
     known = use_keys(lake.raw_events, whole, lambda keys: keys)
     records = _sound(lake, [file for file in own if file.path not in known])
@@ -97,10 +97,9 @@ def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list
 
 
 def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
-    """Write the keys of numbered files in their order, so that each of the `searches` reads its share of them alone.
+    """Write the keys of numbered files in their order, so that each of the `searches` reads only its share of them.
 
-    Each key comes with whether its record is of one of the created_dates, and with the number of its file. Returns
-    `address`.
+    Each key has a flag that its record is of one of the created_dates, and the number of its file. Returns `address`.
     """
     keys = pl.concat(
         _sound(lake, [file]).select(
@@ -119,9 +118,9 @@ def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int,
 
 
 def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
-    """Return the keys of one share that a record `of_dates` and another one have, with the files that contain them.
+    """Return the keys in one share that a record `of_dates` and another record have, with their files.
 
-    Shares are ranges of keys: equal ones are in the same one.
+    Shares are ranges of keys, so equal keys are in the same share.
     """
     first, last = (_KEYS * number // searches for number in (search, search + 1))
     share = pl.col(_HASH).is_between(pl.lit(first, dtype=pl.UInt64), pl.lit(last - 1, dtype=pl.UInt64))
@@ -153,7 +152,7 @@ def new_shared_keys(
 
 
 def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
-    """Return the records with one of the keys, with the columns that the deduplication rule needs."""
+    """Return the records with one of the keys, with the columns for the deduplication rule."""
     found = [
         _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
         for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch)
@@ -165,7 +164,7 @@ def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Se
 def new_verdicts(
     dates: list[date], before: pl.DataFrame, arrived: pl.DataFrame, window_days: int
 ) -> pl.DataFrame | None:
-    """Return the duplicates among candidates that `arrived`, or None if the result for an earlier record changes."""
+    """Return the duplicates among candidates that `arrived`, or None if the verdict on an earlier record changes."""
     verdicts = find_duplicates(pl.concat([before, arrived]), dates, window_days)
     on_old = verdicts.join(before, on=_ORDER, how="semi")
     if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
@@ -180,7 +179,7 @@ def _is_of_dates(file: DataFile, dates: Collection[date]) -> bool:
 
 
 def _shared_by(lake: Lake, files: list[DataFile], keys: pl.Series) -> tuple[pl.Series, list[DataFile]]:
-    """Return those of the sorted keys that records of some files have too, and the files that may contain them."""
+    """Return the sorted keys that records of some files also have, and the files that may contain them."""
     found = use_keys(lake.raw_events, files, lambda stored: shared_with(keys, stored).alias(_HASH))
     hashed = [file for file in files if file.path not in found]
     beside = _met(_keyed(_sound(lake, hashed)), keys, _PLACE)

@@ -1,8 +1,8 @@
-"""raw_events → deduplicated_events and duplicate_events, partition by partition of created_date.
+"""raw_events → deduplicated_events and duplicate_events, by partitions of created_date.
 
-A verdict depends only on what arrived before. So a partition that was built already is appended to: only its new
-records are judged. It is rebuilt where rows were removed, a late arrival changed the verdict on an old record, the
-window is another one, the tables are not as the platform left them, or a rebuild is asked for.
+A verdict depends only on earlier arrivals. So if a partition was built before, only its new records are judged and
+appended. It is rebuilt if rows were removed, a late arrival changes the verdict on an old record, the window has
+changed, the tables are not as the platform left them, or a rebuild is requested.
 """
 
 import math
@@ -47,7 +47,7 @@ from event_platform.pipeline.fingerprint import build_fingerprint
 
 @dataclass(frozen=True)
 class DeduplicationReport:
-    """The sound records of one created_date, as the tables contain them now."""
+    """The sound records of one created_date in the tables."""
 
     unique: int
     kinds: Counter[str]
@@ -64,7 +64,7 @@ class _Targets(NamedTuple):
 
 @dataclass(frozen=True)
 class _Work:
-    """Partitions to write: the files that hold their records, and which of these records are duplicates."""
+    """Partitions to write: the files with their records, and the duplicates among these."""
 
     dates: list[date]
     files: list[DataFile]
@@ -74,7 +74,7 @@ class _Work:
 def deduplicate(
     context: PipelineContext, dates: Sequence[date], window_days: int, *, rebuild: bool = False
 ) -> dict[date, DeduplicationReport]:
-    """Bring the created_dates given up to date with raw_events as it is now. Returns a report for each.
+    """Bring the given created_dates up to date with raw_events. Returns a report for each.
 
     With `rebuild` all of them are rebuilt, also those that could be appended to.
     """
@@ -144,7 +144,7 @@ def _losers_in(files: Sequence[DataFile], losers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, version: int) -> dict[int, list[date]]:
-    """Return the partitions that may only lack new records, by the version of raw_events that they were built from."""
+    """Return the partitions that lack at most new records, by the version of raw_events that they were built from."""
     by_version: dict[int, list[date]] = {}
     for day in dates:
         # Of two commits one may be missing: the run was killed in between.
@@ -160,9 +160,9 @@ def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, vers
 def _new_records(
     context: PipelineContext, raw: Snapshot, version: int, dates: list[date], window_days: int
 ) -> _Work | None:
-    """Return the work on the records that were added since `version` of raw_events.
+    """Return the work for the records added since `version` of raw_events.
 
-    None where verdicts on older records may have changed, or most records are new: the partitions are rebuilt then.
+    None if verdicts on older records may have changed, or most records are new: then the partitions are rebuilt.
     """
     added = added_since_version(raw, version)
     if added is None:
@@ -202,7 +202,7 @@ def _all_records(context: PipelineContext, raw: Snapshot, dates: list[date], win
 def _search_in_parts(
     context: PipelineContext, dates: list[date], own: list[DataFile], others: list[DataFile], searches: int
 ) -> Shared:
-    """Do what `shared_keys` does where there is too much for one task. Every file is read once all the same."""
+    """Do the same as `shared_keys` for more keys than one task can hold, still reading every file only once."""
     numbered = dict(enumerate([*own, *others]))
     batches = in_batches(numbered.values(), context.sizing.rows_per_spread)
     lake = context.lake

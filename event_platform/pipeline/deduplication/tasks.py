@@ -20,7 +20,7 @@ _PARTITION = "created_date"
 
 @dataclass(frozen=True)
 class Split:
-    """What a task wrote of the sound records of its files."""
+    """The files that a task wrote with the sound records of its input."""
 
     unique: list[AddAction]
     duplicates: list[AddAction]
@@ -35,9 +35,9 @@ def rows_per_task(files: Sequence[DataFile], sizing: Sizing) -> int:
 def split_files(
     lake: Lake, sizing: Sizing, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame
 ) -> Split:
-    """Write the sound records of `files` that belong to `dates`: first arrivals here, duplicates there.
+    """Write the sound records of `files` that belong to `dates`, to one table or, for `duplicates`, to the other.
 
-    There is one file for each date and table, in which every event name is a few row groups for each file read.
+    There is one file for each date and table. In it, every event name has a few row groups for each input file.
     """
     deduplicated, duplicate = lake.deduplicated_events, lake.duplicate_events
     writers: dict[tuple[str, date], FileWriter] = {}

@@ -1,1 +1,1 @@
-"""What arrives against what the catalog says, read from the lake: figures of files, and a bounded sample of rows."""
+"""Compares arriving events with the catalog, from the lake: figures of files, and a bounded sample of rows."""

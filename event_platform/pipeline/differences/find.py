@@ -1,4 +1,4 @@
-"""The differences between what arrives and what the catalog says."""
+"""The differences between arriving events and the catalog."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,10 +27,10 @@ _ORDER = list(Finding)
 
 
 def find_differences(lake: Lake, files: CatalogFiles, broken_share: float) -> list[Proposal]:
-    """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
+    """Return the differences by kind, the most frequent first: new names first, those without an action last.
 
-    A rule is broken if more than `broken_share` of the events of a type break it. What that costs grows with the event
-    types and their files of thirty days.
+    A rule is broken if more than `broken_share` of the events of a type break it. The cost grows with the event types
+    and with their files of thirty days.
     """
 
     def of_type(event_type: EventType) -> list[Proposal]:
@@ -46,7 +46,7 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float) -> li
 
 @contextmanager
 def _reading(table: Table) -> Iterator[None]:
-    """Raise TableError, with the table and what to do, where one of its files cannot be read."""
+    """Raise TableError, with the table and the remedy, if one of its files cannot be read."""
     try:
         with translate_errors():
             yield

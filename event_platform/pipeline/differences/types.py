@@ -1,4 +1,4 @@
-"""What arrived of an event type: the figures of the files of its last days, and a sample of its `_rescued` texts."""
+"""The arrived events of a type: the figures of the files of its last days, and a sample of its `_rescued` texts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,9 +33,9 @@ _VIOLATIONS = 100
 
 
 def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrived | None:
-    """Return what arrived of a type on the newest days of its table; None where that has no rows.
+    """Return the arrived events of a type on the newest days of its table; None if it has no rows.
 
-    Values are sampled of the rules that more than `broken_share` of the rows break.
+    Values are sampled for the rules that more than `broken_share` of the rows break.
     """
     rows = table.rows_by_date()
     days = sorted(rows)[-DAYS:]
@@ -59,7 +59,7 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
 
 
 def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
-    """Sample the texts of days that have a field without a column, newest first; and then fields that are missing."""
+    """Sample texts of days with a field that has no column, newest first; then texts with fields not sampled yet."""
     sample = RescuedSample(paths)
     spans: dict[Path, list[date]] = {}
     for day, drift in sorted(drifts.items()):
@@ -82,7 +82,7 @@ def _is_of_interest(paths: SchemaPaths, outcome: Outcome, path: Path) -> bool:
 
 
 def _keys(paths: SchemaPaths, path: Path) -> list[str]:
-    """Return the keys that what is last in a path, beside values of maps, may have, as JSON writes them."""
+    """Return the possible keys at the end of a path, as JSON texts, including those of values of maps."""
     while path[-1] == ANY_KEY:
         path = path[:-1]
     known = paths.by_path.get(path)
@@ -110,7 +110,7 @@ def _add_texts(
 def _unseen(
     event_type: EventType, table: Snapshot, drifts: Mapping[date, Drift], rows: Mapping[date, int]
 ) -> frozenset[str]:
-    """Return the plain columns that are null in all rows of thirty days, and of which nothing is in `_rescued`."""
+    """Return the top-level columns that are null in all rows of thirty days and never in `_rescued`."""
     if len(rows) < DAYS:
         return frozenset()
     nulls = table.nulls_by_date(rows)
@@ -128,7 +128,7 @@ def _has_long(event_type: EventType, files: Sequence[DataFile]) -> frozenset[str
 
 
 def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: str) -> dict[str, int | float]:
-    """Return the least or largest value of the columns of numbers, where all files with values of them say it."""
+    """Return the least or largest values of number columns for which every file with values has statistics."""
     found: dict[str, int | float] = {}
     unknown: set[str] = set()
     for file in files:
@@ -141,7 +141,7 @@ def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: st
 
 
 def _violations(event_type: EventType, table: Snapshot, arrived: Arrived, rules: Iterable[str]) -> Arrived:
-    """Add values that break these rules, of the newest day that has any."""
+    """Add values that break these rules, from the newest day that has any."""
     found: dict[str, tuple[str, ...]] = {}
     for rule in rules:
         day = arrived.rules()[rule].last

@@ -1,4 +1,4 @@
-"""Which created_dates a load changes downstream: those of its records, and those on which verdicts may change."""
+"""The created_dates that a load changes downstream: those of its records, and those whose verdicts may change."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
@@ -20,9 +20,9 @@ def changed_dates(
 ) -> set[tuple[date, date]]:
     """Return the (created_date, arrival_date) whose verdicts a load may change, beyond those of its own records.
 
-    `new` files hold the records that are added, `stale` files the former records of `changed_objects`; `damaged` files
-    cannot be read. A record that is added or removed decides about those of its uuid that arrived after it: on a later
-    day within the window, or on the same day in an object whose name sorts behind. Their created_dates are due as well.
+    `new` files contain the added records, `stale` files the former records of `changed_objects`; `damaged` files cannot
+    be read. An added or removed record affects records with its uuid that arrived after it: on a later day within the
+    window, or on the same day in an object whose name sorts after its own. Their created_dates are due as well.
     """
     table, names = snapshot.table, list(changed_objects)
     removed = _sound(table, stale).filter(pl.col("source_object").is_in(names))
@@ -46,9 +46,9 @@ def changed_dates(
 def _arrived_after(
     snapshot: Snapshot, arrival_date: date, first: str, damaged: Collection[DataFile], window_days: int
 ) -> Iterator[DataFile]:
-    """Yield the files of later days in the window, and of the same day those that may hold objects from `first` on.
+    """Yield the files of later days in the window, and files of the same day that may hold objects from `first` on.
 
-    New objects mostly come after old ones: of the same day there are mostly none.
+    New objects usually sort after old ones, so there are usually no files of the same day.
     """
     window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
     for file in snapshot.files(window):

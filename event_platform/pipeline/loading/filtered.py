@@ -1,7 +1,7 @@
-"""The queue of the filter in the stream → filtered_events: each dropped event once, however often it was sent.
+"""The queue of the stream's filter → filtered_events: each dropped event once, however often it was sent.
 
-A message is deleted once its event is committed. Until then the queue keeps it, so whatever ends a run between the two
-is made good by the next one: it finds the event in the table. What is not a message of the filter stays in the queue.
+A message is deleted once its event is committed. If a run is killed in between, the next one receives the message again
+and finds the event in the table. Messages that are not from the filter stay in the queue.
 """
 
 from bisect import bisect_left
@@ -114,7 +114,7 @@ def _append(context: PipelineContext, rows: pl.DataFrame, report: FilteredReport
 
 
 def _known(target: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the keys in the table among which those of some rows, in the order of arrival, may be."""
+    """Return the keys in the table that may include those of some rows, which are in order of arrival."""
     times = dict(rows.group_by(_KEY[0]).agg(pl.col(_ARRIVED).sort()).iter_rows())
     files = [file for file in target.files(times) if _may_hold(file, times[file.partition])]
     is_near = pl.col(_ARRIVED).is_between(rows[_ARRIVED][0], rows[_ARRIVED][-1])
@@ -122,7 +122,7 @@ def _known(target: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _may_hold(file: DataFile, times: Sequence[datetime]) -> bool:
-    """Return whether a file may hold events of stream records that arrived at some times, which are in order."""
+    """Return whether a file may contain events of stream records with some arrival times, in order."""
     low, high = file.minimum.get(_ARRIVED), file.maximum.get(_ARRIVED)
     if low is None or high is None:
         return True

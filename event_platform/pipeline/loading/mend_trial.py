@@ -1,4 +1,4 @@
-"""What `mend` would do: the objects that are due are read, and nothing is written."""
+"""Trial of `mend`: the due objects are read, and nothing is written."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ def try_mending(context: PipelineContext, loading: Loading, dates: Collection[da
 def try_objects(
     loading: Loading, sizing: Sizing, objects: list[LandedObject], examples: int
 ) -> tuple[MendOutcome, list[str]]:
-    """Read objects of one arrival date; return what is made of their records, and why objects cannot be read."""
+    """Read objects of one arrival date; return the outcome for their records, and why objects cannot be read."""
     outcome, unread = MendOutcome(examples), list[str]()
     mender = Mender(loading.mending, loading.envelope, loading.first_date, outcome)
     reader = open_reader(loading.envelope, keeps_bytes=True)

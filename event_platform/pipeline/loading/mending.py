@@ -1,7 +1,7 @@
-"""Arrival dates, and objects of them, that were loaded with other functions of `catalog/mend` than there are now.
+"""Arrival dates and objects that were loaded with other functions of `catalog/mend` than the present ones.
 
-A day keeps the fingerprint of the functions that it was loaded with. It is due where that is another one, and it has
-records that a function is given now, or that one has mended before: their objects are to be read again.
+A day stores the fingerprint of the functions that it was loaded with. It is due if that has changed and it has records
+that a function now receives, or has mended before: their objects are reloaded.
 """
 
 from collections import Counter
@@ -21,10 +21,10 @@ _MIXED = 1 << 32
 
 
 def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
-    """Return the arrival dates that are due, and how many records of each functions are given, or have mended.
+    """Return the due arrival dates, each with the number of records that functions receive or have mended.
 
-    What is corrupt is taken from corrupt_events, and what is not registered from the tables after deduplication: no row
-    of raw_events is read.
+    Corrupt records are counted in corrupt_events, and unregistered ones in the tables after deduplication: no row of
+    raw_events is read.
     """
     raw = lake.raw_events.snapshot()
     mended = raw.values_by_date(MENDED_BY)
@@ -54,9 +54,9 @@ def objects_to_mend(raw: Snapshot, mending: Mending, dates: Collection[date]) ->
 def mend_transactions(
     raw: Snapshot, mending: Mending, days: Collection[date], loaded_whole: Collection[date]
 ) -> dict[str, int]:
-    """Return the app transactions that keep the fingerprints of days, where these change with a commit on top of `raw`.
+    """Return the app transactions with the fingerprints of days, if they change with a commit on top of `raw`.
 
-    Those of `loaded_whole` have no record any more that other functions were given.
+    All objects of the days in `loaded_whole` were loaded with the present functions.
     """
     rows, present = raw.rows_by_date(days), mending.fingerprint
     found: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Landed objects → their records, classified, with the columns of raw_events that say where each is from."""
+"""Landed objects → their classified records, with the columns of raw_events about their source."""
 
 import io
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _TOO_MANY = (
 
 @dataclass(frozen=True)
 class Loading:
-    """Where objects are, and how they are read."""
+    """The location of objects, and how they are read."""
 
     landing: Landing
     envelope: Envelope
@@ -87,7 +87,7 @@ def open_object(loading: Loading, sizing: Sizing, landed: LandedObject) -> Binar
 
 @contextmanager
 def _naming(landed: LandedObject) -> Iterator[None]:
-    """Turn an unexpected error into one that names the object: one among thousands, it would stop all at each try."""
+    """Add the object's name to an unexpected error: otherwise one object could stop all others for ever."""
     try:
         yield
     except StorageError:
@@ -108,8 +108,8 @@ def read_records(
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield the classified records of an object piece by piece, with the bytes of each piece.
 
-    After the most records that an object may have, one `unreadable_object` takes the place of the rest: records may be
-    so short that the limit of bytes allows hundreds of millions of them. A `mender` takes a reader that keeps bytes.
+    If an object has more records than allowed, one `unreadable_object` replaces the rest: short records could be
+    hundreds of millions within the limit of bytes. A `mender` requires a reader that keeps bytes.
     """
     offset, most = 0, loading.limits.object_rows
     read = pieces(landed.name, content, loading.limits_of_object)

@@ -33,10 +33,10 @@ class CorruptReport:
 
 
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
-    """Bring the arrival dates given of corrupt_events up to date with raw_events. Returns a report for each.
+    """Bring the given arrival dates of corrupt_events up to date with raw_events. Returns a report for each.
 
-    A date that only gained records is appended to, so that it costs what came. The others are rebuilt, and so are those
-    that gained none: whoever asks for them wants them repaired.
+    A date with only new records is appended to, so the cost grows with the new records. Other dates are rebuilt,
+    including unchanged ones: a request for these is a repair.
     """
     return retry_on_conflict(lambda: _quarantine_corrupt(lake, dates))
 
@@ -60,7 +60,7 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
 
 
 def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[date, list[DataFile]]:
-    """Return the dates that may only lack new records, each with the files of raw_events that came since."""
+    """Return the dates that lack at most new records, each with its newer files of raw_events."""
     paths = target.paths_by_date(dates)
     short = [day for day in dates if len(paths.get(day, ())) < _MOST_FILES]
     altered, found = altered_dates(target, short), dict[date, list[DataFile]]()
@@ -74,7 +74,7 @@ def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[
 
 
 def _held(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]:
-    """Return the reasons of what some dates hold; nothing where that cannot be read, so that they are rebuilt."""
+    """Return the reasons of the rows on some dates; empty if they cannot be read, so that they are rebuilt."""
     try:
         return _reasons(target.scan(dates), dates)
     except (OSError, pl.exceptions.PolarsError):

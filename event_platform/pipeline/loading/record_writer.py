@@ -20,7 +20,7 @@ LeftOut = UnreadableError | ObjectError | WorkerError
 
 @dataclass
 class Loaded:
-    """What a raw task did for one arrival date."""
+    """The outcome of a raw task for one arrival date."""
 
     arrival_date: date
     bytes_read: int = 0
@@ -35,7 +35,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Begun:
-    """Where the records of an object begin among those of its task."""
+    """Position of the first record of an object among those of its task."""
 
     flushes: int
     frames: int
@@ -43,13 +43,13 @@ class Begun:
 
 
 class RecordWriter:
-    """Holds records of one arrival date until there are enough of them to be written.
+    """Buffers records of one arrival date, and writes them in files of sufficient size.
 
-    Late ones have a file of their own, so that the statistics of the other stay narrow.
+    Late records have a separate file, so that the statistics of the other file stay narrow.
     """
 
     def __init__(self, table: Table, limits: Limits, loaded: Loaded) -> None:
-        """Begin with nothing. `loaded` is where counts go."""
+        """Begin without records. Counts are added to `loaded`."""
         self.loaded = loaded
         self._table, self._limits = table, limits
         self._late = pl.col("created_date") < loaded.arrival_date - timedelta(days=1)
@@ -78,7 +78,7 @@ class RecordWriter:
             self.loaded.empty_objects.append(landed)
 
     def drop(self, begun: Begun) -> bool:
-        """Drop what is held of an object; return whether that is all that there was of it."""
+        """Drop the buffered records of an object; return whether none was written before."""
         if self._flushes != begun.flushes:
             return False
         del self._frames[begun.frames :]
@@ -86,7 +86,7 @@ class RecordWriter:
         return True
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the buffered records."""
         frames, self._frames, self._size, self._height = self._frames, [], 0, 0
         if not frames:
             return

@@ -1,4 +1,4 @@
-"""What loading did for an arrival date, and the objects that it could not read."""
+"""The outcome of loading for an arrival date, and the objects that it could not read."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _MAX_NAMED = 5
 
 @dataclass
 class RawReport:
-    """What loading did for one arrival date."""
+    """The outcome of loading for one arrival date."""
 
     written: Written
     objects: int = 0  # read now
@@ -42,10 +42,10 @@ class RawReport:
 
 
 def raise_unreadable(reports: Iterable[RawReport]) -> None:
-    """Raise an error if there are objects that were left out: it names them, and what to do.
+    """Raise an error that names the objects that were left out, with the remedy; nothing without such objects.
 
-    It is an UnreadableError where one of them cannot be read: that may pass. The others make the program fail, or end
-    the process that works on them.
+    It is an UnreadableError if one of them cannot be read, which may be transient. The others make the program fail, or
+    kill its worker process.
     """
     errors = [error for report in reports for error in report.unreadable]
     if not errors:

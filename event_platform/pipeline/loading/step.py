@@ -1,4 +1,4 @@
-"""Landing → raw_events: what is new or changed, each object once, all in one commit."""
+"""Landing → raw_events: new or changed objects, each once, all in one commit."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,12 +41,11 @@ def load(
     replay: bool = False,
     mend: bool = False,
 ) -> dict[date, RawReport]:
-    """Bring raw_events up to date with landing for the arrival dates given. Returns a report for each.
+    """Bring raw_events up to date with landing for the given arrival dates. Returns a report for each.
 
-    A `replay` reads loaded objects again, as the rules are now; so are days that are not as the platform left them. To
-    `mend`, those objects are read again whose records other functions were given than there are now: see `mending`.
-    Rows of objects that landing has no more stay. Objects that cannot be read do not stop the others: call
-    `report.raise_unreadable` in the end.
+    A `replay` reloads objects with the present rules, and so are days that are not as the platform left them. `mend`
+    reloads the objects whose records would go to other functions now: see `mending`. Rows of objects that are no longer
+    in landing stay. Unreadable objects do not stop the others: call `report.raise_unreadable` at the end.
     """
     return retry_on_conflict(lambda: _load(context, loading, dates, window_days, replay=replay, mend=mend))
 
@@ -108,7 +107,7 @@ def _commit(
     window_days: int,
     loading: Loading,
 ) -> dict[date, Written]:
-    """Commit what was loaded, with the created_dates that are due downstream, which are added to the reports."""
+    """Commit the loaded records and the due created_dates downstream, which are added to the reports."""
     snapshot, changed, zone = plan.snapshot, plan.delivery.changed, loading.landing.zone
     stale, kept = _without_changed(context, plan)
     adds = [add for result in loaded for add in result.adds]
@@ -166,7 +165,7 @@ _PARTS = Parts(_halves, _left_out)
 
 
 def _without_unreadable(delivery: Delivery, loaded: Iterable[Loaded]) -> Delivery:
-    """Leave out the objects that could not be read: what they held before stays."""
+    """Remove the objects that could not be read: their former rows stay."""
     names = {name for result in loaded for name in result.unreadable}
     due, changed = (
         [landed for landed in objects if landed.name not in names] for objects in (delivery.due, delivery.changed)
@@ -202,9 +201,9 @@ def _reports(plan: _Plan, loaded: Collection[Loaded], dates: Sequence[date]) -> 
 
 
 def _without_changed(context: PipelineContext, plan: _Plan) -> tuple[list[DataFile], list[AddAction]]:
-    """Return the files that hold records of changed objects, and the files that take their place without them.
+    """Return the files with records of changed objects, and their replacements without these records.
 
-    Nothing takes the place of files that are damaged: they cannot be read.
+    Damaged files cannot be read, so they are not replaced.
     """
     changed = plan.delivery.changed
     if not changed:

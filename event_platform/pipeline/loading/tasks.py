@@ -97,7 +97,7 @@ def _share(landed: LandedObject, sizing: Sizing) -> float:
 def _load_others(
     lake: Lake, loading: Loading, sizing: Sizing, objects: list[LandedObject], left_out: dict[str, LeftOut]
 ) -> Loaded:
-    """Begin again without the objects that were left out: some of what one held is in a file already."""
+    """Restart without the objects that were left out: one of them is partly in a file already."""
     others = [landed for landed in objects if landed.name not in left_out]
     loaded = load_objects(lake, loading, sizing, others) if others else Loaded(objects[0].arrival_date)
     loaded.unreadable.update(left_out)

@@ -1,1 +1,1 @@
-"""deduplicated_events and the tables made of it → quality_report and its pages."""
+"""deduplicated_events and the tables derived from it → quality_report and its pages."""

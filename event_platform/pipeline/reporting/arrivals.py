@@ -1,4 +1,4 @@
-"""raw_events → its rows of quality_report: what arrived on a day, and what was created on it."""
+"""raw_events → its rows of quality_report: records that arrived on a day, and records created on it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def _mended(raw: Snapshot, dates: Sequence[date]) -> pl.DataFrame:
 
 
 def _objects(counts: pl.DataFrame, dates: Sequence[date]) -> pl.DataFrame:
-    """Count objects by the date and hour of their folders; those without an hour by the day that they arrived on."""
+    """Count objects by the date and hour of their folders; without an hour, by their arrival date."""
     objects = Counter(
         _day_and_hour(day, name) for day, name in counts.select("arrival_date", "source_object").unique().iter_rows()
     )

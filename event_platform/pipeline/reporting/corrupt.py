@@ -15,7 +15,7 @@ from event_platform.pipeline.reporting.rows import DATED_SCHEMA
 def count_corrupt(corrupt: Snapshot, dates: Collection[date], envelope: Envelope, start: date) -> pl.DataFrame:
     """Return the rows of arrival dates. `start` is the first partition.
 
-    Of what explains times, a label has the fault and its hint.
+    The label of an explanation of times has the fault and its hint.
     """
     reasons = count_by_day(corrupt.scan(dates), "arrival_date", "corruption_reason")
     times = read_times(corrupt, dates, reasons, envelope, start)

@@ -1,4 +1,4 @@
-"""What the checks find of the days of a lake, from quality_report and its history."""
+"""The findings of checks on the days of a lake, from quality_report and its history."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, timedelta
@@ -16,11 +16,11 @@ from event_platform.pipeline.reporting.unreported import unreported_findings
 def lake_findings(
     lake: Lake, catalog: Catalog, thresholds: Thresholds, days: Collection[date], start: date, today: date
 ) -> list[Finding]:
-    """Return what every check that is not blocking finds of some days, passed ones included.
+    """Return the findings of every non-blocking check on some days, passed ones included.
 
-    What was found when a day was reported is read from a file for each month; days that it lacks are judged from the
-    history. Of arrival dates without a report, on which nothing sound arrived, corrupt records are counted. `start` is
-    the first partition.
+    Findings from the time of the report are read from a file per month; days missing there are judged from the history.
+    For arrival dates without a report, on which nothing sound arrived, corrupt records are counted. `start` is the
+    first partition.
     """
     report = lake.quality_report.snapshot()
     reported = sorted(day for day in report.rows_by_date() if day in days)

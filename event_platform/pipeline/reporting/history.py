@@ -1,7 +1,7 @@
-"""The rows of quality_report of many days, summed by day, in a file for each month: a cache of the table.
+"""The rows of quality_report of many days, summed by day, in a file per month: a cache of the table.
 
-A file says of each day which files of the table it was summed from. A day of which the table has others is read from
-there, so that whatever is missing or old costs time and no more. Files can be deleted at any time.
+For each day, a file lists the table's files behind its sums. If the table has others now, the day is read from the
+table: a missing or stale file only costs time. The files can be deleted at any time.
 """
 
 import io
@@ -32,7 +32,7 @@ _SCHEMA = pl.Schema([*DATED_SCHEMA.items(), (_FILES, pl.Int64)])
 
 @dataclass(frozen=True)
 class Month:
-    """The rows of the days of a month; `is_stored` if they are those of its file."""
+    """The rows of the days of a month; `is_stored` if they equal those in its file."""
 
     first: date
     rows: pl.DataFrame  # those of quality_report, and _FILES
@@ -75,7 +75,7 @@ def rows_of(months: Iterable[Month]) -> pl.DataFrame:
 
 
 def known_rows(days: Iterable[tuple[date, pl.DataFrame, str]]) -> pl.DataFrame:
-    """Return the rows of days, of each of which all figures and the path of its file are given."""
+    """Return the rows of days, given all figures of each day and the path of its file."""
     rows = (
         sum_days(figures.with_columns(pl.lit(day).alias(PARTITION))).with_columns(pl.lit(digest([path])).alias(_FILES))
         for day, figures, path in days
@@ -84,7 +84,7 @@ def known_rows(days: Iterable[tuple[date, pl.DataFrame, str]]) -> pl.DataFrame:
 
 
 def _read_month(report: Snapshot, first: date, days: Mapping[date, int]) -> Month:
-    """Return a month, whose days have these contents, from its file; days that it lacks from the table."""
+    """Return a month with days of these contents from its file; days missing there are read from the table."""
     if not days:
         return Month(first, _SCHEMA.to_frame(), is_stored=True)
     stored = _read_file(report.table.storage, _address(report.table.storage, first))
@@ -105,7 +105,7 @@ def _address(storage: Storage, first: date) -> str:
 
 
 def _read_file(storage: Storage, address: str) -> pl.DataFrame:
-    """Return the rows of the file of a month; none where it cannot be used."""
+    """Return the rows of a month's file; empty if it is unusable."""
     try:
         rows = pl.read_parquet(io.BytesIO(storage.read(address)))
     except (MissingError, pl.exceptions.PolarsError):
@@ -129,6 +129,6 @@ def sum_days(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rank() -> pl.Expr:
-    """Return the place of a row in its list, by value: those of unregistered names are one list of a day."""
+    """Return the rank of a row by value in its list. The unregistered names of a day are one list."""
     event_type = pl.when(pl.col("figure") != "unregistered").then("event_name")
     return pl.col("value").rank("ordinal", descending=True).over(PARTITION, "figure", event_type)

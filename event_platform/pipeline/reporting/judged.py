@@ -1,8 +1,8 @@
-"""What the checks found of the days of a lake, in a file for each month: a cache of judging the history.
+"""The findings of checks on the days of a lake, in a file per month: a cache of judging the history.
 
-To judge a day of a hundred types takes a tenth of a second, and pages and `status` show many days. A day is judged with
-its report; again if its report has other files since, if limits are others, or if it was not over. Files can be deleted
-at any time.
+Judging a day of a hundred types takes a tenth of a second, and pages and `status` show many days. A day is judged with
+its report, and again if its report has other files, if limits changed, or if the day was not over. The files can be
+deleted at any time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,7 +68,7 @@ def store_judged(storage: Storage, months: Months, judged: Mapping[date, Judged]
 
 
 def _without_details(judged: Judged) -> Judged:
-    """Leave out what pages do not show of checks that passed: of volume they show the band."""
+    """Drop the details of passed checks that pages do not show; the band of the volume is kept."""
     findings = [_passed(each) if each.result.passed and each.check != volume.NAME else each for each in judged.findings]
     return msgspec.structs.replace(judged, findings=findings)
 
@@ -78,7 +78,7 @@ def _passed(finding: Finding) -> Finding:
 
 
 def _read(storage: Storage, first: date) -> dict[date, Judged]:
-    """Return the days of a month as its file has them; none where it cannot be used."""
+    """Return the days in a month's file; empty if it is unusable."""
     try:
         data = igzip.decompress(storage.read(_address(storage, first)))
         return msgspec.json.decode(data, type=dict[date, Judged])

@@ -1,4 +1,4 @@
-"""The history of a lake with the days of a run, and what the checks find of the days that pages show."""
+"""The history of a lake including the days of a run, and the findings of checks for the days on pages."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Overview:
     def read(
         cls, report: Snapshot, catalog: Catalog, thresholds: Thresholds, counted: Sequence[CountedDay]
     ) -> "Overview":
-        """Read the history of a report, with the days of a run that are not in it yet, and judge its days."""
+        """Read the history of a report, add the days of a run that are not in it yet, and judge its days."""
         storage, today = report.table.storage, datetime.now(UTC).date()
         days = {each.created_date for each in counted}
         before_run = set(report.rows_by_date())
@@ -111,7 +111,7 @@ class Overview:
 
     @property
     def transactions(self) -> dict[str, int]:
-        """The app transactions to leave with the report: the schemas that its pages of event types are drawn from."""
+        """The app transactions to store with the report: the schemas behind its pages of event types."""
         return {schema_id(each): each.schema_digest for each in self.other_schemas}
 
     def page_sources(
@@ -121,7 +121,7 @@ class Overview:
         corrupt: Sequence[DataFile],
         tables: Sequence[tuple[EventType, Snapshot]],
     ) -> PageSources:
-        """Return what the page of a day of the run, or of one that is linked, is drawn from."""
+        """Return the sources of the page of a day, either of the run or one that is linked."""
         broken = {*figures.filter(pl.col("figure") == "broken_rule")["event_name"]}
         return PageSources(
             day=day,
@@ -145,9 +145,10 @@ class Overview:
         tables: Sequence[tuple[EventType, Snapshot]],
         filtered: Mapping[date, int] | None,
     ) -> None:
-        """Write the page of the lake, and those of event types that have changed or are missing.
+        """Write the page of the lake, and the pages of event types that have changed or are missing.
 
-        `cpu` are the CPU seconds of each day, `filtered` the events that the filter of the stream dropped, if any does.
+        `cpu` are the CPU seconds of each day; `filtered` are the events that the stream's filter dropped, if there is
+        one.
         """
         last = max(self.reported)
         shown = self.history.filter(pl.col(PARTITION).is_between(last - INDEX_DAYS, last, closed="right"))

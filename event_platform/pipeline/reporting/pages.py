@@ -1,4 +1,4 @@
-"""Figures and what the checks find of them → the pages below reports/quality: of days, of the lake, of event types."""
+"""Figures and findings → the pages below reports/quality: of days, of the lake, of event types."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ _FOLDER, _TYPES = "quality", "types"
 
 @dataclass(frozen=True)
 class PageSources:
-    """What the page of a day is drawn from: figures, the files that samples come from, and what checks found."""
+    """The sources of a day's page: figures, the files of its samples, and the findings of checks."""
 
     day: date
     figures: pl.DataFrame  # figure, event_name, label, value
@@ -81,7 +81,7 @@ def write_index(
     cpu: Mapping[date, float],
     filtered: Mapping[date, int] | None,
 ) -> None:
-    """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
+    """Draw and write the page of the lake. `history` are its days, except those of the calendar."""
     page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered)
     storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
@@ -94,7 +94,7 @@ def write_types(
     changed: set[str],
     example: Callable[[EventType], str],
 ) -> None:
-    """Draw and write the pages of event types of which an event name has `changed`, and those that are missing.
+    """Draw and write the pages of event types with a `changed` event name, and missing pages.
 
     `example` returns a row of a type.
     """
@@ -136,7 +136,7 @@ def names_of(history: pl.DataFrame, days: Collection[date]) -> set[str]:
 
 
 def changed_names(before: pl.DataFrame, after: pl.DataFrame, days: Iterable[date]) -> set[str]:
-    """Return the event names of which a row of one of these days is not the same in both histories."""
+    """Return the event names whose rows of these days differ between two histories."""
     both = (rows.filter(pl.col(PARTITION).is_in(list(days))) for rows in (before, after))
     counted = pl.concat(both).group_by(pl.all()).len()
     return set(counted.filter(pl.col("len") % 2 == 1)["event_name"].drop_nulls())

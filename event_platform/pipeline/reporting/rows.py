@@ -12,7 +12,7 @@ DATED_SCHEMA = QUALITY_REPORT.schema
 
 
 def figure_rows(figure: str, counts: pl.DataFrame) -> pl.DataFrame:
-    """Return counts as rows of the table, with their date if they have one; a column that they lack is null."""
+    """Return counts as rows of the table, with their date if they have one; missing columns are null."""
     named = counts.with_columns(figure=pl.lit(figure))
     schema = DATED_SCHEMA if PARTITION in counts.columns else ROW_SCHEMA
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in named.columns]

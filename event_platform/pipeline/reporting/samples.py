@@ -1,4 +1,4 @@
-"""Records that are corrupt, and rows that break a rule of their schema, as samples for the page of a day."""
+"""Corrupt records, and rows that break a rule of their schema, as samples for the page of a day."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,8 +39,7 @@ class EventFiles:
 def sample_broken_rules(tables: Iterable[EventFiles], figures: pl.DataFrame) -> pl.DataFrame:
     """Return rows of a created_date that break rules: event_name, rule, value (as text, null if missing), event_uuid.
 
-    `figures` are those of the day. Two rows for each of the rules that a page lists; of each, one file is read, and in
-    it the columns that are shown.
+    `figures` are those of the day. There are two rows for each rule on a page, read from the shown columns of one file.
     """
     broken = figures.filter(pl.col("figure") == "broken_rule")
     largest = broken.sort("value", "event_name", "label", descending=[True, False, False]).head(LONGEST)
@@ -70,15 +69,15 @@ def _samples(broken: EventFiles, rules: Iterable[str]) -> Iterator[pl.DataFrame]
 
 
 def _is_personal(event_type: EventType, rule: str) -> bool:
-    """Return whether a rule is of a personal column, or of something in one."""
+    """Return whether a rule is about a personal column, or about something within one."""
     path = tuple(rule.partition(SEPARATOR)[2].split(DOT))
     return path in personal_paths(event_type.columns)
 
 
 def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
-    """Return a row of the newest day that is over as JSON, personal values masked; empty where none is known.
+    """Return a row of the newest complete day as JSON, with personal values masked; empty if none is known.
 
-    It is in the footer of each file. One is read where this process has not read any of the day.
+    The footers of files have examples. One footer is read if this process has not read any of that day.
     """
     days = [day for day in table.rows_by_date() if day < today]
     files = table.files([max(days)]) if days else []
@@ -91,7 +90,7 @@ def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
 
 
 def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> DataFile | None:
-    """Return the file with the most rows that break a rule; the counts are those of the files, in their order."""
+    """Return the file with the most rows that break a rule; `counts` are in the order of the files."""
     if rule not in counts.columns or not counts[rule].sum():
         return None
     return files[counts[rule].arg_max() or 0]

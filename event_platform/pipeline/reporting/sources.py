@@ -28,7 +28,7 @@ class ReportSources:
         return (self.raw, self.deduplicated, self.duplicates, self.corrupt, self.unregistered, *self.typed)
 
     def fingerprints(self, dates: Collection[date]) -> dict[date, int]:
-        """Return for each date what its report is made of, as a number."""
+        """Return the fingerprint of the sources of each date's report."""
         parts: dict[date, dict[str, int]] = {day: {} for day in dates}
         for snapshot in (self.raw, self.deduplicated, self.duplicates, self.unregistered, *self.typed):
             _note(parts, snapshot.table.name, contents(snapshot, dates))
@@ -47,10 +47,10 @@ def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date
 
 
 def schema_id(event_type: EventType) -> str:
-    """Return the app transaction of quality_report that keeps the schema, as a number, that a page was drawn from."""
+    """Return the app transaction of quality_report with the digest of the schema that a page was drawn from."""
     return f"schema:{event_type.key}"
 
 
 def with_other_schema(report: Snapshot, event_types: Iterable[EventType]) -> list[EventType]:
-    """Return the event types whose page was drawn from another schema than there is now, or from one not known."""
+    """Return the event types whose page was drawn from another schema than the present one, or an unknown one."""
     return [each for each in event_types if report.transaction(schema_id(each)) != each.schema_digest]

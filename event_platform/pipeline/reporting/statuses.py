@@ -1,6 +1,6 @@
-"""The worst result of the checks of each day, in a file: so that the calendar of a long lake need not judge all days.
+"""The worst finding of each day, in a file, so that the calendar of a long lake need not judge all days.
 
-A day that it lacks is judged again. The file can be deleted at any time.
+A day that is not in it is judged again. The file can be deleted at any time.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from event_platform.storage.storage import Storage
 
 
 def read_statuses(storage: Storage) -> dict[date, Status]:
-    """Return the status of each day in the file; none where it cannot be used."""
+    """Return the status of each day in the file; empty if it is unusable."""
     try:
         return msgspec.json.decode(storage.read(_address(storage)), type=dict[date, Status])
     except (MissingError, msgspec.MsgspecError):

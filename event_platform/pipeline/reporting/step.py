@@ -1,4 +1,4 @@
-"""deduplicated_events and the tables made of it → quality_report and its pages, by partitions of created_date."""
+"""deduplicated_events and the tables derived from it → quality_report and its pages, by created_date."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ _ROWS_OF_A_DAY = 2_000
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was counted of one created_date, its page, and what the table has of it."""
+    """The counts of one created_date, its page, and its rows in the table."""
 
     created_date: date
     figures: pl.DataFrame  # figure, event_name, label, value
@@ -55,10 +55,10 @@ def report_quality(
     *,
     with_filtered: bool = False,
 ) -> dict[date, QualityReport]:
-    """Count the created_dates given as they are now, and write the pages that show them. Returns what was counted.
+    """Count the given created_dates as they are now, and write their pages. Returns the counts.
 
-    `start` is the first partition: times before it are explained. The ledger of the lake's page is drawn
-    `with_filtered` events where a filter in the stream drops some.
+    `start` is the first partition: times before it are explained. `with_filtered`, the ledger on the lake's page
+    includes the events that the stream's filter dropped.
     """
     return retry_on_conflict(lambda: _report_quality(context, catalog, thresholds, dates, start, with_filtered))
 
@@ -105,7 +105,7 @@ def _write_pages(
     sources: Sequence[Sources],
     filtered: Mapping[date, int] | None,
 ) -> list[WrittenPage]:
-    """Write the pages of days, of the lake, and of event types that have changed; return those of the days."""
+    """Write the pages of days, of the lake, and of changed event types; return those of the days."""
     tables = list(zip(pinned.catalog.event_types, pinned.typed, strict=True))
     drawn = [(each.created_date, overview.counted[each.created_date], each.corrupt) for each in sources]
     drawn += [(day, _figures_of(report, day), tuple(pinned.corrupt.files([day]))) for day in sorted(overview.linked)]
@@ -121,7 +121,7 @@ def _figures_of(report: Snapshot, day: date) -> pl.DataFrame:
 
 
 def _is_small(context: PipelineContext, sources: Sequence[Sources]) -> bool:
-    """Return whether the driver reports the days: each process that draws imports for as long as it draws ten pages."""
+    """Return whether the driver reports the days itself: the imports of a process take as long as drawing ten pages."""
     rows = sum(file.rows for each in sources for file in (*each.deduplicated, *each.duplicates, *each.corrupt))
     return context.is_small(rows + _ROWS_OF_A_DAY * len(sources))
 

@@ -27,9 +27,9 @@ _BEFORE, _SAME_HOUR, _NEXT_HOUR, _SAME_DAY, _HOURS, _MANY_HOURS, _DAYS, _MANY_DA
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that hold what is known of one created_date, and the rows that the driver has counted.
+    """The files about one created_date, and the rows that the driver has counted.
 
-    Corrupt records have no created_date: they are those that arrived on that day.
+    Corrupt records have no created_date: those that arrived on that day are used.
     """
 
     created_date: date
@@ -51,7 +51,7 @@ class CountedDay:
 
 
 def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDay:
-    """Count one day, and write a file of its figures. `names` are those in the catalog."""
+    """Count one day, and write a file of its figures. `names` are the names in the catalog."""
     figures = pl.concat(
         [
             *_events(lake, sources, names),
@@ -65,7 +65,7 @@ def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDa
 
 
 def _known(names: Collection[str]) -> pl.Expr:
-    """Return the name of an event, or null where the catalog lacks it: there may be any number of those."""
+    """Return the name of an event; null if it is not in the catalog, because the number of such names is unlimited."""
     return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
 
 
@@ -88,7 +88,7 @@ def _events(lake: Lake, sources: Sources, names: Collection[str]) -> list[pl.Dat
 
 
 def _may_be_late(file: DataFile) -> bool:
-    """Return whether a file may have events that arrived on a later day: most have none."""
+    """Return whether a file may have events that arrived on a later day: most files have none."""
     last = file.maximum.get("arrival_date")
     return last is None or last > file.partition
 
@@ -121,7 +121,7 @@ def _lag() -> pl.Expr:
 
 
 def _lateness() -> pl.Expr:
-    """Return the words for the time between creation and arrival, to the hour where that is known, else to the day."""
+    """Return the text for the time between creation and arrival, in hours if they are known, else in days."""
     days, hours = _days(), _hours()
     in_days = _first_above(days, {-1: _BEFORE, 0: _SAME_DAY, 6: _DAYS}, _MANY_DAYS)
     in_hours = _first_above(

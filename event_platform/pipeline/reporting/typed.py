@@ -1,4 +1,4 @@
-"""Event tables → their rows of quality_report: what does not conform, nulls by column, and what a sample has."""
+"""Event tables → their rows of quality_report: nonconforming values, nulls by column, and sampled values."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,9 +60,9 @@ def _sampled(
 
 
 def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[date, str]]:
-    """Count the nulls of each column of the payload, as the statistics of the files say; nested columns have none.
+    """Count the nulls of each payload column, by the statistics of files; nested columns have none.
 
-    A column that a file was written without is null in all of its rows; the log has None for it once the table has it.
+    A column missing from a file is null in all of its rows; the log has None for it once the table has the column.
     """
     nulls = Counter[tuple[date, str]]()
     for column in compared_columns(event_type):

@@ -1,4 +1,4 @@
-"""What the checks find of arrival dates that have no report, as nothing sound arrived on them."""
+"""The findings of checks on arrival dates without a report, on which nothing sound arrived."""
 
 from collections.abc import Collection
 from datetime import date

@@ -18,7 +18,7 @@ Partition = tuple[str, date]
 
 @dataclass(frozen=True)
 class Source:
-    """deduplicated_events as it is typed from: its files and its source versions by created_date."""
+    """deduplicated_events as the source of typing: its files and its source versions by created_date."""
 
     snapshot: Snapshot
     files: Mapping[date, list[DataFile]]
@@ -32,9 +32,9 @@ def find_appendable(
     fingerprints: Mapping[str, int],
     reports: Mapping[str, TypedReport],
 ) -> dict[Partition, list[DataFile]]:
-    """Return the partitions that can be appended to, each with the files of the source that have its new events.
+    """Return the partitions that can be appended to, each with the source files of its new events.
 
-    The others had events removed, were built with other rules, or are not as the platform left them.
+    For the others, events were removed, the rules changed, or the partition is not as the platform left it.
     """
     lacking = _lacking_new_events(source, targets, partitions, fingerprints)
     return _without_altered(lacking, targets, reports)
@@ -66,7 +66,7 @@ def _without_altered(
     targets: Mapping[str, Snapshot],
     reports: Mapping[str, TypedReport],
 ) -> dict[Partition, list[DataFile]]:
-    """Leave out the partitions that are not as the platform left them."""
+    """Remove the partitions that are not as the platform left them."""
     days: dict[str, list[date]] = {}
     for key, day in partitions:
         days.setdefault(key, []).append(day)

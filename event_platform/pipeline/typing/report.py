@@ -1,4 +1,4 @@
-"""What typing did for one event table, or for unregistered_events, and why it failed."""
+"""The outcome of typing for one event table, or for unregistered_events, and its error."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,7 +64,7 @@ class TypedReport:
 
     @contextmanager
     def keeping_errors(self) -> Iterator[None]:
-        """Keep what goes wrong with one table: it must not stop the others."""
+        """Store the error of one table, so that it does not stop the others."""
         try:
             with translate_errors(), raise_panics_as_errors():
                 yield

@@ -13,7 +13,7 @@ from event_platform.pipeline.fingerprint import fingerprint_of, rules_text
 
 @dataclass(frozen=True)
 class BuildRules:
-    """What rows depend on besides their records: `rules` (JSON values) by a release. What is `derived` follows."""
+    """What rows depend on besides their records: `rules` (JSON values) and the release. `derived` follows from them."""
 
     rules: tuple[Any, ...]
     derived: tuple[Any, ...] = ()

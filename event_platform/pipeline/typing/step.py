@@ -42,11 +42,11 @@ def type_all(
     *,
     rebuild: bool = False,
 ) -> dict[str, TypedReport]:
-    """Bring the created_dates given of some event tables up to date (by key; UNREGISTERED for the rest of the names).
+    """Bring some event tables (by key; UNREGISTERED for all other names) up to date on the given created_dates.
 
-    One type's failure is in its report and leaves its table as it was; the others go on. With `rebuild` all partitions
-    are rebuilt, also those that could be appended to. Where a column gets a wider type, every day of its table is
-    rebuilt, in the same commit: readers see the old type or the new one.
+    The failure of a type is stored in its report and leaves its table unchanged; the others continue. With `rebuild`
+    all partitions are rebuilt, also those that could be appended to. If a column gets a wider type, every day of its
+    table is rebuilt in the same commit: readers see either the old type or the new one.
     """
     reports: dict[str, TypedReport] = {}
 
@@ -90,7 +90,7 @@ def _type_some(
 
 
 def _days_to_build(target: Snapshot, dates: Sequence[date], report: TypedReport) -> Sequence[date]:
-    """Return the days of a table to build: those that were asked for, or all where a column gets a wider type."""
+    """Return the days of a table to build: the requested ones, or all if a column gets a wider type."""
     if not target.retyped:
         return dates
     report.retyped = list(map(str, target.retyped))
@@ -110,7 +110,7 @@ def _commit_each(
     rules: Mapping[str, BuildRules],
     reports: Mapping[str, TypedReport],
 ) -> None:
-    """Commit what was written of each table, unless it failed. A failure is in the report of its table."""
+    """Commit the new files of each table, unless it failed. Failures are stored in the table's report."""
     sound = [key for key in targets if reports[key].error is None]
     days = {key: [day for day in built[key] if (key, day) in appended] for key in sound}
     compactions, failed = compact_each(context, {key: (targets[key], days[key]) for key in sound})
@@ -142,18 +142,18 @@ def _commit_each(
 
 
 def _reference_tables(event_type: EventType) -> dict[str, Any]:
-    """Return the commit info that names the reference tables that rows are made with."""
+    """Return the commit info with the reference tables behind the rows."""
     versions = reference_versions(event_type.derived)
     return {REFERENCE_TABLES: versions} if versions else {}
 
 
 def _rules_of(catalog: Catalog, key: str) -> BuildRules:
-    """Return the rules of a table: what its rows depend on beside the events."""
+    """Return the rules of a table: what its rows depend on besides the events."""
     return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 
 
 def _open_targets(lake: Lake, catalog: Catalog, reports: Mapping[str, TypedReport]) -> dict[str, Snapshot]:
-    """Open the tables to write by their keys, but for those that fail."""
+    """Open the tables to write, by key, without those that fail."""
 
     def opened(key: str) -> Snapshot | None:
         with reports[key].keeping_errors():
@@ -176,9 +176,9 @@ def _open_retired(lake: Lake, catalog: Catalog, report: TypedReport) -> list[Sna
 
 
 def _move_out(retired: Sequence[Snapshot], report: TypedReport, dates: Sequence[date]) -> None:
-    """Take the rows that are in unregistered_events now out of the tables of types that the catalog has no more.
+    """Remove from the tables of retired types the rows that are in unregistered_events now.
 
-    Their days get the source version of what was never built, so that they are due if the type comes back.
+    Their days are marked as never built, so that they are due if the type comes back.
     """
     for snapshot in retired:
         days = sorted(snapshot.rows_by_date(dates))
@@ -221,7 +221,7 @@ def _run(
 
 
 def _names(catalog: Catalog, keys: Collection[str], files: Iterable[DataFile], counts: pl.DataFrame) -> set[str]:
-    """Return the event names whose events are in the tables `keys`, of those that are in `files`."""
+    """Return the event names in `files` whose events belong to the tables `keys`."""
     names = {name for key in keys if key != UNREGISTERED for name in catalog.by_key[key].names}
     if UNREGISTERED not in keys:
         return names

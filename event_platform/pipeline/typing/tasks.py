@@ -29,7 +29,7 @@ _TYPE = "$type"
 
 @dataclass(frozen=True)
 class Unit:
-    """The events of some names and one created_date, and the files that hold them; `rows` there are these events'."""
+    """The events of some names and one created_date, and their files; `rows` counts these events only."""
 
     created_date: date
     files: tuple[DataFile, ...]
@@ -43,7 +43,7 @@ class Unit:
 
 @dataclass
 class Typed:
-    """What a task wrote for one event type (None: the unregistered names) and created_date."""
+    """The file of a task for one event type (None: the unregistered names) and created_date."""
 
     key: str | None
     created_date: date
@@ -68,7 +68,7 @@ def count_names(lake: Lake, files: list[DataFile]) -> pl.DataFrame:
 
 
 def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str], sizing: Sizing) -> list[Unit]:
-    """Cut the work on the `wanted` names into units. A name is in several only where it has to be in several files."""
+    """Cut the work on the `wanted` names into units. A name is in several units only if it needs several files."""
     units: list[Unit] = []
     counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
     rows = int(counts["rows"].cast(pl.Int64).sum())
@@ -86,7 +86,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str], s
 
 
 def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
-    """Yield the number of the unit that each name is in, by its rows: what a name has is not cut here."""
+    """Yield the number of each name's unit, by its rows. The rows of a single name are not divided here."""
     number, held = 0, 0
     for total in totals:
         if held and held + total > allowed:
@@ -96,7 +96,7 @@ def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
 
 
 def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame, sizing: Sizing) -> Iterator[Unit]:
-    """Yield the unit of some names (event_name, uri, rows), or several of one that is large."""
+    """Yield the unit of some names (event_name, uri, rows), or several units for one large name."""
     names = frozenset(part["event_name"])
     files = _in_order(own, dict(part.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
     most = sizing.events_per_file if len(names) == 1 else sum(file.rows for file in files)
@@ -104,7 +104,7 @@ def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame, 
 
 
 def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
-    """Return files with so many rows each, in the order of arrival, which is nearly that of time."""
+    """Return files with their rows in the order of arrival, which is nearly the order of time."""
     files = (replace(own[uri], rows=count) for uri, count in rows.items())
     return sorted(files, key=lambda file: (str(file.minimum["source_object"]), file.uri))
 
@@ -114,7 +114,7 @@ def type_events(
 ) -> list[Typed]:
     """Write one file for each event type of a unit. `event_types` are by name; other names are unregistered.
 
-    A type that fails is returned with its error; the others are not touched by it.
+    A failing type is returned with its error; the others are not affected.
     """
     files: dict[str | None, _EventFile] = {}
     keys = {name: event_type.key for name, event_type in event_types.items()}
@@ -167,7 +167,7 @@ class EventReader:
         return rows if self._deriver is None else self._deriver.add(rows)
 
     def note_failures(self, file: FileWriter) -> None:
-        """Keep with a file what could not be derived of the events that were read."""
+        """Store with a file the failed derivations of its events."""
         if self._deriver is not None:
             file.note(FAILED_DERIVATIONS, self._deriver.failures())
 
@@ -184,7 +184,7 @@ class _EventFile:
                 self._reader = EventReader(event_type, envelope)
 
     def write(self, events: pl.DataFrame) -> None:
-        """Add events, in typed columns where they have a type."""
+        """Add events, in typed columns if they have a type."""
         if self._typed.error:
             return
         with self._keeping_errors():
@@ -198,7 +198,7 @@ class _EventFile:
             self._typed.rows += frame.height
 
     def close(self) -> Typed:
-        """Store the file, and return what is in it, or why it is not there."""
+        """Close the file, and return its contents or the error."""
         if not self._typed.error:
             with self._keeping_errors():
                 if self._reader is not None:

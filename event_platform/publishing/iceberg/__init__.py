@@ -1,8 +1,8 @@
 """Iceberg metadata beside Delta, for the same Parquet files: every warehouse reads them, and nothing is copied.
 
-An Iceberg table gets exactly the files that its Delta table has at a version, in one snapshot, which says so in its
-summary. Where the two differ, the next publication makes them equal, whoever caused it. pyiceberg is imported only when
-a catalog is used, since that takes more than half a second.
+An Iceberg table gets exactly the files of its Delta table at one version, in one snapshot whose summary names the
+version. Any difference, whoever caused it, is removed by the next publication. pyiceberg is imported only when a
+catalog is used, because the import takes more than half a second.
 """
 
 from event_platform.publishing.iceberg.catalog import IcebergCatalog, open_iceberg

@@ -1,4 +1,4 @@
-"""The Iceberg catalog: what the rest of the platform calls. pyiceberg is behind it, and imported when it is needed."""
+"""The Iceberg catalog as the rest of the platform uses it. It imports pyiceberg when needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,10 +64,10 @@ class IcebergCatalog:
         return self._each(self._lag_of, tables)
 
     def expire(self, table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
-        """Expire the snapshots of a table that are older than `keep`, and delete what only they need. Return the files.
+        """Expire the snapshots of a table older than `keep`, and delete the files that only they need. Return these.
 
-        To be called before Delta's vacuum, which deletes data files that such snapshots name. With `dry_run` nothing is
-        changed. Raises TableError where the table is behind, so that a vacuum would delete what its readers need.
+        Call it before Delta's vacuum, which deletes data files of such snapshots. With `dry_run` nothing is changed.
+        Raises TableError if the table is behind, because a vacuum would delete files that its readers need.
         """
         from event_platform.publishing.iceberg.expiry import expire  # noqa: PLC0415 - imports pyiceberg
 
@@ -106,7 +106,7 @@ class IcebergCatalog:
         return [*map(function, tables)] if self.lake.is_local else list(imap_threads(function, tables, _AT_ONCE))
 
     def _prepare(self) -> None:
-        """Open the catalog, and create its namespace where there is none."""
+        """Open the catalog, and create its namespace if it is missing."""
         _ = self._opened
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Files of metadata that nothing names any more. Data files are never deleted here: they are Delta's."""
+"""Unreferenced files of metadata. Data files are never deleted here, because they belong to Delta."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 
 def dropped_files(io: FileIO, before: TableMetadata, after: TableMetadata) -> list[str]:
-    """Return the files that only snapshots named which a commit has dropped, and metadata that fell out of its log."""
+    """Return the files that only expired snapshots referred to, and metadata that fell out of the metadata log."""
     kept = {each.snapshot_id for each in after.snapshots}
     dropped = [each for each in before.snapshots if each.snapshot_id not in kept]
     # A manifest that a snapshot lacks is in none that came after it: these name all of the old ones that are needed.
@@ -22,7 +22,7 @@ def dropped_files(io: FileIO, before: TableMetadata, after: TableMetadata) -> li
 
 
 def _parent_in(before: TableMetadata, snapshot: Snapshot) -> int | None:
-    """Return the parent of a snapshot as it was: it is taken from one whose parent is dropped."""
+    """Return the parent that a snapshot had before expiry, which removes the reference to an expired parent."""
     return (before.snapshot_by_id(snapshot.snapshot_id) or snapshot).parent_snapshot_id
 
 
@@ -31,7 +31,7 @@ def _manifests(io: FileIO, snapshots: Iterable[Snapshot]) -> set[str]:
 
 
 def needed_files(io: FileIO, location: str, metadata: TableMetadata) -> set[str]:
-    """Return all files that the metadata of a table, which are at `location`, name."""
+    """Return all files that the metadata of a table at `location` refer to."""
     return {
         location,
         *(each.metadata_file for each in metadata.metadata_log),

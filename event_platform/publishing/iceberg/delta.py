@@ -1,4 +1,4 @@
-"""The version of a Delta table that is published: its files and schema, and what changed since another version."""
+"""The version of a Delta table to publish: its files and schema, and the changes since another version."""
 
 import json
 from collections.abc import Collection
@@ -26,7 +26,7 @@ _UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
 
 @dataclass(frozen=True)
 class Changes:
-    """The files that a table gained and lost between two versions, by path, as the log has it."""
+    """The files added and removed between two versions of a table, by path, from the log."""
 
     added: Collection[str]
     removed: Collection[str]
@@ -63,11 +63,11 @@ class DeltaVersion:
 
     @cached_property
     def timestamp(self) -> int:
-        """When the version was committed, in Unix milliseconds by the clock of its writer; 0 if that is not known."""
+        """The time of the version's commit in Unix milliseconds, by the clock of its writer; 0 if unknown."""
         return self.timestamp_of(self.version) or 0
 
     def timestamp_of(self, version: int) -> int | None:
-        """Return when a version was committed; None if its commit was cleaned up."""
+        """Return the time of a version's commit; None if it was cleaned up."""
         try:
             lines = self.snapshot.read_commit(version).splitlines()
         except MissingError:
@@ -90,7 +90,7 @@ class DeltaVersion:
         return set() if opened is None else set(opened.add_actions.column("path").to_pylist())
 
     def changes_since(self, version: int) -> Changes | None:
-        """Return what changed since an earlier version; None where that takes too many commits, or they are gone."""
+        """Return the changes since an earlier version; None if its commits are too many or were cleaned up."""
         if not 0 <= self.version - version <= _MOST_COMMITS:
             return None
         added, removed, has_new_schema = dict[str, None](), set[str](), False
@@ -115,7 +115,7 @@ def _paths(actions: list[dict[str, Any]]) -> list[str]:
 
 
 def latest_version(table: Table) -> DeltaVersion | None:
-    """Return the latest version of a table; None where there is none. Raises TableError if Iceberg cannot read it."""
+    """Return the latest version of a table; None if it does not exist. Raises TableError if Iceberg cannot read it."""
     try:
         snapshot = latest_snapshot(table)
     except TableNotFoundError:

@@ -1,4 +1,4 @@
-"""Expire snapshots before Delta's vacuum deletes the data files that they name, and delete metadata that none needs."""
+"""Expire snapshots before Delta's vacuum deletes their data files, and delete metadata that none needs."""
 
 import time
 from collections.abc import Collection
@@ -17,10 +17,10 @@ _MARGIN = timedelta(hours=2)
 
 
 def expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
-    """Publish the table, drop the snapshots of versions from before `keep`, and delete unreferenced metadata.
+    """Publish the table, expire the snapshots of versions older than `keep`, and delete unreferenced metadata.
 
-    Returns the deleted files, below the lake. With `dry_run` nothing is changed. Raises TableError where the table
-    cannot be published: its readers need files then that Delta has replaced.
+    Returns the deleted files, below the lake. With `dry_run` nothing is changed. Raises TableError if the table cannot
+    be published, because its readers then need files that Delta has replaced.
     """
     if target.load() is None:
         return []
@@ -46,14 +46,14 @@ def _expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
 
 
 def _expired(base: IcebergTable, oldest: float) -> Collection[int]:
-    """Return the snapshots but the current one whose version is from before a time in Unix seconds, or unknown."""
+    """Return all snapshots except the current one whose version is older than a Unix time, or unknown."""
     current = base.metadata.current_snapshot_id
     times = {each.snapshot_id: found.timestamp if (found := published(each)) else 0 for each in base.metadata.snapshots}
     return [number for number, committed in times.items() if committed < oldest * 1000 and number != current]
 
 
 def _orphans(target: Target, base: IcebergTable, oldest: float) -> list[str]:
-    """Return files older than a time that nothing names: of publishers that were killed, or lost against others."""
+    """Return unreferenced files older than a time: leftovers of publishers that were killed or lost a race."""
     pages = target.opened.lake.store.pages(f"{target.table.name}/{METADATA_FOLDER}/")
     old = [target.io.location(each.name) for page in pages for each in page if each.modified.timestamp() < oldest]
     needed = needed_files(target.io, base.metadata_location, base.metadata) if old else set()

@@ -1,4 +1,4 @@
-"""Files of Iceberg's metadata through the store of the lake, with its credentials, its retries, and few requests."""
+"""Files of Iceberg's metadata through the lake's store, with its credentials and retries, in few requests."""
 
 import os
 from collections import OrderedDict
@@ -27,7 +27,7 @@ class OutsideError(FileNotFoundError):
 
 
 def location_of(lake: Storage) -> str:
-    """Return the address of a lake as engines know it: on Azure, by the account. Raises SettingError without one."""
+    """Return the address of a lake for engines: on Azure, with the account. Raises SettingError without one."""
     scheme, container, path = split_uri(lake.root)
     if scheme != "az":
         return lake.root
@@ -38,7 +38,7 @@ def location_of(lake: Storage) -> str:
 
 
 def lake_properties(lake: Storage) -> dict[str, str]:
-    """Return the properties of a catalog whose files are in a lake. They may hold credentials."""
+    """Return the properties of a catalog whose files are in a lake. They may contain credentials."""
     options = {f"{_OPTION}{name}": value for name, value in lake.options.items()}
     return {"py-io-impl": f"{__name__}.{LakeFileIO.__name__}", _ROOT: lake.root, **options}
 
@@ -69,7 +69,7 @@ class LakeFileIO(FileIO):
         return location.removeprefix(root)
 
     def delete_files(self, locations: Iterable[str]) -> None:
-        """Delete files; those that are not there are left out. Raises StorageError."""
+        """Delete files; missing files are ignored. Raises StorageError."""
         self.lake.delete(map(self.uri, locations))
 
     def new_input(self, location: str) -> "LakeInputFile":
@@ -89,7 +89,7 @@ class LakeInputFile(InputFile):
     """A file of the lake to read."""
 
     def __init__(self, io: LakeFileIO, location: str) -> None:
-        """Take where it is. Nothing is read."""
+        """Store the location. Nothing is read."""
         super().__init__(location)
         self._lake, self._uri = io.lake, io.uri(location)
 
@@ -121,10 +121,10 @@ class LakeInputFile(InputFile):
 
 
 class LakeOutputFile(OutputFile):
-    """A file of the lake to write. It is there, whole, once its stream is closed."""
+    """A new file in the lake. It becomes visible, complete, when its stream is closed."""
 
     def __init__(self, io: LakeFileIO, location: str) -> None:
-        """Take where it will be."""
+        """Store the future location."""
         super().__init__(location)
         self._io, self._size = io, 0
 
@@ -133,7 +133,7 @@ class LakeOutputFile(OutputFile):
         return self._size
 
     def exists(self) -> bool:
-        """See OutputFile. Names are of random numbers: none is there."""
+        """See OutputFile. Names contain random numbers, so no file exists."""
         return False
 
     def to_input_file(self) -> LakeInputFile:
@@ -153,7 +153,7 @@ class LakeOutputFile(OutputFile):
 
 
 class _Upload(BytesIO):
-    """What is written goes to the lake when it is closed, unless an error was raised meanwhile."""
+    """A stream that is uploaded when it is closed, unless an error was raised before."""
 
     def __init__(self, file: LakeOutputFile) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files of a Delta table as Iceberg's data files, with the statistics that readers skip them by."""
+"""Files of a Delta table as Iceberg's data files, with the statistics that let readers skip files."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ def data_file(table: Table, location: str, row: Mapping[str, Any], schema: Schem
 
 
 def _rows(table: Table, row: Mapping[str, Any]) -> int:
-    """Return how many rows a file has; by its footer, where its writer did not say so in the log."""
+    """Return the number of rows of a file, from its footer if the log does not have it."""
     if row["num_records"] is not None:
         return int(row["num_records"])
     uri = table.storage.uri(table.name, file_name(row["path"]))
@@ -110,7 +110,7 @@ def _measure_field(
 
 
 def _uncut(upper: Any) -> Any:
-    """Return an upper bound that is not below what it was before a writer cut it to milliseconds."""
+    """Return an upper bound that covers the value before its writer truncated it to milliseconds."""
     if isinstance(upper, datetime) and not upper.microsecond % 1000 and upper < _last(upper):
         return upper + _CUT
     return upper
@@ -121,7 +121,7 @@ def _last(moment: datetime) -> datetime:
 
 
 def _bound(dtype: types.PrimitiveType, value: Any) -> bytes | None:
-    """Return a bound in Iceberg's form; None where there is none, or none that is sure."""
+    """Return a bound in Iceberg's form; None if there is no certain bound."""
     if value is None or isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(dtype, types.DecimalType):

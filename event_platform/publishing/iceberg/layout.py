@@ -1,4 +1,4 @@
-"""What the metadata of an Iceberg table should be for a version of its Delta table: schema, partitions, properties."""
+"""The metadata that an Iceberg table should have for a version of its Delta table: schema, partitions, properties."""
 
 import uuid
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ _NAME_MAPPING, _COMMENT, _GLUE_COMMENT = "schema.name-mapping.default", "comment
 
 @dataclass(frozen=True)
 class Layout:
-    """The schema and partitions of a table, with the numbers that they have in its metadata, and its properties."""
+    """The schema, partitions and properties of a table, with their ids in its metadata."""
 
     schema: Schema
     spec: PartitionSpec
@@ -58,7 +58,7 @@ class Layout:
 
 
 def layout_of(target: Target, delta: DeltaVersion, known: TableMetadata | None) -> Layout:
-    """Return the layout for a version. Raises TableError where Iceberg cannot have one of its columns."""
+    """Return the layout for a version. Raises TableError if Iceberg does not support one of its columns."""
     numbered = with_field_ids(delta.delta.schema())
     schema_id = 0 if known is None else max(each.schema_id for each in known.schemas) + 1
     schema = to_iceberg(target.table.name, numbered, field_ids(numbered), schema_id)
@@ -67,7 +67,7 @@ def layout_of(target: Target, delta: DeltaVersion, known: TableMetadata | None) 
 
 
 def _known(schema: Schema, schemas: Sequence[Schema]) -> Schema:
-    """Return the schema that is equal, with its number; itself if there is none."""
+    """Return the equal schema with its id; the schema itself if there is none."""
     return next((each for each in reversed(schemas) if each == schema), schema)
 
 
@@ -112,7 +112,7 @@ def create_updates(target: Target, layout: Layout) -> list[TableUpdate]:
 
 
 def change_updates(known: TableMetadata, layout: Layout) -> list[TableUpdate]:
-    """Return the updates by which the metadata of a table get a layout; none where they have it."""
+    """Return the updates that give the metadata of a table a layout; empty if they have it."""
     schema, spec = layout.schema, layout.spec
     updates: list[TableUpdate] = []
     if schema.schema_id not in {each.schema_id for each in known.schemas}:

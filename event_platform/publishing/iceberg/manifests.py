@@ -1,8 +1,8 @@
-"""Manifests: the files of a snapshot. Each publication writes one manifest and one list of manifests.
+"""Manifests: the files of a snapshot. Each publication writes one manifest and one manifest list.
 
-pyiceberg's own producers are not used: with their retries two publishers doubled rows, they write two manifests where
-files are replaced, and merge none then. The one manifest of a snapshot has the added files, the removed ones, and those
-that stay of the manifests that it replaces.
+pyiceberg's own producers are not used: their retries let two publishers double rows, and for replaced files they write
+two manifests and merge none. The single manifest of a snapshot has the added files, the removed ones, and the unchanged
+ones of the manifests that it replaces.
 """
 
 import uuid
@@ -40,12 +40,12 @@ _CODEC: Literal["deflate"] = "deflate"
 
 
 class MissingFileError(Exception):
-    """A file to remove is in no manifest: what the log says changed is not what Iceberg lacks."""
+    """A file to remove is in no manifest: the changes in the log do not start from the files in Iceberg."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where and in which form the manifests of a table are written."""
+    """Location and format of a table's manifests."""
 
     io: FileIO
     folder: str
@@ -69,7 +69,7 @@ class Staged:
 
 @dataclass
 class Plan:
-    """What a snapshot changes. `removed` are locations of files."""
+    """The changes of a snapshot. `removed` are locations of files."""
 
     added: Sequence[DataFile]
     removed: Collection[str]
@@ -83,7 +83,7 @@ def live_files(io: FileIO, snapshot: Snapshot | None) -> set[str]:
 
 
 def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Plan) -> Staged:
-    """Write a snapshot on top of another one (None: on top of nothing). Raises MissingFileError."""
+    """Write a snapshot on top of another one (None: the first snapshot). Raises MissingFileError."""
     snapshot_id, commit = _new_id(), uuid.uuid4()
     parent_id = None if parent is None else parent.snapshot_id
     manifests = [each for each in (parent.manifests(files.io) if parent else []) if _has_files(each)]
@@ -113,7 +113,7 @@ def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Pla
 
 @dataclass
 class _Rewritten:
-    """Manifests that a snapshot replaces, with their entries: those that stay, and those that are removed."""
+    """Manifests that a snapshot replaces, with their unchanged and removed entries."""
 
     manifests: list[ManifestFile] = field(default_factory=list)
     kept: list[ManifestEntry] = field(default_factory=list)
@@ -127,7 +127,7 @@ class _Rewritten:
 
 
 def _rewritten(files: Files, manifests: Sequence[ManifestFile], plan: Plan) -> _Rewritten:
-    """Return the manifests with files to remove, and, where these are many, all small ones."""
+    """Return the manifests with files to remove and, if there are many small ones, these as well."""
     found = _Rewritten()
     for manifest in manifests if plan.removed else []:
         read = _Rewritten().read(manifest, files.io, plan.removed)

@@ -34,7 +34,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class Lag:
-    """The version of a table that is published, and the one that Delta has (-1 where there is no table)."""
+    """The published version of a table, and Delta's version (-1 if the table does not exist)."""
 
     table: str
     published: int | None  # None: never, or it is another table

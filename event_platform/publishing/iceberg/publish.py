@@ -1,4 +1,4 @@
-"""Publish a version of a Delta table as a snapshot of an Iceberg table: create it, catch it up, or rebuild it."""
+"""Publish a version of a Delta table as a snapshot of an Iceberg table: create it, catch up, or rebuild it."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -51,7 +51,7 @@ class Published:
 
 
 def published(snapshot: Snapshot | None) -> Published | None:
-    """Return what a snapshot says of Delta; None where there is none, or somebody else has committed it."""
+    """Return the Delta version in a snapshot's summary; None without a snapshot, or if others committed it."""
     summary = None if snapshot is None else snapshot.summary
     if summary is None or summary[_TABLE_ID] is None:
         return None
@@ -60,7 +60,7 @@ def published(snapshot: Snapshot | None) -> Published | None:
 
 
 def published_version(target: Target) -> int | None:
-    """Return the version of a Delta table that is published; None if it never was. Errors as of `Target.load`."""
+    """Return the published version of a Delta table; None if there is none. Errors as for `Target.load`."""
     base = target.load()
     found = None if base is None else published(base.current_snapshot())
     delta = latest_version(target.table)
@@ -68,10 +68,10 @@ def published_version(target: Target) -> int | None:
 
 
 def publish(target: Target) -> tuple[Outcome, int | None]:
-    """Give an Iceberg table the files of the latest version of its Delta table; return the outcome, and the version.
+    """Give an Iceberg table the files of its Delta table's latest version; return the outcome, and the version.
 
-    Two publishers at once end in one snapshot for each version: who loses starts over from what the other one has left.
-    Raises TableError where the table cannot be published, and errors of the catalog and the store.
+    Concurrent publishers end in one snapshot for each version: the loser starts over from the winner's result. Raises
+    TableError if the table cannot be published, and errors of the catalog and the store.
     """
     return until_committed(target.table, lambda: _publish(target))
 
@@ -100,7 +100,7 @@ def _is_of(found: Published, delta: DeltaVersion) -> bool:
 
 @dataclass(frozen=True)
 class _Publisher:
-    """One try: from a state of the Iceberg table (None: there is none) to a version of the Delta table."""
+    """One attempt: from a state of the Iceberg table (None: it does not exist) to a version of the Delta table."""
 
     target: Target
     base: IcebergTable | None
@@ -130,19 +130,22 @@ class _Publisher:
         return None if self.base is None else self.base.current_snapshot()
 
     def _kept_layout(self) -> Layout | None:
-        """Return the layout that the table has, if nothing says that it changed: another one takes long to make."""
+        """Return the table's layout if there is no sign of a change; making another layout takes long."""
         if self._known is None or self._changes is None or self._changes.has_new_schema:
             return None
         return Layout(self._known.schema(), self._known.spec(), {})
 
     @cached_property
     def _changes(self) -> Changes | None:
-        """What the log says changed since the published version; None if it does not go on from there."""
+        """The changes in the log since the published version; None if the log does not continue from it."""
         before = published(self._parent)
         return self.delta.changes_since(before.version) if before and _is_of(before, self.delta) else None
 
     def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
-        """Return whether nothing of the table may stay. Raises TableError where it has to, and would be misread."""
+        """Return whether all files must be replaced.
+
+        Raises TableError if they must, and readers would misread the table.
+        """
         before = published(self._parent)
         if before is None or before.table_id != self.delta.table_id:
             return True
@@ -167,7 +170,7 @@ class _Publisher:
         return self._stage(layout, None, self._data_files(layout, None), [])
 
     def _stage_changes(self, layout: Layout) -> Staged:
-        """Stage what the log says changed, or else, where that does not lead to Delta's files, all differences."""
+        """Stage the changes in the log; if these do not lead to Delta's files, stage all differences instead."""
         if self._changes is not None:
             with suppress(MissingFileError):
                 removed = set(map(self._location, self._changes.removed))
@@ -234,7 +237,7 @@ def _as_main(snapshot: Snapshot) -> TableUpdate:
 
 
 def _drop_others(known: TableMetadata, layout: Layout) -> list[TableUpdate]:
-    """Drop the partitions and schemas that no snapshot has: ids in them may be those of other columns by now."""
+    """Drop the partition specs and schemas that no snapshot uses: their ids may belong to other columns by now."""
     specs = [each.spec_id for each in known.partition_specs if each.spec_id != layout.spec.spec_id]
     schemas = [each.schema_id for each in known.schemas if each.schema_id != layout.schema.schema_id]
     updates: list[TableUpdate] = [model(RemovePartitionSpecsUpdate, spec_ids=specs)] if specs else []

@@ -1,4 +1,4 @@
-"""A REST catalog that is given up where it does not answer: a run publishes after each step, and must not hang."""
+"""A REST catalog with timeouts: runs publish after each step, and must not hang if it does not answer."""
 
 from functools import partial
 

@@ -86,7 +86,7 @@ def _type(table: str, name: str, dtype: DeltaType, ids: Mapping[str, int]) -> ty
 
 
 def has_same_ids(old: Schema, new: Schema) -> bool:
-    """Return whether each name that both schemas have is the same field, and each id that both have the same name."""
+    """Return whether names and ids that are in both schemas belong to the same fields."""
     numbers, names = dict(_ids(old)), {number: name for name, number in _ids(old)}
     return all(numbers.get(name, each) == each and names.get(each, name) == name for name, each in _ids(new))
 
@@ -98,7 +98,7 @@ def _ids(schema: Schema) -> Iterator[tuple[str, int]]:
 
 
 def changed_types(old: Schema, new: Schema) -> list[str]:
-    """Return the columns and fields whose type changed in a way that readers of older files do not follow."""
+    """Return the columns and fields whose type changed in a way that readers of older files cannot follow."""
     before = {name: old.find_type(number) for name, number in _ids(old)}
     after = {name: new.find_type(number) for name, number in _ids(new)}
     return [

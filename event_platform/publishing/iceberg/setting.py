@@ -18,7 +18,7 @@ _NAMESPACE = "event_platform"
 
 
 class CatalogKind(StrEnum):
-    """The kinds of catalogs that pyiceberg opens, and that several engines read."""
+    """The kinds of catalogs that pyiceberg opens and several engines read."""
 
     SQL = "sql"
     REST = "rest"
@@ -52,15 +52,15 @@ class IcebergSetting:
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a property of a catalog lets one in, by its name."""
+    """Return whether a property of a catalog is a secret, judging by its name."""
     return bool(_SECRET.search(name))
 
 
 def read_setting(text: str, glue_database: str | None = None) -> IcebergSetting:
-    """Return the catalog that a text names: its kind, then properties as `name=value`, all separated by spaces.
+    """Parse the definition of a catalog: its kind, then properties as `name=value`, separated by spaces.
 
-    The namespace is that of the property `namespace`; in Glue, by default the database where Delta is registered.
-    Raises SettingError naming what is wrong.
+    The namespace is the property `namespace`; in Glue, it defaults to the database in which Delta is registered. Raises
+    SettingError for invalid definitions.
     """
     kind, *words = text.split() or [""]
     if kind not in list(CatalogKind):

@@ -1,4 +1,4 @@
-"""The opened catalog, and a table in it: loading it, and committing to it without pyiceberg's retries."""
+"""The opened catalog, and a table in it: loading, and committing without pyiceberg's retries."""
 
 import random
 import time
@@ -71,7 +71,7 @@ class OpenedCatalog:
 
 @dataclass(frozen=True)
 class Target:
-    """A table of the lake, and what it is called in a catalog."""
+    """A table of the lake, and its name in a catalog."""
 
     opened: OpenedCatalog
     table: Table
@@ -98,7 +98,7 @@ class Target:
         return self.opened.io
 
     def load(self) -> IcebergTable | None:
-        """Return the Iceberg table; None where there is none. Raises TableError where something else has its name."""
+        """Return the Iceberg table; None if it does not exist. Raises TableError if something else has its name."""
         try:
             found = self.opened.catalog.load_table(self.identifier)
         except NoSuchIcebergTableError as error:  # in Glue
@@ -126,9 +126,9 @@ class Target:
         )
 
     def commit(self, base: IcebergTable | None, updates: list[TableUpdate]) -> TableMetadata:
-        """Commit on top of a state of the table (None: create it), and return the new one. Nothing is tried again.
+        """Commit on top of a state of the table (None: create it), and return the new state, without retries.
 
-        Raises CommitFailedException, or TableAlreadyExistsError, where another publisher was first.
+        Raises CommitFailedException, or TableAlreadyExistsError, if another publisher was first.
         """
         table = base if base is not None else self._nothing()
         requirements = (AssertCreate(),) if base is None else _as_it_is(base.metadata)
@@ -145,7 +145,10 @@ def _as_it_is(metadata: TableMetadata) -> tuple[TableRequirement, ...]:
 
 
 def until_committed(table: Table, attempt: Callable[[], R]) -> R:
-    """Call `attempt`, which starts from the table as it is, until no other publisher was first. Raises TableError."""
+    """Call `attempt`, which starts from the table's present state, until no other publisher is first.
+
+    Raises TableError.
+    """
     for number in range(_TRIES):
         try:
             return attempt()
@@ -155,7 +158,7 @@ def until_committed(table: Table, attempt: Callable[[], R]) -> R:
 
 
 def open_catalog(setting: IcebergSetting, lake: Storage) -> OpenedCatalog:
-    """Open a catalog, and create the namespace where it has none."""
+    """Open a catalog, and create the namespace if it is missing."""
     lake = replace(lake, root=str(Path(lake.root).absolute())) if lake.is_local else lake
     properties = lake_properties(lake)
     catalog = _open(setting, {**properties, **setting.properties})

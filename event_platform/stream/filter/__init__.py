@@ -1,1 +1,4 @@
-"""A Lambda that Firehose asks before it delivers, and that drops redeliveries. It takes msgspec and boto3 alone."""
+"""A Lambda function that Firehose calls before delivery, and that drops redeliveries.
+
+Imports only msgspec and boto3.
+"""

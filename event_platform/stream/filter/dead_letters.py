@@ -18,9 +18,9 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that is dropped, the stream record that it is in, and where it passed before: a message of the queue.
+    """A dropped event, its stream record, and its survivor's record: a message of the queue.
 
-    `record` and `number` name the event, however often it is sent. A record always has the same `arrived_at`.
+    `record` and `number` identify the event, however often it is sent. A record always has the same `arrived_at`.
     """
 
     event_uuid: str
@@ -38,7 +38,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_letter(message: str) -> DeadLetter:
-    """Read the text of a message. Raises ValueError if it is not one of the filter."""
+    """Parse a message. Raises ValueError if it is not from the filter."""
     try:
         letter = msgspec.json.decode(message, type=DeadLetter)
         letter.arrived_at.astimezone(UTC), letter.survivor_seen_at.astimezone(UTC)
@@ -55,7 +55,7 @@ class DeadLetterQueue:
     url: str
 
     def send(self, batch: Sequence[tuple[int, str]]) -> frozenset[int]:
-        """Send one of `batches`. Return the numbers of those that SQS has taken. Raises botocore's errors."""
+        """Send one of `batches`. Return the numbers of the messages that SQS accepted. Raises botocore's errors."""
         answer = self.client.send_message_batch(
             QueueUrl=self.url, Entries=[{"Id": f"{number}", "MessageBody": message} for number, message in batch]
         )

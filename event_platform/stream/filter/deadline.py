@@ -1,4 +1,4 @@
-"""Calls at once, until a deadline: what has no result by then has none."""
+"""Parallel calls with a deadline: calls that take longer have no result."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 def call_each(
     pool: Executor, function: Callable[[Item], Result], items: Sequence[Item], seconds: float
 ) -> list[Result | None]:
-    """Call a function with each item. Return the results; None where it failed, or took longer than `seconds`.
+    """Call a function with each item. Return the results; None if it failed, or took longer than `seconds`.
 
-    How many failed or took too long is logged, with the first error.
+    The number of failed and late calls is logged, with the first error.
     """
     if seconds <= 0 or not items:
         return [None] * len(items)

@@ -1,4 +1,4 @@
-"""What Firehose sends to a Lambda → stream records, and verdicts on them → the answer."""
+"""Firehose's requests to a Lambda → stream records; verdicts on them → the response."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ class StreamRecord:
 
     @property
     def data(self) -> bytes | None:
-        """The data; None where it is not base64."""
+        """The data; None if it is not base64."""
         try:
             return base64.b64decode(self.encoded, validate=True)
         except (binascii.Error, ValueError):
@@ -40,7 +40,7 @@ def read_record(record: Mapping[str, Any]) -> StreamRecord:
 
 
 def _name(metadata: Any) -> str | None:
-    """Return a record's name in the stream. One of the records in an aggregated one has a number of its own."""
+    """Return a record's name in the stream. Each record in an aggregated one has its own number."""
     if not isinstance(metadata, Mapping):
         return None
     shard, number = metadata.get("shardId"), metadata.get("sequenceNumber")
@@ -49,7 +49,7 @@ def _name(metadata: Any) -> str | None:
 
 
 def passed(record: StreamRecord, data: bytes | None = None) -> dict[str, str]:
-    """Answer that a record is delivered, as it is or with other data."""
+    """Return the response that delivers a record, unchanged or with other data."""
     encoded = record.encoded if data is None else base64.b64encode(data).decode()
     return {"recordId": record.record_id, "result": "Ok", "data": encoded}
 

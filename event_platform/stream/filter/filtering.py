@@ -1,7 +1,7 @@
-"""Stream records → which events are redelivered → what is delivered without them.
+"""Finds redelivered events in stream records, and returns the records without them.
 
-An event is dropped if its id and its body have passed in another stream record, or before it in the same one, and it is
-in the dead-letter queue. Whatever is not known to be so passes, and the lake decides.
+An event is dropped if its id and body have passed in another stream record, or earlier in the same one, and it is in
+the dead-letter queue. Uncertain events pass, and the lake decides.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Occurrence:
-    """An event of an invocation, and where it is."""
+    """An event of an invocation, and its position."""
 
     record: int
     part: int
@@ -38,7 +38,7 @@ class _Occurrence:
 
 @dataclass
 class Totals:
-    """What became of the events of an invocation. `undecided` are those that passed because there was no answer."""
+    """Outcomes of the events of an invocation. `undecided` events passed because a service did not answer."""
 
     events: int = 0
     dropped: int = 0
@@ -63,7 +63,7 @@ class Filter:
     pool: Executor
 
     def filter(self, records: Sequence[StreamRecord], remaining: Callable[[], float]) -> Filtered:
-        """Return what is delivered. `remaining` returns the seconds that are left of the invocation."""
+        """Return the records to deliver. `remaining` returns the seconds left of the invocation."""
         taken_apart = [self._parts(record) for record in records]
         occurrences = list(_occurrences(records, taken_apart))
         totals = Totals(events=len(occurrences))
@@ -145,7 +145,7 @@ def _letter(occurrence: _Occurrence, survivor: Sighting) -> DeadLetter:
 
 
 def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
-    """Yield the occurrences of an id with the body that passed, other than the one that passes."""
+    """Yield the occurrences of an id with the body that passed, except the passing one."""
     same = [other for other in group if other.digest == sighting.digest]
     survivor = next((other for other in same if other.name == sighting.record), None)
     return (other for other in same if other is not survivor)
@@ -154,7 +154,7 @@ def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occur
 def _whole_parts(
     occurrences: Sequence[_Occurrence], redelivered: dict[_Occurrence, Sighting], taken_apart: Sequence[Parts]
 ) -> dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]]:
-    """Return the redelivered events by record and part, of parts in which nothing else is."""
+    """Return the redelivered events by record and part, of parts that contain nothing else."""
     parts: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]] = {}
     for occurrence in occurrences:
         if occurrence in redelivered:

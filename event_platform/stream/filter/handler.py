@@ -1,4 +1,4 @@
-"""The Lambda's handler. It never fails: what it cannot decide on is delivered.
+"""The Lambda's handler. It never fails: undecided records are delivered.
 
 EVENT_PLATFORM_SEEN_TABLE          DynamoDB table of the events that have passed
 EVENT_PLATFORM_DEAD_LETTER_QUEUE   URL of the SQS queue of the events that are dropped
@@ -57,7 +57,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
 @cache
 def open_filter() -> Filter:
-    """Return the filter of this process, as its environment variables name it."""
+    """Return the filter of this process, from its environment variables."""
     session = boto3.Session()
     config = Config(
         connect_timeout=1,

@@ -1,4 +1,4 @@
-"""The data of a stream record → its parts: what can be dropped by itself, with the events in it."""
+"""The data of a stream record → its parts, which can be dropped separately, with their events."""
 
 import gzip
 import zlib
@@ -18,7 +18,7 @@ _MAX_UNPACKED = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a stream record, and the events in them: one, those of a wrapper, or none."""
+    """Bytes of a stream record, and their events: one event, those of a wrapper, or none."""
 
     data: bytes
     events: tuple[Identified, ...]
@@ -37,19 +37,19 @@ class Parts:
         return gzip.compress(data, mtime=0) if self.is_gzip else data
 
     def is_empty_without(self, dropped: Collection[int]) -> bool:
-        """Return whether nothing but blanks would remain."""
+        """Return whether only blanks would remain."""
         return not any(part.data.strip() for number, part in enumerate(self.parts) if number not in dropped)
 
 
 class PartReader:
-    """Takes stream records apart. Holds compiled decoders: create it once."""
+    """Splits stream records into parts. Holds compiled decoders: create it once."""
 
     def __init__(self, envelope: Envelope) -> None:
         """Compile the paths of `envelope`."""
         self._identifier = EventIdentifier(envelope)
 
     def read(self, data: bytes, arrived_at: float) -> Parts:
-        """Return the parts of a record that arrived at a Unix time; no parts where any of it cannot be read."""
+        """Return the parts of a record that arrived at a Unix time; empty if it cannot be read entirely."""
         is_gzip = data.startswith(_GZIP)
         content = _gunzip(data) if is_gzip else data
         if content is None:
@@ -63,7 +63,7 @@ class PartReader:
         return Parts(tuple(records), is_gzip)
 
     def _parts(self, record: bytes, arrived_at: float) -> list[Part] | None:
-        """Cut at newlines, and where that gives no whole objects between `}` and `{` too, as the lake does."""
+        """Split at newlines and, if that gives no whole objects, also between `}` and `{`, as the lake does."""
         lines = record.split(b"\n")
         events = self._identifier.identify(lines, arrived_at)
         ends = [b"\n"] * (len(lines) - 1) + [b""]
@@ -78,7 +78,7 @@ class PartReader:
 
 
 def _records(content: bytes) -> list[bytes]:
-    """Return the records of an aggregated one, each with a newline behind it as they land, or `content` itself."""
+    """Return the records of an aggregated one, each followed by a newline as in landing, or `content` itself."""
     records = aggregated_parts(content)
     return (
         records
@@ -88,7 +88,7 @@ def _records(content: bytes) -> list[bytes]:
 
 
 def _gunzip(data: bytes) -> bytes | None:
-    """Decompress one member of gzip. None if it is damaged or large, or something follows it."""
+    """Decompress one member of gzip; None if it is damaged, too large, or followed by other data."""
     member = zlib.decompressobj(wbits=31)
     try:
         content = member.decompress(data, _MAX_UNPACKED)

@@ -1,4 +1,4 @@
-"""The events that have passed, in DynamoDB, for seven days: each id with the stream record that it passed in."""
+"""The events that have passed within seven days, in DynamoDB: each id with its stream record."""
 
 import hashlib
 import time
@@ -25,7 +25,7 @@ _NEW_OR_EXPIRED = "attribute_not_exists(event_uuid) OR expires_at <= :now"
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The stream record that an id passed in: its name, the hash of the event's body, and when that was."""
+    """The stream record in which an id passed: its name, the hash of the event's body, and the time."""
 
     record: str
     digest: bytes
@@ -46,10 +46,10 @@ class SeenEvents:
     clock: Callable[[], float] = time.time
 
     def claim(self, event_uuid: str, digest: bytes, record: str) -> Sighting:
-        """Note that an event passes in a stream record, unless its id has passed already. Return where it passes.
+        """Note that an event passes in a stream record, unless its id has passed before. Return the passing record.
 
-        A repeated claim of the same record, also one whose answer was lost, returns that record. Raises botocore's
-        errors; the claim may have been noted all the same.
+        A repeated claim of the same record, even after a lost answer, returns that record. Raises botocore's errors;
+        the claim may have been stored nevertheless.
         """
         now = int(self.clock())
         claimed = Sighting(record, digest, now)
