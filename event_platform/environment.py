@@ -60,12 +60,12 @@ class Setting:
     type: str
     meaning: str
     parse: Callable[[str], Any]  # raises ValueError, saying what was expected
-    local: str | None = None  # the default of the local environment, of a field that has no default of its own
+    local: str | None = None  # default in the local environment, for a field without a default
     beside_landing: Callable[[str], str | None] | None = None  # finds a default beside landing, which precedes `local`
     shown_default: str | None = None  # the default in words
-    requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is not its default
+    requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is set
     schemes: tuple[str, ...] = ("s3",)
-    reason: str = ""  # why they must be
+    reason: str = ""  # why these stores are required
     require: Callable[[str, Mapping[str, Any]], None] | None = None  # raises ValueError, by the fields before it
 
 

@@ -24,7 +24,7 @@ from event_platform.lake.registry import DEDUPLICATED_EVENTS, RAW_EVENTS, UNREGI
 
 _DAY = timedelta(days=1)
 
-#: Figures of quality_report that no check looks at, and of which there are many rows.
+#: Large figures of quality_report that no check uses.
 _NOT_JUDGED = ["arrivals", "lateness", "lag", "late", "value"]
 
 #: Event types that failed, in the description and in the metadata of their common result.

@@ -8,7 +8,7 @@ from event_platform.events.wording import first_few
 
 NAME = "published"
 
-#: Tables that are named.
+#: Number of tables in the message.
 _NAMED = 3
 
 

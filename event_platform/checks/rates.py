@@ -23,7 +23,7 @@ UNREGISTERED = "unregistered_names"
 #: Names that a result lists.
 _NAMES_LISTED = 100
 
-#: Share of the duplicates above which one event name has most of them.
+#: Share of all duplicates above which a single event name is reported as their main source.
 _MOST = 0.5
 
 _FAULT_OF_KIND = {DuplicateKind.REDELIVERY: Fault.REDELIVERIES, DuplicateKind.CONFLICT: Fault.CONFLICTS}

@@ -27,10 +27,10 @@ DISTINCT = "distinct_share"
 
 _NESTED = {Kind.ARRAY, Kind.OBJECT, Kind.MAP}
 
-#: A share that differs by less than this from the usual one is no anomaly, however many rows there are.
+#: A share that differs by less than this from the usual one is no anomaly, whatever the number of rows.
 _LEAST_CHANGE = 0.02
 
-#: Today is compared when it has this share of the rows that are usual.
+#: Today is compared once it has this share of the usual rows.
 _ENOUGH_OF_TODAY = 0.5
 
 #: Columns that a description and the metadata have. A type may have thousands.

@@ -12,7 +12,7 @@ from event_platform.events.names import SEPARATORS, names_like_ids, plain_name
 #: The most frequent names that are compared letter by letter. That takes about 10 µs for each registered name.
 _COMPARED = 20
 
-#: Similarity of two names (of `difflib`), and of each of their parts, above which one is the other misspelled:
+#: Similarity (by `difflib`) of two names, and of each of their parts, above which one is a misspelling of the other:
 #: `order:created` and `order:deleted` are two events.
 _SIMILAR, _SIMILAR_PARTS = 0.85, 0.8
 _CANDIDATES = 3

@@ -48,7 +48,7 @@ class Counts(NamedTuple):
 #: Rows, and the sum of the hashes of their uuids.
 _Sums = tuple[int, int]
 
-#: What this process has found of a day, by its files: those never change. A run checks a hundred tables against one.
+#: Figures of days, cached by the files of the day, which never change. A run compares a hundred tables with one.
 _COUNTS: OrderedDict[tuple[str, ...], Counts] = OrderedDict()
 _SUMS_BY_NAME: OrderedDict[tuple[str, ...], dict[str, _Sums]] = OrderedDict()
 _DAYS_KEPT = 400

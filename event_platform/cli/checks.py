@@ -40,10 +40,10 @@ class FailedCheck:
     check: str
     partitions: Sequence[str]
     worst: str  # the partition where most is concerned
-    description: str  # of that
+    description: str  # of that day
     fault: Fault | None
     concerned: int  # records or values
-    hint: str  # what is particular to the partition that is described
+    hint: str  # details of the described partition
 
     def as_json(self) -> dict[str, Any]:
         """Return it for `status --json`."""

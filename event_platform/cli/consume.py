@@ -16,7 +16,7 @@ from event_platform.stream.consume import Consumer, new_owner
 from event_platform.stream.kinesis import connect, find
 from event_platform.stream.reader import Limits
 
-#: One for each shard: shards that share a connection wait for each other, and idle connections cost nothing.
+#: One per shard: shards that share a connection wait for each other, and idle connections cost nothing.
 _CONNECTIONS = 100
 
 

@@ -30,7 +30,7 @@ class _Export:
     catalog: Catalog
     relations: list[Relation]
     left_out: dict[str, str]
-    failed: dict[str, str]  # those of `left_out` that somebody has to see to
+    failed: dict[str, str]  # the tables among `left_out` that need the user's attention
 
 
 def export_views(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:

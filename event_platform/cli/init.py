@@ -42,7 +42,7 @@ _HOUR, _PROMPT = 3600, 1.5
 #: Other choices that are named.
 _OTHERS = 2
 
-#: The name of events in a stream of one type whose landing has no folder to name them after.
+#: Event name for a stream of one type whose landing has no folder to name it after.
 _EVENT = "event"
 
 Choice = TypeVar("Choice", IdFields, NameFields, TimeField)

@@ -47,7 +47,7 @@ class _Commands(click.Group):
         # Imports create many objects that stay: collecting garbage among them is a tenth of the time of a command. A
         # run with a hundred event types makes half a million objects, and a thousand of them are garbage in the end.
         gc.set_threshold(1_000_000)
-        # At its end Python would search all of them for garbage, which takes as long as half of the imports.
+        # At exit, Python would collect garbage among all objects, which takes half as long as the imports.
         atexit.register(gc.freeze)
         try:
             with raise_panics_as_errors(), _translate_errors():

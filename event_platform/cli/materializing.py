@@ -56,7 +56,7 @@ class Materialized:
     """The outcome of a command's runs."""
 
     due: DueDates  # still
-    lake: PinnedLake  # in which that was looked for
+    lake: PinnedLake  # the state in which that was found
     failed: list[str]
     results: Results  # of checks
 
@@ -181,7 +181,7 @@ class _Materializer:
             for warning in _warnings(result):
                 print_warning(warning)
             evaluations = result.get_asset_check_evaluations()
-            # What the report sums up of event types, the findings that it has stored say of each.
+            # The report has the figures of all event types; its stored findings are per type.
             self.results |= {
                 _checked(evaluation): to_result(evaluation)
                 for evaluation in evaluations
@@ -243,6 +243,6 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         reported = failure.user_failure_data  # of a dg.Failure
         problems.append(f"{event.step_key}: {(reported and reported.description) or cause_of(failure.error)}")
         problems += [f"{name}: {value.value}" for name, value in (reported.metadata if reported else {}).items()]
-    if not (problems or result.success):  # before its first step or after its last one, as in setting up a resource
+    if not (problems or result.success):  # before the first step or after the last one, as when setting up a resource
         problems = [cause_of(event.job_failure_data.error) for event in result.all_events if event.is_job_failure]
     return problems

@@ -25,7 +25,7 @@ from event_platform.pipeline.loading.objects import Loading
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.quality.text import shown
 
-#: Records that are shown before and after, characters of each, and of those before the first difference.
+#: Number of example records, characters of each, and of these, characters before the first difference.
 _EXAMPLES, _LENGTH, _BEFORE = 10, 100, 30
 
 

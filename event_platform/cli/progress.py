@@ -11,7 +11,7 @@ from rich.text import Text
 
 from event_platform.cli.output import ERR
 
-#: Seconds after which a line says how far a phase is, where there is no terminal.
+#: Seconds between progress lines without a terminal.
 _PAUSE = 10.0
 
 _REDRAWS_PER_SECOND = 4

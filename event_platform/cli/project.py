@@ -29,7 +29,7 @@ PLATFORM = "event_platform"
 class Project:
     """A project of Dagster."""
 
-    module: str  # of its definitions
+    module: str  # of the project's definitions
     location: str  # name of its code location
 
 

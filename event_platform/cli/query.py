@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-# The parser of polars' SQL, so that table names and table functions are found as polars finds them. It has no public
-# name.
+# The parser of polars' SQL, so that table names and table functions are found as by polars. It has no public name.
 from polars._plr import PySQLContext
 from polars._typing import PolarsDataType
 

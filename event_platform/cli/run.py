@@ -45,8 +45,8 @@ class Outcome:
     """What a command has done."""
 
     failed: Sequence[str]  # runs, and objects that cannot be loaded
-    status: Status | None = None  # of the lake afterwards; None if it went no further, or cannot be counted
-    left: Sequence[date] = ()  # created dates that are still due, as they are outside of the range
+    status: Status | None = None  # of the lake afterwards; None if the command stopped before, or counting failed
+    left: Sequence[date] = ()  # created dates that are still due because they are outside of the range
 
 
 def run_due(
@@ -208,7 +208,7 @@ def _publish_and_count(
     try:
         with translate_errors():
             return read_status(environment, catalog, lake, due, results, iceberg=iceberg)
-    except (TableStorageError, MissingFileError) as error:  # a log, or a data file that it names
+    except (TableStorageError, MissingFileError) as error:  # a log, or a data file in it
         if not failed:
             raise
         _print_failures([f"the totals cannot be counted: {error}"])

@@ -63,7 +63,7 @@ class Status:
     expected: Mapping[str, Any] | None  # totals that a sample has to give
     rest: Completeness
     results: Results  # of checks
-    judged_since: date | None  # earlier days were not judged; None if there are none
+    judged_since: date | None  # earlier days were not judged; None if all were
     iceberg: IcebergStatus | None = None  # None without an Iceberg catalog
 
     @property
@@ -184,7 +184,7 @@ def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
     """Yield what is wrong with the data and what to do; the last line says whether the totals balance."""
     for name, rows in status.totals["retired_tables"].items():
         if not rows:
-            continue  # its events have moved
+            continue  # its events have moved to the present type
         yield Styled(
             f"{name}: {rows:,} rows of a type that is no longer in the catalog. They count as typed. On days that are "
             "rebuilt, its events go to unregistered_events. If its schema returns, they go to its table again.",

@@ -12,7 +12,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-#: Modules that the fork server imports once for all workers. It runs nothing, because a process that has run a polars
+#: Modules that the fork server imports once for all workers. It only imports, because a process that has run a polars
 #: query must not be forked.
 _PRELOAD = [
     "event_platform.pipeline.loading.tasks",
@@ -34,8 +34,8 @@ _WORKER_VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "_RJEM_MALLOC_CONF": "thp:always,dirty_decay_ms:10000,muzzy_decay_ms:-1",
-    # What one allocator has freed, another cannot use: Arrow shares glibc's, which has one heap for all threads. That
-    # takes a twentieth of the memory, and no CPU time.
+    # Memory freed by one allocator cannot be used by another. Arrow therefore shares glibc's, with one heap for all
+    # threads: this takes a twentieth of the memory, and no CPU time.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "1",
 }
@@ -109,7 +109,7 @@ def _worker_variables() -> Iterator[None]:
 def _start_worker() -> None:
     # Tasks create millions of objects but no cycles. Searching for cycles takes a tenth of a task's time.
     gc.set_threshold(1_000_000)
-    # A worker keeps its own pipe open, so it would outlive a driver that is killed.
+    # A worker also holds the write end of its pipe, so it would outlive a killed driver.
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=[parent], daemon=True).start()

@@ -66,7 +66,7 @@ def step_seconds() -> float:
 class Parts(Generic[T]):
     """How to split a task, and its result if even its smallest part kills the worker every time."""
 
-    halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two tasks; none where it is as small as can be
+    halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two smaller tasks; empty if indivisible
     left_out: Callable[[tuple[Any, ...], WorkerError], T]
 
 
@@ -87,7 +87,7 @@ def run_tasks(
     ClusterError if a cluster drops tasks, and WorkerError if a task ends its worker at every attempt. Tasks that are
     `small` together, and a single task that is not `large`, run in this process.
     """
-    # A pool's start would cost more than it saves. On a cluster, this process may be a small one: it only commits.
+    # Starting a pool would cost more than it saves. On a cluster, this process may be small: it only commits.
     if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
         return [function(*argument) for argument in arguments]
     run = _Run(executor, _Timed(function), progress, what, parts)
@@ -95,7 +95,7 @@ def run_tasks(
     run.total = len(waiting)
     while waiting:
         lost = run.together(waiting)
-        # Those that have waited longest were at work: one of them ended its worker, and takes the others with it.
+        # The tasks waiting longest were running: one of them killed its worker, and the others were lost with it.
         workers = executor.workers if isinstance(executor, LocalPool) else len(lost)
         for task in lost[:workers]:
             run.alone(replace(task, deaths=1))
@@ -105,9 +105,9 @@ def run_tasks(
 
 @dataclass(frozen=True)
 class _Task:
-    number: int  # of the arguments that it is, or is a part of
+    number: int  # index of its arguments in the original list
     arguments: tuple[Any, ...]
-    deaths: int = 0  # workers that were ended while they may have done it
+    deaths: int = 0  # number of workers that died while they may have run it
 
 
 @dataclass
@@ -170,7 +170,7 @@ class _Run(Generic[T]):
     def _finish(self, task: _Task, done: tuple[T, str, float]) -> None:
         result, process, seconds = done
         cpu_time = _CPU_TIME.get()
-        if cpu_time is not None and process != _THIS_PROCESS:  # what this one does is counted anyway
+        if cpu_time is not None and process != _THIS_PROCESS:  # the CPU time of this process is counted anyway
             cpu_time.seconds += seconds
         self._add(task, result)
 

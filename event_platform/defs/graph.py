@@ -96,7 +96,7 @@ def own_asset(node: Any, partitions: dg.PartitionsDefinition[Any] | None) -> Own
 def _sources(node: Any) -> Iterator[Source]:
     for key in node.parent_keys:
         name, mapping = key.to_user_string(), node.partition_mappings.get(key)
-        if key == node.key or not _is_table(name):  # made of its own days before, each would make the next one due
+        if key == node.key or not _is_table(name):  # depending on its own days, each would make the next one due
             continue
         if node.partitions_def is None or mapping is None or isinstance(mapping, dg.IdentityPartitionMapping):
             yield Source(name)

@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
     GOOD = "good"
     BAD = "bad"
-    LEFT_OUT = "left out"  # there is nothing to check, or another check has found why it cannot be checked
+    LEFT_OUT = "left out"  # nothing to check, or another check has reported why it is impossible
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _MOST_LISTED = 50
 
 _NUMBER = re.compile("[0-9]+")
 
-#: Bytes of the largest object that is read; of a larger one, only the path is checked.
+#: Maximum size of the object to read; of larger ones, only the path is checked.
 _LARGEST = 8_000_000
 
 _SET_PREFIX = (

@@ -18,7 +18,7 @@ from event_platform.landing.landing import Landing
 from event_platform.landing.omissions import Omissions
 from event_platform.landing.sampling import sample
 
-#: Reasons that are named.
+#: Number of reasons in the message.
 _SHOWN = 3
 
 _ENVELOPE = "correct envelope.yaml; `event-platform init --force` proposes one that fits what has landed"

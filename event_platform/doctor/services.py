@@ -29,10 +29,10 @@ _PATIENCE = 5
 #: Seconds to wait for workers, which may have to import this package first.
 _PATIENCE_WITH_WORKERS = 15
 
-#: Time after which a message that nobody takes is gone, below which that is an error.
+#: An error if less than this time is left until an unprocessed message expires.
 _LEAST_LEFT = timedelta(days=3)
 
-#: Workers that are named.
+#: Number of workers in the message.
 _SHOWN = 5
 
 
@@ -134,7 +134,7 @@ def check_dask(compute: str) -> Finding:
         workers = asyncio.run(asyncio.wait_for(_workers_of(compute), _PATIENCE))
     except ModuleNotFoundError:
         return bad(name, "distributed is not installed", "pip install 'event-platform[dask]'")
-    except OSError as error:  # a TimeoutError among them
+    except OSError as error:  # including TimeoutError
         return bad(name, f"{compute}: no scheduler answers ({type(error).__name__})", "start one: dask scheduler")
     if not workers:
         return bad(name, f"{compute}: no workers", f"start some: dask worker {compute} --nworkers … --nthreads 1")
@@ -172,7 +172,7 @@ async def _other_versions(compute: str) -> list[str]:
         answers: Mapping[str, Any] = await scheduler.broadcast(msg=question, on_error="return_pickle")
     differing = []
     for worker, answer in sorted(answers.items()):
-        # An exception of a worker is pickled and not read: it means that this package is missing there.
+        # An exception of a worker that cannot be unpickled means that this package is missing there.
         there = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
         if there is None:
             differing.append(f"the worker {worker} has no event-platform, or another release")

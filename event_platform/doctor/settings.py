@@ -130,7 +130,7 @@ def check_workspaces(folders: Iterable[Path]) -> Finding | None:
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
         except (OSError, yaml.YAMLError):
-            continue  # Dagster reports what is wrong with it
+            continue  # Dagster reports its faults
         names = list(_locations(document))
         if len(names) > 1:
             message = f"{path}: {len(names)} code locations of event_platform ({', '.join(names)})"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Seconds between this clock and the store's: a warning at the first, and S3 refuses requests at the second.
 _SKEW, _REFUSED_SKEW = 300, 900
 
-#: Seconds before the expiry of credentials from which they are reported.
+#: Expiry of credentials is reported if it is less than this many seconds away.
 _SOON = 900
 
 _NO_ACCESS = {"403", "AccessDenied", "AllAccessDisabled"}
@@ -55,7 +55,7 @@ def check_credentials() -> Finding:
         who = session.client("sts", region_name=region_of(session), config=impatient()).get_caller_identity()
     except ClientError as error:
         return bad(name, f"from {credentials.method}: {told(error)}", "get new ones, such as with aws sso login")
-    except BotoCoreError as error:  # in a closed network: nothing but this check needs STS
+    except BotoCoreError as error:  # in a closed network: only this check needs STS
         return skipped(
             name, f"from {credentials.method}{until}; STS, which knows whose they are, does not answer: {told(error)}"
         )

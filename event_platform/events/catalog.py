@@ -52,19 +52,19 @@ class EventType:
     columns: tuple[Column, ...]
     description: str = ""
     owner: str | None = None
-    #: Where the UI shows its asset. The first part of the name, or the schema's `x-group`.
+    #: Group of its asset in the UI: the first part of the name, or the schema's `x-group`.
     group: str = "events"
     #: Partition keys of the paths of objects that are columns as well.
     path_columns: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
-    #: Hours without a materialization after which its asset warns and fails: the schema's `x-freshness`.
+    #: Hours without a materialization after which the asset warns and fails: the schema's `x-freshness`.
     freshness_hours: tuple[float, float] | None = None
-    #: Standard deviations from what is usual that warn: the schema's `x-volume`, which may be false.
+    #: Standard deviations from the usual number of events that warn: the schema's `x-volume`, which may be false.
     volume_deviations: float | None = None
     is_volume_compared: bool = True
     #: Columns that are made of other ones: the schema's `x-derive`.
     derived: tuple[DerivedColumn, ...] = ()
-    #: A number for all that the schema says, descriptions included: another one where it says something else.
+    #: A digest of the whole schema, including descriptions.
     schema_digest: int = field(default=0, compare=False)
 
     @property
@@ -116,7 +116,7 @@ class Catalog:
 
     envelope: Envelope
     event_types: tuple[EventType, ...]
-    folder: str = field(default="", compare=False)  # where it was read from
+    folder: str = field(default="", compare=False)  # its source
     mending: Mending = NO_MENDING
 
     @cached_property
@@ -200,7 +200,7 @@ def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
         return load_envelope(folder / ENVELOPE_FILE)
     except CatalogError as error:
         faults.append(str(error))
-        return Envelope()  # so that the faults of the schemas are reported as well
+        return Envelope()  # so that faults of the schemas are reported as well
 
 
 def _clashes(path: Path, new: EventType, alike: list[EventType]) -> list[str]:
@@ -255,7 +255,7 @@ def _derived(
     specs = (*EVENT_COLUMNS.values(), *path_column_specs(envelope.path_columns))
     known = {column.name: column.type for column in specs} | {column.name: column.dtype for column in typed(columns)}
     personal = {path[0] for path in personal_paths(columns)}
-    # A property without a column has its values in `_rescued`, and nowhere else.
+    # Values of a property without a column are only in `_rescued`.
     taken = {str(name).casefold() for name in (*known, *(column.name for column in columns))} | RESERVED_COLUMNS
     return parse_derived(document[KEYWORD], DeriveContext(known, taken, personal, beside), faults)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-#: Types whose values a column reads beside its own, by its type: as the text that they are in JSON, and as midnight.
+#: By type of a column: earlier types whose values it reads as well, as their JSON text or as midnight.
 READ = {"string": ("boolean", "integer", "number"), "date-time": ("date",)}
 
 

@@ -66,11 +66,11 @@ class Column:
     fields: tuple["Column", ...] = ()  # of an object
     item: "Column | None" = None  # of an array; of a map, its values
     digits: tuple[int, int] = (0, 0)  # of a decimal: precision and scale
-    empty: Kind = Kind.UNTYPED  # of an untyped one: OBJECT if `{}` is expected, ARRAY if `[]` is
-    was: tuple[str, ...] = ()  # keys that it had: the first of all that has a value is read
-    was_types: tuple[str, ...] = ()  # types that it had, whose values are read as well
+    empty: Kind = Kind.UNTYPED  # of an untyped column: OBJECT if `{}` is expected, ARRAY if `[]` is
+    was: tuple[str, ...] = ()  # earlier keys; the first key with a value is read
+    was_types: tuple[str, ...] = ()  # earlier types, whose values are still read
     mixed: frozenset[str] = frozenset()  # other JSON types that are expected; their values go to `_rescued`
-    is_personal: bool = False  # pages mask its values
+    is_personal: bool = False  # its values are masked on pages
 
     @property
     def keys(self) -> tuple[str, ...]:

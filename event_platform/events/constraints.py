@@ -9,11 +9,11 @@ from event_platform.events.columns import Column, Kind, walk
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.events.rescued import rescued_fields
 
-#: Between a constraint and the path of its column; and between the parts of that.
+#: Separator between a constraint and its column's path, and between the parts of the path.
 SEPARATOR, DOT = ": ", "."
 REQUIRED = "required"
 
-#: Rows in which a required value is null, of which samples are taken.
+#: Number of rows in which a required value is null that are searched for samples.
 _MISSING_LOOKED_AT = 200
 
 

@@ -10,14 +10,14 @@ _ANYTHING = msgspec.json.Decoder()
 #: The largest record that Kinesis accepts. A longer one cannot have come through the stream whole.
 MAX_RECORD_BYTES = 10 * 1024 * 1024
 
-#: Bytes of an oversized record that are kept beside its reason; the rest stays in landing.
+#: Bytes of an oversized record stored with its reason; the rest stays in landing.
 KEPT_BYTES_OF_OVERSIZED_RECORD = 4096
 
 #: Longer identifiers are treated as damage. Those in use (UUID, ULID, URN, hash) are far shorter.
 MAX_UUID_LENGTH = 256
 MAX_NAME_LENGTH = 200
 
-#: Stands for an id or a name of a wrong type. No valid one contains it.
+#: Placeholder for an id or a name of a wrong type. No valid one contains it.
 WRONG_TYPE = "\0"
 
 

@@ -14,18 +14,18 @@ _BEGINS_ARRAY_OF_OBJECTS = re.compile(rb"\[\s*(?:\{|\Z)")
 #: What may follow a record.
 _BEHIND_VALUE = re.compile(rb"[ \t\r]*(?:\Z|[\n,;\x1e{\[\]]|\xef\xbb\xbf)")
 
-#: JSON tokens in damaged text. A quote that begins no complete text is a token of its own.
+#: JSON tokens in damaged text. A quote that begins no complete text is a separate token.
 _TOKEN = re.compile(rb'(?P<text>"(?:[^"\\\n]|\\[^\n])*+"(?=\s*[,:}\]]))|["{}\[\]\n,:]|[^\s"{}\[\],:]+')
 _QUOTE, _COLON, _COMMA, _NEWLINE = b'":,\n'
 _BRACE, _CLOSING_BRACE, _BRACKET, _CLOSING_BRACKET = b"{}[]"
 
-#: Token before a nested object, and the bracket that it is in.
+#: The token before a nested object, and the enclosing bracket.
 _NESTED = {(_COLON, _BRACE), (_COMMA, _BRACKET), (_BRACKET, _BRACKET)}
 _BEHIND_NESTED = b",}]"
 _GOES_ON = re.compile(rb"\s*[}\],]")
 
-#: Where an object may begin after an unterminated text (where texts and the rest are swapped): after another object, or
-#: where it is neither the value of a key nor the first item of an array.
+#: Possible start of an object after an unterminated text (where texts and other tokens are swapped): after another
+#: object, or where it is neither the value of a key nor the first item of an array.
 _BEGINS_OBJECT = re.compile(rb'\}[ \t\r;\x1e]*(?=\{)|(?<![:\[\s])\s*(?P<object>\{)\s*"')
 
 

@@ -121,7 +121,7 @@ class _Collection:
 
     anchor: str | None
     keys: dict[str, int] | None
-    values: int = 1  # in it, itself included
+    values: int = 1  # including itself
     parts: int = 0  # keys and values directly in it; in an object they alternate
 
 
@@ -143,7 +143,7 @@ def _require_unambiguous_yaml(text: str) -> None:
             ended = outer.pop()
             _add(outer, sizes, ended.anchor, ended.values)
         elif isinstance(event, yaml.AliasEvent):
-            if any(other.anchor == event.anchor for other in outer):  # it refers to a collection that it is in
+            if any(other.anchor == event.anchor for other in outer):  # it refers to a collection that contains it
                 raise DocumentError(f"maximum recursion depth exceeded: {event.anchor} is an alias of what it is in")
             _add(outer, sizes, None, sizes.get(str(event.anchor), 1))
 

@@ -18,14 +18,14 @@ from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.shapes import Shape, decode, has_many_keys, identifier_keys, is_map, value_shape
 from event_platform.events.wording import first_few
 
-#: Fields of a type that are named, and columns from which on a type is unusual.
+#: Number of fields in messages, and number of columns from which on a type is unusual.
 _SHOWN, _MANY_FIELDS = 3, 200
 
 _MAP = "Not typed: its keys look like data, and no type holds most of its values."
 
 #: Values that no column holds, and their JSON types.
 _MISFITS = {"misfit text": "string", "misfit integer": "integer", "misfit number": "number"}
-#: JSON types of the kinds whose name is not one.
+#: JSON types of the kinds with another name.
 _EMPTY_KINDS = ("null", "empty object", "empty array")
 TEXT_KINDS = ("string", "date-time", "date")
 JSON_TYPES = {
@@ -127,7 +127,7 @@ def draft_properties(
     properties: dict[str, Any] = {}
     lost = 0
     without_type = {key for key in fields if ESCAPED.search(key)} | identifier_keys(fields)
-    # A key that is a name keeps it; of two that differ only in case, the more frequent does.
+    # A valid key is its own name; of two that differ only in case, the more frequent one.
     for key, shape in sorted(fields.items(), key=lambda pair: (not is_column_name(pair[0]), -pair[1].seen)):
         definition, lost_below = (
             ({}, content_of(shape).total()) if key in without_type else draft_definition(shape, in_array=in_array)

@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     MISFIT = "misfit"
     EXPECTED = "expected"  # untyped, or of a type that `x-mixed` lists
-    WHOLE_RECORD = "whole record"  # which has a key twice; its path is empty
+    WHOLE_RECORD = "whole record"  # with a repeated key; its path is empty
 
 
 #: In how many texts each field occurs, by its path of keys.

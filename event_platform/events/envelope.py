@@ -44,10 +44,10 @@ class TimeUnit(StrEnum):
         return self is TimeUnit.ISO8601
 
 
-#: A number as JSON writes it, which may be in a text.
+#: A JSON number, possibly in a text.
 NUMBER = re.compile(r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$")
 
-#: `auto` takes numbers below each of these for its unit: seconds reach the year 5138, the others begin in 1973.
+#: Upper limits of `auto` for each unit: seconds reach the year 5138, the others begin in 1973.
 AUTO_LIMITS = ((1e11, TimeUnit.SECONDS), (1e14, TimeUnit.MILLISECONDS), (1e17, TimeUnit.MICROSECONDS))
 
 
@@ -68,7 +68,7 @@ class RecordsPath:
     context: tuple[tuple[str, FieldPath], ...] = ()
 
 
-#: The fields of the first envelope. Tables are rebuilt where the text of an envelope changes, and it has all of these.
+#: The fields of the first release. Tables are rebuilt if the text of an envelope changes, so it must keep all of these.
 _FIRST = frozenset({"event_uuid", "event_name", "created_at", "unit"})
 
 

@@ -17,7 +17,7 @@ _HASH_LENGTH = 32
 #: Bits of the largest integer that is an id or a name: more digits than either may have.
 _INTEGER_BITS = 1024
 
-#: What stands between the values that are hashed. JSON cannot contain it.
+#: Separator of hashed values. JSON cannot contain it.
 _BETWEEN = b"\x1f"
 
 #: Values, as JSON, that are no part of an id.
@@ -26,7 +26,7 @@ _EMPTY = (b"null", b'""')
 _ANYTHING = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-#: Values by the path of their field, each a list with one for each record; None where it is absent.
+#: Values by the path of their field, one for each record; None if it is absent.
 Values = Mapping[FieldPath, list[Any]]
 
 
@@ -43,7 +43,7 @@ class EnvelopeFields:
         self.paths: tuple[FieldPath, ...] = tuple(
             dict.fromkeys([*envelope.event_uuid, *envelope.event_name, envelope.created_at])
         )
-        #: Decodes the fields and skips every other one. Fails where one has a type that it cannot have.
+        #: Decodes the fields and skips all others. Fails if one has an impossible type.
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             compile_struct({path: self._type(path) for path in self.paths})
         )

@@ -134,7 +134,7 @@ class _Parser:
         steps: list[tuple[str, bool]] = []
         for number, part in enumerate(parts if isinstance(parts, list) else [None]):
             step = _STEP.fullmatch(part) if isinstance(part, str) else None
-            # `[]` alone is an object that is an array, which is read without being said.
+            # `[]` alone is an array object, which is the default.
             if step is None or not (step["key"] or (step["array"] and number == 0)) or has_surrogate(str(part)):
                 raise self._fault(f"records: expected a path such as Records[] or logEvents[].message, got {value!r}")
             steps.extend([(step["key"], bool(step["array"]))] if step["key"] else [])

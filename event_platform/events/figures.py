@@ -20,22 +20,22 @@ from event_platform.events.constraints import count_broken_constraints
 from event_platform.events.drift import Drift, Outcome, count_drift
 from event_platform.events.event import RESCUED_COLUMN
 
-#: Bits of a hash that are summed, so that sums of many millions of them stay exact.
+#: Number of hash bits to sum, so that sums of many millions stay exact.
 _BITS = 38
 
 #: Bits of a key. Of 24 million different uuids, two have the same key in one of 250 days; fewer bits are smaller files.
 KEY_BITS = 56
 
-#: A hash of a uuid that is compared instead of it.
+#: A hash of a uuid, compared in its place.
 UUID_KEY = pl.col("event_uuid").hash() % (1 << KEY_BITS)
 
-#: A part of the hash of a uuid. Its sums are equal where the uuids are, in whatever order and files.
+#: A part of a uuid's hash. Equal sets of uuids have equal sums, in any order and files.
 UUID_HASH = pl.col("event_uuid").hash() % (1 << _BITS)
 
 #: Rows of a file that are sampled, evenly spaced.
 _SAMPLE_ROWS = 512
 
-#: Kinds of columns that are sampled, and of what number of values, and share of the rows, each value is counted.
+#: Kinds of columns that are sampled, and the limits for counting each value: number of values, and share of the rows.
 _SAMPLED = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE)
 _FEW_VALUES, _FEW_SHARE = 20, 1 / 8
 _TEXT_LENGTH = 60
@@ -45,10 +45,10 @@ _OF_ALL = pl.Schema()
 _BY_PATH = pl.Schema({"outcome": pl.String, "path": pl.String})
 _BY_VALUE = pl.Schema({"column": pl.String, "value": pl.String})
 
-#: Characters of a row that is kept as an example; a longer one is left out.
+#: Maximum length of an example row; longer ones are left out.
 _LONGEST_EXAMPLE = 4_000
 
-#: What hashes depend on: those of another release of polars may be others.
+#: Hashes depend on this: another release of polars may compute others.
 HASHES = f"{pl.__version__}-{platform.machine()}"
 
 
@@ -125,7 +125,7 @@ def _uuids() -> pl.Expr:
     return UUID_HASH.sum().cast(pl.Int64)
 
 
-#: The records of each object in a file of raw_events, sound and corrupt, by the day that they were created on.
+#: The records of each object in a file of raw_events, sound and corrupt, by created date.
 OBJECTS = Figure(
     "objects",
     pl.Schema({"source_object": pl.String, "source_size": pl.Int64, "source_etag": pl.String, "created_date": pl.Date}),
@@ -144,7 +144,7 @@ ARRIVALS = Figure(
 #: The events of each name in a file of deduplicated_events that arrived on a later day.
 LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
 
-#: The first row of a file of an event table, as JSON; none where it is long.
+#: The first row of a file of an event table, as JSON; empty if it is long.
 EXAMPLE = Figure("example", pl.Schema({"row": pl.String}), _take_example, is_sampled=True)
 
 

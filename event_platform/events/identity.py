@@ -16,8 +16,8 @@ from event_platform.events.envelope_fields import EnvelopeFields
 from event_platform.events.records import WHITESPACE
 from event_platform.events.unwrapping import Unwrapper
 
-#: Texts without an offset are taken to be in UTC, and zones are up to 14 hours away. The lake accepts a created date up
-#: to a day after arrival: what is at most this much ahead is accepted in each zone, and whenever it arrives again.
+#: Texts without an offset are read as UTC, although zones are up to 14 hours away. The lake accepts a created date up
+#: to a day after arrival, so a time at most this much ahead is accepted in every zone, whenever it arrives again.
 _MAX_SECONDS_AHEAD = 3600
 
 _BLANKS = WHITESPACE.encode()

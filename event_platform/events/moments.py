@@ -22,7 +22,7 @@ _BASIC = re.compile(
 
 _AWARE, _NAIVE = "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M:%S%.f"
 
-#: Digits of a fraction that are read; what is finer than a microsecond is cut off.
+#: Number of fraction digits to read; digits beyond microseconds are cut off.
 _DIGITS = 9
 
 

@@ -30,7 +30,7 @@ _TINY = r"[0-9][eE]-[0-9]{3,}[\s,\]}]"
 #: The same for a single value, stricter: 15 digits always fit, whatever the exponent.
 _DOUBTFUL = re.compile(rb"[1-9](?:\.?[0-9]){15}|0{99}|[0-9][eE][+-]?[0-9]{3}")
 
-#: 18 digits and a point cover three bytes that are six apart, and the 13 bytes from the first to the last of these.
+#: 18 digits and a point span three bytes that are six apart, and the 13 bytes from the first to the last of these.
 _STEP, _RUN = 6, re.compile(rb"[0-9.]{13,}[eE]?")
 _IS_DIGIT = bytes(character in b"0123456789." for character in range(256))
 _THREE_DIGITS = b"\1\1\1"

@@ -31,5 +31,5 @@ def _values(objects: pl.Series, key: str) -> pl.Series:
 def _decoded(value: str) -> str:
     try:
         return unquote(value, errors="strict")
-    except UnicodeDecodeError:  # not Hive's: as it is
+    except UnicodeDecodeError:  # not from Hive: unchanged
         return value

@@ -25,13 +25,13 @@ from event_platform.events.rescue import NOT_DECODED, Rescuer
 from event_platform.events.rewriting import Rewriter, is_rewritten
 from event_platform.events.wire import arrow_schema, is_wide, object_decoder
 
-#: Rows of a block: enough that the cost of a call does not matter, few enough that a bad row delays few others.
+#: Rows of a block: enough to make the cost of a call negligible, few enough that a bad row slows down few others.
 _ROWS_AT_ONCE = 4_096
 
 #: Bytes of a block: Arrow's parser takes less than 2 GiB, and arrays of entries are up to four times as long as maps.
 _BYTES_AT_ONCE = 2**28
 
-#: A block whose rows fit one by one but not together is halved down to this size.
+#: A block whose rows fit individually but not together is halved down to this size.
 _ROWS_IN_DOUBT = 64
 
 #: Cannot be the name of a column.
@@ -53,7 +53,8 @@ class PayloadReader:
         self._has_numbers, self._has_decimals = Kind.NUMBER in kinds, Kind.DECIMAL in kinds
         self._rewrite = Rewriter(self._columns).rewrite if is_rewritten(self._columns) else None
 
-    # For rows that do not fit, which most small tables have none of: to compile them takes as long as to read ten rows.
+    # For rows that do not fit. Compiled lazily: most small tables have none, and compiling takes as long as reading ten
+    # rows.
 
     @cached_property
     def _one_row(self) -> msgspec.json.Decoder[Any] | None:

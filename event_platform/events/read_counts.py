@@ -21,10 +21,10 @@ from event_platform.events.records import without_lone_surrogates
 _EXAMPLE = 80
 _VALUE = re.compile(r'(?<=[:\[,])(\s*")((?:[^"\\]|\\.){3})(?:[^"\\]|\\.)+(?:"(?!\s*:)|$)')
 
-#: Events whose ids are looked at, and events of a piece whose times are.
+#: Number of events whose ids are examined, and number of events per piece whose times are.
 _IDS, _TIMES = 5_000_000, 1_000
 
-#: Of different records, at least this share have an id of their own, or what is called one may be none.
+#: Minimum share of different records with their own id; below it, the field may not be an id.
 _DISTINCT = 0.99
 
 

@@ -33,10 +33,11 @@ from event_platform.events.records import (
     without_lone_surrogates,
 )
 
-#: Lines decoded at a time: enough that the cost of a call does not matter, few enough that a malformed line delays few.
+#: Lines decoded together: enough to make the cost of a call negligible, few enough that a malformed line slows down few
+#: others.
 _LINES_AT_ONCE = 128
 
-#: Parts into which lines are split to find those that are not UTF-8: six rounds find one among a billion.
+#: Number of parts when lines are split to find those that are not UTF-8: six rounds find one among a billion.
 _PARTS = 32
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -222,7 +223,7 @@ class EnvelopeReader:
         frame = pl.DataFrame({"body": bodies, **self._fields.columns(values, bodies), "fault": fault})
         if self._keeps_bytes:
             frame = frame.with_columns(written=pl.Series(written or [None] * len(bodies), dtype=pl.Binary))
-        # What is no record has no id and no name, also where these are not taken from fields.
+        # A record that is not JSON has no id and no name, even if these are not read from fields.
         return (
             frame.with_columns(pl.when(fault.is_null()).then(pl.col("event_uuid", "event_name"))) if faults else frame
         )

@@ -23,7 +23,7 @@ _ESCAPES = re.compile(
     re.DOTALL,
 )
 
-#: What may stand between two objects: blanks, a comma or semicolon, the separator of RFC 7464, a byte order mark, and
+#: Possible separators of two objects: blanks, a comma or semicolon, the separator of RFC 7464, a byte order mark, and
 #: the end of an array that is written over several lines.
 SEPARATORS = re.compile(rb"(?:[ \t\r\n,;\x1e\]]|\xef\xbb\xbf)*")
 _SEPARATORS_BEHIND = b" \t\r\n,;\x1e"

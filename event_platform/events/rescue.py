@@ -21,7 +21,7 @@ DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 #: Kinds that are texts in JSON.
 MOMENTS = (Kind.DATE_TIME, Kind.DATE)
 
-#: Kinds for which the decoder accepts values that may not fit, or does not keep them as they were written.
+#: Kinds for which the decoder accepts values that may not fit, or changes how they are written.
 _LOOKED_AT = (*MOMENTS, Kind.DECIMAL, Kind.VARIANT)
 NOT_DECODED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 

@@ -4,7 +4,7 @@ import msgspec
 
 from event_platform.events.surrogates import mask_half_surrogates, unmask
 
-#: Key under which a whole record is kept as text if it has a key twice: a JSON object could not hold both.
+#: Key of a whole record stored as text because it has a repeated key, which a JSON object cannot represent.
 WHOLE_RECORD = "$record"
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -16,13 +16,14 @@ from event_platform.events.rescue import NOT_DECODED, has_key_twice, holds_as_te
 from event_platform.events.surrogates import mask_half_surrogates
 from event_platform.events.wire import KEY, VALUE
 
-#: Returns a JSON value that the parser reads. Raises one of NOT_DECODED for one that does not fit its column.
+#: Returns a JSON value that the parser reads. Raises one of NOT_DECODED for a value that does not fit its column.
 _Rewrite = Callable[[msgspec.Raw | str], Any]
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
-#: How each key ends. It cannot be counted where there are blanks before the colon, or where either mark is an escape.
+#: The end of each key. Keys cannot be counted if there are blanks before the colon, or if the quote or the colon is
+#: escaped.
 _KEY_END, _HIDES_A_KEY = '":', r'"[ \t\r\n]+:|\\u00(22|3[aA])'
 
 

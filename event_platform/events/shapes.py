@@ -15,9 +15,9 @@ from event_platform.events.rescue import MOMENTS, is_empty_value, is_moment
 from event_platform.events.surrogates import mask_half_surrogates
 from event_platform.events.wire import EXACT_INTEGERS, INT64
 
-#: An object with more keys, over all records, is a map: its keys are data and get no columns. So is one with more than
-#: _MAX_IDENTIFIERS keys that look like identifiers or dates, if these are the majority; and one with _MANY_KEYS, if one
-#: type holds all its values.
+#: An object with more keys, over all records, is a map: its keys are data and get no columns. The same holds for one
+#: with more than _MAX_IDENTIFIERS keys that look like identifiers or dates, if these are the majority, and for one with
+#: _MANY_KEYS, if one type holds all its values.
 _MAX_KEYS, _MAX_IDENTIFIERS, _MANY_KEYS = 1_000, 100, 200
 _IDENTIFIER = re.compile(r"\d+|.*(\d{4}|[0-9a-fA-F]{8}).*", re.DOTALL)
 
@@ -34,7 +34,7 @@ class Shape:
     kinds: Counter[str] = field(default_factory=Counter)
     fields: dict[str, "Shape"] = field(default_factory=dict)
     item: "Shape | None" = None
-    value: "Shape | None" = None  # of an object with too many keys: all its values together
+    value: "Shape | None" = None  # of an object with too many keys: the shape of all its values together
     last: dict[str, int] = field(default_factory=dict)  # number of the last array counted, by kind
 
     def add(self, value: Any, depth: int = 0, array: int | None = None) -> None:
@@ -109,7 +109,7 @@ def decode(body: str) -> Any:
     try:
         if not mask and not may_lose_digits(text.encode()):
             return msgspec.json.decode(text)
-    # A number beyond what a double can hold, or a value too deep to decode: decode the fields one by one.
+    # A number beyond the range of a double, or a value too deep to decode: decode the fields one by one.
     except (msgspec.MsgspecError, RecursionError):
         pass
     fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])

@@ -26,7 +26,7 @@ class WrappedRecord(NamedTuple):
 
     text: str
     fault: str | None = None
-    written: bytes | None = None  # its bytes, where they are not those of the text
+    written: bytes | None = None  # its bytes, if they differ from those of the text
 
 
 class Unwrapper:

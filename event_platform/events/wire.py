@@ -41,10 +41,10 @@ _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
 }
 
 
-#: What a column reads of a type that its property had (see `Column.was_types`): a date is a text as well.
+#: Values of earlier types that a column reads (see `Column.was_types`): a date is a text as well.
 _EARLIER: dict[str, Any] = {"boolean": bool, "date": str, "integer": int, "number": int | float}
 
-#: Fields of an object that msgspec decodes. It searches linearly for fields that come in another order.
+#: Maximum number of fields that msgspec decodes: it searches linearly for fields in another order.
 _MAX_FIELDS = 256
 
 

@@ -15,7 +15,7 @@ from event_platform.events.envelope_fields import Values, compile_struct, raw_at
 from event_platform.events.reader import EnvelopeReader
 from event_platform.events.unwrapping import Unwrapper, WrappedRecord
 
-#: A wrapper of any size is read: what cuts objects into pieces limits it.
+#: Wrappers have no size limit here: the code that cuts objects into pieces limits them.
 _MAX_WRAPPER_BYTES = (1 << 31) - 1
 
 

@@ -101,7 +101,7 @@ def _copy(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[Path]:
     with TemporaryDirectory() as copy:
         (Path(copy) / MEND_FOLDER).mkdir()
         for path in [*folder.iterdir(), *(folder / MEND_FOLDER).glob("*.py")]:
-            if path.is_file():  # schemas and envelope, and the tables and functions that they name
+            if path.is_file():  # schemas and envelope, and the tables and functions that they refer to
                 shutil.copyfile(path, Path(copy) / path.relative_to(folder))
         for each in edited:
             (Path(copy) / each.path.name).write_text(each.after, encoding="utf-8", newline="")

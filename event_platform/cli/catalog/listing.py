@@ -15,7 +15,7 @@ from event_platform.quality.text import shown
 
 #: Characters that a cell of a table has at most.
 CHARACTERS = 240
-#: What a workflow command of GitHub does not take as it is: in a message, and in a property as well.
+#: Characters to escape in GitHub's workflow commands: in a message, and additionally in a property.
 _IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _IN_PROPERTY = _IN_MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
 

@@ -70,7 +70,7 @@ def _blobs(folder: Path, commit: str) -> Iterator[tuple[str, str]]:
         limit = MAX_TABLE_BYTES if is_beside else MAX_BYTES
         if mode in _FILE_MODES and int(size) <= limit:
             yield name, blob
-        elif not is_beside:  # else the schema that uses it, if there is one, has a fault
+        elif not is_beside:  # otherwise the schema that uses it, if any, has a fault
             raise CatalogError(f"{name}: at this revision not a regular file of up to {limit:,} bytes")
 
 

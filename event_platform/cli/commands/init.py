@@ -52,7 +52,7 @@ def _draft_and_run(environment: Environment, folder: Path) -> int:
         from event_platform.cli.progress import show_progress  # noqa: PLC0415
         from event_platform.cli.run import finish, run_due  # noqa: PLC0415
 
-        load_dotenv(".env")  # with what was written to it now
+        load_dotenv(".env")  # with the settings just written to it
         with show_progress("tasks") as progress:
             progress.begin("loading the catalog")
             outcome = run_due(load_environment(), None, None, progress)

@@ -14,7 +14,7 @@ _VERSION = 1
 #: How far back to read without a cursor.
 _SECONDS_TO_LOOK_BACK = 24 * 3600.0
 
-#: Ids that are read again, because a concurrent transaction may become visible after one with a higher id.
+#: Number of ids to read again, because a concurrent transaction may become visible after one with a higher id.
 IDS_TO_LOOK_BACK = 100
 
 

@@ -20,7 +20,7 @@ _NOTIFY_TYPES = {
 
 #: Seconds after which an unreachable address is retried: doubled each time up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 15.0, 900.0
-#: Alerts that wait for one address. Older ones are dropped and counted.
+#: Maximum number of alerts waiting for one address. Older ones are dropped and counted.
 _MAX_WAITING = 100
 
 #: Sends (title, body, level). Returns whether it was delivered.

@@ -34,7 +34,7 @@ _ENDINGS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE)
 _BLOCKED = "DagsterAssetCheckFailedError"
 _STALE = {FreshnessState.WARN: Level.WARN, FreshnessState.FAIL: Level.ERROR}
 
-#: Owner of each asset that can fail by itself; "" if it has none.
+#: Owner of each asset that can fail separately; "" without an owner.
 Owners = Mapping[str, str]
 
 

@@ -44,7 +44,7 @@ def _daily_active_learners(partitions: dg.DailyPartitionsDefinition, policy: dg.
     ) -> pl.LazyFrame:
         events = pl.concat([lesson_started, lesson_completed, exercise_answered])
         learners = pl.col("user_id").count().cast(pl.Int64)
-        # Not n_unique, which takes three times as long: it keeps every row of a day until the last one has been read.
+        # n_unique would take three times as long: it keeps every row of a day until the last one is read.
         return events.unique().group_by("created_date").agg(learners=learners)
 
     return daily_active_learners

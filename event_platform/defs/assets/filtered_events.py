@@ -22,10 +22,10 @@ from event_platform.storage.queue import Queue
 
 FILTERED_EVENTS = dg.AssetKey(registry.FILTERED_EVENTS.name)
 
-#: Metadata of a materialization: what is wrong with messages that stay in the queue.
+#: Metadata of a materialization: faults of the messages that stay in the queue.
 LEFT_IN_QUEUE = "left_in_queue"
 
-#: Messages of which a run says why they stay.
+#: Number of messages whose fault is reported.
 _MOST_NAMED = 5
 
 

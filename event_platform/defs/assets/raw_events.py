@@ -28,7 +28,7 @@ from event_platform.pipeline.loading.step import load
 from event_platform.quality.text import shown
 
 RAW_EVENTS = dg.AssetKey(registry.RAW_EVENTS.name)
-#: Metadata of a materialization: what functions made of the dead letters that were read.
+#: Metadata of a materialization: outcome of the catalog's functions for the dead letters.
 MENDING = "mending"
 CORRUPT_EVENTS = dg.AssetKey(registry.CORRUPT_EVENTS.name)
 

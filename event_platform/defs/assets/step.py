@@ -18,7 +18,7 @@ from event_platform.lake.table_commit import Written
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 
-#: Dagster's tag of an event for what `MaterializeResult` calls its data version.
+#: Dagster's event tag for the data version of `MaterializeResult`.
 _DATA_VERSION = "dagster/data_version"
 
 
@@ -66,9 +66,9 @@ def _materialization(
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
         if day.isoformat() in own:
             context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
-        else:  # a day that the run did not ask for, and that had to be rebuilt with it
+        else:  # a day that was not requested, but had to be rebuilt with the run
             context.log_event(_of_another_day(key, day, partition, version))
-    # Without a version Dagster would take rows for the same whenever the code that made them is.
+    # Without a version, Dagster would take the rows as unchanged while the code version is the same.
     return dg.MaterializeResult(asset_key=key, data_version=version)
 
 

@@ -109,7 +109,7 @@ def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
 
 
 def _spec(tables: Lake, event_type: EventType, rules: RulesResource) -> dg.AssetSpec:
-    # Every event table is materialized when anything arrives for its day, also those of rare types.
+    # Every event table is materialized when anything arrives for its day, even without events of its type.
     freshness = event_type.freshness_hours or (rules.event_warn_hours, rules.event_fail_hours)
     return table_spec(
         tables.event_table(event_type),
@@ -140,7 +140,7 @@ def _lineage(event_type: EventType) -> Lineage:
         **same_columns(list(EVENT_COLUMNS), DEDUPLICATED_EVENTS),
         **{name: [(DEDUPLICATED_EVENTS, "body")] for name in event_type.schema.names() if name not in known},
     }
-    for name, uses in derived.items():  # of what its columns are made of
+    for name, uses in derived.items():  # the sources of its columns
         lineage[name] = sorted({source for used in uses for source in lineage[used]})
     return lineage
 

@@ -40,14 +40,14 @@ def build_changed_dates_sensor(
     def changed_dates_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        # While records are being loaded, more dates may come due: they go into one batch.
+        # More dates may become due while records are being loaded: all go into one batch.
         now = datetime.now(UTC)
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
             return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
         tables, rules = PinnedLake(lake.open().storage), deployment_of(catalog).catalog
         tables.storage.check()
         since = version_in(context.cursor, rules)
-        # What is left is what somebody else changed: to look for it opens a hundred tables.
+        # Only changes by others are left: looking for them opens a hundred tables.
         look_for_files = is_time_to_look(context.cursor, now)
         if since == tables.raw_events.snapshot().version and not look_for_files:
             return dg.SkipReason("nothing new in raw_events; the rows of all tables are counted every ten minutes")
@@ -58,7 +58,7 @@ def build_changed_dates_sensor(
         warned(context.log, due.dates.warnings)
         version = due.dates.version
         asked = due.ask(context.instance, digest([f"{version}", rules]), now)
-        # Where neither the catalog is another one nor a look is due, the tables have the columns that they had.
+        # If the catalog is unchanged and no look is due, the tables have the same columns as before.
         looks = look_for_files or not since
         checks = ask_schema_checks(context.instance, tables, catalog, now) if looks else Asked([], [])
         if asked.requests or asked.waiting:

@@ -29,8 +29,8 @@ from event_platform.pipeline.due_arrivals import due_arrivals
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
 
-#: Dagster's daemon comes round to its sensors every five seconds. With five here, a tick that begins a little late in
-#: one round is left out in the next.
+#: Dagster's daemon evaluates its sensors every five seconds. An interval of five would skip the next round whenever a
+#: tick starts slightly late.
 _SECONDS_BETWEEN_TICKS = 4
 
 #: Seconds after which a tick without a queue looks at all days.
@@ -83,7 +83,8 @@ def build_landing_sensor(
         if looks:
             cursor = stamped(as_cursor(position), now)
         due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
-        # What is outside the partitions is not loaded, and the reconciliation reports it: no message waits for it.
+        # Objects outside of the partitions are not loaded, and the reconciliation reports them: messages do not wait
+        # for them.
         _delete_settled(
             queue,
             received,

@@ -25,7 +25,8 @@ _UNSEEN_IN_A_TICK, _SEEN_IN_A_TICK = 100_000, 30_000
 #: Cost in objects of each further folder of a day: a request.
 _FOLDER = 1000
 
-#: Cost in objects of comparing a day with the ledger, of reading a file of the ledger, and rows that cost one object.
+#: Costs in numbers of objects: comparing a day with the ledger, and reading a file of the ledger; then the number of
+#: rows that cost as much as one object.
 _LOADED_DAY, _LEDGER_FILE, _LEDGER_ROWS = 100, 50, 6_000
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 from event_platform.defs.automation.under_way import ACTIVE, days_under_way, is_alive
 from event_platform.quality.partitions import date_ranges, describe_range
 
-#: Tag with the part of the work that a run does, by which the next tick finds active runs.
+#: Tag with the part of the work that a run does. The next tick finds active runs by it.
 PART = "event_platform/part"
 
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -24,11 +24,11 @@ STATE = "event_platform/state"
 #: Seconds until failed work is requested again, doubled after each failure up to the longest.
 _PAUSE, _LONGEST_PAUSE = 600, 4 * 3600
 
-#: Without it a run prints a line for each event that it stores, a thousand for a minute's object.
+#: Without this setting, a run prints a line for each event that it stores, a thousand for a minute's object.
 _CONFIG = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 
-#: Runs in a row that succeed, and leave due what they were asked for, before there is a pause: what they have brought
-#: back may have been deleted again.
+#: Successful runs in a row that leave their work due before requests pause: what they restored may have been deleted
+#: again.
 _IN_VAIN = 5
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -121,7 +121,7 @@ def _ask(
                 f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
             )
             continue
-        # Dagster takes a key once: it names the try, by the run that ended the last one.
+        # Dagster accepts a run key once: the key of a new attempt contains the run that ended the last one.
         before = tries[0].dagster_run.run_id[:8] if tries else "first"
         tags = {PART: part, STATE: request.state, **request.tags}
         key = f"{part}:{request.state}:{before}"

@@ -262,7 +262,7 @@ def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
     asset = event_key(event_type)
 
     def figures(lake: Lake, rules: RulesResource, dates: list[date]) -> _TypedFigures:
-        # The table is pinned before its source, so that a faster run makes them differ: then rows are counted.
+        # The table is pinned before its source. If a faster run commits in between, they differ, and rows are counted.
         table, deduplicated = lake.event_table(event_type).snapshot(), lake.deduplicated_events.snapshot()
         return _TypedFigures(event_type, table, deduplicated, rules, dates, datetime.now(UTC).date())
 

@@ -15,10 +15,10 @@ from event_platform.quality.text import as_markdown, from_markdown
 
 F = TypeVar("F")
 
-#: Characters of a description. Dagster renders it as Markdown, and it may contain names from the data.
+#: Maximum length of a description. Dagster renders it as Markdown, and it may contain names from the data.
 _LENGTH = 2_000
 
-#: Metadata of a failed evaluation: its kinds of failure with the records or values that each concerns, and its hints.
+#: Metadata of a failed evaluation: its faults with their number of records or values, and its hints.
 FAULTS, HINTS = "faults", "hints"
 
 _SEVERITY = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}

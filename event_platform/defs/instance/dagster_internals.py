@@ -71,7 +71,7 @@ __all__ = [
     "take_connections_from",
 ]
 
-#: What a code server starts in the process of a run is in it. It is not imported here: 30 ms, for code servers alone.
+#: Contains the function that a code server starts in a run's process. Not imported here: 30 ms, for code servers only.
 CODE_SERVER = "dagster._grpc.server"
 
 #: Names of the tables of an event log.

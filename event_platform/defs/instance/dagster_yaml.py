@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).with_name("dagster.yaml")
 
 _HERE = "event_platform.defs.instance"
 
-#: Modules that dagster.yaml named in releases before 0.2, and where their classes are now.
+#: Modules in dagster.yaml of releases before 0.2, and their present names.
 MOVED_MODULES = {
     "event_platform.event_log": f"{_HERE}.sqlite_event_log",
     "event_platform.event_log_postgres": f"{_HERE}.postgres_event_log",
@@ -36,11 +36,11 @@ class RequiredSetting:
 
     #: Keys from the top of the file, joined with dots.
     key: str
-    #: What to write there.
+    #: The value to write.
     value: str
-    #: What happens without it.
+    #: The effect of omitting it.
     otherwise: str
-    #: Says whether what is there will do; without it, it has to equal the value.
+    #: Whether a value is sufficient; by default, it must equal `value`.
     accepts: Callable[[Any], bool] | None = None
 
     def is_met_by(self, value: Any) -> bool:
@@ -126,7 +126,7 @@ def warn_of_missing_settings(home: str | None) -> None:
     """Log the required settings that dagster.yaml in `home` lacks, once in a process."""
     try:
         missing = missing_settings(read_dagster_yaml(home) if home else {})
-    except (OSError, yaml.YAMLError):  # Dagster itself says so
+    except (OSError, yaml.YAMLError):  # Dagster itself reports that
         return
     if missing:
         where = (

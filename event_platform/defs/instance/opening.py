@@ -56,7 +56,7 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
         with _alone_if_writable(folder):
             instance = dg.DagsterInstance.from_config(str(folder))
             _look_into(instance)
-    except Exception as error:  # the storages that dagster.yaml names may be anybody's, and raise what they like
+    except Exception as error:  # the storages in dagster.yaml may be custom classes, which raise any error
         raise RecordsError(f"DAGSTER_HOME: {folder}: {_in_short(error)}", _remedy(error, folder)) from error
     require_own_instance(instance, lake)
     return instance

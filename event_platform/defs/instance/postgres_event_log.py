@@ -30,7 +30,7 @@ class PostgresEventLog(SettledEventLog, PostgresEventLogStorage):
         """Open the log, and create its tables if they are missing and `should_autocreate_tables`."""
         self._known_tables: set[str] = set()
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        # A connection that the server has closed meanwhile is found out before it is used.
+        # Connections that the server has closed are detected before use.
         engine = create_pg_engine(
             postgres_url, token_provider, isolation_level="AUTOCOMMIT", max_overflow=-1, pool_pre_ping=True
         )

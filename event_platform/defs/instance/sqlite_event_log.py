@@ -30,7 +30,7 @@ from event_platform.defs.instance.dagster_internals import (
 )
 from event_platform.defs.instance.opening import alone_in
 
-#: Seconds until an event counts as settled: longer than it takes to store the rest of what happened with it.
+#: Seconds until an event is settled: longer than storing everything else about the same occurrence takes.
 _SECONDS_TO_SETTLE = 5
 
 
@@ -68,7 +68,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
         self._address = f"sqlite:///{Path(base_dir).absolute() / 'event_log.db'}"
         with alone_in(Path(base_dir)):
             super().__init__(base_dir, inst_data)
-            # Dagster makes them where there is no file; who was killed in the middle of that has left one without.
+            # Dagster creates the tables if there is no file; a process killed meanwhile leaves a file without tables.
             if not all(map(self.has_table, EVENT_LOG_TABLES)):
                 self.make_tables()
 
@@ -112,7 +112,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
 
     @cached_property
     def _watcher(self) -> SqlPollingEventWatcher:
-        # Not by the file's changes: while it is open, they go to another file beside it.
+        # Watching the file is not enough: while it is open, changes go to another file beside it.
         return SqlPollingEventWatcher(self)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:

@@ -22,20 +22,21 @@ _PRELOAD = [
     "event_platform.defs.instance.launcher",
     "event_platform.defs.instance.sqlite_event_log",
     "event_platform.defs.instance.sqlite_storage",
-    # What the platform imports only where it is needed, and each run needs.
+    # Modules that the platform imports lazily, but that every run needs.
     *("detroit", "jinja2", "tenacity"),
 ]
 
-# A run with a hundred event types makes half a million objects, and next to no garbage. To look for it among them, and
-# among what was imported, takes 0.3 s. A server lives longer, and goes on looking.
+# A run with a hundred event types makes half a million objects, and hardly any garbage. Collecting among these and all
+# imported objects takes 0.3 s. A server lives longer, and keeps collecting.
 os.register_at_fork(after_in_child=partial(gc.set_threshold, 1_000_000))
 
-#: Seconds after the start of the last run until the fork server ends: it takes 100 MB. The next run starts it again.
+#: Seconds after the start of the last run until the fork server ends, because it takes 100 MB. The next run restarts
+#: it.
 _SECONDS_UNTIL_IDLE = 600
 
 
-#: Beside those, where tables are published in an Iceberg catalog, and where something is on S3: pyiceberg takes a run a
-#: third of a second, boto3 a quarter.
+#: Additional modules for lakes with an Iceberg catalog, and for S3: importing pyiceberg takes a run a third of a
+#: second, boto3 a quarter.
 PUBLISHING, S3 = "event_platform.publishing.iceberg.publish", "event_platform.defs.resources.s3"
 
 
@@ -68,7 +69,7 @@ class _IdleTimer:
     def _end(self, server: CodeServer) -> None:
         with server.without_runs() as is_idle:
             if is_idle:
-                # Nothing that is documented ends it. The next process starts it again.
+                # No documented function ends it. The next process starts it again.
                 forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
                 return
         self.restart(server)

@@ -144,7 +144,7 @@ class PublishingResource(dg.ConfigurableResource["PublishingResource"]):
     iceberg: str = Field(default="", description="Iceberg catalog in which tables are published; empty: none")
     #: Of the lake that was opened. Steps of a run share it: to open one takes some requests.
     _catalogs: dict[str, IcebergCatalog] = PrivateAttr(default_factory=dict)
-    #: The Delta version of each table that this run has published, by its address.
+    #: The published Delta version of each table of this run, by address.
     _published: dict[str, int | None] = PrivateAttr(default_factory=dict)
 
     def open_glue(self) -> GlueDatabase:

@@ -34,7 +34,7 @@ class Function:
 
     module: str
     name: str
-    columns: tuple[str, ...] | None  # that it takes; None for all that there are
+    columns: tuple[str, ...] | None  # columns that it takes; None for all
     source: str = field(repr=False)  # of the module: it is sent to workers with the event type
 
     @property
@@ -55,7 +55,7 @@ class Lookup:
     file: str
     digest: str  # SHA-256 of the file
     by: str  # the column of the event
-    key: str  # those of the table
+    key: str  # columns of the table
     value: str
     rows: bytes = field(repr=False)
 
@@ -80,9 +80,9 @@ class DerivedColumn:
 
     column: Column
     rule: Rule
-    uses: tuple[str, ...]  # names of the columns that it is made of
-    digest: str  # another one where the values may be others for the same events
-    uses_personal: bool = False  # so the text of an error may have a personal value in it
+    uses: tuple[str, ...]  # names of its source columns
+    digest: str  # changes whenever the values may change for the same events
+    uses_personal: bool = False  # so the text of an error may contain a personal value
 
     @property
     def name(self) -> str:

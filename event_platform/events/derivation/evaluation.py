@@ -50,7 +50,7 @@ class Deriver:
 
     def _derive(self, group: Sequence[DerivedColumn], frame: pl.DataFrame) -> list[pl.Series]:
         texts = {column.name: column.rule.text for column in group if isinstance(column.rule, Expression)}
-        if len(texts) > 1:  # one query takes less than one for each
+        if len(texts) > 1:  # a single query is faster
             try:
                 with raise_panics_as_errors():
                     values = evaluate(texts, _used(group, frame))

@@ -15,7 +15,7 @@ import polars as pl
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|\s+|.""", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
-#: Characters that begin what the parser reads in another way than `_TOKEN`: other quotes, placeholders, statements.
+#: First characters of what the parser reads differently from `_TOKEN`: other quotes, placeholders, statements.
 _REFUSED_CHARACTERS = frozenset("`$;\\'\"")
 _COMMENTS = ("--", "/*")
 
@@ -26,10 +26,10 @@ _FILE_FUNCTION = re.compile(r"(?:read|scan)_\w+")
 _WITH_FROM = frozenset(["extract", "substring", "trim"])
 _CLOCK = frozenset(["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now", "today"])
 
-#: A function whose type polars has to know, and one that takes its place where it does not.
+#: A function whose type polars must know, and its replacement without one.
 _NEEDS_TYPE, _ANY_TYPES = "date_trunc", "coalesce"
 
-#: What polars makes of expressions that say the value of a row by itself; and functions that do not.
+#: polars' node types for expressions of a single row; and functions that are excluded.
 _NODES = frozenset(["BinaryExpr", "Cast", "Column", "Element", "Eval", "Function", "Literal", "Ternary"])
 _OF_MANY_ROWS = frozenset(["Correlation", "Quantile", "Range", "Ranges"])
 
@@ -45,7 +45,7 @@ def columns_used(expression: str) -> tuple[str, ...]:
     """Return the names of the columns that an expression uses, sorted. Raises ExpressionError."""
     if len(expression) > _MOST_CHARACTERS:
         raise ExpressionError(f"longer than {_MOST_CHARACTERS:,} characters")
-    # Before polars sees it, which reads files as soon as it parses a query.
+    # Before polars parses it: polars reads files while parsing a query.
     tokens = _TOKEN.findall(expression)
     for fault in _token_faults(tokens):
         raise ExpressionError(fault)
@@ -61,7 +61,7 @@ def columns_used(expression: str) -> tuple[str, ...]:
 
 def evaluate(expressions: Mapping[str, str], frame: pl.DataFrame) -> pl.DataFrame:
     """Return the values of validated expressions by name. Raises the errors of polars."""
-    # On lines of their own, as is right for whatever they end with.
+    # On lines of their own, so that a comment at their end does no harm.
     listed = ", ".join(f'(\n{text}\n) AS "{name}"' for name, text in expressions.items())
     with pl.SQLContext({_FRAME: frame.lazy()}) as context:
         return context.execute(f"SELECT {listed} FROM {_FRAME}").collect()  # noqa: S608 - of accepted expressions
@@ -81,7 +81,7 @@ def first_line(error: BaseException) -> str:
 
 def _token_faults(tokens: list[str]) -> Iterator[str]:
     outer: list[str] = []  # the word before each open parenthesis
-    before = space = ""  # the last word that is no space, and the space after it
+    before = space = ""  # the last non-blank token, and the blanks after it
     for word in tokens:
         if word.isspace():
             space = word

@@ -19,9 +19,9 @@ from event_platform.events.errors import PanicError, raise_panics_as_errors
 
 KEYWORD = "x-derive"
 
-#: What says the rule, with what belongs to it; the first key is the one that is required.
+#: Keys of a rule and its options; the first key is required.
 _RULES = {"sql": (), "function": ("columns",), "lookup": ("by", "key", "value")}
-#: What says the column.
+#: Keys of the column.
 _OF_COLUMN = frozenset(
     ["additionalProperties", "description", "format", "items", "properties", "type", "x-decimal", "x-map", "x-personal"]
 )

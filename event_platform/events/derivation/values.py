@@ -7,7 +7,7 @@ from event_platform.events.columns import Kind
 from event_platform.events.event import UTC_DATETIME
 
 _PLAIN = ((pl.String, Kind.STRING), (pl.Boolean, Kind.BOOLEAN), (pl.Date, Kind.DATE), (pl.Datetime, Kind.DATE_TIME))
-_YEARS = (1, 9999)  # that every reader has
+_YEARS = (1, 9999)  # supported by every reader
 
 
 def kind_of(dtype: PolarsDataType) -> Kind | None:

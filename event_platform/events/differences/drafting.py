@@ -32,7 +32,7 @@ _OF_TYPE = {
     "x-mixed",
     "x-was-type",
 }
-#: Rules of numbers and booleans, which say nothing of the text that each is in JSON.
+#: Keywords for numbers and booleans, which do not apply to their JSON texts.
 _OF_VALUES = {"minimum", "maximum", "enum", "x-decimal"}
 #: Empty values, and the types that hold them.
 EMPTY = {"empty array": "array", "empty object": "object"}
@@ -45,7 +45,7 @@ def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
     kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
     half = {"x-mixed": sorted(types - {"null"})} if has_half(shape) else {}
-    personal = {"x-personal": True} if has_personal(definition) else {}  # its text has the values of all that is in it
+    personal = {"x-personal": True} if has_personal(definition) else {}  # its text contains all nested values
     names = sorted(types)
     return {**kept, **personal, "type": names if names[1:] else names[0], "x-variant": True, **half}
 

@@ -86,7 +86,7 @@ class _FieldProposer:
         found = fit(_column(old), old.definition, shape_of_whole, has_long=has_long)
         if found is None:
             known = self.paths.by_path[path][1]
-            is_variant = known.kind is Kind.VARIANT  # of which half of an emoji is left, which no text holds
+            is_variant = known.kind is Kind.VARIANT  # values with half an emoji, which no text can hold
             new, action = (_mixed, _MIXED) if is_variant else (as_variant, _VARIANT)
             return self._proposal(_TYPE, path, span, new(known.definition, shape), action)
         if found == old.definition:
@@ -185,7 +185,7 @@ def _mixed(definition: Mapping[str, Any], shape: Shape) -> Definition:
 
 
 def _column(found: Property) -> Column:
-    if found.column is None:  # an event column has its values, which are in no `_rescued`
+    if found.column is None:  # an event column has its values, so they are never in `_rescued`
         raise KeyError(found.path)
     return found.column
 

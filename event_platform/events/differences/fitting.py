@@ -50,7 +50,7 @@ def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long
     found = _fit(column, definition, replace(shape, kinds=kinds), has_long=has_long)
     if found is None:
         return None
-    if empty:  # nothing is lost with it, and no column has it beside its values
+    if empty:  # an empty value, which holds no information and needs no column
         found["x-mixed"] = sorted({*empty.values(), *found.get("x-mixed", ())})
     return found
 

@@ -22,7 +22,7 @@ class Names:
 
     spans: Mapping[str, Span]
     events: int  # of all names on the days looked at
-    meant: Mapping[str, str] = field(default_factory=dict)  # registered names that they look like
+    meant: Mapping[str, str] = field(default_factory=dict)  # similar registered names
     with_ids: Collection[str] = ()
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # drafted from a sample
     examples: Mapping[str, str] = field(default_factory=dict)  # bodies

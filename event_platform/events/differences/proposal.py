@@ -14,7 +14,7 @@ class Finding(StrEnum):
 
     NEW_NAME = "new name"  # of events, which the catalog lacks
     LIKE_KNOWN = "like a known name"
-    NEW_FIELD = "new field"  # or one that had no values when its schema was drafted
+    NEW_FIELD = "new field"  # or one whose schema was drafted without values
     CHANGED_TYPE = "changed type"
     BROKEN_RULE = "broken rule"
     UNSEEN = "unseen field"  # for thirty days
@@ -31,7 +31,7 @@ class How(StrEnum):
 
     SET = "set"
     APPEND = "append"  # to a list, unless it is in there
-    REMOVE = "remove"  # from a list, which goes with its last item
+    REMOVE = "remove"  # from a list, which is deleted with its last item
     DELETE = "delete"  # a key
 
 
@@ -52,15 +52,15 @@ class Proposal:
     """
 
     finding: Finding
-    event_type: str  # its name; of a name that is like a known one, the known one
-    path: str  # of the property, such as device.os or scores.*; of a name like a known one, that name; else empty
+    event_type: str  # its name; for a name similar to a known one, the known one
+    path: str  # of the property, such as device.os or scores.*; of a name similar to a known one, the name; else empty
     events: int
     share: float  # of the events of the type on the days looked at; of a name, of all events of these days
     first: date | None  # day with such an event, of the days looked at
     last: date | None
     example: str
-    before: str  # what the catalog says; empty where that is nothing
-    after: str  # the change that would fit; empty where there is none
+    before: str  # what the catalog has; empty if nothing
+    after: str  # the proposed change; empty without one
     action: str
     edits: tuple[Edit, ...] = ()
     file: str = ""  # of the schema; empty for a new one

@@ -12,7 +12,7 @@ from event_platform.events.differences.proposal import Edit, Finding, How, Propo
 from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.personal import MASKED
 
-#: Values beside those of an `enum` up to which they are added to it. With more, it is no list of values any more.
+#: Maximum number of new values to add to an `enum`. With more, it is no list of values any more.
 _MOST_VALUES = 20
 
 _ASK = "if the producer is right: accept it with --field; else let the producer change"

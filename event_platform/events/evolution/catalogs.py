@@ -76,7 +76,7 @@ def _added(new: CatalogFiles, event_type: EventType) -> Change:
 def _compare_types(old: CatalogFiles, new: CatalogFiles, before: EventType, after: EventType) -> Iterator[Change]:
     documents = old.documents[before.name], new.documents[after.name]
     changes = [*_compare_names(before, after), *_compare_settings(after.name, *documents)]
-    if before.name == after.name or after.name not in old.documents:  # else its properties are compared with its own
+    if before.name == after.name or after.name not in old.documents:  # otherwise compared with its own old schema
         columns = [*compare_properties((before, documents[0]), (after, documents[1]))]
         columns += compare_derivations(before, after)
         changes += _with_clashes(after, columns, before)

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema_rs import Draft202012, canonicalize
 from jsonschema_rs.canonical import Satisfiability
 
-#: Keywords that say nothing of a value.
+#: Keywords that do not restrict values.
 _ANNOTATIONS = frozenset(
     ["$anchor", "$comment", "$defs", "$id", "$schema", "default", "deprecated", "description", "examples", "title"]
 )

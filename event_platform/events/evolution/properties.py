@@ -12,7 +12,7 @@ from event_platform.events.evolution.contract import accepts_all, describe, desc
 from event_platform.events.evolution.masking import compare_masking
 from event_platform.events.evolution.widening import column_line, is_wider, reading_line
 
-#: Fields of an object that the schema does not know are unknown fields, whatever additionalProperties says.
+#: Fields that the schema does not know are unknown fields, whatever additionalProperties says.
 _KEYWORDS_BELOW = {
     Kind.OBJECT: frozenset(["additionalProperties", "properties", "required"]),
     Kind.MAP: frozenset(["additionalProperties"]),
@@ -28,7 +28,7 @@ class Property:
     column: Column | None
     path: str = ""  # of keys
     column_path: tuple[str, ...] = ()
-    in_personal: bool = False  # whether it is below a personal one
+    in_personal: bool = False  # whether it is nested in a personal one
 
     @property
     def kind(self) -> Kind:
@@ -177,7 +177,7 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
             sides = describe(old.definition), describe(new.definition)
         yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
     is_same = old.type == new.type
-    if old.in_personal == new.in_personal:  # else it follows from what it is in
+    if old.in_personal == new.in_personal:  # otherwise it follows from the enclosing property
         before, after = (each.is_personal if is_same else each.has_personal for each in (old, new))
         yield from compare_masking(event_type, new.path, new.column_path, before=before, after=after)
     if is_same:

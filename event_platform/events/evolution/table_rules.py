@@ -41,16 +41,16 @@ def envelope_rules(envelope: Envelope) -> list[Any]:
 class Difference:
     """What differs between the rules of two builds of an event table."""
 
-    #: Keys of JSON of which one is in each body whose row may differ.
+    #: JSON keys: the body of every row that may differ contains one of them.
     keys: frozenset[str]
     #: Fields at the top that differ.
     fields: frozenset[str]
-    #: Columns at the top whose values may differ, in the order of their names, and of these those that were dropped.
+    #: Top-level columns whose values may differ, sorted by name, and those among them that were dropped.
     columns: tuple[str, ...]
     dropped: tuple[str, ...]
-    #: Names whose events belong to the table by one of both.
+    #: Names whose events belong to the table under only one of both catalogs.
     names: frozenset[str]
-    #: Every row, and every column, may differ: what they have of the envelope does, or a rule that has no part here.
+    #: All rows and columns may differ: their part of the envelope does, or a rule that is not analyzed here.
     is_whole: bool
 
     def __bool__(self) -> bool:

@@ -21,7 +21,7 @@ _WIDER: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.DATE_TIME: (Kind.STRING,),
 }
 
-#: What `x-was-type` calls the types that a wider one reads as that says.
+#: Names in `x-was-type` of the types that a wider type reads with it.
 _NAMES = {
     Kind.INTEGER: "integer",
     Kind.NUMBER: "number",

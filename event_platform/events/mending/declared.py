@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-#: A record as bytes or as the object that its JSON is; None where the function leaves it as it is.
+#: A record as bytes or as a JSON object; None if the function leaves it unchanged.
 MendedRecord = bytes | dict[str, Any] | None
 
 
@@ -13,9 +13,9 @@ MendedRecord = bytes | dict[str, Any] | None
 class DeadLetter:
     """A corrupt record, or a sound one with a name that is not in the catalog, as functions receive it."""
 
-    body: bytes  # as it landed; of a record in a wrapper, as it is there
-    reason: str | None  # why it is corrupt; None for a sound one
-    event_name: str | None  # None where it is not known
+    body: bytes  # as landed; for a wrapped record, as in its wrapper
+    reason: str | None  # the corruption reason; None for a sound record
+    event_name: str | None  # None if unknown
     arrival_date: date
     source_object: str
     source_offset: int

@@ -21,7 +21,7 @@ from event_platform.events.reader import EnvelopeReader
 #: The number of a record in its object.
 _OFFSET = "source_offset"
 
-#: What a mended record has of its own; all else is that of the record that landed.
+#: The columns of a mended record that replace those of the landed record.
 _OF_RECORD = ["body", *EVENT_COLUMNS, "corruption_reason"]
 
 #: Characters of an error that are kept.

@@ -28,7 +28,7 @@ class MendOutcome:
 
     examples_wanted: int = 0
     given: Counter[str] = field(default_factory=Counter)  # to any function, by reason
-    left: Counter[str] = field(default_factory=Counter)  # those that none has mended
+    left: Counter[str] = field(default_factory=Counter)  # not mended by any function
     sound: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -8,7 +8,7 @@ from typing import Any
 
 from event_platform.events.envelope import FieldPath
 
-#: Objects within each other that are looked into, and paths that are kept: of maps there may be any number.
+#: Maximum depth of nested objects, and maximum number of paths: maps may have any number of keys.
 _DEPTH, _PATHS = 4, 3_000
 
 #: Words of a key: `eventTime`, `event_time` and `event-time` have the same.

@@ -8,12 +8,12 @@ from itertools import permutations
 from event_platform.events.corruption import MAX_UUID_LENGTH
 from event_platform.events.proposing.fields import Field, has_any
 
-#: Of an id every record has one, and no other record has the same; a share for what is damaged in the sample. One that
-#: fewer have, but most, is named for the user to decide.
+#: Every record has its own id, except a share for damage in the sample. A field with ids in most records is offered to
+#: the user.
 _COVERAGE, _UNIQUE, _MOST = 0.99, 0.999, 0.5
 
-#: Fields of which pairs are tried, how much a field must look like an id, alone and in a pair, and the share of records
-#: that must have an id of their own in a pair: what more have in common is a kind of event.
+#: Number of fields tried in pairs; the minimum score as an id, alone and in a pair; and the minimum share of distinct
+#: records of a pair. More repetitions mean a kind of event.
 _IN_PAIRS, _LIKE_ID, _LIKE_ID_IN_PAIR, _OWN = 14, 0.15, 0.3, 0.3
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")

@@ -7,16 +7,16 @@ from event_platform.events.corruption import is_name
 from event_platform.events.envelope_fields import join_names
 from event_platform.events.proposing.fields import Field
 
-#: The most names that are proposed, and the share of the records that they may be.
+#: Maximum number of proposed names, and as a share of the records.
 _MOST, _SHARE, _FEW = 600, 0.5, 12
 
 #: A name is shorter than a sentence.
 _LENGTH = 100
 
-#: The share of records that have the main part, and a further one.
+#: Minimum share of records that have the main part, and another part.
 _COVERAGE, _PART_COVERAGE = 0.95, 0.02
 
-#: Keys of what happened, the surest first; of what it happened to, or where; and of what more is known of it.
+#: Keys of what happened, the surest first; of its object or place; and of further details.
 _MAIN = (
     *("eventname", "eventtype", "event", "detailtype", "cetype", "type", "actiontype", "kind", "name", "topic", "rule"),
     *("eventid", "eventaction", "action", "verb", "operation", "op", "method", "path", "logtype", "messagetype"),
@@ -25,7 +25,7 @@ _MAIN = (
 _BEFORE = ("eventsource", "eventcategory", "providername", "channel", "table", "resource", "objecttype")
 _BEHIND = ("action", "event", "subtype", "eventsubtype", "verb")
 
-#: Last words that name what happened, whatever is before them: `X-GitHub-Event`.
+#: Last words of keys that name what happened, whatever precedes them: `X-GitHub-Event`.
 _LAST_WORDS = ("event", "topic")
 
 
@@ -72,7 +72,7 @@ def _main_rank(field: Field) -> int | None:
 def _quality(field: Field) -> float:
     rank = _main_rank(field)
     depth = len(field.path) - 1
-    # One that is always the same says nothing.
+    # A constant field distinguishes nothing.
     return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.2 * depth
 
 

@@ -16,10 +16,10 @@ from event_platform.events.proposing.fields import Field, has_any
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=2)
 
-#: The share of values that must be a time, and of records that must have one.
+#: Minimum share of values that are times, and of records that have one.
 _SHARE, _COVERAGE = 0.95, 0.9
 
-#: Formats that are tried where a text is no ISO 8601. Those with a day before a month come after those without doubt.
+#: Formats for texts that are not ISO 8601. Ambiguous ones, with a day before a month, come last.
 _FORMATS = (
     "%d/%b/%Y:%H:%M:%S %z",
     "%a, %d %b %Y %H:%M:%S %z",
@@ -126,7 +126,7 @@ def _score(field: Field, lags: Sequence[timedelta], moments: Sequence[datetime])
     score += 0.1 if field.key in _PLAIN_KEYS else 0
     score -= 0.4 if has_any(field, _OTHER_WORDS) else 0
     score -= 0.15 * (len(field.path) - 1)
-    # What was created long before it arrived is more likely to be the time of something else.
+    # A time long before the arrival is more likely to be that of something else.
     score += 0.1 if abs(median(lag.total_seconds() for lag in lags)) < timedelta(days=2).total_seconds() else 0
     score -= 0.3 if len(moments) > 1 and all(moment == moments[0] for moment in moments) else 0
     score -= 0.3 if all(moment.time() == datetime.min.time() for moment in moments) else 0

@@ -17,13 +17,13 @@ from event_platform.events.unwrapping import unpack
 #: Arrays and texts within each other that are looked into.
 _DEPTH = 4
 
-#: The share of objects that must have the field, and of the bytes of an object that it must hold where it has a time.
+#: Minimum share of objects with the field, and of an object's bytes in it if the object has a time.
 _COVERAGE, _MOST_BYTES = 0.6, 0.8
 
 #: A time of a record has at least this score: another may be in the settings of a wrapper.
 _SCORE = 0.35
 
-#: Bytes of a field around the records up to which it is taken along.
+#: Maximum size in bytes of a field around the records that is copied to them.
 _SMALL = 2_000
 
 #: Keys of an object that is an entry of a map.
