@@ -14,7 +14,7 @@ from event_platform.storage.uris import SCHEMES
 #: The names that Athena accepts for a database; Glue itself accepts more.
 _GLUE_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
-#: S3 sends no notifications to a queue whose name ends with .fifo, nor does the filter of the stream take one.
+#: S3 sends no notifications to a queue whose name ends with .fifo, and the filter of the stream does not support one.
 _QUEUE = re.compile(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}")
 
 _NO_CREDENTIALS = (

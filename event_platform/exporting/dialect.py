@@ -19,7 +19,7 @@ class Dialect:
     quote: str = '"'
     backslash: bool = False  # escapes in texts
     fold: Callable[[str], str] = str  # the case in which names are stored
-    names: re.Pattern[str] = re.compile(".+")  # that can be quoted
+    names: re.Pattern[str] = re.compile(".+")  # names that can be quoted
     names_in_words: str = "printable characters"
     reserved: tuple[str, ...] = ()  # beginnings of column names, in upper case
     length: int = 255  # of a name

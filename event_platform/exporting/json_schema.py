@@ -18,7 +18,7 @@ from event_platform.events.evolution.catalogs import CatalogFiles
 
 _MARKER = "Written by `event-platform export jsonschema`: do not edit, export again."
 
-#: Keywords that are left out: those of the platform, and those that name the schema or parts of it.
+#: Keywords to leave out: those of the platform, and those that identify the schema or parts of it.
 _NAMES = {"$anchor", "$defs", "$dynamicAnchor", "$id", "$schema"}
 
 #: Keywords beside which `type` does not decide whether null is valid.
@@ -27,7 +27,7 @@ _COMBINED = {"allOf", "anyOf", "const", "not", "oneOf", "if"}
 #: What counts as absent in an id or a name.
 _EMPTY = [None, ""]
 
-#: The definition of what is empty: null, an array without items, an object with nothing in it. No key begins with `_`.
+#: The definition of empty values: null, an array without items, an object without fields. No key begins with `_`.
 _NOTHING = "_nothing"
 
 Schema = dict[str, Any]

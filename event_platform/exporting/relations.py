@@ -26,7 +26,7 @@ class Relation:
     description: str = ""
     glue_name: str = ""  # in the Glue Data Catalog, such as events_lesson_started
     holds_records: bool = False  # whole records, as they landed
-    made_of: tuple[str, ...] = ()  # the tables that it was made of, if it is one of somebody's own
+    made_of: tuple[str, ...] = ()  # its source tables, if it is a user's own table
 
     @property
     def schema(self) -> str:

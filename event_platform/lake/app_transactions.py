@@ -11,10 +11,10 @@ from event_platform.lake.commits import ReadCommit
 from event_platform.lake.location import TableLocation
 from event_platform.lake.log_copy import LAST_CHECKPOINT, LogCopy, checkpoint_name
 
-#: Cache by the key of the table: the version that was read, and its transactions.
+#: Cache by the key of the table: a version, and its transactions.
 _READ: dict[str, tuple[int, Mapping[str, int]]] = {}
 
-#: Up to this many new commits are read one by one, else the checkpoint.
+#: Up to this number of new commits are read one by one; for more, the checkpoint is read.
 _COMMITS = 20
 
 _TXN = b'{"txn"'

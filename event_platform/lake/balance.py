@@ -27,7 +27,7 @@ class ArrivalBalance:
     sound: int  # of these, without a corruption_reason
     corrupt: int  # rows of corrupt_events
     broken_objects: int  # objects whose record numbers do not run from 0 without a gap
-    mended: int = 0  # of the sound ones, those that a function of the catalog made of dead letters
+    mended: int = 0  # of the sound ones, dead letters that a function of the catalog mended
 
     @property
     def balanced(self) -> bool:

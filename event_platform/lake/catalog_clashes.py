@@ -60,7 +60,7 @@ def clashes_of(table: Table) -> list[TableClash]:
     except TableError:
         if snapshot.delta is None:
             raise
-    # It names the first column that cannot be merged: each is merged by itself.
+    # An error names only the first column that cannot be merged, so each one is merged separately.
     defined = to_delta(table.schema, {}, table.spec.variants)
     return list(_column_clashes(table.name, snapshot.delta.schema().fields, defined.fields, ()))
 

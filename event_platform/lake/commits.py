@@ -14,7 +14,7 @@ from typing import Any
 
 from event_platform.events.errors import MissingError
 
-#: Returns the lines of a commit. Raises MissingError where it was cleaned up.
+#: Returns the lines of a commit. Raises MissingError if it was cleaned up.
 ReadCommit = Callable[[int], bytes]
 
 #: Foreign commits that are read, each with a request. A table with more in a row counts as changed everywhere.

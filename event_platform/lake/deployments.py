@@ -13,7 +13,7 @@ from event_platform.lake.snapshot import Snapshot
 
 _KEY = "deployment"
 
-#: Recent commits that are searched for this deployment's last one.
+#: Number of recent commits that are searched for this deployment's last one.
 _LOOKED_BACK = 50
 
 

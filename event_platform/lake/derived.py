@@ -48,8 +48,8 @@ class OwnAsset:
 
     table: str
     sources: frozenset[Source]
-    first_date: date | None  # of its partitions; None where it has none, and is made of the whole of its sources
-    beside: bool = True  # its partitions are those of the platform: one run can build both
+    first_date: date | None  # the first partition; None if it is unpartitioned, and derived from whole sources
+    beside: bool = True  # it has the platform's partitions, so that one run can build both
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _due_days(
         fingerprint = transaction(made_of_id(day))
         if fingerprint is not None and fingerprint != fingerprint_of_day(asset.sources, versions, day):
             yield day, _CHANGED
-        # The log of a table that its owner writes without the I/O manager does not say what it was made of.
+        # The log of a table that its owner writes without the I/O manager does not have its sources.
         elif fingerprint is None and day in fed and day not in rows and transaction(target.app_id(day)) is None:
             yield day, _NEVER
     if target.table.partition_column is not None:

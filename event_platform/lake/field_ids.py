@@ -13,17 +13,17 @@ from typing import Any
 
 from deltalake import Schema
 
-#: Key in the metadata of a field: its id. Not `parquet.field.id`, by which DuckDB reads nulls from older files.
+#: Key of the id in the metadata of a field. Not `parquet.field.id`, with which DuckDB reads nulls from older files.
 FIELD_ID = "event_platform.field_id"
 
-#: Key in the metadata of a field: the ids of what has no name below it, a JSON object by path: `element`, `value.key`.
+#: Key in the metadata of a field: the ids of its unnamed types, a JSON object by path: `element`, `value.key`.
 NESTED_IDS = "event_platform.nested_ids"
 
 #: Names from the column down. Elements of lists are `element`, those of maps `key` and `value`.
 Path = tuple[str, ...]
 FieldIds = Mapping[Path, int]
 
-#: A field as a log has it; those of a schema or of a struct; and the type of one: a text, or an object.
+#: A field in a log; the fields of a schema or struct; and the type of a field: a text, or an object.
 JsonField = dict[str, Any]
 JsonFields = list[JsonField]
 JsonType = Any
@@ -86,7 +86,7 @@ def _known_ids(fields: JsonFields) -> tuple[FieldIds, Iterator[int]]:
     by_id: dict[int, Path] = {}
     for path, value in _stored_ids(fields):
         if (number := _as_id(value)) is not None:
-            by_id.setdefault(number, path)  # metadata that others copied to another column are not its own
+            by_id.setdefault(number, path)  # metadata copied from another column are not its own
     return {path: number for number, path in by_id.items()}, count(max(by_id, default=0) + 1)
 
 

@@ -28,8 +28,8 @@ _SHORT, _SHARE = 1_000, 1 / 16
 #: Files whose rows are counted side by side.
 _COUNTED_AT_ONCE = 4
 
-_ROWS_KEPT = 1_000_000  # some 100 bytes each; those that were asked for last
-_ROWS_OF_FRAME = 50  # which a frame costs whatever is in it
+_ROWS_KEPT = 1_000_000  # some 100 bytes each; least recently used ones are dropped
+_ROWS_OF_FRAME = 50  # cost of a frame, whatever its size
 
 
 class _ReadFigures:

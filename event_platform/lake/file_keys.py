@@ -23,7 +23,7 @@ from event_platform.storage.threads import imap_threads
 
 _KEY, _COLUMN = "event_platform.keys", "key"
 
-#: Bytes that are read for keys, of each row and of each file: they take fewer.
+#: Bytes to read for keys, per row and per file: an upper limit.
 _BYTES_OF_ROW, _BYTES_OF_FILE = KEY_BITS // 8, 4 << 10
 
 T = TypeVar("T")

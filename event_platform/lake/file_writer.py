@@ -19,7 +19,7 @@ from event_platform.lake.location import TableLocation
 from event_platform.lake.parquet_ids import with_parquet_ids
 from event_platform.lake.statistics import Statistics
 
-#: Rows of a row group, in a file of one event type and in one that is sorted by name, where readers skip other names.
+#: Rows of a row group, in a file of one event type, and in a file sorted by name, where readers skip other names.
 _ROWS_PER_GROUP, _ROWS_PER_SORTED_GROUP = 65_536, 16_384
 
 #: Texts too long for statistics, which would fill the footer of the file.

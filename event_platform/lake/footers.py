@@ -40,7 +40,7 @@ def read_end(storage: Storage, file: DataFile, size: int = 0) -> FileEnd:
             end = _read_last(storage, file, size + length)
         metadata = pl.read_parquet_metadata(io.BytesIO(end[-length:]))
         return FileEnd(metadata, memoryview(end)[:-length])
-    except pl.exceptions.PolarsError:  # whoever reads its rows says what is wrong with it
+    except pl.exceptions.PolarsError:  # the reader of its rows reports the fault
         return FileEnd({}, memoryview(b""))
     except StorageError as error:  # there is no such file, or it is shorter
         if error.transient and not isinstance(error, MissingError):

@@ -9,8 +9,8 @@ from typing import Any
 from event_platform.events.errors import MissingError
 from event_platform.storage.threads import map_threads
 
-#: What this process has read, by the key of the table: after which version, up to which, and the infos. A sensor
-#: looks every few seconds at all that a table has been through, and each commit is a request.
+#: Cache by the key of the table: first and last version, and the infos in between. Every few seconds a sensor examines
+#: the whole history of a table, and each commit is a request.
 _READ: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDict()
 
 _KEEPING = Lock()  # sensors are evaluated side by side
@@ -20,7 +20,7 @@ _TABLES, _COMMITS = 16, 1_000
 
 _COMMITS_AT_ONCE = 64
 
-#: Returns the lines of a commit. Raises MissingError where it was cleaned up.
+#: Returns the lines of a commit. Raises MissingError if it was cleaned up.
 ReadCommit = Callable[[int], bytes]
 
 

@@ -32,7 +32,7 @@ def load_copy(storage: Storage, log_folder: str) -> LogCopy | None:
 def save_copy(storage: Storage, copy: LogCopy) -> None:
     """Keep a copy of a log, for the next process."""
     data = msgspec.msgpack.encode(copy)
-    # Not of a name of its own: what a process that is killed leaves behind is written over by the next one.
+    # A fixed name: the leftovers of a killed process are overwritten by the next one.
     with suppress(OSError):
         path = _path(storage, copy.folder)
         part = path.with_suffix(".part")

@@ -25,7 +25,7 @@ class Delivery:
     """Landed objects compared with the ledger."""
 
     due: list[LandedObject]  # to be read: new or changed
-    changed: list[LandedObject]  # those of the due ones that are in the ledger in another form
+    changed: list[LandedObject]  # due objects that are in the ledger in another version
     loaded: list[LandedObject]  # in the ledger as they are
     omissions: Omissions = field(default_factory=Omissions)  # what the listing left out
 
@@ -62,7 +62,7 @@ def compare(raw: Snapshot, objects: Iterable[LandedObject], omissions: Omissions
     for landed in listed:
         entry = ledger.get(landed.name)
         if entry is not None:
-            # An object keeps the day on which it was first seen, whatever the rules say now.
+            # An object keeps its first arrival date, whatever the present rules give.
             landed = replace(landed, arrival_date=entry[0])  # noqa: PLW2901
         if _is_loaded(raw, landed, entry):
             delivery.loaded.append(landed)

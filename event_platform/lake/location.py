@@ -23,7 +23,7 @@ from event_platform.storage.store import ChangedError
 #: Tries to open or create a table, and to commit, where connections break off: delta-rs retries some requests only.
 TRIES = 5
 
-#: What delta-rs says of a log that is damaged, whatever the storage: a file of it is cut off or missing.
+#: Errors of delta-rs for a damaged log, on any storage: a file of it is truncated or missing.
 _DAMAGED = re.compile("Json error|Parquet error|No table metadata or protocol found|Expected contiguous commit files")
 
 _REBUILD = (
@@ -31,7 +31,7 @@ _REBUILD = (
     "raw_events from what landing still has, and filtered_events without what it had"
 )
 
-#: Options that only Dagster's resources set, as they are by default.
+#: Options that only Dagster's resources set, with their defaults.
 _DEFAULTS = {("provider", "s3"), ("imdsv1_fallback", "False")}
 
 

@@ -26,10 +26,10 @@ LAST_CHECKPOINT = "_last_checkpoint"
 
 _COMMIT, _CHECKPOINT = re.compile(r"(\d{20})\.json"), re.compile(r"(\d{20})\.checkpoint\.parquet")
 
-#: A copy with more commits than this, and than twice those that it began with, is made again: of a later checkpoint.
+#: A copy with more commits than this, and than twice its original number, is made again from a later checkpoint.
 _MOST_COMMITS = 20
 
-#: How temporary folders begin, and seconds after which nobody is at work in one.
+#: Prefix of temporary folders, and seconds after which they are abandoned.
 _PREFIX, _ABANDONED = "event-platform-log-", 24 * 60 * 60
 
 

@@ -34,8 +34,8 @@ COMMIT_RETRIES = 100
 #: The version of Delta's protocol that all types of a table's columns go with.
 _PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
 
-#: To open a table takes a request for each commit since its last checkpoint, and each run opens all of them. Delta's
-#: own hundred would make that the largest part of the bill where there is little to do.
+#: Opening a table takes a request for each commit since its last checkpoint, and each run opens all tables. With
+#: Delta's default of a hundred commits, these requests would be most of the cost of small loads.
 _CONFIGURATION = {"delta.checkpointInterval": "10"}
 
 #: A version of a table, and the copy of its log.

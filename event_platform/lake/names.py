@@ -5,7 +5,7 @@ import re
 from event_platform.events.errors import TableError
 from event_platform.lake.registry import EVENTS_FOLDER, FILTERED_EVENTS, PLATFORM_TABLES
 
-#: What the folders of a table may be called: nothing that leads out of the lake, or into a table's own folders.
+#: Valid names of a table's folders: none that leads out of the lake, or into a table's internal folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 
 #: The folder of the pages that reports are.

@@ -51,10 +51,10 @@ _SURVIVOR_COLUMNS = [
 ]
 _SOUND_RECORD = (*SOURCE_COLUMNS.values(), _BODY, *EVENT_COLUMNS.values(), MENDED)
 
-#: Of a record that may be corrupt, everything but its source may be missing.
+#: A corrupt record may lack everything except its source.
 _ANY_RECORD = [replace(column, nullable=True) for column in (_BODY, *EVENT_COLUMNS.values())]
 
-#: What tells rows apart: their place in landing where each record has a row, the uuid where each event has one.
+#: Primary keys: the position in landing if each record has a row, the uuid if each event has one.
 _PLACE_KEY = tuple(SOURCE_COLUMNS)
 _EVENT_KEY = ("created_date", "event_uuid")
 

@@ -25,7 +25,7 @@ from event_platform.lake.field_ids import (
 
 DeltaType = PrimitiveType | ArrayType | StructType | MapType | VariantType
 
-#: Keys in the metadata of a field: its comment, and whether its texts (those of its items or values) are variants.
+#: Keys in the metadata of a field: its comment, and whether its texts (or those of its items or values) are variants.
 _COMMENT, _VARIANT = "comment", "event_platform.variant"
 
 _PRIMITIVES: list[tuple[PolarsDataType, str]] = [
@@ -51,7 +51,7 @@ _KINDS = {name: kind_of(dtype) for dtype, name in _PRIMITIVES} | {
 }
 
 
-#: Name of a type, the type of the keys of a map, and whether it is that of variants.
+#: Name of a type, the key type of a map, and whether it is a variant.
 _Leaf = tuple[tuple[str, JsonType], bool]
 
 
@@ -142,7 +142,7 @@ class _RetypedField(NamedTuple):
     """A field whose type differs, down to the next fields, in both schemas."""
 
     path: Path
-    names: Path  # of it and of the fields that it is in
+    names: Path  # its name and those of the enclosing fields
     before: JsonField
     after: JsonField
 
@@ -202,7 +202,7 @@ def _merged_fields(where: str, old: JsonFields, new: JsonFields, *, widens: bool
 
 
 def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -> JsonField:
-    # The definition has the comment; everything else, such as its field id, only the log has.
+    # Only the comment is in the definition; everything else, such as the field id, is only in the log.
     kept = {key: value for key, value in old["metadata"].items() if key != _COMMENT}
     field = {**new, "nullable": True, "metadata": {**kept, **new["metadata"]}}
     where, (_, (one, other)) = f"{where}.{old['name']}", _inside(old["type"], new["type"])

@@ -38,7 +38,7 @@ class Snapshot:
     """One version of a table. Everything read from it, and every commit on top of it, refers to that version."""
 
     table: TableLocation
-    opened: OpenedLog | None = field(repr=False)  # None where there is no table
+    opened: OpenedLog | None = field(repr=False)  # None if the table does not exist
     is_taken: bool = False  # by a writer: see snapshot_cache
     commits: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)  # that were read from the log
 
@@ -196,7 +196,7 @@ class Snapshot:
     @property
     def stored_schema(self) -> pl.Schema:
         """The columns in the log; empty if the table does not exist."""
-        # Not by pl.scan_delta, which opens the table again where it has storage options.
+        # pl.scan_delta would open the table again if it has storage options.
         return pl.Schema() if self.delta is None else pl.Schema(self.delta.schema())
 
     @cached_property

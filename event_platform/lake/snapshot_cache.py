@@ -22,8 +22,8 @@ from event_platform.lake.location import OpenedLog, TableLocation
 from event_platform.lake.log_copy import catch_up
 from event_platform.lake.snapshot import Snapshot
 
-#: Seconds for which a snapshot of a bucket counts as recent. So long is not seen that another log is in the place of
-#: one which this process has read, unless that has more commits.
+#: Seconds for which a snapshot in a bucket counts as recent. For this long, a replaced log goes unnoticed, unless it
+#: has more commits than the cached one.
 _RECENT = 60.0
 
 
@@ -43,12 +43,12 @@ class _Kept:
         return self.snapshot if self.snapshot.table == table else Snapshot(table, self.snapshot.opened)
 
 
-#: By the key of the table, those that were opened or committed to last.
+#: Snapshots by the key of the table; the least recently used are dropped.
 _KEPT: OrderedDict[str, _Kept] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000
 
-#: Commits that came since, above which it takes fewer requests to copy the log again.
+#: Number of new commits above which copying the log again takes fewer requests.
 _MOST_NEW = 30
 
 
@@ -159,7 +159,7 @@ def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
     """
     if not snapshot.is_taken or snapshot.opened is None:
         return
-    table, _ = snapshot.table, snapshot.opened.add_actions  # those of its own version, for who asks later
+    table, _ = snapshot.table, snapshot.opened.add_actions  # read now: later, `delta` is at another version
     with suppress(DeltaError, OSError, StorageError):  # the commit is made; the table is opened again when asked for
         delta.update_incremental()
         if delta.version() == version:

@@ -18,13 +18,13 @@ class TableSpec:
     partition_column: str | None = None
     primary_key: tuple[str, ...] = ()
     description: str = ""
-    #: Paths of the columns that are variants, or arrays or maps of them.
+    #: Paths of variant columns, and of arrays or maps of variants.
     variants: frozenset[tuple[str, ...]] = frozenset()
     #: Whether columns may get a wider type: all partitions are rebuilt then, in one commit.
     widens: bool = False
-    #: What is counted of each of its files: see `file_figures`.
+    #: Figures of each of its files: see `file_figures`.
     figures: tuple[Figure, ...] = field(default=(), compare=False, repr=False)
-    #: Rows whose uuids have a key in each of its files: see `file_keys`. None for a table without.
+    #: Selects the rows whose uuids have a key in the files: see `file_keys`. None for a table without keys.
     keyed: pl.Expr | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -10,17 +10,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-#: Columns of which the log has minimum and maximum: all of a plain type. Where a column had none, deltalake would tell
-#: Arrow that its values are beyond null, and a filter on it would find nothing (`DeltaTable.to_pyarrow_dataset`).
+#: Columns with minimum and maximum in the log: all columns of a scalar type. Without them, deltalake would tell Arrow
+#: that the values of a column are beyond null, and a filter on it would find nothing (`DeltaTable.to_pyarrow_dataset`).
 _BOUNDED = (pl.Int64, pl.Float64, pl.Decimal, pl.Date, pl.Datetime, pl.Boolean, pl.String)
 
-#: Escapes no character but those that have to be: deltalake takes a pair of surrogates for another one.
+#: Escapes only the necessary characters: deltalake misreads an escaped surrogate pair.
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
-#: Texts whose bounds are whole: the order of arrival is told by them, or whole files are of one of them.
+#: Texts with exact bounds: they give the order of arrival, or whole files have one value of them.
 _EXACT_TEXTS = ("event_name", "source_object")
 
-#: Characters of other bounds, and what stands behind those of a longer maximum: no text that begins so is beyond it.
+#: Maximum length of other bounds, and the suffix of a longer maximum: no text with the same beginning is greater.
 _BOUND_LENGTH, _LAST = 32, chr(sys.maxunicode)
 
 
@@ -43,7 +43,7 @@ class Statistics:
         for bounds, pick in ((self._minima, min), (self._maxima, max)):
             extremes = frame.select(getattr(pl.col(bounded), pick.__name__)()).row(0, named=True) if bounded else {}
             for name, value in extremes.items():
-                if isinstance(value, float) and not math.isfinite(value):  # which JSON cannot tell
+                if isinstance(value, float) and not math.isfinite(value):  # not representable in JSON
                     self._unbounded.add(name)
                 elif value is not None:
                     bounds[name] = pick(bounds.get(name, value), value)
@@ -76,6 +76,6 @@ def _short(bound: Any, last: str) -> Any:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
-        # Not strftime, which writes year 1 without its zeros: the zero time of Go, and not rare.
+        # strftime would write year 1 (the zero time of Go, which is not rare) without leading zeros.
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value

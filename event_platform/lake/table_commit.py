@@ -44,7 +44,7 @@ class Written:
     """The outcome of a commit for one partition, or for an unpartitioned table."""
 
     version: int  # of the table, with what was written
-    previous_version: int  # without it; the same one where there was nothing to commit
+    previous_version: int  # version before it; the same as `version` if there was nothing to commit
     files: int = 0
     size: int = 0  # bytes
 
@@ -194,7 +194,7 @@ class TableCommit:
         try:
             delta, made = write_commit(copy, table.storage.store, write)
         except (DeltaError, OSError, StorageError) as error:
-            with suppress(StorageError):  # whether it was made is not known where its answer was lost
+            with suppress(StorageError):  # after a lost answer, it is unknown whether the commit was made
                 if (version := self._version_of(commit_id)) is not None:
                     return version
             keep(self._snapshot, None)  # the log may have moved on since
@@ -210,11 +210,12 @@ class TableCommit:
                 delta = snapshot.renewed(delta)
                 write(delta)
             except (DeltaError, OSError) as error:
-                # Where the answer was lost, it may be in the log: what met a conflict was then met by itself.
+                # After a lost answer the commit may be in the log: the retry then conflicted with its own first
+                # attempt.
                 version = self._version_of(commit_id)
                 if version is not None:
                     return version
-                # To try again is safe: its transactions would be in conflict with those of one that arrives after all.
+                # A retry is safe: its transactions would conflict with those of a first attempt that arrives late.
                 if isinstance(error, CommitFailedError) or not (left and has_broken_off(error)):
                     raise self._failure(error) from cause(error)
             else:

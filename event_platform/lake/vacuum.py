@@ -21,8 +21,9 @@ _HOUR = timedelta(hours=1)
 _TOLERANCE = timedelta(minutes=5)
 
 
-#: Called for each table before it is vacuumed, with the time to keep: what else names its files drops old versions, and
-#: returns the files that it deleted, or would delete in a dry run. Raises an error where the table has to stay so.
+#: Called for each table before its vacuum, with the time to keep: expires old versions in other metadata of the same
+#: files, and returns the files that it deleted, or would delete in a dry run. Raises an error if the table must not be
+#: vacuumed.
 Expire = Callable[[Table, timedelta], Sequence[str]]
 
 
@@ -91,7 +92,7 @@ def vacuum(table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
     log forgets them after a week. With `dry_run` nothing is deleted. Raises TableStorageError.
     """
     try:
-        delta = table.open_log().delta  # and not a snapshot that others have: it is moved on
+        delta = table.open_log().delta  # not a shared snapshot, because this one is changed in place
     except TableNotFoundError:
         return []
     try:

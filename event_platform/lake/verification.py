@@ -23,7 +23,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import imap_threads
 
-#: Rows whose keys are held in memory, and tables that are read in parallel.
+#: Number of rows whose keys are held in memory, and of tables that are read in parallel.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
 
 #: Prefix of the names of event tables.
@@ -122,7 +122,7 @@ class _Verified:
 
 def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
     snapshot = table.snapshot()
-    if snapshot.table.partition_column is None:  # of a table that was found, the log alone says so
+    if snapshot.table.partition_column is None:  # unpartitioned: nothing to compare with except its log
         return _verify_whole(snapshot)
     files = snapshot.files()
     broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))

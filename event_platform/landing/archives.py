@@ -14,7 +14,7 @@ from event_platform.landing.names import is_hidden
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, unreadable, unsupported
 from event_platform.landing.streams import Source
 
-#: How an archive begins: with a member, or with the directory of one that is empty.
+#: First bytes of an archive: a member, or the directory of an empty archive.
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 #: An entry of the directory, and how many are read: each takes a kilobyte.

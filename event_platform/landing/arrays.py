@@ -16,15 +16,15 @@ from event_platform.events.records import end_of_value, without_lone_surrogates
 _BETWEEN = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*")
 _ARRAY_OF_OBJECTS = re.compile(rb"\[\s*(?=[{\]])")
 
-#: What is between two elements, as most writers have it.
+#: The usual separator of two elements.
 _BETWEEN_ELEMENTS = (b"},{", b"}, {", b"},\n")
 _COMMA = re.compile(rb"\s*,\s*")
 
-#: Ends of an element that are tried before the elements are taken one by one.
+#: Number of ends of an element to try before the elements are taken one by one.
 _TRIES = 4
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
-#: Where a damaged element ends: before one that begins like a record.
+#: End of a damaged element: before one that begins like a record.
 _NEXT_ELEMENT = re.compile(rb'\}(?=\s*,\s*\{\s*"[^"\\\n]{0,256}"\s*:)')
 _ENDS_ELEMENT = re.compile(rb"\s*(?:,\s*\{|,?\s*\])")
 _BRACKETS = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
@@ -106,7 +106,7 @@ class _Arrays:
 
     def _begins_behind(self, reached: int) -> int | None:
         """Return the end of a damaged element: the start of the next one."""
-        # Where a quote is missing, the text that lacks it reaches into the next element.
+        # A text without its closing quote reaches into the next element.
         start = self._buffer.rfind(b'"', 0, max(reached - 1, 0))
         match = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
         return match.end() if match else None
@@ -154,7 +154,7 @@ class _Brackets:
 def _decode(buffer: bytes) -> tuple[list[bytes], int, int]:
     """Return the whole elements at the beginning, their end, and the end of the undamaged part."""
     readable = without_lone_surrogates(buffer)
-    if readable is buffer:  # else its elements are not as they were written
+    if readable is buffer:  # otherwise its elements are not verbatim
         end = len(buffer)
         for _ in range(_TRIES):
             end = max(buffer.rfind(between, 0, end) for between in _BETWEEN_ELEMENTS) + 1

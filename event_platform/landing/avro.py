@@ -19,7 +19,7 @@ import fastavro
 import msgspec
 import zstandard
 
-# Its compiled reader crashes on deep recursion, where the one in Python raises an error.
+# fastavro's compiled reader crashes on deep recursion; the Python one raises an error.
 from fastavro._read_py import schemaless_reader as read_recursive
 from fastavro.schema import SchemaParseException
 

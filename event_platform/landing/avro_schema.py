@@ -19,7 +19,7 @@ from event_platform.landing.pieces import BrokenError
 
 _EPOCH, _FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
 
-#: Bytes of a decimal that is read as one, and digits behind its point. Others stay bytes, and their texts stay short.
+#: Maximum bytes of a decimal, and maximum digits after its point. Others stay bytes, so that texts stay short.
 _LARGEST_DECIMAL, _MOST_DIGITS = 1024, 1024
 
 _UUID_BYTES = 16
@@ -90,7 +90,7 @@ class _Measure:
 
     names: Mapping[str, Any]
     result: RowSchema
-    known: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is measured
+    known: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is being measured
 
     def of(self, schema: Any) -> tuple[int, int]:
         """Return the least bytes of a value, and its memory without the contents of texts, arrays and maps."""
@@ -151,7 +151,7 @@ def _moment(unit: int) -> Callable[[int, Any, Any], str | int]:
         seconds, fraction = divmod(value, unit)
         try:
             moment = _EPOCH + timedelta(seconds=seconds)
-        except OverflowError:  # beyond the year 9999: as it is
+        except OverflowError:  # beyond the year 9999: unchanged
             return value
         digits = f".{fraction:0{len(str(unit)) - 1}d}" if fraction else ""
         return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}+00:00" if moment.year >= 1000 else value  # noqa: PLR2004 - 4 digits

@@ -23,7 +23,7 @@ _LISTED_AT_ONCE = 10
 #: Levels of folders below which a date is looked for before a folder is listed as a whole.
 _DEEPEST = 12
 
-#: Seconds for which the folder of a past month is remembered, and what this process remembers, by root and folder.
+#: Seconds for which the folder of a past month is cached, and the cache, by root and folder.
 _REMEMBERED = 3600
 _PAST: dict[tuple[str, str], tuple[float, "_Folder"]] = {}
 

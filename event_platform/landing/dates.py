@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum, auto
 
-#: The folders of a day, in words and as a pattern. The first form is the one that every version has known.
+#: The folders of a day, in words and as a pattern. The first form is the one that every release supports.
 FORMS = {
     "yyyy/MM/dd": r"([0-9]{4})/([0-9]{2})/([0-9]{2})",
     "year=yyyy/month=MM/day=dd": r"year=([0-9]{4})/month=([0-9]{1,2})/day=([0-9]{1,2})",
@@ -33,7 +33,7 @@ _YEAR_OR_MONTH = re.compile(
 _HOURS, _LAST_HOUR = 24, 23
 _DAY_LONG = timedelta(days=1)
 
-#: Groups of a match that are the parts of a date, for each form, and those that are the hour.
+#: Groups of a match with the parts of the date, for each form, and with the hour.
 _PARTS = {form: (2 + 3 * number, 3 + 3 * number, 4 + 3 * number) for number, form in enumerate(FORMS)}
 _HOUR_PARTS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
 
@@ -51,7 +51,7 @@ class PathDate:
     """The first date in a path, in the time zone of landing."""
 
     day: date
-    hour: int | None  # where there is a folder of one
+    hour: int | None  # None without a folder of an hour
     form: str  # one of FORMS
 
     def arrival_date(self, zone: tzinfo) -> date:

@@ -61,7 +61,7 @@ class _Walk:
     root: Path
     zone: tzinfo
     omissions: Omissions
-    folders: dict[date, list[str]] | None = None  # where it is given, the folders of days are put there, not entered
+    folders: dict[date, list[str]] | None = None  # if given, day folders are added to it instead of being entered
 
     def below(self, start: str) -> Iterator[LandedObject]:
         """Yield the objects below a folder, which need not be there. Raises LandingError where the root is not."""

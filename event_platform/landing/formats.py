@@ -20,7 +20,7 @@ _CHARACTER = 4
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-#: Where a tar has its signature.
+#: Position of a tar's signature.
 _TAR = slice(257, 262)
 
 
@@ -30,13 +30,13 @@ class Format:
 
     name: str
     told_by: str
-    is_like: Callable[[bytes], bool]  # whether an object that begins so is of this format
-    reads: str = ""  # what is read of it
-    damaged: str = ""  # what a damaged one gives
+    is_like: Callable[[bytes], bool]  # whether an object with these first bytes has this format
+    reads: str = ""  # which part is read
+    damaged: str = ""  # the result for a damaged object
     suffixes: tuple[str, ...] = ()
-    unpack: Callable[[Source], Iterator[bytes]] | None = None  # yields what is packed in it, whose format is told again
+    unpack: Callable[[Source], Iterator[bytes]] | None = None  # yields the content, whose format is detected again
     rows: Callable[[Iterable[bytes], Limits], Iterator[Piece]] | None = None
-    remedy: str = "compress with GZIP, and land it again"  # where it is not supported
+    remedy: str = "compress with GZIP, and land it again"  # for an unsupported format
 
 
 def format_of(head: bytes) -> Format:
@@ -103,7 +103,7 @@ ZIP = Format(
     (".zip",),
 )
 
-#: Text comes last: it is what all other bytes are taken for.
+#: Text comes last, because it matches any bytes.
 TEXT = Format(
     "plain",
     "No other format",
@@ -113,7 +113,7 @@ TEXT = Format(
     "The records before and behind the damage; what is damaged is a corrupt record each",
 )
 
-#: In the order in which they are tried.
+#: In the order of detection.
 FORMATS = (
     Format(
         "gzip",

@@ -112,7 +112,7 @@ class Landing(ABC):
 
     def _of_days(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
         survey = self.survey(omissions)
-        # An object without a date may be in the ledger under an earlier day than its last change: always look at it.
+        # An object without a date may be in the ledger under a day before its last change, so it is always compared.
         yield from (landed for landed in survey.outside if not landed.dated or landed.arrival_date in wanted)
         for _, objects in self.list_days(wanted & survey.days, omissions, survey):
             yield from objects

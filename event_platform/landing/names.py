@@ -1,10 +1,10 @@
 """Names of landed objects: whether an object is hidden, and how its name is shown."""
 
-#: Hidden names that no data has: what writers leave beside it.
+#: Hidden names that are never data: markers that writers leave beside it.
 _MARKERS = {"_SUCCESS", "_temporary", "_delta_log"}
 _MARKER_SUFFIXES = (".crc", ".tmp")
 
-#: Where Python puts the bytes of a file's name that are not UTF-8.
+#: Surrogates by which Python represents bytes of a file name that are not UTF-8.
 _SURROGATES, _LAST_BYTE = 0xDC00, 0xFF
 
 

@@ -16,7 +16,7 @@ from event_platform.landing.streams import Source, held, limited
 #: Bytes that are read at a time.
 _BITE = 1 << 18
 
-#: How often an object may be compressed. CloudWatch compresses its logs, and Firehose compresses them again.
+#: Maximum levels of compression. CloudWatch compresses its logs, and Firehose compresses them again.
 _MAX_LAYERS = 3
 
 _UNPACKED = (

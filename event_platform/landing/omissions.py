@@ -14,7 +14,7 @@ _NAMED = 5
 class Omissions:
     """What a listing omits (except empty objects), and objects without a date. Filled while the listing is read."""
 
-    #: By the name of a file or folder: why it could not be listed, or is refused. Each is an error that names it.
+    #: By name of a file or folder: why it could not be listed, or was refused. Each error contains the name.
     faults: dict[str, UnreadableError] = field(default_factory=dict)
     hidden: int = 0  # objects with a hidden name, but for markers
     hidden_example: str = ""

@@ -18,7 +18,7 @@ from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
 from event_platform.landing.rows import gathered
 
-#: Bytes of a value in polars, which points to a text that is held once.
+#: Bytes of a value in polars, which points to a text that is stored once.
 _VALUE = 16
 
 #: Characters of JSON around a value: quotation marks, comma and brackets.
@@ -27,7 +27,7 @@ _AROUND = 8
 #: Errors of pyarrow and polars for a damaged file. A panic is not an Exception.
 _ERRORS = (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
 
-#: Numbers that JSON cannot write: as polars writes them, and as texts that do not parse as a number.
+#: Numbers that JSON does not support: as polars writes them, and as texts that do not parse as numbers.
 _NOT_FINITE = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 

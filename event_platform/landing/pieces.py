@@ -23,7 +23,7 @@ _RECORD_BYTES = 64
 _SHORT = 32  # bytes
 _CLOSE_LOOK = 1 << 16  # bytes
 
-#: The number of records in a part is estimated from so many samples of so many bytes.
+#: Number and size of the samples from which the number of records in a part is estimated.
 _SAMPLES, _SAMPLE = 16, 256
 
 #: Candidate ends of records that are tried before the whole piece is parsed, and records checked before each.
@@ -32,10 +32,10 @@ _TRIES, _IN_A_ROW = 64, 8
 #: Blank lines.
 _BLANK = re.compile(rb"\n(?:[ \t\r]*+\n)++")
 
-#: A record that another follows, with its texts matched.
+#: A record that is followed by another, with its texts matched.
 _RECORD = re.compile(rb'(?:[^"}]++|"(?:[^"\\]++|\\.)*+"|\}(?![ \t\r]*\{))*+\}(?=[ \t\r]*\{)', re.DOTALL)
 
-#: End of a record that is too large, and the bytes needed to find it.
+#: End of a record that is too large, and the number of bytes needed to find it.
 _NEXT_RECORD = re.compile(rb'\n|\}[ \t\r]{0,8}(?=\{[ \t\r]{0,8}"[^"\\\n]{0,256}"[ \t\r]{0,8}:)')
 _NEXT_RECORD_LENGTH = 300
 
@@ -120,7 +120,7 @@ class _Held:
 
     def __init__(self, piece_bytes: int, longest: int) -> None:
         self._piece_bytes = piece_bytes
-        self._longest = longest  # bytes above which a record is too large, including blanks around it
+        self._longest = longest  # maximum bytes of a record, including blanks around it
         self._parts: list[bytes] = []
         self._size = 0
         self._records = 0.0

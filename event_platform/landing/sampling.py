@@ -11,13 +11,13 @@ from event_platform.landing.objects import pieces
 from event_platform.landing.omissions import Omissions
 from event_platform.landing.pieces import Limits
 
-#: Days that are looked at, objects of all of them, and objects without a date in their path.
+#: Maximum number of days, of objects on all of them, and of objects without a date in their path.
 _DAYS, _OBJECTS, _OUTSIDE = 5, 30, 12
 
-#: Bytes that are read of an object, and bytes of text that are kept of one and of all.
+#: Maximum bytes to read of an object, and maximum bytes of text to keep of one object and of all.
 _READ, _LEAST, _KEPT = 32 << 20, 200_000, 24 << 20
 
-#: A wrapper is kept whole up to this size: half of it is nothing.
+#: A wrapper is kept whole up to this size, because a part of it cannot be parsed.
 _LIMITS = Limits(task_bytes=1 << 30, object_bytes=256 << 20, record_bytes=64 << 20)
 
 T = TypeVar("T")

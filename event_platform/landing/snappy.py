@@ -17,7 +17,7 @@ _COMPRESSED, _PLAIN, _FIRST_SKIPPABLE = 0x00, 0x01, 0x80
 #: Bytes of a block of Hadoop, packed or not. Hadoop makes blocks of 256 KiB.
 _LARGEST_BLOCK = 1 << 26
 
-#: Lowest bits of the first byte of packed data. It is a literal: there is nothing yet to be copied.
+#: Lowest bits of the first byte of packed data. It is a literal: there is nothing to copy yet.
 _KIND, _LITERAL = 0b11, 0b00
 
 #: Lengths in 4 bytes, the highest first.
@@ -42,7 +42,7 @@ def _chunks(stream: ByteReader) -> Iterator[bytes]:
             header += stream.read_exactly(3)
             kind, chunk = header[0], header + stream.read_exactly(int.from_bytes(header[1:], "little"))
             if kind in {_COMPRESSED, _PLAIN}:
-                # A stream of one chunk: so its checksum is compared.
+                # Wrapped as a stream of one chunk, so that its checksum is verified.
                 yield bytes(snappy.decompress(FRAMED + chunk))
             elif kind < _FIRST_SKIPPABLE:
                 raise BrokenError(f"a chunk is of the unknown kind {kind:#04x}")

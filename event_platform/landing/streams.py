@@ -7,7 +7,7 @@ from event_platform.landing.pieces import BrokenError
 #: Returns a stream of bytes, from the start at each call.
 Source = Callable[[], Iterator[bytes]]
 
-#: What a stream lacks that ends too early.
+#: Suffix of the error for a stream that ends too early.
 CUT = "the object ends in the middle of its data"
 
 

@@ -29,7 +29,7 @@ from event_platform.storage.polars_errors import translate_errors
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds within which a scrape gets the samples of the one before: two servers that scrape cost as much as one.
+#: Seconds for which a scrape reuses the previous samples: two servers that scrape cost as much as one.
 _KEPT = 10.0
 
 _LENGTH = 1_000

@@ -24,15 +24,15 @@ class Completeness:
     """The work that is left, and whether it is overdue."""
 
     waiting: Sequence[tuple[str, date]]  # objects that are not loaded, with their arrival dates
-    fault: str | None  # why it is not known which objects wait
-    left_out: Sequence[str]  # what is wrong with files and folders of landing that cannot be loaded
+    fault: str | None  # why it is unknown which objects wait
+    left_out: Sequence[str]  # faults of files and folders in landing that cannot be loaded
     corrupt_due: Sequence[date]  # arrival dates
     due: DueDates
     first_date: date  # of the partitions
-    outside: Sequence[date]  # days with objects that are not loaded, as they are outside of all partitions
+    outside: Sequence[date]  # days with objects that are not loaded because no partition has them
     moment: datetime
     to_mend: Mapping[date, int] = field(default_factory=dict)  # arrival dates, and records of each
-    redeliveries: int | str | None = None  # messages in their queue, or why that is not known; None without a queue
+    redeliveries: int | str | None = None  # messages in the queue, or why the number is unknown; None without a queue
 
     @property
     def outside_warning(self) -> str | None:

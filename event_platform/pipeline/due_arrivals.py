@@ -19,7 +19,7 @@ class DueArrivals:
     first_date: date  # of the partitions
     last_date: date
     causes: Mapping[date, Sequence[str]]
-    outside: Sequence[date]  # due, but no partitions
+    outside: Sequence[date]  # days outside of all partitions
 
     @property
     def warning(self) -> str | None:

@@ -9,7 +9,7 @@ from event_platform.lake.derived import Days
 from event_platform.lake.registry import QUALITY_REPORT
 from event_platform.pipeline.backfill.find import Backfills
 
-#: How long it is normal that something waits, as in a live stream.
+#: Normal waiting time, as in a live stream.
 OVERDUE = timedelta(hours=1)
 
 #: Name for all platform tables that are partitioned by created_date.
@@ -23,11 +23,11 @@ class DueDates:
     stale: frozenset[date]  # something downstream is older than raw_events
     uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
     version: int  # of raw_events, up to which this is known
-    backfills: Backfills = field(default_factory=Backfills)  # beside those: event tables that the catalog changes
-    reports: Mapping[date, str] = field(default_factory=dict)  # beside those: of quality_report alone, and why
+    backfills: Backfills = field(default_factory=Backfills)  # additionally: event tables that the catalog changes
+    reports: Mapping[date, str] = field(default_factory=dict)  # additionally: of quality_report alone, with the reason
     own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
-    known: frozenset[str] = frozenset()  # of those, the tables whose assets are known here
-    #: When the oldest records of a day were loaded that are not built; where all are, the last ones. If it is known.
+    known: frozenset[str] = frozenset()  # the tables in `own` whose assets are known here
+    #: Load time of the oldest unbuilt records of a day, or of its last records if all are built; absent if unknown.
     loaded_at: Mapping[date, datetime] = field(default_factory=dict)
 
     @property

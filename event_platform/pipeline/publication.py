@@ -25,9 +25,9 @@ class Behind:
     """A table whose Iceberg metadata are of an older version than its Delta log, or of an unknown one."""
 
     table: str
-    published: int | None  # version; None if it was never published
+    published: int | None  # None if it was never published
     version: int  # -1 if it is not known
-    since: datetime | None  # time of the first commit that is not published; None if it is not known
+    since: datetime | None  # time of the first unpublished commit; None if unknown
     reason: str = ""  # why it could not be published, or is not known
 
     @property
@@ -49,7 +49,7 @@ class Behind:
 class IcebergStatus:
     """The tables that are not published in their present version."""
 
-    tables: Sequence[str]  # those that exist
+    tables: Sequence[str]  # existing tables
     behind: Sequence[Behind] = ()  # the furthest first
     fault: str = ""  # why it is not known
 

@@ -16,8 +16,8 @@ class Sizing:
     # A step with fewer rows is done by the driver: to start the pool takes as long as some 50,000 events.
     small_rows: int = 20_000
 
-    # Loading. Compressed JSON grows about fourfold, its columns as much again. A task loads several batches, one after
-    # the other, for a file of about 64 MB; where there is little, there are more tasks instead.
+    # Loading. Compressed JSON grows about fourfold, its columns as much again. A task loads several batches one after
+    # the other, for a file of about 64 MB. For small loads, there are more and smaller tasks.
     compressed_bytes_per_batch: int = 12 * _MB
     plain_bytes_per_batch: int = 48 * _MB
     objects_per_batch: int = 2_000
@@ -34,17 +34,17 @@ class Sizing:
     rows_per_search: int = 25_000_000
     rows_per_spread: int = 5_000_000
 
-    # Typing. The fewer tasks there are, the fewer read the row groups that hold the events of two of them; where there
-    # is little, tasks are smaller by up to a half.
+    # Typing. With fewer tasks, fewer of them read the same row groups; for small loads, tasks are smaller by up to a
+    # half.
     events_per_type_task: int = 200_000
     events_per_type_batch: int = 100_000
     min_type_tasks: int = 20
     events_per_file: int = 1_500_000  # of one type: about 64 MB
 
-    # Compaction. With 16 files a row is rewritten when its file is full, and when that one is: with 16 to the power of
-    # two increments a day, twice. Files stay as they are while readers of what a table gained may still look at them.
+    # Compaction. With 16 files, a row is rewritten whenever a file of its size class is full: twice for 16 to the power
+    # of two increments a day. Files are not compacted while readers of appended rows may still need them.
     files_per_compaction: int = 16
-    full_file_bytes: int = 72 * _MB  # fewer files are compacted where they have so much together
+    full_file_bytes: int = 72 * _MB  # fewer files are compacted if their total size is this
     compaction_size_classes: tuple[int, ...] = (_MB, 16 * _MB, 48 * _MB)  # bytes; larger files stay
     rows_per_compaction: int = 2_000_000
     compaction_age: timedelta = timedelta(hours=1)

@@ -31,7 +31,7 @@ class LakeFigures:
     last: date | None = None
     events: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
-    derived: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by table: those that are made of it
+    derived: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by table: its derived tables
     reported: frozenset[str] = frozenset()  # that have a page in the quality report
     failed: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be read, with the reasons
 

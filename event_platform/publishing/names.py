@@ -5,7 +5,7 @@ from event_platform.lake.tables import Table
 #: Limits of Glue in bytes, for column comments and table descriptions.
 COMMENT_BYTES, DESCRIPTION_BYTES = 255, 2_048
 
-#: What the names of Iceberg tables begin with in a database of Glue that has the Delta tables, too.
+#: Prefix of Iceberg tables in a Glue database that also has the Delta tables.
 ICEBERG_PREFIX = "iceberg_"
 
 

@@ -52,7 +52,7 @@ def groups(figures: pl.DataFrame) -> list[Group]:
     first = pl.col("event_name").str.split(":").list.first().fill_null(UNREGISTERED)
     by_hour = _hours(of_figure(figures, "events").with_columns(event_name=first))
     ranked = sorted(by_hour.items(), key=lambda item: (-sum(item[1]), str(item[0])))
-    # One group that is left over needs no other name.
+    # A single remaining group is listed under its own name.
     cut = len(ranked) if len(ranked) <= _GROUPS + 1 else _GROUPS
     chosen = [(named(name), hours) for name, hours in ranked[:cut]]
     if ranked[cut:]:

@@ -10,7 +10,7 @@ _DAY = timedelta(days=1)
 _WEEKS = [timedelta(weeks=number) for number in (1, 2, 3, 4)]
 _FEWEST_WEEKS = 2
 
-#: Values that are in `_rescued`, by why. Those that the schema expects there are left out.
+#: Values in `_rescued` by outcome, except those that the schema expects there.
 RESCUED = ("unknown_field", "rescued_field", "repeated_key")
 
 #: Figures with rows for each column of each type: most of a history, and of no use in sums.

@@ -20,7 +20,7 @@ from event_platform.quality.rendering import read_script, render
 from event_platform.quality.trends import SPANS, draw_trends
 from event_platform.quality.types_table import list_types
 
-#: Days of the tables; of the ledger, those before that do not balance as well.
+#: Number of days in the tables; the ledger also has earlier ones that do not balance.
 _RECENT = 30
 _MONTHS_OPEN = 12
 _FAILURES_OPEN, _FAILURES_LISTED = 6, 30

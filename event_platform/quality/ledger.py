@@ -32,7 +32,7 @@ class LedgerDay:
     arrivals: Equation  # landed = sound + corrupt
     deduplication: Equation  # sound = deduplicated + duplicates
     typing: Equation  # deduplicated = of the catalog + unregistered
-    stream: Equation = Equation(None, ())  # sent = landed + filtered, which is so by definition
+    stream: Equation = Equation(None, ())  # sent = landed + filtered, by definition
 
     @property
     def balanced(self) -> bool:

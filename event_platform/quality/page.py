@@ -63,7 +63,7 @@ class DayModel:
     findings: Sequence[Finding]
     thresholds: Thresholds
     keys: Mapping[str, str]  # of the event types of the catalog, by each of their names
-    days: Collection[date]  # that have a page
+    days: Collection[date]  # days with a page
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ class PlannedType:
     changes: Sequence[NotedChange] = ()
     events: Mapping[date, int] = field(default_factory=dict)  # by created_date
     example: str = ""  # a row as JSON, personal values masked
-    derived: Sequence[str] = ()  # tables that are made of its table
-    view: str = ""  # that warehouses have of its table
-    report: str = ""  # the address of its page in the quality report, as seen from its page here
+    derived: Sequence[str] = ()  # tables derived from its table
+    view: str = ""  # name of its view in warehouses
+    report: str = ""  # address of its page in the quality report, relative to its page here
 
 
 @dataclass(frozen=True)

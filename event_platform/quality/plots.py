@@ -25,7 +25,7 @@ HOURS = [f"{hour:02d}" for hour in range(24)]
 
 _LEGEND_LINE, _LEGEND_COLUMNS, _LEGEND_LETTERS = 18, 5, 17
 
-#: Days up to which each has a title that a pointer shows.
+#: Number of days up to which each day has a hover title.
 _DAYS_WITH_TITLES = 31
 
 

@@ -15,7 +15,7 @@ LONGEST = 20
 TEXT_LENGTH = 120
 UNREGISTERED = "(not in the catalog)"
 
-#: In percent: what is less is shown as less than this, and what is more, but not all, as more than that.
+#: Smallest percentage to show: smaller shares are shown as less than it, and shares close to all as more than the rest.
 _LEAST, _MOST = 0.001, 99.9
 
 
@@ -35,7 +35,7 @@ class Links:
     """Addresses of other pages, as seen from the page of a day."""
 
     keys: Mapping[str, str]  # of the event types of the catalog, by each of their names
-    days: Collection[date]  # that have a page
+    days: Collection[date]  # days with a page
 
     def of_type(self, name: str | None) -> str | None:
         """Return the address of an event type's page; None for a name that is not in the catalog."""

@@ -11,7 +11,7 @@ from event_platform.quality.plots import draw_days
 #: Days of the plots.
 SPANS = (30, 90)
 
-#: What is drawn: its name, its figures, and what it is a share of.
+#: A plot: its name, its figures, and the whole of its share.
 _TRENDS: Sequence[tuple[str, Sequence[str], str]] = (
     ("Events", ("events",), ""),
     ("Late", ("late",), "of the events arrived on a later day"),

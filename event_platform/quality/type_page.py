@@ -33,7 +33,7 @@ from event_platform.quality.type_figures import (
     sum_labels,
 )
 
-#: Days that are shown, and that are looked at for when a drift began.
+#: Number of days to show, and to search for the begin of a drift.
 _SHOWN, _KNOWN = 30, 90
 
 _TEXT_LENGTH = 500
@@ -115,7 +115,7 @@ def _plots(
     figures: TypeFigures, findings: Mapping[date, Sequence[Finding]], days: Sequence[date]
 ) -> dict[str, dict[str, str]]:
     events, late, duplicates = (sum_labels(figures, name) for name in ("events", "late", "duplicates"))
-    first = min(events, default=days[-1])  # before, nothing is known
+    first = min(events, default=days[-1])  # unknown before
     known = {day: events.get(day, 0) for day in days_before(days[-1], _KNOWN) if day >= first}
     records = {day: events.get(day, 0) + duplicates.get(day, 0) for day in days}
     volume = draw_days(

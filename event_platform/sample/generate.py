@@ -144,7 +144,7 @@ class _HourMaker:
         self.truth = Truth()
         self._pools = _pools(sample.seed)
         self._start = int(hour.timestamp())
-        self._age = index * 3600  # seconds since the stream began: nothing is older
+        self._age = index * 3600  # seconds since the stream began: the maximal age of an event
         self._drifting = index >= sample.days * _HOURS * 2 // 3
 
     def uuid(self) -> str:

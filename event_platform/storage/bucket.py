@@ -79,7 +79,7 @@ class BucketStore(Store):
         listing = _Listing(lambda start: self._listed(folder, start), after)
         try:
             while (page := self._call(folder, lambda: retry_unanswered(listing.next))) is not None:
-                # A folder may have an object of its own, which the console of AWS makes.
+                # A folder may be an object itself, as the AWS console creates it.
                 yield [_entry(each) for each in page if each["path"] != folder[:-1]]
         except _UnaddressableError as error:
             if self.scheme != "s3":
@@ -168,13 +168,13 @@ class BucketStore(Store):
         try:
             return str(self._objects.put(name, data, mode=mode)[self._tag])  # type: ignore[literal-required]
         except (AlreadyExistsError, PreconditionError) as error:
-            # Where an answer was lost, the second try is refused for what the first one has written.
+            # If the answer was lost, the retry is refused because of the first attempt's own object.
             found = self.read_tagged(name)
             if found is not None and found[0] == data:
                 return found[1]
             if expected is None or found is None or _bare(found[1]) != _bare(expected) or expected == _bare(expected):
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
-        # Nobody has: some stores, such as Ceph 16, take the quotes for a part of the tag.
+        # Nobody has: some stores, such as Ceph 16, compare the tag including its quotes.
         return self._put(name, data, _bare(expected))
 
     @property

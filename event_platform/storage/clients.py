@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-#: Tries of a request. With pauses that grow to 20 seconds, they outlast a minute of throttling.
+#: Number of attempts of a request. With pauses that grow to 20 seconds, they outlast a minute of throttling.
 _TRIES = 10
 
 #: Seconds to wait for a connection, and for more of an answer.
@@ -50,7 +50,7 @@ def client_options(chosen: Patience) -> "ClientConfig":
     return {
         "connect_timeout": f"{chosen.connect}s",
         "read_timeout": f"{chosen.read}s",
-        "timeout": "1h",  # for a whole answer, which may be large; one that stalls meets the timeout of a read
+        "timeout": "1h",  # for a whole answer, which may be large; a stalled one hits the read timeout
     }
 
 

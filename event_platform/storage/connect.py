@@ -18,10 +18,10 @@ from event_platform.storage.uris import split_uri
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-#: What obstore raises: ValueError for a name that it cannot address, OSError for an object that is not there.
+#: Errors of obstore: ValueError for a name that it cannot address, OSError for a missing object.
 OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 
-#: What to set where a store cannot be opened.
+#: Settings to check if a store cannot be opened.
 _VARIABLES = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account's key",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and, unless an identity of this machine has access, its key",
@@ -47,7 +47,7 @@ def open_object_store(uri: str, options: Mapping[str, str], patience: Patience) 
 def _open_s3(bucket: str, options: Mapping[str, str], common: Mapping[str, Any]) -> S3Store:
     from event_platform.storage import s3  # noqa: PLC0415 - imports boto3, which other stores have no need of
 
-    # Under its other name, the variable AWS_ENDPOINT_URL_S3 would come before what is given here.
+    # Set under this name because the variable AWS_ENDPOINT_URL_S3 would otherwise take precedence.
     names = {"region": "region", "endpoint": "aws_endpoint_url_s3"}
     config: Any = {name: options[option] for option, name in names.items() if option in options}
     client = {**common["client_options"], **s3.client_options(options)}

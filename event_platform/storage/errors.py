@@ -17,7 +17,7 @@ from botocore.exceptions import (
 from event_platform.events.errors import StorageError
 from event_platform.storage.clients import tries
 
-#: What boto3 raises: its own errors, and those that S3 answers.
+#: Errors of boto3: its own, and those in S3's answers.
 BOTO_ERRORS = (BotoCoreError, ClientError)
 
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"

@@ -30,7 +30,7 @@ def retry(
     Pauses are random, so that callers spread. `first_pause` and `longest_pause` are the maxima, in seconds, of the
     first pause and of all pauses.
     """
-    # It imports asyncio: a tenth of the time of a command that needs no retries.
+    # tenacity imports asyncio: a tenth of the time of a command that needs no retries.
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential  # noqa: PLC0415
 
     retrying = Retrying(

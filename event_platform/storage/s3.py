@@ -25,7 +25,7 @@ from event_platform.storage.clients import patience
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: Seconds for which keys may be used before boto3 is asked again, which knows when there are new ones.
+#: Seconds for which keys are used before boto3, which renews them, is asked again.
 _ASK_AGAIN = 2
 
 

@@ -20,7 +20,7 @@ from event_platform.storage.store import ChangedError, Store
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """State of a shard. All fields are empty at first."""
 
-    #: Sequence number of the last record that has landed, as have all before it.
+    #: Sequence number of the last landed record; all records before it have landed as well.
     sequence_number: str | None = None
     #: When that record arrived in the stream.
     arrived_at: datetime | None = None

@@ -22,7 +22,7 @@ from event_platform.stream.reader import Limits, ShardReader
 
 LOG = logging.getLogger(__name__)
 
-_LOOK_EVERY = 10.0  # seconds: for new shards, and for those that others have left
+_LOOK_EVERY = 10.0  # seconds between looks for new shards, and for shards without an owner
 _TELL_EVERY = 60.0
 _TICK = 0.2
 
@@ -49,7 +49,7 @@ class Consumer:
     stop: threading.Event
     _readers: "dict[str, tuple[ShardReader, Future[bool]]]" = field(default_factory=dict)
     _read: list[ShardReader] = field(default_factory=list)
-    #: Shards that have landed completely, and those that were read to the tip, if that is where to stop.
+    #: Shards that have landed completely, and shards that were read to the tip, if the consumer stops there.
     _ended: set[str] = field(default_factory=set)
     _idle: set[str] = field(default_factory=set)
     _awaited: set[str] = field(default_factory=set)

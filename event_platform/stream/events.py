@@ -11,7 +11,7 @@ import msgspec
 
 from event_platform.events.errors import StorageError
 
-#: The record limit of Kinesis. Longer lines are cut to just above it, so that they are rejected.
+#: The record limit of Kinesis. Longer lines are cut slightly above it, so that they are rejected.
 LONGEST = 10 << 20
 
 _BITE = 1 << 16  # bytes

@@ -65,7 +65,7 @@ class Stream:
             raise unusable(self.name, error) from error
 
     def _shards(self) -> Iterator[Shard]:
-        # Not boto3's paginator: it sends name and token, and Kinesis accepts only one of them.
+        # boto3's paginator would send name and token, and Kinesis accepts only one of them.
         page = self.client.list_shards(StreamName=self.name, MaxResults=_SHARDS_A_PAGE)
         while True:
             for shard in page["Shards"]:

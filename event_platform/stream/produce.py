@@ -18,13 +18,13 @@ from event_platform.storage.aws import code_of
 from event_platform.stream.events import Event, Outgoing
 from event_platform.stream.kinesis import Stream, passes, pause, unusable
 
-#: What one call may hold: AWS takes 10 MiB, and had 5 for long, as others that speak the protocol still have.
+#: Limits of one call: AWS accepts 10 MiB; its former limit of 5 MiB is still that of other implementations.
 _RECORDS_A_CALL, _BYTES_A_CALL = 500, 5 << 20
 
 #: Tries for a record, over up to a minute of a busy shard, or some of a silent AWS.
 _TRIES = 12
 
-#: With a rate, a call holds what is due in this time, so that a stream flows rather than hops.
+#: With a rate, a call holds the events of this many seconds, for an even flow.
 _CALL_SECONDS = 0.1
 
 

@@ -9,7 +9,7 @@ from event_platform.events.errors import SettingError
 from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
 
-#: Schema of the tables below the views, which nobody is granted.
+#: Schema of the tables below the views, on which no grants are given.
 TABLES_SCHEMA = "tables"
 
 
@@ -43,7 +43,7 @@ class Warehouse(ABC):
 
     dialect: ClassVar[Dialect]
     variables: ClassVar[tuple[Variable, ...]]
-    schemes: ClassVar[tuple[str, ...]]  # of lakes that it can read
+    schemes: ClassVar[tuple[str, ...]]  # schemes of the lakes that it can read
 
     @abstractmethod
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:

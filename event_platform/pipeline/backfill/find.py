@@ -27,12 +27,12 @@ from event_platform.pipeline.typing.rules import BuildRules, event_rules, releas
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
 
-#: Rows of the partitions that are examined at most where somebody waits for something else.
+#: Maximum rows of the partitions to examine while something else waits.
 ROWS_EXAMINED = 2_000_000
 
 _NEW = "the catalog has the type since this day was built"
 
-#: The last release whose logs do not say the rules of its builds.
+#: The last release whose logs lack the texts of its rules.
 _WITHOUT_TEXTS = "0.2.0"
 
 
@@ -43,11 +43,11 @@ class Backfills:
     due: Mapping[str, Mapping[date, str]] = field(default_factory=dict)  # rows would differ; and why
     unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
-    # Of those due, days that a table never had, and the events that it gets from unregistered_events.
+    # Of the due days: those that a table never had, with the number of their events in unregistered_events.
     new: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
-    # Of tables that get a wider type, the days that have rows: the next build, of any day, rebuilds all of them.
+    # For tables with a widened column, the days that have rows: the next build, of any day, rebuilds all of them.
     widened: Mapping[str, Collection[date]] = field(default_factory=dict)
-    other: str | None = None  # says that another deployment has built what is due, with another catalog
+    other: str | None = None  # a warning that another deployment has built the due days with another catalog
 
     @property
     def days(self) -> set[date]:
@@ -124,7 +124,7 @@ class _Table:
         built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
         key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
         known = VERDICTS.get(key)
-        # With a wider type no row is looked at: one commit rebuilds all of them.
+        # With a wider type no row is examined: one commit rebuilds all of them.
         if known is None and (self.table.retyped or budget.take(self._rows.get(day, 0))):
             known = self._examine(day)
             VERDICTS.keep(key, known)
@@ -142,7 +142,7 @@ class _Table:
         except Exception as error:
             if isinstance(error, StorageError) and error.transient:
                 raise
-            # Such as a missing file, or a type that cannot be built: its run says what is wrong.
+            # Such as a missing file, or a type that cannot be built: the run reports it.
             return Verdict(f"its rows cannot be compared: {one_line(error)}")
 
 

@@ -23,7 +23,7 @@ class TablePlan:
     table: str
     days: Sequence[date]
     rows: int
-    cpu_seconds: float | None  # None where no run has said its CPU time
+    cpu_seconds: float | None  # None if no run has recorded its CPU time
     reasons: Sequence[str]
 
 

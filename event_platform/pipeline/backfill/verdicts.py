@@ -10,7 +10,7 @@ _LEAST_ROWS = 1_000
 
 _MOST_VERDICTS = 200_000
 
-#: A table, its day, the fingerprints of the rules that it was built with and of the present ones, and of its files.
+#: A table, its day, the fingerprints of its build rules and of the present rules, and the fingerprint of its files.
 PartitionKey = tuple[str, date, int, int, int]
 
 

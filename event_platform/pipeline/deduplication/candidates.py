@@ -111,7 +111,7 @@ def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int,
     )
     ordered = keys.collect(engine="streaming").sort(_HASH)
     buffer = io.BytesIO()
-    # Hashes are evenly distributed, so that a row group is one search's share, as its statistics show.
+    # Hashes are evenly distributed, so each row group is one search's share, as its statistics show.
     ordered.write_parquet(buffer, compression="lz4", row_group_size=max(1, ordered.height // searches))
     lake.storage.write(address, buffer.getvalue())
     return address
@@ -157,7 +157,7 @@ def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Se
         _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
         for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch)
     ]
-    # A polars text keeps its whole buffer in memory, here all texts that were read; an Arrow text does not.
+    # A polars text would keep the whole buffer of all texts in memory; an Arrow text does not.
     return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
 
 

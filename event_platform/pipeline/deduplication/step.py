@@ -111,7 +111,7 @@ def _deduplicate(
         changes.rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
         return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()
 
-    # deduplicated_events last: its source version says that the partition is done.
+    # deduplicated_events last: its source version records that the partition is done.
     adds = [add for each in splits for add in each.duplicates]
     duplicates = commit(targets.duplicates, adds, compactions["duplicates"], {})
     adds = [add for each in splits for add in each.unique]

@@ -16,7 +16,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.pipeline.differences.types import DAYS
 
-#: Bodies of a name that are read; rows that are read at once, newest days first, and how often at most.
+#: Number of bodies to read for a name; number of rows per read, newest days first; and maximum number of reads.
 _BODIES, _ROWS, _PIECES = 500, 20_000, 10
 
 _COLUMNS = ("event_name", "body")
@@ -41,7 +41,7 @@ def _spans(table: Snapshot, days: list[date], catalog: Catalog) -> dict[str, Spa
     counted = scanned.group_by("event_name", "created_date").agg(events=pl.len().cast(pl.Int64))
     counts: dict[str, dict[date, int]] = {}
     for name, day, events in counted.collect(engine="streaming").iter_rows():
-        if name not in catalog.names:  # else its days are to be rebuilt, which `run` does
+        if name not in catalog.names:  # otherwise its days are due, and `run` rebuilds them
             counts.setdefault(name, {})[day] = events
     return {name: span(by_day.items()) for name, by_day in counts.items()}
 

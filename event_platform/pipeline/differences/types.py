@@ -25,10 +25,10 @@ from event_platform.lake.snapshot import Snapshot
 #: The newest days of a table that are looked at.
 DAYS = 30
 
-#: Texts of a type that are read, newest days first; and fields that are looked for beside these, with texts of each.
+#: Number of texts to read for a type, newest days first; and number of further fields to look for, with texts for each.
 _TEXTS, _RARE_FIELDS, _RARE_TEXTS = 1_000, 50, 100
 
-#: Rows that are read of those that break a rule.
+#: Number of rows that break a rule to read.
 _VIOLATIONS = 100
 
 

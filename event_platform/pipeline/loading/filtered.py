@@ -30,10 +30,10 @@ from event_platform.stream.filter.dead_letters import DeadLetter, read_letter
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-#: Messages, and bytes of them, above which a commit is made.
+#: Maximum number and bytes of messages in a commit.
 _MOST_MESSAGES, _MOST_BYTES = 5_000, 64 << 20
 
-#: Seconds for which a message that was received is not received again: a commit takes less, even after some conflicts.
+#: Seconds for which received messages stay hidden: a commit takes less, even after some conflicts.
 _HIDDEN = 120
 
 #: Seconds to wait for a message before there are none.
@@ -47,7 +47,7 @@ class FilteredReport:
     """What was taken from the queue."""
 
     written: dict[date, Written] = field(default_factory=dict)  # by arrival date
-    events: Counter[date] = field(default_factory=Counter)  # that are new
+    events: Counter[date] = field(default_factory=Counter)  # new ones
     left: dict[str, str] = field(default_factory=dict)  # messages that stay in the queue, and why, by their ids
 
 

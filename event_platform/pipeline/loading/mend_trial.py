@@ -31,7 +31,7 @@ class MendTrial:
     objects: int
     outcome: MendOutcome
     put_back: dict[str, int]  # mended records of functions that are no longer there, by function
-    unread: list[str] = field(default_factory=list)  # why objects cannot be read, or that they are gone
+    unread: list[str] = field(default_factory=list)  # why objects cannot be read, or that they no longer exist
 
 
 def try_mending(context: PipelineContext, loading: Loading, dates: Collection[date], examples: int) -> MendTrial:

@@ -20,7 +20,8 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit, Written, adds_of
 
-#: Files of a day with which it is rebuilt instead of getting another one: each takes readers a request or two.
+#: Number of files of a day from which on it is rebuilt instead of appended to: each file costs readers a request or
+#: two.
 _MOST_FILES = 4
 
 

@@ -14,7 +14,7 @@ from event_platform.lake.tables import Table
 from event_platform.landing.landing import LandedObject
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits
 
-#: Why an object is left out: it cannot be read, makes the program fail, or ends the process that works on it.
+#: Why an object is left out: it is unreadable, makes the program fail, or kills its worker process.
 LeftOut = UnreadableError | ObjectError | WorkerError
 
 
@@ -28,7 +28,7 @@ class Loaded:
     adds: list[AddAction] = field(default_factory=list)
     created_dates: set[date] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
-    mended: MendOutcome = field(default_factory=MendOutcome)  # objects that are left out halfway are in it
+    mended: MendOutcome = field(default_factory=MendOutcome)  # includes objects that are left out halfway
     empty_objects: list[LandedObject] = field(default_factory=list)
     unreadable: dict[str, LeftOut] = field(default_factory=dict)  # by name; they are not in the other figures
 

@@ -27,7 +27,7 @@ class RawReport:
     reasons: Counter[str] = field(default_factory=Counter)
     created_dates: set[date] = field(default_factory=set)  # whose downstream partitions are due
     unreadable: list[LeftOut] = field(default_factory=list)  # objects that are left out, and stay due
-    altered: str = ""  # why the day was loaded again, where it was not as the platform left it
+    altered: str = ""  # why the day was reloaded, if it was not as the platform left it
     mended: MendOutcome = field(default_factory=MendOutcome)
     not_mended: int = 0  # objects with records to mend that landing has no more
 

@@ -58,8 +58,8 @@ class _Plan:
     delivery: Delivery
     altered: dict[date, str]  # days that are loaded again, and why
     damaged: list[DataFile]  # files of theirs that cannot be read
-    to_mend: Mapping[str, date]  # objects that are loaded again for that
-    whole: bool  # what is loaded already is read again, where it would be read as something else now
+    to_mend: Mapping[str, date]  # objects that are reloaded for mending
+    whole: bool  # loaded objects are reloaded if the present rules would read them differently
 
 
 def _load(
@@ -118,7 +118,7 @@ def _commit(
     ]:
         reports[arrival_date].created_dates.add(created_date)
     due = sorted({*plan.altered, *plan.to_mend.values(), *(landed.arrival_date for landed in plan.delivery.due)})
-    # Where an object changed, files of its day change places anyway.
+    # If an object changed, files of its day are replaced anyway.
     appended = set(due) - {landed.arrival_date for landed in changed} - plan.altered.keys()
     compaction = compact(context, {"raw_events": (snapshot, appended)})["raw_events"]
     removes = [remove_action(snapshot.table, file) for file in (*stale, *plan.damaged)]
@@ -194,7 +194,7 @@ def _reports(plan: _Plan, loaded: Collection[Loaded], dates: Sequence[date]) -> 
     }
     for result in loaded:
         reports[result.arrival_date].add(result)
-    # A folder may hold objects of any day: none of them is known to be complete.
+    # A folder may hold objects of any day, so no day is known to be complete.
     for day in sorted(dates)[:1]:
         reports[day].unreadable.extend(delivery.omissions.faults.values())
     return reports

@@ -19,7 +19,7 @@ from event_platform.pipeline.reporting.rows import DATED_SCHEMA, PARTITION
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import map_threads
 
-#: Figures that are left out, those that are summed over their labels, and those that are lists of any length.
+#: Figures to omit, figures summed over their labels, and figures that are lists of any length.
 _LEFT_OUT, _WITHOUT_LABEL, _LISTS = ["arrivals", "lateness"], ["events"], ["unregistered", "unknown_field"]
 
 #: Kept of a list; the others are one row together.

@@ -50,14 +50,14 @@ class Overview:
     thresholds: Thresholds
     counted: Mapping[date, pl.DataFrame]  # by the run
     reported: Collection[date]
-    linked: Collection[date]  # days before and after those that had no page: theirs get a link
+    linked: Collection[date]  # days before and after that had no page, and get links now
     months: Sequence[Month]  # with what the run has counted
     history: pl.DataFrame  # their rows
     other_schemas: Sequence[EventType]  # types whose pages were drawn from other schemas
-    changed: set[str]  # their names, and those of events with other figures on days that are over and that pages show
+    changed: set[str]  # their names, and names of events with changed figures on complete days of pages
     findings: Mapping[date, Sequence[Finding]]  # of the days that are shown
-    stored: Months  # what checks found before
-    judged: Mapping[date, Judged]  # what they found now
+    stored: Months  # earlier findings
+    judged: Mapping[date, Judged]  # present findings
     older: Mapping[date, Status]  # of the days that only the calendar shows
     statuses: Mapping[date, Status] | None  # to be stored
     today: date

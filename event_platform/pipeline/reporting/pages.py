@@ -23,7 +23,7 @@ from event_platform.quality.type_page import draw_type
 from event_platform.storage.storage import Storage
 from event_platform.storage.threads import map_threads
 
-#: Days that the index shows, and that the page of an event type shows.
+#: Number of days on the index, and on the page of an event type.
 INDEX_DAYS, TYPE_DAYS = timedelta(days=90), timedelta(days=30)
 
 _FOLDER, _TYPES = "quality", "types"

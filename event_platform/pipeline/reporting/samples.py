@@ -20,7 +20,7 @@ from event_platform.quality.rows import LONGEST
 
 _SAMPLES_OF_A_RULE, _SAMPLES_OF_A_REASON = 2, 2
 
-#: More than a page shows, so that it can tell that there is more.
+#: One more than a page shows, so that it can say that there are more.
 _VALUE_LENGTH, _BODY_LENGTH = 500, 500
 
 SAMPLE_SCHEMA = pl.Schema({"event_name": pl.String, "rule": pl.String, "value": pl.String, "event_uuid": pl.String})

@@ -32,7 +32,7 @@ class ReportSources:
         parts: dict[date, dict[str, int]] = {day: {} for day in dates}
         for snapshot in (self.raw, self.deduplicated, self.duplicates, self.unregistered, *self.typed):
             _note(parts, snapshot.table.name, contents(snapshot, dates))
-        # Each load of its day commits to it, whatever it gained.
+        # Each load of a day commits to it, even without new rows.
         _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
         for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
             rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)

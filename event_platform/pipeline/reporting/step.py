@@ -31,7 +31,7 @@ from event_platform.pipeline.reporting.tasks import Sources, count_day
 from event_platform.pipeline.reporting.typed import count_typed
 from event_platform.storage.threads import map_threads
 
-#: To count a day and draw its page takes as long as so many rows more.
+#: Counting a day and drawing its page takes as long as counting this number of additional rows.
 _ROWS_OF_A_DAY = 2_000
 
 
@@ -72,14 +72,14 @@ def _report_quality(
     with_filtered: bool,  # noqa: FBT001 - named by its caller
 ) -> dict[date, QualityReport]:
     lake = context.lake
-    # The target is pinned before the sources: what a faster run leaves in between is a conflict. The sources are as
-    # this process has last seen them, each made of the one before: a report of older versions is due again.
+    # The target is pinned before the sources: a commit of a faster run in between is a conflict. The sources are the
+    # snapshots that this process saw last, each derived from the one before: a report of older versions is due again.
     target = lake.quality_report.snapshot_to_write()
     pinned = _pinned(lake, catalog)
     sources = _sources(pinned, dates, start)
     tasks = [(lake.to_write(target), each, catalog.names) for each in sources]
     counted = context.run_tasks(count_day, tasks, "quality reports", small=_is_small(context, sources))
-    # Before the commit: where a run is killed in between, the day is due, and its pages are drawn again.
+    # Before the commit: if a run is killed in between, the day is due, and its pages are drawn again.
     overview = Overview.read(target, catalog, thresholds, counted)
     filtered = lake.filtered_events.recent_snapshot().rows_by_date() if with_filtered else None
     pages = _write_pages(context, target, pinned, overview, sources, filtered)

@@ -16,7 +16,7 @@ from event_platform.landing.dates import HOUR_IN_PATH
 from event_platform.pipeline.reporting.rows import PARTITION, add_up, count, figure_rows, two_digits
 from event_platform.quality.page import LATENESS
 
-#: Kept of the names that the catalog lacks; the others are one row together.
+#: Number of unregistered names to keep; the others are summed in one row.
 _NAMES_KEPT = 500
 
 #: Hours between creation and arrival from which on all events are one row.
@@ -47,7 +47,7 @@ class CountedDay:
 
     created_date: date
     figures: pl.DataFrame  # see ROW_SCHEMA
-    add: AddAction | None  # none where there are no figures
+    add: AddAction | None  # None without figures
 
 
 def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDay:

@@ -59,7 +59,7 @@ class TypedReport:
         """Note an error."""
         is_known = isinstance(error, EventPlatformError)
         self.error = str(error) if is_known else f"{type(error).__name__}: {one_line(error)}"
-        # As of every step: what the storage says may pass, unless it says that it does not.
+        # As in every step: storage errors are transient, unless they say otherwise.
         self.transient = error.transient if isinstance(error, StorageError) else isinstance(error, OSError)
 
     @contextmanager

@@ -17,7 +17,7 @@ class BuildRules:
 
     rules: tuple[Any, ...]
     derived: tuple[Any, ...] = ()
-    release: str | None = None  # by default this one
+    release: str | None = None  # default: this release
 
     @cached_property
     def fingerprint(self) -> int:

@@ -27,10 +27,10 @@ from event_platform.pipeline.typing.rules import BuildRules, event_rules, unregi
 from event_platform.pipeline.typing.tasks import Typed, Unit, count_names, plan, type_events
 from event_platform.storage.threads import map_threads
 
-#: The key under which the results of unregistered_events are reported; no event type can have it.
+#: Key of unregistered_events among the reports; no event type can have it.
 UNREGISTERED = ""
 
-#: Key in the commit info: the SHA-256 of each reference table that the rows were made with, by the name of its file.
+#: Key in the commit info: the SHA-256 of each reference table behind the rows, by file name.
 REFERENCE_TABLES = "reference_tables"
 
 
@@ -66,8 +66,8 @@ def _type_some(
 ) -> dict[str, TypedReport]:
     lake = context.lake
     reports = {key: TypedReport.of(dates) for key in keys}
-    # The targets are pinned before the source, so that newer rows of a faster run are never overwritten. They are as
-    # this process has last seen them: where another one has written since, the commit meets a conflict.
+    # The targets are pinned before the source, so that newer rows of a faster run are never overwritten. They are the
+    # snapshots that this process saw last: if another process has committed since, the commit conflicts.
     targets = _open_targets(lake, catalog, reports)
     retired = _open_retired(lake, catalog, reports[UNREGISTERED]) if UNREGISTERED in keys else []
     deduplicated = lake.deduplicated_events.snapshot()
@@ -117,7 +117,7 @@ def _commit_each(
     for key, error in failed.items():
         reports[key].fail(error)
     every_add = [add for key in sound for add in reports[key].adds]
-    # Not in a thread: none of them knows the time of the step.
+    # Not in a thread: threads do not know the time of the step.
     step_time = add_step_time(targets[UNREGISTERED], source.versions, every_add) if UNREGISTERED in sound else {}
     deployment, budget = as_metadata(deployment_of(catalog)), Budget(ROWS_EXAMINED)
 
@@ -214,7 +214,7 @@ def _run(
         keys = {event_types[name].key if name in event_types else UNREGISTERED for name in unit.names}
         return lake.to_write(*map(targets.__getitem__, keys)), sizing, unit, event_types, catalog.envelope
 
-    # The largest first, so that no core is left alone with one at the end.
+    # The largest first, so that no core works alone at the end.
     tasks = [task(unit) for unit in sorted(units, key=lambda unit: -unit.rows)]
     small = context.is_small(sum(unit.rows for unit in units))
     return list(chain(*context.run_tasks(type_events, tasks, "event tables", small=small)))

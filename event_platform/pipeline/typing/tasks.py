@@ -23,7 +23,7 @@ from event_platform.lake.lake import Lake
 from event_platform.pipeline.sizing import Sizing
 from event_platform.storage.threads import map_threads
 
-#: No name of a column: the key of the event's type, null where it has none.
+#: Not a valid column name: the key of the event's type, null if it has none.
 _TYPE = "$type"
 
 
@@ -77,7 +77,7 @@ def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str], s
     for created_date in sorted({file.partition for file in files}):
         own = {file.uri: file for file in files if file.partition == created_date}
         named = counts.filter(pl.col("uri").is_in(list(own)))
-        # There may be any number of names: what is done for each by itself is next to nothing.
+        # There may be any number of names, so the work per name must be negligible.
         totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
         numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"].to_list(), allowed), dtype=pl.UInt32))
         for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
@@ -192,7 +192,7 @@ class _EventFile:
             if self._reader is not None:
                 frame = self._reader.read(events)
                 self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
-            # Not before they are typed: bodies would be sorted too, and what they were read from kept.
+            # After typing: sorting bodies as well would take longer, and keep the input in memory.
             order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
             self._file.write(frame.sort(order, maintain_order=True))
             self._typed.rows += frame.height

@@ -18,7 +18,7 @@ from event_platform.storage.threads import imap_threads
 if TYPE_CHECKING:
     from event_platform.publishing.iceberg.target import OpenedCatalog, Target
 
-#: Tables that are published side by side in a bucket, where each mostly waits.
+#: Number of tables to publish in parallel in a bucket, where publishing is mostly waiting.
 _AT_ONCE = 8
 
 #: Folder of the lake that SQLite's file is in.

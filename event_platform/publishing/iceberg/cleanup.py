@@ -11,7 +11,7 @@ def dropped_files(io: FileIO, before: TableMetadata, after: TableMetadata) -> li
     """Return the files that only expired snapshots referred to, and metadata that fell out of the metadata log."""
     kept = {each.snapshot_id for each in after.snapshots}
     dropped = [each for each in before.snapshots if each.snapshot_id not in kept]
-    # A manifest that a snapshot lacks is in none that came after it: these name all of the old ones that are needed.
+    # A manifest missing from a snapshot is in no later snapshot: these refer to all old ones that are needed.
     oldest = [each for each in after.snapshots if _parent_in(before, each) not in kept]
     lists = {each.manifest_list for each in dropped}
     manifests = _manifests(io, dropped) - _manifests(io, oldest) if dropped else set()

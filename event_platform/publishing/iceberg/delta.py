@@ -17,7 +17,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.snapshot_cache import latest_snapshot
 from event_platform.lake.tables import Table
 
-#: Commits that are read, a file each. After more, the files are compared with those that Iceberg has.
+#: Maximum number of commits to read, one file each. Beyond it, the files are compared with those in Iceberg.
 _MOST_COMMITS = 100
 
 #: Features of tables in whose files not all rows are the table's, or columns have other names.

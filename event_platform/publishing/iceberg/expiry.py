@@ -12,7 +12,7 @@ from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publish import publish, published
 from event_platform.publishing.iceberg.target import METADATA_FOLDER, Target, until_committed
 
-#: Delta's vacuum rounds down to hours, and goes by when a writer began to replace a file, which is before its commit.
+#: Delta's vacuum rounds down to hours, and counts from the time a writer began to replace a file, before its commit.
 _MARGIN = timedelta(hours=2)
 
 

@@ -174,7 +174,7 @@ def _lake(root: str, options: tuple[tuple[str, str], ...]) -> Storage:
     return _LAKES.setdefault((root, options), Storage(root, dict(options)))
 
 
-#: One for each lake, because a store keeps its connections.
+#: One per lake, because a store keeps its connections.
 _LAKES: dict[tuple[str, tuple[tuple[str, str], ...]], Storage] = {}
 
 

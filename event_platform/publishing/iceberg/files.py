@@ -23,7 +23,7 @@ from event_platform.publishing.iceberg.delta import file_name
 #: As many digits as a decimal has in either format.
 _EXACT = Context(prec=38)
 
-#: What Delta's writers cut from times in statistics, which are of milliseconds.
+#: Precision that Delta's writers cut from times in statistics, which are in milliseconds.
 _CUT = timedelta(microseconds=999)
 
 

@@ -33,7 +33,7 @@ from event_platform.publishing.names import DESCRIPTION_BYTES, cut_line
 
 FORMAT_VERSION = 2
 
-#: What engines and people are told of the files: they are those of the Delta table, which knows nothing of Iceberg.
+#: Property for engines and people: the files belong to the Delta table, which does not know of Iceberg.
 _PROPERTIES = {
     "gc.enabled": "false",  # engines refuse to expire snapshots, to remove orphan files, and to purge
     "write.metadata.previous-versions-max": "10",

@@ -32,7 +32,7 @@ from pyiceberg.table.snapshots import (
 
 from event_platform.publishing.iceberg.models import model
 
-#: Small manifests that are merged into one, and the bytes from which one is not small.
+#: Number of small manifests that are merged into one, and the size in bytes from which one is not small.
 _MERGED, _SMALL = 20, 256 << 10
 
 _FORMAT: Literal[2] = 2

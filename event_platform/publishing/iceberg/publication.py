@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
     CREATED = "created"
     CAUGHT_UP = "caught up"
-    REBUILT = "rebuilt"  # with all its files: another Delta table is at its address, or its field ids changed
+    REBUILT = "rebuilt"  # with all its files, because its address has another Delta table, or its field ids changed
     UNCHANGED = "unchanged"
     NO_TABLE_YET = "no table yet"
     FAILED = "failed"
@@ -28,7 +28,7 @@ class Publication:
     table: str  # of the lake, such as events/lesson_started
     name: str  # in the catalog, such as event_platform.events_lesson_started
     outcome: Outcome
-    version: int | None  # of the Delta table, that readers of Iceberg see now; None if unknown
+    version: int | None  # Delta version that readers of Iceberg see now; None if unknown
     reason: str = ""
 
 
@@ -37,7 +37,7 @@ class Lag:
     """The published version of a table, and Delta's version (-1 if the table does not exist)."""
 
     table: str
-    published: int | None  # None: never, or it is another table
+    published: int | None  # None if it was never published, or is another table now
     version: int
     reason: str = ""  # why the published version is not known
 

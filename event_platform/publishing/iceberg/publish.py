@@ -35,8 +35,8 @@ from event_platform.publishing.iceberg.target import Target, until_committed
 #: Snapshots of a table: with more than the first number, all but the newest are dropped. The history is Delta's.
 _MOST, _KEPT = 20, 10
 
-#: Keys in the summary of a snapshot: the Delta table and version that it has the files of, when that was committed, and
-#: whether its log had the field ids.
+#: Keys in the summary of a snapshot: its Delta table and version, the time of that commit, and whether the log had the
+#: field ids.
 _TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "delta-timestamp", "delta-field-ids"
 
 

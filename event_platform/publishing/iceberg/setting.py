@@ -13,7 +13,7 @@ _EXAMPLES = "`sql`, `sql uri=postgresql+psycopg2://…`, `rest uri=https://… w
 
 _SECRET = re.compile("credential|pass|secret|token|key", re.IGNORECASE)
 
-#: The namespace of tables where none is given. Glue calls it a database, and has to have it.
+#: The default namespace of tables. In Glue it is a database, which must exist.
 _NAMESPACE = "event_platform"
 
 

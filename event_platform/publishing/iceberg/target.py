@@ -41,7 +41,7 @@ CATALOG_NAME = "event_platform"
 #: Folder of metadata in a table's own. Delta's vacuum spares folders that begin with _.
 METADATA_FOLDER = "_iceberg"
 
-#: Tries where other publishers commit at the same time. Each time that one loses, another one has won.
+#: Number of attempts if other publishers commit at the same time. Every lost attempt is another publisher's success.
 _TRIES = 10
 
 #: Longest pause before the second try in seconds.
@@ -109,7 +109,7 @@ class Target:
         except NoSuchTableError:
             return None
         except (FileNotFoundError, ValidationError) as error:
-            if self.opened.is_in_lake:  # which was moved, or its metadata are damaged
+            if self.opened.is_in_lake:  # which was moved, or has damaged metadata
                 self.opened.catalog.drop_table(self.identifier)
                 return None
             if isinstance(error, OutsideError):

@@ -13,8 +13,8 @@ class StreamRecord:
 
     record_id: str  # of this delivery
     encoded: str  # data in base64
-    #: Shard and sequence number: the same whenever the record is sent. None for one that was put into Firehose
-    #: directly: its `record_id` is not promised to be the same in a retry.
+    #: Shard and sequence number, which are the same whenever the record is sent. None for a record put into Firehose
+    #: directly, whose `record_id` may change in a retry.
     name: str | None
     arrived_at: float | None  # in the stream, Unix time
 

@@ -19,7 +19,7 @@ from event_platform.stream.filter.seen import SeenEvents, Sighting, digest_of
 #: The longest that an invocation waits for the table, and for the queue.
 _CLAIM_SECONDS, _SEND_SECONDS = 20.0, 10.0
 
-#: Seconds of an invocation that are kept for its answer.
+#: Seconds of an invocation that are reserved for its answer.
 _ANSWER_SECONDS = 5.0
 
 
@@ -29,7 +29,7 @@ class _Occurrence:
 
     record: int
     part: int
-    number: int  # of the event in the stream record, which may hold it twice
+    number: int  # index of the event in the stream record, which may contain it twice
     name: str  # of the stream record
     arrived_at: float  # of the stream record, Unix time
     event: Identified

@@ -28,7 +28,8 @@ from event_platform.stream.filter.seen import SeenEvents
 
 LOG = logging.getLogger(__name__)
 
-#: Requests at a time. Each takes a millisecond of a processor, so more of them would wait for each other.
+#: Maximum number of parallel requests. Each takes a millisecond of a processor, so more of them would wait for each
+#: other.
 _THREADS = 16
 
 #: The envelope of the catalog, beside this module in the package.

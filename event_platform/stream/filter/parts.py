@@ -12,7 +12,7 @@ from event_platform.stream.aggregated import parts as aggregated_parts
 
 _GZIP = b"\x1f\x8b"
 
-#: Bytes that a stream record may unpack to. A larger one passes.
+#: Maximum unpacked bytes of a stream record. A larger one passes.
 _MAX_UNPACKED = 32 * 1024 * 1024
 
 

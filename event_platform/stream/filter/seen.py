@@ -19,7 +19,7 @@ REMEMBERED = timedelta(days=7)
 
 _DIGEST_BYTES = 16
 
-#: DynamoDB deletes expired items when it comes to it: up to days later.
+#: DynamoDB deletes expired items up to days later.
 _NEW_OR_EXPIRED = "attribute_not_exists(event_uuid) OR expires_at <= :now"
 
 
