@@ -98,7 +98,7 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
     rows, shares = days.get(day, _NOTHING).rows, days.get(day, _NOTHING).shares
     # Most columns are near the median of the weekday, and need no band.
     on_weekday = [past for past in weekdays_before(day, weeks) if past in days]
-    others = {column: _others(kind, column, days, on_weekday).values() for column in shares}
+    others = {column: _past_shares(kind, column, days, on_weekday).values() for column in shares}
     usual = {column: statistics.median(past) for column, past in others.items() if len(past) >= FEWEST_WEEKS}
     if not usual:
         few = f"no two of the last {weeks} weeks have events on this day" if rows else "no events"
@@ -123,7 +123,7 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
     )
 
 
-def _others(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
+def _past_shares(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
     """Return the shares of a column on the compared days that have one."""
     shares = {past: days[past].shares.get(column) for past in compared}
     return {
@@ -133,9 +133,9 @@ def _others(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Se
 
 def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
     """Return the band of a column that has an expected share."""
-    scale = Scale(_there, _back, noise=1 / math.sqrt(days[day].rows))
+    scale = Scale(_angle, _back, noise=1 / math.sqrt(days[day].rows))
     before = [past for past in days_before(day, weeks) if past in days]
-    band = usual_band(day, _others(kind, column, days, before), scale, weeks, deviations)
+    band = usual_band(day, _past_shares(kind, column, days, before), scale, weeks, deviations)
     if band is None:
         raise ValueError(f"{column} has no expected share")
     low, high = band.expected - _LEAST_CHANGE, band.expected + _LEAST_CHANGE
@@ -155,7 +155,7 @@ def _figures(share: float, band: Band) -> dict[str, float]:
     return {"share": share, "expected": band.expected, "low": band.low, "high": band.high}
 
 
-def _there(share: float) -> float:
+def _angle(share: float) -> float:
     """Return the angle of a share, whose standard deviation in n rows is 1 / sqrt(n)."""
     return 2 * math.asin(math.sqrt(share))
 

@@ -74,13 +74,13 @@ def check_typed_dates(
     alike = {
         day: Counts(rows, rows)
         for day, rows, uuids in sums
-        if _of_names(events.get(day, {}), event_type.names) == (rows, uuids) and unique[day].is_unique
+        if _sums_of_names(events.get(day, {}), event_type.names) == (rows, uuids) and unique[day].is_unique
     }
     counts = alike | _find(_COUNTS, _count_dates, table, [day for day in dates if day not in alike])
     return [(day, check_day(counts.get(day, Counts()))) for day in dates]
 
 
-def _of_names(sums: Mapping[str, _Sums], names: Sequence[str]) -> _Sums:
+def _sums_of_names(sums: Mapping[str, _Sums], names: Sequence[str]) -> _Sums:
     of_names = [sums[name] for name in names if name in sums]
     return sum(rows for rows, _ in of_names), sum(uuids for _, uuids in of_names)
 
@@ -139,10 +139,10 @@ def _unique_keys(table: Snapshot, day: date) -> int:
     if not files or any(len(uniques.get(file.path, ())) != file.rows for file in files):
         return 0
     keys = pl.concat(uniques.values()).sort(multithreaded=False)
-    return 0 if _repeats(keys) else len(keys)
+    return 0 if _has_repeats(keys) else len(keys)
 
 
-def _repeats(ordered: pl.Series) -> bool:
+def _has_repeats(ordered: pl.Series) -> bool:
     return bool((ordered == ordered.shift()).any())
 
 
@@ -151,7 +151,7 @@ def _count(rows: pl.LazyFrame) -> dict[date, Counts]:
     keyed = rows.select("created_date", key=_KEY, missing=pl.col("event_uuid").is_null()).collect(engine="streaming")
     # A sort takes a fraction of the memory of a set, and in one thread half of the CPU time of several.
     keys = keyed["key"].sort(multithreaded=False)
-    if not keyed["missing"].any() and not _repeats(keys):
+    if not keyed["missing"].any() and not _has_repeats(keys):
         return {day: Counts(count, count) for day, count in keyed["created_date"].value_counts().iter_rows()}
     uuid = pl.col("event_uuid")
     exact = rows.group_by("created_date").agg(pl.len(), distinct=uuid.n_unique(), missing=uuid.null_count()).collect()

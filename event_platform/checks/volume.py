@@ -15,7 +15,7 @@ NAME = "volume"
 _SHARE = 0.05
 
 
-def _there(count: float) -> float:
+def _root(count: float) -> float:
     return 2 / _SHARE * math.asinh(_SHARE * math.sqrt(count))
 
 
@@ -24,7 +24,7 @@ def _back(value: float) -> float:
 
 
 #: On this scale a count has a standard deviation of 1: small ones like their square root, large ones like a logarithm.
-_COUNTS = Scale(_there, _back, noise=1.0)
+_COUNTS = Scale(_root, _back, noise=1.0)
 
 
 def allowed(event_type: EventType, deviations: float) -> float | None:

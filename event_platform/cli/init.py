@@ -24,7 +24,7 @@ from event_platform.events.moments import to_microseconds
 from event_platform.events.proposing.fields import Field
 from event_platform.events.proposing.ids import IdFields
 from event_platform.events.proposing.names import NameFields
-from event_platform.events.proposing.proposal import Proposal, Sampled, alike, propose
+from event_platform.events.proposing.proposal import Proposal, Sampled, count_equal, propose
 from event_platform.events.proposing.times import TimeField
 from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
@@ -71,7 +71,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     proposal = propose([Sampled(item.landed.arrival_date, item.data) for item in sampled])
     _require_usable(environment.landing, proposal, sampled)
     envelope, parts = _choose(proposal, answer, _constant(environment.landing))
-    parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_of_paths(sampled, envelope)])]
+    parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_describe_path_hours(sampled, envelope)])]
     first = _first_date(proposal, sampled)
     heading = _heading(proposal, sampled)
     _print(heading, parts, first)
@@ -125,9 +125,9 @@ def _choose(
     reasons = {
         "records": [f"Records are within the objects; {proposal.count:,} were found in the sample."],
         "context": ["Fields around the records that are added to each of them."],
-        "event_uuid": [*_of_id(uuid), *uuid_others],
-        "event_name": [*_of_name(name, constant), *name_others],
-        "created_at": [*_of_time(time), *time_others],
+        "event_uuid": [*_describe_id(uuid), *uuid_others],
+        "event_name": [*_describe_name(name, constant), *name_others],
+        "created_at": [*_describe_time(time), *time_others],
     }
     return envelope, [_Part(key, value, reasons[key]) for key, value in to_document(envelope).items()]
 
@@ -136,13 +136,13 @@ def _pick(
     key: str, choices: Sequence[Choice], answer: Callable[[str, Sequence[str]], int], shown: Callable[[Choice], str]
 ) -> tuple[Choice, list[str]]:
     """Return a choice, and a line about the others."""
-    number = alike(choices)
+    number = count_equal(choices)
     chosen = choices[answer(key, [shown(choice) for choice in choices[:number]]) if number > 1 else 0]
     others = [shown(choice) for choice in choices if choice is not chosen][:_OTHERS]
     return chosen, [f"Else: {'; '.join(others)}."] if others else []
 
 
-def _of_id(uuid: IdFields) -> Iterator[str]:
+def _describe_id(uuid: IdFields) -> Iterator[str]:
     if not uuid.fields:
         yield "No field, and no two fields, tell each record from every other: the hash of its text does."
     elif len(uuid.fields) == 1:
@@ -154,7 +154,7 @@ def _of_id(uuid: IdFields) -> Iterator[str]:
         yield f"Together distinct in {uuid.distinct_share:.2%} of the records; alone, {alone}."
 
 
-def _of_name(name: NameFields, constant: str) -> Iterator[str]:
+def _describe_name(name: NameFields, constant: str) -> Iterator[str]:
     if not name.fields:
         yield f"No field names what happened: all events are {constant!r}."
         return
@@ -163,12 +163,12 @@ def _of_name(name: NameFields, constant: str) -> Iterator[str]:
         yield f"{field.name}: {_in_records(field)}: {_examples(field, masked=False)}."
 
 
-def _of_time(time: TimeField) -> Iterator[str]:
+def _describe_time(time: TimeField) -> Iterator[str]:
     yield f"{time.field.name}: {_in_records(time.field)}: {_examples(time.field, masked=False)}."
     yield f"From {min(time.moments):%Y-%m-%d %H:%M:%S} to {max(time.moments):%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _of_paths(sampled: Sequence[SampledObject], envelope: Envelope) -> Iterator[str]:
+def _describe_path_hours(sampled: Sequence[SampledObject], envelope: Envelope) -> Iterator[str]:
     """Say how far the hours of paths are from the last event of each object, which shows their time zone."""
     reader = open_reader(envelope)
     hours = []

@@ -141,10 +141,10 @@ def current_status(environment: Environment, progress: Listener, *, every: bool)
     """Read the status of the lake as it is now."""
     catalog = load_catalog(environment.catalog)
     progress.begin("reading the lake")
-    return _look(environment, catalog, PinnedLake(open_lake(environment.lake).storage), every=every)
+    return _read_present(environment, catalog, PinnedLake(open_lake(environment.lake).storage), every=every)
 
 
-def _look(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
+def _read_present(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
     due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
     return read_status(environment, catalog, lake, due, iceberg=_iceberg(environment, catalog, lake), every=every)
 
@@ -226,13 +226,13 @@ def watch_status(environment: Environment, *, every: bool, wait: Callable[[float
     with Live(console=OUT, auto_refresh=False) as live:
         while True:
             began = time.monotonic()
-            live.update(_watched(environment, catalog, storage, every=every), refresh=True)
+            live.update(_render_watch(environment, catalog, storage, every=every), refresh=True)
             wait(max(_SECONDS_BETWEEN_LOOKS, time.monotonic() - began))
 
 
-def _watched(environment: Environment, catalog: Catalog, storage: Storage, *, every: bool) -> Group:
+def _render_watch(environment: Environment, catalog: Catalog, storage: Storage, *, every: bool) -> Group:
     """Return the status with the verdict first: a terminal cuts off lines below its last one."""
-    status = _look(environment, catalog, PinnedLake(storage, is_recent=True), every=every)
+    status = _read_present(environment, catalog, PinnedLake(storage, is_recent=True), every=every)
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, every {_SECONDS_BETWEEN_LOOKS} s until ctrl-C"
     return Group(when, *render_verdict(status, every=every), "", *render_tables(status, every=every))
 

@@ -94,11 +94,11 @@ def run_tasks(
     waiting = [_Task(number, argument) for number, argument in enumerate(arguments)]
     run.total = len(waiting)
     while waiting:
-        lost = run.together(waiting)
+        lost = run.run_parallel(waiting)
         # The tasks waiting longest were running: one of them killed its worker, and the others were lost with it.
         workers = executor.workers if isinstance(executor, LocalPool) else len(lost)
         for task in lost[:workers]:
-            run.alone(replace(task, deaths=1))
+            run.run_alone(replace(task, deaths=1))
         waiting = lost[workers:]
     return [result for number in range(len(arguments)) for result in run.results[number]]
 
@@ -124,7 +124,7 @@ class _Run(Generic[T]):
     done: int = 0
     left_out: list[WorkerError] = field(default_factory=list)
 
-    def together(self, tasks: Sequence[_Task]) -> list[_Task]:
+    def run_parallel(self, tasks: Sequence[_Task]) -> list[_Task]:
         """Run tasks in parallel. Return those whose worker was lost, in order."""
         futures: dict[Future[tuple[T, str, float]], _Task] = {}
         lost: list[_Task] = []
@@ -150,12 +150,12 @@ class _Run(Generic[T]):
             raise
         return sorted(lost, key=lambda task: task.number)
 
-    def alone(self, task: _Task) -> None:
+    def run_alone(self, task: _Task) -> None:
         """Run a task that may have killed its worker alone, in smaller and smaller parts."""
         left = [task]
         while left:
             now = left.pop(0)
-            if not self.together([now]):
+            if not self.run_parallel([now]):
                 continue
             now = replace(now, deaths=now.deaths + 1)
             halves = self.parts.halves(*now.arguments) if self.parts else []

@@ -20,7 +20,7 @@ from event_platform.lake.derived import (
     contents,
     fingerprint_of_all,
     fingerprint_of_day,
-    whole,
+    fingerprint_of_files,
 )
 from event_platform.lake.lake import Lake, scan_columns
 from event_platform.lake.snapshot import Snapshot
@@ -102,7 +102,7 @@ def _made_of(
     if others and any(_changed_since(opened[table], _began(context)) for table in others):
         return MadeOf(asset.sources, dict.fromkeys(partitions, UNKNOWN))
     if dates is None:
-        versions = {source.table: whole(opened[source.table]) for source in asset.sources}
+        versions = {source.table: fingerprint_of_files(opened[source.table]) for source in asset.sources}
         return MadeOf(asset.sources, {None: fingerprint_of_all(asset.sources, versions)})
     days = {source.table: contents(opened[source.table]) for source in asset.sources}
     return MadeOf(asset.sources, {day: fingerprint_of_day(asset.sources, days, day) for day in dates})

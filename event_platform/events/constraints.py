@@ -59,7 +59,7 @@ def _flat(rows: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
     objects = [path for path, column in walk(event_type.columns) if column.kind is Kind.OBJECT]
     for depth in sorted({len(path) for path in objects}):
         names = [DOT.join(path) for path in objects if len(path) == depth]
-        there = [pl.col(name).is_not_null().alias(_there((name,))) for name in names]
+        there = [pl.col(name).is_not_null().alias(_presence_column((name,))) for name in names]
         rows = rows.with_columns(there).unnest(names, separator=DOT)
     return rows
 
@@ -80,11 +80,11 @@ def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]
     if not column.constraints.required:
         return []
     # A field is required only where its object is present.
-    missing = ~pl.col(_there(path)) if column.kind is Kind.OBJECT else _value(path).is_null()
-    return [(REQUIRED, missing & pl.col(_there(path[:-1])) if path[1:] else missing)]
+    missing = ~pl.col(_presence_column(path)) if column.kind is Kind.OBJECT else _value(path).is_null()
+    return [(REQUIRED, missing & pl.col(_presence_column(path[:-1])) if path[1:] else missing)]
 
 
-def _there(path: tuple[str, ...]) -> str:
+def _presence_column(path: tuple[str, ...]) -> str:
     """Return the name of the column that tells whether an object is not null."""
     return DOT.join(path) + DOT
 

@@ -55,7 +55,7 @@ class DamageFinder:
             if start >= position:
                 position = yield from self._records_from(start)
 
-    def swallowed(self, start: int, end: int) -> Sequence[int]:
+    def contained_starts(self, start: int, end: int) -> Sequence[int]:
         """Return the `sound` starts within a record: these pieces are part of it."""
         return self._sound[bisect_left(self._sound, start) : bisect_left(self._sound, end)]
 

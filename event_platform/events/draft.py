@@ -68,7 +68,7 @@ class Draft:
         return notes
 
     @property
-    def _taken(self) -> frozenset[str]:
+    def _taken_names(self) -> frozenset[str]:
         return RESERVED_COLUMNS | {key.lower() for key in self.envelope.path_columns}
 
     def _schema(self, name: str, shape: Shape) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Draft:
             "title": name,
             "description": f"Drafted from {shape.seen:,} events.",
             "type": "object",
-            **draft_properties(payload, shape.objects, self._taken, in_array=False)[0],
+            **draft_properties(payload, shape.objects, self._taken_names, in_array=False)[0],
         }
 
 

@@ -101,11 +101,11 @@ class _Known:
         self.is_map = is_map
         self.columns = {key: column for column in columns for key in column.keys}
         self.below = {
-            key: _below(column) for key, column in self.columns.items() if column.kind in (Kind.OBJECT, Kind.MAP)
+            key: _nested_known(column) for key, column in self.columns.items() if column.kind in (Kind.OBJECT, Kind.MAP)
         }
 
 
-def _below(column: Column) -> _Known:
+def _nested_known(column: Column) -> _Known:
     if column.item is None:
         return _Known(column.fields)
     return _Known((replace(column.item, field=ANY_KEY),), is_map=True)

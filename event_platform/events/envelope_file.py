@@ -207,18 +207,18 @@ def to_document(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _written(path: FieldPath) -> str | list[str]:
+def _path_document(path: FieldPath) -> str | list[str]:
     return list(path) if any("." in key for key in path) else ".".join(path)
 
 
 def _context_document(records: RecordsPath) -> Any:
     if all(name == path[-1] for name, path in records.context):
-        return [_written(path) for _, path in records.context]
-    return {name: _written(path) for name, path in records.context}
+        return [_path_document(path) for _, path in records.context]
+    return {name: _path_document(path) for name, path in records.context}
 
 
 def _uuid_document(envelope: Envelope) -> Any:
-    fields = [_written(path) for path in envelope.event_uuid]
+    fields = [_path_document(path) for path in envelope.event_uuid]
     if envelope.is_hashed:
         return {"hash": fields or "body"}
     # A list in a list is the keys of one field.
@@ -226,7 +226,7 @@ def _uuid_document(envelope: Envelope) -> Any:
 
 
 def _name_document(envelope: Envelope) -> Any:
-    fields = [_written(path) for path in envelope.event_name]
+    fields = [_path_document(path) for path in envelope.event_name]
     if not fields:
         return {"constant": envelope.name_prefix}
     if envelope.name_prefix:
@@ -235,7 +235,7 @@ def _name_document(envelope: Envelope) -> Any:
 
 
 def _time_document(envelope: Envelope) -> Any:
-    field = _written(envelope.created_at)
+    field = _path_document(envelope.created_at)
     zone = {"timezone": envelope.timezone} if envelope.timezone != "UTC" else {}
     if envelope.time_format is not None:
         return {"field": field, "format": envelope.time_format, **zone}

@@ -34,12 +34,12 @@ def to_microseconds(written: pl.Series, envelope: Envelope) -> pl.Series:
     if envelope.unit.per_second is not None:
         return written.to_frame("number").select(_scaled(pl.col("number"), envelope.unit)).to_series()
     if envelope.time_format is not None:
-        return _epoch(_of_format(written, envelope.time_format, envelope.timezone))
+        return _epoch(_parse_format(written, envelope.time_format, envelope.timezone))
     if envelope.unit is TimeUnit.ISO8601:
         return _epoch(_of_iso8601(written, envelope.timezone))
     numbers = pl.select(pl.when(written.str.contains(NUMBER.pattern)).then(written)).to_series().cast(pl.Float64)
     texts = _epoch(_of_iso8601(written.set(numbers.is_not_null(), None), envelope.timezone))
-    return _of_magnitude(numbers).fill_null(texts.cast(pl.Float64))
+    return _parse_by_magnitude(numbers).fill_null(texts.cast(pl.Float64))
 
 
 def describe_units(counts: Mapping[TimeUnit, int]) -> str | None:
@@ -71,7 +71,7 @@ def is_timezone(name: str) -> bool:
     return True
 
 
-def _of_magnitude(numbers: pl.Series) -> pl.Series:
+def _parse_by_magnitude(numbers: pl.Series) -> pl.Series:
     number = pl.col("number")
     size = number.abs()
     moment = _scaled(number, TimeUnit.NANOSECONDS)
@@ -90,7 +90,7 @@ def _epoch(moments: pl.Series) -> pl.Series:
     return moments.dt.epoch("us")
 
 
-def _of_format(written: pl.Series, time_format: str, timezone: str) -> pl.Series:
+def _parse_format(written: pl.Series, time_format: str, timezone: str) -> pl.Series:
     if "%z" in time_format or "%:z" in time_format or "%#z" in time_format:
         return written.str.to_datetime(time_format, time_unit="us", time_zone="UTC", strict=False)
     return _in_zone(written.str.to_datetime(time_format, time_unit="us", strict=False), timezone)
@@ -104,11 +104,11 @@ def _of_iso8601(written: pl.Series, timezone: str) -> pl.Series:
         return moments
     left = written.set(moments.is_not_null(), None)
     for form in (_EXTENDED, _BASIC):
-        moments = moments.fill_null(_of_parts(left, form, timezone))
+        moments = moments.fill_null(_parse_parts(left, form, timezone))
     return moments
 
 
-def _of_parts(written: pl.Series, form: re.Pattern[str], timezone: str) -> pl.Series:
+def _parse_parts(written: pl.Series, form: re.Pattern[str], timezone: str) -> pl.Series:
     """Parse the texts in one format by their parts; missing parts are zero."""
     parts = written.str.extract_groups(form.pattern).struct.unnest()
     whole = pl.concat_str(

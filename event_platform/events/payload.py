@@ -87,7 +87,7 @@ class PayloadReader:
             doubtful += rows_that_may_lose_digits(bodies.gather(rows) if len(rows) < len(bodies) else bodies)
         if len(rows) == len(bodies) and not doubtful:
             return frame.drop(_ROW)
-        return self._with_rescued(_without(frame, doubtful), bodies).drop(_ROW)
+        return self._with_rescued(_drop_rows(frame, doubtful), bodies).drop(_ROW)
 
     def _read_halves(self, bodies: pl.Series) -> pl.DataFrame:
         half = len(bodies) // 2
@@ -138,7 +138,7 @@ class PayloadReader:
     def _conform(self, table: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[int]]:
         """Convert values to the types of their columns. Return them, and the rows to check one by one."""
         # The envelope's fields come last: they are columns already.
-        arrays = map(_whole, table.columns)
+        arrays = map(_combined, table.columns)
         conformed = [conform_keys(list(islice(arrays, len(column.keys))), column) for column in self._columns]
         doubtful = [
             position for _, failures in conformed for positions in failures for position in positions.to_pylist()
@@ -173,7 +173,7 @@ def _type_in(body: str, field: str) -> pa.DataType:
     return pa.string() if value is None or bytes(value).startswith((b'"', b"n")) else pa.float64()
 
 
-def _without(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:
+def _drop_rows(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:
     if not positions:
         return frame
     kept = [True] * frame.height
@@ -182,5 +182,5 @@ def _without(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:
     return frame.filter(pl.Series(kept))
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _combined(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -160,7 +160,7 @@ class EnvelopeReader:
         swallowed: list[int] = []
         for start, end in look.records(list(malformed)):
             rows.append((start, *self._record(data[start:end].strip(), readable[start:end].strip())))
-            swallowed.extend(look.swallowed(start, end))
+            swallowed.extend(look.contained_starts(start, end))
         if not rows:
             return by_themselves
         places, texts, faults, values, written = zip(*rows, strict=True)

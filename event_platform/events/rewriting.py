@@ -58,14 +58,14 @@ class Rewriter:
         if column.has_json_texts:
             return lambda raw: _scalar_text(raw, column)
         if column.item is None:
-            return self._fields_rewriter(column.fields) if column.fields else _as_it_is
+            return self._fields_rewriter(column.fields) if column.fields else _unchanged
         item = self._rewriter(column.item)
         return self._entries_rewriter(item) if column.kind is Kind.MAP else _items_rewriter(item)
 
     def _fields_rewriter(self, columns: Sequence[Column]) -> _Rewrite:
         changed = [(key, self._rewriter(column)) for column in columns if is_rewritten([column]) for key in column.keys]
         if not changed:
-            return _as_it_is
+            return _unchanged
 
         def rewrite(raw: msgspec.Raw | str) -> Any:
             fields = _FIELDS.decode(raw)
@@ -119,7 +119,7 @@ def _items_rewriter(item: _Rewrite) -> _Rewrite:
     return rewrite
 
 
-def _as_it_is(raw: msgspec.Raw | str) -> Any:
+def _unchanged(raw: msgspec.Raw | str) -> Any:
     return raw
 
 

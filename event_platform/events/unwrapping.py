@@ -40,10 +40,10 @@ class Unwrapper:
     def unwrap(self, wrapper: str) -> Iterator[WrappedRecord]:
         """Yield the records of a wrapper, in order."""
         text, mask = mask_half_surrogates(wrapper)
-        for record in self._below(msgspec.Raw(text.encode()), 0, {}):
+        for record in self._records_below(msgspec.Raw(text.encode()), 0, {}):
             yield WrappedRecord(unmask(record.text, mask), record.fault) if mask else record
 
-    def _below(self, value: msgspec.Raw, depth: int, context: Mapping[str, bytes]) -> Iterator[WrappedRecord]:
+    def _records_below(self, value: msgspec.Raw, depth: int, context: Mapping[str, bytes]) -> Iterator[WrappedRecord]:
         """Yield the records in a value, after the first `depth` steps of the path."""
         if depth == len(self._path.steps):
             yield from self._as_records(value, context)
@@ -63,7 +63,7 @@ class Unwrapper:
             if is_last and not self._context and text.startswith("{"):
                 yield WrappedRecord(text)
             else:
-                yield from self._below(item, depth + 1, context)
+                yield from self._records_below(item, depth + 1, context)
 
     def _context_in(self, fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, bytes]]:
         for path, key, name in self._context:

@@ -23,15 +23,15 @@ EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 KEY, VALUE = "key", "value"
 
 
-def _within(values: range) -> Any:
+def _range_type(values: range) -> Any:
     return Annotated[int, msgspec.Meta(ge=values.start, le=values.stop - 1)]
 
 
 #: Timestamps are read as text: the parsers would accept other formats than ours.
 _TYPES: dict[Kind, tuple[pa.DataType, Any]] = {
     Kind.STRING: (pa.string(), str),
-    Kind.INTEGER: (pa.int64(), _within(INT64)),
-    Kind.NUMBER: (pa.float64(), _within(EXACT_INTEGERS) | float),
+    Kind.INTEGER: (pa.int64(), _range_type(INT64)),
+    Kind.NUMBER: (pa.float64(), _range_type(EXACT_INTEGERS) | float),
     Kind.BOOLEAN: (pa.bool_(), bool),
     Kind.DATE_TIME: (pa.string(), str),
     Kind.DATE: (pa.string(), str),

@@ -36,7 +36,7 @@ def _added(
 ) -> set[str] | None:
     added: set[str] = set()
     moved: set[str] = set()
-    for commit in _backwards(snapshot):
+    for commit in _commits_backwards(snapshot):
         if reached(commit):
             return added
         removed = list(filter(concerns, commit.removed))
@@ -48,7 +48,7 @@ def _added(
     return None
 
 
-def _backwards(snapshot: Snapshot) -> Iterator[Commit]:
+def _commits_backwards(snapshot: Snapshot) -> Iterator[Commit]:
     for version in range(snapshot.version, max(snapshot.version - _COMMITS, -1), -1):
         try:
             yield read_commit(version, snapshot.read_commit)

@@ -75,7 +75,7 @@ def commit_info(
     `foreign` are the partitions that others had changed up to `known_version`. Partitions in `replaced` are no longer
     foreign.
     """
-    left = _without(foreign, replaced, known_version)
+    left = _without_rebuilt(foreign, replaced, known_version)
     return {
         _COMMIT_ID: commit_id,
         _KNOWN_VERSION: known_version,
@@ -114,11 +114,11 @@ def _left_foreign(last: Commit | None, commits: Iterable[Commit]) -> dict[date, 
             versions |= dict.fromkeys(commit.changed_dates, commit.version)
         else:
             replaced = map(date.fromisoformat, commit.info.get(_REPLACED, []))
-            versions = _without(versions, set(replaced), commit.known_version)
+            versions = _without_rebuilt(versions, set(replaced), commit.known_version)
     return versions
 
 
-def _without(foreign: Mapping[date, int], replaced: Collection[date], known_version: int) -> dict[date, int]:
+def _without_rebuilt(foreign: Mapping[date, int], replaced: Collection[date], known_version: int) -> dict[date, int]:
     """Drop the partitions that were rebuilt by a commit that knew of the change."""
     return {day: version for day, version in foreign.items() if day not in replaced or version > known_version}
 

@@ -87,7 +87,7 @@ def contents(snapshot: Snapshot, dates: Collection[date] | None = None) -> dict[
     return {day: digest(paths) for day, paths in snapshot.paths_by_date(dates).items()}
 
 
-def whole(snapshot: Snapshot) -> int:
+def fingerprint_of_files(snapshot: Snapshot) -> int:
     """Return a fingerprint of all files of a table; 0 if there are none."""
     return 0 if snapshot.delta is None else digest(snapshot.paths())
 
@@ -171,7 +171,9 @@ def _due(asset: OwnAsset, pinned: Callable[[str], Snapshot | None]) -> Iterator[
     if len(snapshots) < len(opened):  # the run of that table says why
         return
     if asset.first_date is None:
-        yield from _due_whole(asset, target, {table: whole(snapshot) for table, snapshot in snapshots.items()})
+        yield from _due_whole(
+            asset, target, {table: fingerprint_of_files(snapshot) for table, snapshot in snapshots.items()}
+        )
     else:
         yield from _due_days(asset, target, {table: contents(snapshot) for table, snapshot in snapshots.items()})
 

@@ -43,7 +43,7 @@ def scan_files(table: TableLocation, files: Sequence[DataFile], schema: pl.Schem
     schema, partition_column, storage = schema or table.schema, str(table.partition_column), table.storage
     if not files:
         return pl.LazyFrame(schema=schema)
-    if all(_tells_partition(file, partition_column) for file in files):
+    if all(_has_hive_partition(file, partition_column) for file in files):
         uris = [file.uri for file in files]
         return _scan(uris, schema, partition_column, storage, hive=True).select(schema.names())
     by_partition: dict[date, list[str]] = {}
@@ -70,7 +70,7 @@ def _scan(uris: list[str], schema: pl.Schema, partition_column: str, storage: St
     )
 
 
-def _tells_partition(file: DataFile, column: str) -> bool:
+def _has_hive_partition(file: DataFile, column: str) -> bool:
     """Return whether the path has the partition's value in Hive's form, and no other value in that form.
 
     Delta does not restrict names of files, and the folders above the lake have arbitrary names.

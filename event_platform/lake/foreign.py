@@ -45,7 +45,7 @@ def damaged_files(
         sizes = {path: size for sizes_of_table in listed for path, size in sizes_of_table.items()}
     sized = ((file, sizes.get(f"{table.name}/{file.path}")) for file in files)
     return [
-        DamagedFile(file, f"the file {file.path} of {table.name} {instead(file.size, size)}")
+        DamagedFile(file, f"the file {file.path} of {table.name} {describe_size(file.size, size)}")
         for file, size in sized
         if size != file.size
     ]
@@ -76,6 +76,6 @@ def altered_dates(
     return {**damaged, **foreign_dates(snapshot, dates)}
 
 
-def instead(size: int, found: int | None) -> str:
+def describe_size(size: int, found: int | None) -> str:
     """Describe what is found instead of a file of this size."""
     return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"

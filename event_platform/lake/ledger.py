@@ -92,7 +92,7 @@ def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[
     is_settled = not has_other_zones(raw)
     names = [landed.name for landed in listed if not (landed.name in entries or (landed.settled and is_settled))]
     elsewhere = [file for file in raw.files() if file.partition not in days] if names else []
-    return _entries(raw, _that_may_hold(elsewhere, sorted(names))) | entries
+    return _entries(raw, _files_that_may_contain(elsewhere, sorted(names))) | entries
 
 
 def has_other_zones(raw: Snapshot) -> bool:
@@ -100,7 +100,7 @@ def has_other_zones(raw: Snapshot) -> bool:
     return any("landing_timezone" in info for info in raw.commits_since(0))
 
 
-def _that_may_hold(files: Iterable[DataFile], names: Sequence[str]) -> list[DataFile]:
+def _files_that_may_contain(files: Iterable[DataFile], names: Sequence[str]) -> list[DataFile]:
     """Return the files that may contain one of the objects (sorted), by the statistics of their names."""
     candidates = []
     for file in files:
@@ -128,7 +128,7 @@ def _objects_in(raw: Snapshot, files: Collection[DataFile]) -> pl.DataFrame:
         return read_figure(raw.table, sound, OBJECTS, raw.schema)
 
 
-def unread(raw: Snapshot, day: date) -> tuple[int, int]:
+def count_unread(raw: Snapshot, day: date) -> tuple[int, int]:
     """Return the number of files of a day, and of their rows, that this process must read before comparing that day."""
     files = [file for file in raw.files([day]) if not is_read(file, OBJECTS)]
     return len(files), sum(file.rows for file in files)

@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from event_platform.events.errors import DamagedTableError, StorageError, TableStorageError
 from event_platform.lake.field_ids import FieldIds
-from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, unpacked
+from event_platform.lake.log_copy import LOG, LogCopy, commit_name, copy_log, temporary_table
 from event_platform.lake.log_writer import create_log
 from event_platform.lake.specs import TableSpec
 from event_platform.storage.errors import cause, has_broken_off, one_line, storage_error
@@ -112,7 +112,7 @@ class TableLocation:
     def open_copy(self, copy: LogCopy) -> OpenedLog | None:
         """Open a version through a copy of its log; None if delta-rs has to read the log itself."""
         try:
-            with unpacked(copy.files) as folder:
+            with temporary_table(copy.files) as folder:
                 delta = DeltaTable(str(folder))
         except (DeltaError, OSError):
             return None

@@ -120,7 +120,7 @@ def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked
 
 
 @contextmanager
-def unpacked(files: Mapping[str, bytes]) -> Iterator[Path]:
+def temporary_table(files: Mapping[str, bytes]) -> Iterator[Path]:
     """Yield the folder of a temporary table with these files in its log, and remove it afterwards."""
     _remove_abandoned()
     with TemporaryDirectory(prefix=_PREFIX) as folder:

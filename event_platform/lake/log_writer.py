@@ -22,7 +22,7 @@ from event_platform.lake.log_copy import (
     catch_up,
     checkpoint_name,
     commit_name,
-    unpacked,
+    temporary_table,
 )
 from event_platform.lake.schemas import to_delta
 from event_platform.lake.specs import TableSpec
@@ -62,7 +62,7 @@ def write_commit(copy: LogCopy, store: Store, write: Callable[[DeltaTable], None
     for _ in range(COMMIT_RETRIES):
         if latest is None:
             break
-        with unpacked(latest.files) as folder:
+        with temporary_table(latest.files) as folder:
             delta = DeltaTable(str(folder), copy.version)
             write(delta)
             delta.update_incremental()

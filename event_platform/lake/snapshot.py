@@ -48,10 +48,10 @@ class Snapshot:
         if self.opened is None:
             return None
         is_moved_on = self.opened.delta.version() != self.opened.version  # by a commit: see snapshot_cache
-        return (self._opened_again if is_moved_on else self.opened).delta
+        return (self._reopened if is_moved_on else self.opened).delta
 
     @cached_property
-    def _opened_again(self) -> OpenedLog:
+    def _reopened(self) -> OpenedLog:
         return self.table.open_log(self.version)
 
     @property
@@ -318,5 +318,5 @@ class Snapshot:
         """Return the version to read or commit with, with the credentials of now: a step may outlast those of then."""
         if self.opened is None:
             return delta
-        opened = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._opened_again
+        opened = OpenedLog(delta, self.opened.options, self.version) if self.copy is None else self._reopened
         return (opened if opened.has_options_of(self.table.storage) else self.table.open_log(self.version)).delta

@@ -44,7 +44,7 @@ def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) ->
         "created_dates": [day.isoformat() for day in sorted({*uneven})],
     }
     return {
-        **_of_stream(landed, None if filtered is None else sum(filtered.values())),
+        **_stream_totals(landed, None if filtered is None else sum(filtered.values())),
         "landed": landed,
         "sound": sound,
         "mended": sum(day.mended for day in arrivals),
@@ -66,7 +66,7 @@ def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) ->
     }
 
 
-def _of_stream(landed: int, filtered: int | None) -> dict[str, int]:
+def _stream_totals(landed: int, filtered: int | None) -> dict[str, int]:
     return {} if filtered is None else {"sent": landed + filtered, "filtered": filtered}
 
 
@@ -74,7 +74,9 @@ def _by_arrival_date(arrivals: list[ArrivalBalance], filtered: Mapping[date, int
     days = {day: ArrivalBalance(day, 0, 0, 0, 0) for day in filtered or ()}
     days |= {day.arrival_date: day for day in arrivals}
     return [
-        _as_json(asdict(days[day]) | _of_stream(days[day].landed, None if filtered is None else filtered.get(day, 0)))
+        _as_json(
+            asdict(days[day]) | _stream_totals(days[day].landed, None if filtered is None else filtered.get(day, 0))
+        )
         for day in sorted(days)
     ]
 

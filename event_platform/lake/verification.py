@@ -15,7 +15,7 @@ from event_platform.events.wording import counted
 from event_platform.lake.balance import arrival_balances, may_hold
 from event_platform.lake.date_groups import group_dates
 from event_platform.lake.files import DataFile, scan_files
-from event_platform.lake.foreign import damaged_files, foreign_dates, instead
+from event_platform.lake.foreign import damaged_files, describe_size, foreign_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.location import TableLocation
 from event_platform.lake.names import is_of_platform
@@ -148,7 +148,7 @@ def _verify_whole(snapshot: Snapshot) -> _Verified:
     name, sizes = snapshot.table.name, snapshot.table.storage.sizes(*snapshot.table.name.split("/"))
     sizes_by_path = {path: sizes.get(f"{name}/{path}") for path in snapshot.stored_sizes}
     faults = [
-        Fault(name, None, f"the file {path} {instead(size, sizes_by_path[path])}")
+        Fault(name, None, f"the file {path} {describe_size(size, sizes_by_path[path])}")
         for path, size in snapshot.stored_sizes.items()
         if sizes_by_path[path] != size
     ]

@@ -25,9 +25,9 @@ from fastavro.schema import SchemaParseException
 
 from event_platform.landing.avro_schema import RowSchema, row_schema
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, unreadable
-from event_platform.landing.rows import gathered
+from event_platform.landing.rows import gather_pieces
 from event_platform.landing.snappy import unpack_raw
-from event_platform.landing.streams import ByteReader, named
+from event_platform.landing.streams import ByteReader, name_errors
 
 #: How a container begins.
 MAGIC = b"Obj\x01"
@@ -84,7 +84,7 @@ class _Container:
 def avro_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
     """Yield the rows of a container as JSON lines. If they end early, the last piece says why."""
     left = limits.object_bytes
-    for piece in gathered(named("avro", _rows(ByteReader(parts), limits)), limits.piece_bytes):
+    for piece in gather_pieces(name_errors("avro", _rows(ByteReader(parts), limits)), limits.piece_bytes):
         left -= len(piece.data)
         if left < 0:
             yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))

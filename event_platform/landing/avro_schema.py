@@ -117,11 +117,11 @@ class _Measure:
             case "record":
                 return self._record(schema)
             case "array":
-                self._each(*self.of(schema["items"]))
+                self._note_repeated(*self.of(schema["items"]))
                 return 1, _VALUE
             case "map":
                 least, memory = self.of(schema["values"])
-                self._each(1 + least, _VALUE + memory)
+                self._note_repeated(1 + least, _VALUE + memory)
                 return 1, _OBJECT
             case "enum":
                 return 1, _VALUE + max(map(len, schema["symbols"]))
@@ -134,10 +134,10 @@ class _Measure:
         fields = [(member["name"], *self.of(member["type"])) for member in schema["fields"]]
         memory = _OBJECT + sum(_TEXT * len(name) + memory for name, _, memory in fields)
         if self.result.is_recursive:  # each level takes a byte
-            self._each(1, memory)
+            self._note_repeated(1, memory)
         return sum(least for _, least, _ in fields), memory
 
-    def _each(self, least: int, memory: int) -> None:
+    def _note_repeated(self, least: int, memory: int) -> None:
         """Note the memory of repeated values, such as the elements of an array, per byte."""
         if not least:
             raise BrokenError("it has arrays of values that take no bytes")

@@ -58,7 +58,7 @@ class BucketLanding(Landing):
                 for parent, is_entered in zip(parents, entered, strict=True):
                     for path in parent.days:
                         add_folder(folders, path, self.zone)
-                    beside = parent.entries if is_entered else self._beside(parent)
+                    beside = parent.entries if is_entered else self._entries_outside_days(parent)
                     outside.extend(self._loadable(beside, omissions))
                 level = [
                     path
@@ -70,13 +70,13 @@ class BucketLanding(Landing):
     def list_all(self, omissions: Omissions) -> Iterator[LandedObject]:
         """See Landing."""
         with self._named():
-            yield from self._loadable(self._below(""), omissions)
+            yield from self._loadable(self._list_recursively(""), omissions)
 
-    def _beside(self, parent: "_Parent") -> Iterator[Entry]:
+    def _entries_outside_days(self, parent: "_Parent") -> Iterator[Entry]:
         """Yield the entries below a folder, except folders of days and their parents."""
         if parent.folder and not (parent.days or parent.at_root):
-            return self._below(parent.folder)
-        return chain(parent.entries, *map(self._below, parent.others))
+            return self._list_recursively(parent.folder)
+        return chain(parent.entries, *map(self._list_recursively, parent.others))
 
     def _list_folders(
         self, folders: Mapping[date, Sequence[str]], omissions: Omissions
@@ -87,17 +87,17 @@ class BucketLanding(Landing):
             paths = [path for paths_of_day in month.values() for path in paths_of_day]
             # Azure lists every folder from its beginning.
             together = self.store.scheme != "az" and len(paths) == len(month) and paths == sorted(paths)
-            listed = self._neighbours(deque(paths)) if together else self._each_by_itself(month.values())
+            listed = self._neighbours(deque(paths)) if together else self._list_each_day(month.values())
             with self._named():
                 for day, entries in zip(month, listed, strict=True):
                     yield day, list(self._loadable(entries, omissions))
 
-    def _each_by_itself(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
+    def _list_each_day(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
         """Yield the entries in the folders of each day. Consecutive days may share a folder."""
         held: dict[str, list[Entry]] = {}
         for paths in folders:
             new = [path for path in paths if path not in held]
-            listings = imap_threads(lambda path: list(self._below(path)), new, _LISTED_AT_ONCE)
+            listings = imap_threads(lambda path: list(self._list_recursively(path)), new, _LISTED_AT_ONCE)
             listed = dict(zip(new, listings, strict=True))
             held = {path: held.get(path) or listed.get(path, []) for path in paths}
             yield [entry for entries in held.values() for entry in entries]
@@ -128,7 +128,7 @@ class BucketLanding(Landing):
                     yield entries
                     entries = []
 
-    def _below(self, folder: str) -> Iterator[Entry]:
+    def _list_recursively(self, folder: str) -> Iterator[Entry]:
         return chain.from_iterable(self.store.pages(folder))
 
     def _loadable(self, entries: Iterable[Entry], omissions: Omissions) -> Iterator[LandedObject]:
@@ -193,10 +193,10 @@ class _Listed:
 
     def _list(self, folder: str) -> _Folder:
         if folder not in self._listed:
-            self._listed[folder] = self._remembered(folder) if self._often else self._store.list_folder(folder)
+            self._listed[folder] = self._cached_folder(folder) if self._often else self._store.list_folder(folder)
         return self._listed[folder]
 
-    def _remembered(self, folder: str) -> _Folder:
+    def _cached_folder(self, folder: str) -> _Folder:
         """Return the content of a folder. Folders of past months are cached for a while."""
         if not is_past(folder[:-1], datetime.now(UTC).date()):
             return self._store.list_folder(folder)

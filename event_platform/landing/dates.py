@@ -97,7 +97,7 @@ def is_at_root(path: str) -> bool:
     return match is not None and not match["prefix"]
 
 
-def days_held(folder: str, zone: tzinfo) -> set[date]:
+def arrival_dates_of_folder(folder: str, zone: tzinfo) -> set[date]:
     """Return the days of arrival that objects in the folder of a day may have."""
     dated = date_in(folder)
     if dated is None:
@@ -109,7 +109,7 @@ def plain_folders(day: date, zone: tzinfo) -> list[str]:
     """Return the folders yyyy/MM/dd of the root that may hold objects of a day of arrival."""
     around = (day + offset * _DAY_LONG for offset in (-1, 0, 1))
     folders = (f"{near:%Y/%m/%d}/" for near in around)
-    return [folder for folder in folders if day in days_held(folder, zone)]
+    return [folder for folder in folders if day in arrival_dates_of_folder(folder, zone)]
 
 
 def is_past(path: str, today: date) -> bool:

@@ -35,7 +35,7 @@ def gunzip(source: Source) -> Iterator[bytes]:
             done += len(part)
             yield part
     except isal_zlib.error:  # type: ignore[misc] # its stub calls the class an instance
-        yield from _behind(done, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
+        yield from _skip_bytes(done, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
 
 
 def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
@@ -61,7 +61,7 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
         raise BrokenError(f"gzip: {CUT}")
 
 
-def _behind(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
+def _skip_bytes(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
     """Skip the first `size` bytes."""
     for part in parts:
         if len(part) > size:

@@ -10,7 +10,7 @@ from event_platform.landing import archives, snappy
 from event_platform.landing.decompression import gunzip, unbzip2, unzstd
 from event_platform.landing.parquet import parquet_pieces
 from event_platform.landing.pieces import Limits, Piece
-from event_platform.landing.streams import Source, held
+from event_platform.landing.streams import Source, read_all
 
 #: Bytes by which the format is recognized.
 HEAD = 512
@@ -60,12 +60,12 @@ def is_packed(name: str) -> bool:
     return any(name.endswith(candidate.suffixes) for candidate in FORMATS)
 
 
-def _begins(*beginnings: bytes) -> Callable[[bytes], bool]:
+def _begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(beginnings)
 
 
 def _parquet_rows(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
-    return parquet_pieces(held(parts, limits.task_bytes, "parquet"), limits)
+    return parquet_pieces(read_all(parts, limits.task_bytes, "parquet"), limits)
 
 
 def _avro_rows(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
@@ -96,7 +96,7 @@ _RECORDS_BEFORE = "The records before the damage"
 ZIP = Format(
     "zip",
     "`PK\\x03\\x04`",
-    _begins(*archives.MAGIC),
+    _begins_with(*archives.MAGIC),
     "The members one after the other, each of any format but zip. Hidden ones are left out; one that is encrypted is "
     "an `unsupported_format`.",
     "The members that are whole",
@@ -118,18 +118,20 @@ FORMATS = (
     Format(
         "gzip",
         "`\\x1f\\x8b`",
-        _begins(b"\x1f\x8b"),
+        _begins_with(b"\x1f\x8b"),
         "Several members, with zeros behind them.",
         _RECORDS_BEFORE,
         (".gz",),
         gunzip,
     ),
-    Format("zstd", "`\\x28\\xb5\\x2f\\xfd`", _begins(*_ZSTD), "Several frames.", _RECORDS_BEFORE, (".zst",), unzstd),
-    Format("bzip2", "`BZh`", _begins(*_BZIP2), "Several streams.", _RECORDS_BEFORE, (".bz2",), unbzip2),
+    Format(
+        "zstd", "`\\x28\\xb5\\x2f\\xfd`", _begins_with(*_ZSTD), "Several frames.", _RECORDS_BEFORE, (".zst",), unzstd
+    ),
+    Format("bzip2", "`BZh`", _begins_with(*_BZIP2), "Several streams.", _RECORDS_BEFORE, (".bz2",), unbzip2),
     Format(
         "Snappy, framed",
         "`\\xff\\x06\\x00\\x00sNaPpY`",
-        _begins(snappy.FRAMED),
+        _begins_with(snappy.FRAMED),
         "The framing format, which Firehose calls Snappy.",
         _RECORDS_BEFORE,
         (".sz", ".snappy"),
@@ -148,7 +150,7 @@ FORMATS = (
     Format(
         "parquet",
         "`PAR1`",
-        _begins(b"PAR1"),
+        _begins_with(b"PAR1"),
         "A row is a record; nested columns are JSON objects and arrays.",
         "No record where its directory, at its end, is damaged; else the row groups before the damage",
         (".parquet",),
@@ -157,26 +159,28 @@ FORMATS = (
     Format(
         "avro",
         "`Obj\\x01`",
-        _begins(b"Obj\x01"),
+        _begins_with(b"Obj\x01"),
         "Container files, packed with deflate, Snappy, zstandard, bzip2 or xz. A row is a record; bytes are base64, "
         "timestamps ISO 8601 in UTC, decimals texts.",
         "The rows before the damage",
         (".avro",),
         rows=_avro_rows,
     ),
-    Format("encrypted parquet", "`PARE`", _begins(b"PARE"), remedy="its footer is encrypted: land it unencrypted"),
-    Format("ORC", "`ORC`", _begins(b"ORC"), remedy="let Firehose convert to Parquet instead"),
+    Format("encrypted parquet", "`PARE`", _begins_with(b"PARE"), remedy="its footer is encrypted: land it unencrypted"),
+    Format("ORC", "`ORC`", _begins_with(b"ORC"), remedy="let Firehose convert to Parquet instead"),
     Format("tar", "`ustar` at byte 257", lambda head: head[_TAR] == b"ustar", remedy="land its members one by one"),
     Format("UTF-32", "Its byte order mark, or zeros", _is_utf_32, remedy="write it as UTF-8"),
     Format("UTF-16", "Its byte order mark, or zeros", _is_utf_16, remedy="write it as UTF-8"),
-    Format("xz", "`\\xfd7zXZ\\x00`", _begins(b"\xfd7zXZ\0")),
-    Format("7z", "`7z\\xbc\\xaf\\x27\\x1c`", _begins(b"7z\xbc\xaf\x27\x1c")),
-    Format("LZ4", "`\\x04\\x22\\x4d\\x18`", _begins(b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")),
-    Format("LZO", "`\\x89LZO\\x00`", _begins(b"\x89LZO\0")),
-    Format("Snappy, of snappy-java", "`\\x82SNAPPY\\x00`", _begins(b"\x82SNAPPY\0")),
-    Format("RAR", "`Rar!\\x1a\\x07`", _begins(b"Rar!\x1a\x07")),
-    Format("Hadoop SequenceFile", "`SEQ\\x06`", _begins(b"SEQ\x06"), remedy="write text or Parquet"),
-    Format("Arrow", "`ARROW1`", _begins(b"ARROW1\0\0"), remedy="write Parquet"),
-    Format("Excel", "`\\xd0\\xcf\\x11\\xe0`", _begins(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), remedy="export it as JSON"),
+    Format("xz", "`\\xfd7zXZ\\x00`", _begins_with(b"\xfd7zXZ\0")),
+    Format("7z", "`7z\\xbc\\xaf\\x27\\x1c`", _begins_with(b"7z\xbc\xaf\x27\x1c")),
+    Format("LZ4", "`\\x04\\x22\\x4d\\x18`", _begins_with(b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")),
+    Format("LZO", "`\\x89LZO\\x00`", _begins_with(b"\x89LZO\0")),
+    Format("Snappy, of snappy-java", "`\\x82SNAPPY\\x00`", _begins_with(b"\x82SNAPPY\0")),
+    Format("RAR", "`Rar!\\x1a\\x07`", _begins_with(b"Rar!\x1a\x07")),
+    Format("Hadoop SequenceFile", "`SEQ\\x06`", _begins_with(b"SEQ\x06"), remedy="write text or Parquet"),
+    Format("Arrow", "`ARROW1`", _begins_with(b"ARROW1\0\0"), remedy="write Parquet"),
+    Format(
+        "Excel", "`\\xd0\\xcf\\x11\\xe0`", _begins_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), remedy="export it as JSON"
+    ),
     TEXT,
 )

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import TypeVar
 
 from event_platform.events.errors import AccessError, LandingError, MissingError, StorageError, UnreadableError
-from event_platform.landing.dates import arrival_date_in, days_held, is_settled, plain_folders
+from event_platform.landing.dates import arrival_date_in, arrival_dates_of_folder, is_settled, plain_folders
 from event_platform.landing.names import is_hidden, printable
 from event_platform.landing.omissions import Omissions
 from event_platform.storage.store import Store
@@ -94,7 +94,7 @@ class Landing(ABC):
         listed.
         """
         skipped = Omissions() if omissions is None else omissions
-        yield from self.list_all(skipped) if arrival_dates is None else self._of_days(set(arrival_dates), skipped)
+        yield from self.list_all(skipped) if arrival_dates is None else self._list_days_of(set(arrival_dates), skipped)
         if omissions is None:
             for fault in skipped.faults.values():
                 raise fault
@@ -110,7 +110,7 @@ class Landing(ABC):
         """Return `size` bytes of an object from `start`, which is within it; fewer at its end. Errors as for `read`."""
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
-    def _of_days(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
+    def _list_days_of(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
         survey = self.survey(omissions)
         # An object without a date may be in the ledger under a day before its last change, so it is always compared.
         yield from (landed for landed in survey.outside if not landed.dated or landed.arrival_date in wanted)
@@ -133,7 +133,7 @@ def loadable(
 
 def add_folder(folders: dict[date, list[str]], folder: str, zone: tzinfo) -> None:
     """Note the folder of a day under each arrival date that its objects may have."""
-    for day in days_held(folder, zone):
+    for day in arrival_dates_of_folder(folder, zone):
         folders.setdefault(day, []).append(folder)
 
 

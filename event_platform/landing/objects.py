@@ -11,7 +11,7 @@ from typing import BinaryIO
 from event_platform.landing.archives import zip_pieces
 from event_platform.landing.formats import FORMATS, HEAD, TEXT, ZIP, format_of, is_text
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, cut, unreadable, unsupported
-from event_platform.landing.streams import Source, held, limited
+from event_platform.landing.streams import Source, limited, read_all
 
 #: Bytes that are read at a time.
 _BITE = 1 << 18
@@ -44,7 +44,7 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bo
         (candidate for candidate in FORMATS if candidate.suffixes and name.endswith(candidate.suffixes)), TEXT
     )
     for _ in range(_MAX_LAYERS + 1):
-        head, parts = _peeked(source())
+        head, parts = _peek(source())
         form = format_of(head)
         if form.unpack is not None:
             source, promised = partial(_unpacked, form.unpack, source, limits), TEXT
@@ -57,7 +57,7 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bo
             yield from form.rows(parts, limits)
         elif form is ZIP and not is_member:
             read_member = partial(_unpacked_pieces, is_member=True)
-            yield from zip_pieces(held(parts, limits.task_bytes // 2, form.name), limits, read_member)
+            yield from zip_pieces(read_all(parts, limits.task_bytes // 2, form.name), limits, read_member)
         else:
             raise UnsupportedError(f"{form.name}: it is not supported: {form.remedy}")
         return
@@ -74,7 +74,7 @@ def _unpacked(unpack: Callable[[Source], Iterator[bytes]], source: Source, limit
     return limited(unpack(source), limits.object_bytes, _UNPACKED)
 
 
-def _peeked(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def _peek(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return the first bytes, and all parts including them."""
     head: list[bytes] = []
     try:

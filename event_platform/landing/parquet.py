@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits, Piece, too_large, unreadable
-from event_platform.landing.rows import gathered
+from event_platform.landing.rows import gather_pieces
 
 #: Bytes of a value in polars, which points to a text that is stored once.
 _VALUE = 16
@@ -84,7 +84,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
     allowed = limits.task_bytes // 8
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        needed, per_row = _needed(group, metadata)
+        needed, per_row = _memory_needed(group, metadata)
         if needed > limits.task_bytes:
             if rows:
                 yield start, rows
@@ -104,7 +104,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
         yield start, rows
 
 
-def _needed(group: Any, metadata: Any) -> tuple[int, int]:
+def _memory_needed(group: Any, metadata: Any) -> tuple[int, int]:
     """Return the memory needed to read one row of a row group, and the additional memory per row, in bytes."""
     columns = [group.column(number) for number in range(group.num_columns)]
     needed = sum(column.total_uncompressed_size for column in columns)
@@ -134,7 +134,7 @@ def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
         small = [name for name in frame.columns if _text_bytes(frame.select(name)) <= MAX_RECORD_BYTES]
         yield too_large(_as_json(frame.select(small))[0].encode())
     else:
-        yield from gathered((row.encode() for row in _as_json(frame)), piece_bytes)
+        yield from gather_pieces((row.encode() for row in _as_json(frame)), piece_bytes)
 
 
 def _text_bytes(frame: pl.DataFrame) -> int:
@@ -162,10 +162,10 @@ def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
 
 def _as_json(frame: pl.DataFrame) -> list[str]:
     """Return each row as a JSON object. NaN and infinities become texts."""
-    rows = _encoded(frame, _as_it_is)
+    rows = _encoded(frame, _unchanged)
     if not all(_is_finite(values) for name in frame.columns for _, values in _leaves(name, frame[name])):
         texts = _encoded(frame, _as_text)
-        rows = [_merged(row, text) for row, text in zip(rows, texts, strict=True)]
+        rows = [_with_nonfinite(row, text) for row, text in zip(rows, texts, strict=True)]
     return rows
 
 
@@ -180,7 +180,7 @@ def _is_finite(values: pl.Series) -> bool:
     return not values.dtype.is_float() or bool(values.is_finite().all())
 
 
-def _merged(row: str, texts: str) -> str:
+def _with_nonfinite(row: str, texts: str) -> str:
     """Replace nulls of `row` by the texts of numbers that are not finite."""
     if not any(f'"{text}"' in texts for text in _NOT_FINITE):
         return row
@@ -200,7 +200,7 @@ def _as_text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String)
 
 
-def _as_it_is(values: pl.Expr) -> pl.Expr:
+def _unchanged(values: pl.Expr) -> pl.Expr:
     return values
 
 

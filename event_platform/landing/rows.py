@@ -6,7 +6,7 @@ from event_platform.events.corruption import MAX_RECORD_BYTES, CorruptionReason
 from event_platform.landing.pieces import RECORDS_PER_PIECE, BrokenError, Piece, too_large
 
 
-def gathered(rows: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
+def gather_pieces(rows: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
     """Yield rows in pieces of about `piece_bytes`, and too large rows as corrupt records.
 
     If the rows end early, the last piece has the reason.

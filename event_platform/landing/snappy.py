@@ -7,7 +7,7 @@ such an object is read.
 from collections.abc import Iterator
 
 from event_platform.landing.pieces import BrokenError
-from event_platform.landing.streams import ByteReader, Source, named
+from event_platform.landing.streams import ByteReader, Source, name_errors
 
 #: How a stream of the framing format begins.
 FRAMED = b"\xff\x06\x00\x00sNaPpY"
@@ -26,12 +26,12 @@ _LENGTH = 4
 
 def unpack_framed(source: Source) -> Iterator[bytes]:
     """Unpack the framing format, a chunk of at most 64 KiB at a time. Raises BrokenError."""
-    return named("snappy", _chunks(ByteReader(source())))
+    return name_errors("snappy", _chunks(ByteReader(source())))
 
 
 def unpack_hadoop(source: Source) -> Iterator[bytes]:
     """Unpack Hadoop's blocks: the length of the unpacked data, then chunks behind their lengths. Raises BrokenError."""
-    return named("snappy", _hadoop_chunks(ByteReader(source())))
+    return name_errors("snappy", _hadoop_chunks(ByteReader(source())))
 
 
 def _chunks(stream: ByteReader) -> Iterator[bytes]:

@@ -38,12 +38,12 @@ class ByteReader:
 
     def _hold(self, size: int) -> None:
         """Take parts until so many bytes are held."""
-        held = [self._held[self._position :]]
-        length = len(held[0])
+        chunks = [self._held[self._position :]]
+        length = len(chunks[0])
         while length < size and (part := next(self._parts, None)) is not None:
-            held.append(part)
+            chunks.append(part)
             length += len(part)
-        self._held, self._position = b"".join(held), 0
+        self._held, self._position = b"".join(chunks), 0
 
 
 def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
@@ -57,7 +57,7 @@ def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]
         yield part
 
 
-def held(parts: Iterable[bytes], limit: int, name: str) -> bytes:
+def read_all(parts: Iterable[bytes], limit: int, name: str) -> bytes:
     """Return all bytes of a file with its directory at the end. Raises BrokenError if they exceed `limit`."""
     return b"".join(limited(parts, limit, f"{name}: {_HELD}"))
 
@@ -68,7 +68,7 @@ _HELD = (
 )
 
 
-def named(name: str, parts: Iterator[bytes]) -> Iterator[bytes]:
+def name_errors(name: str, parts: Iterator[bytes]) -> Iterator[bytes]:
     """Yield `parts`; the message of a BrokenError gets the name of the format as a prefix."""
     try:
         yield from parts

@@ -15,9 +15,9 @@ from event_platform.quality.rows import (
     bar,
     by_name,
     counts,
-    named,
     of_figure,
     percent,
+    shown_name,
 )
 from event_platform.quality.text import shown
 
@@ -54,7 +54,7 @@ def groups(figures: pl.DataFrame) -> list[Group]:
     ranked = sorted(by_hour.items(), key=lambda item: (-sum(item[1]), str(item[0])))
     # A single remaining group is listed under its own name.
     cut = len(ranked) if len(ranked) <= _GROUPS + 1 else _GROUPS
-    chosen = [(named(name), hours) for name, hours in ranked[:cut]]
+    chosen = [(shown_name(name), hours) for name, hours in ranked[:cut]]
     if ranked[cut:]:
         others = [sum(values) for values in zip(*(hours for _, hours in ranked[cut:]), strict=True)]
         chosen.append((f"{len(ranked) - cut:,} others", others))
@@ -112,7 +112,7 @@ def _rule_samples(samples: pl.DataFrame | None) -> list[dict[str, Any]]:
     ]
 
 
-def drifted(figures: pl.DataFrame, kinds: Mapping[str, str], links: Links) -> dict[str, Any]:
+def drift_table(figures: pl.DataFrame, kinds: Mapping[str, str], links: Links) -> dict[str, Any]:
     """Return a line for each field without a column, the largest first; and how many are left out."""
     drift = _sorted(figures.filter(pl.col("figure").is_in(list(kinds))))
     events = by_name(figures, ["events"])
@@ -144,7 +144,7 @@ def _sorted(figures: pl.DataFrame) -> pl.DataFrame:
 
 def _line(row: Mapping[str, Any], events: Mapping[Any, int], links: Links) -> dict[str, Any]:
     return {
-        "name": named(row["event_name"]),
+        "name": shown_name(row["event_name"]),
         "link": links.of_type(row["event_name"]),
         "value": row["value"],
         "share": percent(row["value"], events.get(row["event_name"], 0)),
@@ -159,7 +159,7 @@ def event_types(figures: pl.DataFrame, drift: Sequence[str], links: Links) -> li
     drifts, broken = by_name(figures, drift), by_name(figures, ["broken_rule"])
     lines = [
         {
-            "name": named(name),
+            "name": shown_name(name),
             "link": links.of_type(name),
             "events": _counted(sum(values), events),
             "hours": sparkline(values),

@@ -14,7 +14,7 @@ import polars as pl
 from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.event import DuplicateKind
-from event_platform.quality.day_lists import broken_rules, drifted, event_types, groups, quantiles
+from event_platform.quality.day_lists import broken_rules, drift_table, event_types, groups, quantiles
 from event_platform.quality.failures import list_failures, status_of
 from event_platform.quality.plots import HOURS, draw_stacked_bars, sparkline
 from event_platform.quality.rendering import render
@@ -159,7 +159,7 @@ def _lists(model: DayModel) -> dict[str, Any]:
         "samples": [_sample(row) for row in model.corrupt.to_dicts()],
         "unregistered": largest(counts(figures, "unregistered", "event_name"), summed["events"]),
         "broken": broken_rules(figures, model.broken, links),
-        "drift": drifted(figures, DRIFT, links),
+        "drift": drift_table(figures, DRIFT, links),
         "types": event_types(figures, [*DRIFT], links),
     }
 

@@ -93,7 +93,7 @@ def largest(labelled: Sequence[tuple[str | None, int]], whole: int, length: int 
 def rows(labelled: Sequence[tuple[str | None, int]], whole: int) -> list[Row]:
     """Return a line for each count, with its share of the whole."""
     highest = max((value for _, value in labelled), default=0)
-    return [Row(named(name), value, percent(value, whole), bar(value, highest)) for name, value in labelled]
+    return [Row(shown_name(name), value, percent(value, whole), bar(value, highest)) for name, value in labelled]
 
 
 def bar(value: int, highest: int) -> float:
@@ -101,7 +101,7 @@ def bar(value: int, highest: int) -> float:
     return max(round(100 * value / highest, 1), 0.5) if value else 0.0
 
 
-def named(name: str | None) -> str:
+def shown_name(name: str | None) -> str:
     """Return the name of an event as it is shown."""
     return UNREGISTERED if name is None else shown(name, TEXT_LENGTH)
 

@@ -70,6 +70,6 @@ def oversized_record(uuid: str, created_at: int) -> bytes:
     return _record(uuid, '"app:started"', str(created_at)).encode()[:-1] + b',"log":"' + b"x" * MAX_RECORD_BYTES + b'"}'
 
 
-def drifted(inside: str) -> str:
+def drifted_payload(inside: str) -> str:
     """Return a payload as a newer app sends it: with an additional field, and a text instead of a number."""
     return _HEARTS.sub('"hearts_left":"five"', inside) + ',"app_build":"2025.11"'

@@ -22,7 +22,7 @@ from event_platform.compute.pool import local_pool
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.corruption import CorruptionReason
 from event_platform.events.event import DuplicateKind
-from event_platform.sample.faults import REASONS, corrupt_record, drifted, oversized_record
+from event_platform.sample.faults import REASONS, corrupt_record, drifted_payload, oversized_record
 from event_platform.sample.payloads import payload_pools
 
 #: Records per object, about as many as Firehose would buffer.
@@ -197,7 +197,7 @@ class _HourMaker:
         else:
             self.truth.registered.add(name)
         if self._drifting and name == _DRIFTING and luck < _UNREGISTERED + _DRIFTED * len(self._pools):
-            inside = drifted(inside)
+            inside = drifted_payload(inside)
         dates[created_at // 86400] += 1
         return (
             f'{{"event_uuid":"{self.uuid()}","event_name":"{name}","created_at":{created_at},'

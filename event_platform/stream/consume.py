@@ -75,7 +75,7 @@ class Consumer:
                     return
             if time.monotonic() >= tell_at:
                 tell_at += _TELL_EVERY
-                self._tell()
+                self._report()
             if self._readers:
                 wait([future for _, future in self._readers.values()], _TICK, FIRST_COMPLETED)
             else:
@@ -94,7 +94,7 @@ class Consumer:
         """Start readers for free shards. Return whether any shard has to wait."""
         shards = self.stream.shards()
         waiting = False
-        for shard in self._unread(shards):
+        for shard in self._unread_shards(shards):
             if len(self._readers) >= self.max_shards:
                 return True
             lease = self.checkpoints.claim(shard.name)
@@ -103,7 +103,7 @@ class Consumer:
                 self._await(shard.name)
                 continue
             self._awaited.discard(shard.name)
-            self._tell_of_start(shard.name, lease.checkpoint)
+            self._report_start(shard.name, lease.checkpoint)
             reader = ShardReader(
                 self.stream,
                 shard.name,
@@ -116,7 +116,7 @@ class Consumer:
             self._readers[shard.name] = (reader, threads.submit(reader.run))
         return waiting
 
-    def _unread(self, shards: list[Shard]) -> Iterator[Shard]:
+    def _unread_shards(self, shards: list[Shard]) -> Iterator[Shard]:
         """Yield the readable shards that this consumer is not reading yet."""
         listed = {shard.name for shard in shards}
         for shard in shards:
@@ -140,7 +140,7 @@ class Consumer:
             seconds = self.checkpoints.lease_seconds
             LOG.info("%s is owned by %s: taking it if its lease is not renewed for %.0f s", shard, owner, seconds)
 
-    def _tell_of_start(self, shard: str, checkpoint: Checkpoint) -> None:
+    def _report_start(self, shard: str, checkpoint: Checkpoint) -> None:
         LOG.info("reading %s after %s", shard, checkpoint.sequence_number or "its beginning")
         oldest = datetime.now(UTC) - timedelta(hours=self.stream.retention_hours)
         if checkpoint.arrived_at is not None and checkpoint.arrived_at < oldest:
@@ -152,12 +152,14 @@ class Consumer:
                 self.stream.retention_hours,
             )
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         behind = sorted((reader.millis_behind or 0, name) for name, (reader, _) in self._readers.items())
         lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
         totals = self._totals()
         LOG.info("%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard")
-        left = [shard.name for shard in self._unread(self.stream.shards()) if self.checkpoints.is_free(shard.name)]
+        left = [
+            shard.name for shard in self._unread_shards(self.stream.shards()) if self.checkpoints.is_free(shard.name)
+        ]
         if left:
             LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(left))
 

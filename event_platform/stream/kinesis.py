@@ -103,7 +103,7 @@ def find(client: "KinesisClient", name: str) -> Stream:
     return Stream(client, name, summary["StreamCreationTimestamp"], limit, summary["RetentionPeriodHours"])
 
 
-def passes(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Return whether a failed call may succeed later: AWS is busy or did not answer."""
     if isinstance(error, ClientError):
         return code_of(error) in _PASSING

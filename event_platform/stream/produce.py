@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 
 from event_platform.storage.aws import code_of
 from event_platform.stream.events import Event, Outgoing
-from event_platform.stream.kinesis import Stream, passes, pause, unusable
+from event_platform.stream.kinesis import Stream, is_transient, pause, unusable
 
 #: Limits of one call: AWS accepts 10 MiB; its former limit of 5 MiB is still that of other implementations.
 _RECORDS_A_CALL, _BYTES_A_CALL = 500, 5 << 20
@@ -124,7 +124,7 @@ class Producer:
                 Records=[{"Data": record.data, "PartitionKey": record.key} for record in batch],
             )
         except (BotoCoreError, ClientError) as error:
-            if not passes(error):
+            if not is_transient(error):
                 raise unusable(self.stream.name, error) from error
             reason = code_of(error) or str(error)
             return [(record, reason) for record in batch]

@@ -20,7 +20,7 @@ from event_platform.events.errors import EventPlatformError, OwnershipError, Str
 from event_platform.storage.aws import code_of
 from event_platform.storage.store import Store
 from event_platform.stream.checkpoints import Lease
-from event_platform.stream.kinesis import Stream, passes, pause
+from event_platform.stream.kinesis import Stream, is_transient, pause
 from event_platform.stream.objects import Pending, Record, landed_already
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ShardReader:
         """Wait before a retry. Return the iterator to continue with, and the number of tries."""
         if code_of(error) == "ExpiredIteratorException":
             return None, tries
-        if not passes(error) or tries >= _TRIES:
+        if not is_transient(error) or tries >= _TRIES:
             raise StreamError(
                 f"stream {self.stream.name}, {self.shard}: {error}. What follows the record "
                 f"{self.lease.checkpoint.sequence_number} is not in landing: run the consumer again. Where the stream "

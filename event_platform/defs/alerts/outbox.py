@@ -72,7 +72,7 @@ def post(outbox: dict[str, Waiting], alerts: Iterable[Alert], to: Sequence[Addre
     Alerts queued for an address that no longer exists are routed again.
     """
     keys = {address.key for address in to}
-    left = [alert for key in [*outbox] if key not in keys for alert in _summarized(outbox.pop(key))]
+    left = [alert for key in [*outbox] if key not in keys for alert in _summarize(outbox.pop(key))]
     for alert in [*left, *alerts]:
         severe = [address for address in to if address.takes_severity(alert)]
         for address in [address for address in severe if address.takes_owner(alert)] or severe:
@@ -100,7 +100,7 @@ def deliver(
 
 
 def _send_all(address: Address, waiting: Waiting, render: Callable[[Alert], tuple[str, str]], now: float) -> int:
-    waiting.alerts, waiting.more, sent = _summarized(waiting), 0, 0
+    waiting.alerts, waiting.more, sent = _summarize(waiting), 0, 0
     while waiting.alerts:
         alert = waiting.alerts[0]
         if not address.send(*render(alert), alert.level):
@@ -112,7 +112,7 @@ def _send_all(address: Address, waiting: Waiting, render: Callable[[Alert], tupl
     return sent
 
 
-def _summarized(waiting: Waiting) -> list[Alert]:
+def _summarize(waiting: Waiting) -> list[Alert]:
     if len(waiting.alerts) > MAX_ALERTS_AT_ONCE or waiting.more:
         return [summary(waiting.alerts, waiting.more)]
     return waiting.alerts

@@ -76,7 +76,7 @@ def build_alerts_sensor(
 
 
 def _run_alerts(instance: dg.DagsterInstance, state: CursorState, owners: Owners) -> Iterator[Alert]:
-    for ending in _unread(instance, state):
+    for ending in _unread_endings(instance, state):
         run_id = ending.run_id
         yield from check_alerts(state.changes(_evaluations(instance, run_id)), run_id, owners)
         if ending.event_log_entry.dagster_event_type is DagsterEventType.RUN_FAILURE:
@@ -84,7 +84,7 @@ def _run_alerts(instance: dg.DagsterInstance, state: CursorState, owners: Owners
         state.read(ending.storage_id)
 
 
-def _unread(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLogRecord]:
+def _unread_endings(instance: dg.DagsterInstance, state: CursorState) -> list[dg.EventLogRecord]:
     """Return the run endings that were not read yet, oldest first.
 
     Not a `@dg.run_status_sensor`: its cursor moves on even if the tick fails.

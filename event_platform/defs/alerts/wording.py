@@ -80,12 +80,12 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
     by_check: dict[tuple[Level, str], list[Finding]] = {}
     for finding in group:
         by_check.setdefault((finding.level, finding.check), []).append(finding)
-    level = _worst(finding.level for finding in group)
+    level = _worst_level(finding.level for finding in group)
     names = sorted({finding.check for finding in group})
     what = "passes again" if level is Level.RECOVERED else "failed"
     return Alert(
         level=level,
-        severity=_worst(finding.was or finding.level for finding in group) if level is Level.RECOVERED else level,
+        severity=_worst_level(finding.was or finding.level for finding in group) if level is Level.RECOVERED else level,
         subject=f"{asset}: {', '.join(names)} {what}",
         lines=_shortened([line for key, of_check in sorted(by_check.items()) for line in _check_lines(*key, of_check)]),
         asset=asset,
@@ -154,14 +154,14 @@ def freshness_alert(asset: str, level: Level, severity: Level, owner: str) -> Al
 def summary(alerts: Sequence[Alert], more: int) -> Alert:
     """Summarize many alerts in one. `more` is the number of findings that were dropped before."""
     findings = sum(alert.findings for alert in alerts) + more
-    worst = _worst(alert.level for alert in alerts)
+    worst = _worst_level(alert.level for alert in alerts)
     counts = {level: sum(alert.level is level for alert in alerts) for level in Level}
     listed = ", ".join(f"{count} {level}" for level, count in counts.items() if count)
     ranked = sorted(alerts, key=lambda alert: (alert.level.rank, -alert.findings, alert.subject))
     runs = list(dict.fromkeys(alert.run_id for alert in ranked if alert.run_id))
     return Alert(
         level=worst,
-        severity=_worst(alert.severity for alert in alerts),
+        severity=_worst_level(alert.severity for alert in alerts),
         subject=f"{findings:,} findings at once",
         lines=(
             f"Too many to list: {listed}" + (f", and {more:,} earlier findings" if more else ""),
@@ -199,5 +199,5 @@ def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
     return (*lines[:_LINES_IN_AN_ALERT], f"and {len(lines) - _LINES_IN_AN_ALERT:,} more lines")
 
 
-def _worst(levels: Iterable[Level]) -> Level:
+def _worst_level(levels: Iterable[Level]) -> Level:
     return min(levels, key=lambda level: level.rank)

@@ -50,7 +50,7 @@ def build_filtered_events(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             report, table = take_filtered(pipeline, queue, dates_of(context)), pipeline.lake.filtered_events
-            left = _left(report)
+            left = _reasons_left(report)
             for fault in left:
                 context.log.warning(fault)
             rows, first = table.snapshot().rows_by_date(report.written), min(report.written)
@@ -65,7 +65,7 @@ def build_filtered_events(
     return filtered_events
 
 
-def _left(report: FilteredReport) -> list[str]:
+def _reasons_left(report: FilteredReport) -> list[str]:
     """Return why messages stay in the queue."""
     named = [shown(fault, len(fault)) for fault in report.left.values()][:_MOST_NAMED]
     more = len(report.left) - len(named)

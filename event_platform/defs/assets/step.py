@@ -67,12 +67,12 @@ def _materialization(
         if day.isoformat() in own:
             context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
         else:  # a day that was not requested, but had to be rebuilt with the run
-            context.log_event(_of_another_day(key, day, partition, version))
+            context.log_event(_other_day_materialization(key, day, partition, version))
     # Without a version, Dagster would take the rows as unchanged while the code version is the same.
     return dg.MaterializeResult(asset_key=key, data_version=version)
 
 
-def _of_another_day(
+def _other_day_materialization(
     key: dg.AssetKey, day: date, metadata: Mapping[str, Any], version: dg.DataVersion
 ) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(

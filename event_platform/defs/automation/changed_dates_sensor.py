@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.defs.automation.downstream import due_downstream
-from event_platform.defs.automation.requests import Asked, digest, is_under_way, join, warned
+from event_platform.defs.automation.requests import Asked, digest, is_under_way, join, log_warnings
 from event_platform.defs.automation.schema_checks import ask_schema_checks
-from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamped, tick_result
+from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamp_cursor, tick_result
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog
@@ -55,7 +55,7 @@ def build_changed_dates_sensor(
         due = due_downstream(
             tables, catalog, own, assets, first_date, now.date(), since=since, look_for_files=look_for_files
         )
-        warned(context.log, due.dates.warnings)
+        log_warnings(context.log, due.dates.warnings)
         version = due.dates.version
         asked = due.ask(context.instance, digest([f"{version}", rules]), now)
         # If the catalog is unchanged and no look is due, the tables have the same columns as before.
@@ -67,7 +67,7 @@ def build_changed_dates_sensor(
             return tick_result(context, checks, "what is due is in the future", context.cursor)
         if due.dates.backfills.unexamined:  # the next tick goes on with it
             return tick_result(context, checks, "; ".join(due.dates.backfills.notes), context.cursor)
-        return tick_result(context, checks, "every date is up to date", stamped(f"{rules}:{version}", now))
+        return tick_result(context, checks, "every date is up to date", stamp_cursor(f"{rules}:{version}", now))
 
     return changed_dates_sensor
 

@@ -16,8 +16,8 @@ import dagster as dg
 
 from event_platform.defs.automation.downstream import built_beside
 from event_platform.defs.automation.looking import as_cursor, look, look_at, position_in
-from event_platform.defs.automation.requests import ask, digest, is_under_way, warned
-from event_platform.defs.automation.ticks import is_time_to_look, stamped, tick_result
+from event_platform.defs.automation.requests import ask, digest, is_under_way, log_warnings
+from event_platform.defs.automation.ticks import is_time_to_look, stamp_cursor, tick_result
 from event_platform.defs.automation.under_way import are_under_way
 from event_platform.defs.graph import own_assets_of
 from event_platform.defs.resources.platform import LakeResource, LandingResource
@@ -81,8 +81,8 @@ def build_landing_sensor(
         else:
             delivery, looked_at = look_at(ledger, here, today), f"{today}"
         if looks:
-            cursor = stamped(as_cursor(position), now)
-        due, left_out = delivery.due, warned(context.log, delivery.omissions.warnings)
+            cursor = stamp_cursor(as_cursor(position), now)
+        due, left_out = delivery.due, log_warnings(context.log, delivery.omissions.warnings)
         # Objects outside of the partitions are not loaded, and the reconciliation reports them: messages do not wait
         # for them.
         _delete_settled(
@@ -113,9 +113,9 @@ def _receive(queue: LandingQueue | None, log: logging.Logger) -> ReceivedMessage
     try:
         received = queue.receive()
     except StorageError as error:
-        warned(log, [f"{error} Landing is listed instead"])
+        log_warnings(log, [f"{error} Landing is listed instead"])
         return None
-    warned(log, received.faults)
+    log_warnings(log, received.faults)
     return received
 
 
@@ -129,4 +129,4 @@ def _delete_settled(
     try:
         queue.delete([message for message in received.messages if names.isdisjoint(message.names)])
     except StorageError as error:
-        warned(log, [str(error)])
+        log_warnings(log, [str(error)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 
-from event_platform.lake.ledger import Delivery, compare, unread
+from event_platform.lake.ledger import Delivery, compare, count_unread
 from event_platform.lake.snapshot import Snapshot
 from event_platform.landing.landing import LandedObject, Landing, Survey
 from event_platform.landing.omissions import Omissions
@@ -66,7 +66,7 @@ def look(
     loaded = raw.rows_by_date().keys()
 
     def weight(day: date, objects: list[LandedObject]) -> int:
-        files, rows = unread(raw, day) if day in loaded else (0, 0)
+        files, rows = count_unread(raw, day) if day in loaded else (0, 0)
         more = max(0, len(survey.folders.get(day, ())) - 1) * _FOLDER
         return len(objects) + more + (_LOADED_DAY if day in loaded else 1) + files * _LEDGER_FILE + rows // _LEDGER_ROWS
 
@@ -76,9 +76,9 @@ def look(
     now = days & {*also, *(today - timedelta(days=back) for back in range(_RECENT_DAYS))}
     seen = days & position.seen - now
     sightings = dict(listed(now))
-    sightings.update(_some(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
+    sightings.update(_up_to(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
     turn = {day for day in seen if day > position.turn}
-    in_turn = dict(_some(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
+    in_turn = dict(_up_to(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
     undated = (landed for landed in survey.outside if not landed.dated)
     objects = chain(undated, *sightings.values(), *in_turn.values())
     delivery = compare(raw, objects, omissions)
@@ -109,7 +109,7 @@ def _listed(
         yield day, [*inside, *outside.get(day, [])]
 
 
-def _some(
+def _up_to(
     listed: Iterable[tuple[date, list[LandedObject]]], weight: Callable[[date, list[LandedObject]], int], most: int
 ) -> Iterator[tuple[date, list[LandedObject]]]:
     """Yield days until the limit is reached."""

@@ -7,7 +7,7 @@ import dagster as dg
 
 from event_platform.defs.automation.downstream import due_downstream
 from event_platform.defs.automation.publishing_sensor import ask_publication, iceberg_status_of
-from event_platform.defs.automation.requests import ask, join, warned
+from event_platform.defs.automation.requests import ask, join, log_warnings
 from event_platform.defs.graph import own_assets_of, with_checks
 from event_platform.defs.resources.platform import LakeResource, LandingResource, PublishingResource
 from event_platform.events.catalog import Catalog
@@ -53,7 +53,7 @@ def build_daily_reconciliation(
         own = own_assets_of(context, shipped_assets(catalog, first_date))
         due = due_downstream(tables, catalog, own, downstream, first_date, now.date(), look_for_files=True)
         iceberg = iceberg_status_of(publishing, tables, catalog)
-        warnings = warned(
+        warnings = log_warnings(
             context.log, [arrivals.warning, *due.dates.warnings, iceberg.fault, *delivery.omissions.warnings]
         )
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
@@ -67,7 +67,7 @@ def build_daily_reconciliation(
             ]
         )
         if asked.requests:
-            warned(context.log, asked.waiting)
+            log_warnings(context.log, asked.waiting)
             return with_checks(context, asked.requests)
         reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *warnings]))

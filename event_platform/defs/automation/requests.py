@@ -160,7 +160,7 @@ def digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
 
-def warned(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
+def log_warnings(log: logging.Logger, warnings: Iterable[str | None]) -> list[str]:
     """Write warnings to the log of a tick, and return them: a tick that asks for runs shows no other text."""
     shown = [warning for warning in warnings if warning]
     for warning in shown:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.requests import Asked, warned
+from event_platform.defs.automation.requests import Asked, log_warnings
 from event_platform.defs.graph import with_checks
 
 SECONDS_BETWEEN_TICKS = 30
@@ -23,11 +23,11 @@ def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_B
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
     """Return the run requests of a tick, or else the reason. What has to wait is logged."""
     if requests := with_checks(context, asked.requests):
-        warned(context.log, asked.waiting)
+        log_warnings(context.log, asked.waiting)
         return dg.SensorResult(run_requests=requests, cursor=cursor)
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
-def stamped(cursor: str, now: datetime) -> str:
+def stamp_cursor(cursor: str, now: datetime) -> str:
     """Return a cursor with the time of the check."""
     return f"{cursor} {int(now.timestamp())}"

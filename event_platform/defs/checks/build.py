@@ -44,7 +44,7 @@ def build_checks(
         build_operation("raw_events_checks", [_raw(catalog.envelope, partitions.start.date())], partitions),
         build_operation("deduplicated_events_checks", [_DEDUPLICATED], partitions),
         build_operation("unregistered_events_checks", [_unregistered(catalog)], partitions),
-        build_operation("typed_events_checks", list(map(_typed, catalog.event_types)), partitions),
+        build_operation("typed_events_checks", list(map(_typed_checks, catalog.event_types)), partitions),
         build_table_schema_checks(catalog),
         *([build_publication_check(catalog)] if published else []),
     ]
@@ -258,7 +258,7 @@ class _TypedFigures:
         yield from ((day, shares.check_nulls(day, days, self.today, *limits)) for day in self.dates)
 
 
-def _typed(event_type: EventType) -> CheckedAsset[_TypedFigures]:
+def _typed_checks(event_type: EventType) -> CheckedAsset[_TypedFigures]:
     asset = event_key(event_type)
 
     def figures(lake: Lake, rules: RulesResource, dates: list[date]) -> _TypedFigures:

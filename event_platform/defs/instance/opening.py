@@ -24,7 +24,7 @@ _SETTINGS = f"look at dagster.yaml in it, of which {EXAMPLE} is an example, and 
 
 
 @contextmanager
-def alone_in(home: Path) -> Iterator[None]:
+def lock_records(home: Path) -> Iterator[None]:
     """Lock the records in a folder against other processes. Raises OSError if the folder is not writable.
 
     Dagster's SQLite storages create their tables when they are opened; two processes doing so at once mistake the
@@ -55,9 +55,9 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
     try:
         with _alone_if_writable(folder):
             instance = dg.DagsterInstance.from_config(str(folder))
-            _look_into(instance)
+            _probe(instance)
     except Exception as error:  # the storages in dagster.yaml may be custom classes, which raise any error
-        raise RecordsError(f"DAGSTER_HOME: {folder}: {_in_short(error)}", _remedy(error, folder)) from error
+        raise RecordsError(f"DAGSTER_HOME: {folder}: {_short_message(error)}", _remedy(error, folder)) from error
     require_own_instance(instance, lake)
     return instance
 
@@ -66,20 +66,20 @@ def open_instance(home: str | None, lake: str) -> dg.DagsterInstance:
 def _alone_if_writable(folder: Path) -> Iterator[None]:
     """Lock a folder if it is writable. PostgreSQL records can be opened from a read-only folder."""
     if os.access(folder, os.W_OK):
-        with alone_in(folder):
+        with lock_records(folder):
             yield
     else:
         yield
 
 
-def _look_into(instance: dg.DagsterInstance) -> None:
+def _probe(instance: dg.DagsterInstance) -> None:
     """Read a little of each storage: to be opened, some look into nothing."""
     instance.get_runs(limit=1)
     instance.get_asset_keys(limit=1)
     instance.all_instigator_state()
 
 
-def _in_short(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     # SQLAlchemy adds the statement; what the database said is in `orig`.
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     return text[:_LENGTH] or type(error).__name__

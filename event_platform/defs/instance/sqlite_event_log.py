@@ -28,7 +28,7 @@ from event_platform.defs.instance.dagster_internals import (
     SqliteEventLogBase,
     SqlPollingEventWatcher,
 )
-from event_platform.defs.instance.opening import alone_in
+from event_platform.defs.instance.opening import lock_records
 
 #: Seconds until an event is settled: longer than storing everything else about the same occurrence takes.
 _SECONDS_TO_SETTLE = 5
@@ -66,7 +66,7 @@ class SqliteEventLog(SettledEventLog, SqliteEventLogBase):
         self._own = threading.local()
         self._known_tables: set[str] = set()
         self._address = f"sqlite:///{Path(base_dir).absolute() / 'event_log.db'}"
-        with alone_in(Path(base_dir)):
+        with lock_records(Path(base_dir)):
             super().__init__(base_dir, inst_data)
             # Dagster creates the tables if there is no file; a process killed meanwhile leaves a file without tables.
             if not all(map(self.has_table, EVENT_LOG_TABLES)):

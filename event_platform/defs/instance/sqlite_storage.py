@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from event_platform.defs.instance import dagster_internals
 from event_platform.defs.instance.dagster_internals import SQLITE_BUSY_TIMEOUT_SECONDS, ConfigurableClassData
-from event_platform.defs.instance.opening import alone_in, is_broken
+from event_platform.defs.instance.opening import is_broken, lock_records
 
 #: A process has the two files of one DAGSTER_HOME; tests have many.
 _MOST_FILES = 8
@@ -38,10 +38,10 @@ def _is_made(path: Path) -> bool:
     return path.is_file() and (path, path.stat().st_ino) in _MADE and not is_broken(path)
 
 
-def _made(file: Path, make: Callable[[str], object]) -> str:
+def _address_of(file: Path, make: Callable[[str], object]) -> str:
     """Return the address of a file in a folder of DAGSTER_HOME; `make` creates it there if it is missing."""
     if not _is_made(file):
-        with alone_in(file.parent.parent):
+        with lock_records(file.parent.parent):
             make(str(file.parent))
         _MADE.add((file, file.stat().st_ino))
     return f"sqlite:///{file}"
@@ -77,7 +77,7 @@ class SqliteRunStorage(_KeptOpen, dagster_internals.SqliteRunStorage):
     ) -> "SqliteRunStorage":
         """Open the storage of dagster.yaml, and create it if it does not exist."""
         file = Path(config_value["base_dir"]) / "history" / "runs.db"
-        return cls(_made(file, dagster_internals.SqliteRunStorage.from_local), inst_data)
+        return cls(_address_of(file, dagster_internals.SqliteRunStorage.from_local), inst_data)
 
 
 class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
@@ -89,7 +89,7 @@ class SqliteScheduleStorage(_KeptOpen, dagster_internals.SqliteScheduleStorage):
     ) -> "SqliteScheduleStorage":
         """Open the storage of dagster.yaml, and create it if it does not exist."""
         file = Path(config_value["base_dir"]) / "schedules" / "schedules.db"
-        return cls(_made(file, dagster_internals.SqliteScheduleStorage.from_local), inst_data)
+        return cls(_address_of(file, dagster_internals.SqliteScheduleStorage.from_local), inst_data)
 
     def has_instigators_table(self) -> bool:
         """Return whether there is the table of instigators: it is made with the file."""

@@ -52,7 +52,7 @@ class BesideSchemas:
         """Return the source of a module. Raises CatalogFileError."""
         if module not in self._sources:
             data = self._read(f"{module}{MODULE_SUFFIX}", _MAX_SOURCE_BYTES)
-            self._sources[module] = _of_file(module, data.decode)
+            self._sources[module] = _read_named(module, data.decode)
         return self._sources[module]
 
     def table(self, name: str) -> Table:
@@ -62,7 +62,7 @@ class BesideSchemas:
                 raise CatalogFileError(f"expected a {' or '.join(TABLE_SUFFIXES)} beside the schemas, got {name!r}")
             data = self._read(name, MAX_TABLE_BYTES)
             is_csv = name.lower().endswith(".csv")
-            rows = _of_file(name, lambda: _read_csv(data) if is_csv else pl.read_parquet(io.BytesIO(data)))
+            rows = _read_named(name, lambda: _read_csv(data) if is_csv else pl.read_parquet(io.BytesIO(data)))
             self._tables[name] = Table(rows, hashlib.sha256(data).hexdigest())
         return self._tables[name]
 
@@ -87,7 +87,9 @@ def pairs_of(table: Table, name: str, key: str, value: str, by: pl.DataType, dty
         if column not in table.rows.columns:
             raise CatalogFileError(f"{name} has no column {column!r}; it has {', '.join(table.rows.columns)}")
     keys, values = (table.rows[column] for column in (key, value))
-    pairs = pl.DataFrame({KEY: _typed(name, keys, by), VALUE: values if dtype is None else _typed(name, values, dtype)})
+    pairs = pl.DataFrame(
+        {KEY: _converted(name, keys, by), VALUE: values if dtype is None else _converted(name, values, dtype)}
+    )
     if pairs[KEY].null_count():
         raise CatalogFileError(f"{name}: {pairs[KEY].null_count():,} rows have no {key}")
     twice = pairs.filter(pairs[KEY].is_duplicated())
@@ -113,7 +115,7 @@ def _read_csv(data: bytes) -> pl.DataFrame:
     return pl.read_csv(io.BytesIO(data), infer_schema=False)
 
 
-def _typed(name: str, values: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _converted(name: str, values: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Convert a column to a type. Texts, the only type of CSV, are parsed as numbers, dates and so on."""
     is_text = values.dtype == pl.String and dtype != pl.String
 
@@ -128,10 +130,10 @@ def _typed(name: str, values: pl.Series, dtype: pl.DataType) -> pl.Series:
             return values.str.to_datetime("%+", time_unit="us", time_zone="UTC")
         return values.cast(dtype)
 
-    return _of_file(f"{name}: column {values.name}", convert)
+    return _read_named(f"{name}: column {values.name}", convert)
 
 
-def _of_file(name: str, read: Callable[[], T]) -> T:
+def _read_named(name: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:

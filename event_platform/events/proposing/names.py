@@ -47,7 +47,7 @@ def rank_names(fields: Sequence[Field], taken: Sequence[Field]) -> list[NameFiel
     """Return the fields that make names, the best first, and at last the constant. `taken` are the id and the time."""
     usable = [field for field in fields if field not in taken and _is_category(field)]
     main = sorted((field for field in usable if _main_rank(field) is not None), key=_quality, reverse=True)
-    joined = [_joined(field, usable) for field in main if field.coverage >= _COVERAGE]
+    joined = [_join_parts(field, usable) for field in main if field.coverage >= _COVERAGE]
     return [*joined, NameFields((), 0, 1)]
 
 
@@ -76,7 +76,7 @@ def _quality(field: Field) -> float:
     return (1 if field.distinct > 1 else 0.3) - 0.02 * (rank or 0) - 0.2 * depth
 
 
-def _joined(main: Field, usable: Sequence[Field]) -> NameFields:
+def _join_parts(main: Field, usable: Sequence[Field]) -> NameFields:
     """Add the parts before and after the main part, if they distinguish more events."""
     chosen = [main]
     for keys, is_before in ((_BEFORE, True), (_BEHIND, False)):

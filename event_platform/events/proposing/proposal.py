@@ -71,7 +71,7 @@ def propose(sample: Sequence[Sampled]) -> Proposal:
     return Proposal(records, len(objects), unread, ids, rank_names(fields, [*ids[0].fields, *of_time]), times)
 
 
-def alike(choices: Sequence[IdFields] | Sequence[NameFields] | Sequence[TimeField]) -> int:
+def count_equal(choices: Sequence[IdFields] | Sequence[NameFields] | Sequence[TimeField]) -> int:
     """Return how many of the first choices are equally good."""
     return sum(choice.score >= choices[0].score - _ALIKE for choice in choices) if choices else 0
 

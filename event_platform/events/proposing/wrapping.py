@@ -45,7 +45,7 @@ def find_records(objects: Sequence[Object], arrivals: Sequence[date]) -> Records
         if step is None:
             break
         key, is_array = step
-        context |= {name: (name,) for name in _around(inside, key)}
+        context |= {name: (name,) for name in _surrounding_fields(inside, key)}
         steps.append(step)
         below = [
             (item, day)
@@ -127,7 +127,7 @@ def _size(objects: Sequence[Object], key: str) -> int:
     return sum(len(json.dumps(record.get(key))) for record in objects)
 
 
-def _around(objects: Sequence[Object], key: str) -> list[str]:
+def _surrounding_fields(objects: Sequence[Object], key: str) -> list[str]:
     """Return the small fields beside the records that most objects have."""
     counts: dict[str, int] = {}
     for record in objects:

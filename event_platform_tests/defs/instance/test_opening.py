@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from event_platform.cli.main import main
 from event_platform.defs.instance.home import RecordsError
-from event_platform.defs.instance.opening import alone_in, open_instance
+from event_platform.defs.instance.opening import lock_records, open_instance
 from event_platform.defs.instance.sqlite_event_log import SqliteEventLog
 from event_platform.doctor.examine import examine
 from event_platform.doctor.finding import Finding, Verdict
@@ -122,7 +122,7 @@ def test_processes_that_open_an_empty_home_at_once_all_can(tmp_path: Path) -> No
 
 def test_the_lock_is_given_back_and_may_be_asked_for_again(tmp_path: Path) -> None:
     """Whoever opens an instance holds it, and each of its storages asks for it; the next process gets it."""
-    with alone_in(tmp_path), alone_in(tmp_path):
+    with lock_records(tmp_path), lock_records(tmp_path):
         pass
     code = (
         "import sys, pathlib, event_platform.defs.instance.opening as i\n"
