@@ -14,8 +14,8 @@ def _faults(difference: int, broken_objects: int = 0) -> dict[Fault, int]:
 
 
 def _hints(difference: int) -> dict[Fault, str]:
-    what = "are missing" if difference > 0 else "are too many"
-    return {Fault.LOST_OR_REPEATED_ROWS: f"{abs(difference):,} rows {what}"} if difference else {}
+    verb = "are missing" if difference > 0 else "are too many"
+    return {Fault.LOST_OR_REPEATED_ROWS: f"{abs(difference):,} rows {verb}"} if difference else {}
 
 
 def check_arrivals(balance: ArrivalBalance) -> Result:

@@ -29,10 +29,10 @@ def check_publication(tables: int, failed: Mapping[str, str]) -> Result:
     """
     if not failed:
         return Result(passed=True, description=f"{tables} tables are published", severity=Severity.WARN)
-    named = first_few((f"{table}: {reason}" for table, reason in failed.items()), _NAMED, separator="; ")
+    listed = first_few((f"{table}: {reason}" for table, reason in failed.items()), _NAMED, separator="; ")
     return Result(
         passed=False,
-        description=f"{len(failed)} of {tables} tables are not published as they are: {named}",
+        description=f"{len(failed)} of {tables} tables are not published as they are: {listed}",
         metadata={"not_published": dict(failed)},
         severity=Severity.WARN,
         faults={Fault.UNPUBLISHED_TABLES: len(failed)},

@@ -32,12 +32,12 @@ def judge_clashes(clashes: Sequence[TableClash]) -> Result:
         return Result(passed=True, description="the next run can write to the table as it is")
     failing = [clash for clash in clashes if clash.fails]
     listed = failing or list(clashes)
-    what = "fails on" if failing else "rebuilds all days of the table for"
+    effect = "fails on" if failing else "rebuilds all days of the table for"
     columns = (f"{clash.column}: {clash.stored} → {clash.defined}" for clash in listed)
     faults = {Fault.CLASHING_COLUMNS: len(failing), Fault.WIDER_COLUMNS: len(clashes) - len(failing)}
     return Result(
         passed=False,
-        description=f"the next run {what} {first_few(columns, _NAMED, separator='; ')}",
+        description=f"the next run {effect} {first_few(columns, _NAMED, separator='; ')}",
         metadata={"columns": [_row(clash) for clash in clashes]},
         severity=Severity.ERROR if failing else Severity.WARN,
         faults={fault: count for fault, count in faults.items() if count},

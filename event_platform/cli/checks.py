@@ -70,8 +70,8 @@ class FailedCheck:
     @property
     def _days(self) -> str:
         ranges = partition_ranges(partition for partition in self.partitions if partition)
-        named = first_few((describe_range(*date_range) for date_range in ranges), _MOST_RANGES, "ranges")
-        return f" on {named}" if named else ""
+        listed = first_few((describe_range(*date_range) for date_range in ranges), _MOST_RANGES, "ranges")
+        return f" on {listed}" if listed else ""
 
 
 def failed_checks(results: Results) -> list[FailedCheck]:
@@ -106,8 +106,8 @@ def describe_failures(failed: Sequence[FailedCheck]) -> str:
     """Return how many checks failed, such as `3 checks failed (1 error, 2 warnings)`."""
     errors = sum(failed_check.severity is Severity.ERROR for failed_check in failed)
     counts = {"error": errors, "warning": len(failed) - errors}
-    named = ", ".join(counted(count, name) for name, count in counts.items() if count)
-    return f"{counted(len(failed), 'check')} failed ({named})"
+    listed = ", ".join(counted(count, name) for name, count in counts.items() if count)
+    return f"{counted(len(failed), 'check')} failed ({listed})"
 
 
 def render_checks(failed: Sequence[FailedCheck], *, every: bool) -> Iterator[RenderableType]:

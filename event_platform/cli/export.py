@@ -33,16 +33,16 @@ class _Export:
     failed: dict[str, str]  # the tables among `left_out` that need the user's attention
 
 
-def export_views(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
+def export_views(environment: Environment, name: str, folder: Path, values: Mapping[str, str], *, check: bool) -> int:
     """Write the views for a warehouse to `<folder>/<warehouse>.sql`; return the exit code."""
-    export = _prepare(environment, name, given)
+    export = _prepare(environment, name, values)
     text = views_sql(export.warehouse, export.relations, export.left_out)
     return _finish(export, changed_files(folder, {f"{name}.sql": text}), check=check)
 
 
-def export_dbt(environment: Environment, name: str, folder: Path, given: Mapping[str, str], *, check: bool) -> int:
+def export_dbt(environment: Environment, name: str, folder: Path, values: Mapping[str, str], *, check: bool) -> int:
     """Write a dbt project over the views of a warehouse to a folder; return the exit code."""
-    export = _prepare(environment, name, given)
+    export = _prepare(environment, name, values)
     files = dbt.dbt_files(export.warehouse, export.relations, export.catalog.event_types, environment.report_url)
     return _finish(export, changed_files(folder, files, marked_files(folder, dbt.OWNED, dbt.MARKER)), check=check)
 
@@ -62,9 +62,9 @@ def export_json_schema(environment: Environment, file: Path, *, check: bool) -> 
     return _finish_catalog(len(files.catalog.event_types), changed, check=check)
 
 
-def _prepare(environment: Environment, name: str, given: Mapping[str, str]) -> _Export:
+def _prepare(environment: Environment, name: str, values: Mapping[str, str]) -> _Export:
     known = {"lake": _address(environment.lake), "glue_database": environment.glue_database, **_iceberg(environment)}
-    warehouse = WAREHOUSES[name](values_of(WAREHOUSES[name], known, given))
+    warehouse = WAREHOUSES[name](values_of(WAREHOUSES[name], known, values))
     require_readable(warehouse, environment.lake)
     catalog = load_catalog(environment.catalog)
     described: Described = describe_lake(open_lake(environment.lake), catalog.event_types)

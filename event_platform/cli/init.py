@@ -241,12 +241,12 @@ def _as_yaml(heading: str, parts: Sequence[_Part], first: date) -> str:
 
 def _write_settings(environment: Environment, folder: Path, first: date) -> None:
     """Write to `.env` the required settings that are not set."""
-    wanted: Mapping[str, str] = {
+    required: Mapping[str, str] = {
         "EVENT_PLATFORM_LANDING": environment.landing,
         "EVENT_PLATFORM_CATALOG": str(folder),
         "EVENT_PLATFORM_START_DATE": first.isoformat(),
     }
-    lines = [f"{variable}={value}" for variable, value in wanted.items() if not os.environ.get(variable)]
+    lines = [f"{variable}={value}" for variable, value in required.items() if not os.environ.get(variable)]
     if not lines:
         return
     path = Path(".env")

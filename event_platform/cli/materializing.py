@@ -171,13 +171,13 @@ class _Materializer:
         """Materialize each range of days in its own run; None for assets without partitions."""
         selection = list(assets)
         for days in ranges:
-            named = describe_range(*days) if days else "tables without partitions"
+            range_text = describe_range(*days) if days else "tables without partitions"
             part, doing = ("raw", "loading") if _BY_ARRIVAL.issuperset(selection) else ("created", "building")
-            self._progress.begin(f"{doing} {named}")
+            self._progress.begin(f"{doing} {range_text}")
             tags = {PART: part, **_NO_RETRY, **(run_tags(*days) if days else {})}
             checks = checks_of_runs(self._job.asset_layer.asset_graph, selection)
             result = execute_job(self._job, selection, checks, self._instance, config, tags)
-            self.failed += [f"{named}: {problem}" for problem in _problems(result)]
+            self.failed += [f"{range_text}: {problem}" for problem in _problems(result)]
             for warning in _warnings(result):
                 print_warning(warning)
             evaluations = result.get_asset_check_evaluations()

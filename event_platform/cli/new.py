@@ -53,6 +53,6 @@ def _show_next_steps(folder: Path) -> None:
     python = shutil.which("python")
     active = python is not None and Path(python).parent == Path(sys.executable).parent
     make = "make" if active else f"make PYTHON={sys.executable}"
-    said = f"{folder}: a project with an example asset, its test and an empty catalog. What to do next:"
-    for line in (said, f"  cd {folder}", f"  {make} test", f"  {make} dev"):
+    introduction = f"{folder}: a project with an example asset, its test and an empty catalog. What to do next:"
+    for line in (introduction, f"  cd {folder}", f"  {make} test", f"  {make} dev"):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)

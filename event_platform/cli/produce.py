@@ -107,11 +107,11 @@ def send_events(
         records = as_records(source.events(), key, per_record, target.max_record_bytes)
         try:
             with show_progress("events") as listen:
-                done = 0
+                finished = 0
                 for sent in producer.send(records):
-                    done = sent.events + sent.failed
-                    listen("produce", done, source.total and max(source.total, done + 1))
-                listen("produce", done, done)
+                    finished = sent.events + sent.failed
+                    listen("produce", finished, source.total and max(source.total, finished + 1))
+                listen("produce", finished, finished)
             source.finish()
         finally:
             _show(producer.sent, time.monotonic() - began)

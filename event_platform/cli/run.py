@@ -86,11 +86,11 @@ def run_due(
         progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
-        done = materialize_due(
+        outcome = materialize_due(
             *(environment, catalog, lake, days, window, progress), rebuild=rebuild, take_redeliveries=take_redeliveries
         )
-        due, before, failed = done.due, done.lake, done.failed
-        results |= done.results
+        due, before, failed = outcome.due, outcome.lake, outcome.failed
+        results |= outcome.results
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
     left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
@@ -108,10 +108,12 @@ def run_backfill(environment: Environment, progress: Listener) -> Outcome:
     progress.begin("starting Dagster")
     from event_platform.cli.materializing import materialize_backfill  # noqa: PLC0415
 
-    done = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
-    _print_failures(done.failed)
-    status = _publish_and_count(environment, catalog, done.lake, done.due, done.failed, done.results, progress)
-    return Outcome(done.failed, status)
+    outcome = materialize_backfill(environment, catalog, lake, window_of(environment, None, None), progress)
+    _print_failures(outcome.failed)
+    status = _publish_and_count(
+        environment, catalog, outcome.lake, outcome.due, outcome.failed, outcome.results, progress
+    )
+    return Outcome(outcome.failed, status)
 
 
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:

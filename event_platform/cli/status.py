@@ -88,13 +88,13 @@ class Status:
         iceberg = {"iceberg": self.iceberg.as_json()} if self.iceberg else {}
         return {**self.totals, "completeness": self.rest.as_json(), "checks": checks, **iceberg}
 
-    def wrong_days(self, what: str) -> set[str]:
+    def wrong_days(self, kind: str) -> set[str]:
         """Return the arrival_dates or created_dates that do not balance, are due, or have a failed check (error)."""
-        arrival = what == "arrival_dates"
+        arrival = kind == "arrival_dates"
         due = self.rest.corrupt_due if arrival else self.rest.due.days
         errors = {key for key, result in self.results.items() if has_errors({key: result})}
         failed = {key.partition for key in errors if (key.asset in _BY_ARRIVAL) == arrival}
-        return {*self.totals["unbalanced"][what], *map(str, due), *failed}
+        return {*self.totals["unbalanced"][kind], *map(str, due), *failed}
 
 
 def read_status(
@@ -175,9 +175,9 @@ def render_tables(status: Status, *, every: bool) -> Iterator[RenderableType]:
     """Yield the totals (beside the expected totals of a sample) and the days."""
     totals = status.totals
     yield totals_table(totals, status.expected)
-    for what in ("arrival", "created"):
-        days, wrong = without_zeros(totals[f"by_{what}_date"], "mended"), status.wrong_days(f"{what}_dates")
-        yield from render_days(days, f"By {what} date", wrong, every=every)
+    for kind in ("arrival", "created"):
+        days, wrong = without_zeros(totals[f"by_{kind}_date"], "mended"), status.wrong_days(f"{kind}_dates")
+        yield from render_days(days, f"By {kind} date", wrong, every=every)
 
 
 def render_verdict(status: Status, *, every: bool) -> Iterator[RenderableType]:
@@ -216,7 +216,7 @@ def _render_totals(status: Status) -> Iterator[RenderableType]:
 
 
 def _describe_imbalance(totals: Mapping[str, Any]) -> str:
-    days = [f"{what.replace('_', ' ')} {', '.join(dates)}" for what, dates in totals["unbalanced"].items() if dates]
+    days = [f"{kind.replace('_', ' ')} {', '.join(dates)}" for kind, dates in totals["unbalanced"].items() if dates]
     return f"NOT balanced: {'; '.join(days)}. docs/runbook.md says what to do."
 
 

@@ -30,8 +30,8 @@ def show_verification(environment: Environment, catalog: Catalog, *, as_json: bo
 
 def _print(verification: Verification, *, every: bool) -> None:
     wrong = {str(day) for day in verification.faulty_dates}
-    for what, days in (("arrival", _by_arrival_date(verification)), ("created", _by_created_date(verification))):
-        print_parts(render_days(days, f"By {what} date, counted in the files", wrong, every=every))
+    for kind, days in (("arrival", _by_arrival_date(verification)), ("created", _by_created_date(verification))):
+        print_parts(render_days(days, f"By {kind} date, counted in the files", wrong, every=every))
     for fault in verification.faults[:_SHOWN_FAULTS]:
         ERR.print(str(fault), style="red", soft_wrap=True)
     if len(verification.faults) > _SHOWN_FAULTS:
@@ -76,7 +76,7 @@ def _by_created_date(verification: Verification) -> list[dict[str, Any]]:
     return _by_day(verification, "created_date", columns)
 
 
-def _by_day(verification: Verification, what: str, columns: dict[str, list[str]]) -> list[dict[str, Any]]:
+def _by_day(verification: Verification, kind: str, columns: dict[str, list[str]]) -> list[dict[str, Any]]:
     """Return for each day the rows of groups of tables (`columns`), and the faults in them."""
     own = {name for names in columns.values() for name in names}
     days = {day for name in own for day in verification.rows[name]} | {
@@ -84,7 +84,7 @@ def _by_day(verification: Verification, what: str, columns: dict[str, list[str]]
     }
     return [
         {
-            what: day.isoformat(),
+            kind: day.isoformat(),
             **{
                 column: sum(verification.rows[name][day].rows for name in names if day in verification.rows[name])
                 for column, names in columns.items()

@@ -132,7 +132,9 @@ def _prepare() -> None:
 def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[str]:
     """Describe the versions in which a worker differs from the driver."""
     return [
-        f"{name} {worker.get(name)}, the driver {there}" for name, there in driver.items() if worker.get(name) != there
+        f"{name} {worker.get(name)}, the driver {expected}"
+        for name, expected in driver.items()
+        if worker.get(name) != expected
     ]
 
 

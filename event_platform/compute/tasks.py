@@ -167,8 +167,8 @@ class _Run(Generic[T]):
             else:
                 self._give_up(now)
 
-    def _finish(self, task: _Task, done: tuple[T, str, float]) -> None:
-        result, process, seconds = done
+    def _finish(self, task: _Task, output: tuple[T, str, float]) -> None:
+        result, process, seconds = output
         cpu_time = _CPU_TIME.get()
         if cpu_time is not None and process != _THIS_PROCESS:  # the CPU time of this process is counted anyway
             cpu_time.seconds += seconds

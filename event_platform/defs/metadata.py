@@ -48,7 +48,7 @@ def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None
         for column in table.spec.columns
     ]
     words = [("unique", table.spec.primary_key), ("partitioned by", table.spec.partition_by)]
-    constraints = [f"{what}: {', '.join(names)}" for what, names in words if names]
+    constraints = [f"{keyword}: {', '.join(names)}" for keyword, names in words if names]
     return dg.TableSchema(columns, constraints=dg.TableConstraints(other=constraints))
 
 

@@ -61,23 +61,23 @@ from event_platform.storage.opening import find_options
 def examine(variables: Mapping[str, str], seconds: float = PATIENCE) -> list[Finding]:
     """Run all checks within `seconds` and return their findings, without secrets."""
     settings = read_settings(variables)
-    here, home = settings.environment, variables.get("DAGSTER_HOME")
+    environment, home = settings.environment, variables.get("DAGSTER_HOME")
     checks: dict[str, Check] = {
         "settings": lambda: check_settings(settings, variables),
         "versions": check_versions,
         "catalog": lambda: check_catalog(settings),
-        "dagster home": lambda: _check_dagster_home(home, here.lake),
-        "postgres": lambda: _check_postgres(home, here.lake),
+        "dagster home": lambda: _check_dagster_home(home, environment.lake),
+        "postgres": lambda: _check_postgres(home, environment.lake),
         **_checks_of_locations(settings),
         "lake tables": lambda: check_tables(settings),
-        "landing queue": lambda: check_queue(here.landing_queue),
-        "redeliveries": lambda: check_redeliveries(here.redeliveries_queue),
-        "glue database": lambda: check_glue(here.glue_database),
+        "landing queue": lambda: check_queue(environment.landing_queue),
+        "redeliveries": lambda: check_redeliveries(environment.redeliveries_queue),
+        "glue database": lambda: check_glue(environment.glue_database),
         "iceberg catalog": lambda: check_iceberg(settings),
-        "dask": lambda: check_dask(here.compute),
-        "memory": lambda: check_memory(here, memory_of_this_machine(), os.cpu_count() or 1),
-        "disk": lambda: check_disk(here),
-        "alert addresses": lambda: check_alert_addresses(here),
+        "dask": lambda: check_dask(environment.compute),
+        "memory": lambda: check_memory(environment, memory_of_this_machine(), os.cpu_count() or 1),
+        "disk": lambda: check_disk(environment),
+        "alert addresses": lambda: check_alert_addresses(environment),
     }
     findings = run_all(checks, seconds)
     return without(secrets_in(variables) | _credentials(), findings)
@@ -113,8 +113,8 @@ def _skip(name: str, reason: str) -> Check:
 def _check_sample(landing: Landing, settings: Settings) -> Check:
     if not settings.are_valid("CATALOG", "START_DATE"):
         return _skip("sampled records", "EVENT_PLATFORM_CATALOG or EVENT_PLATFORM_START_DATE is invalid")
-    here = settings.environment
-    return partial(check_sample, landing, here.catalog, here.start_date)
+    environment = settings.environment
+    return partial(check_sample, landing, environment.catalog, environment.start_date)
 
 
 def _checks_of_buckets(locations: Mapping[str, str], settings: Settings) -> dict[str, Check]:

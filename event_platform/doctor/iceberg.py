@@ -23,14 +23,14 @@ _ACCESS = (
 
 def check_iceberg(settings: Settings) -> Finding:
     """Check that the catalog answers and no table is behind. A missing namespace is created."""
-    here = settings.environment
-    if here.iceberg is None:
+    environment = settings.environment
+    if environment.iceberg is None:
         return skipped(_NAME, "EVENT_PLATFORM_ICEBERG is not set: tables are not published for warehouses")
     if not settings.are_valid("LAKE", "CATALOG"):
         return skipped(_NAME, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is invalid")
     try:
-        lake, types = open_lake(here.lake), load_catalog(here.catalog).event_types
-        catalog = open_iceberg(here.iceberg, lake.storage, here.glue_database)
+        lake, types = open_lake(environment.lake), load_catalog(environment.catalog).event_types
+        catalog = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
         return _check_tables(catalog, lake.every_table(types))
     except EventPlatformError as error:
         return bad(_NAME, str(error), _ACCESS)

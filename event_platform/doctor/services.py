@@ -110,9 +110,11 @@ def check_postgres(dagster_settings: Any) -> Finding:
     )
     if missing:
         return bad(name, f"{', '.join(missing)}: not set", "set the variables that dagster.yaml in DAGSTER_HOME uses")
-    where = {key: os.environ[value["env"]] if isinstance(value, Mapping) else value for key, value in settings.items()}
+    parameters = {
+        key: os.environ[value["env"]] if isinstance(value, Mapping) else value for key, value in settings.items()
+    }
     try:
-        version = _version_of_postgres(where)
+        version = _version_of_postgres(parameters)
     except ModuleNotFoundError:
         return bad(name, "psycopg2 is not installed", "pip install 'event-platform[postgres]'")
     except (DBAPIError, ValueError) as error:
@@ -122,7 +124,7 @@ def check_postgres(dagster_settings: Any) -> Finding:
             str(cause),
             "check DAGSTER_POSTGRES_*, the server, and whether it accepts connections from this machine",
         )
-    return good(name, f"PostgreSQL {version} at {where.get('hostname')}, database {where.get('db_name')}")
+    return good(name, f"PostgreSQL {version} at {parameters.get('hostname')}, database {parameters.get('db_name')}")
 
 
 def check_dask(compute: str) -> Finding:
@@ -173,10 +175,10 @@ async def _other_versions(compute: str) -> list[str]:
     differing = []
     for worker, answer in sorted(answers.items()):
         # An exception of a worker that cannot be unpickled means that this package is missing there.
-        there = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
-        if there is None:
+        reported = answer["result"] if isinstance(answer, Mapping) and answer.get("status") == "OK" else None
+        if reported is None:
             differing.append(f"the worker {worker} has no event-platform, or another release")
-        elif others := differences(there, versions()):
+        elif others := differences(reported, versions()):
             differing.append(f"the worker {worker} has {', '.join(others)}")
     return differing
 
@@ -189,14 +191,14 @@ def _scheduler(compute: str) -> Any:
     return rpc(compute, connection_args=Security().get_connection_args("client"))
 
 
-def _version_of_postgres(where: Mapping[str, Any]) -> str:
+def _version_of_postgres(parameters: Mapping[str, Any]) -> str:
     address = URL.create(
         "postgresql+psycopg2",
-        username=where.get("username"),
-        password=where.get("password"),
-        host=where.get("hostname"),
-        port=int(where.get("port", 5432)),
-        database=where.get("db_name"),
+        username=parameters.get("username"),
+        password=parameters.get("password"),
+        host=parameters.get("hostname"),
+        port=int(parameters.get("port", 5432)),
+        database=parameters.get("db_name"),
     )
     engine = create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": _PATIENCE})
     with engine.connect() as connection:

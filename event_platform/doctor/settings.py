@@ -57,9 +57,9 @@ def check_settings(settings: Settings, variables: Mapping[str, str]) -> list[Fin
         findings.append(bad("settings", "EVENT_PLATFORM_UI_URL: not the address of a page", "set it to http(s)://…"))
     if findings:
         return findings
-    here = settings.environment
-    locations = f"landing {here.landing}, lake {here.lake}, from {here.start_date}, compute {here.compute}"
-    return [good("settings", f"{here.name}: {locations}")]
+    environment = settings.environment
+    locations = f"landing {environment.landing}, lake {environment.lake}, from {environment.start_date}"
+    return [good("settings", f"{environment.name}: {locations}, compute {environment.compute}")]
 
 
 def check_alert_addresses(environment: Environment) -> Finding:
@@ -103,8 +103,8 @@ def _check_dagster_yaml(path: Path, settings: Any) -> Finding:
     if replaced := replacements(settings):
         return bad(name, f"{path} names modules that have moved", replaced)
     if missing := missing_settings(settings):
-        there = "settings are missing" if path.is_file() else "no dagster.yaml, so these settings are missing"
-        return bad(name, f"{path}: {there}: {'; '.join(map(str, missing))}", f"take them from {EXAMPLE}")
+        problem = "settings are missing" if path.is_file() else "no dagster.yaml, so these settings are missing"
+        return bad(name, f"{path}: {problem}: {'; '.join(map(str, missing))}", f"take them from {EXAMPLE}")
     return good(name, str(path.parent))
 
 
@@ -169,11 +169,11 @@ def check_catalog(settings: Settings) -> Finding:
 
 def check_versions() -> Finding:
     """Check that this package supports the versions of Python and of the libraries."""
-    name, wanted = "versions", metadata("event-platform")["Requires-Python"]
+    name, supported = "versions", metadata("event-platform")["Requires-Python"]
     wrong = (
         []
-        if platform.python_version() in SpecifierSet(wanted)
-        else [f"Python {platform.python_version()}: expected {wanted}"]
+        if platform.python_version() in SpecifierSet(supported)
+        else [f"Python {platform.python_version()}: expected {supported}"]
     )
     required = [Requirement(line) for line in requires("event-platform") or []]
     tested = [

@@ -69,17 +69,17 @@ def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Findin
         answer: Any = client.head_bucket(Bucket=bucket)
     except ClientError as error:
         answer = error.response
-        if (there := _region_in(answer)) and there != region:
-            return _wrong_region(name, bucket, there, region)
+        if (actual := _region_in(answer)) and actual != region:
+            return _wrong_region(name, bucket, actual, region)
         if code_of(error) == "404":
             return bad(name, f"{bucket}: no such bucket", f"create it, or correct EVENT_PLATFORM_{name.upper()}")
         return bad(name, f"{bucket}: {told(error)}", _access(error, "s3:ListBucket on the bucket"))
     except BotoCoreError as error:
         return bad(name, f"{bucket}: {told(error)}", "check the endpoint, the network and AWS_REGION")
-    there = _region_in(answer)
-    if there and there != region:
-        return _wrong_region(name, bucket, there, region)
-    return good(name, f"bucket {bucket} in {there or 'an unknown region'}")
+    actual = _region_in(answer)
+    if actual and actual != region:
+        return _wrong_region(name, bucket, actual, region)
+    return good(name, f"bucket {bucket} in {actual or 'an unknown region'}")
 
 
 def check_reading(store: BucketStore) -> Finding:
@@ -167,14 +167,14 @@ def _region_in(answer: Any) -> str | None:
     return region
 
 
-def _wrong_region(name: str, bucket: str, there: str, region: str) -> Finding:
-    return bad(name, f"bucket {bucket} is in {there}, but the region is set to {region}", f"set AWS_REGION={there}")
+def _wrong_region(name: str, bucket: str, actual: str, region: str) -> Finding:
+    return bad(name, f"bucket {bucket} is in {actual}, but the region is set to {region}", f"set AWS_REGION={actual}")
 
 
-def _access(error: Exception, what: str) -> str:
+def _access(error: Exception, permission: str) -> str:
     code = code_of(error)
     if code in _NO_ACCESS:
-        return f"allow {what}"
+        return f"allow {permission}"
     if code == "NoSuchBucket":
         return "create the bucket, or correct the address"
     return "get new credentials" if code in _WORN_OUT else "check the endpoint, the network and the credentials"

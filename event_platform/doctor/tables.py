@@ -23,9 +23,9 @@ def check_tables(settings: Settings) -> Finding:
     name = "lake tables"
     if not settings.are_valid("LAKE", "CATALOG"):
         return skipped(name, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is invalid")
-    here = settings.environment
+    environment = settings.environment
     try:
-        lake, catalog = open_lake(here.lake), load_catalog(here.catalog)
+        lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
         if other := other_deployment(lake.unregistered_events.snapshot(), deployment_of(catalog)):
             return bad(name, other, "stop the deployment that is not meant to write to this lake")
         verification = look_for_files(lake.every_table(catalog.event_types))
@@ -51,8 +51,8 @@ def _judge(
         )
     if clashes:
         first, columns = clashes[0], counted(len(clashes), "column")
-        where = f"{first.table}.{first.column} ({first.stored} → {first.defined})"
-        return bad(name, f"a run would fail on {columns}: {where}", "event-platform catalog check --against-lake")
+        example = f"{first.table}.{first.column} ({first.stored} → {first.defined})"
+        return bad(name, f"a run would fail on {columns}: {example}", "event-platform catalog check --against-lake")
     if to_mend:
         days = counted(len(to_mend), "day")
         return bad(name, f"{days} loaded with other functions than catalog/mend has", "event-platform mend")

@@ -85,31 +85,31 @@ def _without_type(fields: Mapping[str, Shape], path: str = "") -> Iterator[tuple
     """Yield the path of each field that has values and no column, and why."""
     identifiers = identifier_keys(fields)
     for key, shape in fields.items():
-        where = f"{path}.{key}" if path else key
+        subpath = f"{path}.{key}" if path else key
         if not content_of(shape):
             continue
         if ESCAPED.search(key):
-            yield where, "its key has to be escaped"
+            yield subpath, "its key has to be escaped"
         elif key in identifiers:
-            yield where, "its key looks like data"
+            yield subpath, "its key looks like data"
         elif is_map(shape):
             if not is_typed(draft_definition(shape, in_array=False)[0]):
-                yield where, "its keys look like data, and its values have no type in common"
+                yield subpath, "its keys look like data, and its values have no type in common"
         elif 2 * content_of(shape)["object"] > content_of(shape).total():
-            yield from _without_type(shape.fields, where)
+            yield from _without_type(shape.fields, subpath)
         elif not is_typed(draft_definition(shape, in_array=False)[0]):
-            yield where, _mixture(shape)
+            yield subpath, _mixture(shape)
 
 
 def _mixture(shape: Shape) -> str:
     """Say which types the values have."""
     content = content_of(shape)
     types: Counter[str] = Counter()
-    for kind, seen in content.items():
-        types[JSON_TYPES.get(kind, kind)] += seen
+    for kind, number in content.items():
+        types[JSON_TYPES.get(kind, kind)] += number
     if len(types) == 1 and "misfit" not in " ".join(content):
         return f"{next(iter(types))} of mixed items" if shape.item else next(iter(types))
-    return ", ".join(f"{name} {seen / content.total():.0%}" for name, seen in types.most_common())
+    return ", ".join(f"{name} {number / content.total():.0%}" for name, number in types.most_common())
 
 
 def _typed_paths(schema: Mapping[str, Any]) -> Iterator[None]:
@@ -155,7 +155,7 @@ def is_typed(definition: Mapping[str, Any]) -> bool:
 
 def content_of(shape: Shape) -> Counter[str]:
     """Count the values that are not empty, by kind."""
-    return Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in _EMPTY_KINDS})
+    return Counter({kind: number for kind, number in shape.kinds.items() if kind not in _EMPTY_KINDS})
 
 
 def draft_definition(shape: Shape, *, in_array: bool) -> tuple[dict[str, Any], int]:

@@ -77,8 +77,8 @@ class EnvelopeFields:
     def is_whole(self, values: Mapping[FieldPath, Any]) -> bool:
         """Return whether a record has all of its fields, valid or not."""
         envelope = self.envelope
-        named = not envelope.event_name or any(values[path] is not None for path in envelope.event_name)
-        return named and all(values[path] is not None for path in (*envelope.event_uuid, envelope.created_at))
+        has_name = not envelope.event_name or any(values[path] is not None for path in envelope.event_name)
+        return has_name and all(values[path] is not None for path in (*envelope.event_uuid, envelope.created_at))
 
     def uuids(self, values: Values, bodies: Iterable[str | None]) -> list[str | None]:
         """Return the id of each record, or WRONG_TYPE."""

@@ -117,8 +117,8 @@ def _count_late(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _take_example(rows: pl.LazyFrame) -> pl.LazyFrame:
     texts = [json.dumps(row, ensure_ascii=False, default=str) for row in rows.head(1).collect().to_dicts()]
-    kept = [text for text in texts if len(text) <= _LONGEST_EXAMPLE]
-    return pl.LazyFrame({"row": kept, "rows": [1] * len(kept)}, schema={"row": pl.String, "rows": pl.Int64})
+    examples = [text for text in texts if len(text) <= _LONGEST_EXAMPLE]
+    return pl.LazyFrame({"row": examples, "rows": [1] * len(examples)}, schema={"row": pl.String, "rows": pl.Int64})
 
 
 def _uuids() -> pl.Expr:

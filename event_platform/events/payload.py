@@ -156,8 +156,8 @@ class PayloadReader:
         """Insert the rows that do not fit between those that do: their fitting values, and the rest as text."""
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
         unfit = rows.filter(~rows.is_in(fitting[_ROW].implode()))
-        held, left = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)
-        table = self._parse(pl.Series(held))
+        fits, left = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)
+        table = self._parse(pl.Series(fits))
         if table is None:
             raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
         rescued, _ = self._conform(table, unfit)
@@ -176,10 +176,10 @@ def _type_in(body: str, field: str) -> pa.DataType:
 def _drop_rows(frame: pl.DataFrame, positions: list[int]) -> pl.DataFrame:
     if not positions:
         return frame
-    kept = [True] * frame.height
+    mask = [True] * frame.height
     for position in positions:
-        kept[position] = False
-    return frame.filter(pl.Series(kept))
+        mask[position] = False
+    return frame.filter(pl.Series(mask))
 
 
 def _combined(column: pa.ChunkedArray) -> pa.Array:

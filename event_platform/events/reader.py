@@ -167,8 +167,8 @@ class EnvelopeReader:
         by_path = {path: [value.get(path) for value in values] for path in self._fields.paths}
         frame = self._frame(pl.Series(texts, dtype=pl.String), by_path, list(faults), list(written))
         frame = frame.with_columns(start=pl.Series(places, dtype=pl.Int64))
-        kept = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves
-        return pl.concat([kept, frame]).sort("start")
+        separate = by_themselves.filter(~starts.is_in(swallowed)) if swallowed else by_themselves
+        return pl.concat([separate, frame]).sort("start")
 
     def _decode(self, lines: list[bytes]) -> list[Any] | None:
         """Decode lines. None if one is not JSON or has an envelope field of a wrong type."""
@@ -185,8 +185,8 @@ class EnvelopeReader:
         fault, values = self._read_record(readable, mended=written != readable)
         if fault is CorruptionReason.RECORD_TOO_LARGE:
             written = written[:KEPT_BYTES_OF_OVERSIZED_RECORD]
-        kept = written if fault is CorruptionReason.NOT_UTF8 else None
-        return written.decode("utf-8", "backslashreplace"), fault, values, kept
+        raw = written if fault is CorruptionReason.NOT_UTF8 else None
+        return written.decode("utf-8", "backslashreplace"), fault, values, raw
 
     def _read_record(
         self, record: bytes, *, mended: bool = False

@@ -48,13 +48,13 @@ class Rescuer:
         try:
             twice = has_key_twice(text)
             fields = {field: raw for field, raw in _FIELDS.decode(text).items() if field not in self._consumed}
-            held, left = _split(fields, self._known, _Reading(twice, mask.encode()))
+            fits, left = _split(fields, self._known, _Reading(twice, mask.encode()))
         except RecursionError:  # nested deeper than Python can recurse
-            held, left, twice = {}, None, True
+            fits, left, twice = {}, None, True
         if twice:
             left = {**(left or {}), WHOLE_RECORD: body}
         rest = unmask(msgspec.json.encode(left).decode(), mask) if left else None
-        return msgspec.json.encode(held).decode(), rest
+        return msgspec.json.encode(fits).decode(), rest
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class _Fitter:
         if self._fields is not None:
             fields = _decoded(_FIELDS, raw)
             return (None, raw) if fields is None else _split(fields, self._fields, reading)
-        held = self._as_text(raw, reading) if self._column.has_json_texts else self._scalar(raw, value)
-        return (None, raw) if held is None else (held, None)
+        fits = self._as_text(raw, reading) if self._column.has_json_texts else self._scalar(raw, value)
+        return (None, raw) if fits is None else (fits, None)
 
     def _decoded(self, raw: msgspec.Raw) -> Any:
         """Return the decoded value, or None if the decoder rejects it."""
@@ -112,24 +112,24 @@ class _Fitter:
         items = _decoded(_ITEMS, raw)
         if items is None:
             return None, raw
-        taken = [item.take(element, reading) for element in items]
-        return (None, raw) if any(left is not None for _, left in taken) else ([held for held, _ in taken], None)
+        splits = [item.take(element, reading) for element in items]
+        return (None, raw) if any(left is not None for _, left in splits) else ([fits for fits, _ in splits], None)
 
     def _take_entries(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
         """Take the values of a map that fit. A key whose value does not fit has null; a masked key is left out."""
         entries = _decoded(_FIELDS, raw)
         if entries is None:
             return None, raw
-        held: dict[str, Any] = {}
+        fits: dict[str, Any] = {}
         left: dict[str, Any] = {}
         for key, entry in entries.items():
             if reading.mask and reading.mask in key.encode():
                 left[key] = entry
                 continue
-            held[key], rest = item.take(entry, reading)
+            fits[key], rest = item.take(entry, reading)
             if rest is not None:
                 left[key] = rest
-        return held, left or None
+        return fits, left or None
 
     def _as_text(self, raw: msgspec.Raw, reading: _Reading) -> Any:
         """Return the text of a value for a column of JSON texts, or None if it does not fit."""
@@ -182,7 +182,7 @@ def _split(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the fields that fit, and the others without empty values (None if there are none)."""
     known = known_columns.of(fields)
-    held: dict[str, Any] = {}
+    fits: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for field, raw in fields.items():
         fitter = known.get(field)
@@ -191,10 +191,10 @@ def _split(
         else:
             value, rest = None, None if _is_empty(raw) else raw
         if value is not None:
-            held[field] = value
+            fits[field] = value
         if rest is not None:
             left[field] = rest
-    return held, left or None
+    return fits, left or None
 
 
 def holds_as_text(raw: str, column: Column) -> bool:

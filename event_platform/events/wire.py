@@ -96,9 +96,9 @@ def _struct_of(columns: Sequence[Column], anything: Iterable[str] = ()) -> type[
     """
     types = {key: _python_type(column) | None for column in columns for key in column.keys}
     types |= dict.fromkeys(anything, Any)
-    named = [field for field in types if not ESCAPED.search(field)]
-    fields = [(f"f{number}", types[field], None) for number, field in enumerate(named)]
-    rename = {f"f{number}": field for number, field in enumerate(named)}
+    addressable = [field for field in types if not ESCAPED.search(field)]
+    fields = [(f"f{number}", types[field], None) for number, field in enumerate(addressable)]
+    rename = {f"f{number}": field for number, field in enumerate(addressable)}
     return msgspec.defstruct("Payload", fields, rename=rename, forbid_unknown_fields=True, gc=False)
 
 

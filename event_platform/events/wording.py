@@ -8,9 +8,9 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def first_few(items: Iterable[object], most: int, what: str = "", separator: str = ", ") -> str:
+def first_few(items: Iterable[object], most: int, noun: str = "", separator: str = ", ") -> str:
     """Return the first items, and how many more there are, and of `what`: `a, b and 4 more days`."""
     listed = [str(item) for item in items]
-    more = f"{len(listed) - most:,} more {what}".rstrip()
+    more = f"{len(listed) - most:,} more {noun}".rstrip()
     and_more = f"{separator.rstrip(', ')} and {more}" if len(listed) > most else ""
     return separator.join(listed[:most]) + and_more

@@ -113,8 +113,8 @@ class FigureCounts:
         longest = max(_SHORT, self._rows * _SHARE)
         short = {name: counts for name, counts in frames.items() if counts.height <= longest}
         _READ.keep({(uri, name): counts for name, counts in short.items()})
-        kept = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
-        return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()} if kept else {}
+        stored = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
+        return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), stored)).decode()} if stored else {}
 
 
 def read_figure(
@@ -177,8 +177,8 @@ def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> d
     if text is None:
         return {}
     try:
-        kept = msgspec.json.decode(text, type=_Kept)
-        values = kept.figures if kept.file == name_in_footer(file.path) else {}
+        stored = msgspec.json.decode(text, type=_Kept)
+        values = stored.figures if stored.file == name_in_footer(file.path) else {}
         return {figure.name: figure.from_json(values[figure.name]) for figure in figures if figure.name in values}
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
         return {}

@@ -58,8 +58,8 @@ class KeyWriter:
         if self._keyed is None:
             return b"", {}
         data = _pack(pl.concat(self._keys).sort(multithreaded=False))
-        kept = _Kept(name_in_footer(path), len(data), HASHES)
-        return data, {_KEY: msgspec.json.encode(kept).decode()}
+        stored = _Kept(name_in_footer(path), len(data), HASHES)
+        return data, {_KEY: msgspec.json.encode(stored).decode()}
 
 
 def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[pl.Series], T]) -> dict[str, T]:
@@ -76,7 +76,7 @@ def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[p
 
     each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a file
     pairs = zip(files, each(used, files), strict=True)
-    return {file.path: made for file, made in pairs if made is not None}
+    return {file.path: results for file, results in pairs if results is not None}
 
 
 def shared_with(keys: pl.Series, others: pl.Series) -> pl.Series:
@@ -92,12 +92,12 @@ def _read_keys(storage: Storage, file: DataFile) -> pl.Series | None:
     """Return the sorted keys of a file; None if it has none."""
     end = read_end(storage, file, _BYTES_OF_FILE + _BYTES_OF_ROW * (file.rows or 0))
     try:
-        kept = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_Kept)
+        stored = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_Kept)
     except msgspec.MsgspecError:
         return None
-    if (kept.file, kept.hashes) != (name_in_footer(file.path), HASHES) or not 0 < kept.size <= len(end.before):
+    if (stored.file, stored.hashes) != (name_in_footer(file.path), HASHES) or not 0 < stored.size <= len(end.before):
         return None
-    return _unpack(end.before[-kept.size :])
+    return _unpack(end.before[-stored.size :])
 
 
 def _pack(keys: pl.Series) -> bytes:

@@ -91,22 +91,22 @@ def as_stored(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 def scan_pieces(table: TableLocation, files: Sequence[DataFile], rows: int) -> Iterator[pl.LazyFrame]:
     """Scan these files as `scan_files` does, about `rows` rows at a time: small files together, large ones in parts."""
     for batch in in_batches(files, rows):
-        held = sum(file.rows for file in batch)
-        piece = math.ceil(held / math.ceil(held / rows)) if held else rows
-        for start in range(0, held, piece):
+        total = sum(file.rows for file in batch)
+        piece = math.ceil(total / math.ceil(total / rows)) if total else rows
+        for start in range(0, total, piece):
             yield scan_files(table, batch).slice(start, piece)
 
 
 def in_batches(files: Iterable[DataFile], rows: int) -> list[list[DataFile]]:
     """Group files so that no batch exceeds `rows`. A larger file forms its own batch."""
     batches: list[list[DataFile]] = []
-    held = 0
+    total = 0
     for file in files:
-        if not batches or held + file.rows > rows:
+        if not batches or total + file.rows > rows:
             batches.append([])
-            held = 0
+            total = 0
         batches[-1].append(file)
-        held += file.rows
+        total += file.rows
     return batches
 
 

@@ -53,16 +53,16 @@ def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
     """Shorten old infos once there are twice as many as are kept whole."""
     if len(infos) <= 2 * _COMMITS:
         return infos
-    said, kept = set[tuple[str, str]](), list[dict[str, Any]]()
+    repeated, bounded = set[tuple[str, str]](), list[dict[str, Any]]()
     for number, info in enumerate(reversed(infos)):
         lists = {name: _texts(value) for name, value in info.items() if isinstance(value, list)}
-        left = {name: [text for text in texts if (name, text) not in said] for name, texts in lists.items()}
-        said.update((name, text) for name, texts in left.items() for text in texts)
+        left = {name: [text for text in texts if (name, text) not in repeated] for name, texts in lists.items()}
+        repeated.update((name, text) for name, texts in left.items() for text in texts)
         if number < _COMMITS:
-            kept.append(info)
+            bounded.append(info)
         elif any(left.values()):
-            kept.append({**left, "version": info["version"]})
-    return tuple(reversed(kept))
+            bounded.append({**left, "version": info["version"]})
+    return tuple(reversed(bounded))
 
 
 def _texts(values: list[Any]) -> list[str]:

@@ -22,8 +22,8 @@ _DIGEST_SIZE = 16
 def load_copy(storage: Storage, log_folder: str) -> LogCopy | None:
     """Return the copy of a log that a process of this user has stored; None if there is none."""
     try:
-        kept = _path(storage, log_folder).read_bytes()
-        digest, data = kept[:_DIGEST_SIZE], kept[_DIGEST_SIZE:]
+        stored = _path(storage, log_folder).read_bytes()
+        digest, data = stored[:_DIGEST_SIZE], stored[_DIGEST_SIZE:]
         return msgspec.msgpack.decode(data, type=LogCopy) if digest == _digest(data) else None
     except (OSError, msgspec.MsgspecError):
         return None
@@ -53,9 +53,9 @@ def _path(storage: Storage, log_folder: str) -> Path:
 
 
 def _cache() -> Path:
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return named if named.is_absolute() else Path.home() / ".cache"
+        return folder if folder.is_absolute() else Path.home() / ".cache"
     except RuntimeError as error:
         raise FileNotFoundError("there is no home") from error
 

@@ -156,5 +156,5 @@ def _needed(names: Iterable[str]) -> list[str]:
     last = max(commits, default=-1)
     if last < checkpoint or not commits.issuperset(range(checkpoint + 1, last + 1)):
         return []
-    kept = [commit_name(version) for version in range(max(checkpoint, 0), last + 1) if version in commits]
-    return kept if checkpoint < 0 else [checkpoint_name(checkpoint), *kept]
+    commits_since = [commit_name(version) for version in range(max(checkpoint, 0), last + 1) if version in commits]
+    return commits_since if checkpoint < 0 else [checkpoint_name(checkpoint), *commits_since]

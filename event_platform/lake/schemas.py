@@ -187,31 +187,31 @@ def _kind_of(leaf: _Leaf) -> Kind:
     return Kind.VARIANT if is_variant and name == "string" else _KINDS.get(name.partition("(")[0], Kind.UNTYPED)
 
 
-def _merged_fields(where: str, old: JsonFields, new: JsonFields, *, widens: bool) -> JsonFields:
+def _merged_fields(path: str, old: JsonFields, new: JsonFields, *, widens: bool) -> JsonFields:
     by_name, names = {field["name"]: field for field in new}, [field["name"] for field in old]
     spelled = {name.lower(): name for name in names} | {name: name for name in names}
     for name in by_name:
         stored = spelled.get(name, spelled.get(name.lower(), name))
         if stored != name:
             raise TableError(
-                f"{where}.{name}: the table has {stored}, and readers of Delta ignore case. Give the property that "
+                f"{path}.{name}: the table has {stored}, and readers of Delta ignore case. Give the property that "
                 f"column with x-column: {stored}, or another name with x-column."
             )
-    kept = [_merged_field(where, field, by_name.pop(field["name"], field), widens=widens) for field in old]
-    return [*kept, *by_name.values()]
+    fields = [_merged_field(path, field, by_name.pop(field["name"], field), widens=widens) for field in old]
+    return [*fields, *by_name.values()]
 
 
-def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -> JsonField:
+def _merged_field(path: str, old: JsonField, new: JsonField, *, widens: bool) -> JsonField:
     # Only the comment is in the definition; everything else, such as the field id, is only in the log.
-    kept = {key: value for key, value in old["metadata"].items() if key != _COMMENT}
-    field = {**new, "nullable": True, "metadata": {**kept, **new["metadata"]}}
-    where, (_, (one, other)) = f"{where}.{old['name']}", _inside(old["type"], new["type"])
+    metadata = {key: value for key, value in old["metadata"].items() if key != _COMMENT}
+    field = {**new, "nullable": True, "metadata": {**metadata, **new["metadata"]}}
+    path, (_, (one, other)) = f"{path}.{old['name']}", _inside(old["type"], new["type"])
     before, after = _leaf(one, old), _leaf(other, new)
     if before == after or (not widens and before[0] == after[0]):  # other tables know nothing of variants
-        return {**field, "type": _merged_type(where, old["type"], new["type"], widens=widens)}
+        return {**field, "type": _merged_type(path, old["type"], new["type"], widens=widens)}
     if not widens or not _is_wider(after, before):
         raise TableError(
-            f"{where}: the table has {_name_of({**old, 'type': one})}, the catalog says "
+            f"{path}: the table has {_name_of({**old, 'type': one})}, the catalog says "
             f"{_name_of({**new, 'type': other})}. A column keeps its type or gets a wider one: give the property a new "
             f"column with {column_line(old['name'], after[0][0])} (a derived column another name), or delete the table "
             "and materialize it again."
@@ -219,19 +219,19 @@ def _merged_field(where: str, old: JsonField, new: JsonField, *, widens: bool) -
     return field
 
 
-def _merged_type(where: str, old: JsonType, new: JsonType, *, widens: bool) -> JsonType:
+def _merged_type(path: str, old: JsonType, new: JsonType, *, widens: bool) -> JsonType:
     """Merge types that differ only in nested fields."""
     if isinstance(old, str):
         return old
-    inner = {key: _merged_type(where, old[key], new[key], widens=widens) for key in UNNAMED if key in old}
-    fields = {"fields": _merged_fields(where, old["fields"], new["fields"], widens=widens)} if "fields" in old else {}
+    inner = {key: _merged_type(path, old[key], new[key], widens=widens) for key in UNNAMED if key in old}
+    fields = {"fields": _merged_fields(path, old["fields"], new["fields"], widens=widens)} if "fields" in old else {}
     return {**new, **inner, **fields}
 
 
 def _name_of(field: JsonField) -> str:
     """Return the name of a field's type for messages; `variant` for variant texts."""
-    (named,) = schema_of([{**field, "metadata": {}}]).fields
-    name = type_name(named.type)
+    (column,) = schema_of([{**field, "metadata": {}}]).fields
+    name = type_name(column.type)
     if _VARIANT not in field["metadata"]:
         return name
     around, _, end = name.rpartition("string")

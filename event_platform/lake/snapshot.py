@@ -66,12 +66,12 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log, wanted = self._log, None if dates is None else set(dates)
+        log, chosen = self._log, None if dates is None else set(dates)
         if log.is_empty():
             return []
         column = self.column
-        if wanted is not None and not wanted.issuperset(file.day for file in self._files_in_log):
-            log = log[[number for number, file in enumerate(self._files_in_log) if file.day in wanted]]
+        if chosen is not None and not chosen.issuperset(file.day for file in self._files_in_log):
+            log = log[[number for number, file in enumerate(self._files_in_log) if file.day in chosen]]
         files = [
             DataFile(
                 uri=self.table.storage.uri(self.table.name, row["path"]),
@@ -152,8 +152,8 @@ class Snapshot:
         return [] if self._log.is_empty() else sorted(self._log["path"])
 
     def _files_of(self, dates: Collection[date] | None) -> Iterable[_FileInLog]:
-        wanted = None if dates is None else set(dates)
-        return (file for file in self._files_in_log if wanted is None or file.day in wanted)
+        chosen = None if dates is None else set(dates)
+        return (file for file in self._files_in_log if chosen is None or file.day in chosen)
 
     @cached_property
     def _files_in_log(self) -> list[_FileInLog]:

@@ -57,14 +57,14 @@ def latest_snapshot(table: TableLocation) -> Snapshot:
 
     Raises TableNotFoundError, and TableStorageError for other failures.
     """
-    kept = _KEPT.get(table.key)
-    known = None if kept is None else kept.snapshot.opened
+    cached = _KEPT.get(table.key)
+    known = None if cached is None else cached.snapshot.opened
     if table.storage.is_local or (known is not None and known.copy is None):
-        opened = _latest_in_log(table, known, "" if kept is None else kept.tag)
+        opened = _latest_in_log(table, known, "" if cached is None else cached.tag)
     else:
-        opened = _latest_copy(table, known, is_recent=kept is not None and kept.is_recent)
-    if kept is not None and opened is known:
-        return kept.of(table)
+        opened = _latest_copy(table, known, is_recent=cached is not None and cached.is_recent)
+    if cached is not None and opened is known:
+        return cached.of(table)
     snapshot = Snapshot(table, opened)
     keep(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
     return snapshot
@@ -75,10 +75,10 @@ def recent_snapshot(table: TableLocation) -> Snapshot:
 
     For checks of this process's own commits, all of which it includes. Errors as for `latest_snapshot`.
     """
-    kept = _KEPT.get(table.key)
-    if kept is None or kept.snapshot.copy is None or not kept.is_recent:
+    cached = _KEPT.get(table.key)
+    if cached is None or cached.snapshot.copy is None or not cached.is_recent:
         return latest_snapshot(table)
-    return kept.of(table)
+    return cached.of(table)
 
 
 def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | None:
@@ -86,14 +86,14 @@ def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | 
 
     `tag` is the tag of its commit in the listing (see Entry). Sends no request.
     """
-    kept = _KEPT.get(table.key)
-    copy = load_copy(table.storage, table.log_folder) if kept is None else kept.snapshot.copy
+    cached = _KEPT.get(table.key)
+    copy = load_copy(table.storage, table.log_folder) if cached is None else cached.snapshot.copy
     if copy is None or (copy.version, copy.tag.strip('"')) != (version, tag):
         _see(table.key, never=True)
         return None
-    if kept is not None:
+    if cached is not None:
         _see(table.key)
-        return kept.of(table)
+        return cached.of(table)
     if (opened := table.open_copy(copy)) is None:
         return None
     snapshot = Snapshot(table, opened)
@@ -129,8 +129,8 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
 def _see(key: str, *, never: bool = False) -> None:
     """Note that the log of a table still matches its cached snapshot; with `never`, that this must be checked again."""
     with _KEEPING:
-        if (kept := _KEPT.get(key)) is not None:
-            _KEPT[key] = replace(kept, seen=-math.inf if never else time.monotonic())
+        if (cached := _KEPT.get(key)) is not None:
+            _KEPT[key] = replace(cached, seen=-math.inf if never else time.monotonic())
 
 
 def _forget(table: TableLocation) -> None:

@@ -192,15 +192,15 @@ class TableCommit:
         """Commit by the copy of the log."""
         table = self._snapshot.table
         try:
-            delta, made = write_commit(copy, table.storage.store, write)
+            delta, committed = write_commit(copy, table.storage.store, write)
         except (DeltaError, OSError, StorageError) as error:
             with suppress(StorageError):  # after a lost answer, it is unknown whether the commit was made
                 if (version := self._version_of(commit_id)) is not None:
                     return version
             keep(self._snapshot, None)  # the log may have moved on since
             raise self._failure(error) from cause(error)
-        keep(Snapshot(table, OpenedLog(delta, None, made.version, made)), made.tag)
-        return made.version
+        keep(Snapshot(table, OpenedLog(delta, None, committed.version, committed)), committed.tag)
+        return committed.version
 
     def _write(self, delta: DeltaTable, write: Callable[[DeltaTable], None], commit_id: str) -> int:
         """Commit by the log itself."""

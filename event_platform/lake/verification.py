@@ -205,19 +205,19 @@ def _created_faults(
         if day in damaged:
             continue
         nothing = Rows()
-        landed, kept = sound.get(day, nothing), unique.get(day, nothing)
-        split = kept + duplicates.get(day, nothing)
+        landed, deduplicated = sound.get(day, nothing), unique.get(day, nothing)
+        split = deduplicated + duplicates.get(day, nothing)
         parts = sum((rows.get(day, nothing) for rows in typed), unregistered.get(day, nothing))
         if reason := _difference(landed, "sound records", split, "rows in deduplicated_events and duplicate_events"):
             yield Fault(lake.deduplicated_events.name, day, reason)
-        if reason := _difference(kept, "deduplicated", parts, "rows in event tables and unregistered_events"):
+        if reason := _difference(deduplicated, "deduplicated", parts, "rows in event tables and unregistered_events"):
             yield Fault(lake.unregistered_events.name, day, reason)
 
 
-def _difference(whole: Rows, what: str, parts: Rows, of_what: str) -> str | None:
+def _difference(whole: Rows, noun: str, parts: Rows, of_what: str) -> str | None:
     if whole.rows != parts.rows:
-        return f"{whole.rows:,} {what}, {parts.rows:,} {of_what}"
-    return None if whole.uuids == parts.uuids else f"{whole.rows:,} {what} and {of_what}, with other event_uuids"
+        return f"{whole.rows:,} {noun}, {parts.rows:,} {of_what}"
+    return None if whole.uuids == parts.uuids else f"{whole.rows:,} {noun} and {of_what}, with other event_uuids"
 
 
 def _sound_by_created_date(raw: _Verified, lake: Lake, dates: Collection[date] | None) -> dict[date, Rows]:

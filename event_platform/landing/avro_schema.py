@@ -64,16 +64,16 @@ def _with_readers(schema: Any) -> Any:
     kind = schema["type"]
     if not isinstance(kind, str):
         return _with_readers(kind)
-    named = {key: schema[key] for key in ("name", "namespace", "symbols", "size") if key in schema}
+    schema_of_name = {key: schema[key] for key in ("name", "namespace", "symbols", "size") if key in schema}
     match kind:
         case "record" | "error":
             fields = [{"name": member["name"], "type": _with_readers(member["type"])} for member in schema["fields"]]
-            return {"type": "record", **named, "fields": fields}
+            return {"type": "record", **schema_of_name, "fields": fields}
         case "array" | "map":
             inner = "items" if kind == "array" else "values"
             return {"type": kind, inner: _with_readers(schema[inner])}
         case _:
-            return _with_logical_type(kind, schema) | named
+            return _with_logical_type(kind, schema) | schema_of_name
 
 
 def _with_logical_type(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:

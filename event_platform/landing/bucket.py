@@ -94,13 +94,13 @@ class BucketLanding(Landing):
 
     def _list_each_day(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
         """Yield the entries in the folders of each day. Consecutive days may share a folder."""
-        held: dict[str, list[Entry]] = {}
+        content: dict[str, list[Entry]] = {}
         for paths in folders:
-            new = [path for path in paths if path not in held]
+            new = [path for path in paths if path not in content]
             listings = imap_threads(lambda path: list(self._list_recursively(path)), new, _LISTED_AT_ONCE)
             listed = dict(zip(new, listings, strict=True))
-            held = {path: held.get(path) or listed.get(path, []) for path in paths}
-            yield [entry for entries in held.values() for entry in entries]
+            content = {path: content.get(path) or listed.get(path, []) for path in paths}
+            yield [entry for entries in content.values() for entry in entries]
 
     def _neighbours(self, folders: deque[str]) -> Iterator[list[Entry]]:
         """Yield the entries of some subfolders of a folder, in the order of their names.

@@ -29,13 +29,13 @@ _ZSTD_BITE = 1 << 10
 
 def gunzip(source: Source) -> Iterator[bytes]:
     """Decompress with isal, three times as fast as zlib; if damaged continue with zlib, which recovers more."""
-    done = 0
+    written = 0
     try:
         for part in _inflated(source, lambda: isal_zlib.decompressobj(wbits=31), _PART):
-            done += len(part)
+            written += len(part)
             yield part
     except isal_zlib.error:  # type: ignore[misc] # its stub calls the class an instance
-        yield from _skip_bytes(done, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
+        yield from _skip_bytes(written, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
 
 
 def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
@@ -71,20 +71,20 @@ def _skip_bytes(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
 
 def unzstd(source: Source) -> Iterator[bytes]:
     """Decompress in small steps, and yield larger parts."""
-    held: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
     broken = None
     try:
         for part in _frames(source):
-            held.append(part)
+            chunks.append(part)
             size += len(part)
             if size >= _PART:
-                yield b"".join(held)
-                held, size = [], 0
+                yield b"".join(chunks)
+                chunks, size = [], 0
     except BrokenError as error:
         broken = error
     if size:
-        yield b"".join(held)
+        yield b"".join(chunks)
     if broken is not None:
         raise broken
 
@@ -110,16 +110,16 @@ def _frames(source: Source) -> Iterator[bytes]:
 
 def unbzip2(source: Source) -> Iterator[bytes]:
     """Decompress all streams of bzip2. A block is yielded when its checksum was compared: when no more of it comes."""
-    held: list[bytes] = []
+    chunks: list[bytes] = []
     try:
         for part in _bzip2_parts(source):
-            held.append(part)
-            if not part or len(held) > _BZIP2_PARTS:
-                yield from filter(None, held)
-                held = []
+            chunks.append(part)
+            if not part or len(chunks) > _BZIP2_PARTS:
+                yield from filter(None, chunks)
+                chunks = []
     except (OSError, ValueError) as error:
         raise BrokenError(f"bzip2: {error}") from error
-    yield from filter(None, held)
+    yield from filter(None, chunks)
 
 
 def _bzip2_parts(source: Source) -> Iterator[bytes]:

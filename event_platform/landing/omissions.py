@@ -29,9 +29,13 @@ class Omissions:
     @property
     def warnings(self) -> list[str]:
         """Messages that are no failure: some of the faults, and the hidden objects."""
-        named = [str(fault) for fault in list(self.faults.values())[:_NAMED]]
-        more = len(self.faults) - len(named)
-        return [*named, *([f"And {more} more that are left out"] if more else []), *filter(None, [self.hidden_warning])]
+        listed = [str(fault) for fault in list(self.faults.values())[:_NAMED]]
+        more = len(self.faults) - len(listed)
+        return [
+            *listed,
+            *([f"And {more} more that are left out"] if more else []),
+            *filter(None, [self.hidden_warning]),
+        ]
 
     @property
     def hidden_warning(self) -> str | None:

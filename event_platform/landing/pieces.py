@@ -82,8 +82,8 @@ class Piece:
 
 def too_large(beginning: bytes) -> Piece:
     """Return a corrupt record with the beginning of a record that is too large."""
-    kept = beginning[:KEPT_BYTES_OF_OVERSIZED_RECORD].decode("utf-8", "backslashreplace")
-    return Piece(b"", CorruptionReason.RECORD_TOO_LARGE, kept)
+    text = beginning[:KEPT_BYTES_OF_OVERSIZED_RECORD].decode("utf-8", "backslashreplace")
+    return Piece(b"", CorruptionReason.RECORD_TOO_LARGE, text)
 
 
 def unreadable(data: bytes, why: str) -> Piece:
@@ -102,15 +102,15 @@ def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD
     Of a record above the size limit only the beginning is kept. The next one is searched after the end of the line, or
     after a `}` before a `{"`.
     """
-    held = _Held(piece_bytes, record_bytes + _CLOSE_LOOK)
+    buffer = _Held(piece_bytes, record_bytes + _CLOSE_LOOK)
     try:
         for part in as_lines(parts):
             for thinned in _thinned(part):
-                yield from held.add(thinned)
+                yield from buffer.add(thinned)
     except BrokenError as error:
-        yield unreadable(held.take(), str(error))
+        yield unreadable(buffer.take(), str(error))
         return
-    data = held.take()
+    data = buffer.take()
     if data:
         yield Piece(data)
 

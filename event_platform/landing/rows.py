@@ -11,20 +11,20 @@ def gather_pieces(rows: Iterable[bytes], piece_bytes: int) -> Iterator[Piece]:
 
     If the rows end early, the last piece has the reason.
     """
-    held, size = list[bytes](), 0
+    batch, size = list[bytes](), 0
     try:
         for row in rows:
-            if len(row) > MAX_RECORD_BYTES or size >= piece_bytes or len(held) >= RECORDS_PER_PIECE:
-                if held:
-                    yield Piece(b"\n".join(held))
-                held, size = [], 0
+            if len(row) > MAX_RECORD_BYTES or size >= piece_bytes or len(batch) >= RECORDS_PER_PIECE:
+                if batch:
+                    yield Piece(b"\n".join(batch))
+                batch, size = [], 0
             if len(row) > MAX_RECORD_BYTES:
                 yield too_large(row)
             else:
-                held.append(row)
+                batch.append(row)
                 size += len(row)
     except BrokenError as error:
-        yield Piece(b"\n".join(held), CorruptionReason.UNREADABLE_OBJECT, str(error))
+        yield Piece(b"\n".join(batch), CorruptionReason.UNREADABLE_OBJECT, str(error))
         return
-    if held:
-        yield Piece(b"\n".join(held))
+    if batch:
+        yield Piece(b"\n".join(batch))

@@ -86,14 +86,14 @@ class PlatformCollector(Collector):
         return check_samples(lake, self._catalog, self._thresholds, self._environment.start_date, today)
 
     def _landing(self, lake: PinnedLake, today: date) -> Samples:
-        here = self._environment
-        landing = open_landing(here.landing, here.landing_timezone)
-        return landing_samples(lake, landing, here.start_date, today)
+        environment = self._environment
+        landing = open_landing(environment.landing, environment.landing_timezone)
+        return landing_samples(lake, landing, environment.start_date, today)
 
     @cached_property
     def _iceberg(self) -> IcebergCatalog:
-        here = self._environment
-        return open_iceberg(here.iceberg or "", open_lake(here.lake).storage, here.glue_database)
+        environment = self._environment
+        return open_iceberg(environment.iceberg or "", open_lake(environment.lake).storage, environment.glue_database)
 
     def _open_instance(self) -> dg.DagsterInstance:
         if self._instance is None:

@@ -117,7 +117,7 @@ def _draw_index(plan: Plan, types: Sequence[PlannedType]) -> bytes:
 def _draw_type(plan: Plan, planned: PlannedType) -> bytes:
     event_type, days = planned.event_type, plan.days
     schema = list_schema(event_type, limits=_LIMITS)
-    seen = [day for day in days if planned.events.get(day)]
+    days_with_events = [day for day in days if planned.events.get(day)]
     values = {
         "marker": MARKER,
         "name": shown(event_type.name, _NAME_LENGTH),
@@ -134,8 +134,8 @@ def _draw_type(plan: Plan, planned: PlannedType) -> bytes:
         "changes": [_shown_change(change) for change in planned.changes],
         "days": days,
         "events": counted(sum(planned.events.get(day, 0) for day in days), "event"),
-        "last_seen": seen[-1] if seen else None,
-        "plot": _plot(planned.events, days) if seen else "",
+        "last_seen": days_with_events[-1] if days_with_events else None,
+        "plot": _plot(planned.events, days) if days_with_events else "",
         "example": _indented(planned.example),
         "derived": [shown(column, _NAME_LENGTH) for column in planned.derived],
         "view": shown(planned.view, _NAME_LENGTH),

@@ -146,12 +146,12 @@ def list_drift(figures: TypeFigures, days: Sequence[date], known: Sequence[date]
 
 
 def _drift_line(
-    what: str, label: str | None, by_day: Mapping[date, int], days: Sequence[date], known: Sequence[date]
+    outcome: str, label: str | None, by_day: Mapping[date, int], days: Sequence[date], known: Sequence[date]
 ) -> DriftLine:
     first = min(day for day, value in by_day.items() if value)
     values = [by_day.get(day, 0) for day in days]
     field = shown(label or "", _TEXT_LENGTH)
-    return DriftLine(what, field, values[-1], sum(values), first if first > known[0] else None, sparkline(values))
+    return DriftLine(outcome, field, values[-1], sum(values), first if first > known[0] else None, sparkline(values))
 
 
 def list_values(figures: TypeFigures, days: Sequence[date]) -> dict[str, list[ValueLine]]:

@@ -136,7 +136,7 @@ def _plots(
 
 def _expected(findings: Mapping[date, Sequence[Finding]]) -> dict[date, Interval]:
     """Return the expected range of each day by the volume check: `low` and `high` in its metadata."""
-    said = {
+    by_day = {
         day: finding.result.metadata
         for day, of_day in findings.items()
         for finding in of_day
@@ -144,6 +144,6 @@ def _expected(findings: Mapping[date, Sequence[Finding]]) -> dict[date, Interval
     }
     return {
         day: Interval(metadata["low"], metadata["high"])
-        for day, metadata in said.items()
+        for day, metadata in by_day.items()
         if "low" in metadata and "high" in metadata
     }

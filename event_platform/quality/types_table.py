@@ -58,8 +58,8 @@ def _values(history: pl.DataFrame, event_types: Sequence[EventType], days: Seque
     keys = {name: event_type.key for event_type in event_types for name in event_type.names}
     figures = ["events", "null", *RESCUED, *_OTHER_DRIFT]
     recent = history.lazy().filter(pl.col("created_date").is_in(days) & pl.col("figure").is_in(figures))
-    named = recent.filter(pl.col("event_name").is_not_null())
-    sums = named.group_by("event_name", "figure", "created_date").agg(pl.col("value").sum()).collect()
+    recent_events = recent.filter(pl.col("event_name").is_not_null())
+    sums = recent_events.group_by("event_name", "figure", "created_date").agg(pl.col("value").sum()).collect()
     by_type: dict[str, dict[str, dict[date, int]]] = {}
     for name, figure, day, value in sums.iter_rows():
         if name in keys:

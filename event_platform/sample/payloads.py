@@ -41,8 +41,8 @@ def payload_pools(folder: Path, seed: int) -> dict[str, list[str]]:
 
 
 def _inside(schema: Mapping[str, Any], rng: random.Random) -> str:
-    kept = {key: value for key, value in schema["properties"].items() if key not in PER_RECORD}
-    payload = _object({**schema, "properties": kept}, rng)
+    properties = {key: value for key, value in schema["properties"].items() if key not in PER_RECORD}
+    payload = _object({**schema, "properties": properties}, rng)
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))[1:-1]
 
 

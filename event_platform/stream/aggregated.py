@@ -26,7 +26,7 @@ def parts(data: bytes) -> list[bytes]:
         return [data]
 
 
-def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
+def _fields(message: bytes, number: int) -> Iterator[bytes]:
     """Yield the bytes of each field number `wanted`. Raises IndexError or ValueError if the message is invalid."""
     position = 0
     while position < len(message):
@@ -36,7 +36,7 @@ def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
             continue
         if tag & 7 != _BYTES or position + length > len(message):
             raise ValueError(f"field {tag >> 3} of wire type {tag & 7} at byte {position}")
-        if tag >> 3 == wanted:
+        if tag >> 3 == number:
             yield message[position : position + length]
         position += length
 

@@ -106,17 +106,17 @@ class Checkpoints:
             return None
         mine = replace_in(checkpoint, owner=self.owner, beat=checkpoint.beat + 1)
         try:
-            taken = self.store.swap(self._name(shard), msgspec.json.encode(mine), tag)
+            new_tag = self.store.swap(self._name(shard), msgspec.json.encode(mine), tag)
         except ChangedError:  # another was faster
             return None
         self._watched.pop(shard, None)
         self.busy.pop(shard, None)
-        return Lease(self.store, self._name(shard), mine, taken)
+        return Lease(self.store, self._name(shard), mine, new_tag)
 
     def _is_abandoned(self, shard: str, owner: str, tag: str) -> bool:
         now = time.monotonic()
-        seen, since = self._watched.get(shard, (tag, now))
-        if seen != tag:
+        last_tag, since = self._watched.get(shard, (tag, now))
+        if last_tag != tag:
             self.busy[shard] = owner
             since = now
         self._watched[shard] = (tag, since)

@@ -67,8 +67,8 @@ class Producer:
             self._settle(batch)
             yield self.sent
             if self.rate is not None:
-                done = self.sent.events + self.sent.failed
-                self.sleep(max(0.0, began + done / self.rate - time.monotonic()))
+                finished = self.sent.events + self.sent.failed
+                self.sleep(max(0.0, began + finished / self.rate - time.monotonic()))
 
     def _batches(self, records: Iterable[Outgoing | None]) -> Iterator[list[Outgoing]]:
         """Group records into calls. None means that the next record may take long, so the present group is sent."""

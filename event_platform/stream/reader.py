@@ -111,14 +111,14 @@ class ShardReader:
         return False
 
     def _iterator(self, position: str | None) -> str:
-        where: GetShardIteratorInputTypeDef = {
+        parameters: GetShardIteratorInputTypeDef = {
             "StreamName": self.stream.name,
             "ShardId": self.shard,
             "ShardIteratorType": "TRIM_HORIZON",
         }
         if position is not None:
-            where |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": position}
-        return self.stream.client.get_shard_iterator(**where)["ShardIterator"]
+            parameters |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": position}
+        return self.stream.client.get_shard_iterator(**parameters)["ShardIterator"]
 
     def _after_error(self, error: Exception, iterator: str | None, tries: int) -> tuple[str | None, int]:
         """Wait before a retry. Return the iterator to continue with, and the number of tries."""

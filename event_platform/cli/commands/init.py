@@ -31,10 +31,10 @@ def init(landing: str | None, yes: bool, force: bool) -> None:  # noqa: FBT001 -
     from event_platform.cli.init import init as propose  # noqa: PLC0415
 
     try:
-        given = parse_location(landing) if landing else None
+        location = parse_location(landing) if landing else None
     except ValueError as error:
         raise click.UsageError(f"--landing: {error}") from error
-    environment = located(load_environment(), given)
+    environment = located(load_environment(), location)
     folder = propose(environment, answer=(lambda _key, _choices: 0) if yes else ask, force=force)
     if yes or not sys.stdin.isatty():
         click.echo("Next: event-platform catalog draft, then event-platform run")

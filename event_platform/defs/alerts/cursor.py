@@ -57,7 +57,7 @@ class CursorState:
         return [finding for check, latest in by_check.items() for finding in self._changes_of(check, latest)]
 
     def _changes_of(self, check: str, latest: dict[str, Finding]) -> list[Finding]:
-        known = {day: level for level, kept in self.failing.get(check, {}).items() for day in _days(kept)}
+        known = {day: level for level, ranges in self.failing.get(check, {}).items() for day in _days(ranges)}
         now = {day: finding.level for day, finding in latest.items()}
         changes = [
             replace(finding, was=known.get(day))
@@ -97,8 +97,8 @@ def load_cursor(cursor: str | None, now: float) -> tuple[CursorState, str | None
     return state, None
 
 
-def _days(kept: Iterable[tuple[str, str]]) -> Iterable[str]:
-    for first, last in kept:
+def _days(ranges: Iterable[tuple[str, str]]) -> Iterable[str]:
+    for first, last in ranges:
         if first == last:
             yield first
         else:

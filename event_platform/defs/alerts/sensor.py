@@ -139,10 +139,10 @@ def _failure_alerts(instance: dg.DagsterInstance, ending: dg.EventLogRecord, own
             blocked = True
         else:
             # A step of another author may have any metadata.
-            told = failure.user_failure_data.metadata if failure.user_failure_data else {}
-            named = {name: str(value.value) for name, value in told.items() if name in owners}
-            assets.update(named)
-            steps.update({} if named else {event.step_key or "run": cause_of(failure.error)})
+            metadata = failure.user_failure_data.metadata if failure.user_failure_data else {}
+            errors = {name: str(value.value) for name, value in metadata.items() if name in owners}
+            assets.update(errors)
+            steps.update({} if errors else {event.step_key or "run": cause_of(failure.error)})
     if not steps and not assets and not blocked:
         steps["run"] = ending.event_log_entry.message or "it ended without a message: its process was killed"
     return run_alerts(ending.run_id, steps, assets, owners)

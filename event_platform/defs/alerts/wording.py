@@ -82,11 +82,11 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
         by_check.setdefault((finding.level, finding.check), []).append(finding)
     level = _worst_level(finding.level for finding in group)
     names = sorted({finding.check for finding in group})
-    what = "passes again" if level is Level.RECOVERED else "failed"
+    verb = "passes again" if level is Level.RECOVERED else "failed"
     return Alert(
         level=level,
         severity=_worst_level(finding.was or finding.level for finding in group) if level is Level.RECOVERED else level,
-        subject=f"{asset}: {', '.join(names)} {what}",
+        subject=f"{asset}: {', '.join(names)} {verb}",
         lines=_shortened([line for key, of_check in sorted(by_check.items()) for line in _check_lines(*key, of_check)]),
         asset=asset,
         owner=owner,
@@ -96,12 +96,12 @@ def _check_alert(asset: str, group: Sequence[Finding], run_id: str, owner: str) 
 
 
 def _check_lines(level: Level, check: str, findings: Sequence[Finding]) -> list[str]:
-    where = describe_partitions(finding.partition for finding in findings)
+    partitions = describe_partitions(finding.partition for finding in findings)
     if level is Level.RECOVERED:
-        return [f"{check} passes again{where}"]
+        return [f"{check} passes again{partitions}"]
     last = max(findings, key=lambda finding: finding.partition)
     on = f" ({last.partition})" if len(findings) > 1 else ""
-    return [f"{level.upper()} {check}{where}", f"  {plain(last.figures)}{on}", *_cause_lines(findings)]
+    return [f"{level.upper()} {check}{partitions}", f"  {plain(last.figures)}{on}", *_cause_lines(findings)]
 
 
 def _cause_lines(findings: Sequence[Finding]) -> list[str]:
@@ -112,9 +112,9 @@ def _cause_lines(findings: Sequence[Finding]) -> list[str]:
         hints.update(finding.hints)
     lines = []
     for fault, count in faults.most_common(_CAUSES_IN_AN_ALERT):
-        what = f" of {count:,} {fault.replace('_', ' ')}" if len(faults) > 1 else ""
+        concerned = f" of {count:,} {fault.replace('_', ' ')}" if len(faults) > 1 else ""
         hint = f" {plain(hints[fault])}." if fault in hints else ""
-        lines.append(f"  Likely cause{what}: {fault.cause}{hint} {fault.remedy}")
+        lines.append(f"  Likely cause{concerned}: {fault.cause}{hint} {fault.remedy}")
     return lines
 
 

@@ -67,9 +67,9 @@ def build_filtered_events(
 
 def _reasons_left(report: FilteredReport) -> list[str]:
     """Return why messages stay in the queue."""
-    named = [shown(fault, len(fault)) for fault in report.left.values()][:_MOST_NAMED]
-    more = len(report.left) - len(named)
-    return [*named, *([f"and {more} more messages are left there"] if more else [])]
+    reasons = [shown(fault, len(fault)) for fault in report.left.values()][:_MOST_NAMED]
+    more = len(report.left) - len(reasons)
+    return [*reasons, *([f"and {more} more messages are left there"] if more else [])]
 
 
 def _spec(tables: Lake) -> dg.AssetSpec:

@@ -154,9 +154,9 @@ def _words(rules: Constraints) -> Iterator[str]:
         yield "required"
     if rules.enum is not None:
         yield f"enum: {', '.join(map(str, rules.enum))}"
-    for what, limit in (("minimum", rules.minimum), ("maximum", rules.maximum), ("pattern", rules.pattern)):
+    for keyword, limit in (("minimum", rules.minimum), ("maximum", rules.maximum), ("pattern", rules.pattern)):
         if limit is not None:
-            yield f"{what}: {limit}"
+            yield f"{keyword}: {limit}"
 
 
 def _unregistered_spec(tables: Lake) -> dg.AssetSpec:

@@ -57,12 +57,12 @@ def build_changed_dates_sensor(
         )
         log_warnings(context.log, due.dates.warnings)
         version = due.dates.version
-        asked = due.ask(context.instance, digest([f"{version}", rules]), now)
+        requested = due.ask(context.instance, digest([f"{version}", rules]), now)
         # If the catalog is unchanged and no look is due, the tables have the same columns as before.
         looks = look_for_files or not since
         checks = ask_schema_checks(context.instance, tables, catalog, now) if looks else Asked([], [])
-        if asked.requests or asked.waiting:
-            return tick_result(context, join([checks, asked]), "; ".join(asked.waiting), context.cursor)
+        if requested.requests or requested.waiting:
+            return tick_result(context, join([checks, requested]), "; ".join(requested.waiting), context.cursor)
         if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due
             return tick_result(context, checks, "what is due is in the future", context.cursor)
         if due.dates.backfills.unexamined:  # the next tick goes on with it

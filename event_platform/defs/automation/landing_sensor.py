@@ -69,17 +69,17 @@ def build_landing_sensor(
         if not looks and received is not None and not received.names:
             _delete_settled(queue, received, (), context.log)
             return dg.SkipReason("the queue has no message about an object; landing is listed every ten minutes")
-        tables, here = lake.open(), landing.open()
-        days = days_of(received.names, here.zone) if received else set[date]()
+        tables, source = lake.open(), landing.open()
+        days = days_of(received.names, source.zone) if received else set[date]()
         tables.storage.check()
         ledger, position = tables.raw_events.snapshot(), position_in(cursor)
         if days is not None and looks:
-            seen = look(ledger, here, position, days, first_date, today)
-            delivery, position, looked_at = seen.delivery, seen.position, f"{seen.listed} of {seen.days} days"
+            view = look(ledger, source, position, days, first_date, today)
+            delivery, position, looked_at = view.delivery, view.position, f"{view.listed} of {view.days} days"
         elif received:
-            delivery, looked_at = deliveries(ledger, here, days), "any day" if days is None else f"{len(days)} days"
+            delivery, looked_at = deliveries(ledger, source, days), "any day" if days is None else f"{len(days)} days"
         else:
-            delivery, looked_at = look_at(ledger, here, today), f"{today}"
+            delivery, looked_at = look_at(ledger, source, today), f"{today}"
         if looks:
             cursor = stamp_cursor(as_cursor(position), now)
         due, left_out = delivery.due, log_warnings(context.log, delivery.omissions.warnings)
@@ -95,13 +95,18 @@ def build_landing_sensor(
         if not (due or looks):
             return dg.SkipReason("; ".join([f"nothing new on {looked_at}", *left_out, *notes]))
         arrivals = due_arrivals(tables, due, first_date, today)
-        wanted = {day: digest(causes) for day, causes in arrivals.causes.items()}
+        states = {day: digest(causes) for day, causes in arrivals.causes.items()}
         own = built_beside(own_assets_of(context, shipped_assets(catalog, first_date)))
-        is_live = wanted.keys() == {today} and not are_under_way(context.instance, [*downstream, *own], now)
+        is_live = states.keys() == {today} and not are_under_way(context.instance, [*downstream, *own], now)
         assets = [*raw, *downstream, *own] if is_live else raw
-        asked = ask(context.instance, "raw", wanted, assets, now)
-        reasons = [f"nothing {'else ' if asked.waiting else ''}new on {looked_at}", *asked.waiting, *left_out, *notes]
-        return tick_result(context, asked, "; ".join(reasons), cursor)
+        requested = ask(context.instance, "raw", states, assets, now)
+        reasons = [
+            f"nothing {'else ' if requested.waiting else ''}new on {looked_at}",
+            *requested.waiting,
+            *left_out,
+            *notes,
+        ]
+        return tick_result(context, requested, "; ".join(reasons), cursor)
 
     return landing_sensor
 

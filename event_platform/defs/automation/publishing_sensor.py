@@ -37,8 +37,8 @@ def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created", PUBLISHED.name)):
             return dg.SkipReason("a run is at work, and publishes what it writes")
         status = read_status(publishing.open_iceberg(tables), tables.every_table(catalog.event_types))
-        asked = ask_publication(context.instance, digest(table.table for table in status.behind), status, now)
-        return tick_result(context, asked, "; ".join(asked.waiting) or status.sentence, None)
+        requested = ask_publication(context.instance, digest(table.table for table in status.behind), status, now)
+        return tick_result(context, requested, "; ".join(requested.waiting) or status.sentence, None)
 
     return publishing_sensor
 

@@ -59,17 +59,17 @@ def build_daily_reconciliation(
         # A state of its own each day: the reconciliation does not wait for the pause of a sensor.
         state, instance = f"reconciliation-{context.scheduled_execution_time:%Y-%m-%d}", _instance_of(context)
         days = [*arrivals.causes] or ([now.date()] if are_redeliveries_waiting(redeliveries) else [])
-        asked = join(
+        requested = join(
             [
                 ask(instance, "raw", dict.fromkeys(days, state), raw, now),
                 due.ask(instance, state, now),
                 ask_publication(instance, state, iceberg, now),
             ]
         )
-        if asked.requests:
-            log_warnings(context.log, asked.waiting)
-            return with_checks(context, asked.requests)
-        reasons = asked.waiting or ["everything is loaded, and every date is up to date"]
+        if requested.requests:
+            log_warnings(context.log, requested.waiting)
+            return with_checks(context, requested.requests)
+        reasons = requested.waiting or ["everything is loaded, and every date is up to date"]
         return dg.SkipReason("; ".join([*reasons, *warnings]))
 
     return daily_reconciliation

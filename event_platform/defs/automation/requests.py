@@ -57,21 +57,21 @@ def ask(
     at once if its run was cancelled, or if it succeeded and the same work became due again; after a failure, it is
     repeated after a growing pause. A changed state does not wait.
     """
-    taken = days_under_way(instance, assets, due, now)
+    occupied = days_under_way(instance, assets, due, now)
     waiting = [
-        f"{describe_range(first, last)}: {what} is at work there"
-        for what in sorted(set(taken.values()))
-        for first, last in date_ranges([day for day, other in taken.items() if other == what])
+        f"{describe_range(first, last)}: {occupant} is at work there"
+        for occupant in sorted(set(occupied.values()))
+        for first, last in date_ranges([day for day, other in occupied.items() if other == occupant])
     ]
-    wanted = [
+    runs = [
         _Wanted(
             f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}",
             describe_range(first, last),
             run_tags(first, last),
         )
-        for first, last in date_ranges(due.keys() - taken)
+        for first, last in date_ranges(due.keys() - occupied)
     ]
-    return join([Asked([], waiting), _ask(instance, part, wanted, assets, now)])
+    return join([Asked([], waiting), _ask(instance, part, runs, assets, now)])
 
 
 def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
@@ -84,8 +84,10 @@ def ask_checks(
     instance: dg.DagsterInstance, name: str, state: str, checks: Sequence[dg.AssetCheckKey], now: datetime
 ) -> Asked:
     """Request a run of checks without assets, as `ask` does for days. `name` is also the part of the run."""
-    asked = _ask(instance, name, [_Wanted(f"{name}:{state}", name)], [], now)
-    return Asked([run.with_replaced_attrs(asset_check_keys=list(checks)) for run in asked.requests], asked.waiting)
+    requested = _ask(instance, name, [_Wanted(f"{name}:{state}", name)], [], now)
+    return Asked(
+        [run.with_replaced_attrs(asset_check_keys=list(checks)) for run in requested.requests], requested.waiting
+    )
 
 
 def join(asked: Iterable[Asked]) -> Asked:
@@ -104,11 +106,11 @@ class _Wanted:
 
 
 def _ask(
-    instance: dg.DagsterInstance, part: str, wanted: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
+    instance: dg.DagsterInstance, part: str, runs: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
 ) -> Asked:
-    known = _tries(instance, part, [request.state for request in wanted])
-    asked = Asked([], [])
-    for request in wanted:
+    known = _tries(instance, part, [request.state for request in runs])
+    requested = Asked([], [])
+    for request in runs:
         tries = known[request.state]
         ended = [
             (record.dagster_run.status, record.end_time or record.update_timestamp.timestamp()) for record in tries
@@ -116,7 +118,7 @@ def _ask(
         again = next_try(ended)
         if now.timestamp() < again:
             status = "failed" if ended[0][0] is dg.DagsterRunStatus.FAILURE else "succeeded, and it is due again"
-            asked.waiting.append(
+            requested.waiting.append(
                 f"{request.what}: run {tries[0].dagster_run.run_id[:8]} {status}; asked for again at "
                 f"{datetime.fromtimestamp(again, UTC):%H:%M} UTC, or when something else is due there"
             )
@@ -125,16 +127,16 @@ def _ask(
         before = tries[0].dagster_run.run_id[:8] if tries else "first"
         tags = {PART: part, STATE: request.state, **request.tags}
         key = f"{part}:{request.state}:{before}"
-        asked.requests.append(dg.RunRequest(key, _CONFIG, asset_selection=list(assets), tags=tags))
-    return asked
+        requested.requests.append(dg.RunRequest(key, _CONFIG, asset_selection=list(assets), tags=tags))
+    return requested
 
 
 def _tries(instance: dg.DagsterInstance, part: str, states: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
     """Return the ended runs that were requested in the given states, the latest first."""
     records = defaultdict[str, list[dg.RunRecord]](list)
     if states:
-        asked = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
-        for record in instance.get_run_records(asked, limit=_LOOKED_BACK):
+        filters = dg.RunsFilter(statuses=_FINISHED, tags={PART: part, STATE: states})
+        for record in instance.get_run_records(filters, limit=_LOOKED_BACK):
             records[record.dagster_run.tags[STATE]].append(record)
     return records
 

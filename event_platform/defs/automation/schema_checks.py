@@ -19,10 +19,10 @@ def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog
     The latest results are read from the instance, which is what the UI shows.
     """
     types = [event_type for event_type in catalog.event_types if _is_open(lake.event_table(event_type))]
-    wanted = {evaluation.asset_check_key: _in_words(evaluation) for evaluation in evaluate_tables(lake, types)}
-    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(wanted))
+    results = {evaluation.asset_check_key: _in_words(evaluation) for evaluation in evaluate_tables(lake, types)}
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(results))
     known = {key: _in_words(record.evaluation) for key, record in latest.items() if record.evaluation}
-    outdated = {key: words for key, words in wanted.items() if known.get(key) != words}
+    outdated = {key: words for key, words in results.items() if known.get(key) != words}
     if not outdated:
         return Asked([], [])
     state = digest(f"{key.asset_key.to_user_string()} {words}" for key, words in outdated.items())

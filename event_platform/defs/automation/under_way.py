@@ -36,9 +36,9 @@ def days_under_way(
     for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)):
         run = record.dagster_run
         first, last = _range_of(run)
-        met = [day for day in days if first <= day <= last]
-        if met and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
-            run_by_day.update(dict.fromkeys(met, f"run {run.run_id[:8]}"))
+        concerned = [day for day in days if first <= day <= last]
+        if concerned and not _assets_of(instance, run).isdisjoint(assets) and is_alive(instance, record, now):
+            run_by_day.update(dict.fromkeys(concerned, f"run {run.run_id[:8]}"))
     # A requested backfill may have no runs yet.
     for backfill in _requested_backfills(instance):
         left = _days_left(backfill, assets)
@@ -63,8 +63,8 @@ def is_alive(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
     if is_launched(record.dagster_run):
         return True
     last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-    heard = max([record.update_timestamp.timestamp(), *(entry.timestamp for entry in last)])
-    return now.timestamp() - heard < _SILENCE
+    last_sign = max([record.update_timestamp.timestamp(), *(entry.timestamp for entry in last)])
+    return now.timestamp() - last_sign < _SILENCE
 
 
 def _assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:

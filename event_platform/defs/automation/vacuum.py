@@ -29,16 +29,16 @@ def build_vacuum(catalog: Catalog) -> dg.ScheduleDefinition:
     def delete_old_files(
         context: dg.OpExecutionContext, config: VacuumConfig, lake: LakeResource, publishing: PublishingResource
     ) -> None:
-        keep, failed, gone = timedelta(days=config.keep_days), {}, 0
+        keep, failed, deleted = timedelta(days=config.keep_days), {}, 0
         tables = lake.open()
         expire = partial(publishing.open_iceberg(tables).expire, dry_run=False) if publishing.iceberg else None
         for vacuumed in vacuum_all(tables, catalog, keep, dry_run=False, expire=expire):
             if vacuumed.error is not None:
                 failed[vacuumed.table.name] = str(vacuumed.error)
             elif vacuumed.files:
-                gone += len(vacuumed.files)
+                deleted += len(vacuumed.files)
                 context.log.info("deleted %s files of %s", f"{len(vacuumed.files):,}", vacuumed.table.name)
-        context.add_output_metadata({"files": gone})
+        context.add_output_metadata({"files": deleted})
         if failed:
             raise dg.Failure(
                 description=f"{counted(len(failed), 'table')} could not be vacuumed: {', '.join(sorted(failed))}",

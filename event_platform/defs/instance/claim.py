@@ -55,5 +55,5 @@ def keep_claim(instance: dg.DagsterInstance, lake: str) -> None:
 
 
 def _read(instance: dg.DagsterInstance) -> Claim | None:
-    kept = instance.run_storage.get_cursor_values({_KEY}).get(_KEY)
-    return Claim(**json.loads(kept)) if kept else None
+    stored = instance.run_storage.get_cursor_values({_KEY}).get(_KEY)
+    return Claim(**json.loads(stored)) if stored else None

@@ -116,8 +116,8 @@ def missing_settings(settings: Any) -> list[RequiredSetting]:
 
 def replacements(settings: Any) -> str | None:
     """Return one sentence that says which outdated modules to replace in dagster.yaml; None if there are none."""
-    named = [section.get("module") for section in _sections(settings)]
-    moved = [f"{old} by {new}" for old, new in MOVED_MODULES.items() if old in named]
+    modules = [section.get("module") for section in _sections(settings)]
+    moved = [f"{old} by {new}" for old, new in MOVED_MODULES.items() if old in modules]
     return f"replace {', and '.join(moved)}" if moved else None
 
 
@@ -129,10 +129,10 @@ def warn_of_missing_settings(home: str | None) -> None:
     except (OSError, yaml.YAMLError):  # Dagster itself reports that
         return
     if missing:
-        where = (
+        location = (
             f"{Path(home) / 'dagster.yaml'}" if home else "DAGSTER_HOME is not set, so that there is no dagster.yaml"
         )
-        lines = [f"{where}: {len(missing)} settings that event_platform needs are missing", *map(str, missing)]
+        lines = [f"{location}: {len(missing)} settings that event_platform needs are missing", *map(str, missing)]
         logging.getLogger("event_platform").warning("%s", "\n  ".join([*lines, f"{EXAMPLE} has them all"]))
 
 

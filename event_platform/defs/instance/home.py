@@ -70,5 +70,7 @@ def supply_dagster_yaml(home: str) -> bool:
 
 def _not_writable(folder: Path) -> Path | None:
     """Return an existing SQLite database that is not writable, though it may open; None if there is none."""
-    there = [path for name in KEPT if (path := folder / name).is_file()]
-    return next((path for path in there if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))), None)
+    databases = [path for name in KEPT if (path := folder / name).is_file()]
+    return next(
+        (path for path in databases if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))), None
+    )

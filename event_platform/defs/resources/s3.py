@@ -62,7 +62,7 @@ def _options_of(s3: S3Resource) -> dict[str, str]:
     """Return store options that match a resource's client; keys are included only if the resource has them."""
     client = s3.get_client()
     settings = {"endpoint": client.meta.endpoint_url, "region": client.meta.region_name}
-    given = {
+    options = {
         **settings,
         **client_settings(settings),
         "access_key_id": s3.aws_access_key_id,
@@ -72,4 +72,4 @@ def _options_of(s3: S3Resource) -> dict[str, str]:
         "verify": "False" if s3.verify is False else None,
         "ca_bundle": s3.verify if isinstance(s3.verify, str) else None,
     }
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in options.items() if value}

@@ -69,9 +69,9 @@ class Filter:
         totals = Totals(events=len(occurrences))
         redelivered = self._redelivered(occurrences, remaining, totals)
         whole = _whole_parts(occurrences, redelivered, taken_apart)
-        gone = self._send(whole, remaining, totals)
+        dropped_parts = self._send(whole, remaining, totals)
         results = [
-            _result(record, parts, gone.get(number, set()))
+            _result(record, parts, dropped_parts.get(number, set()))
             for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True))
         ]
         return Filtered(results, totals)
@@ -115,11 +115,11 @@ class Filter:
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
         answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
-        kept = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
-        totals.dropped += sum(len(events) for key, events in parts.items() if key not in kept)
-        totals.undecided += sum(len(events) for key, events in parts.items() if key in kept)
+        unsent = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
+        totals.dropped += sum(len(events) for key, events in parts.items() if key not in unsent)
+        totals.undecided += sum(len(events) for key, events in parts.items() if key in unsent)
         sent_parts: dict[int, set[int]] = {}
-        for record, part in parts.keys() - kept:
+        for record, part in parts.keys() - unsent:
             sent_parts.setdefault(record, set()).add(part)
         return sent_parts
 
@@ -166,7 +166,7 @@ def _whole_parts(
     }
 
 
-def _result(record: StreamRecord, parts: Parts, gone: set[int]) -> dict[str, str]:
-    if not gone:
+def _result(record: StreamRecord, parts: Parts, dropped_parts: set[int]) -> dict[str, str]:
+    if not dropped_parts:
         return passed(record)
-    return dropped(record) if parts.is_empty_without(gone) else passed(record, parts.without(gone))
+    return dropped(record) if parts.is_empty_without(dropped_parts) else passed(record, parts.without(dropped_parts))
