@@ -109,9 +109,9 @@ def judge(
     `figures_of_day` are the day's rows of quality_report, with or without the date. `history` are the rows of the days
     before and after, with the date (see `pipeline.reporting.history`); rows of the day itself are ignored.
     """
-    others = history.filter(pl.col("created_date") != day).select(_COLUMNS)
-    own = figures_of_day.with_columns(created_date=pl.lit(day)).select(_COLUMNS)
-    return judge_day(Figures.of(pl.concat([others, own])), catalog, thresholds, day, today)
+    of_other_days = history.filter(pl.col("created_date") != day).select(_COLUMNS)
+    of_day = figures_of_day.with_columns(created_date=pl.lit(day)).select(_COLUMNS)
+    return judge_day(Figures.of(pl.concat([of_other_days, of_day])), catalog, thresholds, day, today)
 
 
 def judge_day(figures: Figures, catalog: Catalog, thresholds: Thresholds, day: date, today: date) -> list[Finding]:
@@ -217,7 +217,7 @@ def _duplicate_names(figures: Figures, day: date) -> dict[str, dict[str, int]]:
 
 def _check_unregistered(figures: Figures, catalog: Catalog, day: date) -> Result:
     names = {name: sum(labels.values()) for name, labels in figures.by_name(day, "unregistered").items()}
-    others = names.pop(None, 0)
+    other_events = names.pop(None, 0)
     listed = {str(name): count for name, count in names.items()}
-    left = max(figures.total(day, "unregistered_names") - len(listed), 0)
-    return rates.check_unregistered(listed, catalog.names, others, left)
+    unlisted = max(figures.total(day, "unregistered_names") - len(listed), 0)
+    return rates.check_unregistered(listed, catalog.names, other_events, unlisted)

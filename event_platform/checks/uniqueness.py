@@ -96,19 +96,19 @@ def check_day(counts: Counts) -> Result:
 
 
 def _find(
-    known: OrderedDict[tuple[str, ...], T],
+    cache: OrderedDict[tuple[str, ...], T],
     find: Callable[[Snapshot, list[date]], Mapping[date, T]],
     table: Snapshot,
     dates: Sequence[date],
 ) -> dict[date, T]:
     """Return the figures of the dates that have rows: from the cache if their files are known, else from `find`."""
     files = {day: (table.table.uri, *paths) for day, paths in table.paths_by_date(dates).items()}
-    sums = {day: each for day in files if (each := known.get(files[day])) is not None}
-    left = [day for day in dates if day in files and day not in sums]
-    sums |= find(table, left) if left else {}
-    known |= {files[day]: figures for day, figures in sums.items()}
-    while len(known) > _DAYS_KEPT:
-        known.popitem(last=False)
+    sums = {day: each for day in files if (each := cache.get(files[day])) is not None}
+    missing = [day for day in dates if day in files and day not in sums]
+    sums |= find(table, missing) if missing else {}
+    cache |= {files[day]: figures for day, figures in sums.items()}
+    while len(cache) > _DAYS_KEPT:
+        cache.popitem(last=False)
     return sums
 
 
@@ -124,8 +124,8 @@ def _sums_by_name(deduplicated: Snapshot, dates: list[date]) -> dict[date, dict[
 
 def _count_dates(table: Snapshot, dates: list[date]) -> dict[date, Counts]:
     counts = {day: Counts(rows, rows) for day in dates if (rows := _unique_keys(table, day))}
-    left = [day for day in dates if day not in counts]
-    groups = group_dates(table, left, _ROWS_AT_ONCE) if left else ()
+    uncounted = [day for day in dates if day not in counts]
+    groups = group_dates(table, uncounted, _ROWS_AT_ONCE) if uncounted else ()
     for some in groups:
         with _COUNTING:
             counts |= _count(table.scan(some))

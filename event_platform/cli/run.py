@@ -93,10 +93,10 @@ def run_due(
         results |= outcome.results
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
-    left = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
+    still_due = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
     _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
     status = _publish_and_count(environment, catalog, before, due, failed, results, progress)
-    return Outcome(failed, status, left)
+    return Outcome(failed, status, still_due)
 
 
 def run_backfill(environment: Environment, progress: Listener) -> Outcome:

@@ -96,10 +96,10 @@ def _made_of(
     asset = own_asset(context.step_context.job_def.asset_layer.asset_graph.get(context.asset_key), None)
     if asset is None:
         return None
-    others = [source.table for source in asset.sources if source.table not in read]
-    opened = {**read, **{table: lake.found_table(table).snapshot() for table in others}}
+    unread_sources = [source.table for source in asset.sources if source.table not in read]
+    opened = {**read, **{table: lake.found_table(table).snapshot() for table in unread_sources}}
     partitions: list[date | None] = [None] if dates is None else [*dates]
-    if others and any(_changed_since(opened[table], _began(context)) for table in others):
+    if unread_sources and any(_changed_since(opened[table], _began(context)) for table in unread_sources):
         return MadeOf(asset.sources, dict.fromkeys(partitions, UNKNOWN))
     if dates is None:
         versions = {source.table: fingerprint_of_files(opened[source.table]) for source in asset.sources}

@@ -66,9 +66,9 @@ def check_redeliveries(url: str | None) -> Finding:
         remedy = "it stays there: see who sends it, and whether the address is `redeliveries` of `terraform output`"
         return bad(name, f"{summary}, of which one is {faults[0]}", remedy)
     oldest = min((int(message["Attributes"]["SentTimestamp"]) / 1000 for message in messages), default=time.time())
-    left = timedelta(seconds=oldest + state.kept - time.time())
-    if left < _LEAST_LEFT:
-        hours = max(round(left.total_seconds() / 3600), 0)
+    time_left = timedelta(seconds=oldest + state.kept - time.time())
+    if time_left < _LEAST_LEFT:
+        hours = max(round(time_left.total_seconds() / 3600), 0)
         remedy = "event-platform run takes them; see why runs of filtered_events fail, or whether sensors are off"
         return bad(name, f"{summary}, the first of which the queue deletes in {hours} hours", remedy)
     return good(name, summary)

@@ -160,8 +160,8 @@ def check_catalog(settings: Settings) -> Finding:
         catalog = load_catalog(folder)
         require_opened(catalog.mending)
     except CatalogError as error:
-        first, *others = str(error).splitlines()
-        return bad(name, f"{first}{f', and {len(others)} more' if others else ''}", "event-platform catalog check")
+        first, *further = str(error).splitlines()
+        return bad(name, f"{first}{f', and {len(further)} more' if further else ''}", "event-platform catalog check")
     if not catalog.event_types:
         return bad(name, f"{folder}: no schemas", "draft one for each event name: event-platform catalog draft")
     return good(name, f"{counted(len(catalog.event_types), 'event type')} in {folder}")

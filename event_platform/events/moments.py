@@ -102,9 +102,9 @@ def _of_iso8601(written: pl.Series, timezone: str) -> pl.Series:
     moments = texts.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     if moments.null_count() == written.null_count():
         return moments
-    left = written.set(moments.is_not_null(), None)
+    unparsed = written.set(moments.is_not_null(), None)
     for form in (_EXTENDED, _BASIC):
-        moments = moments.fill_null(_parse_parts(left, form, timezone))
+        moments = moments.fill_null(_parse_parts(unparsed, form, timezone))
     return moments
 
 

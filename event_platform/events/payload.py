@@ -156,12 +156,12 @@ class PayloadReader:
         """Insert the rows that do not fit between those that do: their fitting values, and the rest as text."""
         rows = pl.int_range(len(bodies), dtype=pl.UInt32, eager=True)
         unfit = rows.filter(~rows.is_in(fitting[_ROW].implode()))
-        fits, left = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)
+        fits, remainders = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)
         table = self._parse(pl.Series(fits))
         if table is None:
             raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
         rescued, _ = self._conform(table, unfit)
-        return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, left, pl.String))]).sort(_ROW)
+        return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, remainders, pl.String))]).sort(_ROW)
 
 
 def _type_in(body: str, field: str) -> pa.DataType:

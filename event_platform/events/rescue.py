@@ -48,12 +48,12 @@ class Rescuer:
         try:
             twice = has_key_twice(text)
             fields = {field: raw for field, raw in _FIELDS.decode(text).items() if field not in self._consumed}
-            fits, left = _split(fields, self._known, _Reading(twice, mask.encode()))
+            fits, remainder = _split(fields, self._known, _Reading(twice, mask.encode()))
         except RecursionError:  # nested deeper than Python can recurse
-            fits, left, twice = {}, None, True
+            fits, remainder, twice = {}, None, True
         if twice:
-            left = {**(left or {}), WHOLE_RECORD: body}
-        rest = unmask(msgspec.json.encode(left).decode(), mask) if left else None
+            remainder = {**(remainder or {}), WHOLE_RECORD: body}
+        rest = unmask(msgspec.json.encode(remainder).decode(), mask) if remainder else None
         return msgspec.json.encode(fits).decode(), rest
 
 
@@ -113,7 +113,11 @@ class _Fitter:
         if items is None:
             return None, raw
         splits = [item.take(element, reading) for element in items]
-        return (None, raw) if any(left is not None for _, left in splits) else ([fits for fits, _ in splits], None)
+        return (
+            (None, raw)
+            if any(remainder is not None for _, remainder in splits)
+            else ([fits for fits, _ in splits], None)
+        )
 
     def _take_entries(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
         """Take the values of a map that fit. A key whose value does not fit has null; a masked key is left out."""
@@ -121,15 +125,15 @@ class _Fitter:
         if entries is None:
             return None, raw
         fits: dict[str, Any] = {}
-        left: dict[str, Any] = {}
+        remainder: dict[str, Any] = {}
         for key, entry in entries.items():
             if reading.mask and reading.mask in key.encode():
-                left[key] = entry
+                remainder[key] = entry
                 continue
             fits[key], rest = item.take(entry, reading)
             if rest is not None:
-                left[key] = rest
-        return fits, left or None
+                remainder[key] = rest
+        return fits, remainder or None
 
     def _as_text(self, raw: msgspec.Raw, reading: _Reading) -> Any:
         """Return the text of a value for a column of JSON texts, or None if it does not fit."""
@@ -183,7 +187,7 @@ def _split(
     """Return the fields that fit, and the others without empty values (None if there are none)."""
     known = known_columns.of(fields)
     fits: dict[str, Any] = {}
-    left: dict[str, Any] = {}
+    remainder: dict[str, Any] = {}
     for field, raw in fields.items():
         fitter = known.get(field)
         if fitter is not None:
@@ -193,8 +197,8 @@ def _split(
         if value is not None:
             fits[field] = value
         if rest is not None:
-            left[field] = rest
-    return fits, left or None
+            remainder[field] = rest
+    return fits, remainder or None
 
 
 def holds_as_text(raw: str, column: Column) -> bool:

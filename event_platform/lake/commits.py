@@ -75,12 +75,12 @@ def commit_info(
     `foreign` are the partitions that others had changed up to `known_version`. Partitions in `replaced` are no longer
     foreign.
     """
-    left = _without_rebuilt(foreign, replaced, known_version)
+    still_foreign = _without_rebuilt(foreign, replaced, known_version)
     return {
         _COMMIT_ID: commit_id,
         _KNOWN_VERSION: known_version,
         _REPLACED: sorted(day.isoformat() for day in replaced),
-        _FOREIGN: {day.isoformat(): version for day, version in sorted(left.items())},
+        _FOREIGN: {day.isoformat(): version for day, version in sorted(still_foreign.items())},
     }
 
 

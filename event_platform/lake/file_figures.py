@@ -133,9 +133,9 @@ def read_figure(
     """
     frames = {} if in_rows else _read_footers(table, files, figure)
     files = [file for file in files if file.uri in frames] if figure.is_sampled else files
-    left = [file for file in files if file.uri not in frames]
-    counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), left, _COUNTED_AT_ONCE)
-    frames |= {file.uri: counts for file, counts in zip(left, counted, strict=True)}
+    uncounted = [file for file in files if file.uri not in frames]
+    counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), uncounted, _COUNTED_AT_ONCE)
+    frames |= {file.uri: counts for file, counts in zip(uncounted, counted, strict=True)}
     if not in_rows:
         _READ.keep({(uri, figure.name): counts for uri, counts in frames.items()})
     if not files:
@@ -150,14 +150,14 @@ def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> p
 
 def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
     """Return the counts of files that have them, by address. The other figures of a footer are cached."""
-    known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
-    unread = [file for file in files if file.uri not in known]
+    cached = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
+    unread = [file for file in files if file.uri not in cached]
     figures = [figure, *(other for other in table.spec.figures if other.name != figure.name)]
     each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
     read = each(lambda file: _in_footer(table.storage, file, figures), unread)
     pairs = list(zip(unread, read, strict=True))
     _READ.keep({(file.uri, name): counts for file, by_name in pairs for name, counts in by_name.items()})
-    return known | {file.uri: by_name[figure.name] for file, by_name in pairs if figure.name in by_name}
+    return cached | {file.uri: by_name[figure.name] for file, by_name in pairs if figure.name in by_name}
 
 
 def _count_rows(

@@ -56,12 +56,12 @@ def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
     repeated, bounded = set[tuple[str, str]](), list[dict[str, Any]]()
     for number, info in enumerate(reversed(infos)):
         lists = {name: _texts(value) for name, value in info.items() if isinstance(value, list)}
-        left = {name: [text for text in texts if (name, text) not in repeated] for name, texts in lists.items()}
-        repeated.update((name, text) for name, texts in left.items() for text in texts)
+        new_texts = {name: [text for text in texts if (name, text) not in repeated] for name, texts in lists.items()}
+        repeated.update((name, text) for name, texts in new_texts.items() for text in texts)
         if number < _COMMITS:
             bounded.append(info)
-        elif any(left.values()):
-            bounded.append({**left, "version": info["version"]})
+        elif any(new_texts.values()):
+            bounded.append({**new_texts, "version": info["version"]})
     return tuple(reversed(bounded))
 
 

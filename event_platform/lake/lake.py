@@ -192,8 +192,8 @@ class Lake:
 def scan_columns(snapshot: Snapshot, dates: Collection[date] | None, columns: Collection[str] | None) -> pl.LazyFrame:
     """Scan some partitions and columns of a table, as `Lake.scan` does."""
     rows = snapshot.scan(dates)
-    known = rows.collect_schema().names()
-    unknown = [column for column in columns or () if column not in known]
+    names = rows.collect_schema().names()
+    unknown = [column for column in columns or () if column not in names]
     if unknown:
-        raise TableError(f"{snapshot.table.name}: no column {', '.join(unknown)}; there are {', '.join(known)}")
+        raise TableError(f"{snapshot.table.name}: no column {', '.join(unknown)}; there are {', '.join(names)}")
     return rows if columns is None else rows.select(columns)

@@ -124,7 +124,7 @@ class TableLocation:
 
         Raises TableNotFoundError, and TableStorageError for other failures.
         """
-        for left in reversed(range(TRIES)):
+        for retries_left in reversed(range(TRIES)):
             options = self.storage.for_delta()
             try:
                 delta = DeltaTable(self.uri, version, storage_options=options)
@@ -132,7 +132,7 @@ class TableLocation:
             except TableNotFoundError:
                 raise
             except (DeltaError, OSError) as error:
-                if not (left and has_broken_off(error)):
+                if not (retries_left and has_broken_off(error)):
                     raise self.storage_error("the table cannot be opened", error) from cause(error)
         raise AssertionError  # the last try has returned or raised
 

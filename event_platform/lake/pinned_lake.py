@@ -51,9 +51,9 @@ class PinnedLake(Lake):
         tables = [
             Table(table.spec, table.storage) for table in self.tables(event_types) if table.name in listed.commits
         ]
-        left = [table for table in tables if table.name not in self.snapshots]
+        unpinned = [table for table in tables if table.name not in self.snapshots]
         snapshots = map_threads(
-            lambda table: listed_snapshot(table, *listed.commits[table.name]), left, self.storage.threads
+            lambda table: listed_snapshot(table, *listed.commits[table.name]), unpinned, self.storage.threads
         )
         self.snapshots.update({snapshot.table.name: snapshot for snapshot in snapshots if snapshot is not None})
         return listed

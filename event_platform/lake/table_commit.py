@@ -205,7 +205,7 @@ class TableCommit:
     def _write(self, delta: DeltaTable, write: Callable[[DeltaTable], None], commit_id: str) -> int:
         """Commit by the log itself."""
         snapshot, table = self._snapshot, self._snapshot.table
-        for left in reversed(range(TRIES)):
+        for retries_left in reversed(range(TRIES)):
             try:
                 delta = snapshot.renewed(delta)
                 write(delta)
@@ -216,7 +216,7 @@ class TableCommit:
                 if version is not None:
                     return version
                 # A retry is safe: its transactions would conflict with those of a first attempt that arrives late.
-                if isinstance(error, CommitFailedError) or not (left and has_broken_off(error)):
+                if isinstance(error, CommitFailedError) or not (retries_left and has_broken_off(error)):
                     raise self._failure(error) from cause(error)
             else:
                 version = self._version_of(commit_id)

@@ -41,12 +41,12 @@ def zip_pieces(data: bytes, limits: Limits, read_member: ReadMember) -> Iterator
     Their total size is limited like that of an object. Raises BrokenError and UnsupportedError before the first piece.
     """
     archive = _opened(data)
-    left = limits.object_bytes
+    remaining = limits.object_bytes
     for member in archive.infolist():
         if is_hidden(member.filename) or not member.file_size:
             continue
-        for piece in _member_pieces(archive, member, Limits(left, limits.task_bytes // 2), read_member):
-            left = max(1, left - len(piece.data))
+        for piece in _member_pieces(archive, member, Limits(remaining, limits.task_bytes // 2), read_member):
+            remaining = max(1, remaining - len(piece.data))
             yield piece
 
 

@@ -83,10 +83,10 @@ class _Container:
 
 def avro_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
     """Yield the rows of a container as JSON lines. If they end early, the last piece says why."""
-    left = limits.object_bytes
+    remaining = limits.object_bytes
     for piece in gather_pieces(name_errors("avro", _rows(ByteReader(parts), limits)), limits.piece_bytes):
-        left -= len(piece.data)
-        if left < 0:
+        remaining -= len(piece.data)
+        if remaining < 0:
             yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))
             return
         yield piece

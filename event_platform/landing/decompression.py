@@ -43,17 +43,17 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
     member = None
     try:
         for bite in source():
-            left, more = bite, False
-            while left or more:
+            unconsumed, more = bite, False
+            while unconsumed or more:
                 if member is None or member.eof:
-                    left = left.lstrip(b"\0") if member else left
-                    if not left:
+                    unconsumed = unconsumed.lstrip(b"\0") if member else unconsumed
+                    if not unconsumed:
                         break
                     member = open_member()
-                part = member.decompress(left, part_size)
+                part = member.decompress(unconsumed, part_size)
                 if part:
                     yield part
-                left = member.unused_data if member.eof else member.unconsumed_tail
+                unconsumed = member.unused_data if member.eof else member.unconsumed_tail
                 more = len(part) == part_size and not member.eof  # there may be more output
     except zlib.error as error:
         raise BrokenError(f"gzip: {error}") from error
@@ -95,12 +95,12 @@ def _frames(source: Source) -> Iterator[bytes]:
     try:
         for bite in source():
             for start in range(0, len(bite), _ZSTD_BITE):
-                left = bite[start : start + _ZSTD_BITE]
-                while left:
+                unconsumed = bite[start : start + _ZSTD_BITE]
+                while unconsumed:
                     if frame is None or frame.eof:
                         frame = zstandard.ZstdDecompressor().decompressobj()
-                    part = frame.decompress(left)
-                    left = frame.unused_data if frame.eof else b""
+                    part = frame.decompress(unconsumed)
+                    unconsumed = frame.unused_data if frame.eof else b""
                     yield part
     except zstandard.ZstdError as error:
         raise BrokenError(f"zstd: {error}") from error
@@ -127,14 +127,14 @@ def _bzip2_parts(source: Source) -> Iterator[bytes]:
     stream = None
     for bite in source():
         for start in range(0, len(bite), _BZIP2_BITE):
-            left = bite[start : start + _BZIP2_BITE]
-            while left:
+            unconsumed = bite[start : start + _BZIP2_BITE]
+            while unconsumed:
                 if stream is None or stream.eof:
                     yield b""
                     stream = bz2.BZ2Decompressor()
-                part = stream.decompress(left)
+                part = stream.decompress(unconsumed)
                 yield part[:_PART]
                 yield from (part[begin : begin + _PART] for begin in range(_PART, len(part), _PART))
-                left = stream.unused_data if stream.eof else b""
+                unconsumed = stream.unused_data if stream.eof else b""
     if stream is None or not stream.eof:
         raise BrokenError(f"bzip2: {CUT}")

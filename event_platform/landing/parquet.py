@@ -55,7 +55,7 @@ def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
 
     A file with more rows than `limits` allow is not read: rows of nulls take no bytes in a file, but each is a record.
     """
-    left = limits.object_bytes
+    remaining = limits.object_bytes
     try:
         metadata = parquet.read_metadata(pa.BufferReader(data))
         if metadata.num_rows > limits.object_rows:
@@ -64,8 +64,8 @@ def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
         for start, rows in _ranges(metadata, limits):
             frame = pl.scan_parquet(data).slice(start, rows).collect()
             for piece in _as_pieces(frame, limits.piece_bytes):
-                left -= len(piece.data)
-                if left < 0:
+                remaining -= len(piece.data)
+                if remaining < 0:
                     yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))
                     return
                 yield piece

@@ -52,10 +52,10 @@ def _chunks(stream: ByteReader) -> Iterator[bytes]:
 
 def _hadoop_chunks(stream: ByteReader) -> Iterator[bytes]:
     while header := stream.read(_LENGTH):
-        left = _length(header + stream.read_exactly(_LENGTH - len(header)))
-        while left > 0:
-            part = unpack_raw(stream.read_exactly(_length(stream.read_exactly(_LENGTH))), left)
-            left -= len(part)
+        remaining = _length(header + stream.read_exactly(_LENGTH - len(header)))
+        while remaining > 0:
+            part = unpack_raw(stream.read_exactly(_length(stream.read_exactly(_LENGTH))), remaining)
+            remaining -= len(part)
             yield part
 
 

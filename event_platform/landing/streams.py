@@ -48,12 +48,12 @@ class ByteReader:
 
 def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
     """Yield up to `limit` bytes. Raises BrokenError with `message` where there are more."""
-    left = limit
+    remaining = limit
     for part in parts:
-        if len(part) > left:
-            yield part[:left]
+        if len(part) > remaining:
+            yield part[:remaining]
             raise BrokenError(message.format(limit))
-        left -= len(part)
+        remaining -= len(part)
         yield part
 
 

@@ -56,8 +56,8 @@ def groups(figures: pl.DataFrame) -> list[Group]:
     cut = len(ranked) if len(ranked) <= _GROUPS + 1 else _GROUPS
     chosen = [(shown_name(name), hours) for name, hours in ranked[:cut]]
     if ranked[cut:]:
-        others = [sum(values) for values in zip(*(hours for _, hours in ranked[cut:]), strict=True)]
-        chosen.append((f"{len(ranked) - cut:,} others", others))
+        other_hours = [sum(values) for values in zip(*(hours for _, hours in ranked[cut:]), strict=True)]
+        chosen.append((f"{len(ranked) - cut:,} others", other_hours))
     events = sum(sum(hours) for _, hours in chosen)
     return [Group(name, hours, percent(sum(hours), events), sparkline(hours)) for name, hours in chosen]
 

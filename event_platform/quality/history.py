@@ -46,11 +46,11 @@ def sum_figures(totals: Totals, *figures: str) -> dict[date, int]:
 
 def days_of(days: Iterable[date]) -> list[date]:
     """Return every day from the first to the last one."""
-    known = list(days)
-    if not known:
+    named_days = list(days)
+    if not named_days:
         return []
-    first = min(known)
-    return [first + number * _DAY for number in range((max(known) - first).days + 1)]
+    first = min(named_days)
+    return [first + number * _DAY for number in range((max(named_days) - first).days + 1)]
 
 
 def days_before(last: date, count: int) -> list[date]:

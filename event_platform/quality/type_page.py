@@ -55,7 +55,7 @@ def draw_type(
     known = days_before(today, _KNOWN)
     days = known[-_SHOWN:]
     figures = read_figures(event_type, history, known)
-    own = {
+    findings_by_day = {
         day: [finding for finding in findings.get(day, ()) if finding.asset == f"events/{event_type.key}"]
         for day in days
     }
@@ -69,9 +69,11 @@ def draw_type(
         "other_names": [shown(other_name, _TEXT_LENGTH) for other_name in event_type.other_names],
         "days": days,
         "last_seen": max((day for day in events if events[day]), default=None),
-        "verdict": _judge(own, days),
-        "failures": list_failures((finding for of_day in own.values() for finding in of_day), {event_type.key}),
-        "lines": list_days(figures, own, [day for day in days if own[day] or day in reported]),
+        "verdict": _judge(findings_by_day, days),
+        "failures": list_failures(
+            (finding for of_day in findings_by_day.values() for finding in of_day), {event_type.key}
+        ),
+        "lines": list_days(figures, findings_by_day, [day for day in days if findings_by_day[day] or day in reported]),
         "nulls": list_nulls(event_type, figures, events, days),
         "drift": list_drift(figures, days, known),
         "values": _values(event_type, figures, days),
@@ -80,7 +82,7 @@ def draw_type(
         "example": shown(example, _EXAMPLE_LENGTH),
         "script": None,
     }
-    return render("type.html.jinja", values | _plots(figures, own, days))
+    return render("type.html.jinja", values | _plots(figures, findings_by_day, days))
 
 
 def _judge(findings: Mapping[date, Sequence[Finding]], days: Sequence[date]) -> tuple[Status, str]:

@@ -157,11 +157,11 @@ class Consumer:
         lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
         totals = self._totals()
         LOG.info("%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard")
-        left = [
+        free_shards = [
             shard.name for shard in self._unread_shards(self.stream.shards()) if self.checkpoints.is_free(shard.name)
         ]
-        if left:
-            LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(left))
+        if free_shards:
+            LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(free_shards))
 
     def _totals(self) -> Totals:
         readers = [*self._read, *(reader for reader, _ in self._readers.values())]

@@ -81,13 +81,13 @@ def _unpack(bites: Iterator[bytes | None]) -> Iterator[bytes | None]:
             yield None
             continue
         is_gzip = bite.startswith(b"\x1f\x8b") if is_gzip is None else is_gzip
-        left = bite if is_gzip else b""
+        unconsumed = bite if is_gzip else b""
         if not is_gzip:
             yield bite
-        while left:
+        while unconsumed:
             member = member or zlib.decompressobj(wbits=31)
-            yield member.decompress(left)
-            left, member = (member.unused_data, None) if member.eof else (b"", member)
+            yield member.decompress(unconsumed)
+            unconsumed, member = (member.unused_data, None) if member.eof else (b"", member)
     if member is not None:
         raise EOFError("the gzip ends in the middle of its data")
 

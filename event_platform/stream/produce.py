@@ -94,15 +94,15 @@ class Producer:
             yield batch
 
     def _settle(self, batch: list[Outgoing]) -> None:
-        left = [(record, "") for record in batch]
+        unsent = [(record, "") for record in batch]
 
         def send() -> list[tuple[Outgoing, str]]:
-            nonlocal left
-            left = self._call([record for record, _ in left])
-            return left
+            nonlocal unsent
+            unsent = self._call([record for record, _ in unsent])
+            return unsent
 
         def count(_: RetryCallState) -> None:
-            self.sent.retried += len(left)
+            self.sent.retried += len(unsent)
 
         retrying = Retrying(
             retry=retry_if_result(bool),
@@ -110,7 +110,7 @@ class Producer:
             wait=lambda state: pause(state.attempt_number - 1),
             sleep=self.sleep,
             before_sleep=count,
-            retry_error_callback=lambda _: left,
+            retry_error_callback=lambda _: unsent,
         )
         for record, reason in retrying(send):
             self._refuse(record, f"{reason}, {_TRIES} times")
@@ -128,16 +128,16 @@ class Producer:
                 raise unusable(self.stream.name, error) from error
             reason = code_of(error) or str(error)
             return [(record, reason) for record in batch]
-        left = []
+        rejected = []
         for record, result in zip(batch, answer["Records"], strict=True):
             if code := result.get("ErrorCode"):
-                left.append((record, code))
+                rejected.append((record, code))
                 continue
             self.sent.records += 1
             self.sent.events += len(record.events)
             self.sent.bytes += len(record.data)
             self.sent.records_by_shard[result["ShardId"]] += 1
-        return left
+        return rejected
 
     def _refuse(self, record: Outgoing, reason: str) -> None:
         self.sent.failed += len(record.events)

@@ -72,8 +72,8 @@ def post(outbox: dict[str, Waiting], alerts: Iterable[Alert], to: Sequence[Addre
     Alerts queued for an address that no longer exists are routed again.
     """
     keys = {address.key for address in to}
-    left = [alert for key in [*outbox] if key not in keys for alert in _summarize(outbox.pop(key))]
-    for alert in [*left, *alerts]:
+    unrouted = [alert for key in [*outbox] if key not in keys for alert in _summarize(outbox.pop(key))]
+    for alert in [*unrouted, *alerts]:
         severe = [address for address in to if address.takes_severity(alert)]
         for address in [address for address in severe if address.takes_owner(alert)] or severe:
             waiting = outbox.setdefault(address.key, Waiting())

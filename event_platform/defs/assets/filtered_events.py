@@ -50,14 +50,14 @@ def build_filtered_events(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             report, table = take_filtered(pipeline, queue, dates_of(context)), pipeline.lake.filtered_events
-            left = _reasons_left(report)
-            for fault in left:
+            reasons = _reasons_left(report)
+            for fault in reasons:
                 context.log.warning(fault)
             rows, first = table.snapshot().rows_by_date(report.written), min(report.written)
             figures: dict[date, dict[str, Any]] = {
                 day: {ROWS: rows.get(day, 0), "events_taken": report.events[day]} for day in report.written
             }
-            figures[first] |= {LEFT_IN_QUEUE: left} if left else {}
+            figures[first] |= {LEFT_IN_QUEUE: reasons} if reasons else {}
             yield TableResult(table, figures, report.written)
 
         yield from run_step(context, lake, compute, publishing, step)

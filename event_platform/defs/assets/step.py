@@ -59,12 +59,12 @@ def _materialization(
 
     Order of the metadata in the UI: the day's rows, the commit, and values that are the same for all days.
     """
-    key, own = asset_key(result.table), set(context.partition_keys)
+    key, requested_days = asset_key(result.table), set(context.partition_keys)
     version = dg.DataVersion(str(max(partition.version for partition in result.written.values())))
     shared = {"step_cpu_seconds": round(cpu_time.seconds, 3), URI: result.table.uri, **published.get(key, {})}
     for day, written in result.written.items():
         partition = {**result.figures.get(day, {}), **figures_of(written), **shared}
-        if day.isoformat() in own:
+        if day.isoformat() in requested_days:
             context.add_asset_metadata(partition, asset_key=key, partition_key=day.isoformat())
         else:  # a day that was not requested, but had to be rebuilt with the run
             context.log_event(_other_day_materialization(key, day, partition, version))

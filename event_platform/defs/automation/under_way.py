@@ -41,8 +41,8 @@ def days_under_way(
             run_by_day.update(dict.fromkeys(concerned, f"run {run.run_id[:8]}"))
     # A requested backfill may have no runs yet.
     for backfill in _requested_backfills(instance):
-        left = _days_left(backfill, assets)
-        run_by_day.update({day: f"backfill {backfill.backfill_id}" for day in days if day in left})
+        unwritten = _days_left(backfill, assets)
+        run_by_day.update({day: f"backfill {backfill.backfill_id}" for day in days if day in unwritten})
     return run_by_day
 
 
@@ -98,7 +98,7 @@ def _days_left(backfill: PartitionBackfill, assets: Collection[dg.AssetKey]) -> 
     data = backfill.asset_backfill_data
     if data is None:
         return set()
-    left = data.target_subset - data.materialized_subset - data.failed_and_downstream_subset
-    subsets = (left.partitions_subsets_by_asset_key.get(asset) for asset in assets)
+    unwritten = data.target_subset - data.materialized_subset - data.failed_and_downstream_subset
+    subsets = (unwritten.partitions_subsets_by_asset_key.get(asset) for asset in assets)
     keys = {key for subset in subsets if subset is not None for key in subset.get_partition_keys()}
     return {date.fromisoformat(key) for key in keys}

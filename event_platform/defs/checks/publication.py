@@ -43,10 +43,10 @@ def build_publication_check(catalog: Catalog) -> dg.AssetChecksDefinition:
 
 def _publish(lake: Lake, publishing: PublishingResource, catalog: Catalog) -> Result:
     tables = PinnedLake(lake.storage).every_table(catalog.event_types)
-    left = [table for table in tables if not publishing.has_published(table)]
-    status = bring_up(publishing.open_iceberg(lake), left)
+    unpublished = [table for table in tables if not publishing.has_published(table)]
+    status = bring_up(publishing.open_iceberg(lake), unpublished)
     if status.fault:
         return no_catalog(status.fault)
     # A table that is behind without a reason was written to since.
     failed = {table.table: table.reason for table in status.behind if table.reason}
-    return check_publication(len(tables) - len(left) + len(status.tables), failed)
+    return check_publication(len(tables) - len(unpublished) + len(status.tables), failed)
