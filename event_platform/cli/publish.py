@@ -7,20 +7,18 @@ from dataclasses import asdict
 from event_platform.cli.outcomes import print_outcomes
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
-from event_platform.events.errors import SettingError
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
-from event_platform.publishing.iceberg import Outcome, open_iceberg
+from event_platform.pipeline.publication import open_iceberg_catalog
+from event_platform.publishing.iceberg import Outcome
 
 
 def publish_tables(environment: Environment, names: Sequence[str], *, as_json: bool) -> int:
     """Publish the named tables (all without names) and print the outcomes; return the exit code."""
-    if environment.iceberg is None:
-        raise SettingError("EVENT_PLATFORM_ICEBERG: not set; expected an Iceberg catalog to publish tables in")
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
+    iceberg = open_iceberg_catalog(environment, lake)
     tables = _select(lake, lake.every_table(catalog.event_types), names)
-    iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
     outcomes = iceberg.publish(tables)
     if as_json:
         print(json.dumps({"catalog": iceberg.name, "tables": [asdict(publication) for publication in outcomes]}))  # noqa: T201 - rich would wrap it

@@ -31,9 +31,8 @@ from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.pipeline.publication import IcebergStatus, bring_up
+from event_platform.pipeline.publication import IcebergStatus, bring_up, open_iceberg_catalog
 from event_platform.pipeline.sizing import DEFAULT_SIZING
-from event_platform.publishing.iceberg import open_iceberg
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.polars_errors import translate_errors
@@ -222,8 +221,7 @@ def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progr
     if environment.iceberg is None:
         return None
     progress.begin("publishing")
-    iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
-    status = bring_up(iceberg, lake.every_table(catalog.event_types))
+    status = bring_up(open_iceberg_catalog(environment, lake), lake.every_table(catalog.event_types))
     for table in status.behind:
         if table.reason:
             print_warning(f"{table.table}: not published in the Iceberg catalog: {table.reason}")

@@ -39,9 +39,8 @@ from event_platform.pipeline.completeness import Completeness, completeness
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.pipeline.publication import IcebergStatus, iceberg_status
+from event_platform.pipeline.publication import IcebergStatus, iceberg_status, open_iceberg_catalog
 from event_platform.pipeline.reporting.findings import lake_findings
-from event_platform.publishing.iceberg import open_iceberg
 from event_platform.sample.own_assets import shipped_assets
 from event_platform.storage.storage import Storage
 from event_platform.stream.redeliveries import redeliveries_queue
@@ -152,8 +151,7 @@ def _read_present(environment: Environment, catalog: Catalog, lake: PinnedLake, 
 def _iceberg(environment: Environment, catalog: Catalog, lake: Lake) -> IcebergStatus | None:
     if environment.iceberg is None:
         return None
-    iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
-    return iceberg_status(iceberg, lake.every_table(catalog.event_types))
+    return iceberg_status(open_iceberg_catalog(environment, lake), lake.every_table(catalog.event_types))
 
 
 def print_status(status: Status, *, as_json: bool = False, every: bool = False) -> None:

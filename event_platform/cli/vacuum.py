@@ -10,7 +10,7 @@ from event_platform.events.wording import counted
 from event_platform.lake.lake import Lake
 from event_platform.lake.vacuum import Expire, vacuum_all
 from event_platform.pipeline.opening import open_lake
-from event_platform.publishing.iceberg import open_iceberg
+from event_platform.pipeline.publication import open_iceberg_catalog
 
 
 def vacuum_tables(environment: Environment, keep: timedelta, *, dry_run: bool) -> int:
@@ -38,4 +38,4 @@ def _expire(environment: Environment, lake: Lake, *, dry_run: bool) -> Expire | 
     """
     if environment.iceberg is None:
         return None
-    return partial(open_iceberg(environment.iceberg, lake.storage, environment.glue_database).expire, dry_run=dry_run)
+    return partial(open_iceberg_catalog(environment, lake).expire, dry_run=dry_run)

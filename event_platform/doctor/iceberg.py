@@ -10,8 +10,8 @@ from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import EventPlatformError
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
-from event_platform.pipeline.publication import read_status
-from event_platform.publishing.iceberg import CatalogKind, IcebergCatalog, open_iceberg
+from event_platform.pipeline.publication import open_iceberg_catalog, read_status
+from event_platform.publishing.iceberg import CatalogKind, IcebergCatalog
 
 _NAME = "iceberg catalog"
 
@@ -30,8 +30,7 @@ def check_iceberg(settings: Settings) -> Finding:
         return skipped(_NAME, "EVENT_PLATFORM_LAKE or EVENT_PLATFORM_CATALOG is invalid")
     try:
         lake, types = open_lake(environment.lake), load_catalog(environment.catalog).event_types
-        catalog = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
-        return _check_tables(catalog, lake.every_table(types))
+        return _check_tables(open_iceberg_catalog(environment, lake), lake.every_table(types))
     except EventPlatformError as error:
         return bad(_NAME, str(error), _ACCESS)
 

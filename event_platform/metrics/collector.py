@@ -23,7 +23,8 @@ from event_platform.metrics.iceberg_samples import iceberg_samples
 from event_platform.metrics.lake_samples import lake_samples, landing_samples
 from event_platform.metrics.run_samples import run_samples
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.publishing.iceberg import IcebergCatalog, open_iceberg
+from event_platform.pipeline.publication import open_iceberg_catalog
+from event_platform.publishing.iceberg import IcebergCatalog
 from event_platform.quality.text import shown
 from event_platform.storage.polars_errors import translate_errors
 
@@ -92,8 +93,7 @@ class PlatformCollector(Collector):
 
     @cached_property
     def _iceberg(self) -> IcebergCatalog:
-        environment = self._environment
-        return open_iceberg(environment.iceberg or "", open_lake(environment.lake).storage, environment.glue_database)
+        return open_iceberg_catalog(self._environment, open_lake(self._environment.lake))
 
     def _open_instance(self) -> dg.DagsterInstance:
         if self._instance is None:

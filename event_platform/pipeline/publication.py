@@ -10,14 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from event_platform.events.errors import MissingError
+from event_platform.environment import Environment
+from event_platform.events.errors import MissingError, SettingError
 from event_platform.events.wording import counted, first_few
+from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
-from event_platform.publishing.iceberg import IcebergCatalog, IcebergError, Lag
+from event_platform.publishing.iceberg import IcebergCatalog, IcebergError, Lag, open_iceberg
 
 #: Tables behind that a sentence names.
 _NAMED = 3
+
+
+def open_iceberg_catalog(environment: Environment, lake: Lake) -> IcebergCatalog:
+    """Open the Iceberg catalog in which an environment publishes its lake. Raises SettingError if none is set."""
+    if environment.iceberg is None:
+        raise SettingError("EVENT_PLATFORM_ICEBERG: not set; expected an Iceberg catalog to publish tables in")
+    return open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
 
 
 @dataclass(frozen=True)
