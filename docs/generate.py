@@ -20,7 +20,6 @@ from event_platform.defs.checks import distinct_share
 from event_platform.defs.checks.build import build_checks
 from event_platform.defs.partitions import daily_partitions
 from event_platform.defs.resources.platform import RulesResource
-from event_platform.environment import settings_table
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.columns import Column, Kind
 from event_platform.events.corruption import CorruptionReason
@@ -30,6 +29,7 @@ from event_platform.lake.schemas import to_delta, type_name
 from event_platform.lake.specs import TableSpec
 from event_platform.landing.formats import FORMATS
 from event_platform.metrics.gauges import Gauge
+from event_platform.settings_table import settings_table
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 _WIDTH = 100

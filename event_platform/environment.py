@@ -6,8 +6,8 @@ of a second of CPU time.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 from event_platform.events.errors import SettingError
 from event_platform.setting_values import (
+    Setting,
     parse_date,
     parse_days,
     parse_folder,
@@ -50,23 +51,6 @@ class EnvironmentName(StrEnum):
     DEV = "dev"
     STAGING = "staging"
     PROD = "prod"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a field of `Environment` is set: variable, meaning and parser."""
-
-    variable: str
-    type: str
-    meaning: str
-    parse: Callable[[str], Any]  # raises ValueError, saying what was expected
-    local: str | None = None  # default in the local environment, for a field without a default
-    beside_landing: Callable[[str], str | None] | None = None  # finds a default beside landing, which precedes `local`
-    shown_default: str | None = None  # the default in words
-    requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is set
-    schemes: tuple[str, ...] = ("s3",)
-    reason: str = ""  # why these stores are required
-    require: Callable[[str, Mapping[str, Any]], None] | None = None  # raises ValueError, by the fields before it
 
 
 def _parse_name(value: str) -> EnvironmentName:
@@ -243,22 +227,6 @@ class Environment:
     ] = "UTC"
 
 
-@dataclass(frozen=True)
-class SettingRow:
-    """A setting in words, as help and documentation show it."""
-
-    name: str
-    type: str
-    default: str  # in the local environment
-    default_elsewhere: str  # in dev, staging and prod
-    meaning: str
-
-
-def settings_table() -> list[SettingRow]:
-    """Return a row for each setting, in the order of `Environment`."""
-    return [_row(name, setting) for name, setting in _settings().items()]
-
-
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     """Read the environment variables. Raises SettingError with one line per invalid variable."""
     values, faults = parse_settings(os.environ if variables is None else variables)
@@ -273,7 +241,7 @@ def parse_settings(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
     An empty variable counts as unset.
     """
     values, faults = dict[str, Any](), dict[str, str]()
-    for name, setting in _settings().items():
+    for name, setting in settings_by_field().items():
         try:
             text = _text_of(setting, variables, values)
             if text is not None:
@@ -309,21 +277,14 @@ def _require_store(setting: Setting, text: str, values: Mapping[str, Any]) -> No
     locations = [values[name] for name in setting.requires if name in values]
     wrong = [uri for uri in locations if uri.partition("://")[0] not in setting.schemes]
     if wrong and text != LOCAL_COMPUTE:
-        expected = " and ".join(_settings()[name].variable for name in setting.requires)
+        expected = " and ".join(settings_by_field()[name].variable for name in setting.requires)
         raise ValueError(
             f"{text}: {setting.reason}; expected {expected} on s3://<bucket>/<prefix>, not {' and '.join(wrong)}"
         )
 
 
 @cache
-def _settings() -> dict[str, Setting]:
+def settings_by_field() -> dict[str, Setting]:
     """Return the setting of each field of `Environment`."""
     hints = get_type_hints(Environment, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
-
-
-def _row(name: str, setting: Setting) -> SettingRow:
-    (default,) = (declared.default for declared in fields(Environment) if declared.name == name)
-    shown = setting.shown_default or setting.local or (str(default) if default else "none")
-    elsewhere = shown if setting.local is None else "required"
-    return SettingRow(setting.variable, setting.type, shown, elsewhere, setting.meaning)

@@ -1,7 +1,8 @@
-"""Texts of environment variables → values of settings. Every function raises ValueError, saying what was expected."""
+"""Settings, and the functions that parse their values. Each function raises ValueError with the expected form."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,23 @@ _NO_CREDENTIALS = (
 _WEB_ADDRESS = re.compile(r"https?://[^/\s#]+(/[^\s#]*)?")
 
 _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a field of `Environment` is set: variable, meaning and parser."""
+
+    variable: str
+    type: str
+    meaning: str
+    parse: Callable[[str], Any]  # raises ValueError, saying what was expected
+    local: str | None = None  # default in the local environment, for a field without a default
+    beside_landing: Callable[[str], str | None] | None = None  # finds a default beside landing, which precedes `local`
+    shown_default: str | None = None  # the default in words
+    requires: tuple[str, ...] = ()  # fields that must be in a store of `schemes` if this one is set
+    schemes: tuple[str, ...] = ("s3",)
+    reason: str = ""  # why these stores are required
+    require: Callable[[str, Mapping[str, Any]], None] | None = None  # raises ValueError, by the fields before it
 
 
 def parse_location(value: str) -> str:

@@ -13,9 +13,9 @@ from event_platform.environment import (
     Environment,
     EnvironmentName,
     load_environment,
-    settings_table,
 )
 from event_platform.events.errors import SettingError
+from event_platform.settings_table import settings_table
 
 ELSEWHERE = {
     "EVENT_PLATFORM_LANDING": "s3://bucket/landing/",

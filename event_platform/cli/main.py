@@ -21,8 +21,8 @@ from event_platform.cli.commands.sample import generate
 from event_platform.cli.commands.status import status
 from event_platform.cli.commands.stream import consume, produce
 from event_platform.cli.commands.tables import publish, query, register, vacuum
-from event_platform.environment import settings_table
 from event_platform.events.errors import EventPlatformError, MissingFileError, raise_panics_as_errors
+from event_platform.settings_table import settings_table
 
 
 class _Commands(click.Group):

@@ -16,12 +16,13 @@ from packaging.specifiers import SpecifierSet
 from event_platform.defs.instance.dagster_yaml import EXAMPLE, missing_settings, read_dagster_yaml, replacements
 from event_platform.defs.instance.home import RecordsError
 from event_platform.doctor.finding import Finding, bad, good, skipped
-from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings, settings_table
+from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
 from event_platform.events.mending.opening import require_opened
 from event_platform.events.wording import counted
 from event_platform.publishing.iceberg.setting import is_secret
+from event_platform.settings_table import settings_table
 
 _SET_IT = "set the variable for Dagster and for this command; event-platform --help lists all"
 
