@@ -9,6 +9,7 @@ sources.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
@@ -53,42 +54,19 @@ def due_created_dates(
     """
     listed = lake.list_files(catalog.event_types) if look_for_files else None
     raw = lake.raw_events.snapshot()
-    since = since if since <= raw.version else 0  # of another table than this one
-    commits = raw.commits_since(since)
+    commits = raw.commits_since(since if since <= raw.version else 0)  # `since` may be of another table
     changed = {day: info["version"] for info in commits for day in _created_dates(info)}
-    deduplicated = lake.deduplicated_events.snapshot()
-    built = {day: deduplicated.source_version(day) for day in changed}
-    stale = {day for day, version in changed.items() if (source := built[day]) is None or source < version}
-    oldest = {day: -1 if version is None else version for day, version in built.items()}
-    tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
-    tables += map(lake.event_table, catalog.event_types)
-    opened = map_threads(_snapshot, tables, lake.storage.threads)
-    unregistered, report, duplicates, corrupt, *typed = opened
-    made = [(one, day) for one in (unregistered, report) for day in changed]
-    # Not the days that an event table never had: the catalog has the type since, which is a back-fill.
-    made += [(one, day) for one in typed for day in changed if one is None or one.was_built(day)]
-    for one, day in made:
-        version = None if one is None else one.source_version(day)
-        if one is None or version != built[day]:
-            stale.add(day)
-            oldest[day] = min(oldest[day], -1 if version is None else version)
+    tables = _open(lake, catalog)
+    built, stale = _built_and_stale(changed, tables)
+    uneven = {} if listed is None else _damaged(tables.by_created_date, listed)
+    uneven |= _foreign(tables.by_created_date)
     retired = map_threads(_snapshot, lake.retired_tables(catalog.event_types))
-    every_table = [deduplicated, duplicates, unregistered, report, *typed]
-    uneven = {} if listed is None else _damaged(every_table, listed)
-    uneven |= _foreign(every_table)
-    uneven |= _counts([deduplicated, unregistered, *typed, *retired])
+    uneven |= _counts([tables.deduplicated, tables.unregistered, *tables.typed.values(), *retired])
     due = {*stale, *uneven}
-    types = {each.key: one for each, one in zip(catalog.event_types, typed, strict=True) if one is not None}
-    backfills = find_backfills(lake, catalog, deduplicated, types, due, rows_examined)
-    reports = {}
-    every = [snapshot for snapshot in typed if snapshot is not None]
-    if report and duplicates and corrupt and unregistered and len(every) == len(typed):
-        sources = ReportSources(catalog, raw, deduplicated, duplicates, corrupt, unregistered, every)
-        reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
-        if not (due or backfills.due or reports):  # the report of any day draws these pages
-            reports = dict(_due_pages(report, catalog))
-    pinned = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
-    pinned |= {raw.table.name: raw, deduplicated.table.name: deduplicated}
+    opened_types = {key: table for key, table in tables.typed.items() if table is not None}
+    backfills = find_backfills(lake, catalog, tables.deduplicated, opened_types, due, rows_examined)
+    reports = _reports(catalog, raw, tables, due, is_drawn_anyway=bool(due or backfills.due))
+    pinned = {**tables.by_name, raw.table.name: raw}
     return DueDates(
         frozenset(stale),
         {day: why for day, why in uneven.items() if day not in stale},
@@ -97,8 +75,73 @@ def due_created_dates(
         reports,
         _due_own(lake, catalog, own, pinned, {**backfills.due, QUALITY_REPORT.name: reports}, due),
         frozenset(asset.table for asset in own),
-        _loaded_at(commits, oldest),
+        _loaded_at(commits, built),
     )
+
+
+@dataclass(frozen=True)
+class _Downstream:
+    """The tables downstream of raw_events; None for a table that cannot be opened."""
+
+    deduplicated: Snapshot
+    duplicates: Snapshot | None
+    unregistered: Snapshot | None
+    corrupt: Snapshot | None
+    report: Snapshot | None
+    typed: Mapping[str, Snapshot | None]  # by the key of the event type
+    by_name: Mapping[str, Snapshot | None]
+
+    @property
+    def by_created_date(self) -> list[Snapshot | None]:
+        """The tables that are partitioned by created_date."""
+        return [self.deduplicated, self.duplicates, self.unregistered, self.report, *self.typed.values()]
+
+
+def _open(lake: Lake, catalog: Catalog) -> _Downstream:
+    """Open the tables downstream of raw_events."""
+    deduplicated = lake.deduplicated_events.snapshot()
+    tables = [lake.unregistered_events, lake.quality_report, lake.duplicate_events, lake.corrupt_events]
+    tables += map(lake.event_table, catalog.event_types)
+    opened = map_threads(_snapshot, tables, lake.storage.threads)
+    unregistered, report, duplicates, corrupt, *typed = opened
+    by_key = {event_type.key: table for event_type, table in zip(catalog.event_types, typed, strict=True)}
+    by_name = {table.name: snapshot for table, snapshot in zip(tables, opened, strict=True)}
+    by_name[deduplicated.table.name] = deduplicated
+    return _Downstream(deduplicated, duplicates, unregistered, corrupt, report, by_key, by_name)
+
+
+def _built_and_stale(changed: Mapping[date, int], tables: _Downstream) -> tuple[dict[date, int], set[date]]:
+    """Return the oldest raw_events version (-1: never) that tables have of each changed day, and the stale days."""
+    versions = {day: tables.deduplicated.source_version(day) for day in changed}
+    built = {day: -1 if version is None else version for day, version in versions.items()}
+    stale = {day for day, version in versions.items() if version is None or version < changed[day]}
+    pairs = [(table, day) for table in (tables.unregistered, tables.report) for day in changed]
+    # Days that an event table never had are omitted: its type is new in the catalog, which makes a back-fill due.
+    pairs += [
+        (table, day) for table in tables.typed.values() for day in changed if table is None or table.was_built(day)
+    ]
+    for table, day in pairs:
+        version = None if table is None else table.source_version(day)
+        if table is None or version != versions[day]:
+            stale.add(day)
+            built[day] = min(built[day], -1 if version is None else version)
+    return built, stale
+
+
+def _reports(
+    catalog: Catalog, raw: Snapshot, tables: _Downstream, due: set[date], *, is_drawn_anyway: bool
+) -> dict[date, str]:
+    """Return the days on which only the report is due; empty if a table cannot be opened.
+
+    Without any due day, the last one draws outdated pages of event types. Unnecessary if these are drawn anyway.
+    """
+    report, duplicates, unregistered, corrupt = tables.report, tables.duplicates, tables.unregistered, tables.corrupt
+    typed = [table for table in tables.typed.values() if table is not None]
+    if not (report and duplicates and corrupt and unregistered and len(typed) == len(tables.typed)):
+        return {}
+    sources = ReportSources(catalog, raw, tables.deduplicated, duplicates, corrupt, unregistered, typed)
+    reports = {day: why for day, why in _due_reports(report, sources) if day not in due}
+    return reports if reports or is_drawn_anyway else dict(_due_pages(report, catalog))
 
 
 def _loaded_at(commits: Iterable[Mapping[str, Any]], built: Mapping[date, int]) -> dict[date, datetime]:
