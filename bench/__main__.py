@@ -72,9 +72,9 @@ class Bench:
         shutil.rmtree(lake, ignore_errors=True)
         os.sync()
         command = module("bench.platform_steps", f"{self.landing}", f"{SAMPLE_CATALOG}", f"{lake}")
-        found: list[dict[str, Any]] = json.loads(self._commands.run("steps", command))
+        document: list[dict[str, Any]] = json.loads(self._commands.run("steps", command))
         shutil.rmtree(lake)
-        return found
+        return document
 
     def differences(self, row: Row) -> dict[str, Any]:
         """Compare what a row wrote with the platform's tables."""
@@ -147,7 +147,7 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
     """  # noqa: D301 - click takes the character for "as it stands"
     keys = chosen(only, [row.key for row in ROWS])
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = machine()
+    measured = machine()
     with tempfile.TemporaryDirectory(dir=folder or target.parent) as temporary:
         bench = Bench(Path(temporary).absolute())
         _ERR.print("generating …")
@@ -156,7 +156,7 @@ def main(events: int, days: int, only: str | None, repeat: int, target: Path, fo
         ours = next((row for row in rows if row["key"] == PLATFORM.key and "missing" not in row), None)
         document = {
             "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": found,
+            "machine": measured,
             "events": events,
             "days": days,
             "repeat": repeat,

@@ -43,8 +43,8 @@ def write_framed(framing: str, landing: Path, catalog: Path, folder: Path) -> tu
 
 
 def _records(path: Path) -> list[bytes]:
-    found = pieces(path.name, BytesIO(path.read_bytes()), DEFAULT_LIMITS)
-    return [line for piece in found for line in piece.data.split(b"\n") if _is_object(line)]
+    pieces_read = pieces(path.name, BytesIO(path.read_bytes()), DEFAULT_LIMITS)
+    return [line for piece in pieces_read for line in piece.data.split(b"\n") if _is_object(line)]
 
 
 def _is_object(line: bytes) -> bool:

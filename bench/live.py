@@ -207,7 +207,7 @@ def main(
         raise click.UsageError("--prepared is for a folder: a bucket ends with its server")
     setting = Setting(rate, minutes, day, idle, latency_ms if in_s3 else None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = machine()
+    measured = machine()
     with (
         tempfile.TemporaryDirectory(dir=target.parent) as temporary,
         _prepared(Path(temporary).absolute() / "measured", setting, prepared) as place,
@@ -216,7 +216,7 @@ def main(
         figures = measure(place, setting)
     document: dict[str, Any] = {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": found,
+        "machine": measured,
         "setting": asdict(setting),
         "figures": asdict(figures),
     }

@@ -51,8 +51,8 @@ def touched(requests: Iterable[Request]) -> Touched:
     """Sum requests."""
     log: list[Request] = []
     data: list[Request] = []
-    for each in requests:
-        (log if _LOG in each.key or each.method == "LIST" else data).append(each)
+    for request in requests:
+        (log if _LOG in request.key or request.method == "LIST" else data).append(request)
     return Touched(
         frozenset(each.key for each in data if each.method == "GET"),
         len(data),

@@ -80,10 +80,10 @@ def _measured(setting: Setting, storage: str, days_per_run: int) -> dict[str, An
         done = subprocess.run(  # noqa: S603 - this very module's other half
             command, env=setting.variables(storage, server), cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True
         )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         if server:
-            found["stored_bytes"] += server.stored_bytes()
-    return {"storage": storage, "days_per_run": days_per_run, **found}
+            document["stored_bytes"] += server.stored_bytes()
+    return {"storage": storage, "days_per_run": days_per_run, **document}
 
 
 @contextmanager
@@ -101,7 +101,11 @@ def _shown(rows: list[dict[str, Any]]) -> list[Table]:
         seconds = (row[f"{name}_seconds"] for name in ("wall", "data_work", "bookkeeping", "driver_cpu"))
         size = f"{row['stored_bytes'] / 1e6:.0f}"
         costs.add_row(
-            row["storage"], f"{row['days_per_run']}", f"{row['events']:,}", *(f"{each:.0f}" for each in seconds), size
+            row["storage"],
+            f"{row['days_per_run']}",
+            f"{row['events']:,}",
+            *(f"{second:.0f}" for second in seconds),
+            size,
         )
     kinds = Table("event", "of the first row")
     for kind, count in rows[0]["events_by_type"].items():
@@ -129,7 +133,7 @@ def main(
     as_json: bool,  # noqa: FBT001 - as click passes it
 ) -> None:
     """Measure the cost of orchestration, and print seconds and the number of Dagster's events by type."""
-    chosen = storages or tuple(each for each in ("ephemeral", *_PROFILES) if each != "postgres" or programs())
+    chosen = storages or tuple(profile for profile in ("ephemeral", *_PROFILES) if profile != "postgres" or programs())
     work = [(storage, days) for storage in chosen]
     if "sqlite" in chosen:
         work.append(("sqlite", days_per_run))

@@ -48,12 +48,12 @@ def peer_versions(*packages: str) -> str:
     """Return the versions of packages of the peers' environment. Raises MissingError."""
     if not PEER_PYTHON.exists():
         raise MissingError("the peers' environment .venv-peers is missing: make .venv-peers/.tried")
-    found = subprocess.run(  # noqa: S603 - names of packages that stand in modules of bench
+    completed = subprocess.run(  # noqa: S603 - names of packages that stand in modules of bench
         [PEER_PYTHON, "-c", _VERSIONS, *packages], capture_output=True, text=True, check=False
     )
-    if found.returncode:
-        raise MissingError(f"not installed: {found.stderr.strip().splitlines()[-1]}")
-    return found.stdout.strip()
+    if completed.returncode:
+        raise MissingError(f"not installed: {completed.stderr.strip().splitlines()[-1]}")
+    return completed.stdout.strip()
 
 
 def _java() -> str:

@@ -141,12 +141,12 @@ def main(only: str | None, factor: float, target: Path, folder: Path | None) -> 
     """  # noqa: D301 - click takes the character for "as it stands"
     cases, scale = chosen(only, list(CASES)), Scale().times(factor)
     target.parent.mkdir(parents=True, exist_ok=True)
-    found = machine()
+    measured = machine()
     with tempfile.TemporaryDirectory(dir=folder or target.parent) as temporary:
         rows, failed = measure(Workshop(Path(temporary).absolute()), cases, scale)
     document = {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": found,
+        "machine": measured,
         "factor": factor,
         "scale": asdict(scale),
         "rows": _as_json(rows),

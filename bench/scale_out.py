@@ -141,7 +141,7 @@ def _cpu_seconds() -> float:
 
 
 def _total(costs: Mapping[str, Cost]) -> Cost:
-    return Cost(sum(each.wall_seconds for each in costs.values()), sum(each.cpu_seconds for each in costs.values()))
+    return Cost(sum(cost.wall_seconds for cost in costs.values()), sum(cost.cpu_seconds for cost in costs.values()))
 
 
 def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
@@ -152,7 +152,7 @@ def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
     by_setting = [{**costs, "all": _total(costs)} for costs in found.values()]
     for step in by_setting[0]:
         figures = [costs[step] for costs in by_setting]
-        cells = ((f"{each.wall_seconds:.2f}", f"{each.cpu_seconds / events * 1e6:.2f}") for each in figures)
+        cells = ((f"{figure.wall_seconds:.2f}", f"{figure.cpu_seconds / events * 1e6:.2f}") for figure in figures)
         table.add_row(step, *chain.from_iterable(cells), end_section=step == "quality_report")
     return table
 

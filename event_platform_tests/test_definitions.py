@@ -151,7 +151,7 @@ def test_descriptions_are_text_and_no_code(world: World) -> None:
         *repository.schedule_defs,
         *repository.get_top_level_resources().values(),
     ]
-    texts = [_without_code(each.description or "") for each in described]
+    texts = [_without_code(spec.description or "") for spec in described]
     assert [text for text in texts if re.search(r"^(    |\t)", text, re.MULTILINE)] == []
     assert len([text for text in texts if text]) > len(checks)
 

@@ -34,7 +34,7 @@ def test_definitions_are_listed_with_their_groups(world: World) -> None:
     """As JSON, with nothing else on standard output."""
     listed = dg(world, "list", "defs", "--json")
     assert listed.returncode == 0, listed.stderr
-    groups = {each["asset_key"]: each["group_name"] for each in json.loads(listed.stdout)["assets"]}
+    groups = {asset["asset_key"]: asset["group_name"] for asset in json.loads(listed.stdout)["assets"]}
     assert groups == {
         "raw_events": "raw",
         "corrupt_events": "raw",

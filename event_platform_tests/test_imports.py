@@ -40,10 +40,10 @@ def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> Non
         capture_output=True,
         text=True,
     )
-    told = [line for line in called.stdout.splitlines() if line.startswith("# ")]
-    assert [line.removesuffix(" pyarrow") for line in told[:-1]] == [f"# {line}" for line in READING], called.stdout
-    assert not told[0].endswith("pyarrow")  # a fifth of what `status` takes
-    assert told[-1].startswith("# run dagster dagster_")
+    output = [line for line in called.stdout.splitlines() if line.startswith("# ")]
+    assert [line.removesuffix(" pyarrow") for line in output[:-1]] == [f"# {line}" for line in READING], called.stdout
+    assert not output[0].endswith("pyarrow")  # a fifth of what `status` takes
+    assert output[-1].startswith("# run dagster dagster_")
     assert '{"landed": ' in called.stdout  # they did what they do
     called = subprocess.run(
         [sys.executable, "-c", CALLS, "run"],

@@ -145,7 +145,7 @@ def _row(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _columns(schema: Schema) -> dict[str, Any]:
-    types = _EVENT | {field: _type(each) for field, each in schema["properties"].items()}
+    types = _EVENT | {field: _type(property_) for field, property_ in schema["properties"].items()}
     columns: dict[str, Any] = {field: {"data_type": kind, "nullable": True} for field, kind in types.items()}
     columns["created_date"]["partition"] = True
     return columns
@@ -174,10 +174,12 @@ def _table(lines: list[bytes], name: str, schema: Schema) -> pa.Table:
 
 
 def _read(lines: list[bytes], schema: Schema) -> pa.Table:
-    fields = pa.schema([*_ARROW_EVENT, *((field, _arrow(each)) for field, each in schema["properties"].items())])
+    fields = pa.schema(
+        [*_ARROW_EVENT, *((field, _arrow(property_)) for field, property_ in schema["properties"].items())]
+    )
     data = b"\n".join(lines)
     # pyarrow reads no dates from JSON, but makes them of texts.
-    written = pa.schema([(each.name, pa.string() if each.type == pa.date32() else each.type) for each in fields])
+    written = pa.schema([(field.name, pa.string() if field.type == pa.date32() else field.type) for field in fields])
     table = pyarrow.json.read_json(
         pa.BufferReader(data),
         read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
@@ -189,7 +191,7 @@ def _read(lines: list[bytes], schema: Schema) -> pa.Table:
 def _arrow(definition: Schema) -> pa.DataType:
     match definition["type"]:
         case "object":
-            return pa.struct([(field, _arrow(each)) for field, each in definition["properties"].items()])
+            return pa.struct([(field, _arrow(property_)) for field, property_ in definition["properties"].items()])
         case "array":
             return pa.list_(_arrow(definition["items"]))
         case scalar:
@@ -198,7 +200,7 @@ def _arrow(definition: Schema) -> pa.DataType:
 
 def _without_misfits(line: bytes, schema: Schema) -> bytes:
     """Return a line without the fields whose values pyarrow would refuse the whole page for."""
-    kinds = {field: _PYTHON[each["type"]] for field, each in schema["properties"].items()}
+    kinds = {field: _PYTHON[property_["type"]] for field, property_ in schema["properties"].items()}
     event = orjson.loads(line)
     return orjson.dumps({field: value for field, value in event.items() if isinstance(value, kinds.get(field, object))})
 
@@ -206,7 +208,7 @@ def _without_misfits(line: bytes, schema: Schema) -> bytes:
 def _schemas(catalog: Path) -> dict[str, Schema]:
     texts = [path.read_text(encoding="utf-8") for path in sorted(catalog.glob("*.yaml"))]
     documents = [yaml.load(text, yaml.CSafeLoader) for text in texts]
-    return {each["title"]: each for each in documents if "title" in each}
+    return {document["title"]: document for document in documents if "title" in document}
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def _write(database: duckdb.DuckDBPyConnection, query: str, folder: Path, column
 
 def _write_typed(database: duckdb.DuckDBPyConnection, schema: dict[str, Any], folder: Path) -> None:
     name = schema["title"]
-    structure = json.dumps({field: _type(each) for field, each in schema["properties"].items()})
+    structure = json.dumps({field: _type(property_) for field, property_ in schema["properties"].items()})
     query = (
         "SELECT event_uuid, event_name, created_at, created_datetime, created_date, event_type, event_subtype, "
         f"unnest(json_transform(body, '{_quoted(structure)}')) FROM deduplicated WHERE event_name = '{_quoted(name)}'"
@@ -203,7 +203,7 @@ def _type(definition: dict[str, Any]) -> Any:
     """Return what json_transform makes of a property."""
     match definition["type"]:
         case "object":
-            return {field: _type(each) for field, each in definition["properties"].items()}
+            return {field: _type(property_) for field, property_ in definition["properties"].items()}
         case "array":
             return [_type(definition["items"])]
         case scalar:
@@ -214,7 +214,7 @@ def _schemas(catalog: Path) -> list[dict[str, Any]]:
     documents = [
         yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in sorted(catalog.glob("*.yaml"))
     ]
-    return [each for each in documents if "title" in each]
+    return [document for document in documents if "title" in document]
 
 
 def _in_pairs(work: Callable[[Any], None], items: Iterable[Any]) -> None:

@@ -173,7 +173,9 @@ def _write_typed(spark: SparkSession, schema: dict[str, Any], key: str, output: 
 def _type(definition: dict[str, Any]) -> DataType:
     match definition["type"]:
         case "object":
-            return StructType([StructField(name, _type(each)) for name, each in definition["properties"].items()])
+            return StructType(
+                [StructField(name, _type(property_)) for name, property_ in definition["properties"].items()]
+            )
         case "array":
             return ArrayType(_type(definition["items"]))
         case scalar:
@@ -183,7 +185,7 @@ def _type(definition: dict[str, Any]) -> DataType:
 def _schemas(catalog: Path) -> list[dict[str, Any]]:
     paths: Iterable[Path] = sorted(catalog.glob("*.yaml"))
     documents = [yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) for path in paths]
-    return [each for each in documents if "title" in each]
+    return [document for document in documents if "title" in document]
 
 
 if __name__ == "__main__":

@@ -35,9 +35,14 @@ def test_the_floor_has_every_value_that_the_platform_has(world: World, monkeypat
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")  # which it sets: undone afterwards
     output = world.root / "floor"
     main([f"{folder}" for folder in (world.root / "landing", world.root / "catalog", output)])
-    found = compare(world.root / "lake", output / "events", "parquet", world.catalog.event_types)
-    assert (found.rows, found.missing_rows, found.extra_rows, found.different_values) == (104, 0, 0, 0)
-    assert found.values == 102 * 12 + 2 * 3
+    difference = compare(world.root / "lake", output / "events", "parquet", world.catalog.event_types)
+    assert (difference.rows, difference.missing_rows, difference.extra_rows, difference.different_values) == (
+        104,
+        0,
+        0,
+        0,
+    )
+    assert difference.values == 102 * 12 + 2 * 3
     assert _rows(output / "raw") == _rows(output / "deduplicated") == 105
 
 

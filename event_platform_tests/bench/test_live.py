@@ -140,8 +140,8 @@ def test_the_cpu_time_of_processes_that_have_ended_is_counted(tmp_path: Path) ->
     done = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": f"{Path(__file__).parents[2]}"}, check=True, capture_output=True
     )
-    found = Counter(json.loads(done.stdout))
-    assert 0.4 < found.total() < 1.5  # half a second, and the start of two interpreters
+    document = Counter(json.loads(done.stdout))
+    assert 0.4 < document.total() < 1.5  # half a second, and the start of two interpreters
 
 
 def test_the_runs_are_read_from_the_records_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,9 +95,9 @@ def test_a_query_of_one_type_and_thirty_days_opens_the_files_of_these_days_and_n
     query = over_days(TABLE, [TABLE], DAYS)[0]
     assert len(query.dates) == 30
     ask(place, query)
-    found = touched(server.requests())
-    assert found.files == files_of(sixty_days, TABLE, query.dates)
-    assert found.log_requests > 0
+    measured = touched(server.requests())
+    assert measured.files == files_of(sixty_days, TABLE, query.dates)
+    assert measured.log_requests > 0
 
 
 def test_statistics_in_the_log_tell_which_files_hold_an_hour(
@@ -193,7 +193,7 @@ def test_the_server_gives_what_is_asked_for_and_writes_it_down(tmp_path: Path) -
         for missing in ("b/x/z", "b/..%2F..%2Fsecret"):
             with pytest.raises(OSError, match="404"):
                 urlopen(f"{server.endpoint}/{missing}")  # noqa: S310
-        sizes = [(each.method, each.key, each.size) for each in server.requests()]
+        sizes = [(request.method, request.key, request.size) for request in server.requests()]
     assert sizes[:3] == [("GET", "b/x/y", 10), ("GET", "b/x/y", 3), ("HEAD", "b/x/y", 0)]
     assert sizes[3] == ("LIST", "b/x/", len(listing))
 
@@ -210,7 +210,7 @@ def test_a_range_is_what_http_says(header: str | None, expected: tuple[int, int]
 def test_the_command_tells_what_it_takes(tmp_path: Path) -> None:
     """It has help, and refuses what it does not know."""
     root = Path(__file__).parents[2]
-    told = subprocess.run(
+    message = subprocess.run(
         [sys.executable, "-m", "bench.reads", "--help"], cwd=root, capture_output=True, text=True, check=True
     )
-    assert "--day-events" in told.stdout
+    assert "--day-events" in message.stdout

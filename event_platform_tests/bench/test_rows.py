@@ -64,8 +64,8 @@ def test_a_comparison_counts_every_kind_of_difference(tmp_path: Path) -> None:
     folder = tmp_path / "theirs/account_created/created_date=2025-06-01"
     folder.mkdir(parents=True)
     theirs.drop("created_date").write_parquet(folder / "data.parquet")
-    found = compare(tmp_path / "lake", tmp_path / "theirs", "parquet", load_catalog(SAMPLE_CATALOG).event_types)
-    assert found.as_json() == {
+    difference = compare(tmp_path / "lake", tmp_path / "theirs", "parquet", load_catalog(SAMPLE_CATALOG).event_types)
+    assert difference.as_json() == {
         "rows": 3,
         "missing_rows": 1,
         "extra_rows": 1,
@@ -82,8 +82,8 @@ def test_a_comparison_counts_every_kind_of_difference(tmp_path: Path) -> None:
 def test_a_table_that_a_peer_lacks_is_missing_whole(tmp_path: Path) -> None:
     """No folder is no row."""
     _events(["a"], _rescued=pl.Series([None], dtype=pl.String)).write_delta(str(tmp_path / "events/account_created"))
-    found = compare(tmp_path, tmp_path / "theirs", "delta", load_catalog(SAMPLE_CATALOG).event_types)
-    assert (found.rows, found.missing_rows) == (1, 1)
+    difference = compare(tmp_path, tmp_path / "theirs", "delta", load_catalog(SAMPLE_CATALOG).event_types)
+    assert (difference.rows, difference.missing_rows) == (1, 1)
 
 
 def test_the_tables_tell_ratios_the_rest_and_what_is_missing() -> None:

@@ -140,8 +140,8 @@ def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(
     whole, alone = _measured(shop, "small")
     few = replace(sample, event_types=tuple(sample.by_key[key] for key in LESSONS))
     definitions = build_definitions(load_environment({}), few)
-    keys = [key for each in definitions.assets or [] if isinstance(each, dg.AssetsDefinition) for key in each.keys]
-    declared = [key for each in definitions.asset_checks or [] for key in each.check_keys]
+    keys = [key for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
+    declared = [key for asset_check in definitions.asset_checks or [] for key in asset_check.check_keys]
     checks = [key for key in declared if key.name != table_schema.NAME]  # runs leave those out
     assert alone.size == f"Dagster alone: {len(keys)} materializations, {len(checks)} checks"
     assert alone.count == len(keys) + len(checks)
@@ -154,8 +154,8 @@ def test_the_job_and_dagster_alone_have_as_many_assets_and_checks(
 def test_objects_hold_the_same_events_however_many_they_are(shop: Workshop) -> None:
     """The lake of the last row knows each of its objects."""
     assert [row.count for row in _measured(shop, "objects")] == [30]
-    found = _ledger_of(shop, _SMALL.objects_types)
-    assert (found["balanced"], found["typed"]) == (True, 300)
+    ledger = _ledger_of(shop, _SMALL.objects_types)
+    assert (ledger["balanced"], ledger["typed"]) == (True, 300)
     names = Lake(Storage(str(shop.lake))).scan("raw_events", columns=["source_object"]).unique().collect()
     assert names.height == 30
 
@@ -163,27 +163,27 @@ def test_objects_hold_the_same_events_however_many_they_are(shop: Workshop) -> N
 def test_every_event_type_has_its_table(shop: Workshop) -> None:
     """The catalog is as large as asked for, and events are spread over it."""
     (row,) = _measured(shop, "types")
-    found = _ledger_of(shop, 5)
-    assert (found["balanced"], found["typed"], found["event_tables"], row.count) == (True, 200, 5, 5)
+    ledger = _ledger_of(shop, 5)
+    assert (ledger["balanced"], ledger["typed"], ledger["event_tables"], row.count) == (True, 200, 5, 5)
 
 
 def test_names_that_the_catalog_lacks_and_damaged_pieces_are_as_many_as_asked_for(shop: Workshop) -> None:
     """One name has a table, and the events of the others none; each piece is a corrupt record."""
     assert [row.count for row in _measured(shop, "names")] == [30]
-    found = _ledger_of(shop, 1)
-    assert (found["balanced"], found["typed"], found["unregistered"], found["event_tables"]) == (True, 4, 96, 1)
+    ledger = _ledger_of(shop, 1)
+    assert (ledger["balanced"], ledger["typed"], ledger["unregistered"], ledger["event_tables"]) == (True, 4, 96, 1)
     shutil.rmtree(shop.folder / "catalog")
     assert [row.count for row in _measured(shop, "damaged")] == [7]
-    found = _ledger_of(shop, 10)
-    assert (found["balanced"], found["typed"], found["corrupt_by_reason"]) == (True, 50, {"not_json": 7})
+    ledger = _ledger_of(shop, 10)
+    assert (ledger["balanced"], ledger["typed"], ledger["corrupt_by_reason"]) == (True, 50, {"not_json": 7})
 
 
 def test_every_day_of_every_type_is_a_partition(shop: Workshop) -> None:
     """Events are spread over all of them."""
     (row,) = _measured(shop, "partitions")
     assert row.count == 3 * 2
-    found = _ledger_of(shop, 2)
-    assert [day["typed"] for day in found["by_created_date"]] == [20, 20, 20]
+    ledger = _ledger_of(shop, 2)
+    assert [day["typed"] for day in ledger["by_created_date"]] == [20, 20, 20]
     tables = [Lake(Storage(str(shop.lake))).table(f"events/area0_happened{number}") for number in range(2)]
     assert [sorted(table.snapshot().rows_by_date().values()) for table in tables] == [[10, 10, 10]] * 2
 

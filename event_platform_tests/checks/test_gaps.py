@@ -17,7 +17,7 @@ SUNDAY = MONDAY - timedelta(days=1)
 def found(sunday: Iterable[int], monday: Iterable[int], tuesday: Iterable[int] = ()) -> Result:
     """Judge Monday by the hours of three days that have an object."""
     hours = {SUNDAY: sunday, MONDAY: monday, TUESDAY: tuesday}
-    return gaps.check_day(MONDAY, {day: dict.fromkeys(each, 2) for day, each in hours.items()})
+    return gaps.check_day(MONDAY, {day: dict.fromkeys(hour, 2) for day, hour in hours.items()})
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,12 @@ def test_each_day_of_a_range_run_has_its_own_gaps(world: World) -> None:
             world.deliver(day, "a", event(f"{day}-{hour}", day), hour=hour)
     result = world.materialize(MONDAY, WEDNESDAY)
     assert result.success
-    checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "arrival_gaps"]
-    assert {each.partition: each.description for each in checks} == {
+    checks = [
+        evaluation for evaluation in result.get_asset_check_evaluations() if evaluation.check_name == "arrival_gaps"
+    ]
+    assert {check.partition: check.description for check in checks} == {
         "2025-06-02": "23 objects in 23 hours; none in hours 05, although objects arrived before and after",
         "2025-06-03": "24 objects in 24 hours",
         "2025-06-04": "22 objects in 22 hours; none in hours 00, 01, although objects arrived before and after",
     }
-    assert {each.severity for each in checks} == {dg.AssetCheckSeverity.WARN}
+    assert {check.severity for check in checks} == {dg.AssetCheckSeverity.WARN}

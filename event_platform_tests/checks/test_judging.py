@@ -86,28 +86,28 @@ Judged = tuple[bool, str, str, Any]
 def evaluated(result: dg.ExecuteInProcessResult) -> dict[Key, Judged]:
     """Return what the asset checks of a run found, without the blocking ones."""
     return {
-        ("/".join(each.asset_key.path), each.check_name, str(each.partition)): (
-            each.passed,
-            each.severity.value.lower(),
-            str(each.description),
-            each.metadata["faults"].value if "faults" in each.metadata else {},
+        ("/".join(evaluation.asset_key.path), evaluation.check_name, str(evaluation.partition)): (
+            evaluation.passed,
+            evaluation.severity.value.lower(),
+            str(evaluation.description),
+            evaluation.metadata["faults"].value if "faults" in evaluation.metadata else {},
         )
-        for each in result.get_asset_check_evaluations()
-        if not each.blocking and each.check_name != shares.DISTINCT  # of all types at once
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.blocking and evaluation.check_name != shares.DISTINCT  # of all types at once
     }
 
 
 def judged(findings: list[Finding]) -> dict[Key, Judged]:
     """Return findings in the same form."""
     return {
-        (each.asset, each.check, str(each.day)): (
-            each.result.passed,
-            each.result.severity.value,
-            as_markdown(each.result.description, 2_000),
-            {str(fault): count for fault, count in each.result.faults.items()},
+        (finding.asset, finding.check, str(finding.day)): (
+            finding.result.passed,
+            finding.result.severity.value,
+            as_markdown(finding.result.description, 2_000),
+            {str(fault): count for fault, count in finding.result.faults.items()},
         )
-        for each in findings
-        if each.check != shares.DISTINCT
+        for finding in findings
+        if finding.check != shares.DISTINCT
     }
 
 
@@ -145,16 +145,18 @@ def test_distinct_values_of_samples_are_judged(tmp_path: Path) -> None:
     days = [MONDAY + week * WEEK for week in range(3)]
     result = world.materialize(days[0], days[-1])
     found = {
-        each.day: each.result
-        for each in lake_findings(world.lake, world.catalog, THRESHOLDS, days, world.start_date, TODAY)
-        if each.check == shares.DISTINCT
+        finding.day: finding.result
+        for finding in lake_findings(world.lake, world.catalog, THRESHOLDS, days, world.start_date, TODAY)
+        if finding.check == shares.DISTINCT
     }
     assert [found[day].passed for day in days] == [True, True, False]
     assert found[days[2]].description.startswith("distinct values: session: 0.5%, expected 100.0%")
     assert found[days[2]].faults == {Fault.FEWER_VALUES: 199}
-    evaluations = [each for each in result.get_asset_check_evaluations() if each.check_name == shares.DISTINCT]
-    assert {each.asset_key.to_user_string() for each in evaluations} == {"quality_report"}
-    failed = {each.partition: finding_of(each) for each in evaluations if not each.passed}
+    evaluations = [
+        evaluation for evaluation in result.get_asset_check_evaluations() if evaluation.check_name == shares.DISTINCT
+    ]
+    assert {evaluation.asset_key.to_user_string() for evaluation in evaluations} == {"quality_report"}
+    failed = {evaluation.partition: finding_of(evaluation) for evaluation in evaluations if not evaluation.passed}
     assert list(failed) == [str(days[2])]
     alert = failed[str(days[2])]
     assert alert.level is Level.WARN

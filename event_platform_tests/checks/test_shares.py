@@ -110,9 +110,9 @@ def test_the_nulls_of_tables_are_compared(world: World) -> None:
         world.deliver(day, "a", *(event(f"{day}{each}", day, **plan) for each in range(100)))
     result = world.materialize(MONDAY, MONDAY + timedelta(weeks=2))
     failed = {
-        (each.asset_key.to_user_string(), each.partition, each.description)
-        for each in result.get_asset_check_evaluations()
-        if each.check_name == "null_share" and not each.passed
+        (evaluation.asset_key.to_user_string(), evaluation.partition, evaluation.description)
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.check_name == "null_share" and not evaluation.passed
     }
     expected = "nulls: plan: 100.0%, expected 0.0% (0.0% to 8.8% are usual)"
     assert failed == {("events/account_created", "2025-06-16", expected)}

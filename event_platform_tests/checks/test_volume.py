@@ -102,9 +102,9 @@ def test_each_type_and_day_is_compared_with_its_own_weekdays(world: World) -> No
     result = world.materialize(MONDAY, TUESDAY)
     assert result.success
     failed = {
-        (each.asset_key.to_user_string(), each.partition, each.description)
-        for each in result.get_asset_check_evaluations()
-        if each.check_name == "volume" and not each.passed
+        (evaluation.asset_key.to_user_string(), evaluation.partition, evaluation.description)
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.check_name == "volume" and not evaluation.passed
     }
     assert failed == {
         ("events/lesson_started", "2025-06-02", "2 events, 5% of the 40 expected for this weekday; 10 to 91 are usual"),
@@ -127,5 +127,9 @@ def test_a_schema_says_how_strictly_its_type_is_compared(tmp_path: Path) -> None
             events = [event(f"{name}{day}{each}", day, name, user="usr_1") for each in range(0 if number == 2 else 60)]
             world.deliver(day, f"{name[0]}{number}", *events, event(f"{name}{day}", day, name, user="usr_1"))
     result = world.materialize(WEEKS[1], MONDAY)
-    failed = [each for each in result.get_asset_check_evaluations() if each.check_name == "volume" and not each.passed]
+    failed = [
+        evaluation
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.check_name == "volume" and not evaluation.passed
+    ]
     assert [each.asset_key.to_user_string() for each in failed] == ["events/payment_order_completed"]

@@ -72,8 +72,11 @@ def world(built: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
 
 def differences(**settings: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Return what `catalog diff` finds, by kind, event type and field."""
-    found = json.loads(call("catalog", "diff", "--json", code=settings.pop("code", 1)))
-    return {(each["finding"], each["event_type"], each["path"]): each for each in found["differences"]}
+    document = json.loads(call("catalog", "diff", "--json", code=settings.pop("code", 1)))
+    return {
+        (difference["finding"], difference["event_type"], difference["path"]): difference
+        for difference in document["differences"]
+    }
 
 
 def test_diff_shows_what_arrives_against_the_catalog(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +132,9 @@ def test_accept_shows_a_patch_and_writes_nothing(built: World, monkeypatch: pyte
     assert added[:2] == ["+  build:", "+    type: string"]
     assert "+x-version: 1-0-1" in added
     assert (folder / "account.yaml").read_text(encoding="utf-8") == ACCOUNT
-    found = json.loads(call("catalog", "accept", "--dry-run", "--json", code=1))
-    assert not found["written"]
-    assert [each["version"] for each in found["files"]] == ["1-0-0", "1-1-0"]
+    document = json.loads(call("catalog", "accept", "--dry-run", "--json", code=1))
+    assert not document["written"]
+    assert [file["version"] for file in document["files"]] == ["1-0-0", "1-1-0"]
 
 
 def test_what_is_accepted_has_a_place(world: World) -> None:
@@ -173,7 +176,7 @@ def test_rules_and_unseen_fields_are_accepted_by_their_field(world: World) -> No
     assert schema["properties"]["plan"]["enum"] == ["free", "paid", "trial"]
     assert schema["properties"]["size"]["minimum"] == -1
     assert schema["properties"]["gone"]["deprecated"] is True
-    assert [each["version"] for each in schema["x-changes"]] == ["1-1-0", "1-1-1"]
+    assert [change["version"] for change in schema["x-changes"]] == ["1-1-0", "1-1-1"]
     assert {finding for finding, *_ in differences(code=0)} == {"rebuild"}
     assert "0 differences accepted in 0 files" in call("catalog", "accept", code=0)
 

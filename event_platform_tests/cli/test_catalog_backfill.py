@@ -37,8 +37,8 @@ def versions(world: World) -> dict[str, int]:
 
 def planned() -> dict[str, Any]:
     """Return the plan as JSON."""
-    found: dict[str, Any] = json.loads(call("catalog", "backfill", "--plan", "--json").splitlines()[-1])
-    return found
+    document: dict[str, Any] = json.loads(call("catalog", "backfill", "--plan", "--json").splitlines()[-1])
+    return document
 
 
 def test_a_plan_is_shown_and_built(built: World) -> None:
@@ -107,7 +107,7 @@ def test_the_days_of_a_new_type_are_due_and_nothing_else_is(built: World) -> Non
     write_catalog(built.root / "catalog", {"goal": {"title": "goal:set", "properties": {"goal": {"type": "integer"}}}})
     add(built, team={"type": "integer"})
     plan = planned()
-    days = {each["table"]: (each["days"], each["rows"]) for each in plan["tables"]}
+    days = {table["table"]: (table["days"], table["rows"]) for table in plan["tables"]}
     assert days == {
         ACCOUNTS: ([str(TUESDAY), str(WEDNESDAY)], 2),
         "events/goal_set": ([str(MONDAY), str(TUESDAY), str(WEDNESDAY)], 1),
@@ -136,7 +136,7 @@ def test_a_file_that_is_missing_keeps_nobody_from_a_new_type(built: World) -> No
     write_catalog(built.root / "catalog", {"goal": {"title": "goal:set", "properties": {}}})
     for path in (built.root / "lake" / "unregistered_events").glob("created_date=*/*.parquet"):
         path.unlink()
-    assert {each["table"]: each["rows"] for each in planned()["tables"]}["events/goal_set"] == 2
+    assert {table["table"]: table["rows"] for table in planned()["tables"]}["events/goal_set"] == 2
     assert "events/goal_set: due on 3 days" in call("status")
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     assert built.events("goal_set")["event_uuid"].to_list() == ["n"]
@@ -148,7 +148,7 @@ def test_reports_follow_where_no_row_does(built: World) -> None:
     built.deliver(MONDAY, "more", event("m", MONDAY, city="x"))
     call("run")
     add(built, team={"type": "integer"})
-    assert ([len(each["days"]) for each in planned()["tables"]], planned()["reports"]) == ([2], 3)
+    assert ([len(table["days"]) for table in planned()["tables"]], planned()["reports"]) == ([2], 3)
     call("catalog", "backfill")
     assert "balanced: nothing is lost" in call("status")
     add(built, team={"type": "integer"}, city={"type": "string"})
@@ -168,7 +168,7 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
     call("run")
     assert built.events("account_created").filter(event_name="goal:set").height == 1
     write_catalog(built.root / "catalog", {"account_created": schema, "goal": goal})
-    assert {each["table"] for each in planned()["tables"]} == {ACCOUNTS, "events/goal_set", "unregistered_events"}
+    assert {table["table"] for table in planned()["tables"]} == {ACCOUNTS, "events/goal_set", "unregistered_events"}
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     assert built.events("goal_set")["event_uuid"].to_list() == ["n"]
     (built.root / "catalog" / "goal.yaml").unlink()
@@ -176,7 +176,7 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
     call("run")
     assert rows(built.lake.unregistered_events)["event_uuid"].sort().to_list() == ["m", "n"]
     write_catalog(built.root / "catalog", {"goal": goal})
-    days = {each["table"]: each["days"] for each in planned()["tables"]}
+    days = {table["table"]: table["days"] for table in planned()["tables"]}
     assert days == {"events/goal_set": [str(TUESDAY)], "unregistered_events": [str(TUESDAY)]}
     assert "balanced: nothing is lost" in call("catalog", "backfill")
     assert sorted(built.events("goal_set")["event_uuid"]) == ["m", "n"]

@@ -92,9 +92,9 @@ def test_another_envelope_takes_the_place_of_one_only_by_force(home: World) -> N
     folder = write_catalog(home.root / "drafted", {}, {"event_uuid": "event_uuid"})
     other = home.root / "other.yaml"
     other.write_text("event_uuid: id", encoding="utf-8")
-    told = " ".join(draft(folder, "--envelope", str(other), code=2).split())
-    assert "envelope.yaml: differs from" in told
-    assert "--force replaces it" in told
+    output = " ".join(draft(folder, "--envelope", str(other), code=2).split())
+    assert "envelope.yaml: differs from" in output
+    assert "--force replaces it" in output
     assert (folder / "envelope.yaml").read_text(encoding="utf-8") == "event_uuid: event_uuid\n"
     draft(folder, "--envelope", str(other), "--force")
     assert (folder / "envelope.yaml").read_text(encoding="utf-8") == "event_uuid: id"

@@ -55,9 +55,9 @@ def test_a_catalog_is_compared_with_itself_at_a_revision(repository: Path) -> No
     shown = call("diff", folder, "--against", "git:first", code=1)
     assert "2 changes: 1 breaking, 1 compatible" in shown
     assert "column p keeps its type" in " ".join(shown.split())
-    found = json.loads(call("diff", folder, "--against", "git:first", "--json", code=1))
-    assert found["breaking"]
-    assert found["changes"][0] == {
+    document = json.loads(call("diff", folder, "--against", "git:first", "--json", code=1))
+    assert document["breaking"]
+    assert document["changes"][0] == {
         "impact": "breaking",
         "event_type": "a",
         "path": "p",
@@ -139,7 +139,7 @@ def home(built: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def changed(**properties: Any) -> dict[str, dict[str, Any]]:
     """Return the schemas without the one of accounts, with other properties of lessons."""
     lesson = SCHEMAS["lesson_started"]
-    kept = {name: each for name, each in SCHEMAS.items() if name != "account_created"}
+    kept = {name: schema for name, schema in SCHEMAS.items() if name != "account_created"}
     return kept | {"lesson_started": lesson | {"properties": lesson["properties"] | properties}}
 
 
@@ -147,9 +147,9 @@ def test_a_catalog_that_goes_with_the_lake_passes(home: World, tmp_path: Path) -
     """New columns do not fail a run; neither does a type without a schema, of which the rows are shown."""
     assert "no run fails on a column" in call("check", "--against-lake", code=0)
     folder = write_catalog(tmp_path / "catalog", changed(new={"type": "string"}))
-    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=0))
-    assert not found["fails"]
-    assert [(each["table"], each["kind"], each["stored"]) for each in found["clashes"]] == [
+    document = json.loads(call("check", str(folder), "--against-lake", "--json", code=0))
+    assert not document["fails"]
+    assert [(clash["table"], clash["kind"], clash["stored"]) for clash in document["clashes"]] == [
         ("events/account_created", "no schema", "rows: 1")
     ]
 
@@ -164,14 +164,18 @@ def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -
         hard={"type": "object", "properties": {"very": {"type": "boolean"}, "so": {"type": "boolean"}}},
     )
     folder = write_catalog(tmp_path / "catalog", other)
-    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
-    assert found["fails"]
-    assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if each["fails"]} == {
+    document = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
+    assert document["fails"]
+    assert {
+        (clash["column"], clash["stored"], clash["defined"]) for clash in document["clashes"] if clash["fails"]
+    } == {
         ("device.OS", "os: string", "OS: string"),
         ("skills", "array<string>", "array<long>"),
         ("hard", "boolean", "struct<very: boolean, so: boolean>"),
     }
-    assert {(each["column"], each["stored"], each["defined"]) for each in found["clashes"] if not each["fails"]} == {
+    assert {
+        (clash["column"], clash["stored"], clash["defined"]) for clash in document["clashes"] if not clash["fails"]
+    } == {
         ("level", "long", "string"),
         ("device.version", "long", "double"),
         ("answers.id", "long", "string"),
@@ -197,9 +201,9 @@ def test_faults_of_a_catalog_come_first(home: World, tmp_path: Path) -> None:
     """As without the lake, exit code 1."""
     folder = write_catalog(tmp_path / "catalog", {"a": {"title": ""}})
     assert "a.yaml: title: expected the event's name" in call("check", str(folder), "--against-lake", code=1)
-    found = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
-    assert found["fails"]
-    assert len(found["faults"]) == 1
+    document = json.loads(call("check", str(folder), "--against-lake", "--json", code=1))
+    assert document["fails"]
+    assert len(document["faults"]) == 1
 
 
 def run_with(built: World, folder: Path, schemas: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -49,14 +49,14 @@ def test_the_pages_show_what_the_lake_has(built: World, tmp_path: Path, monkeypa
     assert "2 event types" in said
     assert "3 files written" in said
     html = (tmp_path / "site" / "types" / "account_created.html").read_bytes()
-    found = Seen(html)
-    assert "version 1-0-1" in found.text
-    assert "3 events in 30 days" in found.text
-    assert '"plan": "<b>free</b>"' in found.text
+    page_seen = Seen(html)
+    assert "version 1-0-1" in page_seen.text
+    assert "3 events in 30 days" in page_seen.text
+    assert '"plan": "<b>free</b>"' in page_seen.text
     assert SECRET not in html.decode()
-    assert '"mail": "•••", "who": { "name": "•••" }' in found.text
-    assert "marts/accounts own asset" in found.text
-    (report,) = [link for link in found.links if link.startswith("../../")]
+    assert '"mail": "•••", "who": { "name": "•••" }' in page_seen.text
+    assert "marts/accounts own asset" in page_seen.text
+    (report,) = [link for link in page_seen.links if link.startswith("../../")]
     assert Path(os.path.normpath(tmp_path / "site" / "types" / report)).is_file()
     assert "last seen" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
@@ -95,8 +95,8 @@ def test_a_report_that_is_published_is_linked_there(
     use(monkeypatch, built)
     monkeypatch.setenv("EVENT_PLATFORM_REPORT_URL", "https://reports.example.invalid/quality")
     call("catalog", "site", "--to", str(tmp_path), code=0)
-    found = Seen((tmp_path / "types" / "account_created.html").read_bytes())
-    assert "https://reports.example.invalid/quality/types/account_created.html" in found.links
+    page_seen = Seen((tmp_path / "types" / "account_created.html").read_bytes())
+    assert "https://reports.example.invalid/quality/types/account_created.html" in page_seen.links
 
 
 def test_a_catalog_without_a_lake_has_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_days_that_fail_in_another_way_have_a_line_of_their_own() -> None:
         Checked("events/a", "schema_conformance", str(MONDAY)): failed({Fault.RESCUED_VALUES: 2}),
         Checked("events/a", "schema_conformance", str(TUESDAY)): failed({Fault.UNKNOWN_FIELDS: 3}),
     }
-    assert [(each.fault, each.partitions) for each in failed_checks(conformance)] == [
+    assert [(check.fault, check.partitions) for check in failed_checks(conformance)] == [
         (Fault.UNKNOWN_FIELDS, ["2025-06-03"]),
         (Fault.RESCUED_VALUES, ["2025-06-02"]),
     ]
@@ -69,7 +69,7 @@ def test_errors_come_first_and_then_what_concerns_the_most() -> None:
         for name, counts in {"a": (9, 0), "b": (6, 7)}.items()
         for day, count in zip((MONDAY, TUESDAY), counts, strict=True)
     }
-    order = [each.asset for each in failed_checks(volume | corruption(MONDAY, 1))]
+    order = [check.asset for check in failed_checks(volume | corruption(MONDAY, 1))]
     assert order == ["raw_events", "events/b", "events/a"]
 
 

@@ -112,12 +112,12 @@ def versions(world: World) -> dict[str, int]:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_a_help_that_teaches(command: list[str]) -> None:
     """What the command does, its options, and an example that begins with the command."""
-    told = call(*command, "--help").output
-    assert told.startswith("Usage: ")
-    assert "Example" in told or "Get started:" in told
-    assert any(line.strip().endswith(":") for line in told.splitlines())  # examples keep their lines
-    assert " ".join(["event-platform", *command]) in told.partition("\n")[2]
-    assert "\\b" not in told  # what tells click to leave the lines of an example as they are
+    output = call(*command, "--help").output
+    assert output.startswith("Usage: ")
+    assert "Example" in output or "Get started:" in output
+    assert any(line.strip().endswith(":") for line in output.splitlines())  # examples keep their lines
+    assert " ".join(["event-platform", *command]) in output.partition("\n")[2]
+    assert "\\b" not in output  # what tells click to leave the lines of an example as they are
 
 
 def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
@@ -256,8 +256,8 @@ def test_run_builds_just_what_a_late_record_touches(built: World) -> None:
 
 def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
     """What is left out is due the next time."""
-    told = call("run", "--from", "2025-06-03", "--to", "2025-06-03").output
-    assert "still due: 1 created date, such as 2025-06-02" in told
+    output = call("run", "--from", "2025-06-03", "--to", "2025-06-03").output
+    assert "still due: 1 created date, such as 2025-06-02" in output
     totals = json.loads(call("status", "--json", code=1).stdout)  # what is due is not in the totals
     assert [day["arrival_date"] for day in totals["by_arrival_date"]] == ["2025-06-03"]
     call("run")
@@ -269,10 +269,10 @@ def test_run_can_be_narrowed_to_some_days(landed: World) -> None:
 @pytest.mark.parametrize(("first", "last"), [("2019-01-01", "2019-01-31"), ("2025-06-03", "2025-06-02")])
 def test_a_range_without_a_partition_is_a_usage_error(landed: World, command: str, first: str, last: str) -> None:
     """Told with the partitions that there are, before anything is done."""
-    told = " ".join(call(command, "--from", first, "--to", last, code=2).output.split())
+    output = " ".join(call(command, "--from", first, "--to", last, code=2).output.split())
     assert (
         f"no partition is in the range {first}…{last}: partitions go from 2025-01-01 (EVENT_PLATFORM_START_DATE)"
-        in told
+        in output
     )
     assert not (landed.root / "lake").exists()
 
@@ -333,8 +333,8 @@ def test_a_day_whose_rows_somebody_deleted_is_told_and_built_again(built: World)
     """By the next run, whatever else there is to do."""
     DeltaTable(built.event_table("lesson_started").uri).delete()
     call("status", code=1)
-    told = " ".join(call("run").output.split())
-    assert "the rows of 1 created date are not those that were written, such as 2025-06-03" in told
+    output = " ".join(call("run").output.split())
+    assert "the rows of 1 created date are not those that were written, such as 2025-06-03" in output
     assert status()["typed"] == 2
 
 
@@ -347,12 +347,12 @@ def test_what_is_due_is_in_the_last_line_of_status_and_in_its_exit_code(
     landed.deduplicate(MONDAY, TUESDAY)
     landed.type(MONDAY, TUESDAY)
     monkeypatch.setattr("event_platform.pipeline.completeness.OVERDUE", overdue)
-    told = call("status", "--warn-only", code=code).output
-    assert "balanced, but not complete: tables of the platform: due on 2 days, such as 2025-06-02 (newer" in told
-    assert "nothing is lost" not in told
-    found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)
-    rest = found["completeness"]
-    assert (found["balanced"], rest["complete"], rest["overdue"]) == (True, False, bool(code))
+    output = call("status", "--warn-only", code=code).output
+    assert "balanced, but not complete: tables of the platform: due on 2 days, such as 2025-06-02 (newer" in output
+    assert "nothing is lost" not in output
+    document = json.loads(call("status", "--json", "--warn-only", code=code).stdout)
+    rest = document["completeness"]
+    assert (document["balanced"], rest["complete"], rest["overdue"]) == (True, False, bool(code))
     assert rest["due"]["created_dates"] == ["2025-06-02", "2025-06-03"]
 
 
@@ -364,9 +364,9 @@ def test_records_that_a_run_has_not_built_yet_are_no_imbalance_to_look_into(
     monkeypatch.setattr("event_platform.pipeline.completeness.OVERDUE", overdue)
     built.deliver(MONDAY, "late", event("late", MONDAY))
     built.load(MONDAY)
-    told = call("status", "--warn-only", code=code).output
-    assert "not balanced yet: newer records are not built: tables of the platform: due on 1 day, such as 20" in told
-    assert "NOT balanced" not in told
+    output = call("status", "--warn-only", code=code).output
+    assert "not balanced yet: newer records are not built: tables of the platform: due on 1 day, such as 20" in output
+    assert "NOT balanced" not in output
     built.deduplicate(MONDAY)
     assert "not balanced yet" in call("status", "--warn-only", code=code).output
     DeltaTable(built.lake.deduplicated_events.uri).delete(f"created_date = '{TUESDAY}'")
@@ -380,11 +380,11 @@ def test_objects_that_wait_are_in_the_last_line_of_status_and_in_its_exit_code(
     """Where their day is over: today's may have landed a moment ago."""
     for name in ("x", "y"):
         built.deliver(day, name, event(name, MONDAY))
-    told = call("status", "--warn-only", code=code).output
+    output = call("status", "--warn-only", code=code).output
     example = f"{day:%Y/%m/%d}/12/x"
-    assert f"balanced, but not complete: 2 objects to be loaded (such as {example})" in told
-    found = json.loads(call("status", "--json", "--warn-only", code=code).stdout)["completeness"]
-    assert (found["waiting_objects"], found["waiting_examples"][0]) == (2, example)
+    assert f"balanced, but not complete: 2 objects to be loaded (such as {example})" in output
+    document = json.loads(call("status", "--json", "--warn-only", code=code).stdout)["completeness"]
+    assert (document["waiting_objects"], document["waiting_examples"][0]) == (2, example)
     call("run")
     assert "balanced: nothing is lost, nothing is counted twice" in call("status").output
 
@@ -396,10 +396,10 @@ def test_a_landing_that_cannot_be_listed_is_told_by_status(built: World, monkeyp
         raise LandingError("landing: Input/output error")
 
     monkeypatch.setattr("event_platform.pipeline.completeness.deliveries", fail)
-    told = call("status", code=1).output
-    assert "balanced, but not complete: landing cannot be compared with the ledger (landing: Input/output" in told
-    found = json.loads(call("status", "--json", code=1).stdout)["completeness"]
-    assert found["landing_fault"] == "landing: Input/output error"
+    output = call("status", code=1).output
+    assert "balanced, but not complete: landing cannot be compared with the ledger (landing: Input/output" in output
+    document = json.loads(call("status", "--json", code=1).stdout)["completeness"]
+    assert document["landing_fault"] == "landing: Input/output error"
 
 
 def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
@@ -417,9 +417,9 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
 
     with monkeypatch.context() as failing:
         failing.setattr("event_platform.defs.io_manager.write_frame", fail)
-        told = " ".join(call("run", code=1).output.split())
-    assert "daily_active_learners: somebody's mistake" in told
-    assert "balanced, but not complete: daily_active_learners: due on 1 day, such as 2025-06-02" in told
+        output = " ".join(call("run", code=1).output.split())
+    assert "daily_active_learners: somebody's mistake" in output
+    assert "balanced, but not complete: daily_active_learners: due on 1 day, such as 2025-06-02" in output
     table = home.event_table("lesson_started").snapshot().version
     assert json.loads(call("status", "--json").stdout)["completeness"]["due"]["own_tables"] == {
         "daily_active_learners": ["2025-06-02"]
@@ -435,8 +435,8 @@ def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
 def test_a_type_that_left_the_catalog_is_told_with_its_rows(built: World) -> None:
     """Its table stays, is counted, and can be queried."""
     (built.root / "catalog" / "lesson_started.yaml").unlink()
-    told = " ".join(call("status").output.split())
-    assert "events/lesson_started: 1 rows of a type that is no longer in the catalog." in told
+    output = " ".join(call("status").output.split())
+    assert "events/lesson_started: 1 rows of a type that is no longer in the catalog." in output
     assert status()["retired_tables"] == {"events/lesson_started": 1}
     assert "usr_1" in call("query", 'select "user" from events.lesson_started').stdout
 
@@ -492,8 +492,10 @@ def test_names_that_cannot_be_loaded_fail_every_run_and_the_others_are_loaded(la
 def test_landing_that_is_not_there_is_a_wrong_setting(home: World, command: list[str]) -> None:
     """It must not look like an empty day."""
     (home.root / "landing").rmdir()
-    told = " ".join(call(*command, code=2).output.split())
-    assert f"{home.root / 'landing'}: no such folder. Expected the folder that objects land in: create or mount" in told
+    output = " ".join(call(*command, code=2).output.split())
+    assert (
+        f"{home.root / 'landing'}: no such folder. Expected the folder that objects land in: create or mount" in output
+    )
 
 
 def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> None:
@@ -527,8 +529,8 @@ def test_a_run_that_fails_before_its_first_step_is_told(landed: World, monkeypat
 
 def test_landing_without_an_object_is_told(home: World) -> None:
     """It may be a wrong prefix; it is no error, for nothing may have landed yet."""
-    told = f"{home.root / 'landing'} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING"
-    assert told in " ".join(call("run").output.split())
+    message = f"{home.root / 'landing'} contains no object. If some have landed, correct EVENT_PLATFORM_LANDING"
+    assert message in " ".join(call("run").output.split())
     home.deliver(MONDAY, "a", event("u1"))
     assert "contains no object" not in call("run").output
     assert "contains no object" not in call("run").output
@@ -586,9 +588,9 @@ def test_no_catalog_is_drafted_for_names_that_hold_an_id(home: World, monkeypatc
     assert "30 names look like ids: user:…" in " ".join(call("catalog", "draft", str(folder)).output.split())
     assert len(list(folder.iterdir())) == 30
     monkeypatch.setattr(names, "MAX_EVENT_TYPES", 29)
-    told = " ".join(call("catalog", "draft", str(home.root / "none"), code=2).output.split())
-    assert "more event names than a catalog is drafted for (29)" in told
-    assert "The envelope takes the name from event_name" in told
+    output = " ".join(call("catalog", "draft", str(home.root / "none"), code=2).output.split())
+    assert "more event names than a catalog is drafted for (29)" in output
+    assert "The envelope takes the name from event_name" in output
     assert list((home.root / "none").iterdir()) == []
 
 
@@ -603,10 +605,10 @@ def test_a_faulty_catalog_fails_its_check_with_a_line_each(home: World) -> None:
 def test_a_stream_with_other_fields_than_the_envelope_says_is_told(home: World) -> None:
     """Rather than an empty catalog."""
     home.deliver(MONDAY, "a", json.dumps({"id": "1", "type": "x", "at": 1}))
-    told = " ".join(call("catalog", "draft", str(home.root / "drafted"), code=2).output.split())
-    assert "no record is sound by" in told
-    assert "event_uuid is absent, null or empty" in told
-    assert "let event-platform init find them" in told
+    output = " ".join(call("catalog", "draft", str(home.root / "drafted"), code=2).output.split())
+    assert "no record is sound by" in output
+    assert "event_uuid is absent, null or empty" in output
+    assert "let event-platform init find them" in output
 
 
 def test_generate_writes_a_landing_zone_once(home: World) -> None:

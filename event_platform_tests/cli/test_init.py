@@ -42,8 +42,8 @@ def proposed(*records: dict[str, Any] | str) -> dict[str, Any]:
     land(*records)
     result = init("--yes")
     assert result.exit_code == 0, result.output
-    found: dict[str, Any] = yaml.safe_load(Path("catalog/envelope.yaml").read_text())
-    return found
+    document: dict[str, Any] = yaml.safe_load(Path("catalog/envelope.yaml").read_text())
+    return document
 
 
 def viewed(number: int, **fields: Any) -> dict[str, Any]:
@@ -120,11 +120,11 @@ def test_spans_of_opentelemetry_are_records_and_their_attributes_are_not() -> No
         {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": spans[start : start + 6]}]}]}
         for start in range(0, 60, 6)
     ]
-    found = proposed(*batches)
-    assert found["records"] == "resourceSpans[].scopeSpans[].spans[]"
-    assert found["event_uuid"] == ["traceId", "spanId"]
-    assert found["event_name"] == "name"
-    assert found["created_at"] == {"field": "startTimeUnixNano", "unit": "ns"}
+    proposals = proposed(*batches)
+    assert proposals["records"] == "resourceSpans[].scopeSpans[].spans[]"
+    assert proposals["event_uuid"] == ["traceId", "spanId"]
+    assert proposals["event_name"] == "name"
+    assert proposals["created_at"] == {"field": "startTimeUnixNano", "unit": "ns"}
 
 
 def test_cloudevents_in_the_headers_of_kafka_have_their_type_as_name() -> None:

@@ -250,8 +250,8 @@ def test_nothing_but_the_lake_can_be_read(home: World, form: str) -> None:
     os.mkfifo(fifo)  # who opens it waits for ever
     for function in ("read_csv", "read_parquet", "read_ipc", "read_json", "read_ndjson", "Read_CSV"):
         for written in (function, f'"{function}"', f"`{function}`", f"{function} /* ( */ -- (\n"):
-            told = refusal(form.format(f"{written}('{fifo}')"))
-            assert told.endswith(
+            message = refusal(form.format(f"{written}('{fifo}')"))
+            assert message.endswith(
                 f"{function} is not allowed: only the lake's tables can be read (show tables lists them)"
             )
 

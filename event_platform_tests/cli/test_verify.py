@@ -35,9 +35,9 @@ def test_the_figures_of_each_day_are_shown(built: World) -> None:
     shown = verify()
     assert ["2025-06-02", "4", "1", "1", "3", "0"] in [line.split() for line in shown.splitlines()]
     assert "every file exists, and every row is where it should be" in shown
-    found = json.loads(verify("--json"))
-    assert (found["verified"], found["faults"]) == (True, [])
-    assert found["by_arrival_date"][0] == {"arrival_date": "2025-06-02", "landed": 6, "corrupt": 1, "faults": 0}
+    document = json.loads(verify("--json"))
+    assert (document["verified"], document["faults"]) == (True, [])
+    assert document["by_arrival_date"][0] == {"arrival_date": "2025-06-02", "landed": 6, "corrupt": 1, "faults": 0}
 
 
 def test_faults_end_it_with_1_and_the_days(built: World) -> None:
@@ -47,8 +47,8 @@ def test_faults_end_it_with_1_and_the_days(built: World) -> None:
     DeltaTable(built.lake.duplicate_events.uri).delete("created_date = '2025-06-02'")
     assert "faults in" in (shown := verify(code=1))
     assert "on 2025-06-02, 2025-06-03. `event-platform run` rebuilds" in " ".join(shown.split())
-    found = json.loads(verify("--json", code=1))
-    assert {(fault["table"], fault["day"]) for fault in found["faults"]} >= {
+    document = json.loads(verify("--json", code=1))
+    assert {(fault["table"], fault["day"]) for fault in document["faults"]} >= {
         ("events/account_created", "2025-06-03"),
         ("duplicate_events", "2025-06-02"),
     }

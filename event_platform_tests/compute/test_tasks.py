@@ -35,7 +35,7 @@ def panic(_: int) -> None:
 
 def run(executor: Executor, *seconds: float) -> Sequence[int]:
     """Run a task for each of some numbers of CPU seconds."""
-    return run_tasks(executor, burn, [(each,) for each in seconds], lambda *_: None, "burning")
+    return run_tasks(executor, burn, [(second,) for second in seconds], lambda *_: None, "burning")
 
 
 def test_the_time_of_workers_is_counted() -> None:

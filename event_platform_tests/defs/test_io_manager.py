@@ -186,14 +186,17 @@ def test_each_partition_has_its_own_rows_in_its_metadata(lessons: World) -> None
     """Beside the address of the table, its versions, and the files."""
     result = run(lessons, mart(as_it_is), MONDAY, WEDNESDAY)
     materializations = result.asset_materializations_for_node("marts__learners")
-    found = {each.partition: each.metadata["dagster/partition_row_count"].value for each in materializations}
+    found = {
+        materialization.partition: materialization.metadata["dagster/partition_row_count"].value
+        for materialization in materializations
+    }
     assert found == {"2025-06-02": 1, "2025-06-03": 2, "2025-06-04": 3}
     uri = f"{lessons.root}/lake/marts/learners"
     expected = {"dagster/uri": uri, "delta_version": 1, "previous_delta_version": 0, "files_written": 1}
-    for each in materializations:
-        assert {name: each.metadata[name].value for name in expected} == expected
-        (file,) = Path(uri).glob(f"created_date={each.partition}/*.parquet")
-        assert each.metadata["bytes_written"].value == file.stat().st_size
+    for materialization in materializations:
+        assert {name: materialization.metadata[name].value for name in expected} == expected
+        (file,) = Path(uri).glob(f"created_date={materialization.partition}/*.parquet")
+        assert materialization.metadata["bytes_written"].value == file.stat().st_size
 
 
 def test_the_columns_of_an_output_are_in_its_metadata(lessons: World) -> None:

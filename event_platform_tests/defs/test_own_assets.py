@@ -153,8 +153,8 @@ def test_a_day_that_holds_something_else_than_was_written_is_due(
     monkeypatch.setattr("event_platform.lake.derived.foreign_dates", foreign)
     assert days(lessons, mart(lessons)) == {TUESDAY: "rows went"}
     monkeypatch.setattr("event_platform.pipeline.due.foreign_dates", foreign)
-    found = due(lessons, mart(lessons))
-    assert (found.days, found.uneven) == ([TUESDAY], {TUESDAY: "rows went"})
+    due_days = due(lessons, mart(lessons))
+    assert (due_days.days, due_days.uneven) == ([TUESDAY], {TUESDAY: "rows went"})
 
 
 def test_what_is_made_of_several_days_is_due_where_any_of_them_changed(lessons: World) -> None:
@@ -166,8 +166,8 @@ def test_what_is_made_of_several_days_is_due_where_any_of_them_changed(lessons: 
     assert run(lessons, asset, dates=(TUESDAY, TUESDAY))
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))
     lessons.build(*DAYS)
-    found = days(lessons, asset)
-    assert found == {
+    due_days = days(lessons, asset)
+    assert due_days == {
         MONDAY: _NEVER,
         TUESDAY: _CHANGED,
         WEDNESDAY: _NEVER,

@@ -83,8 +83,10 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, str]:
 
 def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
     """Return the evaluation of the check."""
-    (found,) = (each for each in result.get_asset_check_evaluations() if each.check_name == PUBLISHED.name)
-    return found
+    (finding,) = (
+        evaluation for evaluation in result.get_asset_check_evaluations() if evaluation.check_name == PUBLISHED.name
+    )
+    return finding
 
 
 def add_commit(world: World) -> None:
@@ -144,7 +146,7 @@ def test_what_a_killed_run_left_is_published_by_the_sensor(built: World, monkeyp
     instance = dg.DagsterInstance.ephemeral()
     for requests in (tick(built, "publishing_sensor", instance).run_requests, reconcile(built, instance).run_requests):
         assert requests
-        assert [(each.asset_selection, each.asset_check_keys) for each in requests] == [([], [PUBLISHED.key])]
+        assert [(request.asset_selection, request.asset_check_keys) for request in requests] == [([], [PUBLISHED.key])]
     job = built.definitions().resolve_implicit_global_asset_job_def()
     alone = job.get_subset(asset_selection=set(), asset_check_selection={PUBLISHED.key})
     assert check_of(alone.execute_in_process(instance=instance)).passed
@@ -200,7 +202,7 @@ def test_without_a_catalog_nothing_is_published(tmp_path: Path, monkeypatch: pyt
     """There is no check and no sensor, and the command says what is missing."""
     definitions = World(tmp_path).definitions()
     assert PUBLISHED.key not in definitions.resolve_asset_graph().asset_check_keys
-    assert "publishing_sensor" not in {each.name for each in definitions.sensors or []}
+    assert "publishing_sensor" not in {sensor.name for sensor in definitions.sensors or []}
     assert "EVENT_PLATFORM_ICEBERG: not set" in call("publish", code=2)
 
 

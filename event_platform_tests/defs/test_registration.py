@@ -82,7 +82,7 @@ def test_a_run_registers_its_tables_and_what_they_gain(world: World, database: N
     expected = {**dict.fromkeys(EVERYTHING, "unchanged"), "events/account_created": "updated"}
     assert told(world.materialize(MONDAY)) == expected
     table = glue().get_table(DatabaseName="events", Name="events_account_created")["Table"]
-    assert [each["Name"] for each in table["StorageDescriptor"]["Columns"]][-2:] == ["_rescued", "source"]
+    assert [column["Name"] for column in table["StorageDescriptor"]["Columns"]][-2:] == ["_rescued", "source"]
 
 
 def test_a_run_whose_tables_cannot_be_registered_has_written_them(world: World, bucket: str) -> None:
@@ -90,9 +90,9 @@ def test_a_run_whose_tables_cannot_be_registered_has_written_them(world: World, 
     world = RegisteringWorld(world.root)
     world.deliver(MONDAY, "a", event("u1"))
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
-    found = told(world.materialize(MONDAY, selection=raw))
-    assert set(found) == {"raw_events", "corrupt_events"}
-    for reason in found.values():
+    texts = told(world.materialize(MONDAY, selection=raw))
+    assert set(texts) == {"raw_events", "corrupt_events"}
+    for reason in texts.values():
         assert reason.startswith("failed: EVENT_PLATFORM_GLUE_DATABASE: events: EntityNotFoundException")
         assert SECRET_KEY not in reason
     assert world.raw().height == 1
@@ -116,8 +116,8 @@ def test_the_table_of_an_asset_of_ones_own_is_registered(world: World, database:
     assert materialize() == {"marts/learners": "unchanged"}
     assert registered() == {"marts_learners"}
     glue().delete_table(DatabaseName="events", Name="marts_learners")
-    found = open_glue("events").register(world.lake.every_table(world.catalog.event_types), from_the_logs=True)
-    assert {each.table for each in found if each.outcome is Outcome.CREATED} == {"marts/learners"}
+    registrations = open_glue("events").register(world.lake.every_table(world.catalog.event_types), from_the_logs=True)
+    assert {each.table for each in registrations if each.outcome is Outcome.CREATED} == {"marts/learners"}
     (column,) = glue().get_table(DatabaseName="events", Name="marts_learners")["Table"]["StorageDescriptor"]["Columns"]
     assert (column["Name"], column["Type"]) == ("learners", "bigint")
 

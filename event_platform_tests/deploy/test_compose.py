@@ -29,8 +29,8 @@ def services() -> dict[str, Any]:
     done = _compose("--env-file", str(_EXAMPLE), "config", "--format", "json", **filled)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)["services"]
-    return found
+    document: dict[str, Any] = json.loads(done.stdout)["services"]
+    return document
 
 
 def test_without_passwords_it_does_not_start_and_says_where_they_go() -> None:
@@ -58,10 +58,12 @@ def test_the_example_has_every_setting_and_no_password() -> None:
 def test_what_is_published_can_be_reached_from_this_machine_alone(services: dict[str, Any]) -> None:
     """The UI, and the store, for events to be put there; not the database."""
     published = {
-        (name, port["host_ip"], port["published"]) for name, each in services.items() for port in each.get("ports", [])
+        (name, port["host_ip"], port["published"])
+        for name, service in services.items()
+        for port in service.get("ports", [])
     }
     assert published == {("webserver", "127.0.0.1", "3000"), ("store", "127.0.0.1", "8333")}
-    networks = {name: set(each["networks"]) for name, each in services.items()}
+    networks = {name: set(service["networks"]) for name, service in services.items()}
     assert networks["store"] == {"store"}
     assert {name for name, joined in networks.items() if "store" in joined} == {"store", "buckets", "code-location"}
     assert networks["postgres"] == {"database"}
@@ -105,9 +107,11 @@ def test_images_of_others_are_pinned_and_data_is_in_volumes_with_a_name(services
     """They outlive the containers."""
     for name in ("postgres", "store"):
         assert re.fullmatch(r"[\w/]+:\d+\.\d+(-\w+)?(@sha256:[0-9a-f]{64})?", services[name]["image"])
-        assert [each["type"] for each in services[name]["volumes"]] == ["volume"]
+        assert [volume["type"] for volume in services[name]["volumes"]] == ["volume"]
     declared = set(yaml.safe_load(_FILE.read_text(encoding="utf-8"))["volumes"])
-    used = {each["source"] for service in services.values() for each in service["volumes"] if each["type"] == "volume"}
+    used = {
+        volume["source"] for service in services.values() for volume in service["volumes"] if volume["type"] == "volume"
+    }
     assert declared == used
 
 
@@ -118,7 +122,7 @@ def test_every_variable_of_dagsters_settings_is_set(services: dict[str, Any]) ->
     asked = set(re.findall(r"\{env: (\w+)\}", profile + workspace))
     for name in ("webserver", "daemon", "code-location"):
         assert asked <= services[name]["environment"].keys()
-        mounted = {each["target"]: each["source"] for each in services[name]["volumes"]}
+        mounted = {volume["target"]: volume["source"] for volume in services[name]["volumes"]}
         assert mounted["/opt/dagster/dagster.yaml"] == str(PROJECT / "deploy" / "postgres" / "dagster.yaml")
 
 
@@ -129,7 +133,7 @@ def test_the_init_container_makes_the_buckets_once(
     use_s3(monkeypatch, s3_endpoint)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # where a bucket needs no constraint
     _, script, *buckets = services["buckets"]["command"]
-    (mount,) = [each for each in services["buckets"]["volumes"] if each["target"] == script]
+    (mount,) = [volume for volume in services["buckets"]["volumes"] if volume["target"] == script]
     command = [sys.executable, mount["source"], *buckets]
     try:
         for outcome in ("made", "there already"):

@@ -191,7 +191,7 @@ def _again(running: Containers, run_id: str) -> str:
     def retries() -> list[str]:
         query = """query ($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId } } } }"""
         found = running.ask(query, filter={"tags": [{"key": "dagster/parent_run_id", "value": run_id}]})
-        return [each["runId"] for each in found["results"]]
+        return [result["runId"] for result in found["results"]]
 
     until(retries, "the run is started again", running)
     return retries()[0]

@@ -28,7 +28,7 @@ def test_both_stages_come_from_one_base_that_is_pinned_to_the_byte() -> None:
     """A tag can be moved; a digest cannot."""
     first, *others = [arguments for name, arguments in _instructions() if name == "FROM"]
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64} AS base", first)
-    assert [each.split()[0] for each in others] == ["base", "base"]
+    assert [other.split()[0] for other in others] == ["base", "base"]
 
 
 def test_the_last_stage_runs_as_nobody_in_particular_and_compiles_nothing() -> None:
@@ -98,7 +98,7 @@ def test_what_ecs_runs_are_commands_of_the_image() -> None:
     module = PROJECT / "deploy" / "terraform" / "modules" / "event_platform" / "services.tf"
     if not module.exists():
         pytest.skip(f"{module}: no such file: there is no Terraform module here")
-    (services,) = [each["services"] for each in hcl2.loads(module.read_text())["locals"] if "services" in each]
+    (services,) = [block["services"] for block in hcl2.loads(module.read_text())["locals"] if "services" in block]
     commands = {command.name for command in COMMANDS.iterdir()}
     assert set(services) == commands - {"healthy"}
     for service in services.values():

@@ -41,7 +41,7 @@ def test_the_image_is_encrypted_and_gives_credentials_to_no_plain_get() -> None:
     """Made from an image of Debian's own account, and reached with a key that is forgotten."""
     source = _blocks(hcl2.loads(_TEMPLATE.read_text(encoding="utf-8")), "source")["amazon-ebs"]["event_platform"]
     assert source["encrypt_boot"] is True
-    assert [each["encrypted"] for each in source["launch_block_device_mappings"]] == [True]
+    assert [mapping["encrypted"] for mapping in source["launch_block_device_mappings"]] == [True]
     assert source["imds_support"] == "v2.0"
     (metadata,) = source["metadata_options"]
     assert (metadata["http_tokens"], metadata["http_put_response_hop_limit"]) == ("required", 1)

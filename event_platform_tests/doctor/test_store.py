@@ -51,17 +51,17 @@ def test_a_bucket_that_may_be_used_is_well(bucket: str) -> None:
     assert check_reading(landing).found.endswith("and 2025/06/02/12/a read")
     assert check_writing(lake).verdict is Verdict.GOOD
     assert check_conditional_put(lake).verdict is Verdict.GOOD
-    keys = {each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+    keys = {content["Key"] for content in s3.list_objects_v2(Bucket=bucket)["Contents"]}
     assert keys == {"landing/2025/06/02/12/a", "lake/_conditional_put"}
 
 
 def test_who_asks_is_told_and_no_secret(bucket: str) -> None:
     """By the name that STS gives, with where the credentials come from."""
-    found = check_credentials()
-    assert found.verdict is Verdict.GOOD
-    assert found.found.startswith("arn:aws:")
-    assert found.found.endswith("from env")
-    assert not {ACCESS_KEY, SECRET_KEY, SESSION_TOKEN} & set(found.found.replace(",", " ").split())
+    finding = check_credentials()
+    assert finding.verdict is Verdict.GOOD
+    assert finding.found.startswith("arn:aws:")
+    assert finding.found.endswith("from env")
+    assert not {ACCESS_KEY, SECRET_KEY, SESSION_TOKEN} & set(finding.found.replace(",", " ").split())
 
 
 def test_credentials_that_are_missing_or_have_run_out_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,25 +69,25 @@ def test_credentials_that_are_missing_or_have_run_out_are_told(monkeypatch: pyte
     assert check_credentials().found == "none found"
     with answering(403, "ExpiredToken") as endpoint:
         use_s3(monkeypatch, endpoint)
-        found = check_credentials()
-    assert (found.verdict, found.found) == (Verdict.BAD, "from env: ExpiredToken: Not today")
-    assert found.remedy == "get new ones, such as with aws sso login"
-    found = check_credentials()  # that server is gone: in a closed network STS may be out of reach, and is not needed
-    assert found.verdict is Verdict.LEFT_OUT
-    assert "Could not connect" in found.found
+        finding = check_credentials()
+    assert (finding.verdict, finding.found) == (Verdict.BAD, "from env: ExpiredToken: Not today")
+    assert finding.remedy == "get new ones, such as with aws sso login"
+    finding = check_credentials()  # that server is gone: in a closed network STS may be out of reach, and is not needed
+    assert finding.verdict is Verdict.LEFT_OUT
+    assert "Could not connect" in finding.found
 
 
 def test_a_bucket_that_is_not_there_or_in_another_region_is_told(bucket: str) -> None:
     """With the region that it is in, or the variable that names it."""
     s3 = s3_client()
-    found = check_bucket("landing", "s3://no-such-bucket/x", s3, REGION)
-    assert (found.found, found.remedy) == (
+    finding = check_bucket("landing", "s3://no-such-bucket/x", s3, REGION)
+    assert (finding.found, finding.remedy) == (
         "no-such-bucket: no such bucket",
         "create it, or correct EVENT_PLATFORM_LANDING",
     )
-    found = check_bucket("lake", f"s3://{bucket}/x", s3, "us-west-2")
-    assert found.found == f"bucket {bucket} is in {REGION}, but the region is set to us-west-2"
-    assert found.remedy == f"set AWS_REGION={REGION}"
+    finding = check_bucket("lake", f"s3://{bucket}/x", s3, "us-west-2")
+    assert finding.found == f"bucket {bucket} is in {REGION}, but the region is set to us-west-2"
+    assert finding.remedy == f"set AWS_REGION={REGION}"
     for check in OF_A_BUCKET:
         assert check(store()).remedy == "create the bucket, or correct EVENT_PLATFORM_LANDING or EVENT_PLATFORM_LAKE"
 
@@ -99,7 +99,7 @@ def test_what_is_not_allowed_is_told_with_the_permission(monkeypatch: pytest.Mon
         s3 = s3_client()
         remedies = [check(store()).remedy for check in OF_A_BUCKET]
         remedies.append(check_bucket("lake", URI, s3, REGION).remedy)
-    assert [re.sub(r"/_\S+,|,.*", "", each) for each in remedies] == [
+    assert [re.sub(r"/_\S+,|,.*", "", remedy) for remedy in remedies] == [
         "grant s3:ListBucket on arn:aws:s3:::no-such-bucket",
         "grant s3:PutObject on arn:aws:s3:::no-such-bucket/lake and kms:Decrypt where a key of KMS encrypts it",
         "grant s3:PutObject on arn:aws:s3:::no-such-bucket/lake and kms:Decrypt where a key of KMS encrypts it",
@@ -147,9 +147,9 @@ def test_a_clock_that_is_off_is_told(seconds: int, verdict: Verdict, told: str) 
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     date = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
     with answering(403, "AccessDenied", {"Date": date}) as endpoint:
-        found = check_clock(endpoint, now.timestamp())
-    assert found.verdict is verdict
-    assert told in found.found
+        finding = check_clock(endpoint, now.timestamp())
+    assert finding.verdict is verdict
+    assert told in finding.found
 
 
 def test_folders_are_looked_at_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +162,8 @@ def test_folders_are_looked_at_as_well(tmp_path: Path, monkeypatch: pytest.Monke
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    found = check_folder("lake", tmp_path, written=True)
-    assert (found.verdict, found.found) == (Verdict.BAD, f"{tmp_path}: Permission denied")
+    finding = check_folder("lake", tmp_path, written=True)
+    assert (finding.verdict, finding.found) == (Verdict.BAD, f"{tmp_path}: Permission denied")
 
 
 def landing_found(world: World) -> list[Finding]:
@@ -201,9 +201,9 @@ def test_paths_without_dates_are_told_with_firehoses_prefix(world: World, bucket
     landing = store(f"s3://{bucket}/landing")
     for name in ("year=2025/month=06/a", "flat"):
         s3.put_object(Bucket=bucket, Key=f"landing/{name}", Body=b"{}")
-    (found,) = check_layout(landing)
-    assert (found.verdict, found.found) == (Verdict.BAD, "no date (yyyy/MM/dd) in the path of flat")
-    assert "!{timestamp:yyyy/MM/dd/HH}/" in found.remedy
+    (finding,) = check_layout(landing)
+    assert (finding.verdict, finding.found) == (Verdict.BAD, "no date (yyyy/MM/dd) in the path of flat")
+    assert "!{timestamp:yyyy/MM/dd/HH}/" in finding.remedy
     s3.put_object(Bucket=bucket, Key="landing/2025/06/02/12/a", Body=ndjson(event("u1")))
     layout, records = check_layout(landing)
     assert layout.found.endswith("ago: 2025/06/02/12/a")
@@ -239,16 +239,16 @@ def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: 
     assert check_names(landing) == Finding("landing names", Verdict.GOOD, "0 objects; all can be loaded")
     folder = world.deliver(MONDAY, "a", event("u1")).parent
     world.deliver(MONDAY, "_b", event("u2"))
-    found = check_names(landing)
-    assert (found.verdict, found.found[:28]) == (Verdict.GOOD, "1 objects; all can be loaded")
-    assert "1 hidden object, such as 2025/06/02/12/_b" in found.found
+    finding = check_names(landing)
+    assert (finding.verdict, finding.found[:28]) == (Verdict.GOOD, "1 objects; all can be loaded")
+    assert "1 hidden object, such as 2025/06/02/12/_b" in finding.found
     (world.root / "landing/undated").write_bytes(b"{}")
     assert "1 object without a date in the path, such as undated" in check_names(landing).found
     (world.root / "landing/undated").unlink()
     (folder / "out").symlink_to("/etc")
     (folder / os.fsdecode(b"\xe9")).mkdir()
-    found = check_names(landing)
-    assert found.verdict is Verdict.BAD
-    assert found.found.startswith(f"2 files or folders are not loaded, such as {folder}/")
+    finding = check_names(landing)
+    assert finding.verdict is Verdict.BAD
+    assert finding.found.startswith(f"2 files or folders are not loaded, such as {folder}/")
     missing = check_names(FolderLanding(world.root / "nowhere"))
     assert (missing.verdict, "no such folder" in missing.found) == (Verdict.LEFT_OUT, True)

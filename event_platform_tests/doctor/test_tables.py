@@ -30,8 +30,8 @@ def test_tables_that_are_whole_are_counted(built: World) -> None:
     """Those that have no file yet as well."""
     finding = look(built)
     files = sum("reports" not in path.parts for path in (built.root / "lake").rglob("*.parquet"))
-    told = f"{files} files of 9 tables exist, as the platform wrote them"
-    assert (finding.verdict, finding.found) == (Verdict.GOOD, told)
+    message = f"{files} files of 9 tables exist, as the platform wrote them"
+    assert (finding.verdict, finding.found) == (Verdict.GOOD, message)
 
 
 def test_a_file_that_is_missing_and_a_commit_of_somebody_else_are_told(built: World) -> None:

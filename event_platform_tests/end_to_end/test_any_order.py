@@ -67,9 +67,9 @@ def test_the_tables_are_those_of_the_reference(
         assert held(world.lake) == fates(
             {(day, f"{day:%Y/%m/%d}/12/{name}"): lines for (day, name), lines in landed.items()}, WINDOW_DAYS
         )
-        books = lake_totals(world.lake, world.catalog)
-        assert books["balanced"]
-        assert books["landed"] == sum(map(len, landed.values()))
+        totals = lake_totals(world.lake, world.catalog)
+        assert totals["balanced"]
+        assert totals["landed"] == sum(map(len, landed.values()))
 
 
 def held(lake: Lake) -> Fates:

@@ -108,9 +108,9 @@ def test_all_of_them_at_once_have_a_row_each_and_the_books_balance(world: World)
     world.build(MONDAY)
     expected = [reason for *_, reasons in RECORDS for reason in reasons]
     assert world.raw()["corruption_reason"].to_list() == [*expected, None]
-    books = lake_totals(world.lake, world.catalog)
-    assert books["balanced"]
-    assert books["landed"] == len(expected) + 1
+    totals = lake_totals(world.lake, world.catalog)
+    assert totals["balanced"]
+    assert totals["landed"] == len(expected) + 1
 
 
 def test_a_corrupt_record_is_kept_as_it_landed(world: World) -> None:
@@ -204,8 +204,8 @@ def test_a_mended_object_takes_the_place_of_the_broken_one(world: World) -> None
     world.build(MONDAY)
     world.deliver_bytes(MONDAY, "a.gz", gzipped(RECORD))
     world.build(MONDAY)
-    books = lake_totals(world.lake, world.catalog)
-    assert (books["landed"], books["corrupt"], books["typed"], books["balanced"]) == (500, 0, 500, True)
+    totals = lake_totals(world.lake, world.catalog)
+    assert (totals["landed"], totals["corrupt"], totals["typed"], totals["balanced"]) == (500, 0, 500, True)
 
 
 def test_an_object_deleted_between_listing_and_reading_is_named_and_does_not_stop_the_others(

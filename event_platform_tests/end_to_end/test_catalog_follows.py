@@ -37,7 +37,7 @@ def types(columns: tuple[Column, ...], path: str = "") -> dict[str, str]:
 
 def catalog_types(folder: Path) -> dict[str, dict[str, str]]:
     """Return the types of all properties of a catalog by event name."""
-    return {each.name: types(each.columns) for each in load_catalog(folder).event_types}
+    return {event_type.name: types(event_type.columns) for event_type in load_catalog(folder).event_types}
 
 
 @pytest.fixture(scope="module")

@@ -86,10 +86,10 @@ def test_of_consumers_at_once_one_wins(bucket: str) -> None:
 def test_a_wrong_secret_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each library, and without the secret."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-another-key")
-    told = "SignatureDoesNotMatch.* The secret does not belong to the access key: check AWS_ACCESS_KEY_ID"
+    message = "SignatureDoesNotMatch.* The secret does not belong to the access key: check AWS_ACCESS_KEY_ID"
     lake, landing = open_lake(f"s3://{bucket}/lake"), open_landing(f"s3://{bucket}/landing")
     for attempt in (lake.raw_events.snapshot, lake.storage.check, lambda: list(landing.list_objects())):
-        with pytest.raises(StorageError, match=f"^s3://{bucket}/l.*{told}") as raised:
+        with pytest.raises(StorageError, match=f"^s3://{bucket}/l.*{message}") as raised:
             attempt()
         assert "a-secret" not in str(raised.value)
         assert not raised.value.transient
@@ -161,9 +161,9 @@ def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: 
     assert all_end(f"CHAIN={tmp_path}", 10)
     call_with(settings, "run")
     lake = open_lake(f"s3://{bucket}/lake")
-    books = lake_totals(lake, world.catalog)
-    assert books["balanced"]
-    assert (books["typed"], books["corrupt"], books["unregistered"]) == (EVENTS, 0, 0)
+    totals = lake_totals(lake, world.catalog)
+    assert totals["balanced"]
+    assert (totals["typed"], totals["corrupt"], totals["unregistered"]) == (EVENTS, 0, 0)
     for number, key in enumerate(name.replace(":", "_") for name in NAMES):
         table = lake.event_table(world.catalog.by_key[key])
         uuids = table.snapshot().scan().select("event_uuid").collect().to_series().to_list()

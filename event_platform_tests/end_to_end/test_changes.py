@@ -72,7 +72,7 @@ def deliver(world: World, number: int) -> None:
 def state(world: World) -> dict[str, TableState]:
     """Return the state of each table."""
     snapshots = {name: world.lake.found_table(name).snapshot() for name in world.lake.names()}
-    return {name: TableState(each.version, each.paths_by_date()) for name, each in snapshots.items()}
+    return {name: TableState(snapshot.version, snapshot.paths_by_date()) for name, snapshot in snapshots.items()}
 
 
 def written(before: Mapping[str, TableState], after: Mapping[str, TableState]) -> dict[str, set[date]]:
@@ -91,8 +91,8 @@ def is_balanced(world: World) -> bool:
 
 def last_object(*command: str, code: int | None = None) -> dict[str, Any]:
     """Return the object that a command prints with `--json`."""
-    found: dict[str, Any] = json.loads(call(*command, "--json", code=code).splitlines()[-1])
-    return found
+    document: dict[str, Any] = json.loads(call(*command, "--json", code=code).splitlines()[-1])
+    return document
 
 
 def landed(world: World) -> dict[Path, bytes]:
@@ -118,8 +118,8 @@ def test_the_story(arrived: World, tmp_path: Path) -> None:
     objects, at_first = landed(arrived), state(arrived)
     assert is_balanced(arrived)
 
-    found = last_object("catalog", "diff", code=1)["differences"]
-    assert {(each["finding"], each["event_type"], each["path"]) for each in found} == {
+    document = last_object("catalog", "diff", code=1)["differences"]
+    assert {(each["finding"], each["event_type"], each["path"]) for each in document} == {
         ("new field", "cart:opened", "coupon"),
         ("changed type", "order:placed", "total"),
         ("like a known name", "order:placed", "Order Placed"),
@@ -132,7 +132,7 @@ def test_the_story(arrived: World, tmp_path: Path) -> None:
     assert is_balanced(arrived)
 
     concerned = {CART: {*DAYS[2:4]}, ORDER: {*DAYS}, UNREGISTERED: {*DAYS[3:]}}
-    assert {each["table"]: {*map(date.fromisoformat, each["days"])} for each in plan["tables"]} == concerned
+    assert {table["table"]: {*map(date.fromisoformat, table["days"])} for table in plan["tables"]} == concerned
     assert "balanced: nothing is lost" in call("catalog", "backfill", code=3)  # a corrupt record is left
     followed = state(arrived)
     assert written(at_first, followed) == {**concerned, REPORT: {*DAYS}}

@@ -81,7 +81,7 @@ def _is_complete(command: str) -> bool:
 
 def run(commands: list[Shown], folder: Path) -> list[str]:
     """Run commands in one shell; return what each printed. Fails where one fails, which a failed check is not."""
-    script = "".join(f"{each.command}\necho {_MARK}$?\n" for each in commands)
+    script = "".join(f"{command.command}\necho {_MARK}$?\n" for command in commands)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shell = subprocess.Popen(
         ["bash", "-c", f"exec 2>&1\n{script}"],
@@ -99,20 +99,20 @@ def run(commands: list[Shown], folder: Path) -> list[str]:
             os.killpg(shell.pid, signal.SIGKILL)
     *printed, _ = re.split(rf"{_MARK}(\d+)\n", output)
     outputs, codes = printed[::2], printed[1::2]
-    for each, text, code in zip(commands, outputs, codes, strict=True):
-        done = {*DONE, 1} if each.command.startswith(_FINDING) else DONE
-        assert int(code) in done, f"{each.command}\n{text}"
+    for command, text, code in zip(commands, outputs, codes, strict=True):
+        done = {*DONE, 1} if command.command.startswith(_FINDING) else DONE
+        assert int(code) in done, f"{command.command}\n{text}"
     return outputs
 
 
 def expect_shown(commands: list[Shown], outputs: list[str]) -> None:
     """See that each shown line is in the output of its command, in order, blanks aside."""
-    for each, output in zip(commands, outputs, strict=True):
+    for command, output in zip(commands, outputs, strict=True):
         begin, text = 0, " ".join(output.split())
-        for line in each.lines:
+        for line in command.lines:
             pattern = ".*?".join(re.escape(" ".join(part.split())) for part in line.split("…"))
             found = re.compile(pattern).search(text, begin)
-            assert found, f"{each.command}\nshould print\n{line}\nand prints\n{output}"
+            assert found, f"{command.command}\nshould print\n{line}\nand prints\n{output}"
             begin = found.end()
 
 
@@ -136,9 +136,9 @@ def test_what_the_tutorial_shows(tmp_path: Path) -> None:
     """From an empty folder to an alert."""
     (tmp_path / "event_platform").symlink_to(PROJECT)
     port, commands = str(free_port()), shown(TUTORIAL)
-    for each in commands:
-        each.command = each.command.replace(_PORT_OF_TUTORIAL, port)
-    assert any(each.command.startswith("dagster sensor preview alerts_sensor") for each in commands)
+    for command in commands:
+        command.command = command.command.replace(_PORT_OF_TUTORIAL, port)
+    assert any(command.command.startswith("dagster sensor preview alerts_sensor") for command in commands)
     expect_shown(commands, run(commands, tmp_path))
 
 

@@ -104,7 +104,7 @@ def delta_files(world: World) -> dict[str, set[str]]:
     """Return the names of the files of each Delta table."""
     tables = world.lake.tables(world.catalog.event_types)
     return {
-        table.name.replace("/", "_"): {Path(each.path).name for each in table.snapshot().files()} for table in tables
+        table.name.replace("/", "_"): {Path(file.path).name for file in table.snapshot().files()} for table in tables
     }
 
 
@@ -114,7 +114,7 @@ def iceberg_files(world: World) -> dict[str, set[str]]:
     with closing(catalog):
         tables = [catalog.load_table(name) for name in catalog.list_tables("event_platform")]
         return {
-            each.name()[-1]: {Path(task.file.file_path).name for task in each.scan().plan_files()} for each in tables
+            table.name()[-1]: {Path(task.file.file_path).name for task in table.scan().plan_files()} for table in tables
         }
 
 

@@ -92,8 +92,8 @@ def test_what_lands_is_in_its_table_and_a_late_event_rebuilds_its_own_day(place:
 
     changed = {key for key in before if before[key] != after[key] and key[1] != today}
     assert changed == {key for key in before if key[1] == days[1]}
-    books = lake_totals(place.lake, place.world.catalog)
-    assert (books["balanced"], books["landed"], books["typed"], books["unregistered"]) == (True, 11, 10, 1)
+    totals = lake_totals(place.lake, place.world.catalog)
+    assert (totals["balanced"], totals["landed"], totals["typed"], totals["unregistered"]) == (True, 11, 10, 1)
     raw = place.lake.raw_events.snapshot().scan().group_by("source_object").agg(pl.len()).collect()
     assert raw.height == 7
 

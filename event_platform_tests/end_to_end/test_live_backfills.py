@@ -175,9 +175,9 @@ def test_each_day_has_its_status_rows_and_check_results(weeks: Weeks) -> None:
         results = check_results(weeks.instance, asset, check)
         assert {day: passed for day, passed in results.items() if passed == bool(fails(day))} == {}, (asset, check)
         assert results.keys() == set(DAYS)
-    books = lake_totals(weeks.world.lake, weeks.world.catalog)
-    assert books["balanced"]
-    assert books["typed"] == sum(accounts(day) + lessons(day) for day in DAYS)
+    totals = lake_totals(weeks.world.lake, weeks.world.catalog)
+    assert totals["balanced"]
+    assert totals["typed"] == sum(accounts(day) + lessons(day) for day in DAYS)
 
 
 def test_a_subset_of_types_and_days_touches_nothing_else(weeks: Weeks) -> None:
@@ -219,6 +219,6 @@ def test_cancel_and_relaunch_leaves_no_half_day(weeks: Weeks) -> None:
     assert set(more.values()) <= {0, 1}
     launched = launch(weeks.instance, ASSETS, DAYS)["backfillId"]
     assert ended(weeks.instance, launched) == "COMPLETED_SUCCESS"
-    books = lake_totals(weeks.world.lake, weeks.world.catalog)
-    assert books["balanced"]
-    assert books["typed"] == sum(accounts(day) + lessons(day) + 1 for day in DAYS)
+    totals = lake_totals(weeks.world.lake, weeks.world.catalog)
+    assert totals["balanced"]
+    assert totals["typed"] == sum(accounts(day) + lessons(day) + 1 for day in DAYS)

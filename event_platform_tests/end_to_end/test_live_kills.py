@@ -110,7 +110,7 @@ def kill(instance: Live, victims: str, number: int) -> None:
 
 def told_days(hook: Hook) -> set[date]:
     """Return the days whose lesson was told to break its schema."""
-    told = [each["message"] for each in hook.messages if "events/lesson_started" in each["title"]]
+    told = [message["message"] for message in hook.messages if "events/lesson_started" in message["title"]]
     return {date.fromisoformat(day) for message in told for day in re.findall(r"\d{4}-\d\d-\d\d", message)}
 
 

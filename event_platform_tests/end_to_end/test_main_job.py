@@ -19,11 +19,11 @@ def test_what_lands_becomes_typed_tables_and_the_books_balance(world: World) -> 
     world.deliver(TUESDAY, "b", event("u1", plan="free"), event("u2", name="lesson:started", user="usr_2"))
     result = world.materialize(MONDAY, TUESDAY)
     assert result.success
-    books = lake_totals(world.lake, world.catalog)
-    assert books["balanced"]
-    assert (books["landed"], books["sound"], books["corrupt"]) == (6, 5, 1)
-    assert books["duplicates"] == {"redelivery": 1, "conflict": 1}
-    assert (books["deduplicated"], books["typed"], books["unregistered"]) == (3, 2, 1)
+    totals = lake_totals(world.lake, world.catalog)
+    assert totals["balanced"]
+    assert (totals["landed"], totals["sound"], totals["corrupt"]) == (6, 5, 1)
+    assert totals["duplicates"] == {"redelivery": 1, "conflict": 1}
+    assert (totals["deduplicated"], totals["typed"], totals["unregistered"]) == (3, 2, 1)
     lesson = world.events("lesson_started").row(0, named=True)
     assert (lesson["user"], lesson["level"], lesson["device"]) == ("usr_1", 3, {"os": "ios", "version": None})
 
@@ -33,6 +33,8 @@ def test_checks_carry_their_partition_in_a_range_run(world: World) -> None:
     world.deliver(MONDAY, "a", event("u1"))
     instance = dg.DagsterInstance.ephemeral()
     result = world.materialize(MONDAY, TUESDAY, instance=instance)
-    found = [each for each in result.get_asset_check_evaluations() if each.check_name == "conservation"]
+    found = [
+        evaluation for evaluation in result.get_asset_check_evaluations() if evaluation.check_name == "conservation"
+    ]
     assert {each.partition for each in found} == {"2025-06-02", "2025-06-03"}
     assert all(each.passed for each in found)

@@ -32,7 +32,9 @@ def test_they_are_drafted_built_and_read(world: World, monkeypatch: pytest.Monke
     payloads["e007"]["scores"] = {"user_10007": "none", "user_10008": 2}
     for day in (MONDAY, TUESDAY):
         events = [
-            event(uuid, day, "quiz", **each) for uuid, each in payloads.items() if (uuid < "e100") == (day == MONDAY)
+            event(uuid, day, "quiz", **payload)
+            for uuid, payload in payloads.items()
+            if (uuid < "e100") == (day == MONDAY)
         ]
         world.deliver(day, "a.gz", *events)
     for command in (["catalog", "draft"], ["catalog", "check"], ["run"]):
@@ -41,7 +43,7 @@ def test_they_are_drafted_built_and_read(world: World, monkeypatch: pytest.Monke
     for read in READERS:
         rows = {row["event_uuid"]: row for row in read(table.uri)}
         assert rows.keys() == payloads.keys()
-        assert [lost(each, rows[uuid], columns) for uuid, each in payloads.items()] == [[]] * 150
+        assert [lost(payload, rows[uuid], columns) for uuid, payload in payloads.items()] == [[]] * 150
         assert [uuid for uuid, row in rows.items() if row["_rescued"]] == ["e007"]
         assert rows["e007"]["scores"] == {"user_10007": None, "user_10008": 2}
     quiz = DeltaTable(table.uri).to_pyarrow_dataset()  # noqa: F841 - DuckDB finds it by its name

@@ -84,10 +84,10 @@ def test_every_field_of_every_record_is_found_again(
         assert outcome.exit_code in DONE, outcome.output
     environment = load_environment()
     catalog = load_catalog(environment.catalog)
-    books = lake_totals(Lake(Storage(environment.lake)), catalog)
-    assert books["balanced"]
-    assert (books["landed"], books["typed"], books["event_tables"]) == (landed, landed, names)
-    assert (books["corrupt"], books["unregistered"], books["duplicates"]) == (0, 0, {"redelivery": 0, "conflict": 0})
+    totals = lake_totals(Lake(Storage(environment.lake)), catalog)
+    assert totals["balanced"]
+    assert (totals["landed"], totals["typed"], totals["event_tables"]) == (landed, landed, names)
+    assert (totals["corrupt"], totals["unregistered"], totals["duplicates"]) == (0, 0, {"redelivery": 0, "conflict": 0})
     records = landed_records(landing, envelope["event_uuid"])
     for event_type in catalog.event_types:
         for row in pl.scan_delta(f"{environment.lake}/events/{event_type.key}").collect().iter_rows(named=True):

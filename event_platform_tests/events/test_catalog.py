@@ -277,8 +277,8 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
 )
 def test_a_fault_is_one_line_that_names_file_and_key(tmp_path: Path, files: dict[str, Any], line: str) -> None:
     """And says what was expected."""
-    (found,) = faults(tmp_path, **files)
-    assert found.startswith(line)
+    (fault,) = faults(tmp_path, **files)
+    assert fault.startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ def test_a_fault_is_one_line_that_names_file_and_key(tmp_path: Path, files: dict
 def test_yaml_that_is_no_json_schema_is_one_line_too(tmp_path: Path, text: str, line: str) -> None:
     """YAML has truth values, dates, references and code where JSON has texts: none of them passes unseen."""
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
-    (found,) = faults(tmp_path)
-    assert found.startswith(f"a.yaml: {line}")
+    (fault,) = faults(tmp_path)
+    assert fault.startswith(f"a.yaml: {line}")
 
 
 def test_a_folder_with_the_name_of_a_schema_is_a_fault(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_the_shape_of_rows_has_the_keywords_and_others_stay_as_they_were() -> No
     shapes = [storage_shape(plain)]
     shapes += [storage_shape(columns_of({"a": {"type": "string", **each}}, [])) for each in more]
     assert shapes[0] == [["a", "a", "string", [], None]]
-    assert len({json.dumps(each) for each in shapes}) == len(shapes)
+    assert len({json.dumps(shape) for shape in shapes}) == len(shapes)
 
 
 def test_an_earlier_key_that_is_rescued_is_no_unknown_field() -> None:

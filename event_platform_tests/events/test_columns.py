@@ -201,8 +201,8 @@ def test_a_reference_is_refused_wherever_it_is(around: Any, where: str, key: str
 
 def test_all_faults_are_found_at_once() -> None:
     """At every level, in the order of the schema."""
-    found = faults(body=TEXT, field={"type": "array", "items": {"$ref": "#/a"}}, **{"a b": TEXT, "c.d": TEXT})
-    assert [fault.split(":")[0] for fault in found] == [
+    message = faults(body=TEXT, field={"type": "array", "items": {"$ref": "#/a"}}, **{"a b": TEXT, "c.d": TEXT})
+    assert [fault.split(":")[0] for fault in message] == [
         "properties.body",
         "properties.field.items",
         "properties.a b",
@@ -228,8 +228,8 @@ def test_rules_are_kept_beside_the_type() -> None:
 )
 def test_what_may_be_null_is_never_missed(definition: dict[str, Any], *, required: bool) -> None:
     """In a column a null cannot be told from an absence."""
-    (found,) = parsed({"required": ["field", "other"], "properties": {"field": definition}})
-    assert found.constraints.required is required
+    (parsed_column,) = parsed({"required": ["field", "other"], "properties": {"field": definition}})
+    assert parsed_column.constraints.required is required
 
 
 @pytest.mark.parametrize(
@@ -312,8 +312,8 @@ def test_a_map_is_an_object_with_the_schema_of_its_values(definition: dict[str, 
 def test_faults_of_the_values_of_a_map_are_found() -> None:
     """With their place."""
     values = {"type": "object", "properties": {"a b": TEXT, "c": {"$ref": "#/d"}}}
-    found = faults(field={"type": "object", "x-map": True, "additionalProperties": values})
-    assert [fault.split(": ")[0] for fault in found] == [
+    message = faults(field={"type": "object", "x-map": True, "additionalProperties": values})
+    assert [fault.split(": ")[0] for fault in message] == [
         "properties.field.additionalProperties.properties.a b",
         "properties.field.additionalProperties.properties.c",
     ]

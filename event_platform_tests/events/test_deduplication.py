@@ -54,8 +54,8 @@ def candidates(records: list[Record]) -> pl.DataFrame:
 def verdicts(records: list[Record], created: set[int] | None = None, window: int = WINDOW) -> dict[Place, Any]:
     """Return the kind and the survivor of each duplicate by its place; of all created_dates, unless some are given."""
     numbers = {record.created for record in records} if created is None else created
-    found = find_duplicates(candidates(records), [day(number) for number in numbers], window)
-    return {row[:3]: (row[3], row[4:]) for row in found.iter_rows()}
+    duplicates = find_duplicates(candidates(records), [day(number) for number in numbers], window)
+    return {row[:3]: (row[3], row[4:]) for row in duplicates.iter_rows()}
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_the_survivor_is_the_first_of_those_that_are_compared() -> None:
     """The first of the window, or an even earlier one of its own created_date."""
     old, recent = Record(arrival=0, created=0), Record(arrival=5, created=5)
     of_window, of_own_day = Record(arrival=10, created=9), Record(arrival=10, created=0, offset=1)
-    found = verdicts([old, recent, of_window, of_own_day])
-    assert found[of_window.place] == ("redelivery", recent.place)
-    assert found[of_own_day.place] == ("redelivery", old.place)
+    judged = verdicts([old, recent, of_window, of_own_day])
+    assert judged[of_window.place] == ("redelivery", recent.place)
+    assert judged[of_own_day.place] == ("redelivery", old.place)
 
 
 def test_a_chain_of_redeliveries_has_one_survivor() -> None:
@@ -141,10 +141,14 @@ def test_only_the_created_dates_asked_for_are_judged() -> None:
 
 def test_no_candidates_have_no_duplicates() -> None:
     """The result has its columns all the same."""
-    found = find_duplicates(candidates([]), [MONDAY], WINDOW)
+    duplicates = find_duplicates(candidates([]), [MONDAY], WINDOW)
     place = {"arrival_date": pl.Date, "source_object": pl.String, "source_offset": pl.Int64}
-    assert found.schema == {**place, "kind": pl.String, **{f"survivor_{name}": kind for name, kind in place.items()}}
-    assert found.is_empty()
+    assert duplicates.schema == {
+        **place,
+        "kind": pl.String,
+        **{f"survivor_{name}": kind for name, kind in place.items()},
+    }
+    assert duplicates.is_empty()
 
 
 def expected(records: list[Record], window: int) -> dict[Place, Any]:
@@ -185,6 +189,6 @@ def test_verdicts_are_those_of_a_plain_search(records: list[Record], window: int
 def test_what_arrives_later_changes_no_verdict(records: list[Record], later: list[Record], window: int) -> None:
     """So that partitions can be built in any order, and again."""
     delayed = [record._replace(arrival=record.arrival + 7) for record in later]
-    found = verdicts([*records, *delayed], window=window)
+    judged = verdicts([*records, *delayed], window=window)
     places = {record.place for record in records}
-    assert {place: verdict for place, verdict in found.items() if place in places} == verdicts(records, window=window)
+    assert {place: verdict for place, verdict in judged.items() if place in places} == verdicts(records, window=window)

@@ -140,8 +140,8 @@ def test_a_definition_that_cannot_be_used_is_a_fault(tmp_path: Path, definition:
 def test_a_table_that_is_too_large_is_a_fault(tmp_path: Path) -> None:
     """It would be sent with every task; what else to do is said."""
     table = "note,v\n" + "a" * (16 << 20)
-    found = fault(tmp_path, {"a": {"lookup": "t.csv", "by": "note", "value": "v"}}, t__csv=table)
-    assert found == "x-derive.a.lookup: t.csv: larger than 16,777,216 bytes; join it in an asset of your own"
+    message = fault(tmp_path, {"a": {"lookup": "t.csv", "by": "note", "value": "v"}}, t__csv=table)
+    assert message == "x-derive.a.lookup: t.csv: larger than 16,777,216 bytes; join it in an asset of your own"
 
 
 def test_types_are_those_that_are_said_or_those_of_the_expression(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_types_are_those_that_are_said_or_those_of_the_expression(tmp_path: Path
         "words": {"sql": "string_to_array(note, ' ')", "type": "array", "items": {"type": "string"}},
         "system": {"sql": "upper(device.os)", "description": "Operating system."},
     }
-    found = event_type(tmp_path, rules)
+    derived_type = event_type(tmp_path, rules)
     values, failed = derive(
-        found, {"price": 1.5, "quantity": 8, "note": "a b", "device": {"os": "linux"}}, {"quantity": 1}
+        derived_type, {"price": 1.5, "quantity": 8, "note": "a b", "device": {"os": "linux"}}, {"quantity": 1}
     )
     assert values.to_dicts()[0] == {
         "day": datetime(2025, 6, 5).date(),  # noqa: DTZ001 - a date
@@ -172,10 +172,10 @@ def test_types_are_those_that_are_said_or_those_of_the_expression(tmp_path: Path
     }
     assert not failed
     assert values["small"].dtype == pl.Int64
-    comments = {each.name: each.comment for each in found.table_columns}
+    comments = {table_column.name: table_column.comment for table_column in derived_type.table_columns}
     assert comments["system"] == "Operating system. Derived: upper(device.os)"
     assert comments["total"] == "Derived: price * quantity"
-    assert found.schema.names()[-1] == "_rescued"
+    assert derived_type.schema.names()[-1] == "_rescued"
 
 
 def test_a_reference_table_gives_its_value_or_null(tmp_path: Path) -> None:
@@ -184,14 +184,14 @@ def test_a_reference_table_gives_its_value_or_null(tmp_path: Path) -> None:
         "name": {"lookup": "c.csv", "by": "note", "key": "code", "value": "name"},
         "people": {"lookup": "c.csv", "by": "note", "key": "code", "value": "people", "type": "integer"},
     }
-    found = event_type(tmp_path, rules, c__csv="code,name,people\nde,Germany,83\nfr,France,068\n")
-    values, failed = derive(found, {"note": "fr"}, {"note": "xx"}, {}, {"note": "de"}, {"note": "fr"})
+    derived_type = event_type(tmp_path, rules, c__csv="code,name,people\nde,Germany,83\nfr,France,068\n")
+    values, failed = derive(derived_type, {"note": "fr"}, {"note": "xx"}, {}, {"note": "de"}, {"note": "fr"})
     assert values["name"].to_list() == ["France", None, None, "Germany", "France"]
     assert values["people"].to_list() == [68, None, None, 83, 68]
     assert not failed
     pl.DataFrame({"quantity": [1, 2], "value": [0.5, None]}).write_parquet(tmp_path / "p.parquet")
-    found = event_type(tmp_path, {"key": {"lookup": "p.parquet", "by": "quantity", "value": "value"}})
-    assert derive(found, {"quantity": 2}, {"quantity": 1})[0]["key"].to_list() == [None, 0.5]
+    derived_type = event_type(tmp_path, {"key": {"lookup": "p.parquet", "by": "quantity", "value": "value"}})
+    assert derive(derived_type, {"quantity": 2}, {"quantity": 1})[0]["key"].to_list() == [None, 0.5]
 
 
 def test_texts_of_a_reference_table_are_read_as_days_times_and_truth(tmp_path: Path) -> None:
@@ -210,10 +210,10 @@ def test_texts_of_a_reference_table_are_read_as_days_times_and_truth(tmp_path: P
     assert values["since"].to_list() == [datetime(2025, 6, 2, tzinfo=UTC), None, None]
     assert values["is_ours"].to_list() == [True, False, None]
     assert not failed
-    found = fault(
+    message = fault(
         tmp_path, {"a": {"lookup": "x.csv", "by": "created_date", "value": "v"}}, x__csv="created_date,v\n1,2\n"
     )
-    assert found.startswith("x-derive.a.lookup: x.csv: column created_date: ")
+    assert message.startswith("x-derive.a.lookup: x.csv: column created_date: ")
 
 
 FUNCTIONS = """
@@ -255,12 +255,12 @@ def test_a_function_gets_its_columns_and_returns_a_series_or_an_expression(tmp_p
         "a": {"function": "f:series", "type": "string"},
         "b": {"function": "f:expression", "columns": ["note", "price"], "type": "integer"},
     }
-    found = event_type(tmp_path, rules, f__py=FUNCTIONS)
+    derived_type = event_type(tmp_path, rules, f__py=FUNCTIONS)
     (tmp_path / "f.py").unlink()
-    values, failed = derive(pickle.loads(pickle.dumps(found)), {"note": "ab"}, {})  # noqa: S301 - made here
+    values, failed = derive(pickle.loads(pickle.dumps(derived_type)), {"note": "ab"}, {})  # noqa: S301 - made here
     assert values.rows() == [("AB", 4), (None, None)]
     assert not failed
-    assert {each.name: each.uses_personal for each in found.derived} == {"a": True, "b": False}
+    assert {each.name: each.uses_personal for each in derived_type.derived} == {"a": True, "b": False}
 
 
 def test_what_fails_is_null_in_its_row_alone_and_counted(tmp_path: Path) -> None:
@@ -268,8 +268,8 @@ def test_what_fails_is_null_in_its_row_alone_and_counted(tmp_path: Path) -> None
     names = ("one", "short", "number", "nothing", "leaves")
     rules: dict[str, Any] = {name: {"function": f"f:{name}", "columns": ["note"], "type": "string"} for name in names}
     rules |= {"whole": "cast(note as bigint)", "far": "created_datetime + interval '9000 years'", "fine": "note"}
-    found = event_type(tmp_path, rules, f__py=FUNCTIONS)
-    values, failed = derive(found, {"note": "1"}, {"note": "bad"}, {"note": "3"})
+    derived_type = event_type(tmp_path, rules, f__py=FUNCTIONS)
+    values, failed = derive(derived_type, {"note": "1"}, {"note": "bad"}, {"note": "3"})
     assert values["one"].to_list() == ["1", None, "3"]
     assert values["whole"].to_list() == [1, None, 3]
     assert values["fine"].to_list() == ["1", "bad", "3"]
@@ -289,28 +289,32 @@ def test_what_fails_is_null_in_its_row_alone_and_counted(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_run_is_run_once_for_a_frame(tmp_path: Path) -> None:
     """No row is to blame."""
     code = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')\nimport nothing_of_the_kind\n" + FUNCTIONS
-    found = event_type(tmp_path, {"a": {"function": "f:series", "columns": ["note"], "type": "string"}}, f__py=code)
+    derived_type = event_type(
+        tmp_path, {"a": {"function": "f:series", "columns": ["note"], "type": "string"}}, f__py=code
+    )
     assert not (tmp_path / "runs").exists()
-    _, failed = derive(found, *[{"note": "a"}] * 100)
+    _, failed = derive(derived_type, *[{"note": "a"}] * 100)
     assert failed == [("a", "ResultError: f.py: ModuleNotFoundError: No module named 'nothing_of_the_kind'", 100)]
     assert (tmp_path / "runs").read_text(encoding="utf-8") == "x"
 
 
 def test_many_failing_rows_cost_no_more_than_some_tries(tmp_path: Path) -> None:
     """The rest of the frame then fails as a whole; every row is counted."""
-    found = event_type(tmp_path, {"a": "cast(note as bigint)"})
-    values, failed = derive(found, *({"note": "x" if number % 2 else "1"} for number in range(1_000)))
+    derived_type = event_type(tmp_path, {"a": "cast(note as bigint)"})
+    values, failed = derive(derived_type, *({"note": "x" if number % 2 else "1"} for number in range(1_000)))
     assert sum(rows for *_, rows in failed) == values["a"].null_count()
     assert 500 < values["a"].null_count() < 1_000
 
 
 def test_the_error_of_personal_values_has_no_value(tmp_path: Path) -> None:
     """Also where what is derived from them is not personal."""
-    found = event_type(tmp_path, {"a": {"sql": "cast(email as bigint)", "x-personal": False}, "b": "a + 1"})
-    assert derive(found, {"email": "mail-of-somebody"})[1] == [("a", "InvalidOperationError", 1)]
-    assert [each.column.is_personal for each in found.derived] == [False, False]
-    found = event_type(tmp_path, {"a": "lower(email)", "b": "a || 'x'", "c": {"sql": "note", "x-personal": True}})
-    assert [each.column.is_personal for each in found.derived] == [True, True, True]
+    derived_type = event_type(tmp_path, {"a": {"sql": "cast(email as bigint)", "x-personal": False}, "b": "a + 1"})
+    assert derive(derived_type, {"email": "mail-of-somebody"})[1] == [("a", "InvalidOperationError", 1)]
+    assert [each.column.is_personal for each in derived_type.derived] == [False, False]
+    derived_type = event_type(
+        tmp_path, {"a": "lower(email)", "b": "a || 'x'", "c": {"sql": "note", "x-personal": True}}
+    )
+    assert [each.column.is_personal for each in derived_type.derived] == [True, True, True]
 
 
 RULES: dict[str, Any] = {

@@ -176,17 +176,17 @@ def test_a_value_that_json_or_a_table_lacks_is_named(value: Any, fault: str | No
 def test_whatever_a_value_is_it_is_read_or_refused(tmp_path: Path, text: str) -> None:
     """With whatever tag; a fault is one line, and code is never run."""
     for written_as in (text, f"[{text}]", f"a: {text}"):
-        told = "read"
+        message = "read"
         try:
             list(find_value_faults(read_document(written(tmp_path, written_as))))
         except DocumentError as error:
-            told = str(error)
-        assert len(told.splitlines()) == 1
+            message = str(error)
+        assert len(message.splitlines()) == 1
 
 
 def test_an_envelope_is_read_as_a_schema_is(tmp_path: Path) -> None:
     """Within the same limits; a name is not joined from so many fields that it never ends."""
-    for text, told in (
+    for text, message in (
         ("event_uuid: id\nevent_uuid: key\n", "event_uuid: the key is written twice, in lines 1 and 2"),
         (bomb(9, 9), "more than 100,000 values"),
         (f"event_name: [{', '.join(f'f{n}' for n in range(17))}]", "event_name: expected up to 16 fields, got 17"),
@@ -194,7 +194,7 @@ def test_an_envelope_is_read_as_a_schema_is(tmp_path: Path) -> None:
     ):
         with pytest.raises(CatalogError) as failure:
             load_envelope(written(tmp_path, text, "envelope.yaml"))
-        assert told in str(failure.value) or "not YAML" in str(failure.value)
+        assert message in str(failure.value) or "not YAML" in str(failure.value)
 
 
 def test_the_sample_catalog_is_within_the_limits() -> None:

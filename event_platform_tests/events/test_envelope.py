@@ -153,8 +153,8 @@ def test_two_fields_cannot_be_in_one_place(tmp_path: Path, text: str, fault: str
 
 def test_fields_of_one_object_are_apart(tmp_path: Path) -> None:
     """Also where one's name is the beginning of another's."""
-    found = envelope(tmp_path, "{event_uuid: head.id, event_name: [head.id_type, header], created_at: head.at}")
-    assert found.event_name == (("head", "id_type"), ("header",))
+    parsed = envelope(tmp_path, "{event_uuid: head.id, event_name: [head.id_type, header], created_at: head.at}")
+    assert parsed.event_name == (("head", "id_type"), ("header",))
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ def test_what_the_event_columns_hold_whole_is_no_payload(tmp_path: Path, text: s
 
 def test_an_envelope_of_earlier_releases_has_the_definition_that_it_had(tmp_path: Path) -> None:
     """Tables are rebuilt where it is another one. What is new is in it only where it is said."""
-    found = envelope(
+    parsed = envelope(
         tmp_path, "{event_uuid: id, event_name: [type, payload.action], created_at: {field: at, unit: ms}}"
     )
-    assert found.definition == (
+    assert parsed.definition == (
         "Envelope(event_uuid=('id',), event_name=(('type',), ('payload', 'action')), created_at=('at',), "
         "unit=<TimeUnit.MILLISECONDS: 'ms'>)"
     )

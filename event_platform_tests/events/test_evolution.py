@@ -117,9 +117,9 @@ def test_a_change_of_a_property_has_a_class(
 ) -> None:
     """By what it does to events and to the table. It names the property and both sides."""
     sides = [schema() if each is None else schema(p=each) for each in (old, new)]
-    found = changes(tmp_path, sides[:1], sides[1:])
-    assert verdicts(found) == ([] if impact is None else [(impact, "a", "p")])
-    assert all(each.before != each.after and each.action and each.file == "a.yaml" for each in found)
+    listed = changes(tmp_path, sides[:1], sides[1:])
+    assert verdicts(listed) == ([] if impact is None else [(impact, "a", "p")])
+    assert all(each.before != each.after and each.action and each.file == "a.yaml" for each in listed)
 
 
 def nested(definition: Schema) -> Schema:
@@ -134,13 +134,13 @@ def test_nested_properties_are_compared_one_by_one(tmp_path: Path) -> None:
     """Each has its path."""
     paths = {"o.p", "a[].p", "m.*.p"}
     wider = changes(tmp_path, [nested(INTEGER)], [nested({"type": ["integer", "null"]})])
-    assert {each[2] for each in verdicts(wider) if each[0] is COMPATIBLE} == paths
+    assert {verdict[2] for verdict in verdicts(wider) if verdict[0] is COMPATIBLE} == paths
     other = changes(tmp_path, [nested(STRING)], [nested(INTEGER)])
-    assert {each[2] for each in verdicts(other) if each[0] is BREAKING} == paths
+    assert {verdict[2] for verdict in verdicts(other) if verdict[0] is BREAKING} == paths
     action = "column o.p keeps its type or gets a wider one: give the property a new column, x-column: p_integer"
     assert next(each.action for each in other if each.path == "o.p") == action
     text = changes(tmp_path, [nested(INTEGER)], [nested(STRING)])
-    assert {each[2] for each in verdicts(text) if each[0] is BREAKING} == paths
+    assert {verdict[2] for verdict in verdicts(text) if verdict[0] is BREAKING} == paths
     assert all("x-was-type: [integer] reads them" in each.action for each in text)
 
 
@@ -185,11 +185,11 @@ def test_masked_values_are_shown_only_where_somebody_agrees(
     tmp_path: Path, old: Schema, new: Schema, expected: list[tuple[Impact, str]]
 ) -> None:
     """It is a change of its own, beside that of the type."""
-    found = changes(
+    listed = changes(
         tmp_path, [schema(p=ARRAY | old if "items" in old else old)], [schema(p=ARRAY | new if "items" in new else new)]
     )
-    assert sorted((each.impact, each.path) for each in found) == sorted(expected)
-    shown = [each for each in found if each.before == "x-personal: true"]
+    assert sorted((each.impact, each.path) for each in listed) == sorted(expected)
+    shown = [each for each in listed if each.before == "x-personal: true"]
     assert all((each.after, each.impact) == ("", BREAKING) for each in shown)
 
 
@@ -205,9 +205,9 @@ def test_a_column_that_another_property_had(tmp_path: Path) -> None:
     """A run fails if its type or the case of its name differs, whatever the properties are called."""
     old = schema(p={"type": "array", "items": INTEGER})
     for column, definition in (("p", STRING), ("P", INTEGER)):
-        found = changes(tmp_path, [old], [schema(other=definition | {"x-column": column})])
-        assert ("column p of another property", f"column {column}") in {(each.before, each.after) for each in found}
-        assert {each.impact for each in found} == {BREAKING}
+        listed = changes(tmp_path, [old], [schema(other=definition | {"x-column": column})])
+        assert ("column p of another property", f"column {column}") in {(each.before, each.after) for each in listed}
+        assert {each.impact for each in listed} == {BREAKING}
     path = changes(tmp_path, [old], [schema()], {"path_columns": []}, {"path_columns": ["p"]})
     assert ("column p of another property", "column p") in {(each.before, each.after) for each in path}
 
@@ -235,7 +235,7 @@ def test_names_settings_and_the_envelope(tmp_path: Path) -> None:
     assert verdicts(changes(tmp_path, [a], [a | {"x-names": ["b"]}])) == [(BACKFILL, "a", "x-names")]
     assert verdicts(changes(tmp_path, [a | {"x-names": ["b"]}], [a])) == [(BREAKING, "a", "x-names")]
     settings = {"x-owner": "team:a", "x-group": "g", "x-volume": False}
-    assert {each[0] for each in verdicts(changes(tmp_path, [a], [a | settings]))} == {COMPATIBLE}
+    assert {verdict[0] for verdict in verdicts(changes(tmp_path, [a], [a | settings]))} == {COMPATIBLE}
     envelopes: list[Schema] = [
         {"created_at": "t"},
         {"created_at": {"field": "t", "unit": "ms"}, "path_columns": ["tenant"]},
@@ -277,8 +277,8 @@ def objects(values: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
 
 def without_same_columns(properties: Mapping[str, Schema]) -> Schema:
     """Leave out the properties whose column an earlier one has."""
-    kept = {each.get("x-column", key).lower(): key for key, each in reversed(list(properties.items()))}
-    return {key: each for key, each in properties.items() if key in kept.values()}
+    kept = {property_.get("x-column", key).lower(): key for key, property_ in reversed(list(properties.items()))}
+    return {key: property_ for key, property_ in properties.items() if key in kept.values()}
 
 
 PROPERTIES = st.one_of(
@@ -315,7 +315,7 @@ def closed(definition: Schema) -> Schema:
 def instances(old: Schema) -> Iterator[Schema]:
     """Yield events: of each property every value, with and without the others."""
     properties = old["properties"]
-    valid = {key: [v for v in VALUES if is_valid(closed(each), v)] for key, each in properties.items()}
+    valid = {key: [v for v in VALUES if is_valid(closed(property_), v)] for key, property_ in properties.items()}
     for key, values in valid.items():
         others = {other: each[0] for other, each in valid.items() if other != key and each}
         yield from (event for value in values for event in ({key: value}, others, others | {key: value}))
@@ -335,14 +335,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(old=SCHEMAS, new=SCHEMAS, kept=st.sets(st.sampled_from("pqr")))
 def test_a_verdict_is_true_of_events_and_of_tables(folder: Path, old: Schema, new: Schema, kept: set[str]) -> None:
     """What is compatible accepts every event that was accepted; a table takes the columns unless a change breaks."""
-    shared = {key: each for key, each in old["properties"].items() if key in kept}
+    shared = {key: property_ for key, property_ in old["properties"].items() if key in kept}
     new |= {
         "properties": without_same_columns(
             {**shared, **{k: v for k, v in new["properties"].items() if k not in shared}}
         )
     }
     new["required"] = [key for key in new["required"] if key in new["properties"]]
-    impacts = {each.impact for each in changes(folder, [old], [new])}
+    impacts = {change.impact for change in changes(folder, [old], [new])}
     if impacts <= {COMPATIBLE}:
         accepted = [event for event in instances(old) if is_valid(closed(old), event)]
         assert [event for event in accepted if not is_valid(closed(new), event)] == []
@@ -378,7 +378,7 @@ def derives(tmp_path: Path, old: Any, new: Any, **files: tuple[str, str]) -> lis
 )
 def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new: Any, impacts: list[Impact]) -> None:
     """A back-fill, unless readers lose it or a table cannot have it."""
-    assert [each.impact for each in derives(tmp_path, old, new)] == impacts
+    assert [change.impact for change in derives(tmp_path, old, new)] == impacts
 
 
 def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> None:
@@ -390,9 +390,9 @@ def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> N
     }
     code, table = "def other(frame):\n    return frame['p'] * {}\n", "q,name\na,{}\n"
     same, other = (code.format(2),) * 2, (table.format("A"), table.format("B"))
-    found = derives(tmp_path, rules, rules, t_csv=other, f_py=same)
-    assert verdicts(found) == [(BACKFILL, "a", "x-derive.long"), (BACKFILL, "a", "x-derive.name")]
-    assert found[1].before.startswith("string: name of t.csv by q (")
-    assert found[1].before != found[1].after
-    found = derives(tmp_path, rules, rules, t_csv=(table,) * 2, f_py=(code.format(2), code.format(3)))
-    assert verdicts(found) == [(BACKFILL, "a", "x-derive.other")]
+    derived_changes = derives(tmp_path, rules, rules, t_csv=other, f_py=same)
+    assert verdicts(derived_changes) == [(BACKFILL, "a", "x-derive.long"), (BACKFILL, "a", "x-derive.name")]
+    assert derived_changes[1].before.startswith("string: name of t.csv by q (")
+    assert derived_changes[1].before != derived_changes[1].after
+    derived_changes = derives(tmp_path, rules, rules, t_csv=(table,) * 2, f_py=(code.format(2), code.format(3)))
+    assert verdicts(derived_changes) == [(BACKFILL, "a", "x-derive.other")]

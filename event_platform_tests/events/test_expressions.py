@@ -85,9 +85,9 @@ def test_an_expression_reads_its_row_and_nothing_else(tmp_path: Path, expression
     """No file, no other row, no clock: the same record gives the same values wherever it is read."""
     secret = tmp_path / "secret.csv"
     secret.write_text(f"{SECRET}\n1\n", encoding="utf-8")
-    found = fault(tmp_path / "catalog", {"total": expression.format(file=secret)})
-    assert found.startswith("x-derive.total.sql: ")
-    assert SECRET not in found
+    message = fault(tmp_path / "catalog", {"total": expression.format(file=secret)})
+    assert message.startswith("x-derive.total.sql: ")
+    assert SECRET not in message
 
 
 FRAGMENTS = [*"'\"`$();,*-/\\ \n", "select", "from", "read_csv", "note", "price", "''", "--", "/*", "e'", "1", "trim"]

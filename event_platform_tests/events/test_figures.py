@@ -38,17 +38,17 @@ def sample(rows: int, **columns: Any) -> dict[tuple[str | None, str | None], int
 
 def test_few_values_are_counted_and_many_are_not() -> None:
     """As text. Nested columns and moments are not sampled; null is no value."""
-    found = sample(
+    sampled = sample(
         200,
         plan=[f"plan {number % 20}" for number in range(200)],
         level=range(200),
         hard=[True, None] * 100,
         score=[0.5] * 200,
     )
-    of_plan = {value: number for (column, value), number in found.items() if column == "plan"}
+    of_plan = {value: number for (column, value), number in sampled.items() if column == "plan"}
     assert of_plan.pop(None) == 20
     assert of_plan == Counter(f"plan {number % 20}" for number in range(200))
-    assert {key: number for key, number in found.items() if key[0] != "plan"} == {
+    assert {key: number for key, number in sampled.items() if key[0] != "plan"} == {
         (None, None): 200,
         ("level", None): 200,
         ("hard", None): 1,
@@ -77,15 +77,15 @@ def test_rows_are_sampled_evenly(rows: int, sampled: int) -> None:
 
 def test_a_few_rows_have_no_frequent_values() -> None:
     """Whatever is in them: each column would have few."""
-    found = sample(5, plan=["a", "b"] * 2 + ["c"])
-    assert {key for key in found if key[1] is not None} == set()
-    assert found["plan", None] == 3
+    sampled = sample(5, plan=["a", "b"] * 2 + ["c"])
+    assert {key for key in sampled if key[1] is not None} == set()
+    assert sampled["plan", None] == 3
 
 
 def test_long_values_are_cut() -> None:
     """Two that begin alike are one."""
-    found = sample(100, plan=["x" * 60 + "1", "x" * 60 + "2"] * 50)
-    assert (found["plan", None], found["plan", "x" * 60]) == (2, 100)
+    sampled = sample(100, plan=["x" * 60 + "1", "x" * 60 + "2"] * 50)
+    assert (sampled["plan", None], sampled["plan", "x" * 60]) == (2, 100)
 
 
 def test_a_type_without_such_columns_is_not_sampled() -> None:
@@ -98,6 +98,6 @@ def test_a_column_may_have_the_name_of_what_is_counted() -> None:
     """Else its type would have no table."""
     columns = (Column("number", "number", Kind.STRING), Column("value", "value", Kind.STRING))
     rows = pl.LazyFrame({"number": ["a"] * 40, "value": ["b"] * 40})
-    found = sample_figure(replace(TYPE, columns=columns)).count(rows).collect()
-    assert ("number", "a", 40) in found.rows()
-    assert ("value", "b", 40) in found.rows()
+    sampled = sample_figure(replace(TYPE, columns=columns)).count(rows).collect()
+    assert ("number", "a", 40) in sampled.rows()
+    assert ("value", "b", 40) in sampled.rows()

@@ -61,7 +61,7 @@ def rows_of_the_lake(envelope: Envelope, data: bytes) -> pl.DataFrame:
 @given(records=st.lists(_EVENTS, max_size=5))
 def test_what_is_identified_is_a_sound_event_of_the_lake(envelope: Envelope, records: list[dict[str, Any]]) -> None:
     """With that id and that body."""
-    lines = [json.dumps(each).encode() for each in records]
+    lines = [json.dumps(record).encode() for record in records]
     if envelope.records:
         lines = [json.dumps({"account": "me", "Records": records}).encode()]
     read = EventIdentifier(envelope).identify(lines, NOW)
@@ -75,7 +75,7 @@ def test_what_is_identified_is_a_sound_event_of_the_lake(envelope: Envelope, rec
 def test_plain_events_are_identified(envelope: Envelope) -> None:
     """With each kind of envelope, unless they are created later than they arrive."""
     seconds = {time: created_seconds(time, envelope) for time in (*TIMES, *FUTURE)}
-    past = {time for time, each in seconds.items() if each is not None and each <= NOW}
+    past = {time for time, second in seconds.items() if second is not None and second <= NOW}
     assert past & {*TIMES}
     assert not past >= {*FUTURE}
     for time in seconds:

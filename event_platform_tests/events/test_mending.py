@@ -33,12 +33,12 @@ def test_functions_are_in_the_order_of_files_and_lines(world: World) -> None:
     write_functions(world, f"{HEAD}@mends(name='x')\n@mends(reason='not_json', name='y'){BODY}", "a")
     write_functions(world, "nothing to declare", "_helper")
     functions = world.catalog.mending.functions
-    assert [(each.file.name, each.name, each.line) for each in functions[:3]] == [
+    assert [(function.file.name, function.name, function.line) for function in functions[:3]] == [
         ("a", "f", 4),
         ("a", "f", 4),
         ("b", "milliseconds", 10),
     ]
-    assert [(each.reason, each.event_name) for each in functions[:2]] == [(None, "x"), ("not_json", "y")]
+    assert [(function.reason, function.event_name) for function in functions[:2]] == [(None, "x"), ("not_json", "y")]
 
 
 def test_the_fingerprint_is_that_of_what_is_declared_and_written(world: World) -> None:

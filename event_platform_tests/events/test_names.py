@@ -23,9 +23,9 @@ UUIDS = [f"{number:08x}-1234-4abc-8def-{number:012x}" for number in range(1, 31)
 )
 def test_names_that_differ_only_in_an_id_are_told_by_their_pattern(names: list[str], expected: str) -> None:
     """With some of them, and how many there are: of the largest group."""
-    found = describe_names_like_ids([*names, "account:created"])
-    assert found is not None
-    assert found.startswith(expected)
+    description = describe_names_like_ids([*names, "account:created"])
+    assert description is not None
+    assert description.startswith(expected)
 
 
 @pytest.mark.parametrize(

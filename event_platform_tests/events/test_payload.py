@@ -363,7 +363,10 @@ def test_a_decimal_is_exact_or_rescued(written: str, decimal: str | None) -> Non
         "l": {"type": "array", "items": kind},
     }
     reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
-    bodies = [f'{{"d": {each}, "o": {{"d": {each}}}, "l": [{each}, null]}}' for each in ("0.25", written, "7")]
+    bodies = [
+        f'{{"d": {number_text}, "o": {{"d": {number_text}}}, "l": [{number_text}, null]}}'
+        for number_text in ("0.25", written, "7")
+    ]
     rows = reader.read(pl.Series(bodies))
     assert rows.schema["d"] == pl.Decimal(38, 2)
     quarter, value, seven = Decimal("0.25"), None if decimal is None else Decimal(decimal), Decimal(7)

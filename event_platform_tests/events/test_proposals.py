@@ -64,7 +64,7 @@ def proposed_for(document: Schema, texts: list[str], rows: int, **figures: Any) 
 def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
     """Return the schema with all that is proposed."""
     found: Schema = json.loads(json.dumps(document))
-    apply_edits(found, [edit for each in proposals for edit in each.edits])
+    apply_edits(found, [edit for proposal in proposals for edit in proposal.edits])
     return found
 
 
@@ -211,18 +211,18 @@ def test_a_property_gets_the_narrowest_type_that_has_all_values(
 ) -> None:
     """In its column, which gets a wider type where it has to; where no other type has all, the JSON text of each."""
     document = {"title": "a", "properties": {} if known is None else {"p": known}}
-    found = proposed(document, *({"p": value} for value in values))
-    assert [(each.path, each.events) for each in found if each.after] == [("p", found[0].events)]
-    assert accepted(document, found)["properties"]["p"] == after
+    proposals = proposed(document, *({"p": value} for value in values))
+    assert [(each.path, each.events) for each in proposals if each.after] == [("p", proposals[0].events)]
+    assert accepted(document, proposals)["properties"]["p"] == after
 
 
 def test_an_earlier_key_is_the_property_that_has_it_now() -> None:
     """One change has the values of both, in objects as well. What both have has no place."""
     build = INTEGER | {"x-was": ["old"]}
     document: Schema = {"properties": {"build": build, "o": {"type": "object", "properties": {"p": build}}}}
-    found = proposed(document, {"old": "x", "o": {"old": 1.5}}, {"build": 2.5})
-    assert [(each.path, each.events) for each in found] == [("build", 2), ("o.p", 1)]
-    after = accepted(document, found)["properties"]
+    proposals = proposed(document, {"old": "x", "o": {"old": 1.5}}, {"build": 2.5})
+    assert [(each.path, each.events) for each in proposals] == [("build", 2), ("o.p", 1)]
+    after = accepted(document, proposals)["properties"]
     assert after["build"] == STRING | {"x-was": ["old"], "x-was-type": ["number"]}
     assert after["o"]["properties"]["p"] == NUMBER | {"x-was": ["old"]}
     (found_twice,) = proposed(document, {"build": 1, "old": 2})
@@ -252,22 +252,22 @@ def test_a_name_that_the_table_has_already_is_not_free() -> None:
     """It may be of another type, or of a property that the catalog lost."""
     stored = pl.Schema({"P": pl.Int64})
     document: Schema = {"properties": {}}
-    (found,) = proposed_for(document, ['{"p": "x"}'], 1, stored=stored)
-    assert accepted(document, [found])["properties"]["p"] == STRING | {"x-column": "p_2"}
+    (proposal,) = proposed_for(document, ['{"p": "x"}'], 1, stored=stored)
+    assert accepted(document, [proposal])["properties"]["p"] == STRING | {"x-column": "p_2"}
 
 
 def test_large_integers_are_not_made_numbers() -> None:
     """A double would change them."""
     document = {"properties": {"p": INTEGER}}
-    (found,) = proposed(document, {"p": 1.5}, has_long=frozenset({"p"}))
-    assert accepted(document, [found])["properties"]["p"] == STRING | {"x-was-type": ["number"]}
+    (proposal,) = proposed(document, {"p": 1.5}, has_long=frozenset({"p"}))
+    assert accepted(document, [proposal])["properties"]["p"] == STRING | {"x-was-type": ["number"]}
 
 
 def test_what_has_a_place_since_is_to_be_rebuilt() -> None:
     """Its days were built with an earlier schema."""
-    (found,) = proposed_for({"properties": {"p": STRING}}, ['{"p": "x"}'], 1)
-    assert (found.finding, found.edits) == (Finding.REBUILD, ())
-    assert not found.finding.needs_user
+    (proposal,) = proposed_for({"properties": {"p": STRING}}, ['{"p": "x"}'], 1)
+    assert (proposal.finding, proposal.edits) == (Finding.REBUILD, ())
+    assert not proposal.finding.needs_user
 
 
 def test_what_is_expected_is_not_proposed_again() -> None:
@@ -279,8 +279,8 @@ def test_what_is_expected_is_not_proposed_again() -> None:
 def test_personal_values_are_not_shown() -> None:
     """Nor what is new in a personal object, or differs from a personal field in case and separators."""
     document = {"properties": {"p": INTEGER | {"x-personal": True}, "o": DEVICE | {"x-personal": True}}}
-    found = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
-    assert [each.example for each in found] == ["•••", "•••"]
+    proposals = proposed(document, {"p": "secret", "o": {"mail": "secret"}})
+    assert [each.example for each in proposals] == ["•••", "•••"]
     (found_alike,) = proposed(document, {"P": "secret"})
     assert (found_alike.example, found_alike.edits[0].value) == (
         "•••",
@@ -290,8 +290,8 @@ def test_personal_values_are_not_shown() -> None:
 
 def test_keys_that_are_data_are_one_proposal() -> None:
     """Which has no edit: the object that they are in is a map."""
-    found = proposed({"properties": {}}, {f"u{number:08}": 1 for number in range(200)})
-    assert [(each.path, each.edits) for each in found] == [("…", ())]
+    proposals = proposed({"properties": {}}, {f"u{number:08}": 1 for number in range(200)})
+    assert [(each.path, each.edits) for each in proposals] == [("…", ())]
 
 
 RULES: Schema = {
@@ -318,12 +318,12 @@ RULES: Schema = {
 def test_a_broken_rule_is_loosened_as_far_as_the_events_go(rule: str, change: Schema) -> None:
     """Or dropped where the figures do not say how far. Few broken ones are no proposal."""
     figures = {"minima": {"p": -3}, "maxima": {"p": 12}, "violations": {"enum: p": ("7",)}}
-    (found,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
-    assert (found.events, found.share, found.is_judgement) == (2, 0.02, True)
-    assert accepted(RULES, [found])["properties"] == RULES["properties"] | change
+    (proposal,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
+    assert (proposal.events, proposal.share, proposal.is_judgement) == (2, 0.02, True)
+    assert accepted(RULES, [proposal])["properties"] == RULES["properties"] | change
     assert proposed_for(RULES, [], 100, broken={MONDAY: {rule: 1}}, **figures) == []
-    (found,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
-    assert accepted(RULES, [found])["required"] == ["o"]
+    (proposal,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
+    assert accepted(RULES, [proposal])["required"] == ["o"]
 
 
 def test_first_and_last_day_are_those_of_the_field() -> None:
@@ -335,16 +335,16 @@ def test_first_and_last_day_are_those_of_the_field() -> None:
     sample.add('{"p": 1}')
     drifts = {day: count_drift(['{"p": 1}'], ()) for day in days[1:3]}
     arrived = Arrived(dict.fromkeys(days, 5), drifts, {}, sample)
-    (found,) = propose_fields(paths, arrived, ())
-    assert (found.events, found.share, found.first, found.last) == (2, 0.1, days[1], days[2])
+    (proposal,) = propose_fields(paths, arrived, ())
+    assert (proposal.events, proposal.share, proposal.first, proposal.last) == (2, 0.1, days[1], days[2])
 
 
 def test_what_is_in_something_that_changes_as_well_is_kept() -> None:
     """Whichever of both is more frequent: one edit is within the other."""
     document: Schema = {"properties": {"o": {"type": "object", "properties": {"p": {"type": "array"}, "q": INTEGER}}}}
-    found = proposed(document, {"o": []}, {"o": []}, {"o": {"p": 1}})
-    assert [each.path for each in found] == ["o", "o.p"]
-    for order in (found, found[::-1]):
+    proposals = proposed(document, {"o": []}, {"o": []}, {"o": {"p": 1}})
+    assert [each.path for each in proposals] == ["o", "o.p"]
+    for order in (proposals, proposals[::-1]):
         after = accepted(document, order)["properties"]["o"]
         assert (after["x-mixed"], after["properties"]["p"]) == (["array"], INTEGER)
 

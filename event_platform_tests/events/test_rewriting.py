@@ -239,7 +239,7 @@ def test_nothing_of_any_map_is_lost(data: st.DataObject) -> None:
     payloads = [{"m": each, "n": number} for number, each in enumerate(maps)]
     blanks, ascii_only = data.draw(st.booleans()), data.draw(st.booleans())
     bodies = [
-        json.dumps(each, separators=(",", " : " if blanks else ":"), ensure_ascii=ascii_only) for each in payloads
+        json.dumps(payload, separators=(",", " : " if blanks else ":"), ensure_ascii=ascii_only) for payload in payloads
     ]
     expect_exact(columns, payloads, bodies)
 

@@ -43,8 +43,8 @@ def wrapped(*records: Any, **around: Any) -> str:
 def test_each_element_is_a_record(between: str, indent: int | None) -> None:
     """Of several wrappers, on a line each, behind each other, or over many lines."""
     wrappers = [{"Records": [event("a"), event("b")]}, {"Records": []}, {"Records": [event("c")]}]
-    found = read("Records[]", between.join(json.dumps(each, indent=indent) for each in wrappers))
-    assert found == [("a", None), ("b", None), ("c", None)]
+    pieces_read = read("Records[]", between.join(json.dumps(wrapper, indent=indent) for wrapper in wrappers))
+    assert pieces_read == [("a", None), ("b", None), ("c", None)]
 
 
 @given(
@@ -52,8 +52,8 @@ def test_each_element_is_a_record(between: str, indent: int | None) -> None:
 )
 def test_a_wrapper_changes_no_record(wrappers: list[list[dict[str, Any]]]) -> None:
     """They are as they are on lines, whatever is in them."""
-    records = [json.dumps(record) for each in wrappers for record in each]
-    data = "\n".join(f'{{"x": [1], "Records": [{", ".join(map(json.dumps, each))}]}}' for each in wrappers)
+    records = [json.dumps(record) for wrapper in wrappers for record in wrapper]
+    data = "\n".join(f'{{"x": [1], "Records": [{", ".join(map(json.dumps, wrapper))}]}}' for wrapper in wrappers)
     plain = READER.read("\n".join(records).encode())
     steps = RecordsPath((("Records", True),))
     assert open_reader(Envelope(records=steps)).read(data.encode()).equals(plain)

@@ -44,16 +44,16 @@ def balanced(world: World) -> bool:
 
 def test_an_empty_lake_balances(world: World) -> None:
     """Nothing came in, and nothing is missing."""
-    books = lake_totals(world.lake, world.catalog)
-    assert books["balanced"]
-    assert (books["landed"], books["by_arrival_date"], books["event_tables"]) == (0, [], 0)
+    totals = lake_totals(world.lake, world.catalog)
+    assert totals["balanced"]
+    assert (totals["landed"], totals["by_arrival_date"], totals["event_tables"]) == (0, [], 0)
 
 
 def test_the_ledger_counts_every_record_once(built: World) -> None:
     """In total, by reason and by kind, as `status --json` prints it."""
-    books = lake_totals(built.lake, built.catalog)
-    days = books.pop("by_arrival_date"), books.pop("by_created_date")
-    assert books == {
+    totals = lake_totals(built.lake, built.catalog)
+    days = totals.pop("by_arrival_date"), totals.pop("by_created_date")
+    assert totals == {
         "landed": 10,
         "sound": 7,
         "mended": 0,

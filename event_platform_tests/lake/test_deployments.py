@@ -59,7 +59,7 @@ def test_two_catalogs_that_take_turns_are_told_of_each_other(two: tuple[World, W
     assert f"{second.root / 'catalog'} on " in message
     with dg.DagsterInstance.ephemeral() as instance:
         result = first.materialize(MONDAY, instance=instance)
-        logged = [each.user_message for each in instance.all_logs(result.run_id)]
+        logged = [log.user_message for log in instance.all_logs(result.run_id)]
     assert message in logged
     assert told(first) is None
     assert "two catalogs" in str(told(second))

@@ -143,8 +143,8 @@ def raw_nested(dtype: Any, path: tuple[str, ...], below: tuple[str, ...], nested
 
 def as_others_write(schema: str) -> str:
     """Return a schema as delta-rs writes it where it adds columns: metadata are texts then."""
-    found = json.loads(schema, object_hook=lambda each: {k: str(v) if k == FIELD_ID else v for k, v in each.items()})
-    return json.dumps(found)
+    document = json.loads(schema, object_hook=lambda each: {k: str(v) if k == FIELD_ID else v for k, v in each.items()})
+    return json.dumps(document)
 
 
 def test_ids_of_others_that_are_none_or_not_unique_are_given_again() -> None:

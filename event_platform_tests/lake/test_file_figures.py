@@ -244,7 +244,7 @@ def test_hours_are_those_of_creation(world: World) -> None:
         ("account:created", 12, 1),
         ("account:created", 13, 1),
     ]
-    assert {each["arrival_date"] for each in totals(snapshot, arrivals, in_rows=False)} == {date(2025, 6, 2)}
+    assert {total["arrival_date"] for total in totals(snapshot, arrivals, in_rows=False)} == {date(2025, 6, 2)}
 
 
 def test_what_was_asked_for_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,12 +114,12 @@ def test_every_table_is_one_of_the_platform_or_found(world: World) -> None:
     others = ["by_name", "events/lesson_started", "marts/daily/learners"]
     assert list(found) == [*(table.name for table in world.lake.tables(event_types)), *others]
     snapshots = {name: found[name].snapshot() for name in others}
-    assert {name: each.table.partition_column for name, each in snapshots.items()} == {
+    assert {name: snapshot.table.partition_column for name, snapshot in snapshots.items()} == {
         "by_name": None,
         "events/lesson_started": "created_date",
         "marts/daily/learners": "created_date",
     }
-    assert {name: each.scan().collect().height for name, each in snapshots.items()} == dict.fromkeys(others, 1)
+    assert {name: snapshot.scan().collect().height for name, snapshot in snapshots.items()} == dict.fromkeys(others, 1)
     assert snapshots["marts/daily/learners"].rows_by_date() == {MONDAY: 1}
     (root / "by_name" / "_delta_log" / f"{0:020}.json").write_text("{", encoding="utf-8")
     assert [table.name for table in world.lake.every_table(event_types)] == list(found)

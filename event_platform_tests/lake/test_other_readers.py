@@ -120,8 +120,8 @@ def test_every_reader_finds_each_row_by_each_value(
         own = table.snapshot().scan().collect()
         for column, dtype in own.schema.items():
             for value in () if dtype.is_nested() else own[column].drop_nulls().unique().to_list():
-                found = read(table.uri, column, value)
-                assert found.height == (own[column] == value).sum(), (table.name, column, value)
+                pieces_read = read(table.uri, column, value)
+                assert pieces_read.height == (own[column] == value).sum(), (table.name, column, value)
 
 
 LONG = "x" * 40

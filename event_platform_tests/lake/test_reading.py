@@ -31,7 +31,9 @@ def change(world: World, **properties: Any) -> World:
     """Give the catalog other properties of a lesson; None takes one out."""
     schema = copy.deepcopy(SCHEMAS["lesson_started"])
     schema["properties"].update(properties)
-    schema["properties"] = {name: each for name, each in schema["properties"].items() if each is not None}
+    schema["properties"] = {
+        name: property_ for name, property_ in schema["properties"].items() if property_ is not None
+    }
     write_catalog(world.root / "catalog", {"lesson_started": schema})
     return world
 

@@ -166,10 +166,10 @@ def test_the_log_has_the_names_that_earlier_releases_wrote(table: Table) -> None
     changes = TableCommit(table.snapshot_to_write(), {"created_dates": []}, {"empty:a:1:e": 1})
     changes.rebuild([MONDAY], [write_numbers(table, MONDAY, 1)], {MONDAY: 3}, build_fingerprint=9).commit()
     actions = [json.loads(line) for line in table.read_commit(1).splitlines()]
-    transactions = {each["txn"]["appId"]: each["txn"]["version"] for each in actions if "txn" in each}
+    transactions = {action["txn"]["appId"]: action["txn"]["version"] for action in actions if "txn" in action}
     monday = "created_date=2025-06-02"
     assert transactions == {monday: 3, f"rules:{monday}": 9, "empty:a:1:e": 1}
-    (info,) = [each["commitInfo"] for each in actions if "commitInfo" in each]
+    (info,) = [action["commitInfo"] for action in actions if "commitInfo" in action]
     assert (info["known_version"], info["replaced"], info["foreign"]) == (0, ["2025-06-02"], {})
     assert {"commit_id", "created_dates"} <= info.keys()
 

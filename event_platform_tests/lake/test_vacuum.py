@@ -58,7 +58,7 @@ def files_of(world: World, table: Table) -> set[str]:
 def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) -> None:
     """Also the increments, which look back into a log that has commits of the vacuum now."""
     tables = built.lake.tables(built.catalog.event_types)
-    books, before = (
+    totals, before = (
         lake_totals(built.lake, built.catalog),
         {table.name: rows(table, *table.spec.primary_key) for table in tables},
     )
@@ -66,7 +66,7 @@ def test_only_what_a_table_needs_is_left_and_everything_goes_on(built: World) ->
     for table in tables:
         vacuum(table, NOTHING, dry_run=False)
         assert files_of(built, table) == {file.path for file in table.snapshot().files()}
-    assert lake_totals(built.lake, built.catalog) == books
+    assert lake_totals(built.lake, built.catalog) == totals
     assert all(rows(table, *table.spec.primary_key).equals(before[table.name]) for table in tables)
     assert due_created_dates(built.lake, built.catalog).days == []
     files = files_of(built, built.event_table("account_created"))
@@ -198,7 +198,7 @@ def test_a_table_in_a_bucket_is_vacuumed(bucket: str) -> None:
         TableCommit(table.snapshot_to_write()).rebuild([day], [add], {day: number}).commit()
     for left, dry_run in ((3, True), (1, False), (1, False)):
         assert len(vacuum(table, NOTHING, dry_run=dry_run)) == 2  # they are told until the log forgets them
-        keys = [each["Key"] for each in client().list_objects_v2(Bucket=bucket, MaxKeys=1000)["Contents"]]
+        keys = [content["Key"] for content in client().list_objects_v2(Bucket=bucket, MaxKeys=1000)["Contents"]]
         assert len([key for key in keys if "/day=" in key]) == left
     assert rows(table, "n")["n"].to_list() == [2]
 

@@ -46,7 +46,9 @@ def test_a_lake_as_the_platform_left_it_has_no_fault(built: World) -> None:
 
 def test_rows_of_a_type_that_is_no_longer_in_the_catalog_are_counted(built: World) -> None:
     """In its table, which is found by its folder."""
-    tables = built.lake.every_table([each for each in built.catalog.event_types if each.key != "account_created"])
+    tables = built.lake.every_table(
+        [event_type for event_type in built.catalog.event_types if event_type.key != "account_created"]
+    )
     assert verify(built.lake, tables).faults == []
     (file,) = built.event_table("account_created").snapshot().files([MONDAY])
     Path(file.uri).unlink()
@@ -117,9 +119,9 @@ def test_what_is_wrong_is_told_with_its_day(
     alter(built.event_table("account_created"))
     verification = found(built)
     assert verification.faulty_dates == [MONDAY]
-    told = [fault.reason for fault in verification.faults]
+    message = [fault.reason for fault in verification.faults]
     for reason in reasons or ["was not committed by the platform", "4 deduplicated, 3 rows in event tables"]:
-        assert any(reason in each for each in told), told
+        assert any(reason in each for each in message), message
 
 
 def test_what_the_platform_builds_again_is_without_fault(built: World) -> None:
@@ -133,8 +135,8 @@ def test_what_the_platform_builds_again_is_without_fault(built: World) -> None:
 def test_records_that_raw_events_lost_are_told_by_arrival_date(built: World) -> None:
     """Nothing downstream knows of them."""
     DeltaTable(built.lake.raw_events.uri).delete("arrival_date = '2025-06-02' and source_offset = 2")
-    told = [fault.reason for fault in found(built).faults if fault.table == "raw_events"]
-    assert any("records lost or repeated in 1 object" in each for each in told)
+    message = [fault.reason for fault in found(built).faults if fault.table == "raw_events"]
+    assert any("records lost or repeated in 1 object" in each for each in message)
 
 
 def test_a_table_without_partitions_is_looked_at(built: World) -> None:

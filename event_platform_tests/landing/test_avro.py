@@ -107,9 +107,9 @@ VALUES: list[tuple[Any, Any, Any]] = [
 @pytest.mark.parametrize(("kind", "value", "expected"), VALUES)
 def test_a_row_is_the_json_of_its_fields(kind: Any, value: Any, expected: Any) -> None:
     """As of Parquet: bytes base64, timestamps ISO 8601 in UTC, decimals texts that lose no digit."""
-    found = read(stored(record(event_uuid="string", field=kind), [{"event_uuid": "u1", "field": value}]))
-    assert [piece.reason for piece in found] == [None]
-    assert rows(found) == [{"event_uuid": "u1", "field": expected}]
+    pieces_read = read(stored(record(event_uuid="string", field=kind), [{"event_uuid": "u1", "field": value}]))
+    assert [piece.reason for piece in pieces_read] == [None]
+    assert rows(pieces_read) == [{"event_uuid": "u1", "field": expected}]
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_a_row_is_the_json_of_its_fields(kind: Any, value: Any, expected: Any) -
 )
 def test_a_value_that_its_logical_type_cannot_have_stays_as_it_is(kind: Any, as_written: str, value: Any) -> None:
     """A time in the wrong unit, such as: one value costs no other row."""
-    found = read(container(record(field=kind), [(2, encoded(as_written, value) * 2)]))
-    assert [piece.reason for piece in found] == [None]
-    assert rows(found) == [{"field": value}] * 2
+    pieces_read = read(container(record(field=kind), [(2, encoded(as_written, value) * 2)]))
+    assert [piece.reason for piece in pieces_read] == [None]
+    assert rows(pieces_read) == [{"field": value}] * 2
 
 
 def test_a_nanosecond_is_kept() -> None:
     """As a text of nine digits."""
     kind = logical("long", "timestamp-nanos")
-    found = read(container(record(field=kind), [(1, encoded("long", 1_000_000_007))]))
-    assert rows(found) == [{"field": "1970-01-01T00:00:01.000000007+00:00"}]
+    pieces_read = read(container(record(field=kind), [(1, encoded("long", 1_000_000_007))]))
+    assert rows(pieces_read) == [{"field": "1970-01-01T00:00:01.000000007+00:00"}]
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"])
@@ -170,25 +170,25 @@ def test_a_block_that_does_not_end_with_the_marker_of_the_file_is_damage() -> No
     marker = raw[-16:]
     places = [place for place in range(len(raw)) if raw.startswith(marker, place)]
     broken = raw[: places[3]] + bytes(16) + raw[places[3] + 16 :]
-    found = read(broken)
-    assert rows(found) == [{"n": number} for number in range(len(rows(found)))]
-    assert 0 < len(rows(found)) < 1_000
-    assert found[-1].text == "avro: a block does not end with the marker of the file"
+    pieces_read = read(broken)
+    assert rows(pieces_read) == [{"n": number} for number in range(len(rows(pieces_read)))]
+    assert 0 < len(rows(pieces_read)) < 1_000
+    assert pieces_read[-1].text == "avro: a block does not end with the marker of the file"
 
 
 @pytest.mark.parametrize("raw", [b"Obj\x01", b"Obj\x01\xff\xff\xff", b"Obj\x01" + bytes(40), b"Obj\x01" + b"\xff" * 40])
 def test_a_header_that_cannot_be_read_is_one_row(raw: bytes) -> None:
     """Nothing is known of the rows."""
-    (found,) = read(raw)
-    assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("avro: ")
+    (piece,) = read(raw)
+    assert (piece.data, piece.reason) == (b"", UNREADABLE)
+    assert piece.text.startswith("avro: ")
 
 
 def test_a_codec_that_is_not_read_is_named() -> None:
     """As a format that is not read."""
-    (found,) = read(container(record(n="long"), [(1, b"packed")], "lz4"))
-    assert (found.reason, found.text.partition(":")[0]) == (UNSUPPORTED, "avro")
-    assert "'lz4'" in found.text
+    (piece,) = read(container(record(n="long"), [(1, b"packed")], "lz4"))
+    assert (piece.reason, piece.text.partition(":")[0]) == (UNSUPPORTED, "avro")
+    assert "'lz4'" in piece.text
 
 
 def test_a_text_that_is_not_utf8_is_one_corrupt_record(world: World) -> None:
@@ -209,9 +209,9 @@ def test_a_text_that_is_not_utf8_is_one_corrupt_record(world: World) -> None:
 
 def test_a_row_too_large_for_a_record_is_a_corrupt_one() -> None:
     """As a line of JSON is."""
-    found = read(stored(record(text="string"), [{"text": text} for text in ("a", "x" * 11 * MIB, "b")]))
-    assert [piece.reason for piece in found] == [None, CorruptionReason.RECORD_TOO_LARGE, None]
-    assert rows(found) == [{"text": "a"}, {"text": "b"}]
+    pieces_read = read(stored(record(text="string"), [{"text": text} for text in ("a", "x" * 11 * MIB, "b")]))
+    assert [piece.reason for piece in pieces_read] == [None, CorruptionReason.RECORD_TOO_LARGE, None]
+    assert rows(pieces_read) == [{"text": "a"}, {"text": "b"}]
 
 
 TREE = record(name="string", children={"type": "array", "items": "Row"})
@@ -225,9 +225,9 @@ def chain(depth: int) -> bytes:
 def test_rows_may_be_trees_and_one_without_end_is_damage() -> None:
     """The compiled reader of the library would end the process."""
     assert rows(read(chain(50)))[0]["children"][0]["children"][0]["name"] == "a"
-    (found,) = read(chain(200_000))
-    assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("avro: RecursionError")
+    (piece,) = read(chain(200_000))
+    assert (piece.data, piece.reason) == (b"", UNREADABLE)
+    assert piece.text.startswith("avro: RecursionError")
 
 
 @pytest.mark.parametrize(

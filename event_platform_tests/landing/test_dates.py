@@ -117,7 +117,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Landing:
 
 def test_a_day_is_listed_in_all_layouts_each_object_once(filled: Landing) -> None:
     """And what has no date with any day."""
-    assert sorted(each.name for each in filled.list_objects([MONDAY])) == sorted([*LAYOUTS, *UNDATED_FILES])
+    assert sorted(landed.name for landed in filled.list_objects([MONDAY])) == sorted([*LAYOUTS, *UNDATED_FILES])
     omissions = Omissions()
     assert len([*filled.list_objects(None, omissions)]) == len(LAYOUTS) + len(UNDATED_FILES) + 2
     assert omissions.undated == set(UNDATED_FILES)
@@ -141,7 +141,7 @@ def test_a_day_of_another_time_zone_is_in_the_folders_of_two(tmp_path: Path, buc
         assert sorted(name for each in found.values() for name in each) == names
         assert len(found[MONDAY]) == 24
         assert {arrival_date_in(name, zone) for name in found[MONDAY]} == {MONDAY}
-        assert sorted(each.name for each in here.list_objects([MONDAY])) == sorted(found[MONDAY])
+        assert sorted(landed.name for landed in here.list_objects([MONDAY])) == sorted(found[MONDAY])
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
         old.setattr(dates, "folder_kind", lambda _: dates.FolderKind.OTHER)
         old.setattr("event_platform.landing.folder.folder_kind", lambda _: dates.FolderKind.OTHER)
         old.setattr("event_platform.lake.ledger.arrival_date_in", of_old)
-        assert {each.arrival_date for each in world.landing.list_objects()} == {TUESDAY}
+        assert {landed.arrival_date for landed in world.landing.list_objects()} == {TUESDAY}
         world.load(TUESDAY)
     assert world.raw().height == 3
     return world
@@ -240,7 +240,7 @@ def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.mark.parametrize("asked", [None, [MONDAY], [TUESDAY], [SUNDAY, MONDAY, TUESDAY]])
 def test_what_is_loaded_under_another_date_is_not_loaded_again(upgraded: World, asked: list[date] | None) -> None:
     """The ledger has it under the day on which it was last modified; now its path says another one."""
-    assert {each.arrival_date for each in upgraded.landing.list_objects()} == {MONDAY}
+    assert {landed.arrival_date for landed in upgraded.landing.list_objects()} == {MONDAY}
     assert deliveries(upgraded.lake.raw_events.snapshot(), upgraded.landing, asked).due == []
     if asked is not None:
         upgraded.load(*asked)
@@ -252,8 +252,8 @@ def test_what_changes_under_another_date_replaces_its_own_rows(upgraded: World) 
     """On the day on which the ledger has it, which a run of that day finds; what is new goes by its path."""
     land(upgraded, NAMES[0], "changed", "more", modified=TUESDAY + timedelta(days=1))
     land(upgraded, "dt=2025-06-02/b", "new", modified=TUESDAY)
-    found = deliveries(upgraded.lake.raw_events.snapshot(), upgraded.landing, None)
-    assert {each.name: each.arrival_date for each in found.due} == {NAMES[0]: TUESDAY, "dt=2025-06-02/b": MONDAY}
+    delivery = deliveries(upgraded.lake.raw_events.snapshot(), upgraded.landing, None)
+    assert {each.name: each.arrival_date for each in delivery.due} == {NAMES[0]: TUESDAY, "dt=2025-06-02/b": MONDAY}
     upgraded.load(TUESDAY)
     upgraded.load(MONDAY)
     raw = upgraded.raw().sort("event_uuid")

@@ -229,11 +229,11 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
         refusing.setattr(os, "scandir", refused)
         for dates in (None, [MONDAY]):
             omissions = Omissions()
-            names = [each.name for each in place.landing.list_objects(dates, omissions)]
+            names = [landed.name for landed in place.landing.list_objects(dates, omissions)]
             assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == left
             assert list(omissions.faults) == [unreadable]
-            told = str(omissions.faults[unreadable])
-            assert told.startswith(f"{tmp_path / unreadable}: {os.strerror(error)}.")
+            message = str(omissions.faults[unreadable])
+            assert message.startswith(f"{tmp_path / unreadable}: {os.strerror(error)}.")
             with pytest.raises(LandingError, match=f"^{tmp_path / unreadable}: "):
                 place.names(dates)
     assert len(place.names([MONDAY])) == len(place.names()) == 4
@@ -267,7 +267,7 @@ def test_a_partition_whose_name_begins_with_an_underscore_is_data(place: Place, 
     place.fill(name, f"_{name}/_x/b")
     omissions = Omissions()
     for dates in (None, [MONDAY]):
-        assert [each.name for each in place.landing.list_objects(dates, omissions)] == [name]
+        assert [landed.name for landed in place.landing.list_objects(dates, omissions)] == [name]
 
 
 def test_hidden_objects_are_counted_but_for_markers(place: Place) -> None:
@@ -276,7 +276,7 @@ def test_hidden_objects_are_counted_but_for_markers(place: Place) -> None:
     place.fill("tables/_delta_log/0.json", "_delta_log/0.json")
     place.put("2025/06/02/_empty", b"")
     omissions = Omissions()
-    assert [each.name for each in place.landing.list_objects(None, omissions)] == ["2025/06/02/ok"]
+    assert [landed.name for landed in place.landing.list_objects(None, omissions)] == ["2025/06/02/ok"]
     assert (omissions.hidden, omissions.hidden_warning, omissions.warnings) == (0, None, [])
     place.fill("2025/06/02/_tenant/a", "2025/06/02/_tenant/b", "_x=1/.c/d")
     for dates, count in ((None, 3), ([MONDAY], 3), ([TUESDAY], 1)):
@@ -304,10 +304,10 @@ def test_a_name_that_is_not_utf8_is_refused_and_named(tmp_path: Path, name: str,
     place = _folder(tmp_path)
     place.fill(name, "2025/06/02/12/a", f"2025/06/02/_{LATIN_1}")
     omissions = Omissions()
-    assert [each.name for each in place.landing.list_objects([MONDAY], omissions)] == ["2025/06/02/12/a"]
-    (told,) = map(str, omissions.faults.values())
-    assert told.startswith(f"{tmp_path}/{shown}: its name is not UTF-8")
-    assert told.isprintable()
+    assert [landed.name for landed in place.landing.list_objects([MONDAY], omissions)] == ["2025/06/02/12/a"]
+    (message,) = map(str, omissions.faults.values())
+    assert message.startswith(f"{tmp_path}/{shown}: its name is not UTF-8")
+    assert message.isprintable()
     assert omissions.hidden_warning
     assert omissions.hidden_warning.isprintable()
 
@@ -348,7 +348,7 @@ def test_a_link_that_leads_out_of_landing_is_refused_and_named(tmp_path: Path, n
     place.fill("2024/06/02/a")
     for dates in (None, [MONDAY, date(2024, 6, 2)]):
         omissions = Omissions()
-        assert [each.name for each in place.landing.list_objects(dates, omissions)] == ["2024/06/02/a"]
+        assert [landed.name for landed in place.landing.list_objects(dates, omissions)] == ["2024/06/02/a"]
         assert list(omissions.faults) == [name]
         assert str(omissions.faults[name]).startswith(
             f"{landing / name}: a link that leads out of landing, to {outside}"
@@ -378,7 +378,7 @@ def test_links_that_lead_nowhere_or_round_in_a_circle_are_refused_and_named(
     for name, target in links.items():
         link(tmp_path / name, target)
     omissions = Omissions()
-    assert [each.name for each in place.landing.list_objects(None, omissions)] == ["2025/06/02/12/a"]
+    assert [landed.name for landed in place.landing.list_objects(None, omissions)] == ["2025/06/02/12/a"]
     assert sorted(omissions.faults) == faults
 
 

@@ -58,18 +58,18 @@ def lines(found: list[Piece]) -> list[bytes]:
 def test_the_bytes_tell_the_format_whatever_the_name_says(pack: Pack, name: str) -> None:
     """Also within gzip, and around it."""
     for raw in (pack(RECORDS), gzipped(pack(RECORDS)), pack(gzipped(RECORDS))):
-        found = read(raw, name=name)
-        assert [piece.reason for piece in found] == [None]
-        assert lines(found) == RECORDS.splitlines()
+        pieces_read = read(raw, name=name)
+        assert [piece.reason for piece in pieces_read] == [None]
+        assert lines(pieces_read) == RECORDS.splitlines()
 
 
 @pytest.mark.parametrize("name", ["a.bz2", "a.snappy", "a.sz", "a.zip", "a.avro"])
 def test_text_is_text_whatever_its_name_promises(name: str) -> None:
     """And what is neither is one row."""
     assert lines(read(RECORDS, name=name)) == RECORDS.splitlines()
-    (found,) = read(b"\x01\x02" + RECORDS, name=name)
-    assert found.reason is UNREADABLE
-    assert "as its name says, nor text" in found.text
+    (piece,) = read(b"\x01\x02" + RECORDS, name=name)
+    assert piece.reason is UNREADABLE
+    assert "as its name says, nor text" in piece.text
 
 
 def test_streams_of_bzip2_and_snappy_follow_one_another() -> None:
@@ -81,9 +81,9 @@ def test_streams_of_bzip2_and_snappy_follow_one_another() -> None:
         framed_snappy(first) + padding + framed_snappy(second),
         hadoop_snappy(first) + bytes(4) + hadoop_snappy(second),
     ):
-        found = read(raw)
-        assert [piece.reason for piece in found] == [None]
-        assert lines(found) == RECORDS.splitlines()
+        pieces_read = read(raw)
+        assert [piece.reason for piece in pieces_read] == [None]
+        assert lines(pieces_read) == RECORDS.splitlines()
 
 
 @pytest.mark.parametrize("pack", [PACKS[name] for name in ("bzip2", "snappy", "hadoop snappy")])
@@ -91,10 +91,10 @@ def test_streams_of_bzip2_and_snappy_follow_one_another() -> None:
 def test_the_records_before_a_cut_are_kept(pack: Pack, share: float) -> None:
     """As many as the format lets: a block of bzip2 has 900 kB."""
     raw = pack(b"\n".join(MANY))
-    found = read(raw[: int(len(raw) * share)])
-    assert found[-1].reason is UNREADABLE
-    assert found[-1].text.endswith("the object ends in the middle of its data")
-    kept = lines(found)
+    pieces_read = read(raw[: int(len(raw) * share)])
+    assert pieces_read[-1].reason is UNREADABLE
+    assert pieces_read[-1].text.endswith("the object ends in the middle of its data")
+    kept = lines(pieces_read)
     assert kept == MANY[: len(kept)]
     assert len(kept) > 30_000 * share - 15_000
 
@@ -106,20 +106,20 @@ def test_a_damaged_byte_loses_what_is_behind_it_and_nothing_before(pack: Pack, p
     raw = bytearray(pack(b"\n".join(MANY)))
     for offset in range(8):
         raw[int(len(raw) * place) + offset] ^= 0xFF
-    found = read(bytes(raw))
-    before = lines(found)[: int(30_000 * place * 0.9)]
+    pieces_read = read(bytes(raw))
+    before = lines(pieces_read)[: int(30_000 * place * 0.9)]
     assert before == MANY[: len(before)]
     assert len(before) > 30_000 * place * 0.9 - 15_000
-    assert found[-1].reason is UNREADABLE
+    assert pieces_read[-1].reason is UNREADABLE
 
 
 def test_a_chunk_of_snappy_whose_checksum_is_another_one_is_damage() -> None:
     """Each chunk has one."""
     raw = bytearray(framed_snappy(RECORDS))
     raw[14] ^= 1  # of the checksum
-    (found,) = read(bytes(raw))
-    assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("snappy: ")
+    (piece,) = read(bytes(raw))
+    assert (piece.data, piece.reason) == (b"", UNREADABLE)
+    assert piece.text.startswith("snappy: ")
 
 
 def test_every_member_of_a_zip_is_read_and_hidden_ones_are_not() -> None:
@@ -135,9 +135,9 @@ def test_every_member_of_a_zip_is_read_and_hidden_ones_are_not() -> None:
             "c.snappy": framed_snappy(b'{"n":4}'),
         }
     )
-    found = read(raw)
-    assert [json.loads(line)["n"] for line in lines(found)] == [1, 2, 3, 4]
-    assert {piece.reason for piece in found} == {None}
+    pieces_read = read(raw)
+    assert [json.loads(line)["n"] for line in lines(pieces_read)] == [1, 2, 3, 4]
+    assert {piece.reason for piece in pieces_read} == {None}
 
 
 def test_a_member_of_a_zip_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
@@ -150,14 +150,14 @@ def test_a_member_of_a_zip_that_cannot_be_read_stops_no_other(tmp_path: Path) ->
         archive.writestr("within.zip", zipped({"a": RECORDS}))
         archive.writestr("sound", b'{"n":2}\n')
     raw = (tmp_path / "a.zip").read_bytes().replace(b'{"n":1}\n', b'{"n":7}\n')
-    found = read(raw)
-    assert [(piece.reason, piece.text.partition(": ")[2]) for piece in found if piece.reason] == [
+    pieces_read = read(raw)
+    assert [(piece.reason, piece.text.partition(": ")[2]) for piece in pieces_read if piece.reason] == [
         (UNSUPPORTED, "its member 'secret' is encrypted: land it unencrypted"),
         (UNSUPPORTED, "its member 'utf-16': UTF-16: it is not supported: write it as UTF-8"),
         (UNREADABLE, "its member 'damaged': BadZipFile: Bad CRC-32 for file 'damaged'"),
         (UNSUPPORTED, "its member 'within.zip': zip: it is not supported: compress with GZIP, and land it again"),
     ]
-    assert lines(found)[-1] == b'{"n":2}'
+    assert lines(pieces_read)[-1] == b'{"n":2}'
 
 
 def _workbook() -> bytes:
@@ -212,9 +212,9 @@ def test_a_format_that_is_not_read_is_one_row_that_names_it(
     """Not lines of noise, whatever the object is called; packed in another format as well."""
     expected = request.node.callspec.id.rpartition(f"{name}-")[2].partition(" of the")[0].partition(" without")[0]
     for each in (raw, gzipped(raw)):
-        (found,) = read(each, name=name)
-        assert (found.data, found.reason) == (b"", UNSUPPORTED)
-        assert found.text.startswith(f"{expected}: ")
+        (piece,) = read(each, name=name)
+        assert (piece.data, piece.reason) == (b"", UNSUPPORTED)
+        assert piece.text.startswith(f"{expected}: ")
 
 
 def test_the_row_of_a_format_that_is_not_read_is_in_corrupt_events(world: World) -> None:
@@ -256,21 +256,24 @@ def test_no_more_of_an_object_is_unpacked_than_may_be(pack: Pack) -> None:
     """What is behind the limit is a row."""
     lines_of_a_mebibyte = (b'{"n":1}' + b" " * 1017 + b"\n") * 1024
     raw = pack(lines_of_a_mebibyte[:MIB] * 20)
-    found = read(raw, Limits(object_bytes=12 * MIB, task_bytes=16 * MIB))
+    pieces_read = read(raw, Limits(object_bytes=12 * MIB, task_bytes=16 * MIB))
     assert len(raw) < 3 * MIB
-    assert found[-1].reason is UNREADABLE
-    assert "object_limit_bytes" in found[-1].text
-    assert 11 * MIB < sum(len(piece.data) for piece in found) <= 12 * MIB
-    assert max(len(piece.data) for piece in found) < 2 * MIB + 1
+    assert pieces_read[-1].reason is UNREADABLE
+    assert "object_limit_bytes" in pieces_read[-1].text
+    assert 11 * MIB < sum(len(piece.data) for piece in pieces_read) <= 12 * MIB
+    assert max(len(piece.data) for piece in pieces_read) < 2 * MIB + 1
 
 
 def test_a_block_that_announces_gigabytes_is_not_read() -> None:
     """Neither Hadoop's nor a chunk of it."""
     raw = hadoop_snappy(RECORDS, len(RECORDS), len(RECORDS))
     huge = raw + (1 << 31).to_bytes(4, "big") + b"rest"
-    found = read(huge)
-    assert lines(found) == RECORDS.splitlines()
-    assert found[-1].text == "snappy: a block has 2,147,483,648 bytes, more than the 67,108,864 that are read at once"
+    pieces_read = read(huge)
+    assert lines(pieces_read) == RECORDS.splitlines()
+    assert (
+        pieces_read[-1].text
+        == "snappy: a block has 2,147,483,648 bytes, more than the 67,108,864 that are read at once"
+    )
     more = raw + (100).to_bytes(4, "big") + raw[4:]
     assert "more than the 100 that are announced" in read(more)[-1].text
 
@@ -278,8 +281,8 @@ def test_a_block_that_announces_gigabytes_is_not_read() -> None:
 def test_a_zip_of_more_members_than_are_read_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each entry of its directory takes memory before anything is read."""
     monkeypatch.setattr("event_platform.landing.archives._MOST_ENTRIES", 3)
-    (found,) = read(zipped({f"{number}": b"{}" for number in range(4)}))
-    assert (found.reason, found.text) == (UNREADABLE, "zip: it has more than 3 members, the most that are read")
+    (piece,) = read(zipped({f"{number}": b"{}" for number in range(4)}))
+    assert (piece.reason, piece.text) == (UNREADABLE, "zip: it has more than 3 members, the most that are read")
 
 
 def test_libraries_are_imported_where_such_an_object_is_read() -> None:
@@ -316,5 +319,5 @@ def test_a_zip_of_a_later_version_is_one_row() -> None:
     """The library refuses its directory; no run fails for it."""
     raw = bytearray(zipped({"a": RECORDS}))
     raw[raw.index(b"PK\x01\x02") + 6] = 200
-    (found,) = read(bytes(raw))
-    assert (found.reason, found.text) == (UNREADABLE, "zip: zip file version 20.0")
+    (piece,) = read(bytes(raw))
+    assert (piece.reason, piece.text) == (UNREADABLE, "zip: zip file version 20.0")

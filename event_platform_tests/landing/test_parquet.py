@@ -62,15 +62,15 @@ BOMBS = {
 @pytest.mark.parametrize("raw", BOMBS.values(), ids=BOMBS)
 def test_a_few_kilobytes_that_are_gigabytes_of_text_are_read_up_to_the_limit(raw: bytes) -> None:
     """A few rows at a time; the last row says why there are no more."""
-    found = read(raw, Limits(object_bytes=20 * MIB, task_bytes=64 * MIB))
+    pieces_read = read(raw, Limits(object_bytes=20 * MIB, task_bytes=64 * MIB))
     assert len(raw) < 5 * MIB
-    *others, last = found
+    *others, last = pieces_read
     assert {piece.reason for piece in others} == {None}
     assert last.reason is UNREADABLE
     assert last.text.startswith("parquet: its rows are more than 20,971,520 bytes of JSON")
     assert "object_limit_bytes" in last.text
-    assert max(len(piece.data) for piece in found) <= 5 * MIB
-    numbers = [row["n"] for row in rows(found)]
+    assert max(len(piece.data) for piece in pieces_read) <= 5 * MIB
+    numbers = [row["n"] for row in rows(pieces_read)]
     assert 10 < len(numbers) < 20
     assert numbers == list(range(len(numbers)))
 
@@ -81,18 +81,18 @@ def test_a_file_of_more_rows_than_an_object_may_have_is_one_unreadable_object(gr
     most = 20 * MIB // 64
     raw = stored({"a": pa.nulls(most + 1, pa.int32())}, row_group_size=most // groups + 1)
     assert len(raw) < 20_000
-    (found,) = read(raw, Limits(object_bytes=20 * MIB))
-    assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("parquet: it has 327,681 rows, more than the 327,680 that an object may have")
-    assert "object_limit_bytes" in found.text
+    (piece,) = read(raw, Limits(object_bytes=20 * MIB))
+    assert (piece.data, piece.reason) == (b"", UNREADABLE)
+    assert piece.text.startswith("parquet: it has 327,681 rows, more than the 327,680 that an object may have")
+    assert "object_limit_bytes" in piece.text
     assert DEFAULT_LIMITS.object_rows == 33_554_432
 
 
 def test_a_file_of_as_many_rows_as_an_object_may_have_is_read() -> None:
     """Each of them is a record."""
-    found = read(stored({"a": pa.nulls(1_000, pa.int32())}), Limits(object_bytes=64_000))
-    assert [piece.reason for piece in found] == [None]
-    assert rows(found) == [{"a": None}] * 1_000
+    pieces_read = read(stored({"a": pa.nulls(1_000, pa.int32())}), Limits(object_bytes=64_000))
+    assert [piece.reason for piece in pieces_read] == [None]
+    assert rows(pieces_read) == [{"a": None}] * 1_000
 
 
 def test_how_rows_are_cut_changes_nothing() -> None:
@@ -101,9 +101,9 @@ def test_how_rows_are_cut_changes_nothing() -> None:
     for size in (1, 7, 300, 1_000):
         raw = stored(table, row_group_size=size)
         for task_bytes in (1 << 30, len(raw) + 50_000):
-            found = read(raw, Limits(task_bytes=task_bytes))
-            assert [piece.reason for piece in found if piece.reason] == []
-            assert [(row["n"], row["a"]) for row in rows(found)] == [(n, f"text {n}") for n in range(1_000)]
+            pieces_read = read(raw, Limits(task_bytes=task_bytes))
+            assert [piece.reason for piece in pieces_read if piece.reason] == []
+            assert [(row["n"], row["a"]) for row in rows(pieces_read)] == [(n, f"text {n}") for n in range(1_000)]
 
 
 def test_a_row_group_that_is_more_than_a_task_may_hold_is_told_and_those_before_it_are_read() -> None:
@@ -112,36 +112,36 @@ def test_a_row_group_that_is_more_than_a_task_may_hold_is_told_and_those_before_
     with parquet.ParquetWriter(buffer, pa.schema({"a": pa.string()}), compression="zstd", use_dictionary=False) as file:
         file.write_table(pa.table({"a": ["small"]}))
         file.write_table(pa.table({"a": ["x" * 30 * MIB]}))
-    found = read(buffer.getvalue(), Limits(task_bytes=20 * MIB))
-    assert rows(found) == [{"a": "small"}]
-    assert found[-1].reason is UNREADABLE
-    assert found[-1].text.startswith("parquet: row group 1 takes ")
-    assert "task_limit_bytes" in found[-1].text
+    pieces_read = read(buffer.getvalue(), Limits(task_bytes=20 * MIB))
+    assert rows(pieces_read) == [{"a": "small"}]
+    assert pieces_read[-1].reason is UNREADABLE
+    assert pieces_read[-1].text.startswith("parquet: row group 1 takes ")
+    assert "task_limit_bytes" in pieces_read[-1].text
 
 
 def test_a_file_that_is_more_than_a_task_may_hold_is_told() -> None:
     """Its directory is at its end: it is held as a whole."""
-    (found,) = read(stored({"a": [TEXT]}, use_dictionary=False)[:200] + bytes(MIB), Limits(task_bytes=MIB))
-    assert (found.data, found.reason) == (b"", UNREADABLE)
-    assert found.text.startswith("parquet: it has more than 1,048,576 bytes")
+    (piece,) = read(stored({"a": [TEXT]}, use_dictionary=False)[:200] + bytes(MIB), Limits(task_bytes=MIB))
+    assert (piece.data, piece.reason) == (b"", UNREADABLE)
+    assert piece.text.startswith("parquet: it has more than 1,048,576 bytes")
 
 
 def test_lists_that_are_billions_of_values_are_not_read() -> None:
     """A row of nulls takes nothing in a file."""
-    found = read(stored({"a": pa.array([[None] * MIB], pa.list_(pa.int64()))}), Limits(task_bytes=10 * MIB))
-    assert found[-1].text.startswith("parquet: row group 0 takes ")
+    pieces_read = read(stored({"a": pa.array([[None] * MIB], pa.list_(pa.int64()))}), Limits(task_bytes=10 * MIB))
+    assert pieces_read[-1].text.startswith("parquet: row group 0 takes ")
 
 
 def test_a_row_that_is_too_large_costs_those_around_it_nothing() -> None:
     """Of it the beginning is kept; where it is larger than a piece, that of its other columns."""
     sizes = [1, 2 * MAX_RECORD_BYTES, 1, MAX_RECORD_BYTES + MIB, 1]
-    found = read(stored({"n": range(5), "a": ["x" * size for size in sizes]}), Limits(task_bytes=16 * 15 * MIB))
-    assert [row["n"] for row in rows(found)] == [0, 2, 4]
-    large = [piece for piece in found if piece.reason]
+    pieces_read = read(stored({"n": range(5), "a": ["x" * size for size in sizes]}), Limits(task_bytes=16 * 15 * MIB))
+    assert [row["n"] for row in rows(pieces_read)] == [0, 2, 4]
+    large = [piece for piece in pieces_read if piece.reason]
     assert [piece.reason for piece in large] == [CorruptionReason.RECORD_TOO_LARGE] * 2
     assert large[0].text == '{"n":1}'
     assert (large[1].text[:13], len(large[1].text)) == ('{"n":3,"a":"x', 4096)
-    assert [piece.reason is None for piece in found] == [True, False, True, False, True]
+    assert [piece.reason is None for piece in pieces_read] == [True, False, True, False, True]
 
 
 def test_a_parquet_file_in_gzip_is_one() -> None:

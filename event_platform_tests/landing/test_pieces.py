@@ -53,9 +53,9 @@ _RECORDS = st.lists(
 def test_no_record_is_cut(records: list[object], between: str, piece_bytes: int, part: int) -> None:
     """Whatever is in its texts and between it and the next; and none is lost."""
     texts = [json.dumps(record, ensure_ascii=False) for record in records]
-    found = list(cut(in_parts(between.join(texts).encode(), part), piece_bytes))
-    assert {piece.reason for piece in found} <= {None}
-    read = [one for piece in found for one in concatenated(piece.data.decode())]
+    pieces_read = list(cut(in_parts(between.join(texts).encode(), part), piece_bytes))
+    assert {piece.reason for piece in pieces_read} <= {None}
+    read = [one for piece in pieces_read for one in concatenated(piece.data.decode())]
     assert read == records
 
 
@@ -73,18 +73,18 @@ def concatenated(text: str) -> list[object]:
 def test_pieces_are_as_large_as_they_may_be_and_no_larger(between: bytes) -> None:
     """About, that is: what comes out of a decoder at a time is not judged before."""
     data = between.join(SOUND * 5_000)
-    found = list(cut(in_parts(data, 1_000), 20_000))
-    assert between.join(piece.data.strip() for piece in found) == data
-    assert all(19_000 < len(piece.data) < 22_000 for piece in found[:-1])
+    pieces_read = list(cut(in_parts(data, 1_000), 20_000))
+    assert between.join(piece.data.strip() for piece in pieces_read) == data
+    assert all(19_000 < len(piece.data) < 22_000 for piece in pieces_read[:-1])
 
 
 def test_a_record_on_several_lines_is_not_cut() -> None:
     """Pretty-printed, it ends where a line begins with the next."""
     text = "\n".join(json.dumps(event(f"u{number}", a={"b": [{}, {}]}), indent=1) for number in range(50)).encode()
-    found = list(cut(in_parts(text, 50), 500))
-    assert len(found) > 10
-    assert b"".join(piece.data for piece in found) == text
-    assert sum(len(concatenated(piece.data.decode())) for piece in found) == 50
+    pieces_read = list(cut(in_parts(text, 50), 500))
+    assert len(pieces_read) > 10
+    assert b"".join(piece.data for piece in pieces_read) == text
+    assert sum(len(concatenated(piece.data.decode())) for piece in pieces_read) == 50
 
 
 @pytest.mark.parametrize("between", [b"\n", b""])
@@ -106,20 +106,20 @@ def test_of_a_record_that_is_too_large_the_beginning_is_kept_and_it_is_never_hel
     beginning = b'{"event_uuid":"large","text":"'
     large = chain([beginning], (b"x}{" * 1_000 for _ in range(size // 3_000)), [b'"}' + between])
     parts = chain([between.join(SOUND[:2]) + between], large, [between.join(SOUND[2:])])
-    found = list(cut(parts, 64 * MIB))
-    assert [piece.reason for piece in found if piece.reason] == [TOO_LARGE]
-    assert [piece.text for piece in found if piece.reason] == [(beginning + b"x}{" * 2_000)[:4096].decode()]
-    assert concatenated(b"".join(piece.data for piece in found).decode()) == [json.loads(each) for each in SOUND]
-    assert max(len(piece.data) for piece in found) < MIB
+    pieces_read = list(cut(parts, 64 * MIB))
+    assert [piece.reason for piece in pieces_read if piece.reason] == [TOO_LARGE]
+    assert [piece.text for piece in pieces_read if piece.reason] == [(beginning + b"x}{" * 2_000)[:4096].decode()]
+    assert concatenated(b"".join(piece.data for piece in pieces_read).decode()) == [json.loads(each) for each in SOUND]
+    assert max(len(piece.data) for piece in pieces_read) < MIB
 
 
 def test_an_array_on_one_line_is_read_element_by_element() -> None:
     """However large it is, in pieces like lines."""
     inside = b",".join(SOUND * 100) + b","
     parts = chain([b"["], (inside for _ in range(2 * MAX_RECORD_BYTES // len(inside))), [SOUND[0] + b"]\n" + SOUND[1]])
-    found = list(cut(parts, 4 * MIB))
-    assert max(len(piece.data) for piece in found) < 6 * MIB
-    lines = b"".join(piece.data for piece in found).splitlines()
+    pieces_read = list(cut(parts, 4 * MIB))
+    assert max(len(piece.data) for piece in pieces_read) < 6 * MIB
+    lines = b"".join(piece.data for piece in pieces_read).splitlines()
     assert len(lines) == 400 * (2 * MAX_RECORD_BYTES // len(inside)) + 2
 
 
@@ -128,18 +128,18 @@ def test_lines_of_nothing_are_dropped_before_anybody_holds_them(blank: bytes) ->
     """A packed megabyte of them would be a billion lines; records between them are read."""
     chunk = blank * (MIB // len(blank))
     raw = gz(chain([SOUND[0]], (chunk for _ in range(30)), [SOUND[1]]))
-    (found,) = pieces("a.gz", BytesIO(raw), Limits())
-    assert found.data.split() == b" ".join(SOUND[:2]).split()
-    assert len(found.data) < 10_000
+    (piece,) = pieces("a.gz", BytesIO(raw), Limits())
+    assert piece.data.split() == b" ".join(SOUND[:2]).split()
+    assert len(piece.data) < 10_000
 
 
 @pytest.mark.parametrize("record", [b"{}\n", b"1\n", b"{}"])
 def test_a_piece_of_short_records_is_a_small_one(record: bytes) -> None:
     """It is the number that costs memory."""
     raw = gz(record * (MIB // len(record)) for _ in range(3))
-    found = list(pieces("a", BytesIO(raw), Limits()))
-    assert b"".join(piece.data for piece in found) == record * (MIB // len(record)) * 3
-    assert max(len(piece.data) // len(record) for piece in found) < 400_000
+    pieces_read = list(pieces("a", BytesIO(raw), Limits()))
+    assert b"".join(piece.data for piece in pieces_read) == record * (MIB // len(record)) * 3
+    assert max(len(piece.data) // len(record) for piece in pieces_read) < 400_000
 
 
 LIMITS = Limits(object_bytes=3 * MIB, task_bytes=16 * MIB)
@@ -153,13 +153,13 @@ LINES = LINE * (MIB // len(LINE))
 def test_no_more_of_an_object_is_unpacked_than_may_be(pack: object) -> None:
     """What was unpacked before is kept, and a row says how to read the rest."""
     raw = pack(LINES for _ in range(8))  # type: ignore[operator]
-    found = list(pieces("a", BytesIO(raw), LIMITS))
-    *others, last = found
+    pieces_read = list(pieces("a", BytesIO(raw), LIMITS))
+    *others, last = pieces_read
     assert {piece.reason for piece in others} <= {None}
     assert last.reason is UNREADABLE
     assert last.text.startswith("it decompresses to more than 3,145,728 bytes")
     assert "object_limit_bytes" in last.text
-    data = b"".join(piece.data for piece in found)
+    data = b"".join(piece.data for piece in pieces_read)
     assert data == LINE * (3 * MIB // len(LINE))
 
 
@@ -168,18 +168,18 @@ def test_zeros_without_end_in_a_few_kilobytes_are_two_rows(pack: object) -> None
     """The beginning of a record that is too large, and the limit."""
     raw = pack(bytes(MIB) for _ in range(40))  # type: ignore[operator]
     limits = Limits(object_bytes=2 * MAX_RECORD_BYTES, task_bytes=16 * MIB)
-    found = list(pieces("a", BytesIO(raw), limits))
-    assert [(piece.data, piece.reason) for piece in found] == [(b"", TOO_LARGE), (b"", UNREADABLE)]
+    pieces_read = list(pieces("a", BytesIO(raw), limits))
+    assert [(piece.data, piece.reason) for piece in pieces_read] == [(b"", TOO_LARGE), (b"", UNREADABLE)]
 
 
 def test_a_break_behind_the_first_piece_keeps_the_records_before_it() -> None:
     """To the last one that is whole, though isal, which unpacks most of it, breaks off earlier."""
     raw = gz(chain((LINES for _ in range(3)), [b'{"cut":']))
-    found = list(pieces("a.gz", BytesIO(raw[:-8] + bytes(8)), Limits(task_bytes=16 * MIB)))
-    assert len(found) > 2
-    assert found[-1].reason is UNREADABLE
-    assert found[-1].text.startswith("gzip: ")
-    read = b"".join(piece.data for piece in found)
+    pieces_read = list(pieces("a.gz", BytesIO(raw[:-8] + bytes(8)), Limits(task_bytes=16 * MIB)))
+    assert len(pieces_read) > 2
+    assert pieces_read[-1].reason is UNREADABLE
+    assert pieces_read[-1].text.startswith("gzip: ")
+    read = b"".join(piece.data for piece in pieces_read)
     assert (LINES * 3).startswith(read)
     assert len(LINES) * 3 - len(read) < 8_192
 

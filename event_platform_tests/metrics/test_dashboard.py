@@ -59,8 +59,8 @@ def selectors(expression: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def labels(built: Built) -> dict[str, dict[str, set[str]]]:
     """The values of each label of each metric, in a scrape."""
-    found = scrape(built.world, built.home).labels
-    return found | {metric.name: {name: set() for name in metric.labels} for metric in NOT_SCRAPED}
+    samples = scrape(built.world, built.home).labels
+    return samples | {metric.name: {name: set() for name in metric.labels} for metric in NOT_SCRAPED}
 
 
 @pytest.mark.parametrize(("name", "expression"), expressions(), ids=lambda value: value.partition(" ")[0])

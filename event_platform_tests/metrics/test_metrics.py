@@ -127,10 +127,10 @@ def copy(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World
 def test_rows_that_somebody_deletes_are_seen(copy: World) -> None:
     """The days that miss them do not balance, and are due."""
     DeltaTable(copy.lake.deduplicated_events.uri).delete("event_name = 'account:created'")
-    found = scrape(copy)
-    assert (found.value("balanced", "deduplicated"), found.value("balanced", "typed")) == (0, 0)
-    assert found.value("balance_difference_records", "deduplicated") == 2
-    assert found.value("due_partitions", "platform") == 2
+    samples = scrape(copy)
+    assert (samples.value("balanced", "deduplicated"), samples.value("balanced", "typed")) == (0, 0)
+    assert samples.value("balance_difference_records", "deduplicated") == 2
+    assert samples.value("due_partitions", "platform") == 2
 
 
 def test_a_lake_that_cannot_be_read_is_reported_once_until_it_can_be_read(
@@ -164,8 +164,8 @@ def test_records_that_cannot_be_opened_hide_no_lake(copy: World, tmp_path: Path)
     """Nor does it take DAGSTER_HOME."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "dagster.yaml").write_text("storage: {nowhere: 1}", encoding="utf-8")
-    found = scrape(copy, tmp_path / "home")
-    assert (found.value("up", "lake"), found.value("up", "dagster")) == (1, 0)
+    samples = scrape(copy, tmp_path / "home")
+    assert (samples.value("up", "lake"), samples.value("up", "dagster")) == (1, 0)
     assert scrape(copy).value("up", "dagster") is None
 
 
@@ -174,14 +174,16 @@ def test_an_object_that_waits_is_counted(copy: World) -> None:
     for day, name in ((MONDAY, "c"), (TUESDAY, "d"), (MONDAY.replace(month=5), "e")):
         copy.deliver(day, name, "{broken")
     (copy.root / "landing" / f"{TUESDAY:%Y/%m/%d}" / "dangling").symlink_to("nowhere")
-    samples = {each.gauge: each.value for each in landing_samples(copy.lake, copy.landing, MONDAY, TUESDAY)}
+    samples = {sample.gauge: sample.value for sample in landing_samples(copy.lake, copy.landing, MONDAY, TUESDAY)}
     assert samples == {Gauge.WAITING: 2, Gauge.LEFT_OUT: 1}
 
 
 def test_a_failed_check_is_counted_by_day(built: Built) -> None:
     """Those of the last week, also of a day on which nothing sound arrived."""
     lake, catalog = built.world.lake, built.world.catalog
-    counted = {each.labels: each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, TUESDAY)}
+    counted = {
+        sample.labels: sample.value for sample in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, TUESDAY)
+    }
     assert counted == {
         ("error", "raw_events", "corruption_rate"): 2,
         ("warn", "deduplicated_events", "duplicate_rate"): 2,
@@ -189,7 +191,7 @@ def test_a_failed_check_is_counted_by_day(built: Built) -> None:
         ("warn", "events/lesson_started", "schema_conformance"): 2,
     }
     week_later = MONDAY + timedelta(days=7)
-    assert {each.value for each in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later)} == {1}
+    assert {sample.value for sample in check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later)} == {1}
     assert not [*check_samples(lake, catalog, DEFAULT_THRESHOLDS, START, week_later + timedelta(days=1))]
 
 
@@ -198,9 +200,9 @@ def test_a_day_without_a_report_has_a_failed_check(copy: World) -> None:
     copy.deliver(WEDNESDAY, "a", "{broken")
     copy.load(WEDNESDAY)
     (counted,) = (
-        each.value
-        for each in check_samples(copy.lake, copy.catalog, DEFAULT_THRESHOLDS, START, WEDNESDAY)
-        if each.labels == ("error", "raw_events", "corruption_rate")
+        sample.value
+        for sample in check_samples(copy.lake, copy.catalog, DEFAULT_THRESHOLDS, START, WEDNESDAY)
+        if sample.labels == ("error", "raw_events", "corruption_rate")
     )
     assert counted == 3
 
@@ -217,9 +219,9 @@ def test_no_label_comes_from_data(built: Built) -> None:
         "table": tables,
         "status": {status.value.lower() for status in dg.DagsterRunStatus},
     }
-    found = scrape(built.world, built.home)
-    assert "beta" not in found.text
-    for labels in found.labels.values():
+    samples = scrape(built.world, built.home)
+    assert "beta" not in samples.text
+    for labels in samples.labels.values():
         for name, values in labels.items():
             assert values <= closed[name]
 
@@ -228,9 +230,9 @@ def test_a_reason_that_is_none_is_no_label(copy: World) -> None:
     """Whoever writes to a table of the lake by other means chooses no label of a metric."""
     table = DeltaTable(copy.lake.corrupt_events.uri)
     table.update(new_values={"corruption_reason": "beta"}, predicate=f"arrival_date = '{MONDAY}'")
-    found = scrape(copy)
-    assert found.value("corrupt_records", "not_json") == 1
-    assert found.labels["event_platform_corrupt_records"]["reason"] == set(CorruptionReason)
+    samples = scrape(copy)
+    assert samples.value("corrupt_records", "not_json") == 1
+    assert samples.labels["event_platform_corrupt_records"]["reason"] == set(CorruptionReason)
 
 
 def test_the_last_tick_of_each_sensor_is_exposed(tmp_path: Path) -> None:
@@ -239,8 +241,8 @@ def test_the_last_tick_of_each_sensor_is_exposed(tmp_path: Path) -> None:
         tick(instance, "landing_sensor", (100.0, TickStatus.FAILURE), (200.0, TickStatus.SKIPPED))
         tick(instance, "alerts_sensor", (150.0, TickStatus.FAILURE), (180.0, TickStatus.STARTED))
         tick(instance, "changed_dates_sensor")
-        samples = {(each.gauge, *each.labels): each.value for each in run_samples(instance)}
-    found = {each: value for each, value in samples.items() if each[0] in {Gauge.TICK, Gauge.TICK_FAILED}}
+        samples = {(sample.gauge, *sample.labels): sample.value for sample in run_samples(instance)}
+    found = {sample: value for sample, value in samples.items() if sample[0] in {Gauge.TICK, Gauge.TICK_FAILED}}
     assert found == {
         (Gauge.TICK, "landing_sensor"): 200,
         (Gauge.TICK_FAILED, "landing_sensor"): 0,

@@ -28,7 +28,7 @@ def draw(lake: MadeUp = LAKE) -> Seen:
 def only(days: int, lake: MadeUp = LAKE) -> MadeUp:
     """Return the last days of a lake."""
     first = LAST - (days - 1) * DAY
-    kept = {day: each for day, each in lake.findings.items() if day >= first}
+    kept = {day: finding for day, finding in lake.findings.items() if day >= first}
     return replace(lake, history=lake.history.filter(pl.col("created_date") >= first), findings=kept)
 
 
@@ -182,7 +182,7 @@ def test_the_same_history_gives_the_same_bytes() -> None:
     shuffled = replace(
         LAKE,
         history=LAKE.history.sample(fraction=1, shuffle=True, seed=3),
-        findings={day: list(reversed(each)) for day, each in reversed(list(LAKE.findings.items()))},
+        findings={day: list(reversed(finding)) for day, finding in reversed(list(LAKE.findings.items()))},
     )
     first, second = (draw_index(each.history, each.findings, each.event_types, each.today) for each in (LAKE, shuffled))
     assert first == second

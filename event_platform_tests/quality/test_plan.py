@@ -151,10 +151,10 @@ def test_pages_load_nothing_and_every_link_leads_to_a_page() -> None:
     pages = draw_plan(PLAN)
     assert [*pages] == ["index.html", "types/lesson_started.html", "types/payment_ordered.html"]
     for name, page in pages.items():
-        found = Seen(page)
+        page_seen = Seen(page)
         assert MARKER in page.decode().splitlines()[0]
         assert not re.search(r"(src|href)=\"(https?:)?//|url\(|@import", page.decode())
-        inside = {link.partition("#")[0] for link in found.links} - {"", "../report/payment_ordered.html"}
+        inside = {link.partition("#")[0] for link in page_seen.links} - {"", "../report/payment_ordered.html"}
         folder = name.rpartition("/")[0]
         assert {each.removeprefix("../") if folder else each for each in inside} <= {*pages}
 

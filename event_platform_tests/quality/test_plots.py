@@ -94,8 +94,8 @@ def test_text_from_events_is_text_in_a_plot() -> None:
     """In the legend, in titles, and in its name; also what XML cannot hold."""
     svg = draw_stacked_bars(HOSTILE, [HOSTILE], {HOSTILE: [1]}, rest=HOSTILE)
     elements = list(ET.fromstring(svg).iter())  # noqa: S314 - the same
-    assert {each.tag.removeprefix(SVG) for each in elements} == {"svg", "path", "text", "title"}
-    assert not any("onload" in each.attrib for each in elements)
+    assert {element.tag.removeprefix(SVG) for element in elements} == {"svg", "path", "text", "title"}
+    assert not any("onload" in element.attrib for element in elements)
     assert "<script>alert(1)" in (titles(svg)[0] or "")
 
 
@@ -116,5 +116,5 @@ def test_another_process_draws_the_same_bytes() -> None:
 def test_a_plot_alone_is_drawn_by_a_library_that_takes_long_to_import() -> None:
     """What imports the module for its constants does not wait for it."""
     code = "import sys, event_platform.quality.page; print({'detroit', 'jinja2'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert found.stdout == "set()\n"
+    completed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert completed.stdout == "set()\n"

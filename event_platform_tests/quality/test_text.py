@@ -52,7 +52,7 @@ def test_a_text_is_in_markdown_what_it_is_without(text: str) -> None:
     parsed = MarkdownIt("commonmark").parse(as_markdown(text, 1_000))
     words = " ".join(text.split())
     assert [token.type for token in parsed] == (["paragraph_open", "inline", "paragraph_close"] if words else [])
-    inline = [each for token in parsed for each in token.children or []]
+    inline = [child for token in parsed for child in token.children or []]
     assert {each.type for each in inline} <= {"text", "text_special"}
     assert "".join(each.content for each in inline).replace("\u2060", "") == shown(words, 1_000)
     assert from_markdown(as_markdown(text, 1_000)) == shown(words, 1_000)

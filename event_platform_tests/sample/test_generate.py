@@ -55,16 +55,19 @@ def test_the_truth_is_what_the_ledger_finds(sample_world: World) -> None:
     sample_world.build(*(FIRST_DAY.replace(day=day) for day in (1, 2, 3)))
     sample_world.deduplicate(FIRST_DAY.replace(month=5, day=31))
     sample_world.type(FIRST_DAY.replace(month=5, day=31))
-    books = lake_totals(sample_world.lake, sample_world.catalog)
-    assert books["balanced"]
-    by_day = {day["created_date"]: day["deduplicated"] for day in books["by_created_date"]}
+    totals = lake_totals(sample_world.lake, sample_world.catalog)
+    assert totals["balanced"]
+    by_day = {day["created_date"]: day["deduplicated"] for day in totals["by_created_date"]}
     assert truth.pop("deduplicated_by_created_date") == {day: rows for day, rows in by_day.items() if rows}
-    assert {name: books[name] for name in truth} == truth
-    assert (books["deduplicated"], books["event_tables"]) == (30_000, 100)
-    assert all(books["duplicates"].values())
-    assert books["unregistered"]
-    assert len(books["corrupt_by_reason"]) > len(CorruptionReason) / 2
-    tables = {each.key: sample_world.lake.event_table(each) for each in load_catalog(SAMPLE_CATALOG).event_types}
+    assert {name: totals[name] for name in truth} == truth
+    assert (totals["deduplicated"], totals["event_tables"]) == (30_000, 100)
+    assert all(totals["duplicates"].values())
+    assert totals["unregistered"]
+    assert len(totals["corrupt_by_reason"]) > len(CorruptionReason) / 2
+    tables = {
+        event_type.key: sample_world.lake.event_table(event_type)
+        for event_type in load_catalog(SAMPLE_CATALOG).event_types
+    }
     rescued = {key: table.snapshot().scan().collect()["_rescued"] for key, table in tables.items()}
     assert {key for key, column in rescued.items() if column.null_count() < len(column)} == {"lesson_started"}
 

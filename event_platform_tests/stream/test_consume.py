@@ -91,9 +91,9 @@ def test_a_shard_lands_after_those_that_it_was_made_of(make_stream: Make, landin
     late = Dying(landing.with_name("late"), [1000], after=True)
     consumer(stream, late, max_bytes=30, checkpoints=FolderStore(landing.with_name("late-checkpoints"))).run()
     for each, folder in ((watched, landing), (late, landing.with_name("late"))):
-        found = landed(folder)
-        assert sorted(n for numbers in found.values() for n in numbers) == list(range(30))
-        assert all(numbers == sorted(numbers) for numbers in found.values())
+        records_landed = landed(folder)
+        assert sorted(n for numbers in records_landed.values() for n in numbers) == list(range(30))
+        assert all(numbers == sorted(numbers) for numbers in records_landed.values())
         order = [next(shard for shard in SHARDS if shard in name) for name in each.written]
         for parent, child in ((0, 2), (0, 3), (1, 4), (3, 4)):
             behind = [place for place, shard in enumerate(order) if shard == SHARDS[child]]
@@ -141,14 +141,14 @@ def test_a_killed_process_goes_on_where_it_had_landed(make_stream: Make, world: 
         killed += process.returncode == -signal.SIGKILL
     assert killed == 2
     ending = start(settings, "consume", stream.name, "--until-idle", *fast)
-    told, _ = ending.communicate(timeout=60)
-    assert ending.returncode == 0, told
+    message, _ = ending.communicate(timeout=60)
+    assert ending.returncode == 0, message
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=1), today]
     world.build(*days)
-    books = lake_totals(world.lake, world.catalog)
-    assert books["balanced"]
-    assert (books["landed"], books["deduplicated"], books["typed"]) == (20, 20, 20)
+    totals = lake_totals(world.lake, world.catalog)
+    assert totals["balanced"]
+    assert (totals["landed"], totals["deduplicated"], totals["typed"]) == (20, 20, 20)
     assert sorted(world.events("account_created")["event_uuid"]) == sorted(f"u{number}" for number in range(20))
 
 
@@ -162,12 +162,12 @@ def test_sigterm_lands_what_there_is_and_leaves_the_shards(make_stream: Make, wo
         waited_for(lambda: _beats(world) > 1)
         assert _objects(world) == 0
         process.terminate()
-        told, _ = process.communicate(timeout=30)
+        message, _ = process.communicate(timeout=30)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 0, told
-    assert "5 records of 1 shards landed in 1 objects" in told
+    assert process.returncode == 0, message
+    assert "5 records of 1 shards landed in 1 objects" in message
     assert _objects(world) == 1
     began = time.monotonic()
     _call(world, "consume", stream.name, "--until-idle", "--lease-seconds", "60")
@@ -207,8 +207,8 @@ def test_of_two_consumers_each_reads_what_the_other_does_not(make_stream: Make, 
         running.append(threads.submit(second.run))
         waited_for(lambda: sum(map(len, landed(landing).values())) == 4)
         owners = zip(SHARDS, (first.checkpoints.owner, second.checkpoints.owner), strict=False)
-        told = "|".join(f"{shard} is being read by {owner}" for shard, owner in owners)  # of whichever comes first
-        with pytest.raises(OwnershipError, match=told):
+        message = "|".join(f"{shard} is being read by {owner}" for shard, owner in owners)  # of whichever comes first
+        with pytest.raises(OwnershipError, match=message):
             third.run()
         first.stop.set()
         assert (running[0].result().shards, running[0].result().records) == (1, 2)
@@ -233,8 +233,8 @@ def test_a_consumer_that_lost_its_shard_stops(make_stream: Make, landing: Path) 
         slow.stop.set()
         with pytest.raises(OwnershipError, match="another consumer has taken this shard"):
             running.result()
-    found = landed(landing)[SHARDS[0]]
-    assert set(found) == set(range(6))
+    records_landed = landed(landing)[SHARDS[0]]
+    assert set(records_landed) == set(range(6))
     assert consumer(stream, landing).run().records == 0
 
 
@@ -301,7 +301,7 @@ def test_a_stream_lands_in_a_bucket(
     assert consumer(stream, f"s3://{bucket}/landing").run().records == 10
     assert consumer(stream, f"s3://{bucket}/landing").run().records == 0
     client = boto3.client("s3", region_name="eu-central-1")
-    keys = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    keys = [content["Key"] for content in client.list_objects_v2(Bucket=bucket)["Contents"]]
     assert [key.partition("/")[0] for key in keys] == ["landing-checkpoints"] * 2 + ["landing"] * 2
     for key in keys[2:]:
         path = tmp_path / key
@@ -357,8 +357,8 @@ def test_checkpoints_are_beside_landing_and_never_in_it(world: World) -> None:
     with pytest.raises(SettingError, match=r"s3://bucket is a whole bucket.*--checkpoints"):
         checkpoints_beside("s3://bucket")
     inside = f"{world.environment.landing}/checkpoints"
-    told = _call(world, "consume", "events", "--checkpoints", inside, code=2)
-    assert "would be loaded as events" in " ".join(told.split())
+    output = _call(world, "consume", "events", "--checkpoints", inside, code=2)
+    assert "would be loaded as events" in " ".join(output.split())
 
 
 def _variables(world: World) -> dict[str, str]:

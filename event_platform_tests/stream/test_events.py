@@ -73,7 +73,7 @@ def records(
 ) -> list[tuple[bytes, str]]:
     """Return data and keys of the records of some lines."""
     given = [Event("", number, line) for number, line in enumerate(lines, start=1)]
-    return [(each.data, each.key) for each in as_records(given, path, per_record, max_bytes) if each]
+    return [(record.data, record.key) for record in as_records(given, path, per_record, max_bytes) if record]
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_several_events_share_a_record() -> None:
 def test_events_that_wait_for_others_are_sent_where_those_are_long_in_coming() -> None:
     """A pause ends the record."""
     given = [Event("", 1, b"one"), None, Event("", 2, b"two")]
-    found = [each and each.data for each in as_records(given, "", 13, 1000)]
+    found = [record and record.data for record in as_records(given, "", 13, 1000)]
     assert found == [b"one\n", None, b"two\n"]

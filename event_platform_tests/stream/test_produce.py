@@ -154,7 +154,9 @@ def held(kinesis: "KinesisClient", stream: str) -> dict[str, list[bytes]]:
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         name = shard["ShardId"]
         place = kinesis.get_shard_iterator(StreamName=stream, ShardId=name, ShardIteratorType="TRIM_HORIZON")
-        found[name] = [each["Data"] for each in kinesis.get_records(ShardIterator=place["ShardIterator"])["Records"]]
+        found[name] = [
+            record["Data"] for record in kinesis.get_records(ShardIterator=place["ShardIterator"])["Records"]
+        ]
     return found
 
 
@@ -175,8 +177,8 @@ class TestWithAStream:
         lines = [json.dumps({"event_uuid": f"u{n}", "user": f"usr_{n % 20}", "n": n}).encode() for n in range(120)]
         path = tmp_path / "events.ndjson"
         path.write_bytes(b"\n".join(lines))
-        told = call("produce", stream, str(path), "--key", "user").stdout
-        assert "120 events sent in 120 records" in told
+        output = call("produce", stream, str(path), "--key", "user").stdout
+        assert "120 events sent in 120 records" in output
         shards = held(kinesis, stream)
         assert sorted(line for shard in shards.values() for line in shard) == sorted(line + b"\n" for line in lines)
         places: dict[str, list[tuple[str, int]]] = {}
@@ -189,9 +191,9 @@ class TestWithAStream:
     def test_the_same_seed_makes_the_same_events(self, stream: str, kinesis: "KinesisClient", tmp_path: Path) -> None:
         """With the truth about them, and several in a record if that is wanted. Without a seed, they are new."""
         truth = tmp_path / "truth.json"
-        told = call("produce", stream, "--events", "60", "--seed", "7", "--truth", str(truth)).stdout
+        output = call("produce", stream, "--events", "60", "--seed", "7", "--truth", str(truth)).stdout
         landed = json.loads(truth.read_text("utf-8"))["landed"]
-        assert f"{landed} events sent in {landed} records" in told
+        assert f"{landed} events sent in {landed} records" in output
         once = Counter(line for shard in held(kinesis, stream).values() for line in shard)
         call("produce", stream, "--events", "60", "--seed", "7", "--per-record", "13")
         both = [line for shard in held(kinesis, stream).values() for line in b"".join(shard).splitlines(keepends=True)]
@@ -209,10 +211,10 @@ class TestWithAStream:
         path, failed = tmp_path / "events.ndjson", tmp_path / "failed.ndjson"
         large = b'{"event_uuid":"u2","text":"%s"}' % (b"x" * MIB)
         path.write_bytes(b'{"event_uuid":"u1"}\n' + large + b'\n{"event_uuid":"u3"}\n')
-        told = call("produce", stream, str(path), "--failed", str(failed), code=1)
-        assert "2 events sent" in told.stdout
+        output = call("produce", stream, str(path), "--failed", str(failed), code=1)
+        assert "2 events sent" in output.stdout
         size = len(large) + len("\n") + len("u2")
-        assert f"{path}, line 2: not sent: {size:,} bytes: the stream takes 1,048,576 in a record" in told.stderr
+        assert f"{path}, line 2: not sent: {size:,} bytes: the stream takes 1,048,576 in a record" in output.stderr
         assert failed.read_bytes() == large + b"\n"
         assert sum(map(len, held(kinesis, stream).values())) == 2
         again = call("produce", stream, str(failed), "--failed", str(failed), code=2)
@@ -248,9 +250,9 @@ class TestWithAStream:
     @pytest.mark.usefixtures("kinesis")
     def test_an_unknown_stream_is_told_with_what_to_look_at(self) -> None:
         """Before anything is made or read."""
-        told = call("produce", "nowhere", "--events", "10", code=2).output
-        assert "stream nowhere" in " ".join(told.split())
-        assert "AWS_REGION" in told
+        output = call("produce", "nowhere", "--events", "10", code=2).output
+        assert "stream nowhere" in " ".join(output.split())
+        assert "AWS_REGION" in output
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_it_is_clear_what_is_to_be_sent(arguments: list[str], told: str) -> None
 def test_a_record_with_several_events_is_several_events_to_the_platform(world: World) -> None:
     """Also where Firehose puts another newline behind it."""
     given = [Event("", number, json.dumps(event(f"u{number}")).encode()) for number in range(30)]
-    records = [each for each in as_records(given, "event_uuid", 13, MIB) if isinstance(each, Outgoing)]
+    records = [record for record in as_records(given, "event_uuid", 13, MIB) if isinstance(record, Outgoing)]
     world.deliver_bytes(MONDAY, "a", b"".join(record.data + b"\n" for record in records))
     world.load(MONDAY)
     assert [len(record.events) for record in records] == [13, 13, 4]

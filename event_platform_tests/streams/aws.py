@@ -52,8 +52,12 @@ def _sns() -> Stream:
     """Notifications, one of which has a text that is no JSON."""
     notifications = [each for each in records("sns") if each["Message"].startswith("{")]
     found = [
-        {"MessageId": each["MessageId"], "Timestamp": each["Timestamp"], **json.loads(each["Message"])}
-        for each in notifications
+        {
+            "MessageId": notification["MessageId"],
+            "Timestamp": notification["Timestamp"],
+            **json.loads(notification["Message"]),
+        }
+        for notification in notifications
     ]
     landed = {by_firehose("orders"): ndjson(*lines("sns"))}
     return Stream("SNS", landed, by_id(found, lambda record: record["MessageId"]), corrupt={"not_json": 1})

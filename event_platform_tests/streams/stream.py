@@ -47,7 +47,7 @@ class Stream:
 def documented_envelopes() -> dict[str, dict[str, Any]]:
     """Return the envelopes of the page, by the titles of their sections."""
     sections = _SECTION.finditer(_PAGE.read_text("utf-8"))
-    return {each["title"]: yaml.safe_load(each["envelope"]) for each in sections}
+    return {section["title"]: yaml.safe_load(section["envelope"]) for section in sections}
 
 
 def lines(name: str) -> list[str]:

@@ -117,7 +117,7 @@ OTHERS = {
 
 def evaluations(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str, str], list[str]]:
     """Return the lines of the alert about each failed evaluation, by asset, check and partition."""
-    found = [finding_of(each) for each in result.get_asset_check_evaluations() if not each.passed]
+    found = [finding_of(evaluation) for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
     return {(each.asset, each.check, each.partition): list(check_alerts([each], "", {})[0].lines[2:]) for each in found}
 
 
@@ -175,14 +175,14 @@ def test_objects_that_are_not_read_have_a_cause(world: World, tmp_path: Path) ->
     tuesday = MONDAY + timedelta(days=1)
     world.deliver_bytes(tuesday, "a", b"ORC" + bytes(100))
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
-    found = evaluations(world.materialize(MONDAY, tuesday, selection=raw, raise_on_error=False))
+    evaluated = evaluations(world.materialize(MONDAY, tuesday, selection=raw, raise_on_error=False))
     key = "raw_events", "corruption_rate"
-    assert found[*key, MONDAY.isoformat()] == [line(Fault.UNREADABLE_OBJECTS)]
-    assert found[*key, tuesday.isoformat()] == [line(Fault.UNSUPPORTED_OBJECTS)]
+    assert evaluated[*key, MONDAY.isoformat()] == [line(Fault.UNREADABLE_OBJECTS)]
+    assert evaluated[*key, tuesday.isoformat()] == [line(Fault.UNSUPPORTED_OBJECTS)]
     wrapped = World(tmp_path / "wrapped", SCHEMAS, {"records": "Records[]"})
     wrapped.deliver(MONDAY, "a", {"records": [event("u")]})
-    found = evaluations(wrapped.materialize(MONDAY, selection=raw))
-    assert found[*key, MONDAY.isoformat()] == [line(Fault.WRONG_WRAPPER)]
+    evaluated = evaluations(wrapped.materialize(MONDAY, selection=raw))
+    assert evaluated[*key, MONDAY.isoformat()] == [line(Fault.WRONG_WRAPPER)]
 
 
 def test_an_hour_without_objects_has_a_cause(world: World) -> None:
@@ -190,8 +190,8 @@ def test_an_hour_without_objects_has_a_cause(world: World) -> None:
     for hour in (8, 9, 10, 12):
         world.deliver(MONDAY, "a", event(f"{hour}"), hour=hour)
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
-    found = evaluations(world.materialize(MONDAY, selection=raw))
-    assert found["raw_events", "arrival_gaps", MONDAY.isoformat()] == [line(Fault.ARRIVAL_GAP)]
+    evaluated = evaluations(world.materialize(MONDAY, selection=raw))
+    assert evaluated["raw_events", "arrival_gaps", MONDAY.isoformat()] == [line(Fault.ARRIVAL_GAP)]
 
 
 def test_an_unusual_day_has_a_cause(world: World) -> None:
@@ -231,7 +231,7 @@ def test_several_faults_are_listed_with_their_counts_the_largest_first(world: Wo
     world.deliver(tuesday, "a", "{broken", at("never"), at(noon(date(2024, 12, 31))))
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
     result = world.materialize(MONDAY, tuesday, selection=raw)
-    failed = [finding_of(each) for each in result.get_asset_check_evaluations() if not each.passed]
+    failed = [finding_of(evaluation) for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
     (alert,) = check_alerts(failed, "", {})
     assert [each.partition(":")[0] for each in alert.lines[2:]] == [
         "  Likely cause of 3 wrong clock",
@@ -255,6 +255,6 @@ def test_names_in_hints_are_neither_markup_nor_links(world: World) -> None:
     """As in figures."""
     world.deliver(MONDAY, "a", event("u", name="<!here> evil.example"), event("u", name="<!here> evil.example", a=1))
     selection = dg.AssetSelection.assets("deduplicated_events").upstream().required_multi_asset_neighbors()
-    found = evaluations(world.materialize(MONDAY, selection=selection))
+    evaluated = evaluations(world.materialize(MONDAY, selection=selection))
     expected = line(Fault.CONFLICTS, "1 of 1 are (!here) evil.\u2060example.")
-    assert found["deduplicated_events", "duplicate_rate", MONDAY.isoformat()] == [expected]
+    assert evaluated["deduplicated_events", "duplicate_rate", MONDAY.isoformat()] == [expected]

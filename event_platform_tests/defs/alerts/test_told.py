@@ -34,8 +34,8 @@ def test_names_out_of_the_data_are_neither_markup_nor_links(
     name = "__p__ ![x](http://evil.example/pixel) evil.example/login"
     world.deliver(MONDAY, "a", {**event("u1"), name: 1})
     run = world.materialize(MONDAY, instance=instance)
-    (found,) = [each for each in run.get_asset_check_evaluations() if not each.passed]
-    assert found.description == (
+    (finding,) = [evaluation for evaluation in run.get_asset_check_evaluations() if not evaluation.passed]
+    assert finding.description == (
         "1 x unknown field: \\_\\_p\\_\\_ !\\[x\\](http:\u2060//evil.example/pixel) evil.example/login"
     )
     Alerts(world, instance, hook.url).tick()

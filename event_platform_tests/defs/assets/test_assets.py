@@ -56,8 +56,8 @@ def recorded(instance: dg.DagsterInstance) -> dict[Any, Any]:
         for record in records.records:
             event = record.asset_materialization
             assert event is not None
-            told = {name: each for name, each in event.metadata.items() if name not in OF_THE_RUN}
-            found[key, record.partition_key] = {name: each.value for name, each in told.items() if not is_path(each)}
+            message = {name: each for name, each in event.metadata.items() if name not in OF_THE_RUN}
+            found[key, record.partition_key] = {name: each.value for name, each in message.items() if not is_path(each)}
     checks = (dg.DagsterEventType.ASSET_CHECK_EVALUATION,)
     for run in reversed(instance.get_runs()):  # the newest come first
         for record in instance.get_records_for_run(run.run_id, of_type=set(checks), ascending=True).records:
@@ -128,11 +128,11 @@ def test_one_type_that_fails_does_not_stop_the_others_and_is_named(world: World)
     assert {ACCOUNT, PAYMENT} < materialized(result)
     assert LESSON not in materialized(result)
     (failure,) = result.filter_events(lambda each: each.is_step_failure)
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert told.description is not None
-    assert told.description.startswith("1 of 4 assets failed: events/lesson_started.")
-    reason = str(told.metadata["events/lesson_started"].value)
+    message = failure.step_failure_data.user_failure_data
+    assert message is not None
+    assert message.description is not None
+    assert message.description.startswith("1 of 4 assets failed: events/lesson_started.")
+    reason = str(message.metadata["events/lesson_started"].value)
     assert reason.startswith("events/lesson_started.level: the table has double, the catalog says long.")
     assert DeltaTable(table.uri).version() == 0
     assert world.events("account_created").height == before.height + 1
@@ -149,9 +149,9 @@ def test_a_file_where_a_table_should_be_fails_that_type_alone(world: World) -> N
     assert {ACCOUNT, PAYMENT, dg.AssetKey("unregistered_events")} < materialized(result)
     assert LESSON not in materialized(result)
     (failure,) = [each for each in result.filter_events(lambda each: each.is_step_failure) if is_of_types(each)]
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert set(told.metadata) == {"events/lesson_started"}
+    message = failure.step_failure_data.user_failure_data
+    assert message is not None
+    assert set(message.metadata) == {"events/lesson_started"}
     assert file.read_text(encoding="utf-8") == "mine"
 
 

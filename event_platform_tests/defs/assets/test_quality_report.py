@@ -39,13 +39,13 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
     """In one run over a range."""
     world.deliver(MONDAY, "a", event("u1"), event("u1"), event("u2", level=1), "{broken")
     world.deliver(TUESDAY, "a", event("late"), event("u3", TUESDAY, "ping"))
-    found = metadata(world.materialize(MONDAY, TUESDAY))
-    assert set(found) == {"2025-06-02", "2025-06-03"}
-    tables = {name: records(value) for name, value in found["2025-06-02"].items() if is_table(value)}
-    monday = {name: value.value for name, value in found["2025-06-02"].items() if not is_table(value)}
+    by_day = metadata(world.materialize(MONDAY, TUESDAY))
+    assert set(by_day) == {"2025-06-02", "2025-06-03"}
+    tables = {name: records(value) for name, value in by_day["2025-06-02"].items() if is_table(value)}
+    monday = {name: value.value for name, value in by_day["2025-06-02"].items() if not is_table(value)}
     page = monday.pop("report")
     assert page == str(world.root / "lake" / "reports" / "quality" / "2025-06-02.html")
-    assert list(found["2025-06-02"])[:4] == ["summary", "report", "events_by_hour", "events_by_hour_and_type"]
+    assert list(by_day["2025-06-02"])[:4] == ["summary", "report", "events_by_hour", "events_by_hour_and_type"]
     summary = str(monday.pop("summary")).splitlines()
     assert summary[2:4] == ["| events | 3 |  |", "| late | 1 | 33.3 % |"]
     thumbnail, plot = str(monday.pop("events_by_hour")), str(monday.pop("events_by_hour_and_type"))
@@ -71,7 +71,7 @@ def test_each_day_shows_its_figures_plot_and_page(world: World) -> None:
         "corrupt_by_reason": [{"reason": "not_json", "records": 1}],
         "schema_drift": [{"event": "account:created", "field": "level", "why": "not in the schema", "events": 1}],
     }
-    assert found["2025-06-03"]["unregistered"].value == 1
+    assert by_day["2025-06-03"]["unregistered"].value == 1
 
 
 def test_text_from_events_is_no_markdown_in_the_metadata(world: World) -> None:

@@ -44,9 +44,9 @@ def test_every_materialization_tells_its_table_and_exactly_what_it_wrote(deliver
     """The files and bytes that its partition has in this version and had not in the one before."""
     delivered.materialize(MONDAY, TUESDAY)
     delivered.deliver(TUESDAY, "c", *(event(f"new-{name}", name=name) for name in ("account:created", "ping")), "[]")
-    found = told(delivered.materialize(MONDAY, TUESDAY))
-    assert len(found) == 2 * (6 + 3)
-    for (key, partition), metadata in found.items():
+    texts = told(delivered.materialize(MONDAY, TUESDAY))
+    assert len(texts) == 2 * (6 + 3)
+    for (key, partition), metadata in texts.items():
         uri = metadata["dagster/uri"]
         assert uri == f"{delivered.root}/lake/{key.to_user_string()}"
         version, before = metadata["delta_version"], metadata["previous_delta_version"]

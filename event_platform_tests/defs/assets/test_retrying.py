@@ -21,7 +21,7 @@ def tries(world: World, instance: dg.DagsterInstance) -> tuple[bool, Sequence[st
     """Materialize Monday unwatched; return whether that succeeded, and the steps that were tried again."""
     world.deliver(MONDAY, "a", event("u1"), event("l1", MONDAY, "lesson:started", user="usr_1"))
     result = world.materialize(MONDAY, instance=instance, raise_on_error=False, watched=False)
-    return result.success, [each.step_key for each in result.all_events if each.is_step_up_for_retry]
+    return result.success, [all_event.step_key for all_event in result.all_events if all_event.is_step_up_for_retry]
 
 
 @pytest.mark.parametrize(

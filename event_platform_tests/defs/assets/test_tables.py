@@ -55,9 +55,9 @@ def schema_of(spec: dg.AssetSpec) -> dg.TableSchema:
 
 def tables(world: World) -> Iterator[tuple[dg.AssetSpec, Table]]:
     """Yield each asset with its table."""
-    found = specs(world)
+    by_key = specs(world)
     for table in world.lake.tables(world.catalog.event_types):
-        yield found[dg.AssetKey(table.name.split("/"))], table
+        yield by_key[dg.AssetKey(table.name.split("/"))], table
 
 
 def test_the_columns_that_are_shown_are_those_of_the_table(built: World) -> None:
@@ -109,7 +109,7 @@ def test_comments_and_rules_of_the_catalog_are_shown_with_its_columns(tmp_path: 
 def tokens(markdown: str) -> set[str]:
     """Return what a Markdown text consists of; a mark that is written out is text."""
     parsed = MarkdownIt("commonmark").parse(markdown)
-    kinds = {each.type for token in parsed for each in [token, *(token.children or [])]}
+    kinds = {child.type for token in parsed for child in [token, *(token.children or [])]}
     return {"text" if kind == "text_special" else kind for kind in kinds}
 
 

@@ -110,7 +110,9 @@ def test_a_message_leads_to_its_day_and_stays_until_its_object_is_in_the_ledger(
     cursor = listed()
     first, again = (tick(here, "landing_sensor", instance, cursor) for _ in range(2))
     assert asked(first) == asked(again) == [(str(OLD), str(OLD))]
-    assert [each.run_key for each in first.run_requests or []] == [each.run_key for each in again.run_requests or []]
+    assert [run_request.run_key for run_request in first.run_requests or []] == [
+        run_request.run_key for run_request in again.run_requests or []
+    ]
     assert first.cursor == cursor
     assert here.messages == 1
     here.load(OLD)
@@ -147,9 +149,9 @@ def test_an_object_of_which_no_message_tells_is_found_all_the_same(
     """By the tick that lists landing every ten minutes, and by the daily reconciliation, which asks no queue."""
     here.put(TODAY, "a", told=False)
     assert asked(tick(here, "landing_sensor", instance, listed(590))) == []
-    found = tick(here, "landing_sensor", instance, listed(600))
-    assert asked(found) == [(str(TODAY), str(TODAY))]
-    assert not is_time_to_look(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
+    tick_result = tick(here, "landing_sensor", instance, listed(600))
+    assert asked(tick_result) == [(str(TODAY), str(TODAY))]
+    assert not is_time_to_look(tick_result.cursor, datetime.now(UTC) + timedelta(seconds=500))
     assert len(reconcile(here, instance).run_requests or []) == 1
 
 
@@ -206,8 +208,8 @@ def test_a_message_that_cannot_be_read_is_told_and_left_to_the_dead_letters(
         here.send(body)
     here.put(TODAY, "a")
     assert asked(tick(here, "landing_sensor", instance, listed())) == [(str(TODAY), str(TODAY))]
-    told = capsys.readouterr().err
-    assert [reason for reason in rubbish.values() if reason not in told] == []
+    output = capsys.readouterr().err
+    assert [reason for reason in rubbish.values() if reason not in output] == []
     here.load(TODAY)
     tick(here, "landing_sensor", instance, listed())
     assert here.messages == len(rubbish)

@@ -49,5 +49,5 @@ def test_a_file_that_is_gone_fails_the_run_however_old_its_day_is(built: World) 
     (failure,) = [event.step_failure_data for event in run(built).all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
     assert str(failure.user_failure_data.description).startswith("1 fault in the tables, on 2025-06-02. The next run")
-    (told,) = failure.user_failure_data.metadata.values()
-    assert str(told.value).endswith(f"{file.path} of events/account_created is missing")
+    (message,) = failure.user_failure_data.metadata.values()
+    assert str(message.value).endswith(f"{file.path} of events/account_created is missing")

@@ -78,7 +78,7 @@ def test_a_run_logs_no_line_that_looks_like_a_fault(good: World, caplog: pytest.
     good.deliver(MONDAY, "b", event("m", plan="a"), event("m", plan="b"), "{broken")
     with caplog.at_level(logging.INFO), dg.instance_for_test() as instance:
         run = good.materialize(MONDAY, TUESDAY, instance=instance).run_id
-        lines = [(int(each.level), each.user_message) for each in instance.all_logs(run) if not each.is_dagster_event]
+        lines = [(int(log.level), log.user_message) for log in instance.all_logs(run) if not log.is_dagster_event]
     assert [line for line in lines if line[0] >= logging.INFO] == []
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
@@ -204,8 +204,8 @@ def test_a_table_whose_file_cannot_be_read_fails_its_own_checks(good: World) -> 
     result = good.materialize(MONDAY, selection=checks, raise_on_error=False)
     assert all(found(result, LESSON).values())
     assert {check for (check, _), passed in found(result, account).items() if passed} == {"table_schema"}  # of the log
-    told = evaluation(result, account, "unique_event_uuid").description
-    assert str(told).startswith("could not be evaluated: ComputeError")
+    message = evaluation(result, account, "unique_event_uuid").description
+    assert str(message).startswith("could not be evaluated: ComputeError")
 
 
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "warning"])
@@ -230,9 +230,9 @@ def test_a_check_without_a_verdict_is_an_error_that_names_it(
     )
     assert not result.success
     (failure,) = result.filter_events(lambda each: each.is_step_failure)
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert told.description == f"checks without a result: forgotten of raw_events on {days}"
+    message = failure.step_failure_data.user_failure_data
+    assert message is not None
+    assert message.description == f"checks without a result: forgotten of raw_events on {days}"
     assert found(result, RAW_EVENTS).items() >= {("sound", f"{day}"): True for day in (MONDAY, TUESDAY)}.items()
 
 

@@ -42,7 +42,7 @@ def built(world: World, instance: dg.DagsterInstance) -> World:
 
 def checks_of(requests: Sequence[dg.RunRequest] | None) -> set[dg.AssetCheckKey]:
     """Return the checks that are asked for alone."""
-    return {key for each in requests or [] if not each.asset_selection for key in each.asset_check_keys or []}
+    return {key for request in requests or [] if not request.asset_selection for key in request.asset_check_keys or []}
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
     alone = job.get_subset(asset_selection=set(), asset_check_selection=checks)
     result = alone.execute_in_process(instance=instance)
     assert not result.get_asset_materialization_events()
-    return {each.asset_key: each for each in result.get_asset_check_evaluations()}
+    return {evaluation.asset_key: evaluation for evaluation in result.get_asset_check_evaluations()}
 
 
 def with_properties(**changed: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -74,8 +74,8 @@ def test_each_event_asset_says_that_its_table_and_its_schema_agree(world: World,
     world.build(MONDAY)
     wanted = {dg.AssetCheckKey(asset, NAME) for asset in (LESSON, ACCOUNT, PAYMENT)}
     assert checks_of(tick(world, SENSOR, instance).run_requests) == wanted
-    found = evaluate(world, instance, wanted)
-    assert {asset: each.passed for asset, each in found.items()} == dict.fromkeys([LESSON, ACCOUNT, PAYMENT], True)
+    evaluated = evaluate(world, instance, wanted)
+    assert {asset: each.passed for asset, each in evaluated.items()} == dict.fromkeys([LESSON, ACCOUNT, PAYMENT], True)
     assert not tick(world, SENSOR, instance).run_requests
 
 
@@ -88,14 +88,14 @@ def test_what_the_next_run_would_fail_on_is_an_error_before_it(
     requests = tick(built, SENSOR, instance).run_requests
     checks = checks_of(requests)
     assert checks == {dg.AssetCheckKey(LESSON, NAME), dg.AssetCheckKey(ACCOUNT, NAME)}
-    found = evaluate(built, instance, checks)
-    lesson, account = found[LESSON], found[ACCOUNT]
+    evaluated = evaluate(built, instance, checks)
+    lesson, account = evaluated[LESSON], evaluated[ACCOUNT]
     assert (lesson.passed, lesson.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert (account.passed, account.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert account.description == "the next run rebuilds all days of the table for plan: string → variant"
     table = lesson.metadata["columns"]
     assert isinstance(table, dg.TableMetadataValue)
-    (row,) = (each.data for each in table.records)
+    (row,) = (record.data for record in table.records)
     assert [row[name] for name in ("column", "type in the table", "type in the catalog", "class")] == [
         *("hard", "boolean", "struct<very: boolean>", "other type")
     ]
@@ -144,5 +144,5 @@ def test_a_project_without_the_checks_is_not_asked_for_them(world: World, instan
     alone = dg.Definitions(assets=platform.assets, sensors=platform.sensors, resources=platform.resources)
     resources = {"lake": dict(platform.resources or {})["lake"]}
     with dg.build_sensor_context(instance, definitions=alone, resources=resources) as context:
-        found = alone.resolve_sensor_def(SENSOR).evaluate_tick(context)
-    assert (found.run_requests or [], found.skip_message) == ([], "every date is up to date")
+        tick_result = alone.resolve_sensor_def(SENSOR).evaluate_tick(context)
+    assert (tick_result.run_requests or [], tick_result.skip_message) == ([], "every date is up to date")

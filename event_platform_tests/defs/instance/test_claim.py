@@ -62,8 +62,8 @@ def tick(world: World, instance: dg.DagsterInstance, sensor: str = "landing_sens
 
 def of_home(world: World, home: Path) -> Finding:
     """Return what doctor says of the home of Dagster, in an environment."""
-    found = examine({**variables(world), "DAGSTER_HOME": str(home)})
-    return next(each for each in found if each.name == "dagster home")
+    findings = examine({**variables(world), "DAGSTER_HOME": str(home)})
+    return next(each for each in findings if each.name == "dagster home")
 
 
 def test_the_second_environment_of_an_instance_is_refused(

@@ -150,9 +150,9 @@ def imports_of(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield (module, name) for each import; the name is empty where a module is imported."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            yield from ((node.module or "", each.name) for each in node.names)
+            yield from ((node.module or "", name.name) for name in node.names)
         elif isinstance(node, ast.Import):
-            yield from ((each.name, "") for each in node.names)
+            yield from ((name.name, "") for name in node.names)
 
 
 def texts_of(tree: ast.Module) -> Iterator[str]:

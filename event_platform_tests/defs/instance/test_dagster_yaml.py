@@ -92,14 +92,14 @@ def test_the_code_location_warns_once_and_doctor_says_the_same(home: Path, caplo
     for _ in range(2):
         build_definitions()
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "event_platform"]
-    found = check_dagster_home(str(home))
-    assert found.verdict is Verdict.BAD
+    finding = check_dagster_home(str(home))
+    assert finding.verdict is Verdict.BAD
     assert len(missing) == len(KEYS) - 1
     for each in missing:
         assert str(each) in warning
-        assert str(each) in found.found
+        assert str(each) in finding.found
     assert str(EXAMPLE) in warning
-    assert str(EXAMPLE) in found.remedy
+    assert str(EXAMPLE) in finding.remedy
     assert "run_monitoring.enabled" not in warning
 
 

@@ -163,7 +163,7 @@ def test_an_event_is_stored_whole_or_not_at_all(
     with pytest.raises(OSError, match="disk"):
         world.materialize(MONDAY, instance=in_sqlite)
     (run,) = in_sqlite.get_runs()
-    kinds = {each.dagster_event_type for each in in_sqlite.all_logs(run.run_id)}
+    kinds = {log.dagster_event_type for log in in_sqlite.all_logs(run.run_id)}
     assert dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED in kinds
     assert dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED not in kinds
 
@@ -172,16 +172,16 @@ def test_who_watches_a_run_is_told_of_each_event_once(world: World, in_sqlite: d
     """The UI shows a run's events as they come."""
     world.deliver(MONDAY, "a", event("u1"))
     run_id = world.materialize(MONDAY, instance=in_sqlite).run_id
-    told: Queue[dg.EventLogEntry] = Queue()
+    message: Queue[dg.EventLogEntry] = Queue()
 
     def tell(entry: dg.EventLogEntry, _cursor: str) -> None:
-        told.put(entry)
+        message.put(entry)
 
     in_sqlite.watch_event_logs(run_id, None, tell)
     events = in_sqlite.all_logs(run_id)
-    assert [told.get(timeout=30) for _ in events] == list(events)
+    assert [message.get(timeout=30) for _ in events] == list(events)
     in_sqlite.end_watch_event_logs(run_id, tell)
-    assert told.empty()
+    assert message.empty()
 
 
 def test_a_run_that_fails_while_the_daemon_looks_is_started_again(
@@ -218,7 +218,7 @@ def test_the_log_of_postgres_takes_every_option_of_dagsters_own() -> None:
     own, theirs = PostgresEventLog, PostgresEventLogStorage
     options: list[Any] = [own.config_type(), theirs.config_type()]
     expected = {"postgres_url", "postgres_db", "auth_provider", "should_autocreate_tables"}
-    assert [set(each) for each in options] == [expected, expected]
+    assert [set(option) for option in options] == [expected, expected]
     assert list(inspect.signature(own).parameters) == list(inspect.signature(theirs).parameters)
 
 

@@ -93,8 +93,8 @@ def garbled(database: Path) -> None:
 
 def found_by_doctor(home: Path) -> Finding:
     """Return what doctor says of the home of Dagster."""
-    (found,) = [each for each in examine({"DAGSTER_HOME": str(home)}) if each.name == "dagster home"]
-    return found
+    (finding,) = [each for each in examine({"DAGSTER_HOME": str(home)}) if each.name == "dagster home"]
+    return finding
 
 
 def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:

@@ -20,9 +20,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     (folder / "types").mkdir()
     (folder / "index.html").write_bytes(draw_index(lake.history, lake.findings, lake.event_types, lake.today))
-    for each in lake.event_types:
-        html = draw_type(each, lake.history, lake.findings, lake.today)
-        (folder / "types" / f"{each.key}.html").write_bytes(html)
+    for event_type in lake.event_types:
+        html = draw_type(event_type, lake.history, lake.findings, lake.today)
+        (folder / "types" / f"{event_type.key}.html").write_bytes(html)
     return folder
 
 

@@ -32,7 +32,7 @@ def test_a_run_of_the_command_line_can_be_executed_again(desk: Desk) -> None:
     runs = desk.instance.ask(_RUNS)["results"]
     named = {"repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]}
     assert [(run["pipelineName"], run["repositoryOrigin"]) for run in runs] == [(JOB, named)] * len(runs)
-    loaded = {each["name"]: each["pipelineSnapshotId"] for each in repository["pipelines"]}
+    loaded = {pipeline["name"]: pipeline["pipelineSnapshotId"] for pipeline in repository["pipelines"]}
     assert {run["parentPipelineSnapshotId"] for run in runs} == {loaded[JOB]}
     again = desk.instance.ask(_AGAIN, id=runs[-1]["runId"])
     assert again["__typename"] == "LaunchRunSuccess", again

@@ -97,7 +97,7 @@ def here(world: World, stream: FilteredStream, monkeypatch: pytest.MonkeyPatch) 
 
     def remembered(queue: Queue, **options: Any) -> Any:
         messages = receive(queue, **options)
-        found.receipts += [each["ReceiptHandle"] for each in messages]
+        found.receipts += [message["ReceiptHandle"] for message in messages]
         return messages
 
     monkeypatch.setattr(Queue, "receive", remembered)
@@ -148,8 +148,8 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
     ]
     assert taken["survivor_seen_at"].to_list()[0] == taken["arrived_at"].to_list()[0] == NOON
     samples = list(lake_samples(here.lake, here.catalog, here.environment))
-    assert [each.value for each in samples if each.gauge is Gauge.FILTERED] == [4]
-    assert next(each.value for each in samples if each.labels == ("filtered_events",)) == 4
+    assert [sample.value for sample in samples if sample.gauge is Gauge.FILTERED] == [4]
+    assert next(sample.value for sample in samples if sample.labels == ("filtered_events",)) == 4
     page = (here.root / "lake" / "reports" / "quality" / "index.html").read_text(encoding="utf-8")
     assert "sent = landed + filtered" in page
     assert "7 = 4 + 3 <b>✓</b>" in page
@@ -316,9 +316,9 @@ def test_a_message_of_somebody_else_stays_and_is_said(here: FilteredWorld) -> No
     assert "about 5 messages in the queue of redeliveries" in call_with(here.settings, "status")
     assert here.take().events.total() == 0
     here.come_again()
-    found = check_redeliveries(here.stream.queue)
-    assert found.verdict is Verdict.BAD
-    assert "of which one is not a message of the filter: " in found.found
+    finding = check_redeliveries(here.stream.queue)
+    assert finding.verdict is Verdict.BAD
+    assert "of which one is not a message of the filter: " in finding.found
     assert here.messages == 5
 
 

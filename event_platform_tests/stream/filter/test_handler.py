@@ -67,7 +67,7 @@ def test_a_record_of_many_loses_what_is_redelivered(stream: FilteredStream) -> N
     assert stream.call(record(1, B)) == [B]
     assert stream.call(record(2, A + b"\n" + B + b"\n\n" + C + b" \n" + A)) == [A + b"\n\n" + C + b" \n"]
     letters = stream.letters()
-    assert sorted((each["event_uuid"], each["number"], each["survivor"]) for each in letters) == [
+    assert sorted((letter["event_uuid"], letter["number"], letter["survivor"]) for letter in letters) == [
         ("a", 3, f"{SHARD}:2"),
         ("b", 1, f"{SHARD}:1"),
     ]
@@ -138,7 +138,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     (group,) = printed["_aws"]["CloudWatchMetrics"]
     assert group["Dimensions"] == [["FunctionName"]]
-    return {each["Name"]: printed[each["Name"]] for each in group["Metrics"]}
+    return {metric["Name"]: printed[metric["Name"]] for metric in group["Metrics"]}
 
 
 @contextmanager

@@ -126,10 +126,10 @@ class Stream:
         if outcome == "refused":
             raise refusal("ServiceUnavailable")
         entries = call["Entries"][: 1 if outcome == "some" else None]
-        self.queued.extend(json.loads(each["MessageBody"]) for each in entries)
+        self.queued.extend(json.loads(entry["MessageBody"]) for entry in entries)
         if outcome == "done and lost":
             raise refusal("InternalFailure")
-        return {"Successful": [{"Id": each["Id"]} for each in entries]}
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
 
 
 #: Few ids, and two bodies of each, so that they meet.

@@ -85,9 +85,9 @@ def test_dates_that_were_up_to_date_are_not_looked_at_again(
     world.deliver(today, "b", event("u2", today))
     world.load(today)
     for _ in range(2):  # it is not built meanwhile
-        found = tick(world, "changed_dates_sensor", instance, cursor)
-        assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
-    carry_out(world, found)
+        tick_result = tick(world, "changed_dates_sensor", instance, cursor)
+        assert (asked(tick_result), tick_result.cursor) == ([(str(today), str(today))], cursor)
+    carry_out(world, tick_result)
     later = tick(world, "changed_dates_sensor", instance, cursor)
     assert asked(later) == []
     types, version = str(later.cursor).split()[0].split(":")
@@ -132,12 +132,12 @@ def test_a_change_of_the_catalog_asks_for_the_days_and_tables_that_it_concerns(
         "properties": {"plan": {"type": "string"}, "team": {"type": "integer"}},
     }
     write_catalog(world.root / "catalog", {"account_created": schema})
-    found = tick(world, "changed_dates_sensor", instance, known)
-    assert asked(found) == [(str(days[2]), str(days[1]))]
-    assert [request.asset_selection for request in found.run_requests or [] if request.asset_selection] == [
+    tick_result = tick(world, "changed_dates_sensor", instance, known)
+    assert asked(tick_result) == [(str(days[2]), str(days[1]))]
+    assert [request.asset_selection for request in tick_result.run_requests or [] if request.asset_selection] == [
         [dg.AssetKey(["events", "account_created"]), dg.AssetKey("quality_report")]
     ]
-    carry_out(world, found, instance)
+    carry_out(world, tick_result, instance)
     assert world.events("account_created").sort("created_date")["team"].to_list() == [None, 7, 7, None]
     after = {name: world.lake.found_table(name).snapshot().version for name in world.lake.names()}
     assert {name for name in after if after[name] != before[name]} == {"events/account_created", "quality_report"}

@@ -122,11 +122,11 @@ def test_history_is_found_at_once(world: World, instance: dg.DagsterInstance, to
     days = [world.start_date + timedelta(days=number) for number in range(5)]
     for day in days:
         world.deliver(day, "a", event(f"{day}", day))
-    found = tick(world, "landing_sensor", instance, cursor)
-    assert asked(found) == [(str(days[0]), str(days[-1]))]
+    tick_result = tick(world, "landing_sensor", instance, cursor)
+    assert asked(tick_result) == [(str(days[0]), str(days[-1]))]
     # Until it is loaded: a run may fail.
-    again = tick(world, "landing_sensor", instance, half_a_minute_later(found))
-    assert asked(again) == asked(found)
+    again = tick(world, "landing_sensor", instance, half_a_minute_later(tick_result))
+    assert asked(again) == asked(tick_result)
     carry_out(world, again)
     later = tick(world, "landing_sensor", instance, half_a_minute_later(again))
     assert (asked(later), said(later)) == ([], "nothing new on 6 of 6 days")
@@ -156,8 +156,8 @@ def test_most_ticks_look_at_today_alone(
     quiet = tick(world, "landing_sensor", instance, cursor)
     assert (asked(quiet), said(quiet), quiet.cursor) == ([], f"nothing new on {today}", cursor)
     world.deliver(today, "b", event("u3", today))
-    found = tick(world, "landing_sensor", instance, cursor)
-    assert (asked(found), found.cursor) == ([(str(today), str(today))], cursor)
+    tick_result = tick(world, "landing_sensor", instance, cursor)
+    assert (asked(tick_result), tick_result.cursor) == ([(str(today), str(today))], cursor)
 
 
 def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(

@@ -173,10 +173,10 @@ def test_days_that_somebody_else_is_at_work_on_are_not_asked_for(
     found = asked(tick(world, sensor, instance))
     assert found == [(str(day), str(day)) for day in (days[2:] if holds else days)]
     instance.add_run(dg.DagsterRun("__ASSET_JOB", asset_selection=chosen, status=status))  # it does not say which days
-    told = tick(world, sensor, instance)
-    assert bool(asked(told)) is not holds
+    message = tick(world, sensor, instance)
+    assert bool(asked(message)) is not holds
     if holds:
-        assert re.search(rf"{days[2]}: run \w{{8}} is at work there", said(told))
+        assert re.search(rf"{days[2]}: run \w{{8}} is at work there", said(message))
 
 
 def test_a_run_over_other_assets_or_days_holds_nothing_back(
@@ -258,9 +258,9 @@ def test_a_backfill_that_has_no_runs_yet_holds_its_days_back(
         run_config=None,
     )
     instance.add_backfill(backfill._replace(status=status))
-    found = tick(world, "landing_sensor", instance)
-    assert bool(asked(found)) is not holds
-    assert ("backfill ofthe-ui is at work there" in said(found)) is holds
+    tick_result = tick(world, "landing_sensor", instance)
+    assert bool(asked(tick_result)) is not holds
+    assert ("backfill ofthe-ui is at work there" in said(tick_result)) is holds
     data = backfill.asset_backfill_data
     assert data is not None
     done = backfill._replace(asset_backfill_data=data._replace(materialized_subset=data.target_subset))

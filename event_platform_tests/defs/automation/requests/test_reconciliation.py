@@ -59,13 +59,13 @@ def test_objects_outside_the_partitions_are_told_by_the_reconciliation(
     """Whether it asks for something besides or not; they are not loaded."""
     day = today + timedelta(days=days)
     world.deliver(day, "a", event("u1", today))
-    told = f"landing holds objects of 1 day outside the partitions, such as {day}"
-    assert told in (reconcile(world, instance).skip_message or "")
+    message = f"landing holds objects of 1 day outside the partitions, such as {day}"
+    assert message in (reconcile(world, instance).skip_message or "")
     world.deliver(today, "b", event("u2", today))
     capsys.readouterr()
     requests = reconcile(world, instance).run_requests
     assert [request.tags[FIRST] for request in requests or []] == [str(today)]
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("asks", ["landing_sensor", "daily_reconciliation"])
@@ -80,9 +80,11 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
     """In the log of the tick, and in its reason where it asks for nothing."""
 
     def ask() -> tuple[list[str], str]:
-        found = reconcile(world, instance) if asks == "daily_reconciliation" else tick(world, asks, instance)
-        told = found.skip_message if isinstance(found, ScheduleExecutionData) else str(found.skip_reason)
-        return [request.tags[FIRST] for request in found.run_requests or []], told or ""
+        tick_result = reconcile(world, instance) if asks == "daily_reconciliation" else tick(world, asks, instance)
+        message = (
+            tick_result.skip_message if isinstance(tick_result, ScheduleExecutionData) else str(tick_result.skip_reason)
+        )
+        return [request.tags[FIRST] for request in tick_result.run_requests or []], message or ""
 
     for hour in (1, 2, 3):
         world.deliver(today, "a", event(f"u{hour}", today), hour=hour)
@@ -114,5 +116,5 @@ def test_hidden_objects_are_told_by_the_reconciliation(world: World, instance: d
     """Not markers; how many, and one of them."""
     world.deliver(today, "_SUCCESS", event("u1", today))
     world.deliver(today, "_a", event("u1", today))
-    told = f"landing holds 1 hidden object, such as {today:%Y/%m/%d}/12/_a"
-    assert told in (reconcile(world, instance).skip_message or "")
+    message = f"landing holds 1 hidden object, such as {today:%Y/%m/%d}/12/_a"
+    assert message in (reconcile(world, instance).skip_message or "")
